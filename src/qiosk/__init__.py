@@ -1,0 +1,43 @@
+"""Qiosk: quantum-inspired optimization as jobs, on your own machine or your own server.
+
+``import qiosk`` is quick: names are loaded when they are first used, so neither NumPy nor Numba is imported here.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qiosk.client.job import Job
+    from qiosk.client.workspace import Workspace
+    from qiosk.errors import QioskError
+    from qiosk.problem import Problem
+    from qiosk.solvers.api import solve
+    from qiosk.solvers.result import Result
+
+__all__ = ["Job", "Problem", "QioskError", "Result", "Workspace", "__version__", "solve"]
+
+__version__ = "0.1.0.dev0"
+
+_HOME = {
+    "Job": "qiosk.client.job",
+    "Problem": "qiosk.problem",
+    "QioskError": "qiosk.errors",
+    "Result": "qiosk.solvers.result",
+    "Workspace": "qiosk.client.workspace",
+    "solve": "qiosk.solvers.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'qiosk' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""The command line. It parses, calls, prints and exits."""

@@ -1,0 +1,234 @@
+"""Jobs as their users see them, and the interface through which a workspace reaches them.
+
+``JobService`` (in this process) and a remote client both implement :class:`JobsApi`; ``Workspace`` cannot tell which
+one it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+QIO_INPUT_FORMAT = "microsoft.qio.v2"
+QIO_OUTPUT_FORMAT = "microsoft.qio-results.v2"
+ONEQBIT_OUTPUT_FORMAT = "microsoft.qio-results.v1"
+
+INPUT_BLOB = "inputData"
+OUTPUT_BLOB = "rawOutputData"
+
+
+class JobStatus(StrEnum):
+    """State of a job, as written on the wire. Compares equal to its string."""
+
+    WAITING = "Waiting"
+    EXECUTING = "Executing"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a job in this state never changes again."""
+        return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorData:
+    """Why a job failed: a category and a message that carries the AZQ number, if there is one."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobProgress:
+    """How far a running job has come.
+
+    ``fraction`` is 0..1 of the planned work or of the time limit, whichever ends first; ``best_cost`` is None before
+    the first configuration was evaluated; ``seconds`` is time since the solver began.
+    """
+
+    fraction: float = 0.0
+    sweeps: int = 0
+    best_cost: float | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TracePoint:
+    """A new best: seconds since the solver began, sweeps done, cost."""
+
+    seconds: float
+    sweep: int
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitJob:
+    """A job to be queued. Exactly one of ``input_data`` (bytes to store) and ``input_data_uri`` is given.
+
+    Submitting the same definition under the same ``id`` again returns the existing job; a different one under that id
+    is refused with ``JobAlreadyExists``.
+    """
+
+    name: str
+    provider_id: str
+    target: str
+    id: str | None = None
+    input_data: bytes | None = None
+    input_data_uri: str | None = None
+    input_data_format: str = QIO_INPUT_FORMAT
+    output_data_format: str = QIO_OUTPUT_FORMAT
+    input_params: Any = None
+    container_uri: str | None = None
+    metadata: Mapping[str, str] | None = None
+    job_type: str = "Optimization"
+    tags: Sequence[str] = ()
+    priority: str | None = None
+    session_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """Every property of the job table. Times are aware UTC."""
+
+    id: str
+    name: str
+    container_uri: str
+    input_data_uri: str
+    input_data_format: str
+    input_params: Any
+    provider_id: str
+    target: str
+    metadata: Mapping[str, str] | None
+    output_data_uri: str | None
+    output_data_format: str
+    status: JobStatus
+    creation_time: datetime
+    begin_execution_time: datetime | None = None
+    end_execution_time: datetime | None = None
+    cancellation_time: datetime | None = None
+    error_data: ErrorData | None = None
+    cost_estimate: Mapping[str, Any] | None = None
+    is_cancelling: bool = False
+    has_results: bool = False
+    item_type: str = "Job"
+    job_type: str = "Optimization"
+    tags: Sequence[str] = ()
+    priority: str | None = None
+    session_id: str | None = None
+    attempts: int = 0
+    progress: JobProgress = field(default_factory=JobProgress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobQuery:
+    """Which jobs to list. Conditions left at None do not restrict.
+
+    ``name_prefix`` is literal; ``created_after`` and ``created_before`` are inclusive. Newest first, unless
+    ``oldest_first``.
+    """
+
+    name_prefix: str | None = None
+    statuses: Sequence[JobStatus] | None = None
+    provider_ids: Sequence[str] | None = None
+    targets: Sequence[str] | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    oldest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPatch:
+    """Changes to a job's descriptive members; None leaves a member as it is."""
+
+    name: str | None = None
+    tags: Sequence[str] | None = None
+    priority: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetView:
+    """A solver that jobs can be sent to."""
+
+    id: str
+    provider_id: str
+    current_availability: str = "Available"
+    average_queue_time: int = 0
+
+
+class JobsApi(Protocol):
+    """A workspace's jobs. Every method is safe to call from several threads and processes at once."""
+
+    def submit(self, command: SubmitJob) -> JobView:
+        """Queue a job; when this returns the job is stored and will reach a final state.
+
+        Raises InvalidJobDefinition (ProviderNotFound, InvalidTarget) or JobAlreadyExists before anything is stored.
+        """
+        ...
+
+    def get(self, job_id: str) -> JobView:
+        """The job as it is now. Raises JobNotFound."""
+        ...
+
+    def list(self, query: JobQuery) -> Iterator[JobView]:
+        """Matching jobs, newest first; pages are fetched as they are needed."""
+        ...
+
+    def cancel(self, job_id: str) -> JobView:
+        """Ask a job to stop. Waiting jobs are cancelled at once, running ones soon; final ones are left alone.
+
+        Raises JobNotFound.
+        """
+        ...
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job and its data; one that still runs is cancelled first. Raises JobNotFound."""
+        ...
+
+    def update(self, job_id: str, patch: JobPatch) -> JobView:
+        """Change descriptive members. Raises JobNotFound."""
+        ...
+
+    def wait(self, job_id: str, timeout_s: float) -> JobView:
+        """The job, as soon as it changed state or made progress, at the latest after ``timeout_s``."""
+        ...
+
+    def results(self, job_id: str) -> bytes:
+        """The results blob. Raises JobNotFound; BlobNotFound if the job has none (yet)."""
+        ...
+
+    def best(self, job_id: str) -> bytes | None:
+        """Best solution so far in the results format, also while the job runs; None if there is none yet."""
+        ...
+
+    def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
+        """New bests in order, from the ``after``-th on. Raises JobNotFound."""
+        ...
+
+    def targets(self) -> Sequence[TargetView]:
+        """Every target this service can run."""
+        ...
+
+    def container_uri(self, container: str) -> str:
+        """URI of a container, which is created if it does not exist."""
+        ...
+
+    def put_blob(self, container: str, name: str, data: bytes, *, overwrite: bool = True) -> str:
+        """Store a blob; returns its URI. Raises BlobAlreadyExists if it exists and may not be overwritten."""
+        ...
+
+    def get_blob(self, container: str, name: str) -> bytes:
+        """Content of a blob. Raises BlobNotFound."""
+        ...
+
+    def list_blobs(self, container: str) -> Sequence[str]:
+        """Names of a container's blobs, sorted."""
+        ...
+
+    def close(self) -> None:
+        """Release connections. Jobs go on."""
+        ...

@@ -1,0 +1,212 @@
+"""Every error raised on purpose.
+
+::
+
+    QioskError
+    ├── InvalidInput (ValueError)          the problem or a parameter is wrong: a job ends Failed, InvalidInputData
+    │   ├── RepeatedVariable        AZQ101
+    │   ├── MissingSection          AZQ102
+    │   ├── WrongType               AZQ103 (also TypeError)
+    │   ├── InvalidInitialConfiguration AZQ104
+    │   ├── UnreadableInput         AZQ105
+    │   ├── InvalidFeature          AZQ106
+    │   └── InvalidValue            AZQ107
+    ├── InsufficientResources              a job ends Failed, InsufficientResources
+    │   ├── NotEnoughMemory         AZQ001 (also MemoryError)
+    │   └── TimeoutTooSmall         AZQ002
+    ├── InvalidJobDefinition (ValueError)  the job itself is wrong: refused before anything is stored
+    │   ├── ProviderNotFound
+    │   ├── InvalidTarget
+    │   └── InvalidFilter
+    ├── NotFound (LookupError)
+    │   ├── JobNotFound
+    │   └── BlobNotFound
+    ├── Conflict
+    │   ├── JobAlreadyExists
+    │   ├── BlobAlreadyExists
+    │   └── IllegalTransition
+    ├── JobFailed (RuntimeError)           get_results on a job that has none
+    └── SupervisorUnavailable (RuntimeError)  nobody could be started to run the jobs
+
+Messages name the thing, the rule and the value, in lower case and without a final stop:
+``term 17: variable id -3 is negative``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class QioskError(Exception):
+    """Base of every error raised on purpose.
+
+    ``code`` is the stable, documented category; ``azq`` the service's own number, if it has one; ``details`` holds
+    JSON values only. One constructor for all, so that errors pickle out of a worker process.
+    """
+
+    code: ClassVar[str] = "InternalError"
+    azq: ClassVar[str | None] = None
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.details)
+
+    def __str__(self) -> str:
+        return f"{self.azq}: {self.message}" if self.azq else self.message
+
+    def error_data(self) -> dict[str, str]:
+        """The ``errorData`` of a failed job: category and message, with the AZQ number written into it."""
+        message = f"_{self.azq} {self.message}" if self.azq else self.message
+        return {"code": self.code, "message": message}
+
+
+def _rebuild(cls: type[QioskError], message: str, details: dict[str, Any]) -> QioskError:
+    return cls(message, **details)
+
+
+class InvalidInput(QioskError, ValueError):
+    """The problem or a solver parameter is wrong."""
+
+    code = "InvalidInputData"
+
+
+class RepeatedVariable(InvalidInput):
+    """A variable occurs twice in one Ising term, or twice in one squared linear combination."""
+
+    azq = "AZQ101"
+
+
+class MissingSection(InvalidInput):
+    """A required section is missing: ``cost_function``, ``type``, ``version``, ``terms``, ``c``, ``ids``, ``params``."""
+
+    azq = "AZQ102"
+
+
+class WrongType(InvalidInput, TypeError):
+    """A value has the wrong type."""
+
+    azq = "AZQ103"
+
+
+class InvalidInitialConfiguration(InvalidInput):
+    """The initial configuration has an unknown variable, a missing one, or a value outside the domain."""
+
+    azq = "AZQ104"
+
+
+class UnreadableInput(InvalidInput):
+    """Bytes that cannot be parsed: JSON syntax, broken gzip, tar or protobuf."""
+
+    azq = "AZQ105"
+
+
+class InvalidFeature(InvalidInput):
+    """An unknown feature switch."""
+
+    azq = "AZQ106"
+
+
+class InvalidValue(InvalidInput):
+    """A value of the right type that is not allowed: out of range, unknown ``type`` or ``version``."""
+
+    azq = "AZQ107"
+
+
+class InsufficientResources(QioskError):
+    """The job does not fit this machine or its time limit."""
+
+    code = "InsufficientResources"
+
+
+class NotEnoughMemory(InsufficientResources, MemoryError):
+    """The problem does not fit the memory the job may use."""
+
+    azq = "AZQ001"
+
+
+class TimeoutTooSmall(InsufficientResources):
+    """A time-out that leaves no time for any exploration."""
+
+    azq = "AZQ002"
+
+
+class InvalidJobDefinition(QioskError, ValueError):
+    """The job itself is malformed; nothing was stored."""
+
+    code = "InvalidJobDefinition"
+
+
+class ProviderNotFound(InvalidJobDefinition):
+    """No such provider."""
+
+    code = "ProviderNotFound"
+
+
+class InvalidTarget(InvalidJobDefinition):
+    """The provider does not offer this target."""
+
+    code = "InvalidTarget"
+
+
+class InvalidFilter(InvalidJobDefinition):
+    """A job filter that cannot be understood."""
+
+    code = "InvalidFilter"
+
+
+class NotFound(QioskError, LookupError):
+    """Something that was asked for by name does not exist."""
+
+    code = "NotFound"
+
+
+class JobNotFound(NotFound):
+    """No job of this workspace has this id."""
+
+    code = "JobNotFound"
+
+
+class BlobNotFound(NotFound):
+    """No blob of this name in this container."""
+
+    code = "BlobNotFound"
+
+
+class Conflict(QioskError):
+    """The request contradicts what is already stored."""
+
+    code = "Conflict"
+
+
+class JobAlreadyExists(Conflict):
+    """The id belongs to another job, with another definition."""
+
+    code = "JobAlreadyExists"
+
+
+class BlobAlreadyExists(Conflict):
+    """The blob exists and may not be overwritten."""
+
+    code = "BlobAlreadyExists"
+
+
+class IllegalTransition(Conflict):
+    """This event cannot happen to a job in this state."""
+
+    code = "IllegalTransition"
+
+
+class JobFailed(QioskError, RuntimeError):
+    """Results were asked of a job that ended without them."""
+
+    code = "JobFailed"
+
+
+class SupervisorUnavailable(QioskError, RuntimeError):
+    """No supervisor runs for this home and none could be started."""
+
+    code = "SupervisorUnavailable"

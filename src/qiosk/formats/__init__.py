@@ -1,0 +1,1 @@
+"""Bytes to problems and back, one module a format."""

@@ -1,0 +1,62 @@
+"""The arrays that solvers work on: variables numbered 0..n-1, like terms merged, constants split off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qiosk.model.cost_function import F64, I64
+
+I32 = NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CompiledProblem:
+    """A cost function over variables 0..n-1 in ascending order of their ids, each set of variables at most once.
+
+    cost(x) = constant + sum_i linear[i] x_i + sum_p pair_values[p] x_{pair_rows[p]} x_{pair_cols[p]}
+              + sum_t term_values[t] prod_{i in term t} x_i
+              + sum_g group_values[g] (group_offsets[g] + sum_i weight x_i)^2
+
+    Shapes: n variables, P pairs, T terms of three or more variables with K ids in all, G groups with M members in all.
+    All coefficients are float64 in the problem's own unit. Pairs have row < col and are sorted by (row, col). Merged
+    coefficients that are exactly 0 are left out (their variables stay). A group's members are distinct, sorted and
+    nonzero; groups with coefficient 0 or without members are folded into the constant or left out.
+    """
+
+    is_spin: bool  # x in {-1, +1}; else {0, 1}
+    variables: I64  # (n,) ids, ascending
+    constant: float
+    linear: F64  # (n,)
+    pair_rows: I32  # (P,)
+    pair_cols: I32  # (P,)
+    pair_values: F64  # (P,)
+    term_indptr: I64  # (T + 1,)
+    term_variables: I32  # (K,) sorted inside a term
+    term_values: F64  # (T,)
+    group_indptr: I64  # (G + 1,)
+    group_variables: I32  # (M,)
+    group_weights: F64  # (M,)
+    group_values: F64  # (G,)
+    group_offsets: F64  # (G,)
+
+    @property
+    def n(self) -> int:
+        """Number of variables."""
+        return len(self.variables)
+
+    @property
+    def is_quadratic(self) -> bool:
+        """Whether there are neither terms of three or more variables nor groups."""
+        return len(self.term_values) == 0 and len(self.group_values) == 0
+
+    @property
+    def locality(self) -> int:
+        """Variables in the largest term; a group counts as 2."""
+        if len(self.term_values):
+            return int(np.diff(self.term_indptr).max())
+        if len(self.pair_values) or len(self.group_values):
+            return 2
+        return 1 if np.any(self.linear) else 0

@@ -1,0 +1,105 @@
+"""A cost function as it was written down: terms and squared linear combinations, stored by column.
+
+Cost of a configuration x = sum_t c_t * prod_{i in term t} x_i + sum_g c_g * (sum_i a_gi * x_i + k_g)^2, with x_i in
+{-1, +1} (Ising) or {0, 1} (PUBO).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+I8 = NDArray[np.int8]
+
+
+class ProblemType(StrEnum):
+    """Domain of the variables, and whether squared linear combinations may occur."""
+
+    pubo = "pubo"
+    ising = "ising"
+    pubo_grouped = "pubo_grouped"
+    ising_grouped = "ising_grouped"
+
+    @property
+    def is_ising(self) -> bool:
+        """Whether variables are -1 or +1 (else 0 or 1)."""
+        return self in (ProblemType.ising, ProblemType.ising_grouped)
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether the type allows squared linear combinations."""
+        return self in (ProblemType.pubo_grouped, ProblemType.ising_grouped)
+
+    @property
+    def grouped(self) -> ProblemType:
+        """This domain's grouped type."""
+        return ProblemType.ising_grouped if self.is_ising else ProblemType.pubo_grouped
+
+
+def _empty_f() -> F64:
+    return np.empty(0, np.float64)
+
+
+def _empty_i() -> I64:
+    return np.empty(0, np.int64)
+
+
+def _zero_ptr() -> I64:
+    return np.zeros(1, np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """Squared linear combinations c * (sum a_i x_i + k)^2, by column.
+
+    Shapes: G groups, M members. A member whose id is ``CONSTANT`` is (a part of) k.
+    """
+
+    coefficients: F64 = field(default_factory=_empty_f)  # (G,) c
+    indptr: I64 = field(default_factory=_zero_ptr)  # (G + 1,)
+    weights: F64 = field(default_factory=_empty_f)  # (M,) a_i, or k
+    ids: I64 = field(default_factory=_empty_i)  # (M,) variable id, or CONSTANT
+
+    def __len__(self) -> int:
+        return len(self.coefficients)
+
+
+CONSTANT = np.iinfo(np.int64).min
+"""Marks the constant member of a squared linear combination; no variable has this id."""
+
+
+@dataclass(frozen=True, eq=False)
+class CostFunction:
+    """Terms in the order in which they were given, unmerged. Checked by whoever builds it, then never changed.
+
+    Shapes: T terms, nnz ids in all terms. Coefficients are finite float64. Ids are int64 of any value >= 0, in any
+    order; inside one PUBO term they may repeat. ``initial_configuration`` maps every id to its value, or is None.
+    """
+
+    problem_type: ProblemType
+    coefficients: F64  # (T,)
+    indptr: I64  # (T + 1,)
+    ids: I64  # (nnz,)
+    groups: Groups = field(default_factory=Groups)
+    initial_configuration: Mapping[int, int] | None = None
+    name: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def variables(self) -> I64:
+        """(n,) distinct variable ids, ascending; also those whose coefficients cancel or are zero."""
+        members = self.groups.ids
+        return np.unique(np.concatenate([self.ids, members[members != CONSTANT]]))
+
+    @property
+    def n_terms(self) -> int:
+        """Number of terms and of squared linear combinations together."""
+        return len(self.coefficients) + len(self.groups)

@@ -1,0 +1,1 @@
+"""Algorithms: frozen parameters, a state, and steps; one driver runs them all."""
