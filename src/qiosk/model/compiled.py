@@ -14,16 +14,18 @@ I32 = NDArray[np.int32]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CompiledProblem:
-    """A cost function over variables 0..n-1 in ascending order of their ids, each set of variables at most once.
+    """A cost function over variables 0..n-1 in ascending order of their ids, each set of variables at most
+    once.
 
     cost(x) = constant + sum_i linear[i] x_i + sum_p pair_values[p] x_{pair_rows[p]} x_{pair_cols[p]}
               + sum_t term_values[t] prod_{i in term t} x_i
               + sum_g group_values[g] (group_offsets[g] + sum_i weight x_i)^2
 
-    Shapes: n variables, P pairs, T terms of three or more variables with K ids in all, G groups with M members in all.
-    All coefficients are float64 in the problem's own unit. Pairs have row < col and are sorted by (row, col). Merged
-    coefficients that are exactly 0 are left out (their variables stay). A group's members are distinct, sorted and
-    nonzero; groups with coefficient 0 or without members are folded into the constant or left out.
+    Shapes: n variables, P pairs, T terms of three or more variables with K ids in all, G groups with M
+    members in all. All coefficients are float64 in the problem's own unit. Pairs have row < col and are
+    sorted by (row, col). Merged coefficients that are exactly 0 are left out (their variables stay). A
+    group's members are distinct, sorted and nonzero; groups with coefficient 0 or without members are folded
+    into the constant or left out.
     """
 
     is_spin: bool  # x in {-1, +1}; else {0, 1}

@@ -1,0 +1,217 @@
+"""From terms as they were given to the arrays that solvers work on.
+
+Terms are taken locality by locality. The ids of a PUBO term are first reduced by x**2 = x, which may lower
+its locality; then like terms are found by sorting keys that pack a term's variables into one integer. Sums
+are taken in float64, in an order that depends only on the order of the terms: exact for integers up to 2**53.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from qiosk.errors import InvalidValue, NotEnoughMemory, RepeatedVariable
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction
+
+_KEY_LIMIT = 2**62
+_MAX_PACKED = 64  # ids in a term; longer ones are rare and compared as bytes, without a pass per id
+
+
+@dataclass(slots=True)
+class _Like:
+    """Terms of one locality d: columns (m, d) with sorted rows, values (m,)."""
+
+    columns: I64
+    values: F64
+
+
+@dataclass(slots=True)
+class _Groups:
+    """Groups as in CompiledProblem, and what those of fewer than two variables expand to."""
+
+    indptr: I64
+    variables: I64
+    weights: F64
+    values: F64
+    offsets: F64
+    linear: F64
+    constant: float
+
+
+def compile_problem(cost_function: CostFunction) -> CompiledProblem:
+    """Number the variables, merge like terms and split off constants.
+
+    Terms of three and more variables come out by locality, then by variables. A group of one variable is
+    expanded into a linear term and a constant, which is exact up to rounding; members of a group that share a
+    variable are added up. Raises RepeatedVariable if a variable occurs twice in an Ising term, InvalidValue
+    if a merged coefficient leaves the range of float64, and NotEnoughMemory for more than 2**31 - 1
+    variables.
+    """
+    n = len(cost_function.variables)
+    if n >= 2**31:
+        raise NotEnoughMemory(f"the problem has {n} variables, more than {2**31 - 1}")
+    with np.errstate(over="ignore", invalid="ignore"):  # _check_finite says it better
+        groups = _compile_groups(cost_function, n)
+        merged = {d: _merge(terms, n) for d, terms in sorted(_reduced(cost_function).items())}
+        linear, constant = groups.linear, groups.constant
+        if 0 in merged:
+            constant += float(merged[0].values.sum())
+        if 1 in merged:
+            linear[merged[1].columns[:, 0]] += merged[1].values
+    pairs = merged.get(2, _Like(np.empty((0, 2), np.int64), np.empty(0)))
+    larger = [terms for d, terms in merged.items() if d > 2 and len(terms.values)]
+    problem = CompiledProblem(
+        is_spin=cost_function.problem_type.is_ising,
+        variables=cost_function.variables,
+        constant=constant,
+        linear=linear,
+        pair_rows=pairs.columns[:, 0].astype(np.int32),
+        pair_cols=pairs.columns[:, 1].astype(np.int32),
+        pair_values=pairs.values,
+        term_indptr=_indptr(_joined([np.full(*terms.columns.shape) for terms in larger])),
+        term_variables=np.concatenate([np.empty(0, np.int64), *(t.columns.ravel() for t in larger)]).astype(
+            np.int32
+        ),
+        term_values=np.concatenate([np.empty(0), *(terms.values for terms in larger)]),
+        group_indptr=groups.indptr,
+        group_variables=groups.variables.astype(np.int32),
+        group_weights=groups.weights,
+        group_values=groups.values,
+        group_offsets=groups.offsets,
+    )
+    _check_finite(problem)
+    return problem
+
+
+def _reduced(cost_function: CostFunction) -> dict[int, _Like]:
+    """All terms, by locality after reduction."""
+    degrees = np.diff(cost_function.indptr)
+    parts: dict[int, list[_Like]] = defaultdict(list)
+    for degree in np.unique(degrees).tolist():
+        where = np.flatnonzero(degrees == degree)
+        starts = cost_function.indptr[where]
+        columns = np.sort(cost_function.positions[starts[:, None] + np.arange(degree)], axis=1)
+        values: F64 = cost_function.coefficients[where]
+        first = np.ones(columns.shape, np.bool_)
+        first[:, 1:] = columns[:, 1:] != columns[:, :-1]
+        is_plain = first.all(axis=1)
+        if is_plain.all():
+            parts[degree].append(_Like(columns, values))
+            continue
+        if cost_function.problem_type.is_ising:
+            row = int(np.argmin(is_plain))
+            variable = cost_function.variables[columns[row, np.argmin(first[row])]]
+            raise RepeatedVariable(f"term {where[row]}: variable {variable} occurs twice in an Ising term")
+        sizes = first.sum(axis=1)
+        for size in np.unique(sizes).tolist():
+            of_size = sizes == size
+            rows = columns[of_size][first[of_size]].reshape(-1, size)
+            parts[size].append(_Like(rows, values[of_size]))
+    return {degree: _concatenate(some) for degree, some in parts.items()}
+
+
+def _concatenate(parts: list[_Like]) -> _Like:
+    if len(parts) == 1:
+        return parts[0]
+    return _Like(np.concatenate([p.columns for p in parts]), np.concatenate([p.values for p in parts]))
+
+
+def _merge(terms: _Like, base: int) -> _Like:
+    """Like terms added up, zeros left out, rows in lexicographic order. Columns are in 0..base-1."""
+    keys = _keys(terms.columns, base)
+    values: F64 = terms.values
+    columns = terms.columns
+    if not np.all(keys[1:] > keys[:-1]):
+        order = _stable_order(keys)
+        keys = keys[order]
+        is_first = np.ones(len(keys), np.bool_)
+        is_first[1:] = keys[1:] != keys[:-1]
+        values = np.bincount(np.cumsum(is_first) - 1, weights=values[order]).astype(np.float64, copy=False)
+        columns = columns[order[is_first]]
+    is_kept = values != 0
+    if is_kept.all():
+        return _Like(columns, values)
+    return _Like(columns[is_kept], values[is_kept])
+
+
+def _keys(columns: I64, base: int) -> I64:
+    """(m,) integers >= 0 that compare as the rows of columns (m, d) do."""
+    m, d = columns.shape
+    if d == 0:
+        return np.zeros(m, np.int64)
+    if d > _MAX_PACKED:
+        rows = [row.tobytes() for row in columns.astype(">i4")]  # big endian: bytes compare as the numbers do
+        rank = {row: k for k, row in enumerate(sorted(set(rows)))}
+        return np.array([rank[row] for row in rows], np.int64)
+    keys, size = columns[:, 0], base
+    for k in range(1, d):
+        if size * base > _KEY_LIMIT:
+            distinct, keys = np.unique(keys, return_inverse=True)
+            size = len(distinct)
+        keys, size = keys * base + columns[:, k], size * base
+    return keys
+
+
+def _stable_order(keys: I64) -> I64:
+    """A stable argsort; if key and index fit one integer together, by a plain sort, which is much faster."""
+    shift = len(keys).bit_length()
+    if int(keys.max(initial=0)) >= _KEY_LIMIT >> shift:
+        return np.argsort(keys, kind="stable")
+    packed = (keys << shift) | np.arange(len(keys))
+    packed.sort()
+    return packed & ((1 << shift) - 1)
+
+
+def _compile_groups(cost_function: CostFunction, n: int) -> _Groups:
+    groups = cost_function.groups
+    G = len(groups)
+    owners = np.repeat(np.arange(G), np.diff(groups.indptr))
+    positions = cost_function.group_positions
+    is_constant = groups.ids == CONSTANT
+    offsets = np.bincount(owners[is_constant], weights=groups.weights[is_constant], minlength=G)
+    columns = np.stack([owners, positions], axis=1)[~is_constant]
+    members = _merge(_Like(columns, groups.weights[~is_constant]), max(n, G, 1))
+    sizes = np.bincount(members.columns[:, 0], minlength=G)
+    values = groups.coefficients
+    kept = (sizes > 1) & (values != 0)
+    is_folded = (~kept & (sizes == 1) & (values != 0))[members.columns[:, 0]]
+    owner, variable = members.columns[is_folded].T
+    weight, value, offset = members.values[is_folded], values[owner], offsets[owner]
+    # value (w x + k)^2 = value (w^2 x^2 + k^2) + 2 value w k x, and x^2 is 1 (spins) or x (bits).
+    square = value * weight * weight
+    linear = 2.0 * value * weight * offset
+    constant = float((values[~kept] * offsets[~kept] ** 2).sum())
+    if cost_function.problem_type.is_ising:
+        constant += float(square.sum())
+    else:
+        linear = linear + square
+    is_kept = kept[members.columns[:, 0]]
+    return _Groups(
+        indptr=_indptr(sizes[kept]),
+        variables=members.columns[is_kept, 1],
+        weights=members.values[is_kept],
+        values=values[kept],
+        offsets=offsets[kept],
+        linear=np.bincount(variable, weights=linear, minlength=n).astype(np.float64, copy=False),
+        constant=constant,
+    )
+
+
+def _joined(parts: list[I64]) -> I64:
+    return np.concatenate([np.empty(0, np.int64), *parts])
+
+
+def _indptr(sizes: I64) -> I64:
+    indptr = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=indptr[1:])
+    return indptr
+
+
+def _check_finite(problem: CompiledProblem) -> None:
+    for name in ("constant", "linear", "pair_values", "term_values", "group_weights", "group_offsets"):
+        if not np.isfinite(getattr(problem, name)).all():
+            what = name.replace("_", " ")
+            raise InvalidValue(f"{what}: like terms add up to a value beyond the range of float64")
