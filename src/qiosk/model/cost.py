@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qiosk.errors import InvalidValue, WrongType
-from qiosk.model.cost_function import F64, I8, I64, CostFunction
+from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction
 
 _EXACT = float(2**53)
 _BLOCK = 1 << 22  # elements of an intermediate array, some 4 MB of products or 32 MB of summands
@@ -100,8 +100,9 @@ def _products(x: I8, columns: I64) -> I8:
 def _group_costs(cost_function: CostFunction, x: I8) -> F64:
     """(R, G) coefficient * (sum of weight * value + constant)^2."""
     groups = cost_function.groups
-    positions = cost_function.group_positions
-    values = np.where(positions >= 0, x[:, positions], 1) * groups.weights
+    is_variable = groups.ids != CONSTANT
+    values = np.repeat(groups.weights[None, :], len(x), axis=0)
+    values[:, is_variable] *= x[:, cost_function.group_positions[is_variable]]
     sums = np.empty((len(x), len(groups)))
     for g in range(len(groups)):
         span = slice(groups.indptr[g], groups.indptr[g + 1])
