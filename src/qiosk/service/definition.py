@@ -1,0 +1,137 @@
+"""From a submission to a job: everything that is refused before anything is stored is refused here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from qiosk.contract.jobs import INPUT_BLOB, SubmitJob
+from qiosk.errors import InvalidJobDefinition, InvalidValue
+from qiosk.service.jobs import BlobRef, Job
+from qiosk.service.names import blob_name, check_job_id, own_container
+from qiosk.service.ports import BlobStore
+
+PRIORITIES = ("Standard", "High")
+
+
+def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobStore, at: datetime) -> Job:
+    """The waiting job that ``command`` asks for.
+
+    Equal commands under one id give jobs of equal ``definition``. Raises InvalidJobDefinition, naming the
+    member.
+    """
+    check_job_id(job_id)
+    _check_texts(command)
+    _check_metadata(command.metadata)
+    container = _container(job_id, command, blobs)
+    return Job(
+        workspace=workspace,
+        id=job_id,
+        name=command.name,
+        provider_id=command.provider_id,
+        target=command.target,
+        job_type=command.job_type,
+        input_params=command.input_params,
+        metadata=None if command.metadata is None else dict(command.metadata),
+        tags=check_tags(command.tags),
+        priority=check_priority(command.priority),
+        session_id=command.session_id,
+        container=container,
+        input=_input(job_id, command, container, blobs),
+        input_data_format=command.input_data_format,
+        output_data_format=command.output_data_format,
+        definition=_digest(command),
+        created_at=at,
+    )
+
+
+def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """The tags as a tuple. Raises InvalidJobDefinition if one is no string."""
+    if isinstance(tags, str):
+        raise InvalidJobDefinition(f"tags: must be a list of strings, found {tags!r}")
+    for tag in tags:
+        if not isinstance(tag, str):
+            raise InvalidJobDefinition(f"tags: must be strings, found {tag!r}")
+    return tuple(tags)
+
+
+def check_priority(priority: str | None) -> str | None:
+    """The priority. Raises InvalidJobDefinition unless it is None or one of ``PRIORITIES``."""
+    if priority is not None and priority not in PRIORITIES:
+        raise InvalidJobDefinition(f"priority: must be one of {', '.join(PRIORITIES)}, found {priority!r}")
+    return priority
+
+
+def check_name(name: str) -> str:
+    """The name. Raises InvalidJobDefinition if it is no text that can be stored."""
+    _check_text("name", name)
+    return name
+
+
+def _check_texts(command: SubmitJob) -> None:
+    for member in ("name", "provider_id", "target", "job_type", "input_data_format", "output_data_format"):
+        _check_text(member, getattr(command, member))
+    if command.session_id is not None:
+        _check_text("session_id", command.session_id)
+
+
+def _check_text(member: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise InvalidJobDefinition(f"{member}: must be a string, found {text!r}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidJobDefinition(f"{member}: must be valid Unicode, found {text!r}") from error
+
+
+def _check_metadata(metadata: Mapping[str, str] | None) -> None:
+    for key, value in (metadata or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise InvalidJobDefinition(f"metadata: keys and values must be strings, found {key!r}: {value!r}")
+
+
+def _container(job_id: str, command: SubmitJob, blobs: BlobStore) -> str:
+    if command.container_uri is None:
+        return own_container(job_id)
+    container, name = _resolve("container_uri", command.container_uri, blobs)
+    if name is not None:
+        raise InvalidJobDefinition(f"container_uri: must name a container, found {command.container_uri!r}")
+    return container
+
+
+def _input(job_id: str, command: SubmitJob, container: str, blobs: BlobStore) -> BlobRef:
+    if (command.input_data is None) == (command.input_data_uri is None):
+        found = "neither" if command.input_data is None else "both"
+        raise InvalidJobDefinition(
+            f"exactly one of input_data and input_data_uri must be given, found {found}"
+        )
+    if command.input_data_uri is None:
+        return BlobRef(container, blob_name(INPUT_BLOB, job_id, container))
+    input_container, name = _resolve("input_data_uri", command.input_data_uri, blobs)
+    if name is None:
+        raise InvalidJobDefinition(f"input_data_uri: must name a blob, found {command.input_data_uri!r}")
+    return BlobRef(input_container, name)
+
+
+def _resolve(member: str, uri: str, blobs: BlobStore) -> tuple[str, str | None]:
+    try:
+        return blobs.resolve(uri)
+    except InvalidValue as error:
+        raise InvalidJobDefinition(f"{member}: {error.message}") from error
+
+
+def _digest(command: SubmitJob) -> str:
+    """Digest of all members but the id; input data counts by its content."""
+    members: dict[str, Any] = asdict(command)
+    del members["id"]
+    if command.input_data is not None:
+        members["input_data"] = hashlib.sha256(command.input_data).hexdigest()
+    try:
+        text = json.dumps(members, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidJobDefinition(f"input_params: must be JSON: {error}") from error
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,63 @@
+"""Names of jobs, containers and blobs: what is allowed, and which blob of a job is called what.
+
+The rules are those of every blob store we write to, so a name that passes here is a path that cannot leave
+its place.
+"""
+
+from __future__ import annotations
+
+import re
+
+from qiosk.errors import InvalidJobDefinition, InvalidValue
+
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_CONTAINER = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]{0,127}")
+_MAX_BLOB_NAME = 1024
+_MAX_SEGMENT = 200  # bytes; file systems allow 255, of which temporary files need some
+
+
+def check_job_id(job_id: str) -> None:
+    """Raise InvalidJobDefinition unless ``job_id`` is 1 to 100 letters, digits, ``-`` and ``_``."""
+    if not _JOB_ID.fullmatch(job_id):
+        raise InvalidJobDefinition(
+            f"job id: 1 to 100 letters, digits, '-' or '_' are allowed, found {job_id!r}"
+        )
+
+
+def check_container(container: str) -> None:
+    """Raise InvalidValue unless ``container`` is 1 to 128 letters, digits, ``-``, ``_`` and inner dots."""
+    if not _CONTAINER.fullmatch(container) or ".." in container or container.endswith("."):
+        raise InvalidValue(
+            f"container name: 1 to 128 letters, digits, '-', '_' or inner '.' allowed, found {container!r}"
+        )
+
+
+def check_blob(name: str) -> None:
+    """Raise InvalidValue unless ``name`` is a relative path of plain segments."""
+    if not 0 < len(name) <= _MAX_BLOB_NAME:
+        raise InvalidValue(f"blob name: 1 to {_MAX_BLOB_NAME} characters are allowed, found {len(name)}")
+    for segment in name.split("/"):
+        if segment in ("", ".", ".."):
+            raise InvalidValue(f"blob name: segments may not be empty, '.' or '..', found {name!r}")
+        if len(segment.encode("utf-8", "surrogatepass")) > _MAX_SEGMENT:
+            raise InvalidValue(f"blob name: a segment has at most {_MAX_SEGMENT} bytes, found {name!r}")
+    if not name.isprintable() or "\\" in name:
+        raise InvalidValue(f"blob name: control characters and backslashes are not allowed, found {name!r}")
+
+
+def own_container(job_id: str) -> str:
+    """The container that belongs to one job alone."""
+    return f"job-{job_id}"
+
+
+def blob_name(kind: str, job_id: str, container: str, fence: int = 1) -> str:
+    """The blob a job's ``fence``-th run writes: unique over jobs and runs, and plain ``kind`` in the usual
+    case.
+    """
+    owner = "" if container == own_container(job_id) else f"-{job_id}"
+    return f"{kind}{owner}" if fence == 1 else f"{kind}{owner}-{fence}"
+
+
+def is_job_blob(name: str, job_id: str) -> bool:
+    """Whether ``blob_name`` gives this name to a blob of the job in a shared container."""
+    return re.fullmatch(rf"[A-Za-z]+-{re.escape(job_id)}(-[0-9]+)?", name) is not None

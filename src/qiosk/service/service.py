@@ -1,0 +1,296 @@
+"""The use cases over jobs: contract types in and out, ports for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import final
+
+from qiosk.contract.jobs import (
+    OUTPUT_BLOB,
+    JobPatch,
+    JobQuery,
+    JobStatus,
+    JobView,
+    SubmitJob,
+    TargetView,
+    TracePoint,
+)
+from qiosk.errors import (
+    BlobAlreadyExists,
+    BlobNotFound,
+    Conflict,
+    InvalidFilter,
+    JobAlreadyExists,
+    JobNotFound,
+)
+from qiosk.service.definition import check_name, check_priority, check_tags, define_job
+from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
+from qiosk.service.names import blob_name, is_job_blob, own_container
+from qiosk.service.ports import BlobStore, Clock, Cursor, Executor, JobStore, TargetCatalogue
+
+PAGE = 100
+"""Jobs fetched at a time while listing."""
+POLL_S = (0.002, 0.02)
+"""First and longest pause between looks at the store while waiting for a job."""
+DELETE_PATIENCE_S = 60.0
+"""How long ``delete`` waits for a running job to obey its cancellation."""
+
+
+@final
+class JobService:
+    """A workspace's jobs, in this process. Implements ``contract.jobs.JobsApi``."""
+
+    def __init__(
+        self,
+        *,
+        workspace: str,
+        jobs: JobStore,
+        blobs: BlobStore,
+        targets: TargetCatalogue,
+        executor: Executor,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._workspace = workspace
+        self._jobs = jobs
+        self._blobs = blobs
+        self._targets = targets
+        self._executor = executor
+        self._clock = clock
+        self._new_id = new_id
+
+    def submit(self, command: SubmitJob) -> JobView:
+        """Queue a job; see ``JobsApi``."""
+        self._targets.check(command.provider_id, command.target)
+        job_id = self._new_id() if command.id is None else command.id
+        job = define_job(job_id, command, workspace=self._workspace, blobs=self._blobs, at=self._clock.now())
+        stored = self._existing(job)
+        if stored is None:
+            self._store_input(job, command.input_data)
+            stored = self._add(job)
+        self._executor.wake()
+        return self._view_of(stored)
+
+    def get(self, job_id: str) -> JobView:
+        """The job as it is now. Raises JobNotFound."""
+        return self._view(self._get(job_id))
+
+    def list(self, query: JobQuery) -> Iterator[JobView]:
+        """Matching jobs, newest first; pages are fetched as they are needed. Raises InvalidFilter."""
+        for bound in (query.created_after, query.created_before):
+            if isinstance(bound, datetime) and bound.tzinfo is None:
+                raise InvalidFilter(f"creation time: must have a time zone, found {bound.isoformat()}")
+        return self._pages(query)
+
+    def cancel(self, job_id: str) -> JobView:
+        """Ask a job to stop; see ``JobsApi``."""
+        while True:
+            job = self._get(job_id)
+            if job.state.is_final or job.state is JobState.CANCELLING:
+                return self._view(job)
+            if self._jobs.swap(job.on(JobEvent.CANCEL, at=self._clock.now()), expected=job):
+                return self._view(self._get(job_id))
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job and its data. Raises JobNotFound; Conflict if it runs and does not stop within a
+        minute.
+        """
+        view = self.cancel(job_id)
+        deadline = self._clock.monotonic() + DELETE_PATIENCE_S
+        while not view.status.is_final:
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                raise Conflict(
+                    f"job {job_id}: still running {DELETE_PATIENCE_S:.0f} s after it was cancelled"
+                )
+            view = self.wait(job_id, left)
+        job = self._get(job_id)
+        self._jobs.delete(job.key)  # row first: no row points at nothing
+        self._delete_blobs(job)
+
+    def update(self, job_id: str, patch: JobPatch) -> JobView:
+        """Change descriptive members. Raises JobNotFound, InvalidJobDefinition."""
+        while True:
+            job = self._get(job_id)
+            changed = replace(
+                job,
+                name=job.name if patch.name is None else check_name(patch.name),
+                tags=job.tags if patch.tags is None else check_tags(patch.tags),
+                priority=job.priority if patch.priority is None else check_priority(patch.priority),
+            )
+            if self._jobs.swap(changed, expected=job):
+                return self.get(job_id)
+
+    def wait(self, job_id: str, timeout_s: float) -> JobView:
+        """The job, as soon as it changed since the call, or is final, at the latest after ``timeout_s``."""
+        deadline = self._clock.monotonic() + timeout_s
+        version = self._jobs.version()
+        first = job = self._get(job_id)
+        pause, longest = POLL_S
+        while not job.state.is_final and job.revision == first.revision:
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                break
+            self._executor.ensure()
+            self._clock.sleep(min(pause, left))
+            pause = min(longest, pause * 1.2)
+            seen, version = version, self._jobs.version()
+            if version != seen:
+                job = self._get(job_id)
+        return self._view(job)
+
+    def results(self, job_id: str) -> bytes:
+        """The results blob. Raises JobNotFound; BlobNotFound if the job has none (yet)."""
+        job = self._get(job_id)
+        if job.output_blob is None:
+            raise BlobNotFound(
+                f"job {job_id}: has no results, it is {job.state}", job_id=job_id, state=job.state
+            )
+        return self._blobs.get(BlobRef(job.container, job.output_blob))
+
+    def best(self, job_id: str) -> bytes | None:
+        """Best solution so far in the results format, also while the job runs; None if there is none yet."""
+        job = self._get(job_id)
+        name = job.output_blob or job.best_blob
+        if name is None:
+            return None
+        try:
+            return self._blobs.get(BlobRef(job.container, name))
+        except BlobNotFound:
+            # The job ended in between, and its results took the place of its best so far.
+            job = self._get(job_id)
+            return (
+                None if job.output_blob is None else self._blobs.get(BlobRef(job.container, job.output_blob))
+            )
+
+    def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
+        """New bests in order, from the ``after``-th on. Raises JobNotFound."""
+        return self._jobs.trace(self._key(job_id), max(0, after))
+
+    def targets(self) -> Sequence[TargetView]:
+        """Every target this service can run."""
+        return self._targets.targets()
+
+    def container_uri(self, container: str) -> str:
+        """URI of a container, which is created if it does not exist."""
+        self._blobs.create(container)
+        return self._blobs.uri(container)
+
+    def put_blob(self, container: str, name: str, data: bytes, *, overwrite: bool = True) -> str:
+        """Store a blob; returns its URI. Raises BlobAlreadyExists if it exists and may not be overwritten."""
+        self._blobs.put(BlobRef(container, name), data, overwrite=overwrite)
+        return self._blobs.uri(container, name)
+
+    def get_blob(self, container: str, name: str) -> bytes:
+        """Content of a blob. Raises BlobNotFound."""
+        return self._blobs.get(BlobRef(container, name))
+
+    def list_blobs(self, container: str) -> Sequence[str]:
+        """Names of a container's blobs, sorted."""
+        return self._blobs.list(container)
+
+    def close(self) -> None:
+        """Release connections. Jobs go on."""
+        self._jobs.close()
+
+    def _key(self, job_id: str) -> JobKey:
+        return JobKey(self._workspace, job_id)
+
+    def _get(self, job_id: str) -> Job:
+        return self._jobs.get(self._key(job_id))
+
+    def _existing(self, job: Job) -> Job | None:
+        """The stored job of this key; None if there is none. Raises JobAlreadyExists if it is another job."""
+        try:
+            stored = self._jobs.get(job.key)
+        except JobNotFound:
+            return None
+        if stored.definition != job.definition:
+            raise JobAlreadyExists(f"job {job.id}: the id belongs to another job", job_id=job.id)
+        return stored
+
+    def _store_input(self, job: Job, data: bytes | None) -> None:
+        # Blob first: no row points at nothing. What lies there is left alone, for another job may be
+        # reading it.
+        if data is None:
+            return
+        try:
+            self._blobs.put(job.input, data, overwrite=False)
+        except BlobAlreadyExists as error:
+            if self._blobs.get(job.input) != data:
+                uri = self._blobs.uri(*job.input)
+                raise JobAlreadyExists(
+                    f"job {job.id}: {uri} already holds other data", job_id=job.id
+                ) from error
+
+    def _add(self, job: Job) -> Job:
+        try:
+            self._jobs.add(job)
+        except JobAlreadyExists:
+            return self._existing(job) or job  # the same submission, at the same time
+        return job
+
+    def _pages(self, query: JobQuery) -> Iterator[JobView]:
+        after: Cursor | None = None
+        while True:
+            page = self._jobs.page(self._workspace, query, after, PAGE)
+            yield from map(self._view, page)
+            if len(page) < PAGE:
+                return
+            after = Cursor(page[-1].created_at, page[-1].id)
+
+    def _delete_blobs(self, job: Job) -> None:
+        if job.container == own_container(job.id):
+            self._blobs.delete_container(job.container)
+            return
+        for name in self._blobs.list(job.container):
+            if is_job_blob(name, job.id):
+                self._blobs.delete(BlobRef(job.container, name))
+
+    def _view(self, job: Job) -> JobView:
+        """What users see of a job; whoever sees one that is not finished makes sure that somebody works on
+        it.
+        """
+        if not job.state.is_final:
+            self._executor.ensure()
+        return self._view_of(job)
+
+    def _view_of(self, job: Job) -> JobView:
+        return JobView(
+            id=job.id,
+            name=job.name,
+            container_uri=self._blobs.uri(job.container),
+            input_data_uri=self._blobs.uri(*job.input),
+            input_data_format=job.input_data_format,
+            input_params=job.input_params,
+            provider_id=job.provider_id,
+            target=job.target,
+            metadata=job.metadata,
+            output_data_uri=self._output_uri(job),
+            output_data_format=job.output_data_format,
+            status=job.state.status,
+            creation_time=job.created_at,
+            begin_execution_time=job.begun_at,
+            end_execution_time=job.ended_at,
+            cancellation_time=job.cancelled_at,
+            error_data=job.error,
+            is_cancelling=job.state is JobState.CANCELLING,
+            has_results=job.output_blob is not None,
+            job_type=job.job_type,
+            tags=job.tags,
+            priority=job.priority,
+            session_id=job.session_id,
+            attempts=job.fence,
+            progress=job.progress,
+        )
+
+    def _output_uri(self, job: Job) -> str | None:
+        """Where the results are, or while the job is not finished where they are expected."""
+        if job.output_blob is not None:
+            return self._blobs.uri(job.container, job.output_blob)
+        if job.state.is_final and job.state.status is not JobStatus.SUCCEEDED:
+            return None
+        expected = blob_name(OUTPUT_BLOB, job.id, job.container, max(1, job.fence))
+        return self._blobs.uri(job.container, expected)
