@@ -1,1 +1,1 @@
-"""The workspace, its jobs and its solvers, as a program sees them."""
+"""Workspace, jobs and solvers, as programs use them."""

@@ -1,0 +1,113 @@
+"""The properties of a job, as programs read and print them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+from qiosk.contract.jobs import QIO_OUTPUT_FORMAT, ErrorData, JobStatus, JobView
+
+
+@dataclass(kw_only=True)
+class JobDetails:
+    """Every property of the job table, under the names of the old SDK.
+
+    Properties that only the service sets (``status``, the times, ``cost_estimate``, ``error_data`` …) are
+    None on details that were made by hand and not submitted yet. Times are aware UTC. ``str()`` gives one
+    line per property.
+    """
+
+    id: str | None = None
+    name: str | None = None
+    container_uri: str | None
+    input_data_uri: str | None = None
+    input_data_format: str
+    input_params: Any = None
+    provider_id: str
+    target: str
+    metadata: Mapping[str, str] | None = None
+    output_data_uri: str | None = None
+    output_data_format: str | None = QIO_OUTPUT_FORMAT
+    status: JobStatus | None = None
+    creation_time: datetime | None = None
+    begin_execution_time: datetime | None = None
+    end_execution_time: datetime | None = None
+    cancellation_time: datetime | None = None
+    error_data: ErrorData | None = None
+    cost_estimate: Mapping[str, Any] | None = None
+    is_cancelling: bool = False
+    item_type: str = "Job"
+    job_type: str = "Optimization"
+    tags: Sequence[str] = ()
+    priority: str | None = None
+    session_id: str | None = None
+    attempts: int = 0
+    has_results: bool = False
+
+    @classmethod
+    def from_view(cls, view: JobView) -> JobDetails:
+        """The details of a job as the service shows it."""
+        return cls(**{f.name: getattr(view, f.name) for f in fields(cls)})
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended, so that nothing here changes any more."""
+        return self.status is not None and JobStatus(self.status).is_final
+
+    def as_dict(self) -> dict[str, Any]:
+        """The properties under their wire names (``containerUri``), as JSON values; times end in ``Z``."""
+        return {_wire_name(f.name): _json_value(getattr(self, f.name)) for f in fields(self)}
+
+    def __str__(self) -> str:
+        width = max(len(f.name) for f in fields(self))
+        return "\n".join(f"{name:<{width}}  {text}" for name, text in self._rows())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_table(self._rows())
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [(f.name, _readable(getattr(self, f.name))) for f in fields(self)]
+
+
+def html_table(rows: Sequence[tuple[str, str]]) -> str:
+    """A two-column table for notebooks; every text is escaped."""
+    body = "".join(
+        f"<tr style='text-align:left'><th>{escape(name)}</th><td>{escape(text)}</td></tr>"
+        for name, text in rows
+    )
+    return f"<table>{body}</table>"
+
+
+def wire_time(moment: datetime) -> str:
+    """ISO 8601 in UTC, ending in ``Z``."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _wire_name(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return wire_time(value)
+    if isinstance(value, ErrorData):
+        return {"code": value.code, "message": value.message}
+    if isinstance(value, JobStatus):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_value(member) for member in value]
+    return value
+
+
+def _readable(value: Any) -> str:
+    plain = f"{value.code}: {value.message}" if isinstance(value, ErrorData) else _json_value(value)
+    # a line break inside a value would break "one line per property"
+    return "-" if plain is None or plain in ([], ()) else " ".join(str(plain).splitlines())

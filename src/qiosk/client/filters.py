@@ -1,0 +1,34 @@
+"""What programs may write as a condition on jobs, made exact."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+
+from qiosk.contract.jobs import JobStatus
+from qiosk.errors import InvalidFilter
+
+
+def name_pattern(name_match: str) -> re.Pattern[str]:
+    """The regular expression that names are searched for. Raises InvalidFilter."""
+    try:
+        return re.compile(name_match)
+    except re.error as error:
+        raise InvalidFilter(
+            f"name_match must be a regular expression, found {name_match!r}: {error}"
+        ) from error
+
+
+def job_status(status: JobStatus | str) -> JobStatus:
+    """A state, from itself or its string. Raises InvalidFilter."""
+    try:
+        return JobStatus(status)
+    except ValueError:
+        raise InvalidFilter(f"status must be one of {', '.join(JobStatus)}, found {status!r}") from None
+
+
+def moment(created_after: datetime | date) -> datetime:
+    """An aware time from a date (its first moment) or a time; those without a zone are local."""
+    if not isinstance(created_after, datetime):
+        created_after = datetime(created_after.year, created_after.month, created_after.day)
+    return created_after.astimezone() if created_after.tzinfo is None else created_after

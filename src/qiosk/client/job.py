@@ -1,0 +1,285 @@
+"""A job of a workspace: its state, its progress, its results."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+from qiosk.client.details import JobDetails, html_table
+from qiosk.client.filters import job_status, moment, name_pattern
+from qiosk.client.progress_bar import ProgressBar
+from qiosk.client.results import Results, read_results
+from qiosk.client.watch import DEFAULT_POLL_S, updates
+from qiosk.contract.jobs import (
+    INPUT_BLOB,
+    QIO_INPUT_FORMAT,
+    QIO_OUTPUT_FORMAT,
+    JobProgress,
+    JobStatus,
+    TracePoint,
+)
+from qiosk.errors import BlobNotFound, JobFailed
+
+if TYPE_CHECKING:
+    from qiosk.client.workspace import Workspace
+
+DEFAULT_TIMEOUT_S = 300.0
+"""How long ``get_results`` waits for a job to end, unless told otherwise."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class Job:
+    """A job of a workspace, as it was when its details were last read.
+
+    ``details`` changes only through :meth:`refresh` and methods that wait or act; ``progress``, ``trace`` and
+    :meth:`best` always ask the workspace.
+    """
+
+    def __init__(self, workspace: Workspace, job_details: JobDetails) -> None:
+        self.workspace = workspace
+        self.details = job_details
+        self.results: Results | None = None
+        self._progress = JobProgress()
+        if job_details.id is None:
+            job_details.id = self.create_job_id()
+
+    @staticmethod
+    def create_job_id() -> str:
+        """A new, unique job id."""
+        return str(uuid4())
+
+    @classmethod
+    def from_input_data(
+        cls,
+        workspace: Workspace,
+        name: str,
+        target: str,
+        input_data: bytes,
+        *,
+        blob_name: str = INPUT_BLOB,
+        job_id: str | None = None,
+        container_name: str | None = None,
+        **job_properties: Any,
+    ) -> Job:
+        """Store a problem's bytes (raw or gzip), then submit a job that reads them.
+
+        ``job_properties`` are those of :meth:`from_storage_uri`. The container is the job's own unless named.
+        """
+        job_id = job_id or cls.create_job_id()
+        container = container_name or f"job-{job_id}"
+        container_uri = workspace.get_container_uri(container_name=container)
+        uri = workspace.api.put_blob(container, blob_name, input_data)
+        job_properties |= {"job_id": job_id, "container_uri": container_uri}
+        return cls.from_storage_uri(workspace, name, target, uri, **job_properties)
+
+    @classmethod
+    def from_storage_uri(
+        cls,
+        workspace: Workspace,
+        name: str,
+        target: str,
+        input_data_uri: str,
+        provider_id: str = "Microsoft",
+        input_data_format: str = QIO_INPUT_FORMAT,
+        output_data_format: str = QIO_OUTPUT_FORMAT,
+        *,
+        container_uri: str | None = None,
+        job_id: str | None = None,
+        input_params: Any = None,
+        submit_job: bool = True,
+        **details: Any,
+    ) -> Job:
+        """A job that reads an uploaded problem; submitted at once, unless ``submit_job`` is False.
+
+        ``details``: further members of :class:`JobDetails` (``metadata``, ``tags``, ``priority``,
+        ``session_id``).
+        """
+        job = cls(
+            workspace,
+            JobDetails(
+                id=job_id,
+                name=name,
+                container_uri=container_uri,
+                input_data_uri=input_data_uri,
+                input_data_format=input_data_format,
+                input_params={} if input_params is None else input_params,
+                provider_id=provider_id,
+                target=target,
+                output_data_format=output_data_format,
+                **details,
+            ),
+        )
+        if submit_job:
+            job.submit()
+        return job
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return str(self.details.id)
+
+    @property
+    def status(self) -> JobStatus | None:
+        """State of the job when its details were last read; None before it was submitted."""
+        return self.details.status
+
+    @property
+    def container_name(self) -> str:
+        """Container of the job's data."""
+        uri = self.details.container_uri
+        return f"job-{self.id}" if uri is None else _segments(uri)[-1]
+
+    def submit(self) -> None:
+        """Queue the job. Raises InvalidJobDefinition, JobAlreadyExists."""
+        self.details = self.workspace.submit_job(self).details
+
+    def refresh(self) -> None:
+        """Read the details again. Raises JobNotFound."""
+        view = self.workspace.api.get(self.id)
+        self.details, self._progress = JobDetails.from_view(view), view.progress
+
+    def has_completed(self) -> bool:
+        """Whether the job has succeeded, failed or been cancelled."""
+        return self.details.is_final
+
+    def wait_until_completed(
+        self,
+        max_poll_wait_secs: float = DEFAULT_POLL_S,
+        timeout_secs: float | None = None,
+        print_progress: bool = True,
+    ) -> None:
+        """Return when the job has ended, with fresh details.
+
+        Shows a progress bar on standard error if that is a terminal and ``print_progress``. Raises
+        TimeoutError after ``timeout_secs`` [s]; the job goes on.
+        """
+        following = updates(self.workspace.api, self.id, timeout_s=timeout_secs, poll_s=max_poll_wait_secs)
+        with ProgressBar(enabled=print_progress) as bar:
+            for update in following:
+                self.details, self._progress = JobDetails.from_view(update.view), update.progress
+                bar.update(update.status, update.progress)
+
+    def get_results(self, timeout_secs: float | None = DEFAULT_TIMEOUT_S) -> Results:
+        """The results, as soon as the job has ended.
+
+        A cancelled job gives the best solution it had found. Raises TimeoutError after ``timeout_secs`` [s]
+        (None waits for ever), JobFailed if the job failed, or was cancelled before it had found anything.
+        """
+        if self.results is not None:
+            return self.results
+        if not self.has_completed():
+            self.wait_until_completed(timeout_secs=timeout_secs)
+        if self.details.status is JobStatus.FAILED:
+            raise self._failed()
+        try:
+            data = self.workspace.api.results(self.id)
+        except BlobNotFound as error:
+            raise self._failed() from error
+        self.results = read_results(data)
+        return self.results
+
+    def _failed(self) -> JobFailed:
+        error = self.details.error_data
+        reason = f"{error.code}: {error.message}" if error else "no solution was found before it ended"
+        return JobFailed(
+            f"job {self.id} ({self.details.name}) has no results, its status is {self.status}: {reason}"
+        )
+
+    @property
+    def progress(self) -> JobProgress:
+        """How far the job has come, now."""
+        if not self.has_completed():
+            self.refresh()
+        return self._progress
+
+    @property
+    def trace(self) -> list[TracePoint]:
+        """Every improvement so far, in order: seconds since the solver began, sweeps done, cost."""
+        return list(self.workspace.api.trace(self.id))
+
+    def best(self) -> Results | None:
+        """The best solution so far, also while the job runs; None if there is none yet."""
+        data = self.workspace.api.best(self.id)
+        return None if data is None else read_results(data)
+
+    def cancel(self) -> None:
+        """Stop the job; the best solution it has found becomes its result."""
+        self.workspace.cancel_job(self)
+
+    def delete(self) -> None:
+        """Remove the job and its data; one that still runs is cancelled first."""
+        self.workspace.delete_job(self)
+
+    def matches_filter(
+        self,
+        name_match: str | None = None,
+        status: JobStatus | str | None = None,
+        created_after: datetime | date | None = None,
+    ) -> bool:
+        """Whether the job has a name in which the regular expression ``name_match`` is found, this status,
+        and was created then or later.
+
+        A date means its first moment, and times without a zone are local. Conditions left at None do not
+        restrict. Raises InvalidFilter.
+        """
+        if name_match is not None and not name_pattern(name_match).search(self.details.name or ""):
+            return False
+        if status is not None and self.details.status != job_status(status):
+            return False
+        if created_after is None:
+            return True
+        created = self.details.creation_time
+        return created is not None and created >= moment(created_after)
+
+    def upload_attachment(self, name: str, data: bytes, container_uri: str | None = None) -> str:
+        """Store bytes beside the job under ``name``, replacing what was there; returns their URI."""
+        return self.workspace.api.put_blob(self._container(container_uri), name, data)
+
+    def download_attachment(self, name: str, container_uri: str | None = None) -> bytes:
+        """The bytes stored under ``name``, as they were uploaded. Raises BlobNotFound."""
+        return self.workspace.api.get_blob(self._container(container_uri), name)
+
+    def download_data(self, blob_uri: str) -> bytes:
+        """Content of one of the workspace's blobs, unpacked if it is gzip. Raises BlobNotFound.
+
+        ``job.download_data(job.details.input_data_uri)`` is the problem as it was submitted.
+        """
+        data = self.workspace.api.get_blob(*self._locate(blob_uri))
+        return gzip.decompress(data) if data.startswith(_GZIP_MAGIC) else data
+
+    def _container(self, uri: str | None) -> str:
+        return self.container_name if uri is None else _segments(uri)[-1]
+
+    def _locate(self, blob_uri: str) -> tuple[str, str]:
+        path = _segments(blob_uri)
+        own = _segments(self.details.container_uri) if self.details.container_uri else []
+        # containers are siblings: the job's own tells where a container's name stands, the blob's follows
+        depth = len(own) if own and path[: len(own) - 1] == own[:-1] else len(path) - 1
+        if not 1 <= depth < len(path):
+            raise BlobNotFound(f"blob uri must name a container and a blob, found {blob_uri!r}")
+        return path[depth - 1], "/".join(path[depth:])
+
+    def __repr__(self) -> str:
+        return f"<Job id={self.id!r} name={self.details.name!r} status={str(self.status)!r}>"
+
+    def _repr_html_(self) -> str:
+        done, best = self._progress.fraction, self._progress.best_cost
+        rows = [
+            ("job", self.id),
+            ("name", str(self.details.name)),
+            ("target", self.details.target),
+            ("status", str(self.status)),
+            ("progress", f"{done:.0%}"),
+            ("best cost", "-" if best is None else f"{best:g}"),
+        ]
+        if self.details.error_data is not None:
+            rows.append(("error", f"{self.details.error_data.code}: {self.details.error_data.message}"))
+        return html_table(rows)
+
+
+def _segments(uri: str) -> list[str]:
+    return [unquote(part) for part in urlsplit(uri).path.split("/") if part]

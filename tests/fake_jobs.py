@@ -1,0 +1,153 @@
+"""The jobs interface in memory, for tests of its users: nothing happens until a test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from qiosk.contract.jobs import (
+    JobPatch,
+    JobQuery,
+    JobStatus,
+    JobView,
+    SubmitJob,
+    TargetView,
+    TracePoint,
+)
+from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidTarget, JobNotFound
+
+TARGETS = (
+    TargetView(id="microsoft.simulatedannealing.cpu", provider_id="Microsoft"),
+    TargetView(id="microsoft.simulatedannealing-parameterfree.cpu", provider_id="Microsoft"),
+    TargetView(id="microsoft.paralleltempering.cpu", provider_id="Microsoft"),
+    TargetView(id="microsoft.paralleltempering-parameterfree.cpu", provider_id="Microsoft"),
+    TargetView(id="other.newsolver", provider_id="other", average_queue_time=7),
+)
+START = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+class FakeJobs:
+    """Jobs that move only when a test calls :meth:`change`, or by the steps it has queued in ``steps``.
+
+    Every ``wait`` takes one step; without steps it returns at once, as if the time had passed.
+    """
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, JobView] = {}
+        self.commands: list[SubmitJob] = []
+        self.blobs: dict[tuple[str, str], bytes] = {}
+        self.traces: dict[str, list[TracePoint]] = {}
+        self.bests: dict[str, bytes] = {}
+        self.steps: list[Callable[[str], object]] = []
+        self.waits: list[float] = []
+        self.closed = False
+
+    def change(self, job_id: str, **members: object) -> None:
+        self.jobs[job_id] = replace(self.get(job_id), **members)
+
+    def finish(self, job_id: str, status: JobStatus, results: bytes | None = None, **members: object) -> None:
+        ended = {"begin_execution_time": START, "end_execution_time": START + timedelta(seconds=2)}
+        if results is not None:
+            self.blobs[f"job-{job_id}", "rawOutputData"] = results
+            ended["output_data_uri"] = f"file:///home/blobs/job-{job_id}/rawOutputData"
+        self.change(job_id, status=status, has_results=results is not None, **{**ended, **members})
+
+    def submit(self, command: SubmitJob) -> JobView:
+        if command.target.lower() not in [target.id for target in TARGETS]:
+            raise InvalidTarget(f"target {command.target!r} is not offered")
+        job_id = command.id or str(uuid4())
+        self.commands.append(command)
+        container = f"job-{job_id}"
+        uri = command.input_data_uri
+        if command.input_data is not None:
+            uri = self.put_blob(container, "inputData", command.input_data)
+        self.jobs[job_id] = JobView(
+            id=job_id,
+            name=command.name,
+            container_uri=command.container_uri or self.container_uri(container),
+            input_data_uri=uri or "",
+            input_data_format=command.input_data_format,
+            input_params=command.input_params,
+            provider_id=command.provider_id,
+            target=command.target,
+            metadata=command.metadata,
+            output_data_uri=None,
+            output_data_format=command.output_data_format,
+            status=JobStatus.WAITING,
+            creation_time=START + timedelta(minutes=len(self.jobs)),
+            tags=command.tags,
+            priority=command.priority,
+            session_id=command.session_id,
+        )
+        return self.jobs[job_id]
+
+    def get(self, job_id: str) -> JobView:
+        if job_id not in self.jobs:
+            raise JobNotFound(f"job {job_id!r} does not exist")
+        return self.jobs[job_id]
+
+    def list(self, query: JobQuery) -> Iterator[JobView]:
+        for view in sorted(self.jobs.values(), key=lambda job: job.creation_time, reverse=True):
+            if (
+                (query.statuses is None or view.status in query.statuses)
+                and (query.provider_ids is None or view.provider_id in query.provider_ids)
+                and (query.targets is None or view.target in query.targets)
+                and (query.created_after is None or view.creation_time >= query.created_after)
+            ):
+                yield view
+
+    def cancel(self, job_id: str) -> JobView:
+        if not self.get(job_id).status.is_final:
+            self.finish(job_id, JobStatus.CANCELLED, self.bests.get(job_id), cancellation_time=START)
+        return self.get(job_id)
+
+    def delete(self, job_id: str) -> None:
+        del self.jobs[self.get(job_id).id]
+
+    def update(self, job_id: str, patch: JobPatch) -> JobView:
+        members = {"name": patch.name, "tags": patch.tags, "priority": patch.priority}
+        self.change(job_id, **{name: value for name, value in members.items() if value is not None})
+        return self.get(job_id)
+
+    def wait(self, job_id: str, timeout_s: float) -> JobView:
+        self.waits.append(timeout_s)
+        if self.steps:
+            self.steps.pop(0)(job_id)
+        return self.get(job_id)
+
+    def results(self, job_id: str) -> bytes:
+        self.get(job_id)
+        return self.get_blob(f"job-{job_id}", "rawOutputData")
+
+    def best(self, job_id: str) -> bytes | None:
+        self.get(job_id)
+        return self.bests.get(job_id)
+
+    def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
+        self.get(job_id)
+        return self.traces.get(job_id, [])[after:]
+
+    def targets(self) -> Sequence[TargetView]:
+        return TARGETS
+
+    def container_uri(self, container: str) -> str:
+        return f"file:///home/blobs/{container}"
+
+    def put_blob(self, container: str, name: str, data: bytes, *, overwrite: bool = True) -> str:
+        if not overwrite and (container, name) in self.blobs:
+            raise BlobAlreadyExists(f"blob {name!r} of {container!r} exists")
+        self.blobs[container, name] = data
+        return f"{self.container_uri(container)}/{name}"
+
+    def get_blob(self, container: str, name: str) -> bytes:
+        if (container, name) not in self.blobs:
+            raise BlobNotFound(f"blob {name!r} of {container!r} does not exist")
+        return self.blobs[container, name]
+
+    def list_blobs(self, container: str) -> Sequence[str]:
+        return sorted(name for owner, name in self.blobs if owner == container)
+
+    def close(self) -> None:
+        self.closed = True
