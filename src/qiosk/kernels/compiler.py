@@ -1,0 +1,174 @@
+"""How kernels are compiled, and where the machine code is kept.
+
+Numba's own on-disk cache looks at the file that holds a function and not at what that file imports, so an
+edit of ``simd.py`` would leave stale machine code behind; and two processes that save different signatures of
+one function at once can give both the same file. Here each specialization has a file of its own, named by a
+digest of everything that
+decides its contents: the source of this whole package, the versions of Numba, llvmlite and Python, the name
+of the function, the constants of its closure, the argument types, and the processor with its features. Files
+are written beside their place and renamed into it, so any number of processes may share a folder.
+
+The folder is ``NUMBA_CACHE_DIR`` if that is set, else a per-user cache folder; when it cannot be written,
+kernels are compiled anew in every process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import logging
+import os
+import pickle
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from numba.core import config as numba_config
+from numba.core.caching import _Cache
+from numba.core.compiler import CompileResult
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
+
+config: Any = numba_config  # its members are made from the environment
+
+_log = logging.getLogger(__name__)
+
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False, "fastmath": False}
+"""Options of every kernel: no fast math, so results do not depend on the width of the machine's registers."""
+
+inlined = partial(numba.njit, **OPTIONS, forceinline=True)
+"""Decorator of small functions that are compiled into the kernels that call them."""
+
+
+def jit_enabled() -> bool:
+    """Whether kernels are compiled at all: false under ``NUMBA_DISABLE_JIT=1``."""
+    return not config.DISABLE_JIT
+
+
+@cache
+def simd_available() -> bool:
+    """Whether SIMD kernels can be used: compilation is on, and this Numba has the interface they need."""
+    if not jit_enabled():
+        return False
+    try:
+        from qiosk.kernels import simd  # noqa: F401
+    except (ImportError, AttributeError, TypeError) as error:
+        _log.warning("no SIMD kernels with numba %s, plain loops are used: %s", numba.__version__, error)
+        return False
+    return True
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Decorator: compile at the first call, for the types of that call, through the cache on disk.
+
+    The closure of ``function`` may hold numbers, strings, NumPy dtypes and compiled functions; anything else
+    cannot be told apart in a file name and raises TypeError.
+    """
+    dispatcher = numba.njit(**OPTIONS)(function)
+    if jit_enabled():
+        dispatcher._cache = KernelCache(function)
+    return dispatcher
+
+
+@cache
+def source_digest() -> str:
+    """Digest of the source of this package and of the versions of what compiles it."""
+    digest = hashlib.sha256()
+    versions = (numba.__version__, llvmlite.__version__, platform.python_version(), np.__version__)
+    digest.update(repr(versions).encode())
+    folders = [importlib.resources.files("qiosk.kernels")]
+    while folders:
+        for entry in sorted(folders.pop().iterdir(), key=lambda item: item.name):
+            if entry.is_dir() and entry.name != "__pycache__":
+                folders.append(entry)
+            elif entry.name.endswith(".py"):
+                digest.update(entry.name.encode() + b"\0" + entry.read_bytes())
+    return digest.hexdigest()[:20]
+
+
+def cache_folder() -> Path:
+    """Where machine code is kept; need not exist."""
+    if config.CACHE_DIR:
+        return Path(config.CACHE_DIR) / "qiosk-kernels"
+    caches = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    return Path(os.environ.get("XDG_CACHE_HOME") or caches) / "qiosk" / "kernels"
+
+
+def _closure_key(function: Callable[..., Any]) -> str:
+    parts = []
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        value = cell.cell_contents
+        if isinstance(value, Dispatcher):
+            value = f"{value.py_func.__module__}.{value.py_func.__qualname__}({_closure_key(value.py_func)})"
+        elif not isinstance(value, (int, float, str, np.dtype, np.generic)):
+            raise TypeError(f"kernel {function.__qualname__}: closure variable {name} is a {type(value).__name__}")
+        parts.append(f"{name}={value!r}")
+    return ",".join(parts)
+
+
+class KernelCache(_Cache):
+    """The machine code of one kernel, one file per specialization. Implements Numba's cache interface."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._name = function.__qualname__.replace("<locals>.", "")
+        self._key = f"{function.__module__}.{function.__qualname__}({_closure_key(function)})"
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str:
+        """The folder of the files."""
+        return str(cache_folder() / source_digest())
+
+    def enable(self) -> None:
+        """Use the files again."""
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Neither read nor write files."""
+        self._enabled = False
+
+    def flush(self) -> None:
+        """Forget every specialization of this kernel."""
+        for path in Path(self.cache_path).glob(f"{self._name}-*.bin"):
+            path.unlink(missing_ok=True)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The compiled function for these argument types, or None."""
+        if not self._enabled:
+            return None
+        target_context.refresh()
+        path = self._path(sig, target_context.codegen())
+        try:
+            payload = pickle.loads(path.read_bytes())
+        except OSError:
+            return None
+        except (pickle.UnpicklingError, EOFError, ValueError, AttributeError, ImportError) as error:
+            _log.warning("%s is damaged and will be written anew: %s", path, error)
+            return None
+        return CompileResult._rebuild(target_context, *payload)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a compiled function; without a writable folder it is compiled in every process."""
+        if not self._enabled:
+            return
+        path = self._path(sig, data.codegen)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+            with os.fdopen(handle, "wb") as file:
+                file.write(dumps(data._reduce()))
+            os.replace(temporary, path)
+        except OSError as error:
+            _log.info("%s is not kept: %s", path, error)
+
+    def _path(self, sig: Any, codegen: Any) -> Path:
+        key = repr((self._key, str(sig), codegen.magic_tuple()))
+        name = f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.bin"
+        return Path(self.cache_path) / name

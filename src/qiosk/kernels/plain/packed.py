@@ -1,0 +1,93 @@
+"""Twin of ``kernels.packed``; the arguments are documented there."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from qiosk.kernels.compiler import kernel
+from qiosk.kernels.plain.random import fill_thresholds
+from qiosk.kernels.rng import GENERATORS, LCG_INCREMENT, LCG_MULTIPLIER, OFFSET_SHIFT
+
+_ONE = np.uint64(1)
+
+
+@cache
+def packed_sweeps(lanes: int) -> Any:
+    """Twin of ``kernels.packed.packed_sweeps``."""
+    words = lanes // 64
+
+    @kernel
+    def sweeps(
+        indptr: Any,
+        neighbors: Any,
+        couplings2: Any,
+        base: Any,
+        spins: Any,
+        generators: Any,
+        offsets: Any,
+        scales: Any,
+        lane_scales: Any,
+        pool: Any,
+        offset_mask: Any,
+        period: Any,
+        cap: Any,
+        uniform: Any,
+        n_sweeps: Any,
+    ) -> None:
+        fields = np.empty(lanes, pool.dtype)
+        fields2 = np.empty(lanes, pool.dtype)
+        for sweep in range(n_sweeps):
+            if uniform:
+                lane_scales[:] = scales[sweep]
+            for i in range(base.size):
+                if i % period == 0:
+                    fill_thresholds(pool, pool.size, generators, GENERATORS, lane_scales, cap)
+                offsets[0] = offsets[0] * LCG_MULTIPLIER + LCG_INCREMENT
+                offset = int((offsets[0] >> OFFSET_SHIFT) & offset_mask)
+                fields[:] = base[i]
+                fields2[:] = 0
+                n_neighbors = indptr[i + 1] - indptr[i]
+                for q in range(n_neighbors):
+                    k = indptr[i] + q
+                    # the vector kernel adds up even and odd neighbours apart, the odd one out among the even
+                    # ones
+                    sums = fields2 if q % 2 == 1 else fields
+                    for r in range(lanes):
+                        if (spins[neighbors[k] * words + r // 64] >> np.uint64(r % 64)) & _ONE:
+                            sums[r] -= couplings2[k]
+                for r in range(lanes):
+                    word = i * words + r // 64
+                    bit = _ONE << np.uint64(r % 64)
+                    fields[r] += fields2[r]
+                    field = -fields[r] if spins[word] & bit else fields[r]
+                    if field <= pool[offset + r]:
+                        spins[word] ^= bit
+
+    return sweeps
+
+
+@cache
+def packed_costs() -> Any:
+    """Twin of ``kernels.packed.packed_costs``."""
+
+    @kernel
+    def costs(
+        indptr: Any, cols: Any, couplings2: Any, fields2: Any, start: Any, spins: Any, words: Any, out: Any
+    ) -> None:
+        for r in range(64 * words):
+            total = start
+            word = r // 64
+            bit = np.uint64(r % 64)
+            for i in range(fields2.size):
+                own = (spins[i * words + word] >> bit) & _ONE
+                if own:
+                    total -= fields2[i]
+                for k in range(indptr[i], indptr[i + 1]):
+                    if (spins[cols[k] * words + word] >> bit) & _ONE != own:
+                        total -= couplings2[k]
+            out[r] = total
+
+    return costs

@@ -1,0 +1,40 @@
+"""Configurations as bits: word ``spins[i * words + r // 64]`` holds lane r of variable i in its bit r % 64.
+
+A set bit means spin -1, or bit 1: so x = (1 - s) / 2 maps one domain to the other without touching a word.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qiosk.kernels.aligned import aligned_copy
+from qiosk.kernels.rng import random_words
+from qiosk.model.cost_function import I8
+
+U64 = NDArray[np.uint64]
+_ALL = np.uint64(2**64 - 1)
+
+
+def start_bits(seed: int, n: int, words: int, is_spin: bool, initial: I8 | None) -> U64:
+    """(n * words,) random bits, or every lane at ``initial`` (n,)."""
+    if initial is None:
+        return aligned_copy(random_words(seed, n * words))
+    return aligned_copy(np.repeat(np.where(_is_set(initial, is_spin), _ALL, np.uint64(0)), words))
+
+
+def _is_set(configuration: I8, is_spin: bool) -> NDArray[np.bool_]:
+    return configuration < 0 if is_spin else configuration > 0
+
+
+def read_lane(spins: U64, words: int, lane: int, is_spin: bool) -> I8:
+    """(n,) values of one lane."""
+    bits = (spins[lane // 64 :: words] >> np.uint64(lane % 64)).astype(np.int8) & np.int8(1)
+    return np.asarray(1 - 2 * bits if is_spin else bits, np.int8)
+
+
+def write_lane(spins: U64, words: int, lane: int, is_spin: bool, configuration: I8) -> None:
+    """Set one lane, in place."""
+    column = spins[lane // 64 :: words]
+    bit = np.uint64(1) << np.uint64(lane % 64)
+    column[...] = np.where(_is_set(configuration, is_spin), column | bit, column & ~bit)

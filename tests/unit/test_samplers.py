@@ -1,0 +1,143 @@
+"""What every sampler promises, whatever the kernel underneath."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.testing as npt
+import pytest
+
+import naive
+from problems import random_problem
+from qiosk.errors import InvalidValue
+from qiosk.model.compile import compile_problem
+from qiosk.solvers.planner import KERNELS, plan
+from strategies import cost_function
+
+SMALL = {
+    "spin": random_problem("ising", 7, locality=2, seed=1),
+    "bit": random_problem("pubo", 7, locality=2, seed=2),
+    "one variable": random_problem("ising", 1, locality=1, seed=3),
+    "no coupling": random_problem("pubo", 5, locality=1, seed=4),
+    "constant": compile_problem(cost_function("ising", [(3.0, [])])),
+    "isolated": compile_problem(cost_function("ising", [(1.0, [0, 9]), (0.0, [4]), (2.0, [])])),
+    "more than a block": random_problem("ising", 70, locality=2, seed=5),
+    "larger terms": random_problem("ising", 6, locality=4, seed=6),
+    "larger terms of bits": random_problem("pubo", 6, locality=4, seed=7),
+    "groups": random_problem("ising_grouped", 6, locality=4, seed=8),
+    "groups of bits": random_problem("pubo_grouped", 6, locality=4, seed=9),
+}
+
+
+def samplers_for(problem):
+    for kernel in KERNELS:
+        try:
+            yield plan(problem, replicas=256, kernel=kernel)
+        except InvalidValue as error:
+            assert kernel in str(error)  # the kernel says that it cannot represent the problem
+
+
+PAIRS = [pytest.param(p, s, id=f"{name}, {s.kernel}") for name, p in SMALL.items() for s in samplers_for(p)]
+
+
+def ramp(sweeps):
+    return np.linspace(0.0, 2.0, sweeps)
+
+
+def arrays_equal(a, b):
+    return a.arrays.keys() == b.arrays.keys() and all(
+        np.array_equal(a.arrays[k], b.arrays[k], equal_nan=True) for k in a.arrays
+    )
+
+
+@pytest.mark.parametrize(("problem", "sampler"), PAIRS)
+def test_tracked_cost_equals_naive_cost(problem, sampler):
+    group = sampler.start((5,))
+    for _ in range(3):
+        sampler.sweep(group, ramp(4))
+        costs = sampler.costs(group)
+        assert costs.shape == (sampler.lanes,)
+        for lane in {0, 1 % sampler.lanes, sampler.lanes - 1}:
+            x = sampler.configuration(group, lane)
+            npt.assert_allclose(costs[lane], float(naive.compiled_cost(problem, x.tolist())), atol=1e-9)
+
+
+@pytest.mark.parametrize("chunks", [[6], [1] * 6, [2, 3, 1]], ids=str)
+@pytest.mark.parametrize(("problem", "sampler"), PAIRS)
+def test_cutting_sweeps_into_calls_changes_nothing(problem, sampler, chunks):
+    whole, cut = sampler.start((1, 2)), sampler.start((1, 2))
+    sampler.sweep(whole, ramp(6))
+    for part in np.split(ramp(6), np.cumsum(chunks)[:-1]):
+        sampler.sweep(cut, part)
+    assert arrays_equal(whole, cut)
+    betas = np.linspace(0.1, 3.0, sampler.lanes)
+    sampler.sweep_ladder(whole, betas, 6)
+    for part in chunks:
+        sampler.sweep_ladder(cut, betas, part)
+    assert arrays_equal(whole, cut)
+
+
+@pytest.mark.parametrize(("problem", "sampler"), PAIRS)
+def test_a_ladder_of_equal_betas_and_a_sweep_sample_the_same_domain(problem, sampler):
+    group = sampler.start((4,))
+    sampler.sweep_ladder(group, np.full(sampler.lanes, 0.5), 3)
+    values = {-1, 1} if problem.is_spin else {0, 1}
+    configuration = sampler.configuration(group, sampler.lanes - 1)
+    assert configuration.dtype == np.int8
+    assert configuration.shape == (problem.n,)
+    assert set(configuration.tolist()) <= values
+
+
+@pytest.mark.parametrize(("problem", "sampler"), PAIRS)
+def test_infinite_beta_reaches_local_minima(problem, sampler):
+    group = sampler.start((7,))
+    sampler.sweep(group, np.full(60, np.inf))
+    for lane in (0, sampler.lanes - 1):
+        x = sampler.configuration(group, lane).tolist()
+        cost = naive.compiled_cost(problem, x)
+        for i in range(problem.n):
+            y = list(x)
+            y[i] = -x[i] if problem.is_spin else 1 - x[i]
+            assert naive.compiled_cost(problem, y) >= cost - 1e-9
+
+
+@pytest.mark.parametrize(("problem", "sampler"), PAIRS)
+def test_zero_beta_accepts_every_move(problem, sampler):
+    group = sampler.start((8,))
+    before = sampler.configuration(group, 0)
+    sampler.sweep(group, np.zeros(1))
+    other = -before if problem.is_spin else 1 - before
+    npt.assert_array_equal(sampler.configuration(group, 0), other)
+
+
+@pytest.mark.parametrize(("problem", "sampler"), PAIRS)
+def test_start_replace_and_read_agree(problem, sampler):
+    rng = np.random.default_rng(3)
+    low = -1 if problem.is_spin else 0
+    first, second = (rng.choice(np.array([low, 1], np.int8), problem.n) for _ in range(2))
+    group = sampler.start((9,), first)
+    for lane in (0, sampler.lanes - 1):
+        npt.assert_array_equal(sampler.configuration(group, lane), first)
+    sampler.replace(group, sampler.lanes - 1, second)
+    npt.assert_array_equal(sampler.configuration(group, sampler.lanes - 1), second)
+    if sampler.lanes > 1:
+        npt.assert_array_equal(sampler.configuration(group, 0), first)
+    npt.assert_allclose(sampler.costs(group)[-1], float(naive.compiled_cost(problem, second.tolist())), atol=1e-9)
+
+
+@pytest.mark.parametrize(("problem", "sampler"), PAIRS)
+def test_seeds_decide_everything(problem, sampler):
+    a, b, c = sampler.start((1, 2)), sampler.start((1, 2)), sampler.start((2, 1))
+    assert arrays_equal(a, b)
+    if problem.n > 4:
+        lanes = {sampler.configuration(g, r).tobytes() for g in (a, c) for r in range(sampler.lanes)}
+        assert len(lanes) > min(2**problem.n, 2 * sampler.lanes) // 2
+
+
+@pytest.mark.parametrize(("problem", "sampler"), PAIRS)
+def test_a_group_survives_a_copy_of_its_arrays(problem, sampler):
+    group = sampler.start((3,))
+    sampler.sweep(group, ramp(2))
+    copy = type(group)({name: array.copy() for name, array in group.arrays.items()})
+    sampler.sweep(group, ramp(3))
+    sampler.sweep(copy, ramp(3))
+    assert arrays_equal(group, copy)
