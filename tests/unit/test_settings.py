@@ -1,0 +1,81 @@
+"""Settings are read from the environment, and say what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qiosk import settings as settings_module
+from qiosk.errors import InvalidValue
+from qiosk.settings import Settings, cpu_count, default_home, read_settings
+
+
+def test_an_empty_environment_gives_the_defaults():
+    settings = read_settings({})
+    assert settings == Settings()
+    assert settings.home == default_home()
+    assert settings.concurrent_jobs == cpu_count() >= 1
+    assert settings.threads is None
+    assert 0 < settings.memory_limit < 2**50
+
+
+def test_empty_variables_count_as_missing():
+    assert read_settings({"QIOSK_HOME": "", "QIOSK_THREADS": "  "}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0", 0), ("1000", 1000), ("2K", 2048), ("800M", 800 * 2**20), ("4g", 2**32), ("1 GiB", 2**30)],
+)
+def test_memory_may_carry_a_suffix(text, expected):
+    assert read_settings({"QIOSK_MEMORY_LIMIT": text}).memory_limit == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "rule"),
+    [
+        ("QIOSK_HOME", "some/where", "must be an absolute path"),
+        ("QIOSK_CONCURRENT_JOBS", "0", "must be an integer of at least 1"),
+        ("QIOSK_THREADS", "two", "must be an integer of at least 1"),
+        ("QIOSK_MEMORY_LIMIT", "-1", "must be a number of bytes such as 800M or 4G"),
+        ("QIOSK_MAX_ATTEMPTS", "1.5", "must be an integer of at least 1"),
+        ("QIOSK_HANG_SECONDS", "inf", "must be a number of seconds of at least 0"),
+        ("QIOSK_CANCEL_SECONDS", "nan", "must be a number of seconds of at least 0"),
+        ("QIOSK_IDLE_SECONDS", "1e400", "must be a number of seconds of at least 0"),
+    ],
+)
+def test_errors_name_variable_rule_and_value(variable, value, rule):
+    with pytest.raises(InvalidValue) as caught:
+        read_settings({variable: value})
+    assert caught.value.message == f"{variable}: {rule}, found {value!r}"
+
+
+def test_overrides_win_over_the_environment():
+    settings = read_settings({"QIOSK_HOME": "/a", "QIOSK_THREADS": "3"}, home=Path("/b"), threads=None)
+    assert (settings.home, settings.threads) == (Path("/b"), 3)
+
+
+@given(
+    st.builds(
+        Settings,
+        home=st.just(Path("/some/home")),
+        concurrent_jobs=st.integers(1, 10**6),
+        threads=st.none() | st.integers(1, 512),
+        memory_limit=st.integers(0, 2**45),
+        max_attempts=st.integers(1, 1000),
+        hang_seconds=st.integers(0, 10**6).map(lambda tenths: tenths / 10),
+        cancel_seconds=st.floats(0.001, 1000),
+        idle_seconds=st.floats(0.001, 1000),
+    )
+)
+def test_settings_survive_the_way_through_an_environment(settings):
+    assert read_settings(settings.to_environ()) == settings
+
+
+def test_every_setting_is_documented():
+    for member in fields(Settings):
+        assert f"QIOSK_{member.name.upper()}" in (settings_module.__doc__ or "")
