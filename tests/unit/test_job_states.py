@@ -25,7 +25,7 @@ def job_in(state: JobState, **changes) -> Job:
     return replace(job, state=state, **{**begun, **changes})
 
 
-@pytest.mark.parametrize(("state", "event"), product(JobState, JobEvent), ids=str)
+@pytest.mark.parametrize(("state", "event"), list(product(JobState, JobEvent)), ids=str)
 def test_every_pair_is_listed_or_refused(state, event):
     job = job_in(state)
     if (state, event) in TRANSITIONS:
@@ -35,7 +35,7 @@ def test_every_pair_is_listed_or_refused(state, event):
             job.on(event, at=LATER)
 
 
-@pytest.mark.parametrize("state", JobState, ids=str)
+@pytest.mark.parametrize("state", list(JobState), ids=str)
 def test_final_states_allow_no_event(state):
     assert state.is_final == (not any(listed is state for listed, _ in TRANSITIONS))
 

@@ -47,9 +47,7 @@ class MemoryJobStore:
             jobs = [job for job in self._jobs.values() if job.workspace == workspace and _matches(job, query)]
         jobs.sort(key=_cursor, reverse=not query.oldest_first)
         if after is not None:
-            jobs = [
-                job for job in jobs if (_cursor(job) > after) == query.oldest_first and _cursor(job) != after
-            ]
+            jobs = [job for job in jobs if (_cursor(job) > after) == query.oldest_first and _cursor(job) != after]
         return jobs[:limit]
 
     def swap(self, job: Job, *, expected: Job) -> bool:
@@ -68,13 +66,9 @@ class MemoryJobStore:
             if not waiting:
                 return None
             first = min(waiting, key=lambda job: (not job.is_urgent, job.created_at, job.workspace, job.id))
-            return self._put(
-                first.on(JobEvent.CLAIM, at=now, worker=worker, lease_expires_at=lease_expires_at)
-            )
+            return self._put(first.on(JobEvent.CLAIM, at=now, worker=worker, lease_expires_at=lease_expires_at))
 
-    def record(
-        self, key: JobKey, fence: int, update: RunUpdate, *, lease_expires_at: datetime
-    ) -> JobState | None:
+    def record(self, key: JobKey, fence: int, update: RunUpdate, *, lease_expires_at: datetime) -> JobState | None:
         """Store what a claimant reports, unless its fence is stale."""
         with self._lock:
             job = self._jobs.get(key)

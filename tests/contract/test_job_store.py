@@ -1,0 +1,345 @@
+"""What every job store guarantees."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from qiosk.adapters.memory import MemoryBlobStore, MemoryJobStore
+from qiosk.adapters.sql_jobs import open_sqlite
+from qiosk.contract.jobs import ErrorData, JobProgress, JobQuery, JobStatus, SubmitJob, TracePoint
+from qiosk.errors import Conflict, JobAlreadyExists, JobNotFound
+from qiosk.service.definition import define_job
+from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
+from qiosk.service.ports import Cursor, JobStore, RunUpdate
+
+NOW = datetime(2026, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
+LEASE = NOW + timedelta(seconds=30)
+
+
+def a_job(job_id: str = "j1", *, workspace: str = "default", seconds: float = 0.0, **members) -> Job:
+    command = SubmitJob(**{"name": "a", "provider_id": "Microsoft", "target": "t.cpu", "input_data": b"{}", **members})
+    at = NOW + timedelta(seconds=seconds)
+    return define_job(job_id, command, workspace=workspace, blobs=MemoryBlobStore(), at=at)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request, tmp_path):
+    opened = MemoryJobStore() if request.param == "memory" else open_sqlite(tmp_path / "jobs.db")
+    yield opened
+    opened.close()
+
+
+def claim(store: JobStore, seconds: float = 0.0) -> Job | None:
+    at = NOW + timedelta(seconds=seconds)
+    return store.claim(worker="w", now=at, lease_expires_at=at + timedelta(seconds=30))
+
+
+def everything(store: JobStore, query: JobQuery, *, limit: int = 3, workspace: str = "default") -> list[str]:
+    found: list[Job] = []
+    while page := store.page(workspace, query, Cursor(found[-1].created_at, found[-1].id) if found else None, limit):
+        found += page
+    return [job.id for job in found]
+
+
+def test_a_stored_job_comes_back_with_every_member(store):
+    job = replace(
+        a_job(
+            name="Ünïcode 'quoted'",
+            input_params={"params": {"timeout": 100, "x": 0.1, "big": 2**70, "none": None}},
+            metadata={"a": "b"},
+            tags=("x", "y"),
+            priority="High",
+            session_id="s",
+        ),
+        state=JobState.FAILED,
+        begun_at=NOW,
+        ended_at=LEASE,
+        cancelled_at=LEASE,
+        error=ErrorData(code="InternalError", message=""),
+        fence=3,
+        losses=2,
+        worker="w",
+        lease_expires_at=LEASE,
+        progress=JobProgress(fraction=0.5, sweeps=2**40, best_cost=-1.5, seconds=3.0),
+        best_blob="b",
+        best_cost=-1.5,
+        checkpoint_blob="c",
+        output_blob="o",
+    )
+    store.add(job)
+    assert replace(store.get(job.key), revision=job.revision) == job
+
+
+def test_a_key_is_taken_once(store):
+    store.add(a_job())
+    with pytest.raises(JobAlreadyExists, match="job j1: the id belongs to another job"):
+        store.add(a_job(name="b"))
+    assert store.get(JobKey("default", "j1")).name == "a"
+
+
+def test_workspaces_do_not_see_each_other(store):
+    store.add(a_job(workspace="one", name="first"))
+    store.add(a_job(workspace="two", name="second"))
+    assert store.get(JobKey("two", "j1")).name == "second"
+    assert [job.name for job in store.page("one", JobQuery(), None, 10)] == ["first"]
+    store.delete(JobKey("one", "j1"))
+    assert store.get(JobKey("two", "j1")).name == "second"
+
+
+def test_whatever_is_missing_is_not_found(store):
+    missing = JobKey("default", "nope")
+    for ask in (store.get, store.delete, lambda key: store.trace(key, 0)):
+        with pytest.raises(JobNotFound, match="job nope was not found"):
+            ask(missing)
+    assert store.record(missing, 1, RunUpdate(), lease_expires_at=LEASE) is None
+    assert not store.swap(a_job("nope"), expected=a_job("nope"))
+
+
+def test_a_swap_against_an_old_revision_changes_nothing(store):
+    store.add(a_job())
+    old = store.get(JobKey("default", "j1"))
+    assert store.swap(replace(old, name="first"), expected=old)
+    assert not store.swap(replace(old, name="second"), expected=old)
+    assert store.get(old.key).name == "first"
+
+
+def test_a_claim_does_what_the_event_says(store):
+    store.add(a_job())
+    waiting = store.get(JobKey("default", "j1"))
+    claimed = store.claim(worker="w", now=NOW, lease_expires_at=LEASE)
+    expected = waiting.on(JobEvent.CLAIM, at=NOW, worker="w", lease_expires_at=LEASE)
+    assert claimed == replace(expected, revision=claimed.revision) == store.get(waiting.key)
+    assert claim(store) is None
+
+
+def test_claims_come_in_order_of_urgency_then_age(store):
+    for name, seconds, priority in [("d", 3, None), ("b", 1, "Standard"), ("u", 5, "High"), ("a", 0, None)]:
+        store.add(a_job(name, seconds=seconds, priority=priority))
+    assert [claim(store).id for _ in range(4)] == ["u", "a", "b", "d"]
+
+
+def test_eight_threads_claiming_forty_jobs_get_forty_different_ones(store):
+    for number in range(40):
+        store.add(a_job(f"j{number}", seconds=number))
+    start = threading.Barrier(8)
+
+    def claim_until_none(_: int) -> list[str]:
+        start.wait()
+        claimed = []
+        while job := claim(store):
+            claimed.append(job.id)
+        return claimed
+
+    with ThreadPoolExecutor(8) as pool:
+        claimed = [job_id for ids in pool.map(claim_until_none, range(8)) for job_id in ids]
+    assert sorted(claimed) == sorted(f"j{number}" for number in range(40))
+    assert len(store.running()) == 40
+    assert store.waiting(100) == 0
+
+
+def test_eight_threads_swapping_one_job_lose_no_change(store):
+    store.add(a_job())
+    key = JobKey("default", "j1")
+
+    def add_tag(number: int) -> None:
+        while True:
+            job = store.get(key)
+            if store.swap(replace(job, tags=(*job.tags, str(number))), expected=job):
+                return
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add_tag, range(24)))
+    assert sorted(store.get(key).tags) == sorted(map(str, range(24)))
+
+
+def test_a_report_is_stored_and_extends_the_lease(store):
+    store.add(a_job())
+    job = claim(store)
+    update = RunUpdate(
+        progress=JobProgress(fraction=0.5, sweeps=10, best_cost=-3.0, seconds=1.0),
+        trace=[TracePoint(0.1, 1, -1.0), TracePoint(0.2, 2, -3.0)],
+        trace_start=0,
+        best_blob="bestSoFar",
+        best_cost=-3.0,
+        checkpoint_blob="checkpoint",
+    )
+    assert store.record(job.key, 1, update, lease_expires_at=LEASE) is JobState.EXECUTING
+    stored = store.get(job.key)
+    assert (stored.progress, stored.best_blob, stored.best_cost) == (update.progress, "bestSoFar", -3.0)
+    assert (stored.checkpoint_blob, stored.lease_expires_at) == ("checkpoint", LEASE)
+    assert list(store.trace(job.key, 1)) == [TracePoint(0.2, 2, -3.0)]
+    assert stored.revision != job.revision
+    store.record(job.key, 1, RunUpdate(), lease_expires_at=LEASE)
+    assert replace(store.get(job.key), revision=0) == replace(stored, revision=0)
+
+
+def test_a_report_under_a_stale_fence_is_dropped(store):
+    store.add(a_job())
+    job = claim(store)
+    store.swap(job.on(JobEvent.LOSE, at=NOW), expected=job)
+    late = RunUpdate(best_blob="late", trace=[TracePoint(0.0, 0, 0.0)], trace_start=0)
+    assert store.record(job.key, 1, late, lease_expires_at=LEASE) is None  # it waits
+    assert claim(store).fence == 2
+    assert store.record(job.key, 1, late, lease_expires_at=LEASE) is None  # another one runs it
+    assert store.get(job.key).best_blob is None
+    assert list(store.trace(job.key, 0)) == []
+
+
+def test_a_report_tells_of_a_cancellation(store):
+    store.add(a_job())
+    job = claim(store)
+    store.swap(job.on(JobEvent.CANCEL, at=NOW), expected=job)
+    assert store.record(job.key, 1, RunUpdate(), lease_expires_at=LEASE) is JobState.CANCELLING
+
+
+def test_a_resumed_run_replaces_the_trace_from_its_checkpoint_on(store):
+    store.add(a_job())
+    job = claim(store)
+    points = [TracePoint(float(i), i, -float(i)) for i in range(5)]
+    store.record(job.key, 1, RunUpdate(trace=points, trace_start=0), lease_expires_at=LEASE)
+    again = TracePoint(9.0, 9, -9.0)
+    store.record(job.key, 1, RunUpdate(trace=[again], trace_start=2), lease_expires_at=LEASE)
+    assert list(store.trace(job.key, 0)) == [*points[:2], again]
+
+
+def test_deleting_a_job_deletes_its_trace(store):
+    store.add(a_job())
+    job = claim(store)
+    store.record(job.key, 1, RunUpdate(trace=[TracePoint(0, 0, 0)], trace_start=0), lease_expires_at=LEASE)
+    store.delete(job.key)
+    store.add(a_job())
+    assert list(store.trace(job.key, 0)) == []
+
+
+QUERIES = [
+    (JobQuery(), "eabcd"),
+    (JobQuery(oldest_first=True), "dcbae"),
+    (JobQuery(name_prefix="my_"), "ab"),
+    (JobQuery(name_prefix="100%"), "c"),
+    (JobQuery(name_prefix=""), "eabcd"),
+    (JobQuery(statuses=[JobStatus.EXECUTING]), "cd"),
+    (JobQuery(statuses=[JobStatus.WAITING, JobStatus.EXECUTING]), "eabcd"),
+    (JobQuery(statuses=[]), ""),
+    (JobQuery(provider_ids=["microsoft"]), "eabc"),
+    (JobQuery(targets=["OTHER.cpu", "none"]), "d"),
+    (JobQuery(created_after=NOW + timedelta(seconds=2)), "eab"),
+    (JobQuery(created_before=NOW + timedelta(seconds=2)), "bcd"),
+    (JobQuery(name_prefix="my", created_before=NOW + timedelta(seconds=2)), "b"),
+]
+
+
+@pytest.mark.parametrize(("query", "expected"), QUERIES, ids=lambda value: "")
+def test_queries_find_what_they_describe_in_order(store, query, expected):
+    store.add(a_job("d", seconds=0, name="MY_job", target="other.CPU", provider_id="1qbit"))
+    store.add(a_job("c", seconds=1, name="100%"))
+    store.swap((job := claim(store)).on(JobEvent.CANCEL, at=NOW), expected=job)
+    claim(store)
+    store.add(a_job("b", seconds=2, name="my_job"))
+    store.add(a_job("a", seconds=3, name="my_other"))
+    store.add(a_job("e", seconds=3, name="myXjob"))
+    assert everything(store, query, limit=2) == list(expected)
+    assert everything(store, query, limit=100) == list(expected)
+
+
+@hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_paging_yields_every_job_once_while_others_come_and_go(store, data):
+    workspace = f"w{store.version()}-{data.draw(st.integers(0, 10**9))}"
+    seconds = data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=12))
+    for number, second in enumerate(seconds):
+        store.add(a_job(f"keep{number}", workspace=workspace, seconds=second))
+    query = JobQuery(oldest_first=data.draw(st.booleans()))
+    limit = data.draw(st.integers(1, 5))
+    found: list[Job] = []
+    extra = 0
+    while page := store.page(workspace, query, Cursor(found[-1].created_at, found[-1].id) if found else None, limit):
+        found += page
+        if found[-1].id.startswith("extra") and data.draw(st.booleans()):
+            store.delete(found[-1].key)
+        if extra < 5:
+            store.add(a_job(f"extra{extra}", workspace=workspace, seconds=data.draw(st.integers(0, 4))))
+            extra += 1
+    kept = [job.id for job in found if job.id.startswith("keep")]
+    assert sorted(kept) == sorted(f"keep{number}" for number in range(len(seconds)))
+    assert len({job.id for job in found}) == len(found)
+
+
+def test_the_version_changes_with_every_change(store):
+    seen = [store.version()]
+
+    def changed() -> bool:
+        seen.append(store.version())
+        return seen[-1] != seen[-2]
+
+    assert not changed()
+    store.add(a_job())
+    assert changed()
+    job = claim(store)
+    assert changed()
+    store.record(job.key, 1, RunUpdate(), lease_expires_at=LEASE)
+    assert changed()
+    store.get(job.key)
+    assert not changed()
+    assert claim(store) is None
+    store.delete(job.key)
+    assert changed()
+
+
+def test_waiting_jobs_are_counted_up_to_the_limit(store):
+    for number in range(5):
+        store.add(a_job(f"j{number}", workspace=f"w{number}"))
+    assert [store.waiting(limit) for limit in (1, 4, 10)] == [1, 4, 5]
+
+
+def test_two_stores_on_one_file_see_each_other(tmp_path):
+    one, two = open_sqlite(tmp_path / "jobs.db"), open_sqlite(tmp_path / "jobs.db")
+    before = two.version()
+    one.add(a_job())
+    assert two.version() != before
+    assert claim(two).id == "j1"
+    assert one.get(JobKey("default", "j1")).state is JobState.EXECUTING
+    one.close()
+    two.close()
+
+
+def test_many_stores_may_open_a_new_file_at_once(tmp_path):
+    def open_and_add(number: int) -> None:
+        store = open_sqlite(tmp_path / "jobs.db")
+        store.add(a_job(f"j{number}"))
+        store.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(open_and_add, range(16)))
+    store = open_sqlite(tmp_path / "jobs.db")
+    assert store.waiting(100) == 16
+    store.close()
+
+
+def test_another_schema_version_is_refused(tmp_path):
+    store = open_sqlite(tmp_path / "jobs.db")
+    with store._engine.begin() as tx:
+        tx.exec_driver_sql("UPDATE qiosk_schema SET version = 99")
+    store.close()
+    with pytest.raises(Conflict, match=r"jobs\.db: schema version must be 1, found 99"):
+        open_sqlite(tmp_path / "jobs.db")
+
+
+def test_a_claim_reads_no_more_than_it_takes(tmp_path):
+    store = open_sqlite(tmp_path / "jobs.db")
+    with store._engine.begin() as tx:
+        plan = tx.exec_driver_sql(
+            "EXPLAIN QUERY PLAN SELECT * FROM jobs WHERE state = 'Waiting'"
+            " ORDER BY is_urgent DESC, created_at, workspace, id LIMIT 1"
+        ).fetchall()
+    store.close()
+    text = " ".join(str(row[-1]) for row in plan)
+    assert "jobs_by_claim_order" in text
+    assert "TEMP B-TREE" not in text
