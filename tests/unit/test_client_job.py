@@ -57,9 +57,8 @@ def job(workspace: Workspace) -> Job:
 
 def test_details_have_every_property_of_a_job_view(job: Job, api: FakeJobs) -> None:
     view = api.get(job.id)
-    shown = {name for name in JobView.__slots__ if name != "progress"}
-    assert {name: getattr(job.details, name) for name in shown} == {
-        name: getattr(view, name) for name in shown
+    assert {name: getattr(job.details, name) for name in JobView.__slots__} == {
+        name: getattr(view, name) for name in JobView.__slots__
     }
 
 
@@ -81,6 +80,7 @@ def test_details_as_dict_are_json_under_wire_names(job: Job, api: FakeJobs) -> N
     assert wire["beginExecutionTime"] == "2024-05-01T12:00:00Z"
     assert wire["errorData"] == {"code": "InvalidInputData", "message": "_AZQ107 no"}
     assert wire["tags"] == []
+    assert wire["progress"] == {"fraction": 0.0, "sweeps": 0, "bestCost": None, "seconds": 0.0}
     assert wire["cancellationTime"] is None
 
 
@@ -113,9 +113,7 @@ def test_results_without_a_member_say_which_they_have(job: Job, api: FakeJobs) -
 def test_get_results_of_a_failed_job_names_job_status_and_error(job: Job, api: FakeJobs) -> None:
     error = ErrorData(code="InvalidInputData", message="_AZQ103 term 3: `c` must be a number, found a string")
     api.finish(job.id, JobStatus.FAILED, error_data=error)
-    with pytest.raises(
-        RuntimeError, match=f"(?s){job.id}.*Failed.*InvalidInputData: _AZQ103 term 3"
-    ) as failure:
+    with pytest.raises(RuntimeError, match=f"(?s){job.id}.*Failed.*InvalidInputData: _AZQ103 term 3") as failure:
         job.get_results()
     assert isinstance(failure.value, JobFailed)
 
@@ -135,9 +133,7 @@ def test_a_job_cancelled_before_it_found_anything_has_no_results(job: Job) -> No
 
 @pytest.mark.parametrize("timeout", [0, 0.01])
 def test_get_results_times_out_and_leaves_the_job(job: Job, timeout: float) -> None:
-    with pytest.raises(
-        TimeoutError, match=f"job {job.id}: not completed after {timeout} s, status is Waiting"
-    ):
+    with pytest.raises(TimeoutError, match=f"job {job.id}: not completed after {timeout} s, status is Waiting"):
         job.get_results(timeout_secs=timeout)
     assert job.details.status == "Waiting"
 
@@ -205,9 +201,7 @@ def test_attachments_can_go_to_another_container(job: Job, api: FakeJobs) -> Non
     assert job.download_attachment("a/b", container_uri=api.container_uri("shared")) == b"x"
 
 
-def test_download_data_finds_blobs_of_sibling_containers_with_signed_and_quoted_uris(
-    job: Job, api: FakeJobs
-) -> None:
+def test_download_data_finds_blobs_of_sibling_containers_with_signed_and_quoted_uris(job: Job, api: FakeJobs) -> None:
     api.put_blob("qio-problems", "dir/in put", b"[]")
     assert job.download_data(f"{api.container_uri('qio-problems')}/dir/in%20put?sig=1%2F2") == b"[]"
     assert job.download_data(job.details.input_data_uri or "") == b"{}"

@@ -139,9 +139,7 @@ def test_watch_gives_each_change_once_and_the_final_state_last(workspace: Worksp
         lambda i: improve(i, 2.0),
         lambda i: api.finish(i, JobStatus.SUCCEEDED, b"{}"),
     ]
-    seen = [
-        (u.status.value, u.progress.best_cost, [p.cost for p in u.new_trace]) for u in workspace.watch(job)
-    ]
+    seen = [(u.status.value, u.progress.best_cost, [p.cost for p in u.new_trace]) for u in workspace.watch(job)]
     assert seen == [
         ("Waiting", None, []),
         ("Executing", 3.0, [3.0]),

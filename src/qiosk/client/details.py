@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qiosk.contract.jobs import QIO_OUTPUT_FORMAT, ErrorData, JobStatus, JobView
+from qiosk.contract.jobs import QIO_OUTPUT_FORMAT, ErrorData, JobProgress, JobStatus, JobView
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(kw_only=True)
@@ -46,6 +49,7 @@ class JobDetails:
     session_id: str | None = None
     attempts: int = 0
     has_results: bool = False
+    progress: JobProgress = field(default_factory=JobProgress)
 
     @classmethod
     def from_view(cls, view: JobView) -> JobDetails:
@@ -59,7 +63,7 @@ class JobDetails:
 
     def as_dict(self) -> dict[str, Any]:
         """The properties under their wire names (``containerUri``), as JSON values; times end in ``Z``."""
-        return {_wire_name(f.name): _json_value(getattr(self, f.name)) for f in fields(self)}
+        return wire_members(self)
 
     def __str__(self) -> str:
         width = max(len(f.name) for f in fields(self))
@@ -74,11 +78,15 @@ class JobDetails:
         return [(f.name, _readable(getattr(self, f.name))) for f in fields(self)]
 
 
+def wire_members(value: DataclassInstance) -> dict[str, Any]:
+    """The members of a dataclass under their wire names, as JSON values."""
+    return {_wire_name(f.name): _json_value(getattr(value, f.name)) for f in fields(value)}
+
+
 def html_table(rows: Sequence[tuple[str, str]]) -> str:
     """A two-column table for notebooks; every text is escaped."""
     body = "".join(
-        f"<tr style='text-align:left'><th>{escape(name)}</th><td>{escape(text)}</td></tr>"
-        for name, text in rows
+        f"<tr style='text-align:left'><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows
     )
     return f"<table>{body}</table>"
 
@@ -98,6 +106,8 @@ def _json_value(value: Any) -> Any:
         return wire_time(value)
     if isinstance(value, ErrorData):
         return {"code": value.code, "message": value.message}
+    if isinstance(value, JobProgress):
+        return wire_members(value)
     if isinstance(value, JobStatus):
         return value.value
     if isinstance(value, Mapping):
@@ -108,6 +118,9 @@ def _json_value(value: Any) -> Any:
 
 
 def _readable(value: Any) -> str:
+    if isinstance(value, JobProgress):
+        best = "" if value.best_cost is None else f", best cost {value.best_cost:.10g}"
+        return f"{value.fraction:.0%} after {value.seconds:.1f} s, {value.sweeps} sweeps{best}"
     plain = f"{value.code}: {value.message}" if isinstance(value, ErrorData) else _json_value(value)
     # a line break inside a value would break "one line per property"
     return "-" if plain is None or plain in ([], ()) else " ".join(str(plain).splitlines())

@@ -14,9 +14,7 @@ def name_pattern(name_match: str) -> re.Pattern[str]:
     try:
         return re.compile(name_match)
     except re.error as error:
-        raise InvalidFilter(
-            f"name_match must be a regular expression, found {name_match!r}: {error}"
-        ) from error
+        raise InvalidFilter(f"name_match must be a regular expression, found {name_match!r}: {error}") from error
 
 
 def job_status(status: JobStatus | str) -> JobStatus:

@@ -43,7 +43,6 @@ class Job:
         self.workspace = workspace
         self.details = job_details
         self.results: Results | None = None
-        self._progress = JobProgress()
         if job_details.id is None:
             job_details.id = self.create_job_id()
 
@@ -139,8 +138,7 @@ class Job:
 
     def refresh(self) -> None:
         """Read the details again. Raises JobNotFound."""
-        view = self.workspace.api.get(self.id)
-        self.details, self._progress = JobDetails.from_view(view), view.progress
+        self.details = JobDetails.from_view(self.workspace.api.get(self.id))
 
     def has_completed(self) -> bool:
         """Whether the job has succeeded, failed or been cancelled."""
@@ -160,7 +158,7 @@ class Job:
         following = updates(self.workspace.api, self.id, timeout_s=timeout_secs, poll_s=max_poll_wait_secs)
         with ProgressBar(enabled=print_progress) as bar:
             for update in following:
-                self.details, self._progress = JobDetails.from_view(update.view), update.progress
+                self.details = JobDetails.from_view(update.view)
                 bar.update(update.status, update.progress)
 
     def get_results(self, timeout_secs: float | None = DEFAULT_TIMEOUT_S) -> Results:
@@ -185,16 +183,14 @@ class Job:
     def _failed(self) -> JobFailed:
         error = self.details.error_data
         reason = f"{error.code}: {error.message}" if error else "no solution was found before it ended"
-        return JobFailed(
-            f"job {self.id} ({self.details.name}) has no results, its status is {self.status}: {reason}"
-        )
+        return JobFailed(f"job {self.id} ({self.details.name}) has no results, its status is {self.status}: {reason}")
 
     @property
     def progress(self) -> JobProgress:
         """How far the job has come, now."""
         if not self.has_completed():
             self.refresh()
-        return self._progress
+        return self.details.progress
 
     @property
     def trace(self) -> list[TracePoint]:
@@ -267,13 +263,13 @@ class Job:
         return f"<Job id={self.id!r} name={self.details.name!r} status={str(self.status)!r}>"
 
     def _repr_html_(self) -> str:
-        done, best = self._progress.fraction, self._progress.best_cost
+        best = self.details.progress.best_cost
         rows = [
             ("job", self.id),
             ("name", str(self.details.name)),
             ("target", self.details.target),
             ("status", str(self.status)),
-            ("progress", f"{done:.0%}"),
+            ("progress", f"{self.details.progress.fraction:.0%}"),
             ("best cost", "-" if best is None else f"{best:g}"),
         ]
         if self.details.error_data is not None:

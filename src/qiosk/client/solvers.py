@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import gzip
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qiosk.client.job import DEFAULT_TIMEOUT_S, Job
 from qiosk.contract.jobs import QIO_INPUT_FORMAT, QIO_OUTPUT_FORMAT, SubmitJob, TargetView
-from qiosk.errors import WrongType
+from qiosk.errors import InvalidValue, WrongType
 
 if TYPE_CHECKING:
     from qiosk.client.results import Results
@@ -92,7 +93,7 @@ class Solver:
             self.set_one_param(parameter, value)
 
     def set_one_param(self, name: str, value: Any) -> None:
-        """Set a parameter; None leaves it as it is. Raises WrongType if the value is not JSON."""
+        """Set a parameter; None leaves it as it is. Raises WrongType or InvalidValue if JSON cannot hold it."""
         if value is None:
             return
         plain = json_value(name, value)
@@ -139,9 +140,7 @@ class Solver:
         )
         return self.workspace.submit(command)
 
-    def optimize(
-        self, problem: Problem | str | bytes, timeout_secs: float | None = DEFAULT_TIMEOUT_S
-    ) -> Results:
+    def optimize(self, problem: Problem | str | bytes, timeout_secs: float | None = DEFAULT_TIMEOUT_S) -> Results:
         """Submit a job and return its results.
 
         Raises what ``submit`` and ``Job.get_results`` raise; after a TimeoutError the job goes on.
@@ -253,9 +252,7 @@ class ParallelTempering(Solver):
         if all_betas is not None:
             replicas = len(all_betas) if replicas is None else replicas
             if replicas != len(all_betas):
-                raise ValueError(
-                    f"replicas must be the length of all_betas, {len(all_betas)}, found {replicas}"
-                )
+                raise ValueError(f"replicas must be the length of all_betas, {len(all_betas)}, found {replicas}")
         own = {
             "sweeps": sweeps,
             "replicas": replicas,
@@ -283,9 +280,7 @@ def target_for(name: str, params: Mapping[str, Any], tuned_by: Sequence[str] | N
     head, dot, platform = name.rpartition(".")
     if not tuned_by or not dot or head.lower().endswith(PARAMETER_FREE):
         return name
-    return (
-        name if any(params.get(key) is not None for key in tuned_by) else f"{head}{PARAMETER_FREE}.{platform}"
-    )
+    return name if any(params.get(key) is not None for key in tuned_by) else f"{head}{PARAMETER_FREE}.{platform}"
 
 
 def solver_for(workspace: Workspace, view: TargetView) -> Solver:
@@ -301,7 +296,12 @@ def solver_for(workspace: Workspace, view: TargetView) -> Solver:
 
 
 def json_value(name: str, value: Any) -> Any:
-    """A parameter's value as JSON: NumPy numbers and arrays become numbers and lists. Raises WrongType."""
+    """A parameter's value as JSON: NumPy numbers and arrays become numbers and lists.
+
+    Raises WrongType, and InvalidValue for a number that is not finite.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidValue(f"parameter `{name}`: must be finite, found {value}")
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Mapping):

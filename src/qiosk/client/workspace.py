@@ -185,9 +185,7 @@ class Workspace:
         The container is ``container_name``, else the job's, else ``<workspace name>-data``.
         """
         if container_name is None:
-            container_name = (
-                f"{self.name}-data" if job_id is None else container_name_format.format(job_id=job_id)
-            )
+            container_name = f"{self.name}-data" if job_id is None else container_name_format.format(job_id=job_id)
         return self.api.container_uri(container_name)
 
     def upload_problem(
@@ -232,9 +230,7 @@ class Workspace:
         return f"<Workspace {self._key!r}>"
 
     def _job(self, view: JobView) -> Job:
-        job = Job(self, JobDetails.from_view(view))
-        job._progress = view.progress
-        return job
+        return Job(self, JobDetails.from_view(view))
 
 
 def workspace_key(subscription_id: str | None, resource_group: str | None, name: str | None) -> str:
