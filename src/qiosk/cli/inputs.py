@@ -1,0 +1,67 @@
+"""What the user gave: a problem's bytes, a target, parameters."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from qiosk.client.solvers import target_for
+from qiosk.errors import InvalidValue
+from qiosk.solvers.registry import target as known_target
+
+_DEFAULT_SOLVER = "paralleltempering"
+
+
+def read_bytes(file: str) -> bytes:
+    """Content of a file, or of standard input for ``-``. Raises OSError."""
+    return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+
+
+def problem_name(file: str) -> str:
+    """What to call the problem of a file: its name up to the first dot."""
+    return "stdin" if file == "-" else Path(file).name.split(".")[0] or Path(file).name
+
+
+def parse_params(given: Iterable[str] | None, **common: Any) -> dict[str, Any]:
+    """Parameters from ``name=value`` texts, whose values are JSON or else plain text, and from options of their own.
+
+    Raises BadParameter for a text without ``=`` or a name.
+    """
+    params: dict[str, Any] = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise typer.BadParameter(f"must be NAME=VALUE, found {text!r}")
+        params[name.strip()] = _json_or_text(value)
+    return params | {name: value for name, value in common.items() if value is not None}
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def resolve_target(name: str | None, params: Mapping[str, Any]) -> str:
+    """The target to run: a full id as it is; for a bare solver, the one of its targets that the parameters choose.
+
+    Raises InvalidTarget.
+    """
+    name = name or _DEFAULT_SOLVER
+    if "." not in name:
+        name = target_for(f"microsoft.{name.lower()}.cpu", params)
+    return known_target(name).id
+
+
+def check_names(target: str, params: Mapping[str, Any]) -> None:
+    """Raises InvalidValue for a parameter that the target would ignore: on a command line it is a slip."""
+    known = [parameter.name for parameter in known_target(target).parameters]
+    for name in params:
+        if name not in known:
+            raise InvalidValue(f"parameter `{name}`: must be one of {', '.join(known)} for target {target}")

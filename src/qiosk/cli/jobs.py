@@ -1,0 +1,148 @@
+"""The commands under ``qiosk jobs``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qiosk.cli import options
+from qiosk.cli.output import FAILED, print_json, print_solution, print_table, reported, to_json
+from qiosk.errors import JobFailed
+
+if TYPE_CHECKING:
+    from qiosk.client.job import Job
+    from qiosk.client.results import Results
+    from qiosk.client.workspace import Workspace
+
+jobs = typer.Typer(help="List, show, watch, cancel and delete jobs.", no_args_is_help=True, rich_markup_mode=None)
+
+_NAME_HELP = "Regular expression to be found in the name."
+
+
+@jobs.command("list")
+def list_jobs(
+    name: Annotated[str | None, typer.Option("--name", help=_NAME_HELP)] = None,
+    status: Annotated[str | None, typer.Option("--status", help="State, such as Executing.")] = None,
+    since: Annotated[datetime | None, typer.Option("--since", help="Created then or later, local time.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List jobs, newest first."""
+    with reported(), _open(home) as workspace:
+        found = workspace.list_jobs(name, status and status.capitalize(), since, limit=limit)
+        if as_json:
+            print_json([job.details.as_dict() for job in found])
+        else:
+            print_table(("ID", "NAME", "STATUS", "TARGET", "CREATED", "BEST"), [_row(job) for job in found])
+
+
+@jobs.command()
+def show(job_id: options.JobId, home: options.Home = None, as_json: options.AsJson = False) -> None:
+    """Show every property of a job."""
+    with reported(), _open(home) as workspace:
+        job = workspace.get_job(job_id)
+        if as_json:
+            print_json(job.details.as_dict())
+        else:
+            typer.echo(str(job.details))
+
+
+@jobs.command()
+def results(
+    job_id: options.JobId,
+    timeout: Annotated[float, typer.Option("--timeout", min=0, help="Most seconds to wait for the end.")] = 300.0,
+    output: options.Output = None,
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print the results of a job, as soon as it has ended."""
+    with reported(), _open(home) as workspace:
+        job = workspace.get_job(job_id)
+        found = job.get_results(timeout_secs=timeout)
+        if as_json:
+            print_json(found)
+        else:
+            print_solution(found)
+        if output is not None:
+            output.write_text(to_json(found) + "\n")
+
+
+@jobs.command()
+def watch(job_id: options.JobId, home: options.Home = None, as_json: options.AsJson = False) -> None:
+    """Follow a job to its end, then print its results.
+
+    Ctrl-C cancels the job and prints the best it has found; a second one leaves at once.
+    """
+    with reported(), _open(home) as workspace:
+        job = workspace.get_job(job_id)
+        try:
+            job.wait_until_completed()
+        except KeyboardInterrupt:
+            job.cancel()
+            job.wait_until_completed()
+        found, failure = _outcome(job)
+        if as_json:
+            print_json({"job": job.details.as_dict(), "results": found})
+        elif found is not None:
+            print_solution(found, {"status": _state(job)})
+        if failure is not None:
+            raise failure
+        if job.status != "Succeeded":
+            raise typer.Exit(FAILED)
+
+
+@jobs.command()
+def cancel(job_ids: options.JobIds, home: options.Home = None, as_json: options.AsJson = False) -> None:
+    """Stop jobs; the best solutions they have found are kept."""
+    with reported(), _open(home) as workspace:
+        stopped = [workspace.cancel_job(job_id) for job_id in job_ids]
+        if as_json:
+            print_json([job.details.as_dict() for job in stopped])
+        else:
+            print_table(("ID", "STATUS"), [(job.id, _state(job)) for job in stopped])
+
+
+@jobs.command()
+def delete(job_ids: options.JobIds, home: options.Home = None, as_json: options.AsJson = False) -> None:
+    """Remove jobs and their data; those that still run are cancelled first."""
+    with reported(), _open(home) as workspace:
+        for job_id in job_ids:
+            workspace.delete_job(job_id)
+            if not as_json:
+                typer.echo(job_id)
+        if as_json:
+            print_json({"deleted": job_ids})
+
+
+def _open(home: Path | None) -> Workspace:
+    from qiosk.client.workspace import Workspace
+
+    return Workspace(home=home)
+
+
+def _outcome(job: Job) -> tuple[Results | None, JobFailed | None]:
+    """The results of a job that has ended, or why there are none."""
+    try:
+        return job.get_results(), None
+    except JobFailed as failure:
+        return None, failure
+
+
+def _row(job: Job) -> tuple[str, ...]:
+    created, best = job.details.creation_time, job.details.progress.best_cost
+    return (
+        job.id,
+        job.details.name or "",
+        _state(job),
+        job.details.target,
+        "" if created is None else f"{created.astimezone():%Y-%m-%d %H:%M:%S}",
+        "" if best is None else f"{best:.10g}",
+    )
+
+
+def _state(job: Job) -> str:
+    return "Cancelling" if job.details.is_cancelling and not job.has_completed() else str(job.status)

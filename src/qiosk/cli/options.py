@@ -1,0 +1,27 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_FILE_HELP = "Problem in JSON, plain or gzip; - is standard input."
+_HOME_HELP = "Folder of the jobs; QIOSK_HOME or a per-user folder unless given."
+_TARGET_HELP = "Solver, as 'qiosk targets' lists them, or the middle part of its name: paralleltempering."
+
+File = Annotated[str, typer.Argument(metavar="FILE", help=_FILE_HELP)]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="Id of the job.")]
+JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the jobs.")]
+
+Home = Annotated[Path | None, typer.Option("--home", help=_HOME_HELP)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the results to this JSON file.")]
+TargetName = Annotated[str | None, typer.Option("--target", help=_TARGET_HELP)]
+Timeout = Annotated[float | None, typer.Option("--timeout", help="Most seconds to search.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Makes the run repeatable.")]
+Params = Annotated[
+    list[str] | None,
+    typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter of the solver, its value in JSON."),
+]

@@ -1,0 +1,91 @@
+"""What commands print, and how they end: 0 done, 1 the job failed, 2 the command or its input is wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from qiosk.errors import InvalidInput, InvalidJobDefinition, NotFound, QioskError
+
+FAILED = 1
+WRONG_INPUT = 2
+_SHOWN_VARIABLES = 24
+_PIPED_WIDTH = 240
+"""Columns when nobody looks: wide enough that no id is cut."""
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn errors into one line on standard error and an exit status."""
+    try:
+        yield
+    except (InvalidInput, InvalidJobDefinition, NotFound) as error:
+        raise fail(str(error), WRONG_INPUT) from error
+    except (QioskError, TimeoutError) as error:
+        raise fail(str(error)) from error
+    except BrokenPipeError:
+        raise  # the reader of a pipe has gone: nothing is left to say it to
+    except OSError as error:
+        status = WRONG_INPUT if error.filename else FAILED
+        raise fail(f"{error.filename or 'system'}: {error.strerror or error}", status) from error
+
+
+def fail(message: str, status: int = FAILED) -> typer.Exit:
+    """Print one ``error:`` line; raise what this returns."""
+    typer.echo(f"error: {' '.join(message.splitlines())}", err=True)
+    return typer.Exit(status)
+
+
+def to_json(document: Any) -> str:
+    """A document as indented JSON."""
+    return json.dumps(document, allow_nan=False, indent=2)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(to_json(document))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on standard output; cells are plain text, and never cut."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for k, column in enumerate(columns):
+        # the first column names the row: a name that is broken over lines cannot be copied
+        table.add_column(column, no_wrap=k == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+
+
+def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
+    """Cost, configuration and parameters of a results document, and ``more`` lines about the run."""
+    solutions = results.get("solutions") or [results]
+    best = solutions[0]
+    lines = {"cost": best["cost"], "configuration": _configuration(best["configuration"])}
+    if len(solutions) > 1:
+        lines["other solutions"] = ", ".join(str(solution["cost"]) for solution in solutions[1:])
+    lines["parameters"] = _pairs(results.get("parameters") or {})
+    print_table(("", ""), [(name, str(value)) for name, value in {**lines, **(more or {})}.items()])
+
+
+def _configuration(configuration: Mapping[str, Any]) -> str:
+    shown = _pairs(dict(list(configuration.items())[:_SHOWN_VARIABLES]))
+    left = len(configuration) - _SHOWN_VARIABLES
+    return f"{shown} … and {left} more" if left > 0 else shown
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return "  ".join(f"{name}: {_plain(value)}" for name, value in values.items())
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value)

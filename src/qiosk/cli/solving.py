@@ -1,0 +1,33 @@
+"""Solve a file in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from qiosk.cli.inputs import check_names, read_bytes, resolve_target
+from qiosk.cli.interrupt import Interrupt
+from qiosk.client.progress_bar import ProgressBar
+from qiosk.contract.jobs import JobProgress
+from qiosk.formats.registry import read
+
+if TYPE_CHECKING:
+    from qiosk.solvers.result import Result
+
+
+def solve_file(file: str, target: str | None, params: Mapping[str, Any]) -> tuple[Result, bool]:
+    """The result, and whether Ctrl-C cut the search short. Raises OSError and what :func:`qiosk.solve` raises."""
+    chosen = resolve_target(target, params)
+    check_names(chosen, params)
+    problem = read(read_bytes(file))
+
+    # here: it loads the kernels, which a wrong command line need not wait for
+    from qiosk.solvers.api import solve
+
+    with Interrupt() as interrupt, ProgressBar() as bar:
+
+        def follow(progress: JobProgress) -> bool:
+            bar.update("Executing", progress)
+            return not interrupt.asked
+
+        return solve(problem, chosen, progress=follow, **params), interrupt.asked

@@ -1,0 +1,32 @@
+"""Queue a job from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from qiosk.cli.inputs import check_names, problem_name, read_bytes, resolve_target
+from qiosk.client.details import JobDetails
+from qiosk.client.solvers import Solver
+from qiosk.client.workspace import Workspace
+from qiosk.formats.registry import read
+
+
+def submit_file(
+    file: str,
+    target: str | None,
+    params: Mapping[str, Any],
+    *,
+    name: str | None,
+    tags: Sequence[str],
+    home: Path | None,
+) -> JobDetails:
+    """Check a problem, then queue a job for it. Raises OSError, InvalidInput, InvalidJobDefinition."""
+    chosen = resolve_target(target, params)
+    check_names(chosen, params)
+    data = read_bytes(file)
+    read(data)  # a slip in the file is told now, not by a job that fails later
+    with Workspace(home=home) as workspace:
+        solver = Solver(workspace, chosen, params=params)
+        return solver.submit(data, name=name or problem_name(file), tags=tags).details

@@ -1,0 +1,224 @@
+"""The commands that manage jobs, over the jobs interface in memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from fake_jobs import FakeJobs
+from qiosk.cli.app import app
+from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus, SubmitJob
+
+PROBLEM = b'{"cost_function": {"version": "1.0", "type": "ising", "terms": [{"c": -9, "ids": [0]}, {"c": -3, "ids": [1, 0]}]}}'
+RESULTS = {
+    "version": "1.0",
+    "configuration": {"0": 1, "1": 1},
+    "cost": -12.0,
+    "parameters": {"sweeps": 10, "seed": 22},
+    "solutions": [{"configuration": {"0": 1, "1": 1}, "cost": -12.0}],
+}
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> FakeJobs:
+    fake = FakeJobs()
+    monkeypatch.setattr("qiosk.client.workspace._open_embedded", lambda home, key: fake)
+    return fake
+
+
+@pytest.fixture
+def problem(tmp_path: Path) -> str:
+    path = tmp_path / "ship.loading.json"
+    path.write_bytes(PROBLEM)
+    return str(path)
+
+
+def qiosk(*words: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(app, list(words), input=stdin)
+
+
+def queue(api: FakeJobs, name: str = "ship") -> str:
+    target = "microsoft.paralleltempering.cpu"
+    return api.submit(SubmitJob(name=name, provider_id="Microsoft", target=target, input_data=b"{}")).id
+
+
+def succeed(api: FakeJobs, job_id: str) -> None:
+    api.finish(job_id, JobStatus.SUCCEEDED, json.dumps(RESULTS).encode())
+
+
+def test_submit_prints_the_id_and_names_the_job_after_the_file(api: FakeJobs, problem: str) -> None:
+    done = qiosk("submit", problem, "--timeout", "5", "--seed", "22", "--tag", "a", "--tag", "b")
+    assert done.exit_code == 0, done.output
+    command = api.commands[0]
+    assert done.stdout.strip() == command.id
+    assert (command.name, command.tags) == ("ship", ("a", "b"))
+    assert command.target == "microsoft.paralleltempering-parameterfree.cpu"
+    assert command.input_params == {"params": {"timeout": 5.0, "seed": 22}}
+    assert gzip.decompress(command.input_data or b"") == PROBLEM
+
+
+def test_submit_reads_standard_input_and_keeps_gzip_as_it_is(api: FakeJobs) -> None:
+    packed = gzip.compress(PROBLEM)
+    done = qiosk("submit", "-", "--json", "--name", "mine", stdin=packed)
+    assert json.loads(done.stdout)["name"] == "mine"
+    assert api.commands[0].input_data == packed
+
+
+@pytest.mark.parametrize(
+    ("words", "target", "params"),
+    [
+        (["-p", "sweeps=7"], "microsoft.paralleltempering.cpu", {"sweeps": 7}),
+        (["-p", "all_betas=[0.5, 1]"], "microsoft.paralleltempering.cpu", {"all_betas": [0.5, 1]}),
+        (["--target", "SimulatedAnnealing"], "microsoft.simulatedannealing-parameterfree.cpu", {}),
+        (["--target", "microsoft.simulatedannealing.cpu"], "microsoft.simulatedannealing.cpu", {}),
+    ],
+)
+def test_parameters_choose_between_the_targets_of_a_solver(
+    api: FakeJobs, problem: str, words: list[str], target: str, params: dict[str, object]
+) -> None:
+    done = qiosk("submit", problem, *words)
+    assert done.exit_code == 0, done.output
+    assert (api.commands[0].target, api.commands[0].input_params) == (target, {"params": params})
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["submit", "/none/such.json"], "error: /none/such.json: No such file or directory"),
+        (["submit", "-"], "error: AZQ105"),
+        (["submit", "FILE", "--target", "tabu"], "error: target 'microsoft.tabu.cpu' is not offered"),
+        (["submit", "FILE", "-p", "sweepz=7"], "error: AZQ107: parameter `sweepz`: must be one of seed, timeout"),
+        (["submit", "FILE", "-p", "sweeps"], "must be NAME=VALUE, found 'sweeps'"),
+        (["submit", "FILE", "-p", "=7"], "must be NAME=VALUE, found '=7'"),
+        (["submit", "FILE", "-p", "timeout=NaN"], "error: AZQ107: parameter `timeout`: must be finite, found nan"),
+        (["submit"], "Missing argument"),
+        (["jobs", "show", "none"], "error: job 'none' does not exist"),
+        (["jobs", "list", "--name", "("], "error: name_match must be a regular expression, found '('"),
+        (["jobs", "list", "--status", "done"], "error: status must be one of Waiting"),
+        (["jobs", "cancel", "none"], "error: job 'none' does not exist"),
+        (["jobs", "watch", "none"], "error: job 'none' does not exist"),
+    ],
+)
+def test_wrong_commands_and_inputs_end_with_status_2_and_one_line(
+    api: FakeJobs, problem: str, words: list[str], message: str
+) -> None:
+    done = qiosk(*(problem if word == "FILE" else word for word in words))
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+    assert api.commands == []
+    if "error: " in message:
+        assert done.stderr.count("\n") == 1
+
+
+def test_list_shows_newest_first_and_filters(api: FakeJobs) -> None:
+    ids = [queue(api, name) for name in ("alpha", "beta", "[red]gamma")]
+    api.change(ids[1], status=JobStatus.EXECUTING, progress=JobProgress(best_cost=-2.5))
+    lines = qiosk("jobs", "list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["ID", *reversed(ids)]
+    assert "[red]gamma" in lines[1]
+    assert "-2.5" in lines[2]
+    assert json.loads(qiosk("jobs", "list", "--json", "--status", "executing").stdout)[0]["id"] == ids[1]
+    assert len(json.loads(qiosk("jobs", "list", "--json", "--limit", "2").stdout)) == 2
+    assert json.loads(qiosk("jobs", "list", "--json", "--since", "2100-01-01").stdout) == []
+
+
+def test_show_prints_every_property(api: FakeJobs) -> None:
+    job_id = queue(api)
+    shown = json.loads(qiosk("jobs", "show", job_id, "--json").stdout)
+    text = qiosk("jobs", "show", job_id).stdout
+    assert shown["status"] == "Waiting"
+    assert len(text.splitlines()) == len(shown)
+    assert job_id in text
+
+
+def test_results_wait_for_the_end_and_can_be_written(api: FakeJobs, tmp_path: Path) -> None:
+    job_id = queue(api)
+    api.steps = [lambda i: succeed(api, i)]
+    out = tmp_path / "out.json"
+    done = qiosk("jobs", "results", job_id, "-o", str(out))
+    assert done.exit_code == 0, done.output
+    assert json.loads(out.read_text()) == RESULTS
+    assert "-12.0" in done.stdout
+    assert "0: 1  1: 1" in done.stdout
+    assert json.loads(qiosk("jobs", "results", job_id, "--json").stdout) == RESULTS
+
+
+def test_results_of_a_failed_job_end_with_status_1(api: FakeJobs) -> None:
+    job_id = queue(api)
+    api.finish(job_id, JobStatus.FAILED, error_data=ErrorData(code="InvalidInputData", message="_AZQ103 bad"))
+    done = qiosk("jobs", "results", job_id)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: job {job_id} (ship) has no results, its status is Failed: InvalidInputData")
+
+
+def test_results_that_do_not_come_in_time_end_with_status_1(api: FakeJobs) -> None:
+    done = qiosk("jobs", "results", queue(api), "--timeout", "0")
+    assert done.exit_code == 1
+    assert "not completed after 0.0 s, status is Waiting" in done.stderr
+
+
+def test_watch_prints_the_results_at_the_end(api: FakeJobs) -> None:
+    job_id = queue(api)
+    api.steps = [lambda i: api.change(i, status=JobStatus.EXECUTING), lambda i: succeed(api, i)]
+    done = qiosk("jobs", "watch", job_id, "--json")
+    assert (done.exit_code, done.stderr) == (0, "")
+    document = json.loads(done.stdout)
+    assert document["results"] == RESULTS
+    assert document["job"]["status"] == "Succeeded"
+
+
+def test_ctrl_c_while_watching_cancels_and_prints_the_best_so_far(api: FakeJobs) -> None:
+    job_id = queue(api)
+    api.bests[job_id] = json.dumps(RESULTS).encode()
+
+    def press(_: str) -> None:
+        raise KeyboardInterrupt
+
+    api.steps = [press]
+    done = qiosk("jobs", "watch", job_id)
+    assert done.exit_code == 1
+    assert "-12.0" in done.stdout
+    assert "Cancelled" in done.stdout
+    assert api.get(job_id).status == "Cancelled"
+
+
+def test_watching_a_job_without_results_ends_with_status_1(api: FakeJobs) -> None:
+    job_id = queue(api)
+    api.cancel(job_id)
+    done = qiosk("jobs", "watch", job_id, "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["results"] is None
+    assert "no solution was found" in done.stderr
+
+
+def test_cancel_and_delete_take_several_ids(api: FakeJobs) -> None:
+    ids = [queue(api), queue(api)]
+    stopped = json.loads(qiosk("jobs", "cancel", *ids, "--json").stdout)
+    assert [job["status"] for job in stopped] == ["Cancelled", "Cancelled"]
+    assert qiosk("jobs", "cancel", ids[0]).stdout.splitlines()[1].split() == [ids[0], "Cancelled"]
+    assert qiosk("jobs", "delete", ids[0]).stdout.split() == [ids[0]]
+    assert json.loads(qiosk("jobs", "delete", ids[1], "--json").stdout) == {"deleted": [ids[1]]}
+    assert api.jobs == {}
+
+
+def test_targets_are_listed_with_the_parameter_free_ones(api: FakeJobs) -> None:
+    listed = json.loads(qiosk("targets", "--json").stdout)
+    assert "microsoft.simulatedannealing-parameterfree.cpu" in [target["id"] for target in listed]
+    assert listed[-1]["averageQueueTime"] == 7
+    assert "microsoft.simulatedannealing.cpu" in qiosk("targets").stdout
+
+
+def test_the_workspace_is_closed_after_each_command(api: FakeJobs) -> None:
+    qiosk("jobs", "list")
+    assert api.closed
+
+
+def test_version_is_printed() -> None:
+    from qiosk import __version__
+
+    assert qiosk("--version").stdout.strip() == __version__
