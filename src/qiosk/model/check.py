@@ -1,0 +1,89 @@
+"""What a cost function must satisfy before anything is computed from it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qiosk.errors import InvalidInitialConfiguration, InvalidValue, RepeatedVariable
+from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction
+
+
+def check(cost_function: CostFunction) -> None:
+    """Raise what is wrong with a cost function, naming the term; do nothing if it is in order.
+
+    Raises InvalidValue for a coefficient that is not finite or a negative id, RepeatedVariable for a variable
+    that occurs twice in one Ising term or in one squared linear combination, and InvalidInitialConfiguration.
+    """
+    _check_columns("term", cost_function.coefficients, cost_function.indptr, cost_function.ids)
+    if cost_function.problem_type.is_ising:
+        repeat = _first_repeat(cost_function.indptr, cost_function.ids)
+        if repeat is not None:
+            raise RepeatedVariable(f"term {repeat[0]}: variable {repeat[1]} occurs twice in an Ising term")
+    _check_groups(cost_function)
+    if cost_function.initial_configuration is not None:
+        _check_initial_configuration(cost_function)
+
+
+def _check_columns(what: str, coefficients: F64, indptr: I64, ids: I64) -> None:
+    if not np.isfinite(coefficients).all():
+        t = int(np.argmin(np.isfinite(coefficients)))
+        raise InvalidValue(f"{what} {t}: coefficient {coefficients[t]} is not finite")
+    if len(ids) and ids.min() < 0:
+        k = int(np.argmax(ids < 0))
+        raise InvalidValue(f"{what} {_owner(indptr, k)}: variable id {ids[k]} is negative")
+
+
+def _check_groups(cost_function: CostFunction) -> None:
+    groups = cost_function.groups
+    if len(groups) == 0:
+        return
+    is_variable = groups.ids != CONSTANT
+    _check_columns("group", groups.coefficients, groups.indptr, np.where(is_variable, groups.ids, 0))
+    if not np.isfinite(groups.weights).all():
+        m = int(np.argmin(np.isfinite(groups.weights)))
+        g = _owner(groups.indptr, m)
+        raise InvalidValue(f"group {g}: coefficient {groups.weights[m]} of a member is not finite")
+    before = np.concatenate([[0], np.cumsum(is_variable)])
+    repeat = _first_repeat(before[groups.indptr], groups.ids[is_variable])
+    if repeat is not None:
+        raise RepeatedVariable(f"group {repeat[0]}: variable {repeat[1]} occurs twice")
+
+
+def _owner(indptr: I64, k: int) -> int:
+    """Which row the k-th entry belongs to."""
+    return int(np.searchsorted(indptr, k, side="right")) - 1
+
+
+def _first_repeat(indptr: I64, ids: I64) -> tuple[int, int] | None:
+    """First row in which an id occurs twice, and that id; None if there is none."""
+    degrees = np.diff(indptr)
+    found: tuple[int, int] | None = None
+    for degree in np.unique(degrees[degrees > 1]).tolist():
+        where = np.flatnonzero(degrees == degree)
+        rows = ids[indptr[where][:, None] + np.arange(degree)]
+        if degree > 2:
+            rows.sort(axis=1)
+        repeats = rows[:, 1:] == rows[:, :-1]
+        if repeats.any():
+            row = int(np.argmax(repeats.any(axis=1)))
+            if found is None or where[row] < found[0]:
+                found = int(where[row]), int(rows[row, np.argmax(repeats[row])])
+    return found
+
+
+def _check_initial_configuration(cost_function: CostFunction) -> None:
+    given = cost_function.initial_configuration or {}
+    known = set(cost_function.variables.tolist())
+    low, high = (-1, 1) if cost_function.problem_type.is_ising else (0, 1)
+    for variable, value in given.items():
+        if variable not in known:
+            raise InvalidInitialConfiguration(
+                f"initial configuration: variable {variable} is not in the problem"
+            )
+        if value not in (low, high):
+            raise InvalidInitialConfiguration(
+                f"initial configuration: variable {variable} must be {low} or {high}, found {value}"
+            )
+    if len(given) < len(known):
+        missing = min(known - given.keys())
+        raise InvalidInitialConfiguration(f"initial configuration: variable {missing} has no value")
