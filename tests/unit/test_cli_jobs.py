@@ -13,7 +13,8 @@ from fake_jobs import FakeJobs
 from qiosk.cli.app import app
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus, SubmitJob
 
-PROBLEM = b'{"cost_function": {"version": "1.0", "type": "ising", "terms": [{"c": -9, "ids": [0]}, {"c": -3, "ids": [1, 0]}]}}'
+TERMS = b'[{"c": -9, "ids": [0]}, {"c": -3, "ids": [1, 0]}]'
+PROBLEM = b'{"cost_function": {"version": "1.0", "type": "ising", "terms": %s}}' % TERMS
 RESULTS = {
     "version": "1.0",
     "configuration": {"0": 1, "1": 1},
