@@ -1,0 +1,93 @@
+"""Solve a problem in this process: no job, no database, no other process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from qiosk.contract.jobs import JobProgress
+from qiosk.model.cost_function import CostFunction
+from qiosk.solvers.parameters import params_section, read_parameters
+from qiosk.solvers.registry import DEFAULT_TARGET, Target, target
+from qiosk.solvers.result import Result
+from qiosk.solvers.task import ChunkReport, Task
+
+
+class HasCostFunction(Protocol):
+    """Anything that can say what it costs: ``qiosk.Problem``, or your own."""
+
+    def cost_function(self) -> CostFunction:
+        """Terms by column."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """How the outside follows and steers a run. ``resume`` is a checkpoint to continue from."""
+
+    is_cancelled: Callable[[], bool] = lambda: False
+    on_chunk: Callable[[ChunkReport], None] = lambda report: None
+    resume: bytes | None = None
+
+
+def solve(
+    problem: HasCostFunction | CostFunction,
+    solver: str = DEFAULT_TARGET,
+    *,
+    timeout: float | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    progress: Callable[[JobProgress], bool | None] | None = None,
+    kernel: str | None = None,
+    **params: Any,
+) -> Result:
+    """Minimize a problem here and now.
+
+    Args:
+        problem: a ``Problem``, or a ``CostFunction``.
+        solver: target name, as ``qiosk targets`` lists them; any case.
+        timeout: time limit [s]. Parameter-free solvers stop earlier when they have converged, and after 30 s if no
+            limit is given.
+        seed: any integer; the same seed gives the same result, time-outs aside. From the clock if not given.
+        threads: threads to sweep in; all cores if not given. The result does not depend on it.
+        progress: called about fifty times a second; return False to stop and keep the best found so far.
+        kernel: force a sweep kernel instead of the planned one.
+        **params: parameters of the target, such as ``sweeps`` or ``number_of_solutions``, and ``target_cost``.
+
+    Raises:
+        InvalidInput: the problem or a parameter is wrong (AZQ101 to AZQ107).
+        InvalidTarget: no such target.
+        InsufficientResources: the problem does not fit memory, or the time-out leaves no time at all.
+    """
+    stop = False
+
+    def follow(report: ChunkReport) -> None:
+        nonlocal stop
+        if progress is not None and progress(report.progress) is False:
+            stop = True
+
+    given = {**params, "timeout": timeout, "seed": seed}
+    hooks = Hooks(is_cancelled=lambda: stop, on_chunk=follow)
+    cost_function = problem if isinstance(problem, CostFunction) else problem.cost_function()
+    return _run(target(solver), given, cost_function, threads, hooks, kernel)
+
+
+def run_target(
+    name: str, input_params: Any, cost_function: CostFunction, *, threads: int | None, hooks: Hooks
+) -> Result:
+    """Run a job: a target, the ``inputParams`` as they were submitted, and the problem. Raises as :func:`solve`."""
+    return _run(target(name), params_section(input_params), cost_function, threads, hooks, None)
+
+
+def _run(
+    chosen: Target,
+    given: Mapping[str, Any],
+    cost_function: CostFunction,
+    threads: int | None,
+    hooks: Hooks,
+    kernel: str | None,
+) -> Result:
+    values = read_parameters(chosen.parameters, given)
+    task = Task(chosen, values, cost_function, threads=threads, kernel=kernel, resume=hooks.resume)
+    return task.run(is_cancelled=hooks.is_cancelled, on_chunk=hooks.on_chunk)

@@ -1,0 +1,100 @@
+"""What every algorithm is: parameters, a state, and a step.
+
+A :class:`Solver` is set up for one problem and then frozen; all that changes is in its state. It owns no clock, no
+thread and no global random state: the driver has the clock and hands over :class:`Parallel` and :class:`Allowance`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, Protocol, TypeVar
+
+from qiosk.solvers.incumbents import Incumbents
+
+T = TypeVar("T")
+
+
+class StopReason(StrEnum):
+    """Why a run ended."""
+
+    FINISHED = "finished"  # the planned work is done
+    CONVERGED = "converged"  # more work keeps finding the same best
+    TARGET = "target"  # the target cost was reached
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the clock still permits: spin updates, over all replicas, until the deadline, at the pace so far.
+
+    Infinite without a time-out, and None before the pace is known. Only parameter-free solvers look at it, so that the
+    last restart ends with the time and is not cut off hot.
+    """
+
+    updates: float | None = None
+
+
+class Parallel:
+    """Runs independent pieces of work, in threads if there is more than one; the kernels release the GIL."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._pool = ThreadPoolExecutor(threads, "qiosk-sweeps") if threads > 1 else None
+
+    def each(self, work: Callable[[T], None], items: Iterable[T]) -> None:
+        """Call ``work`` on every item; returns when all are done, raises what the first failing one raised."""
+        if self._pool is None:
+            for item in items:
+                work(item)
+        else:
+            for _ in self._pool.map(work, items):
+                pass
+
+    def close(self) -> None:
+        """Let the threads go."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+class SolverState(Protocol):
+    """What the driver reads of any state."""
+
+    incumbents: Incumbents
+    sweeps_done: int
+    spin_updates: int
+
+
+S = TypeVar("S", bound=SolverState)
+
+
+class Solver(ABC, Generic[S]):
+    """An algorithm set up for one problem."""
+
+    @abstractmethod
+    def init(self) -> S:
+        """The state before the first sweep."""
+
+    @abstractmethod
+    def step(self, state: S, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
+        """At most ``n_sweeps`` more sweeps, in place. ``step(a); step(b)`` equals ``step(a + b)``, bit for bit."""
+
+    @abstractmethod
+    def outcome(self, state: S) -> StopReason | None:
+        """FINISHED or CONVERGED once there is nothing more to do, else None."""
+
+    @abstractmethod
+    def fraction(self, state: S) -> float:
+        """Share of the planned work that is done, 0..1; 0 if the plan is open-ended."""
+
+    @abstractmethod
+    def look(self, state: S) -> None:
+        """Offer the present replicas to the incumbents: called when a run is cut off."""
+
+    @abstractmethod
+    def parameters(self, state: S) -> dict[str, Any]:
+        """Parameters in effect, under the names of the parameterized target."""

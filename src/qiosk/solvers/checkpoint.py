@@ -1,0 +1,93 @@
+"""Solver state to bytes and back.
+
+The bytes are an npz archive: one JSON member with the shape of the state, and one array member for every array in it.
+Nothing is pickled, and only classes marked with :func:`checkpointed` are ever built.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qiosk.errors import UnreadableInput
+
+FORMAT = "qiosk-checkpoint"
+VERSION = 1
+
+C = TypeVar("C", bound=type)
+_CLASSES: dict[str, type] = {}
+
+
+def checkpointed(cls: C) -> C:
+    """Class decorator: dataclasses of this class may be part of a checkpoint."""
+    _CLASSES[cls.__name__] = cls
+    return cls
+
+
+def pack(state: object) -> bytes:
+    """State to bytes. Holds dataclasses marked as checkpointed, lists, dicts with string keys, arrays and scalars."""
+    arrays: dict[str, NDArray[Any]] = {}
+    tree = {"format": FORMAT, "version": VERSION, "state": _to_tree(state, arrays)}
+    file = io.BytesIO()
+    members = {"tree": np.frombuffer(json.dumps(tree).encode(), np.uint8), **arrays}
+    np.savez(file, **members)  # type: ignore[arg-type]  # its stub takes allow_pickle for the only keyword
+    return file.getvalue()
+
+
+def unpack(data: bytes) -> Any:
+    """Bytes to state. Raises UnreadableInput for anything that ``pack`` of this version did not write."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as members:
+            tree = json.loads(members["tree"].tobytes())
+            if tree["format"] != FORMAT or tree["version"] != VERSION:
+                raise UnreadableInput(
+                    f"checkpoint: format must be {FORMAT} version {VERSION}, "
+                    f"found {tree['format']} version {tree['version']}"
+                )
+            return _from_tree(tree["state"], members)
+    except UnreadableInput:
+        raise
+    except Exception as error:  # whatever zip, JSON or a constructor makes of damaged bytes
+        raise UnreadableInput(f"checkpoint cannot be read: {error}") from error
+
+
+def _to_tree(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+    if isinstance(value, np.ndarray):
+        name = f"a{len(arrays)}"
+        arrays[name] = value
+        return {"array": name}
+    if is_dataclass(value) and not isinstance(value, type):
+        members = {f.name: _to_tree(getattr(value, f.name), arrays) for f in fields(value)}
+        return {"class": _known(type(value).__name__).__name__, "members": members}
+    if isinstance(value, dict):
+        return {"dict": {key: _to_tree(item, arrays) for key, item in value.items()}}
+    if isinstance(value, (list, tuple)):
+        return {"list": [_to_tree(item, arrays) for item in value]}
+    if isinstance(value, np.generic):
+        return {"scalar": value.item()}
+    return {"scalar": value}
+
+
+def _from_tree(node: Any, arrays: Any) -> Any:
+    (kind, value), *rest = node.items()
+    if kind == "array":
+        return arrays[value]
+    if kind == "class":
+        ((_, members),) = rest
+        return _known(value)(**{name: _from_tree(item, arrays) for name, item in members.items()})
+    if kind == "dict":
+        return {key: _from_tree(item, arrays) for key, item in value.items()}
+    if kind == "list":
+        return [_from_tree(item, arrays) for item in value]
+    return value
+
+
+def _known(name: str) -> type:
+    if name not in _CLASSES:
+        raise UnreadableInput(f"checkpoint: class {name} may not be part of a checkpoint")
+    return _CLASSES[name]

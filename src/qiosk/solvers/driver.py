@@ -1,0 +1,117 @@
+"""The only loop. It runs any solver in chunks and owns the clock.
+
+After every chunk one hook hears of it: progress, new bests, checkpoints and leases all hang there. A run ends because
+the solver is done, a target cost is reached, the time is over or somebody cancelled; the best configuration is kept in
+every case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic
+
+import numpy as np
+
+from qiosk.contract.jobs import JobProgress, TracePoint
+from qiosk.solvers.base import Allowance, Parallel, S, Solver, StopReason
+from qiosk.solvers.incumbents import tolerance
+
+# Long enough that the dispatch of a chunk does not show, short enough that a cancel is felt at once.
+CHUNK_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When to stop: ``deadline`` on the driver's clock [s], and a cost that is good enough."""
+
+    deadline: float = np.inf
+    target_cost: float = -np.inf
+
+
+@dataclass(slots=True)
+class Run(Generic[S]):
+    """A run in progress, as the hook sees it."""
+
+    solver: Solver[S]
+    state: S
+    limits: Limits
+    began: float
+    now: float
+    seconds: float = 0.0  # in step alone
+    trace: list[TracePoint] = field(default_factory=list)
+    reported: int = 0  # points of the trace that an earlier chunk's hook was told of
+
+    def progress(self) -> JobProgress:
+        """Where the run stands."""
+        best = self.state.incumbents.best
+        return JobProgress(
+            fraction=self._fraction(),
+            sweeps=self.state.sweeps_done,
+            best_cost=best if np.isfinite(best) else None,
+            seconds=self.now - self.began,
+        )
+
+    def _fraction(self) -> float:
+        planned = self.solver.fraction(self.state)
+        if np.isfinite(self.limits.deadline):
+            allowed = max(self.limits.deadline - self.began, 1e-9)
+            planned = max(planned, (self.now - self.began) / allowed)
+        return float(min(1.0, planned))
+
+    def extend_trace(self) -> None:
+        """Stamp the improvements that are not in the trace yet with the present time."""
+        for found in self.state.incumbents.improvements[len(self.trace) :]:
+            self.trace.append(TracePoint(self.now - self.began, found.sweep, found.cost))
+
+
+def drive(
+    run: Run[S],
+    parallel: Parallel,
+    *,
+    clock: Callable[[], float],
+    is_cancelled: Callable[[], bool],
+    on_chunk: Callable[[Run[S]], None],
+) -> StopReason:
+    """Step the solver until it has a reason to stop; return it. At least one chunk is run, whatever the deadline."""
+    chunk = 1
+    while (reason := _reason(run, clock(), is_cancelled)) is None:
+        before, done = clock(), run.state.sweeps_done
+        run.solver.step(run.state, chunk, parallel, _allowance(run, before))
+        run.now = clock()
+        run.seconds += run.now - before
+        run.extend_trace()
+        on_chunk(run)
+        run.reported = len(run.trace)
+        chunk = _next_chunk(chunk, run.state.sweeps_done - done, run.now - before)
+    if reason in (StopReason.TIMEOUT, StopReason.CANCELLED):
+        run.solver.look(run.state)
+    run.now = clock()
+    run.extend_trace()
+    return reason
+
+
+def _reason(run: Run[S], now: float, is_cancelled: Callable[[], bool]) -> StopReason | None:
+    if is_cancelled():
+        return StopReason.CANCELLED
+    best, target = run.state.incumbents.best, run.limits.target_cost
+    if best <= target + tolerance(target):
+        return StopReason.TARGET
+    if (outcome := run.solver.outcome(run.state)) is not None:
+        return outcome
+    if now >= run.limits.deadline and run.state.sweeps_done > 0:
+        return StopReason.TIMEOUT
+    return None
+
+
+def _allowance(run: Run[S], now: float) -> Allowance:
+    if not np.isfinite(run.limits.deadline):
+        return Allowance(np.inf)
+    if run.seconds == 0.0 or run.state.spin_updates == 0:
+        return Allowance(None)
+    return Allowance(max(0.0, run.limits.deadline - now) * run.state.spin_updates / run.seconds)
+
+
+def _next_chunk(chunk: int, done: int, seconds: float) -> int:
+    paced = done * CHUNK_SECONDS / max(seconds, 1e-9)
+    return int(np.clip(paced, max(1, chunk // 2), 2 * chunk))

@@ -1,0 +1,90 @@
+"""The ground a search works on: a compiled problem, the sampler for it, and what both share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64, I8
+from qiosk.solvers.base import Parallel
+from qiosk.solvers.descent import Descent
+from qiosk.solvers.incumbents import Incumbents
+from qiosk.solvers.moves import cost_of
+from qiosk.solvers.sampler import LaneGroup, Sampler
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What a solver needs besides its parameters.
+
+    ``initial`` is a configuration to begin from, or None. With ``starts_anywhere`` it only counts as a first solution,
+    and replicas begin at random: independent restarts need that.
+    """
+
+    problem: CompiledProblem
+    sampler: Sampler
+    seed: int
+    solutions: int = 1
+    initial: I8 | None = None
+    starts_anywhere: bool = False
+
+    @cached_property
+    def descent(self) -> Descent:
+        """Leads a configuration into its local minimum."""
+        return Descent(self.problem)
+
+    def compile(self) -> None:
+        """Have every kernel compiled, or loaded from the cache, by doing no work with it."""
+        group = self.sampler.start((0,))
+        self.sampler.sweep(group, np.empty(0))
+        self.sampler.sweep_ladder(group, np.ones(self.sampler.lanes), 0)
+        self.sampler.costs(group)
+        self.descent(self.sampler.configuration(group, 0))
+
+    def incumbents(self) -> Incumbents:
+        """An empty collection; a given initial configuration is the first entry, so no result is worse than it."""
+        found = Incumbents(self.solutions)
+        if self.initial is not None:
+            found.offer(self.initial, cost_of(self.problem, self.initial), 0)
+        return found
+
+    def groups(self, stream: int, n_groups: int) -> list[LaneGroup]:
+        """New lane groups; equal streams give equal groups."""
+        initial = None if self.starts_anywhere else self.initial
+        return [self.sampler.start((self.seed, stream, g), initial) for g in range(n_groups)]
+
+    def costs(self, groups: list[LaneGroup], parallel: Parallel) -> F64:
+        """(n_groups * lanes,) costs of all replicas."""
+        found = np.empty((len(groups), self.sampler.lanes))
+
+        def measure(g: int) -> None:
+            found[g] = self.sampler.costs(groups[g])
+
+        parallel.each(measure, range(len(groups)))
+        return found.ravel()
+
+    def gather(self, groups: list[LaneGroup], costs: F64, found: Incumbents, sweep: int) -> None:
+        """Offer the best replicas, each after a float64 descent to its local minimum.
+
+        At most twice as many as there are places, and only those that beat the bar: where one solution is asked for,
+        that is a single one, mostly.
+        """
+        for lane in np.argsort(costs, kind="stable")[: 2 * found.capacity]:
+            if not costs[lane] < found.bar:
+                break
+            self.polish(groups, int(lane), found, sweep)
+
+    def polish(self, groups: list[LaneGroup], lane: int, found: Incumbents, sweep: int) -> float:
+        """Lead a copy of one replica into its local minimum and offer that; returns its cost."""
+        g, r = divmod(lane, self.sampler.lanes)
+        configuration = self.descent(self.sampler.configuration(groups[g], r))
+        cost = cost_of(self.problem, configuration)
+        found.offer(configuration, cost, sweep)
+        return cost
+
+    def updates(self, n_groups: int, sweeps: int) -> int:
+        """Attempted spin updates of that many sweeps, over all replicas."""
+        return n_groups * self.sampler.lanes * self.problem.n * sweeps

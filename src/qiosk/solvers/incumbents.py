@@ -1,0 +1,61 @@
+"""The best distinct configurations found so far, with costs computed in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from qiosk.model.cost_function import F64, I8
+
+
+@dataclass(slots=True)
+class Improvement:
+    """A new best: sweeps done when it was found, and its cost."""
+
+    sweep: int
+    cost: float
+
+
+@dataclass(slots=True)
+class Incumbents:
+    """At most ``capacity`` distinct configurations, best first. Ties keep the one that came first."""
+
+    capacity: int
+    costs: list[float] = field(default_factory=list)
+    configurations: list[I8] = field(default_factory=list)
+    improvements: list[Improvement] = field(default_factory=list)
+
+    @property
+    def best(self) -> float:
+        """Cost of the best configuration; ``inf`` before the first."""
+        return self.costs[0] if self.costs else np.inf
+
+    @property
+    def bar(self) -> float:
+        """A configuration must cost less than this to be kept."""
+        return self.costs[-1] if len(self.costs) == self.capacity else np.inf
+
+    def offer(self, configuration: I8, cost: float, sweep: int) -> bool:
+        """Keep the configuration if it is new and good enough; whether it is a new best."""
+        if not cost < self.bar:
+            return False
+        place = int(np.searchsorted(self.costs, cost, side="right"))
+        twins = range(int(np.searchsorted(self.costs, cost, side="left")), place)
+        if any(np.array_equal(self.configurations[k], configuration) for k in twins):
+            return False
+        self.costs.insert(place, cost)
+        self.configurations.insert(place, configuration.copy())
+        del self.costs[self.capacity :], self.configurations[self.capacity :]
+        if place == 0:
+            self.improvements.append(Improvement(sweep, cost))
+        return place == 0
+
+    def agrees(self, costs: F64) -> int:
+        """How many of ``costs`` reach the best cost, up to rounding."""
+        return int(np.count_nonzero(costs <= self.best + tolerance(self.best)))
+
+
+def tolerance(cost: float) -> float:
+    """Difference below which two float64 costs of this size count as equal."""
+    return 1e-9 * max(1.0, abs(cost)) if np.isfinite(cost) else 0.0

@@ -1,0 +1,77 @@
+"""Cost of one configuration of a compiled problem, and what flipping each variable would change, in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64, I8
+
+
+def cost_of(problem: CompiledProblem, x: I8) -> float:
+    """Cost of configuration ``x`` (n,), constant included."""
+    v = x.astype(np.float64)
+    cost = problem.constant + problem.linear @ v
+    cost += problem.pair_values @ (v[problem.pair_rows] * v[problem.pair_cols])
+    if len(problem.term_values):
+        products = np.multiply.reduceat(v[problem.term_variables], problem.term_indptr[:-1])
+        cost += problem.term_values @ products
+    return float(cost + problem.group_values @ group_sums(problem, v) ** 2)
+
+
+def group_sums(problem: CompiledProblem, v: F64) -> F64:
+    """(G,) value of every linear combination, offset included, before it is squared."""
+    members = problem.group_weights * v[problem.group_variables]
+    owner = np.repeat(np.arange(len(problem.group_values)), np.diff(problem.group_indptr))
+    return problem.group_offsets + np.bincount(owner, members, len(problem.group_values))
+
+
+def flip(problem: CompiledProblem, x: I8, variable: int) -> I8:
+    """``x`` with one variable at its other value."""
+    flipped = x.copy()
+    flipped[variable] = -x[variable] if problem.is_spin else 1 - x[variable]
+    return flipped
+
+
+def deltas(problem: CompiledProblem, x: I8) -> F64:
+    """(n,) change of cost if variable i alone took its other value."""
+    v = x.astype(np.float64)
+    step = -2.0 * v if problem.is_spin else 1.0 - 2.0 * v  # change of x_i
+    return step * _slopes(problem, v) + _group_deltas(problem, v, step)
+
+
+def _slopes(problem: CompiledProblem, v: F64) -> F64:
+    """(n,) derivative of the terms by x_i."""
+    rows, cols, values = problem.pair_rows, problem.pair_cols, problem.pair_values
+    slopes = problem.linear + np.bincount(rows, values * v[cols], problem.n)
+    slopes += np.bincount(cols, values * v[rows], problem.n)
+    if len(problem.term_values):
+        sizes = np.diff(problem.term_indptr)
+        members = v[problem.term_variables]
+        others = np.repeat(_products(problem, members), sizes)
+        # the product without x_i: a spin divides itself out; a zero bit counts only if it is the only one
+        others = others * members if problem.is_spin else _without(members, problem)
+        weights = np.repeat(problem.term_values, sizes) * others
+        slopes += np.bincount(problem.term_variables, weights, problem.n)
+    return slopes
+
+
+def _products(problem: CompiledProblem, members: F64) -> F64:
+    products: F64 = np.multiply.reduceat(members, problem.term_indptr[:-1])
+    return products
+
+
+def _without(members: F64, problem: CompiledProblem) -> F64:
+    zeros = np.add.reduceat(1.0 - members, problem.term_indptr[:-1])
+    return (np.repeat(zeros, np.diff(problem.term_indptr)) - (1.0 - members) == 0).astype(np.float64)
+
+
+def _group_deltas(problem: CompiledProblem, v: F64, step: F64) -> F64:
+    if not len(problem.group_values):
+        return np.zeros(problem.n)
+    sizes = np.diff(problem.group_indptr)
+    sums = np.repeat(group_sums(problem, v), sizes)
+    moved = problem.group_weights * step[problem.group_variables]
+    change = np.repeat(problem.group_values, sizes) * moved * (2.0 * sums + moved)
+    summed: F64 = np.bincount(problem.group_variables, change, problem.n).astype(np.float64)
+    return summed

@@ -1,0 +1,140 @@
+"""Parameters of targets: names, types, bounds, defaults; and the one reader that checks them.
+
+Presence is checked before type, and type before value. Unknown names are ignored: other services add their own.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qiosk.errors import InvalidValue, MissingSection, WrongType
+
+Check = Callable[[str, Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter. ``read`` checks a given value and returns it in its own type; ``default`` stands for absence.
+
+    A default of None means that the solver chooses, and reports what it chose.
+    """
+
+    name: str
+    read: Check
+    default: Any
+    meaning: str
+    rule: str
+
+
+def read_parameters(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every parameter's value, given or default. A value of None counts as not given.
+
+    Raises WrongType (AZQ103) and InvalidValue (AZQ107), which name the parameter, the rule and the value.
+    """
+    values = {}
+    for parameter in parameters:
+        value = given.get(parameter.name)
+        values[parameter.name] = parameter.default if value is None else parameter.read(parameter.name, value)
+    return values
+
+
+def params_section(input_params: Any) -> Mapping[str, Any]:
+    """The ``params`` object of a job's ``inputParams``. Raises MissingSection (AZQ102) if there is none."""
+    params = input_params.get("params") if isinstance(input_params, Mapping) else None
+    if not isinstance(params, Mapping):
+        raise MissingSection(f"input parameters: `params` must be an object, found {_shown(params)}")
+    return params
+
+
+def integer(name: str, *, low: int, high: int = 2**63 - 1, meaning: str, default: int | None = None) -> Parameter:
+    """An integer in low..high."""
+
+    def read(name: str, value: Any) -> int:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+            raise WrongType(f"parameter `{name}`: must be an integer, found {_shown(value)}")
+        if not low <= value <= high:
+            raise InvalidValue(f"parameter `{name}`: must be {_range(low, high)}, found {value}")
+        return int(value)
+
+    return Parameter(name, read, default, meaning, _range(low, high))
+
+
+def number(name: str, *, low: float, exclusive: bool = False, meaning: str, default: float | None = None) -> Parameter:
+    """A finite number, at least ``low`` (or greater, if ``exclusive``)."""
+    rule = f"greater than {low:g}" if exclusive else f"at least {low:g}"
+    if low == -math.inf:
+        rule = "a finite number"
+
+    def read(name: str, value: Any) -> float:
+        found = _as_float(name, value)
+        if not math.isfinite(found) or found < low or (exclusive and found == low):
+            raise InvalidValue(f"parameter `{name}`: must be {rule}, found {value}")
+        return found
+
+    return Parameter(name, read, default, meaning, rule)
+
+
+def numbers(name: str, *, low: float, meaning: str) -> Parameter:
+    """A list of one or more finite numbers, each at least ``low``."""
+    rule = f"a list of numbers, each at least {low:g}"
+
+    def read(name: str, value: Any) -> list[float]:
+        if not isinstance(value, (list, tuple, np.ndarray)):
+            raise WrongType(f"parameter `{name}`: must be a list of numbers, found {_shown(value)}")
+        found = [_as_float(f"{name}[{k}]", item) for k, item in enumerate(value)]
+        if not found:
+            raise InvalidValue(f"parameter `{name}`: must have at least one entry, found an empty list")
+        for k, item in enumerate(found):
+            if not math.isfinite(item) or item < low:
+                raise InvalidValue(f"parameter `{name}[{k}]`: must be at least {low:g}, found {item}")
+        return found
+
+    return Parameter(name, read, None, meaning, rule)
+
+
+def new_seed() -> int:
+    """A seed from the clock, for runs that were given none; it is reported with the result."""
+    return time.time_ns() % 2**31
+
+
+def _as_float(name: str, value: Any) -> float:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise WrongType(f"parameter `{name}`: must be a number, found {_shown(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise InvalidValue(f"parameter `{name}`: must be in the range of a float, found {value}") from None
+
+
+def _range(low: int, high: int) -> str:
+    if low == -(2**63) and high == 2**63 - 1:
+        return "a 64-bit integer"
+    if high == 2**63 - 1:
+        return "greater than 0" if low == 1 else f"at least {low}"
+    return f"{low} to {high}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+SEED = integer("seed", low=-(2**63), meaning="seed of the random numbers; equal seeds give equal results")
+SOLUTIONS = integer(
+    "number_of_solutions",
+    low=1,
+    high=10,
+    default=1,
+    meaning="how many distinct solutions to return, best first",
+)
+TIMEOUT = number("timeout", low=0.0, meaning="time limit [s]; the best found by then is returned")
+TARGET_COST = number("target_cost", low=-math.inf, meaning="stop as soon as a configuration costs no more [cost]")
+COMMON = (SEED, TIMEOUT, SOLUTIONS, TARGET_COST)

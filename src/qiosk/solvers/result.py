@@ -1,0 +1,79 @@
+"""What a run returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from qiosk.contract.jobs import TracePoint
+from qiosk.formats import qio_results
+from qiosk.model.cost_function import I8, I64
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A configuration and its cost. ``variables`` (n,) are ids, ascending; ``values`` (n,) are -1/+1, or 0/1."""
+
+    variables: I64
+    values: I8
+    cost: float
+
+    @cached_property
+    def configuration(self) -> dict[int, int]:
+        """Value of every variable, by id, ascending."""
+        return dict(zip(self.variables.tolist(), self.values.tolist(), strict=True))
+
+    def __repr__(self) -> str:
+        return f"Solution(cost={self.cost!r}, variables={len(self.variables)})"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Result:
+    """Distinct solutions, best first, and how they were found.
+
+    ``parameters`` holds the values in effect, under the names of the parameterized target. ``trace`` has a point for
+    every new best. ``statistics``:
+
+    - ``kernel``: the sweep kernel and its arithmetic;
+    - ``spin_updates``: attempted, summed over replicas; ``sweeps``: of every replica, one after the other;
+    - ``seconds``: sweeping alone; ``compile_seconds``, ``prepare_seconds``: before it; ``threads``;
+    - ``stop_reason``: finished, converged, target, timeout or cancelled.
+    """
+
+    target: str
+    solutions: Sequence[Solution]
+    parameters: Mapping[str, Any]
+    trace: Sequence[TracePoint]
+    statistics: Mapping[str, Any]
+
+    @property
+    def cost(self) -> float:
+        """Cost of the best solution, as ``Problem.evaluate`` computes it."""
+        return self.solutions[0].cost
+
+    @property
+    def configuration(self) -> dict[int, int]:
+        """The best solution: value of every variable, by id, ascending."""
+        return self.solutions[0].configuration
+
+    @property
+    def stop_reason(self) -> str:
+        """finished, converged, target, timeout or cancelled."""
+        return str(self.statistics["stop_reason"])
+
+    def to_json(self) -> str:
+        """The results document of the service: version, configuration, cost, parameters, solutions."""
+        return results_document(self.solutions, self.parameters).decode()
+
+    def __repr__(self) -> str:
+        stop = self.statistics["stop_reason"]
+        return (
+            f"Result(cost={self.cost!r}, solutions={len(self.solutions)}, target={self.target!r}, stop_reason={stop!r})"
+        )
+
+
+def results_document(solutions: Sequence[Solution], parameters: Mapping[str, Any]) -> bytes:
+    """Solutions and parameters as the bytes of a results blob."""
+    return qio_results.encode([(s.variables, s.values, s.cost) for s in solutions], parameters)

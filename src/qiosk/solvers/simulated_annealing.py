@@ -1,0 +1,107 @@
+"""Simulated annealing: independent replicas, cooled along one schedule.
+
+Reference: S. Kirkpatrick, C. D. Gelatt, M. P. Vecchi, Science 220, 671 (1983), doi:10.1126/science.220.4598.671.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+
+from qiosk.model.cost_function import F64
+from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
+from qiosk.solvers.checkpoint import checkpointed
+from qiosk.solvers.ground import Ground
+from qiosk.solvers.incumbents import Incumbents
+from qiosk.solvers.sampler import LaneGroup
+from qiosk.solvers.schedules import LinearSchedule
+
+# A look at the replicas costs about as much as a sweep; so many of them in one anneal do not show.
+LOOKS = 16
+# Sweeps at beta = infinity after the schedule: they carry nearly every replica into its local minimum.
+QUENCH_SWEEPS = 4
+
+
+@checkpointed
+@dataclass(slots=True)
+class AnnealingState:
+    """All that is needed to continue an anneal."""
+
+    groups: list[LaneGroup]
+    incumbents: Incumbents
+    sweeps_done: int = 0
+    spin_updates: int = 0
+    final_costs: F64 = field(default_factory=lambda: np.empty(0))  # (replicas,) after the last sweep
+
+
+@final
+@dataclass(frozen=True)
+class SimulatedAnnealing(Solver[AnnealingState]):
+    """Metropolis annealing of independent replicas, then a short quench.
+
+    ``restarts`` replicas are asked for; whole lane groups are run, so there may be more. ``stream`` tells apart the
+    random numbers of several anneals with one seed.
+    """
+
+    ground: Ground
+    schedule: LinearSchedule
+    restarts: int
+    stream: int = 0
+
+    def init(self) -> AnnealingState:
+        """Every replica at a random configuration, or at the given initial one."""
+        n_groups = max(1, -(-self.restarts // self.ground.sampler.lanes))
+        return AnnealingState(self.ground.groups(self.stream, n_groups), self.ground.incumbents())
+
+    def step(self, state: AnnealingState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
+        """Sweep on, by sweep index, and look at the replicas at fixed indices."""
+        end = min(state.sweeps_done + n_sweeps, self._total)
+        while state.sweeps_done < end:
+            stop = min(end, self._next_look(state.sweeps_done))
+            self._sweep(state, stop - state.sweeps_done, parallel)
+            if stop == self._next_look(stop - 1):
+                self._look(state, parallel)
+
+    def outcome(self, state: AnnealingState) -> StopReason | None:
+        """FINISHED after the quench."""
+        return StopReason.FINISHED if state.sweeps_done >= self._total else None
+
+    def fraction(self, state: AnnealingState) -> float:
+        """Sweeps done of sweeps planned."""
+        return state.sweeps_done / self._total
+
+    def look(self, state: AnnealingState) -> None:
+        """Offer the replicas as they are."""
+        self._look(state, Parallel(1))
+
+    def parameters(self, state: AnnealingState) -> dict[str, Any]:
+        """beta_start, beta_stop, sweeps, restarts."""
+        return {
+            "beta_start": self.schedule.start,
+            "beta_stop": self.schedule.stop,
+            "sweeps": self.schedule.sweeps,
+            "restarts": self.restarts,
+        }
+
+    @property
+    def _total(self) -> int:
+        return self.schedule.sweeps + QUENCH_SWEEPS
+
+    def _next_look(self, done: int) -> int:
+        spacing = max(1, self.schedule.sweeps // LOOKS)
+        return min(self._total, (done // spacing + 1) * spacing)
+
+    def _sweep(self, state: AnnealingState, n: int, parallel: Parallel) -> None:
+        hot = min(n, max(0, self.schedule.sweeps - state.sweeps_done))
+        betas = np.concatenate([self.schedule.betas(state.sweeps_done, hot), np.full(n - hot, np.inf)])
+        parallel.each(lambda group: self.ground.sampler.sweep(group, betas), state.groups)
+        state.sweeps_done += n
+        state.spin_updates += self.ground.updates(len(state.groups), n)
+
+    def _look(self, state: AnnealingState, parallel: Parallel) -> None:
+        costs = self.ground.costs(state.groups, parallel)
+        self.ground.gather(state.groups, costs, state.incumbents, state.sweeps_done)
+        if state.sweeps_done >= self._total:
+            state.final_costs = costs

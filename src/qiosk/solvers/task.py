@@ -1,0 +1,253 @@
+"""One run from a cost function to a result: compile, plan, drive, and compute the costs that are reported."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qiosk.contract.jobs import JobProgress, TracePoint
+from qiosk.errors import InvalidInitialConfiguration, NotEnoughMemory, TimeoutTooSmall
+from qiosk.model.compile import compile_problem
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost import evaluate
+from qiosk.model.cost_function import I8, CostFunction
+from qiosk.solvers.base import Parallel, Solver, StopReason
+from qiosk.solvers.checkpoint import pack, unpack
+from qiosk.solvers.driver import Limits, Run, drive
+from qiosk.solvers.exhaustive import MAX_VARIABLES, enumerate_best
+from qiosk.solvers.ground import Ground
+from qiosk.solvers.incumbents import Incumbents
+from qiosk.solvers.moves import cost_of, deltas, flip
+from qiosk.solvers.parameters import new_seed
+from qiosk.solvers.registry import DEFAULT_TIMEOUT, Target
+from qiosk.solvers.result import Result, Solution, results_document
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkReport:
+    """What a listener may read after a chunk; bytes are made only when asked for."""
+
+    progress: JobProgress
+    new_trace: Sequence[TracePoint]
+    best: Callable[[], bytes]  # results document of the best so far
+    checkpoint: Callable[[], bytes]
+
+
+class Task:
+    """A target with its parameter values, on one cost function."""
+
+    def __init__(
+        self,
+        target: Target,
+        values: Mapping[str, Any],
+        cost_function: CostFunction,
+        *,
+        threads: int | None = None,
+        kernel: str | None = None,
+        resume: bytes | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.target = target
+        self.values = values
+        self.cost_function = cost_function
+        self.threads = threads if threads is not None else len(os.sched_getaffinity(0))
+        self.kernel = kernel
+        self.clock = clock
+        self.saved = unpack(resume) if resume is not None else None
+        self.seed: int = self.saved["seed"] if self.saved else self._new_seed()
+        if target.is_parameter_free and values["timeout"] == 0:
+            raise TimeoutTooSmall("parameter `timeout`: 0 leaves no time for any exploration")
+
+    def run(self, *, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]) -> Result:
+        """Run to the end, whatever that is. Raises NotEnoughMemory if the problem does not fit."""
+        try:
+            return self._run(is_cancelled, on_chunk)
+        except NotEnoughMemory:
+            raise
+        except MemoryError as error:
+            n, terms = len(self.cost_function.variables), self.cost_function.n_terms
+            raise NotEnoughMemory(f"problem of {n} variables and {terms} terms does not fit memory") from error
+
+    def _run(self, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]) -> Result:
+        began = self.clock()
+        problem = compile_problem(self.cost_function)
+        initial = _initial(self.cost_function)
+        if problem.n == 0 or (self.target.is_parameter_free and problem.n <= MAX_VARIABLES):
+            return self._enumerate(problem, began)
+        ground, compile_seconds = self._ground(problem, initial)
+        solver = self.target.build(ground, self.values)
+        run = self._begin(solver, began + compile_seconds)
+        prepare_seconds = self.clock() - began - compile_seconds
+        parallel = Parallel(self.threads)
+        try:
+            stop = drive(
+                run,
+                parallel,
+                clock=self.clock,
+                is_cancelled=is_cancelled,
+                on_chunk=lambda run: on_chunk(self._report(problem, run)),
+            )
+        finally:
+            parallel.close()
+        statistics = {
+            "kernel": ground.sampler.kernel,
+            "spin_updates": run.state.spin_updates,
+            "sweeps": run.state.sweeps_done,
+            "seconds": run.seconds,
+            "compile_seconds": compile_seconds,
+            "prepare_seconds": prepare_seconds,
+            "threads": self.threads,
+            "stop_reason": str(stop),
+        }
+        parameters = self._parameters(solver.parameters(run.state))
+        fill_up(problem, run.state.incumbents)
+        return self._result(problem, run.state.incumbents, parameters, run.trace, statistics)
+
+    def _enumerate(self, problem: CompiledProblem, began: float) -> Result:
+        found = Incumbents(self.values["number_of_solutions"])
+        enumerate_best(problem, found)
+        seconds = self.clock() - began
+        statistics = {
+            "kernel": "exhaustive",
+            "spin_updates": 0,
+            "sweeps": 0,
+            "seconds": seconds,
+            "compile_seconds": 0.0,
+            "prepare_seconds": 0.0,
+            "threads": 1,
+            "stop_reason": str(StopReason.CONVERGED if self.target.is_parameter_free else StopReason.FINISHED),
+        }
+        trace = [TracePoint(seconds, 0, found.best)]
+        return self._result(problem, found, self._parameters({}), trace, statistics)
+
+    def _ground(self, problem: CompiledProblem, initial: I8 | None) -> tuple[Ground, float]:
+        """Sampler and what belongs to it, and the seconds that compiling its kernels took."""
+        from qiosk.solvers.planner import plan
+
+        sampler = plan(problem, replicas=self.target.replicas(self.values), kernel=self.kernel)
+        ground = Ground(
+            problem,
+            sampler,
+            self.seed,
+            solutions=self.values["number_of_solutions"],
+            initial=initial,
+            starts_anywhere=self.target.is_parameter_free,
+        )
+        before = self.clock()
+        ground.compile()
+        return ground, self.clock() - before
+
+    def _begin(self, solver: Solver[Any], began: float) -> Run[Any]:
+        timeout = self.values["timeout"]
+        if timeout is None and self.target.is_parameter_free:
+            timeout = DEFAULT_TIMEOUT
+        target_cost = self.values["target_cost"]
+        elapsed = self.saved["seconds"] if self.saved else 0.0
+        began -= elapsed
+        limits = Limits(
+            deadline=np.inf if timeout is None else began + timeout,
+            target_cost=-np.inf if target_cost is None else target_cost,
+        )
+        state = self.saved["state"] if self.saved else solver.init()
+        run = Run(solver, state, limits, began, self.clock())
+        if self.saved:
+            run.trace.extend(TracePoint(s, int(k), c) for s, k, c in self.saved["trace"].tolist())
+            run.seconds = self.saved["stepping"]
+        return run
+
+    def _report(self, problem: CompiledProblem, run: Run[Any]) -> ChunkReport:
+        return ChunkReport(
+            progress=run.progress(),
+            new_trace=run.trace[run.reported :],
+            best=lambda: self._document(problem, run),
+            checkpoint=lambda: self._checkpoint(run),
+        )
+
+    def _document(self, problem: CompiledProblem, run: Run[Any]) -> bytes:
+        solutions = self._solutions(problem, run.state.incumbents)
+        return results_document(solutions, self._parameters(run.solver.parameters(run.state)))
+
+    def _checkpoint(self, run: Run[Any]) -> bytes:
+        trace = np.array([(p.seconds, p.sweep, p.cost) for p in run.trace], np.float64).reshape(-1, 3)
+        return pack(
+            {
+                "seed": self.seed,
+                "state": run.state,
+                "seconds": run.now - run.began,
+                "stepping": run.seconds,
+                "trace": trace,
+            }
+        )
+
+    def _parameters(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """What was given, what was found, and the seed."""
+        given = {name: value for name, value in self.values.items() if value is not None}
+        return {**given, **found, "seed": self.seed}
+
+    def _result(
+        self,
+        problem: CompiledProblem,
+        found: Incumbents,
+        parameters: Mapping[str, Any],
+        trace: Sequence[TracePoint],
+        statistics: Mapping[str, Any],
+    ) -> Result:
+        return Result(
+            target=self.target.id,
+            solutions=self._solutions(problem, found),
+            parameters=parameters,
+            trace=trace,
+            statistics=statistics,
+        )
+
+    def _solutions(self, problem: CompiledProblem, found: Incumbents) -> list[Solution]:
+        """The incumbents with their costs computed again from the original cost function, best first."""
+        configurations = np.array(found.configurations, np.int8).reshape(len(found.costs), problem.n)
+        costs = np.atleast_1d(evaluate(self.cost_function, configurations))
+        order = np.argsort(costs, kind="stable")
+        return [Solution(problem.variables, configurations[k], float(costs[k])) for k in order]
+
+    def _new_seed(self) -> int:
+        seed = self.values["seed"]
+        return new_seed() if seed is None else int(seed)
+
+
+def fill_up(problem: CompiledProblem, found: Incumbents) -> None:
+    """Add neighbours of what was found, one flip away, until there are as many solutions as were asked for."""
+    wanted = min(found.capacity, 1 << min(problem.n, 30))
+    frontier = list(found.configurations)
+    while frontier and len(found.costs) < wanted:
+        x = frontier.pop(0)
+        cost, moves = cost_of(problem, x), deltas(problem, x)
+        for i in np.argsort(moves, kind="stable")[: 2 * found.capacity]:
+            neighbour = flip(problem, x, int(i))
+            found.offer(neighbour, cost + float(moves[i]), 0)
+            frontier.append(neighbour)
+
+
+def _initial(cost_function: CostFunction) -> I8 | None:
+    """The initial configuration in the order of the variables, checked. Raises InvalidInitialConfiguration."""
+    given = cost_function.initial_configuration
+    if given is None:
+        return None
+    allowed = (-1, 1) if cost_function.problem_type.is_ising else (0, 1)
+    variables = cost_function.variables.tolist()
+    known = set(variables)
+    for variable, value in given.items():
+        if variable not in known:
+            raise InvalidInitialConfiguration(f"initial configuration: variable {variable} is not in the problem")
+        if value not in allowed:
+            raise InvalidInitialConfiguration(
+                f"initial configuration: variable {variable} must be {allowed[0]} or {allowed[1]}, found {value}"
+            )
+    if len(given) != len(variables):
+        missing = next(v for v in variables if v not in given)
+        raise InvalidInitialConfiguration(f"initial configuration: variable {missing} has no value")
+    return np.array([given[v] for v in variables], np.int8)

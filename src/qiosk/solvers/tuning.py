@@ -1,0 +1,85 @@
+"""Parameters from the problem itself: where annealing is hot, where it is cold, and a ladder between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64
+from qiosk.solvers.descent import Descent
+from qiosk.solvers.moves import deltas
+from qiosk.solvers.schedules import geometric
+
+# Share of uphill proposals accepted from random configurations at the hot end, and from local minima at the cold end.
+HOT_ACCEPTANCE = 0.75
+COLD_ACCEPTANCE = 0.001
+SAMPLES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class BetaRange:
+    """Hot and cold end [1/cost], 0 < hot < cold."""
+
+    hot: float
+    cold: float
+
+
+def beta_range(problem: CompiledProblem, seed: int) -> BetaRange:
+    """Betas between which the problem freezes, from its moves at random configurations and at local minima.
+
+    At the hot end most uphill moves from random configurations are accepted; at the cold end hardly any from a local
+    minimum. A problem without uphill moves (all costs equal) gets the range 1..2, where nothing depends on it.
+    """
+    rng = np.random.default_rng((seed, 0xBE7A))
+    terms = len(problem.pair_values) + len(problem.term_variables) + len(problem.group_variables) + problem.n
+    samples = int(np.clip(2_000_000 // max(1, terms), 2, SAMPLES))
+    low = -1 if problem.is_spin else 0
+    starts = [rng.choice(np.array([low, 1], np.int8), problem.n) for _ in range(samples)]
+    descent = Descent(problem)
+    hot_moves = _uphill([deltas(problem, x) for x in starts])
+    cold_moves = _uphill([deltas(problem, descent(x)) for x in starts])
+    if not len(hot_moves) or not len(cold_moves):
+        return BetaRange(1.0, 2.0)
+    hot = _beta_at(hot_moves, HOT_ACCEPTANCE)
+    return BetaRange(hot, max(_beta_at(cold_moves, COLD_ACCEPTANCE), 2.0 * hot))
+
+
+def _uphill(samples: list[F64]) -> F64:
+    moves = np.concatenate(samples)
+    scale = np.abs(moves).max(initial=0.0)
+    uphill: F64 = moves[moves > 1e-12 * scale]
+    return uphill
+
+
+def _beta_at(moves: F64, acceptance: float) -> float:
+    """beta at which ``moves`` are accepted at this mean rate; by bisection of a decreasing function of log beta."""
+    low, high = np.log(1e-6 / moves.max()), np.log(1e3 / moves.min())
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        if np.exp(-np.exp(middle) * moves).mean() > acceptance:
+            low = middle
+        else:
+            high = middle
+    return float(np.exp(low))
+
+
+def first_ladder(betas: BetaRange, rungs: int) -> F64:
+    """(rungs,) geometric ladder: the choice before anything is known."""
+    return geometric(betas.hot, betas.cold, rungs)
+
+
+def even_ladder(ladder: F64, deviations: F64, rungs: int) -> F64:
+    """(rungs,) ladder between the same ends on which neighbours exchange at an even rate.
+
+    The exchange rate between close betas depends on (beta' - beta) * sigma alone, with sigma the standard deviation of
+    the cost: rungs are spread evenly in the integral of sigma over beta. ``deviations`` is (K,), measured on
+    ``ladder`` (K,). Reference: D. A. Kofke, J. Chem. Phys. 117, 6911 (2002), doi:10.1063/1.1507776.
+    """
+    floor = 0.02 * deviations.max()  # so that frozen rungs keep some share
+    if not floor > 0.0:
+        return geometric(ladder[0], ladder[-1], rungs)
+    sigma = np.maximum(deviations, floor)
+    length = np.concatenate([[0.0], np.cumsum(np.diff(ladder) * 0.5 * (sigma[1:] + sigma[:-1]))])
+    return np.interp(np.linspace(0.0, length[-1], rungs), length, ladder)
