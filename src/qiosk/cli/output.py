@@ -15,6 +15,7 @@ from qiosk.errors import InvalidInput, InvalidJobDefinition, NotFound, QioskErro
 FAILED = 1
 WRONG_INPUT = 2
 _SHOWN_VARIABLES = 24
+_SHOWN_ENTRIES = 8
 _PIPED_WIDTH = 240
 """Columns when nobody looks: wide enough that no id is cut."""
 
@@ -63,18 +64,25 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(column, no_wrap=k == 0, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())  # tables are padded to the full width
 
 
 def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
     """Cost, configuration and parameters of a results document, and ``more`` lines about the run."""
     solutions = results.get("solutions") or [results]
     best = solutions[0]
-    lines = {"cost": best["cost"], "configuration": _configuration(best["configuration"])}
+    lines: dict[str, Any] = {"cost": best["cost"], "configuration": _configuration(best["configuration"])}
     if len(solutions) > 1:
         lines["other solutions"] = ", ".join(str(solution["cost"]) for solution in solutions[1:])
     lines["parameters"] = _pairs(results.get("parameters") or {})
-    print_table(("", ""), [(name, str(value)) for name, value in {**lines, **(more or {})}.items()])
+    lines |= more or {}
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        typer.echo(f"{name:<{width}}  {value if name == 'cost' else _plain(value)}")
 
 
 def _configuration(configuration: Mapping[str, Any]) -> str:
@@ -88,4 +96,10 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        shown = ", ".join(map(_plain, value[:_SHOWN_ENTRIES]))
+        left = len(value) - _SHOWN_ENTRIES
+        return f"[{shown}, … and {left} more]" if left > 0 else f"[{shown}]"
+    return value if isinstance(value, str) else json.dumps(value)

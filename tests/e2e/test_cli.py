@@ -1,0 +1,112 @@
+"""The command ``qiosk`` as users run it: a process of its own."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import json
+import os
+import pty
+import random
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TERMS = [{"c": -9, "ids": [0]}, {"c": -3, "ids": [1, 0]}, {"c": 5, "ids": [2, 0]}]
+QIOSK = [sys.executable, "-c", "from qiosk.cli import main; main()"]
+
+
+def document(terms: list[dict[str, object]]) -> bytes:
+    return json.dumps({"cost_function": {"version": "1.0", "type": "ising", "terms": terms}}).encode()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {**os.environ, "QIOSK_HOME": str(tmp_path / "home"), "QIOSK_IDLE_SECONDS": "1"}
+
+
+def qiosk(environment: dict[str, str], *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*QIOSK, *words], input=stdin, env=environment, capture_output=True, timeout=120, check=False)
+
+
+def test_solve_prints_cost_and_configuration(environment: dict[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    done = qiosk(environment, "solve", "-", "--seed", "3", "-o", str(out), stdin=gzip.compress(document(TERMS)))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"-17.0" in done.stdout
+    assert b"0: 1  1: 1  2: -1" in done.stdout
+    assert json.loads(out.read_text())["configuration"] == {"0": 1, "1": 1, "2": -1}
+    assert not Path(environment["QIOSK_HOME"]).exists()
+
+
+def test_solve_with_json_prints_the_results_document_alone(environment: dict[str, str]) -> None:
+    words = ("solve", "-", "--json", "--target", "simulatedannealing", "-p", "sweeps=20", "-p", "restarts=4")
+    done = qiosk(environment, *words, stdin=document(TERMS))
+    results = json.loads(done.stdout)
+    assert results["cost"] == -17.0
+    assert (results["parameters"]["sweeps"], results["parameters"]["restarts"]) == (20, 4)
+
+
+@pytest.mark.parametrize(
+    ("terms", "words", "message"),
+    [
+        ([{"c": "x", "ids": [0]}], (), b"AZQ103"),
+        (TERMS, ("-p", "number_of_solutions=0"), b"AZQ107: parameter `number_of_solutions`"),
+        (TERMS, ("--target", "tabu"), b"target 'microsoft.tabu.cpu' is not offered"),
+    ],
+)
+def test_wrong_input_ends_with_status_2_and_one_line(
+    environment: dict[str, str], terms: list[dict[str, object]], words: tuple[str, ...], message: bytes
+) -> None:
+    done = qiosk(environment, "solve", "-", *words, stdin=document(terms))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"error: ")
+    assert done.stderr.count(b"\n") == 1
+    assert message in done.stderr
+
+
+def test_help_loads_neither_solvers_nor_rich() -> None:
+    code = "import sys; sys.argv[1:] = ['--help']\nfrom qiosk.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    code += "print(sorted({'numba', 'numpy', 'rich', 'sqlalchemy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout.splitlines()[-1] == b"[]"
+
+
+def hard_problem(variables: int = 2000) -> bytes:
+    chance = random.Random(5)
+    pairs = ((i, (i + step) % variables) for i in range(variables) for step in (1, 7, 31))
+    return document([{"c": chance.choice([-1, 1]), "ids": list(pair)} for pair in pairs])
+
+
+def test_ctrl_c_prints_the_best_so_far_and_a_terminal_sees_progress(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    problem, out = tmp_path / "hard.json", tmp_path / "out.json"
+    problem.write_bytes(hard_problem())
+    terminal, stderr = pty.openpty()
+    command = [*QIOSK, "solve", str(problem), "--timeout", "200", "--json"]
+    with out.open("wb") as stdout, subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr) as process:
+        os.close(stderr)
+        seen = b""
+        while not re.search(rb"Executing.*best -\d", seen, re.DOTALL):
+            seen += os.read(terminal, 65536)
+        process.send_signal(signal.SIGINT)
+        while read_or_end(terminal):
+            pass
+    os.close(terminal)
+    assert process.returncode == 1
+    assert json.loads(out.read_text())["cost"] < -2000
+
+
+def read_or_end(terminal: int) -> bytes:
+    """What the terminal shows next; nothing when its last writer has gone."""
+    try:
+        return os.read(terminal, 65536)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return b""
