@@ -26,16 +26,33 @@ from typing import Any
 
 from qiosk.kernels.compiler import inlined, kernel, simd_available
 from qiosk.kernels.plain import packed as plain
-from qiosk.kernels.rng import GENERATORS, LCG_INCREMENT, LCG_MULTIPLIER, OFFSET_SHIFT, next_uint32
-from qiosk.kernels.thresholds import minus_log2
+from qiosk.kernels.rng import LCG_INCREMENT, LCG_MULTIPLIER, OFFSET_SHIFT
+from qiosk.kernels.thresholds import fill_thresholds, load_generators, set_scales, store_generators
 
 if simd_available():
-    from qiosk.kernels.simd import convert, load, load_mask, select, splat, store, store_mask, zeros
+    from qiosk.kernels.simd import load, load_mask, pointer, select, splat, store, store_mask, zeros
 
 
 @inlined()
-def _minimum(x: Any, y: Any) -> Any:
-    return select(x < y, x, y)
+def subtract_where_set(
+    total: Any, zero: Any, spins: Any, words: Any, indices: Any, values: Any, begin: Any, end: Any
+) -> Any:
+    """``total`` less ``values[k]`` in the lanes where variable ``indices[k]`` is set, k from begin to end.
+
+    Two sums, over even and odd k, hide the latency of an addition.
+    """
+    odd = zero
+    k = begin
+    while k + 2 <= end:
+        is_set = load_mask(spins, indices[k] * words, total)
+        total = select(is_set, total - values[k], total)
+        is_set = load_mask(spins, indices[k + 1] * words, total)
+        odd = select(is_set, odd - values[k + 1], odd)
+        k += 2
+    if k < end:
+        is_set = load_mask(spins, indices[k] * words, total)
+        total = select(is_set, total - values[k], total)
+    return total + odd
 
 
 @cache
@@ -59,7 +76,6 @@ def packed_sweeps(lanes: int) -> Any:
     if not simd_available():
         return plain.packed_sweeps(lanes)
     words = lanes // 64
-    last_lane = lanes - 1
 
     @kernel
     def sweeps(
@@ -79,49 +95,29 @@ def packed_sweeps(lanes: int) -> Any:
         uniform: Any,
         n_sweeps: Any,
     ) -> None:
-        a = load(generators, 0, GENERATORS)
-        b = load(generators, GENERATORS, GENERATORS)
-        c = load(generators, 2 * GENERATORS, GENERATORS)
-        d = load(generators, 3 * GENERATORS, GENERATORS)
-        largest = splat(cap, GENERATORS)
+        spins_at, neighbors_at, couplings2_at = pointer(spins), pointer(neighbors), pointer(couplings2)
+        pool_at, lane_scales_at = pointer(pool), pointer(lane_scales)
+        a, b, c, d = load_generators(pointer(generators))
         zero = zeros(pool, lanes)
         state = offsets[0]
         for sweep in range(n_sweeps):
             if uniform:
-                for lane in range(0, lanes, GENERATORS):
-                    store(lane_scales, lane, splat(scales[sweep], GENERATORS))
+                set_scales(lane_scales_at, lanes, scales[sweep])
             until_fill = 0
             for i in range(base.size):
                 if until_fill == 0:
                     until_fill = period
-                    for entry in range(0, pool.size, GENERATORS):
-                        drawn, a, b, c, d = next_uint32(a, b, c, d)
-                        threshold = minus_log2(drawn) * load(lane_scales, entry & last_lane, GENERATORS)
-                        store(pool, entry, convert(_minimum(threshold, largest), pool))
+                    a, b, c, d = fill_thresholds(pool_at, pool.size, lane_scales_at, lanes - 1, cap, a, b, c, d)
                 until_fill -= 1
                 state = state * LCG_MULTIPLIER + LCG_INCREMENT
-                field = splat(base[i], lanes)
-                field2 = zero
-                k = indptr[i]
-                end = indptr[i + 1]
-                while k + 2 <= end:
-                    minus = load_mask(spins, neighbors[k] * words, lanes)
-                    field = select(minus, field - couplings2[k], field)
-                    minus = load_mask(spins, neighbors[k + 1] * words, lanes)
-                    field2 = select(minus, field2 - couplings2[k + 1], field2)
-                    k += 2
-                if k < end:
-                    minus = load_mask(spins, neighbors[k] * words, lanes)
-                    field = select(minus, field - couplings2[k], field)
-                field = field + field2
-                minus = load_mask(spins, i * words, lanes)
+                field = subtract_where_set(
+                    splat(base[i], lanes), zero, spins_at, words, neighbors_at, couplings2_at, indptr[i], indptr[i + 1]
+                )
+                minus = load_mask(spins_at, i * words, lanes)
                 field = select(minus, zero - field, field)
-                flips = field <= load(pool, (state >> OFFSET_SHIFT) & offset_mask, lanes)
-                store_mask(spins, i * words, minus ^ flips)
-        store(generators, 0, a)
-        store(generators, GENERATORS, b)
-        store(generators, 2 * GENERATORS, c)
-        store(generators, 3 * GENERATORS, d)
+                flips = field <= load(pool_at, (state >> OFFSET_SHIFT) & offset_mask, lanes)
+                store_mask(spins_at, i * words, minus ^ flips)
+        store_generators(pointer(generators), a, b, c, d)
         offsets[0] = state
 
     return sweeps

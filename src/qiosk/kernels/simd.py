@@ -180,17 +180,37 @@ _register_invert()
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
-    """Address of ``array.data[offset]``, in elements, whatever the array's dimensions."""
+    """Address of element ``offset`` of an array's data, whatever its dimensions, or from a pointer."""
+    if isinstance(array_type, types.CPointer):
+        return builder.gep(array, [offset])
     struct = context.make_array(array_type)(context, builder, array)
     return builder.gep(struct.data, [offset])
 
 
 @intrinsic
+def pointer(typingctx: Any, array: Any) -> Any:
+    """Where an array's data begin, for small functions: a call counts the references of its array arguments."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return context.make_array(array)(context, builder, args[0]).data
+
+    return types.CPointer(array.dtype)(array), codegen
+
+
+def _lane_count(lanes: Any) -> int | None:
+    """Where an intrinsic takes ``lanes``: a constant, or any vector that has as many."""
+    if isinstance(lanes, types.IntegerLiteral):
+        return int(lanes.literal_value)
+    return lanes.lanes if isinstance(lanes, Vec) else None
+
+
+@intrinsic
 def load(typingctx: Any, array: Any, offset: Any, lanes: Any) -> Any:
-    """Elements ``offset .. offset + lanes`` of a contiguous array; ``lanes`` is a constant."""
-    if not isinstance(lanes, types.IntegerLiteral):
+    """Elements ``offset .. offset + lanes`` of a contiguous array."""
+    n_lanes = _lane_count(lanes)
+    if n_lanes is None:
         return None
-    vec = Vec(array.dtype, lanes.literal_value)
+    vec = Vec(array.dtype, n_lanes)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
@@ -217,9 +237,10 @@ def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
 @intrinsic
 def load_mask(typingctx: Any, words: Any, offset: Any, lanes: Any) -> Any:
     """``lanes`` packed bits that begin at ``words[offset]``, as a mask: lane r is bit r, little-endian."""
-    if not isinstance(lanes, types.IntegerLiteral):
+    n_lanes = _lane_count(lanes)
+    if n_lanes is None:
         return None
-    vec = Vec(types.boolean, lanes.literal_value)
+    vec = Vec(types.boolean, n_lanes)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         packed = ir.IntType(vec.lanes)
@@ -282,9 +303,10 @@ def is_any(typingctx: Any, mask: Any) -> Any:
 @intrinsic
 def splat(typingctx: Any, scalar: Any, lanes: Any) -> Any:
     """A vector with ``scalar`` in every lane; its element type is the scalar's."""
-    if not isinstance(lanes, types.IntegerLiteral):
+    n_lanes = _lane_count(lanes)
+    if n_lanes is None:
         return None
-    vec = Vec(types.unliteral(scalar), lanes.literal_value)
+    vec = Vec(types.unliteral(scalar), n_lanes)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return _broadcast(builder, args[0], vec.lanes)
@@ -295,9 +317,10 @@ def splat(typingctx: Any, scalar: Any, lanes: Any) -> Any:
 @intrinsic
 def zeros(typingctx: Any, like: Any, lanes: Any) -> Any:
     """A vector of zeros of the element type of the array ``like``."""
-    if not isinstance(lanes, types.IntegerLiteral):
+    n_lanes = _lane_count(lanes)
+    if n_lanes is None:
         return None
-    vec = Vec(like.dtype, lanes.literal_value)
+    vec = Vec(like.dtype, n_lanes)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return ir.Constant(_llvm_vector(vec), None)

@@ -19,9 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.compiler import inlined, simd_available
+from qiosk.kernels.rng import GENERATORS, next_uint32
 
 if simd_available():
-    from qiosk.kernels.simd import bits_as_float32, bits_as_uint32, select, to_float32
+    from qiosk.kernels.simd import (
+        bits_as_float32,
+        bits_as_uint32,
+        convert,
+        load,
+        select,
+        splat,
+        store,
+        to_float32,
+    )
 
 # log2(m) on [1, 2], interpolated in 64 Chebyshev nodes and truncated to degree 4, as powers of m
 _NODES = np.cos(np.pi * (np.arange(64) + 0.5) / 64) * 0.5 + 1.5
@@ -48,4 +58,48 @@ def minus_log2(random_bits: Any) -> Any:
     mantissa = bits_as_float32((pattern & 0x7FFFFF) | 0x3F800000)
     log = to_float32(pattern >> 23) + mantissa * (C1 + mantissa * (C2 + mantissa * (C3 + mantissa * C4)))
     value = EXPONENT_OF_ONE - log
-    return select(value > LEAST, value, value * np.float32(0) + LEAST)
+    return select(value > LEAST, value, splat(LEAST, value))
+
+
+@inlined()
+def fill_thresholds(
+    pool: Any, length: Any, lane_scales: Any, last_lane: Any, cap: Any, a: Any, b: Any, c: Any, d: Any
+) -> tuple[Any, Any, Any, Any]:
+    """Fill a pool with thresholds of the pool's type, entry e at the scale of lane e % lanes; the new random state.
+
+    pool, lane_scales: pointers; length: of the pool, a multiple of GENERATORS; last_lane: lanes - 1, lanes a power
+    of two; cap: float32.
+    """
+    largest = splat(cap, GENERATORS)
+    for entry in range(0, length, GENERATORS):
+        drawn, a, b, c, d = next_uint32(a, b, c, d)
+        threshold = minus_log2(drawn) * load(lane_scales, entry & last_lane, GENERATORS)
+        store(pool, entry, convert(select(threshold < largest, threshold, largest), pool))
+    return a, b, c, d
+
+
+@inlined()
+def set_scales(lane_scales: Any, lanes: Any, scale: Any) -> None:
+    """One scale for every lane; lanes a multiple of GENERATORS."""
+    for lane in range(0, lanes, GENERATORS):
+        store(lane_scales, lane, splat(scale, GENERATORS))
+
+
+@inlined()
+def load_generators(states: Any) -> tuple[Any, Any, Any, Any]:
+    """The four state words of a vector of generators."""
+    return (
+        load(states, 0, GENERATORS),
+        load(states, GENERATORS, GENERATORS),
+        load(states, 2 * GENERATORS, GENERATORS),
+        load(states, 3 * GENERATORS, GENERATORS),
+    )
+
+
+@inlined()
+def store_generators(states: Any, a: Any, b: Any, c: Any, d: Any) -> None:
+    """Write them back."""
+    store(states, 0, a)
+    store(states, GENERATORS, b)
+    store(states, 2 * GENERATORS, c)
+    store(states, 3 * GENERATORS, d)
