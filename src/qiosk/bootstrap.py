@@ -12,13 +12,9 @@ from qiosk.adapters.clock import SystemClock
 from qiosk.adapters.home import Home
 from qiosk.adapters.launcher import SupervisorLauncher
 from qiosk.adapters.sql_jobs import open_sqlite
-from qiosk.contract.jobs import TargetView
 from qiosk.service.service import JobService
-from qiosk.service.targets import TargetTable
 from qiosk.settings import Settings, read_settings
-
-SOLVER_RUNNER = "qiosk.adapters.solver_runner:run"
-"""What job processes call; by name, so that the process that submits never imports a solver."""
+from qiosk.solvers.registry import Catalogue
 
 
 def open_embedded(
@@ -26,30 +22,25 @@ def open_embedded(
     workspace: str = "default",
     settings: Settings | None = None,
     *,
-    runner: str = SOLVER_RUNNER,
+    runner: str | None = None,
 ) -> JobService:
     """A service over a folder of this machine; processes that open the same one share its jobs.
 
     ``home`` and ``settings`` default to the environment's; ``workspace`` is any text, and isolates jobs and
-    blobs. ``runner`` is the dotted name of a ``service.ports.JobRunner``. Raises InvalidValue for settings
-    that are wrong.
+    blobs. ``runner`` is the dotted name of a ``service.ports.JobRunner`` to use instead of the solvers'.
+    Raises InvalidValue for settings that are wrong.
     """
     chosen = settings if settings is not None else read_settings(os.environ)
     if home is not None:
         chosen = replace(chosen, home=home)
     place = Home(chosen.home)
+    chosen = replace(chosen, home=place.path)
     return JobService(
         workspace=workspace,
         jobs=open_sqlite(place.database),
         blobs=LocalBlobStore(place.blobs, workspace),
-        targets=TargetTable(_targets()),
+        targets=Catalogue(),
         executor=SupervisorLauncher(place, chosen.to_environ(), runner=runner),
         clock=SystemClock(),
         new_id=lambda: str(uuid.uuid4()),
     )
-
-
-def _targets() -> list[TargetView]:
-    solvers = ("simulatedannealing", "paralleltempering")
-    ids = [f"microsoft.{solver}{suffix}.cpu" for solver in solvers for suffix in ("", "-parameterfree")]
-    return [TargetView(id=target, provider_id="Microsoft") for target in ids]

@@ -29,7 +29,7 @@ _DETACH = '"$0" "$@" </dev/null >>"$QIOSK_SUPERVISOR_LOG" 2>&1 &'
 class SupervisorLauncher:
     """``Executor`` that leaves the work to one detached process per home."""
 
-    def __init__(self, home: Home, environ: Mapping[str, str], *, runner: str) -> None:
+    def __init__(self, home: Home, environ: Mapping[str, str], *, runner: str | None = None) -> None:
         self._home = home
         self._environ = dict(environ)
         self._runner = runner
@@ -65,9 +65,13 @@ class SupervisorLauncher:
         self._launch()
 
     def _launch(self) -> None:
-        command = [sys.executable, "-m", "qiosk.adapters.supervisor"]
-        command += ["--home", str(self._home.path), "--runner", self._runner]
+        command = [sys.executable, "-P", "-m", "qiosk.adapters.supervisor"]
+        command += ["--home", str(self._home.path)]
+        if self._runner is not None:
+            command += ["--runner", self._runner]
         environ = {**os.environ, **self._environ, "QIOSK_SUPERVISOR_LOG": str(self._home.log)}
+        if search := environ.get("PYTHONPATH"):  # relative entries mean another place from where it runs
+            environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, search.split(os.pathsep)))
         try:
             subprocess.run(
                 ["/bin/sh", "-c", _DETACH, *command],

@@ -106,9 +106,7 @@ def _container(job_id: str, command: SubmitJob, blobs: BlobStore) -> str:
 def _input(job_id: str, command: SubmitJob, container: str, blobs: BlobStore) -> BlobRef:
     if (command.input_data is None) == (command.input_data_uri is None):
         found = "neither" if command.input_data is None else "both"
-        raise InvalidJobDefinition(
-            f"exactly one of input_data and input_data_uri must be given, found {found}"
-        )
+        raise InvalidJobDefinition(f"exactly one of input_data and input_data_uri must be given, found {found}")
     if command.input_data_uri is None:
         return BlobRef(container, blob_name(INPUT_BLOB, job_id, container))
     input_container, name = _resolve("input_data_uri", command.input_data_uri, blobs)

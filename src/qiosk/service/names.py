@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import re
 
+from qiosk.contract.jobs import OUTPUT_BLOB
 from qiosk.errors import InvalidJobDefinition, InvalidValue
+
+BEST_BLOB = "bestSoFar"
+CHECKPOINT_BLOB = "checkpoint"
+RUN_BLOBS = (OUTPUT_BLOB, BEST_BLOB, CHECKPOINT_BLOB)
+"""Kinds of blobs that runs write."""
 
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _CONTAINER = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]{0,127}")
@@ -19,9 +25,7 @@ _MAX_SEGMENT = 200  # bytes; file systems allow 255, of which temporary files ne
 def check_job_id(job_id: str) -> None:
     """Raise InvalidJobDefinition unless ``job_id`` is 1 to 100 letters, digits, ``-`` and ``_``."""
     if not _JOB_ID.fullmatch(job_id):
-        raise InvalidJobDefinition(
-            f"job id: 1 to 100 letters, digits, '-' or '_' are allowed, found {job_id!r}"
-        )
+        raise InvalidJobDefinition(f"job id: 1 to 100 letters, digits, '-' or '_' are allowed, found {job_id!r}")
 
 
 def check_container(container: str) -> None:
@@ -61,3 +65,9 @@ def blob_name(kind: str, job_id: str, container: str, fence: int = 1) -> str:
 def is_job_blob(name: str, job_id: str) -> bool:
     """Whether ``blob_name`` gives this name to a blob of the job in a shared container."""
     return re.fullmatch(rf"[A-Za-z]+-{re.escape(job_id)}(-[0-9]+)?", name) is not None
+
+
+def is_run_blob(name: str, job_id: str, container: str) -> bool:
+    """Whether a run of this job may have written the blob."""
+    owner = "" if container == own_container(job_id) else f"-{re.escape(job_id)}"
+    return re.fullmatch(rf"({'|'.join(RUN_BLOBS)}){owner}(-[0-9]+)?", name) is not None

@@ -72,9 +72,7 @@ class JobStore(Protocol):
         """
         ...
 
-    def record(
-        self, key: JobKey, fence: int, update: RunUpdate, *, lease_expires_at: datetime
-    ) -> JobState | None:
+    def record(self, key: JobKey, fence: int, update: RunUpdate, *, lease_expires_at: datetime) -> JobState | None:
         """Store what a claimant reports and extend its lease; returns the job's state.
 
         None, and nothing stored, if the job is gone, is not running, or has another fence.
@@ -196,6 +194,14 @@ class TargetCatalogue(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """A run that has a result: the blob it is in, and why the solver stopped."""
+
+    output_blob: str
+    stop_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """All that a job process is told about its job. ``threads`` None leaves the number to the solver."""
 
@@ -224,15 +230,17 @@ class ChunkReport(Protocol):
 
     @property
     def new_trace(self) -> Sequence[TracePoint]:
-        """New bests since the previous report."""
+        """New bests since the previous report; the first one of a resumed run begins with its checkpoint's."""
         ...
 
-    def best(self) -> bytes:
-        """Best solution so far in the results format."""
+    @property
+    def best(self) -> Callable[[], bytes]:
+        """Makes the best solution so far, in the results format."""
         ...
 
-    def checkpoint(self) -> bytes:
-        """All that is needed to continue from here."""
+    @property
+    def checkpoint(self) -> Callable[[], bytes]:
+        """Makes all that is needed to continue from here."""
         ...
 
 
@@ -242,6 +250,16 @@ class RunResult(Protocol):
     @property
     def stop_reason(self) -> str:
         """``finished``, ``converged``, ``target``, ``timeout`` or ``cancelled``."""
+        ...
+
+    @property
+    def cost(self) -> float:
+        """Cost of the best solution."""
+        ...
+
+    @property
+    def trace(self) -> Sequence[TracePoint]:
+        """All new bests."""
         ...
 
     def to_json(self) -> str:

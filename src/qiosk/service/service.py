@@ -102,9 +102,7 @@ class JobService:
         while not view.status.is_final:
             left = deadline - self._clock.monotonic()
             if left <= 0:
-                raise Conflict(
-                    f"job {job_id}: still running {DELETE_PATIENCE_S:.0f} s after it was cancelled"
-                )
+                raise Conflict(f"job {job_id}: still running {DELETE_PATIENCE_S:.0f} s after it was cancelled")
             view = self.wait(job_id, left)
         job = self._get(job_id)
         self._jobs.delete(job.key)  # row first: no row points at nothing
@@ -145,9 +143,7 @@ class JobService:
         """The results blob. Raises JobNotFound; BlobNotFound if the job has none (yet)."""
         job = self._get(job_id)
         if job.output_blob is None:
-            raise BlobNotFound(
-                f"job {job_id}: has no results, it is {job.state}", job_id=job_id, state=job.state
-            )
+            raise BlobNotFound(f"job {job_id}: has no results, it is {job.state}", job_id=job_id, state=job.state)
         return self._blobs.get(BlobRef(job.container, job.output_blob))
 
     def best(self, job_id: str) -> bytes | None:
@@ -161,9 +157,7 @@ class JobService:
         except BlobNotFound:
             # The job ended in between, and its results took the place of its best so far.
             job = self._get(job_id)
-            return (
-                None if job.output_blob is None else self._blobs.get(BlobRef(job.container, job.output_blob))
-            )
+            return None if job.output_blob is None else self._blobs.get(BlobRef(job.container, job.output_blob))
 
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
         """New bests in order, from the ``after``-th on. Raises JobNotFound."""
@@ -221,9 +215,7 @@ class JobService:
         except BlobAlreadyExists as error:
             if self._blobs.get(job.input) != data:
                 uri = self._blobs.uri(*job.input)
-                raise JobAlreadyExists(
-                    f"job {job.id}: {uri} already holds other data", job_id=job.id
-                ) from error
+                raise JobAlreadyExists(f"job {job.id}: {uri} already holds other data", job_id=job.id) from error
 
     def _add(self, job: Job) -> Job:
         try:

@@ -1,0 +1,156 @@
+"""A process per job, forked from a warm server, which can be killed at any moment and takes nobody along.
+
+Nothing may outlive a killed supervisor. Two nets catch a job's process: Linux kills it when its parent, the
+fork server, dies (the fork server leaves when its supervisor is gone), and a thread in it waits at the
+supervisor's end of the pipe and ends the process when that closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import cast, final
+
+from qiosk.adapters.blobs import LocalBlobStore
+from qiosk.adapters.process_limits import die_with_parent, limit_memory, volunteer_for_oom
+from qiosk.contract.jobs import ErrorData
+from qiosk.errors import NotEnoughMemory, QioskError
+from qiosk.service.ports import JobRunner, JobSpec, RunOutcome, RunUpdate
+from qiosk.service.worker import run_job
+
+SOLVER_RUNNER = "qiosk.adapters.solver_runner:run"
+"""The runner of real jobs; by name, so that only processes that run jobs import the solvers."""
+
+Message = RunUpdate | RunOutcome | ErrorData
+"""What a job's process says: any number of updates, then an outcome or an error."""
+
+_CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessOptions:
+    """What all job processes of a supervisor have in common. ``memory_limit`` in bytes, 0: none."""
+
+    blobs: Path
+    runner: str
+    memory_limit: int
+
+
+def warm_context(runner: str) -> ForkServerContext:
+    """A fork server that has loaded this module and the runner's, so that its children need not."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, runner.partition(":")[0]])
+    forkserver.ensure_running()  # it loads while we go on; otherwise the first job would start the loading
+    return context
+
+
+@final
+class JobProcess:
+    """A running job, seen from its supervisor."""
+
+    def __init__(self, context: ForkServerContext, spec: JobSpec, options: ProcessOptions) -> None:
+        self._connection, child = context.Pipe()
+        self._process = context.Process(
+            target=_main, args=(child, spec, options), name=f"qiosk-job-{spec.id}", daemon=True
+        )
+        try:
+            self._process.start()
+        finally:
+            child.close()  # else the end of the process would not be the end of the pipe
+
+    @property
+    def pid(self) -> int | None:
+        """Process id."""
+        return self._process.pid
+
+    def wait_on(self) -> Sequence[Connection | int]:
+        """What becomes ready when there is something to read, or the process has ended."""
+        return (self._connection, self._process.sentinel)
+
+    def messages(self) -> Iterator[Message]:
+        """What the process has said and nobody has read yet."""
+        with contextlib.suppress(EOFError, OSError):  # it ended, perhaps in the middle of a word
+            while self._connection.poll():
+                yield cast(Message, self._connection.recv())
+
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: the signal that ended it."""
+        return self._process.exitcode
+
+    def cancel(self) -> None:
+        """Ask it to stop and keep its best."""
+        with contextlib.suppress(OSError):  # it has just ended
+            self._connection.send(_CANCEL)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Forget an ended process."""
+        self._connection.close()
+        self._process.join()
+        self._process.close()
+
+
+def find_runner(name: str) -> JobRunner:
+    """The runner of a dotted name, ``package.module:function``."""
+    module, _, function = name.partition(":")
+    return cast(JobRunner, getattr(importlib.import_module(module), function))
+
+
+def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> None:
+    """The whole life of a job's process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the supervisor to hear
+    die_with_parent()
+    volunteer_for_oom()
+    faulthandler.enable()
+    cancelled = threading.Event()
+    threading.Thread(target=_obey, args=(connection, cancelled), daemon=True).start()
+    limit_memory(options.memory_limit)
+    connection.send(_run(connection, spec, options, cancelled))
+
+
+def _run(
+    connection: Connection, spec: JobSpec, options: ProcessOptions, cancelled: threading.Event
+) -> RunOutcome | ErrorData:
+    try:
+        return run_job(
+            spec,
+            LocalBlobStore(options.blobs, spec.workspace),
+            find_runner(options.runner),
+            send=connection.send,
+            is_cancelled=cancelled.is_set,
+            monotonic=time.monotonic,
+        )
+    except QioskError as error:
+        return ErrorData(**error.error_data())
+    except MemoryError:
+        limit = options.memory_limit
+        return ErrorData(**NotEnoughMemory(f"the job needs more than the {limit} bytes it may use").error_data())
+    except Exception as error:  # noqa: BLE001 - whatever a solver raises is the job's failure, not this process's
+        traceback.print_exc()
+        return ErrorData(code="InternalError", message=f"{type(error).__name__}: {error}")
+
+
+def _obey(connection: Connection, cancelled: threading.Event) -> None:
+    """Wait for the supervisor's word, and end with it."""
+    try:
+        while True:
+            if connection.recv() == _CANCEL:
+                cancelled.set()
+    except (EOFError, OSError):
+        os._exit(1)

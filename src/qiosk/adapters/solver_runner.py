@@ -1,0 +1,30 @@
+"""The ``JobRunner`` of real jobs: input format, problem, solver.
+
+Importing this module loads the solvers, so that a fork server that did has them for all its children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qiosk.formats import registry as formats
+from qiosk.service.ports import ChunkReport, JobSpec
+from qiosk.solvers import api, parallel_tempering, parameter_free, planner, simulated_annealing
+from qiosk.solvers.result import Result
+
+PRELOADED = (parallel_tempering, parameter_free, planner, simulated_annealing)
+"""Modules that a run would otherwise import when it begins."""
+
+
+def run(
+    spec: JobSpec,
+    data: bytes,
+    *,
+    is_cancelled: Callable[[], bool],
+    on_chunk: Callable[[ChunkReport], None],
+    resume: bytes | None,
+) -> Result:
+    """Solve a job; see ``service.ports.JobRunner``. Raises InvalidInput and InsufficientResources."""
+    cost_function = formats.read(data, spec.input_data_format)
+    hooks = api.Hooks(is_cancelled=is_cancelled, on_chunk=on_chunk, resume=resume)
+    return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=hooks)

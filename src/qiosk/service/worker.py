@@ -1,0 +1,139 @@
+"""What happens in a job's own process: load the problem, solve it, write the results; and tell how it goes on.
+
+The worker writes blobs only, under names that carry the job's fence, so a run that was given up and still lives
+disturbs nobody. Rows are written by whoever listens to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import final
+
+from qiosk.contract.jobs import OUTPUT_BLOB, JobProgress, TracePoint
+from qiosk.errors import BlobNotFound, InvalidInput
+from qiosk.service.jobs import BlobRef
+from qiosk.service.names import BEST_BLOB, CHECKPOINT_BLOB, blob_name
+from qiosk.service.ports import (
+    BlobStore,
+    ChunkReport,
+    JobRunner,
+    JobSpec,
+    RunOutcome,
+    RunResult,
+    RunUpdate,
+)
+
+REPORT_S = 0.2
+"""Reports are at least this far apart."""
+CHECKPOINT_S = 5.0
+"""Checkpoints are at least this far apart."""
+BLOB_SHARE = 0.05
+"""Largest part of a run's time that is spent on blobs of the best so far, and on checkpoints."""
+
+
+def run_job(
+    spec: JobSpec,
+    blobs: BlobStore,
+    runner: JobRunner,
+    *,
+    send: Callable[[RunUpdate], None],
+    is_cancelled: Callable[[], bool],
+    monotonic: Callable[[], float],
+) -> RunOutcome:
+    """Run a job to its end. Raises what the runner raises, and InvalidInput if there is no input."""
+    reporter = Reporter(spec, blobs, send=send, monotonic=monotonic)
+    try:
+        data = blobs.get(spec.input)
+    except BlobNotFound as error:
+        raise InvalidInput(f"input data: {error.message}") from error
+    resume = None
+    if spec.checkpoint_blob is not None:
+        resume = blobs.get(BlobRef(spec.container, spec.checkpoint_blob))
+    result = runner(spec, data, is_cancelled=is_cancelled, on_chunk=reporter, resume=resume)
+    return reporter.finish(result)
+
+
+@final
+class Reporter:
+    """Listens to a solver's chunks and passes on what is worth it."""
+
+    def __init__(
+        self,
+        spec: JobSpec,
+        blobs: BlobStore,
+        *,
+        send: Callable[[RunUpdate], None],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._spec = spec
+        self._blobs = blobs
+        self._send = send
+        self._monotonic = monotonic
+        self._began = monotonic()
+        self._progress = JobProgress()
+        self._unsent: list[TracePoint] = []
+        self._sent = 0
+        self._best_cost = float("inf") if spec.best_cost is None else spec.best_cost
+        self._report_at = self._began + REPORT_S
+        self._best_at = self._began
+        self._checkpoint_at = self._began + CHECKPOINT_S
+
+    def __call__(self, report: ChunkReport) -> None:
+        """Note a chunk; report it if the last report was long enough ago."""
+        self._progress = report.progress
+        self._unsent.extend(report.new_trace)
+        now = self._monotonic()
+        if now < self._report_at:
+            return
+        self._report_at = now + REPORT_S
+        update = self._with_best(RunUpdate(progress=report.progress), report)
+        update = self._with_checkpoint(update, report)
+        self._send(replace(update, trace=tuple(self._unsent), trace_start=self._sent))
+        self._sent += len(self._unsent)
+        self._unsent.clear()
+
+    def finish(self, result: RunResult) -> RunOutcome:
+        """Store the results and report for the last time."""
+        document = result.to_json().encode()
+        is_cancelled = result.stop_reason == "cancelled"
+        progress = replace(
+            self._progress,
+            fraction=self._progress.fraction if is_cancelled else 1.0,
+            best_cost=result.cost,
+            seconds=self._progress.seconds or self._monotonic() - self._began,
+        )
+        self._send(RunUpdate(progress=progress, trace=tuple(result.trace), trace_start=0))
+        best_blob, best_cost = self._spec.best_blob, self._spec.best_cost
+        if is_cancelled and best_blob is not None and best_cost is not None and best_cost < result.cost:
+            return RunOutcome(output_blob=best_blob, stop_reason=result.stop_reason)  # an earlier run did better
+        name = self._store(OUTPUT_BLOB, document)
+        return RunOutcome(output_blob=name, stop_reason=result.stop_reason)
+
+    def _with_best(self, update: RunUpdate, report: ChunkReport) -> RunUpdate:
+        cost = report.progress.best_cost
+        began = self._monotonic()
+        if cost is None or cost >= self._best_cost or began < self._best_at:
+            return update
+        name = self._store(BEST_BLOB, report.best())
+        self._best_cost = cost
+        self._best_at = self._next(began, 0.0)
+        return replace(update, best_blob=name, best_cost=cost)
+
+    def _with_checkpoint(self, update: RunUpdate, report: ChunkReport) -> RunUpdate:
+        began = self._monotonic()
+        if began < self._checkpoint_at:
+            return update
+        name = self._store(CHECKPOINT_BLOB, report.checkpoint())
+        self._checkpoint_at = self._next(began, CHECKPOINT_S)
+        return replace(update, checkpoint_blob=name)
+
+    def _next(self, began: float, interval: float) -> float:
+        """When to write again what took from ``began`` until now."""
+        now = self._monotonic()
+        return now + max(interval, (now - began) / BLOB_SHARE)
+
+    def _store(self, kind: str, data: bytes) -> str:
+        name = blob_name(kind, self._spec.id, self._spec.container, self._spec.fence)
+        self._blobs.put(BlobRef(self._spec.container, name), data)
+        return name

@@ -1,0 +1,136 @@
+"""Job runners that do one thing each, found by name: the input blob says what."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from qiosk.contract.jobs import JobProgress, TracePoint
+from qiosk.errors import InvalidValue
+from qiosk.service.ports import ChunkReport, JobSpec
+
+CHUNK_S = 0.01
+
+
+@dataclass(frozen=True)
+class FakeResult:
+    cost: float
+    stop_reason: str
+    trace: Sequence[TracePoint]
+    document: dict
+
+    def to_json(self) -> str:
+        return json.dumps(self.document)
+
+
+@dataclass(frozen=True)
+class FakeReport:
+    progress: JobProgress
+    new_trace: Sequence[TracePoint]
+    chunk: int
+
+    def best(self) -> bytes:
+        return json.dumps({"cost": self.progress.best_cost}).encode()
+
+    def checkpoint(self) -> bytes:
+        return str(self.chunk).encode()
+
+
+def run(
+    spec: JobSpec,
+    data: bytes,
+    *,
+    is_cancelled: Callable[[], bool],
+    on_chunk: Callable[[ChunkReport], None],
+    resume: bytes | None,
+) -> FakeResult:
+    order = json.loads(data)
+    if "do" in order:
+        DEEDS[order["do"]](order)
+    return _count(spec, order, is_cancelled, on_chunk, resume)
+
+
+def _count(spec, order, is_cancelled, on_chunk, resume) -> FakeResult:
+    """Count chunks of ``CHUNK_S`` up to ``chunks``; every one is a new best: -1, -2, ..."""
+    first = int(resume) if resume else 0
+    chunks = order.get("chunks", 0)
+    points = [TracePoint(i * CHUNK_S, i, -float(i)) for i in range(1, first + 1)]
+    unsaid = list(points)
+    reason = "finished"
+    done = first
+    for done in range(first + 1, chunks + 1):
+        time.sleep(CHUNK_S)
+        if not order.get("is_deaf") and is_cancelled():
+            reason = "cancelled"
+            break
+        point = TracePoint(done * CHUNK_S, done, -float(done))
+        points.append(point)
+        unsaid.append(point)
+        progress = JobProgress(
+            fraction=done / chunks, sweeps=done, best_cost=point.cost, seconds=point.seconds
+        )
+        on_chunk(FakeReport(progress, tuple(unsaid), done))
+        unsaid.clear()
+    document = {
+        "cost": -float(done),
+        "resumed": first,
+        "fence": spec.fence,
+        "pid": os.getpid(),
+        "threads": spec.threads,
+    }
+    return FakeResult(-float(done), reason, points, document)
+
+
+def _segfault(order) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _killed_once(order) -> None:
+    """Die by SIGKILL unless the marker file exists, which is made on the way."""
+    try:
+        os.close(os.open(order["marker"], os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _killed_always(order) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _allocate(order) -> None:
+    bytearray(order["bytes"])
+
+
+def _refuse(order) -> None:
+    raise InvalidValue("parameter `x`: must be greater than 0, found -1")
+
+
+def _bug(order) -> None:
+    raise ZeroDivisionError("division by zero")
+
+
+def _exit(order) -> None:
+    sys.exit(3)
+
+
+def _hang(order) -> None:
+    while True:
+        time.sleep(60)
+
+
+DEEDS = {
+    "segfault": _segfault,
+    "killed_once": _killed_once,
+    "killed_always": _killed_always,
+    "allocate": _allocate,
+    "refuse": _refuse,
+    "bug": _bug,
+    "exit": _exit,
+    "hang": _hang,
+}
