@@ -10,6 +10,8 @@ from qiosk.cli import options
 from qiosk.cli.jobs import jobs
 from qiosk.cli.output import FAILED, print_json, print_solution, print_table, reported
 
+_FOREGROUND_IDLE_S = "999999999"
+
 app = typer.Typer(
     name="qiosk",
     help="Quantum-inspired optimization: solve problems here and now, or as jobs.",
@@ -105,3 +107,21 @@ def targets(home: options.Home = None, as_json: options.AsJson = False) -> None:
         else:
             rows = [(v.id, v.provider_id, v.current_availability, f"{v.average_queue_time} s") for v in views]
             print_table(("TARGET", "PROVIDER", "AVAILABILITY", "QUEUE"), rows)
+
+
+@app.command()
+def supervise(home: options.Home = None) -> None:
+    """Run this home's jobs in the foreground until Ctrl-C; jobs that still run then are started again later.
+
+    Only needed to watch: a supervisor starts by itself in the background when there is work. It ends at once if
+    there is one already. Unlike that one it does not leave when idle, unless QIOSK_IDLE_SECONDS is set.
+    """
+    import os
+
+    from qiosk.adapters.supervisor import main
+    from qiosk.settings import read_settings
+
+    os.environ.setdefault("QIOSK_IDLE_SECONDS", _FOREGROUND_IDLE_S)
+    with reported():
+        read_settings(os.environ)  # said in one line here, in the supervisor it would be a log entry
+    raise typer.Exit(main([] if home is None else ["--home", str(home)]))
