@@ -1,0 +1,162 @@
+"""Solver objects: from parameters and a problem to a submission."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fake_jobs import FakeJobs
+from qiosk.client.solvers import ParallelTempering, SimulatedAnnealing, Solver, target_for
+from qiosk.client.workspace import Workspace
+from qiosk.contract.jobs import JobStatus
+from qiosk.errors import InvalidTarget, InvalidValue, WrongType
+from qiosk.problem import Problem, ProblemType
+
+
+@pytest.fixture
+def api() -> FakeJobs:
+    return FakeJobs()
+
+
+@pytest.fixture
+def workspace(api: FakeJobs) -> Workspace:
+    return Workspace(api=api)
+
+
+@pytest.fixture
+def problem() -> Problem:
+    made = Problem(name="ship", problem_type=ProblemType.ising)
+    made.add_term(c=-9, indices=[0])
+    made.add_term(c=-3, indices=[1, 0])
+    return made
+
+
+def test_a_problem_is_sent_as_gzip_under_its_own_name(workspace: Workspace, api: FakeJobs, problem: Problem) -> None:
+    job = SimulatedAnnealing(workspace, timeout=5).submit(problem)
+    command = api.commands[0]
+    assert (job.id, job.details.name, command.name) == (command.id, "ship", "ship")
+    assert (command.provider_id, command.target) == ("Microsoft", "microsoft.simulatedannealing-parameterfree.cpu")
+    assert (command.input_data_format, command.output_data_format) == ("microsoft.qio.v2", "microsoft.qio-results.v2")
+    sent = json.loads(gzip.decompress(api.blobs[f"job-{job.id}", "inputData"]))
+    assert sent == json.loads(problem.serialize())
+    assert json.loads(job.download_data(job.details.input_data_uri or "")) == sent
+
+
+def test_a_problem_can_be_sent_as_it_is(workspace: Workspace, api: FakeJobs, problem: Problem) -> None:
+    ParallelTempering(workspace).submit(problem, compress=False, name="other", tags=["a"], priority="High")
+    command = api.commands[0]
+    assert command.input_data == problem.serialize().encode()
+    assert (command.name, command.tags, command.priority) == ("other", ("a",), "High")
+
+
+def test_an_uploaded_problem_is_named_by_its_uri(workspace: Workspace, api: FakeJobs, problem: Problem) -> None:
+    uri = workspace.upload_problem(problem)
+    job = ParallelTempering(workspace).submit(uri)
+    assert (api.commands[0].input_data_uri, api.commands[0].input_data) == (uri, None)
+    assert job.details.name == "Optimization problem"
+
+
+def test_packed_bytes_are_not_packed_again(workspace: Workspace, api: FakeJobs) -> None:
+    packed = gzip.compress(b"{}")
+    ParallelTempering(workspace).submit(packed)
+    assert api.commands[0].input_data == packed
+
+
+@pytest.mark.parametrize("wrong", [None, 3, [], {}])
+def test_what_is_no_problem_is_refused(workspace: Workspace, api: FakeJobs, wrong: Any) -> None:
+    with pytest.raises(WrongType, match=f"problem must be a Problem, .* found {type(wrong).__name__}"):
+        ParallelTempering(workspace).submit(wrong)
+    assert api.jobs == {}
+
+
+def test_a_target_that_is_not_offered_is_refused_and_nothing_is_stored(workspace: Workspace, api: FakeJobs) -> None:
+    with pytest.raises(InvalidTarget):
+        Solver(workspace, "microsoft.tabu.cpu").submit(b"{}")
+    assert api.jobs == {}
+    assert api.blobs == {}
+
+
+def test_optimize_returns_the_results(workspace: Workspace, api: FakeJobs, problem: Problem) -> None:
+    api.steps = [lambda i: api.finish(i, JobStatus.SUCCEEDED, b'{"cost": -12.0}')]
+    assert SimulatedAnnealing(workspace).optimize(problem)["cost"] == -12.0
+
+
+def test_optimize_gives_up_in_time_and_leaves_the_job(workspace: Workspace, api: FakeJobs) -> None:
+    with pytest.raises(TimeoutError):
+        SimulatedAnnealing(workspace).optimize(b"{}", timeout_secs=0)
+    assert [job.status for job in api.jobs.values()] == ["Waiting"]
+
+
+def test_the_number_of_solutions_is_a_parameter(workspace: Workspace) -> None:
+    solver = SimulatedAnnealing(workspace)
+    solver.set_number_of_solutions(3)
+    assert solver.params == {"params": {"number_of_solutions": 3}}
+
+
+def test_numpy_values_become_json(workspace: Workspace) -> None:
+    solver = ParallelTempering(workspace, sweeps=np.int64(5), all_betas=np.linspace(0.5, 1, 3), seed=np.uint8(7))  # type: ignore[arg-type]
+    assert json.loads(json.dumps(solver.params)) == {
+        "params": {"sweeps": 5, "all_betas": [0.5, 0.75, 1.0], "replicas": 3, "seed": 7}
+    }
+
+
+def test_wrong_values_are_left_to_the_service_unless_json_cannot_hold_them(workspace: Workspace) -> None:
+    assert SimulatedAnnealing(workspace, sweeps="many").params == {"params": {"sweeps": "many"}}  # type: ignore[arg-type]
+    for value in (math.inf, [0.5, math.nan]):
+        with pytest.raises(InvalidValue, match="parameter `all_betas.*must be finite"):
+            Solver(workspace, "other.newsolver", params={"all_betas": value})
+    with pytest.raises(WrongType, match=r"parameter `beta.initial`: must be a JSON value, found object"):
+        Solver(workspace, "other.newsolver", params={"beta": {"initial": object()}})
+
+
+def test_flat_parameters_can_be_sent_as_strings(workspace: Workspace) -> None:
+    flat = Solver(workspace, "1qbit.tabu", "1qbit", nested_params=False, force_str_params=True, params={"goal": False})
+    flat.set_one_param("timeout", 0.5)
+    flat.set_one_param("seed", None)
+    assert flat.params == {"goal": "False", "timeout": "0.5"}
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "target"),
+    [
+        ("Microsoft.SimulatedAnnealing.cpu", {}, "Microsoft.SimulatedAnnealing-parameterfree.cpu"),
+        ("microsoft.simulatedannealing.cpu", {"sweeps": None}, "microsoft.simulatedannealing-parameterfree.cpu"),
+        ("microsoft.simulatedannealing.cpu", {"sweeps": 1}, "microsoft.simulatedannealing.cpu"),
+        (
+            "microsoft.simulatedannealing-parameterfree.cpu",
+            {"sweeps": 1},
+            "microsoft.simulatedannealing-parameterfree.cpu",
+        ),
+        ("microsoft.tabu.cpu", {}, "microsoft.tabu.cpu"),
+        ("plain", {}, "plain"),
+    ],
+)
+def test_only_targets_that_are_known_to_tune_themselves_are_switched(
+    name: str, params: dict[str, Any], target: str
+) -> None:
+    assert target_for(name, params) == target
+
+
+def test_refresh_reads_availability_again(workspace: Workspace) -> None:
+    solver = Solver(workspace, "other.newsolver", "other")
+    solver.refresh()
+    assert (solver.current_availability, solver.average_queue_time) == ("Available", 7)
+    with pytest.raises(ValueError, match="target 'gone' of provider 'other' is not offered"):
+        Solver(workspace, "gone", "other").refresh()
+
+
+def test_optimize_warns_about_what_may_take_long(
+    workspace: Workspace, api: FakeJobs, problem: Problem, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.steps = [lambda i: api.finish(i, JobStatus.SUCCEEDED, b"{}")] * 2
+    with caplog.at_level(logging.WARNING):
+        SimulatedAnnealing(workspace, sweeps=100_000).optimize(problem)
+        assert caplog.messages == []
+        SimulatedAnnealing(workspace, timeout=3600).optimize(problem)
+    assert caplog.messages == ["a time-out of 3600 s: this may take long"]
