@@ -54,7 +54,7 @@ def a_state():
     found.offer(bits(3), -1.5, 7)
     groups = [LaneGroup({"spins": np.arange(4, dtype=np.uint64), "rng": np.ones((2, 3), np.uint32)})]
     inner = AnnealingState(groups, found, 7, 99)
-    return RoundsState(found, inner, 16, np.array([0.1, 2.0]), round=3)
+    return RoundsState(found, inner, 16, 32, np.array([0.1, 2.0]), round=3)
 
 
 def test_a_state_survives_its_checkpoint():

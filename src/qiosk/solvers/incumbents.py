@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qiosk.model.cost_function import F64, I8
+from qiosk.solvers.checkpoint import checkpointed
 
 
+@checkpointed
 @dataclass(slots=True)
 class Improvement:
     """A new best: sweeps done when it was found, and its cost."""
@@ -17,6 +19,7 @@ class Improvement:
     cost: float
 
 
+@checkpointed
 @dataclass(slots=True)
 class Incumbents:
     """At most ``capacity`` distinct configurations, best first. Ties keep the one that came first."""

@@ -27,13 +27,19 @@ from qiosk.solvers.tuning import BetaRange, even_ladder, first_ladder
 # Spin updates of one lane group in the first round, and the bounds of its sweeps.
 FIRST_UPDATES = 20_000_000
 FIRST_SWEEPS = (16, 256)
-# Rounds in a row that must agree, and the share of independent searches that must agree in each.
+# Rounds in a row that must agree, the share of independent searches that must agree in each, and how many in all.
 ROUNDS_TO_AGREE = 3
-ANNEALS_TO_AGREE = 0.05
+ANNEALS_TO_AGREE = 0.02
 LADDERS_TO_AGREE = 0.5
-# Lane groups in the first rounds, and at most; they double every third round, for machines with many cores.
+SEARCHES_TO_AGREE = 12
+# Lane groups in the first rounds and at most. Beyond these sweeps every second doubling of the effort goes into more
+# groups: diversity, and work for machines with many cores.
+LANES = 64  # of a group; narrower ones come in greater number
 FIRST_GROUPS = 2
 MOST_GROUPS = 16
+LONG_ROUND = 16_384
+# A round shorter than this share of the one before it would add nothing in the time that is left.
+SHORTEST_LAST_ROUND = 0.25
 
 Inner = TypeVar("Inner", AnnealingState, TemperingState)
 
@@ -46,9 +52,12 @@ class RoundsState(Generic[Inner]):
     incumbents: Incumbents
     inner: Inner
     sweeps: int  # planned in this round
+    most_sweeps: int  # planned in any round
     betas: F64  # this round's ladder, or hot and cold end
     round: int = 0
-    agreed: int = 0  # rounds in a row
+    rounds_agreed: int = 0  # in a row
+    searches_agreed: int = 0  # in those rounds
+    is_out_of_time: bool = False
     sweeps_before: int = 0
     updates_before: int = 0
     sweeps_done: int = 0
@@ -70,12 +79,16 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         """Betas of round 0."""
 
     @abstractmethod
-    def _agree(self, state: RoundsState[Inner]) -> bool:
-        """Whether enough independent searches of the round that just ended reached the best cost."""
+    def _searches(self, state: RoundsState[Inner]) -> F64:
+        """Best cost of every independent search of the round."""
+
+    @abstractmethod
+    def _share_to_agree(self) -> float:
+        """Share of the searches of a round that must reach the best cost."""
 
     @abstractmethod
     def _begin_next(self, state: RoundsState[Inner], allowance: Allowance) -> None:
-        """Plan the next round: set its betas and sweeps."""
+        """Plan the next round and begin it, or say that there is no time for one."""
 
     @final
     def init(self) -> RoundsState[Inner]:
@@ -84,7 +97,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         sweeps = int(np.clip(FIRST_UPDATES // updates, *FIRST_SWEEPS))
         betas = self._first_betas()
         inner = self._round(betas, 0, sweeps).init()
-        return RoundsState(self.ground.incumbents(), inner, sweeps, betas)
+        return RoundsState(self.ground.incumbents(), inner, sweeps, sweeps, betas)
 
     @final
     def step(self, state: RoundsState[Inner], n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
@@ -99,8 +112,10 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
 
     @final
     def outcome(self, state: RoundsState[Inner]) -> StopReason | None:
-        """CONVERGED when enough rounds agreed."""
-        return StopReason.CONVERGED if state.agreed >= ROUNDS_TO_AGREE else None
+        """CONVERGED when enough rounds and searches agreed; TIMEOUT when no useful round fits the time left."""
+        if state.rounds_agreed >= ROUNDS_TO_AGREE and state.searches_agreed >= SEARCHES_TO_AGREE:
+            return StopReason.CONVERGED
+        return StopReason.TIMEOUT if state.is_out_of_time else None
 
     @final
     def fraction(self, state: RoundsState[Inner]) -> float:
@@ -115,8 +130,8 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
 
     @final
     def parameters(self, state: RoundsState[Inner]) -> dict[str, Any]:
-        """Those of the round in progress, in the names of the parameterized target."""
-        return self._search(state).parameters(state.inner)
+        """Those of the longest round, in the names of the parameterized target."""
+        return self._round(state.betas, state.round, state.most_sweeps).parameters(state.inner)
 
     def _search(self, state: RoundsState[Inner]) -> Solver[Inner]:
         return self._round(state.betas, state.round, state.sweeps)
@@ -132,7 +147,13 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         _refine(state.incumbents, found.improvements, before, state.sweeps_before)
 
     def _end_round(self, state: RoundsState[Inner], allowance: Allowance) -> None:
-        state.agreed = state.agreed + 1 if self._agree(state) else 0
+        costs = self._searches(state)
+        agreed = state.incumbents.agrees(costs)
+        if agreed >= max(2.0, self._share_to_agree() * len(costs)):
+            state.rounds_agreed += 1
+            state.searches_agreed += agreed
+        else:
+            state.rounds_agreed = state.searches_agreed = 0
         if self.outcome(state) is None:
             self._begin_next(state, allowance)
 
@@ -140,18 +161,21 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         state.sweeps_before, state.updates_before = state.sweeps_done, state.spin_updates
         state.round += 1
         state.sweeps = sweeps
+        state.most_sweeps = max(state.most_sweeps, sweeps)
         state.inner = self._search(state).init()
 
-    def _affordable(self, round_: int, allowance: Allowance) -> float:
-        """Sweeps of a round that the clock still permits."""
+    def _affordable(self, sweeps: int, allowance: Allowance) -> float:
+        """Sweeps that the clock still permits, in a round planned with ``sweeps``."""
         if allowance.updates is None:
             return np.inf
-        return allowance.updates / max(1, self.ground.updates(groups_in(round_), 1))
+        return allowance.updates / max(1, self.ground.updates(groups_in(sweeps, self.ground.sampler.lanes), 1))
 
 
-def groups_in(round_: int) -> int:
-    """Lane groups in a round."""
-    return int(min(MOST_GROUPS, FIRST_GROUPS * 2 ** (round_ // 3)))
+def groups_in(sweeps: int, lanes: int) -> int:
+    """Lane groups in a round of so many sweeps; more of them if they are narrow."""
+    doublings = max(0, (sweeps // LONG_ROUND).bit_length() - 1)
+    full = min(MOST_GROUPS, FIRST_GROUPS << ((doublings + 1) // 2))
+    return int(full * max(1, LANES // lanes))
 
 
 def _refine(outer: Incumbents, inner: list[Improvement], before: float, offset: int) -> None:
@@ -174,19 +198,24 @@ class ParameterFreeAnnealing(Rounds[AnnealingState]):
 
     def _round(self, state_betas: F64, round_: int, sweeps: int) -> SimulatedAnnealing:
         schedule = LinearSchedule(float(state_betas[0]), float(state_betas[1]), sweeps)
-        restarts = groups_in(round_) * self.ground.sampler.lanes
+        restarts = groups_in(sweeps, self.ground.sampler.lanes) * self.ground.sampler.lanes
         return SimulatedAnnealing(self.ground, schedule, restarts, stream=round_)
 
-    def _agree(self, state: RoundsState[AnnealingState]) -> bool:
-        costs = state.inner.final_costs
-        return state.incumbents.agrees(costs) >= ANNEALS_TO_AGREE * len(costs)
+    def _searches(self, state: RoundsState[AnnealingState]) -> F64:
+        return state.inner.final_costs
+
+    def _share_to_agree(self) -> float:
+        return ANNEALS_TO_AGREE
 
     def _begin_next(self, state: RoundsState[AnnealingState], allowance: Allowance) -> None:
         sweeps = 2 * state.sweeps
-        affordable = self._affordable(state.round + 1, allowance)
+        affordable = self._affordable(sweeps, allowance)
         if affordable < 3 * sweeps:  # after this round there would be no time for the one that follows it
-            sweeps = max(FIRST_SWEEPS[0], int(0.97 * affordable))
-        self._restart(state, sweeps)
+            sweeps = int(0.97 * affordable)
+        if sweeps < SHORTEST_LAST_ROUND * state.sweeps:
+            state.is_out_of_time = True
+        else:
+            self._restart(state, sweeps)
 
 
 @final
@@ -202,18 +231,23 @@ class ParameterFreeTempering(Rounds[TemperingState]):
         return first_ladder(self.betas, self.rungs)
 
     def _round(self, state_betas: F64, round_: int, sweeps: int) -> ParallelTempering:
-        return ParallelTempering(self.ground, state_betas, sweeps, groups_in(round_), stream=round_)
+        return ParallelTempering(
+            self.ground, state_betas, sweeps, groups_in(sweeps, self.ground.sampler.lanes), stream=round_
+        )
 
-    def _agree(self, state: RoundsState[TemperingState]) -> bool:
-        best = state.inner.ladder_best
-        return state.incumbents.agrees(best) >= LADDERS_TO_AGREE * len(best)
+    def _searches(self, state: RoundsState[TemperingState]) -> F64:
+        return state.inner.ladder_best
+
+    def _share_to_agree(self) -> float:
+        return LADDERS_TO_AGREE
 
     def _begin_next(self, state: RoundsState[TemperingState], allowance: Allowance) -> None:
-        if self._affordable(state.round + 1, allowance) < 2 * state.sweeps:
-            state.sweeps *= 2  # no time for a fresh start of greater effort: go on with this one
-            return
-        state.betas = even_ladder(state.betas, _deviations(state.inner), self.rungs)
-        self._restart(state, 2 * state.sweeps)
+        sweeps = 2 * state.sweeps
+        if self._affordable(sweeps, allowance) < sweeps:
+            state.sweeps = state.most_sweeps = sweeps  # no time for a fresh start of more effort: go on with this
+        else:
+            state.betas = even_ladder(state.betas, _deviations(state.inner), self.rungs)
+            self._restart(state, sweeps)
 
 
 def _deviations(state: TemperingState) -> F64:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from qiosk.kernels.compiler import jit_enabled
 from qiosk.model.compiled import CompiledProblem
 from qiosk.solvers.sampler import Sampler
 from qiosk.solvers.samplers.ising import ARITHMETICS, Arithmetic, IsingForm
+from qiosk.solvers.samplers.klocal import KLocalSampler, Real
 from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.plain import PlainSampler
 
@@ -29,8 +31,10 @@ def plan(problem: CompiledProblem, *, replicas: int, kernel: str | None = None) 
         if kernel not in KERNELS:
             raise InvalidValue(f"kernel {kernel!r} is none of {', '.join(KERNELS)}")
         return KERNELS[kernel](problem, replicas)
-    if not problem.is_quadratic or not jit_enabled():
+    if not jit_enabled():
         return _plain(problem, replicas)
+    if not problem.is_quadratic:
+        return _klocal()(problem, replicas)
     return _packed(IsingForm.of(problem).arithmetic)(problem, replicas)
 
 
@@ -63,8 +67,13 @@ def _quadratic(problem: CompiledProblem, kernel: str) -> IsingForm:
     return IsingForm.of(problem)
 
 
+def _klocal(arithmetic: Real | None = None) -> Callable[[CompiledProblem, int], Sampler]:
+    return lambda problem, replicas: KLocalSampler(problem, arithmetic=arithmetic)
+
+
 KERNELS: dict[str, Callable[[CompiledProblem, int], Sampler]] = {
     **{f"packed-{arithmetic}": _packed(arithmetic) for arithmetic in ARITHMETICS},
+    **{f"klocal-{real}": _klocal(real) for real in get_args(Real)},
     "plain": _plain,
 }
 """Every kernel by name, as a function of the problem and the replicas wanted."""

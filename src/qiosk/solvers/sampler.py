@@ -13,8 +13,10 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from qiosk.model.cost_function import F64, I8
+from qiosk.solvers.checkpoint import checkpointed
 
 
+@checkpointed
 @dataclass(slots=True)
 class LaneGroup:
     """Everything that changes while one group of replicas is swept, as named arrays, so a checkpoint is one npz."""

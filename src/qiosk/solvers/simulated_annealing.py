@@ -18,8 +18,10 @@ from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.schedules import LinearSchedule
 
-# A look at the replicas costs about as much as a sweep; so many of them in one anneal do not show.
-LOOKS = 16
+# A look at the replicas costs about as much as a few sweeps; so many of them in the colder half do not show, if they
+# are far enough apart.
+LOOKS = 8
+SWEEPS_BETWEEN_LOOKS = 32
 # Sweeps at beta = infinity after the schedule: they carry nearly every replica into its local minimum.
 QUENCH_SWEEPS = 4
 
@@ -90,8 +92,16 @@ class SimulatedAnnealing(Solver[AnnealingState]):
         return self.schedule.sweeps + QUENCH_SWEEPS
 
     def _next_look(self, done: int) -> int:
-        spacing = max(1, self.schedule.sweeps // LOOKS)
-        return min(self._total, (done // spacing + 1) * spacing)
+        """Index of the sweep after which the replicas are looked at next.
+
+        Every doubling in the hotter half, so that there is a best from early on; LOOKS times in the colder half; and
+        at the end.
+        """
+        half = self.schedule.sweeps // 2
+        if done < half:
+            return min(max(half, 1), SWEEPS_BETWEEN_LOOKS << (done // SWEEPS_BETWEEN_LOOKS).bit_length())
+        spacing = max(SWEEPS_BETWEEN_LOOKS, half // LOOKS)
+        return min(self._total, half + ((done - half) // spacing + 1) * spacing)
 
     def _sweep(self, state: AnnealingState, n: int, parallel: Parallel) -> None:
         hot = min(n, max(0, self.schedule.sweeps - state.sweeps_done))

@@ -1,0 +1,323 @@
+"""What every target promises, on problems small enough to know the answer."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import naive
+from qiosk.errors import InvalidInitialConfiguration, InvalidTarget, InvalidValue, TimeoutTooSmall
+from qiosk.model.cost_function import CostFunction
+from qiosk.solvers import task as tasks
+from qiosk.solvers.api import Hooks, run_target, solve
+from qiosk.solvers.registry import targets
+from strategies import cost_function, cost_functions
+
+TARGETS = [found.id for found in targets()]
+PARAMETERIZED = [found.id for found in targets() if not found.is_parameter_free]
+PARAMETER_FREE = [found.id for found in targets() if found.is_parameter_free]
+SHORT = {"sweeps": 60, "seed": 1}
+
+
+def short(target):
+    return {"seed": 1, "timeout": 20.0} if "parameterfree" in target else SHORT
+
+
+@pytest.fixture
+def never_enumerated(monkeypatch):
+    """Small problems go through the algorithm itself."""
+    monkeypatch.setattr(tasks, "MAX_VARIABLES", -1)
+
+
+def glass(n, seed=0, locality=2, terms=None, kind="ising"):
+    """Random terms with coefficients -3..3."""
+    rng = np.random.default_rng(seed)
+    count = terms or 3 * n
+    return cost_function(
+        kind, [(float(rng.integers(-3, 4)), rng.choice(n, locality, replace=False).tolist()) for _ in range(count)]
+    )
+
+
+def optimum(cf):
+    return float(min(naive.cost(cf, x) for x in naive.configurations(cf)))
+
+
+FAMILY = {
+    "pairs": glass(8, 1),
+    "dense": cost_function("ising", [(float((i * 7 + j * 3) % 5 - 2), [i, j]) for i in range(9) for j in range(i)]),
+    "three-local": glass(8, 2, 3),
+    "four-local bits": glass(8, 3, 4, kind="pubo"),
+    "mixed bits": cost_function(
+        "pubo", [(-2.0, [0]), (3.0, [0, 1]), (-4.0, [1, 2, 3]), (1.5, []), (2.0, [3, 3, 4]), (-1.0, [5, 9])]
+    ),
+    "mixed spins with gaps": cost_function("ising", [(1.5, [3]), (-2.0, [3, 70]), (1.0, [70, 11, 12]), (4.0, [])]),
+    "grouped spins": cost_function(
+        "ising_grouped", [(1.0, [0])], [(2.0, [(w, i) for i, w in enumerate((1.0, 5.0, 9.0, 7.0, 3.0))])]
+    ),
+    "grouped bits": cost_function(
+        "pubo_grouped", [(-3.0, [0, 1, 2])], [(1.0, [(1.0, 0), (2.0, 1), (3.0, 2), (-4.0, None)]), (-1.0, [(1.0, 5)])]
+    ),
+    "real coefficients": cost_function("ising", [(math.sin(7 * i + j), [i, j]) for i in range(8) for j in range(i)]),
+}
+
+
+@pytest.mark.usefixtures("never_enumerated")
+@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_finds_the_optimum_of_small_problems(target, name):
+    result = solve(FAMILY[name], target, **short(target))
+    assert result.cost == pytest.approx(optimum(FAMILY[name]), abs=1e-12)
+
+
+@pytest.mark.usefixtures("never_enumerated")
+@pytest.mark.parametrize("target", TARGETS)
+@settings(max_examples=15, deadline=None)
+@given(cf=cost_functions(max_terms=6))
+def test_any_small_problem_ends_at_its_optimum_with_its_exact_cost(target, cf):
+    result = solve(cf, target, **short(target))
+    assert list(result.configuration) == cf.variables.tolist()
+    assert result.cost == float(naive.cost(cf, result.configuration))
+    if len(cf.variables) <= 7:
+        assert result.cost == optimum(cf)
+
+
+@settings(max_examples=40, deadline=None)
+@given(cf=cost_functions(), wanted=st.integers(1, 10))
+def test_small_problems_are_enumerated_and_all_solutions_are_the_best_there_are(cf, wanted):
+    result = solve(cf, number_of_solutions=wanted)
+    costs = [s.cost for s in result.solutions]
+    assert costs == sorted(costs)
+    assert len({tuple(s.values) for s in result.solutions}) == len(costs) == min(wanted, 2 ** len(cf.variables))
+    assert costs == [float(naive.cost(cf, s.configuration)) for s in result.solutions]
+    if len(cf.variables) <= 7:
+        assert costs == sorted(float(naive.cost(cf, x)) for x in naive.configurations(cf))[:wanted]
+
+
+@pytest.mark.usefixtures("never_enumerated")
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("wanted", [1, 4, 10])
+def test_the_number_of_solutions_is_honoured(target, wanted):
+    cf = glass(12, 5)
+    result = solve(cf, target, number_of_solutions=wanted, **short(target))
+    costs = [s.cost for s in result.solutions]
+    assert costs == sorted(costs)
+    assert len({tuple(s.values) for s in result.solutions}) == wanted == len(costs)
+    assert costs == [float(naive.cost(cf, s.configuration)) for s in result.solutions]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("cf", "configuration", "cost"),
+    [
+        (cost_function("ising", []), {}, 0.0),
+        (cost_function("pubo", [(2.5, []), (-1.0, [])]), {}, 1.5),
+        (cost_function("ising", [(3.0, [7])]), {7: -1}, -3.0),
+        (cost_function("pubo", [(-3.0, [7]), (1.0, [])]), {7: 1}, -2.0),
+    ],
+    ids=["nothing", "constants", "one spin", "one bit"],
+)
+def test_degenerate_problems_are_answered(target, cf, configuration, cost):
+    result = solve(cf, target, **short(target))
+    assert (result.configuration, result.cost) == (configuration, cost)
+    assert json.loads(result.to_json())["configuration"] == {str(k): v for k, v in configuration.items()}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_variables_whose_coefficients_cancel_are_in_the_result(target):
+    cf = cost_function("ising", [(1.0, [0, 1]), (2.0, [5, 6]), (-2.0, [6, 5]), (0.0, [9])])
+    result = solve(cf, target, **short(target))
+    assert list(result.configuration) == [0, 1, 5, 6, 9]
+    assert set(result.configuration.values()) <= {-1, 1}
+    assert result.cost == -1.0
+
+
+def outcome(result):
+    """All of a result but its times."""
+    parts = [(s.cost, s.values.tobytes()) for s in result.solutions]
+    found = {k: v for k, v in result.statistics.items() if "seconds" not in k and k != "threads"}
+    return parts, result.parameters, [(p.sweep, p.cost) for p in result.trace], found
+
+
+@pytest.mark.usefixtures("never_enumerated")
+@pytest.mark.parametrize("name", ["three-local", "grouped bits", "larger"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_threads_and_chunks_do_not_change_the_result(target, name, monkeypatch):
+    cf = glass(70, 3) if name == "larger" else FAMILY[name]
+    params = {"seed": 5} if "parameterfree" in target else {"sweeps": 333, "seed": 5}
+    one = solve(cf, target, threads=1, **params)
+    monkeypatch.setattr("qiosk.solvers.driver.CHUNK_SECONDS", 0.0)  # chunks of a single sweep
+    assert outcome(solve(cf, target, threads=3, **params)) == outcome(one)
+
+
+@pytest.mark.usefixtures("never_enumerated")
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_resumed_run_equals_an_uninterrupted_one(target, monkeypatch):
+    monkeypatch.setattr("qiosk.solvers.driver.CHUNK_SECONDS", 0.0)
+    cf, saved = glass(40, 4), []
+    params = {"params": {"seed": 5} if "parameterfree" in target else {"sweeps": 60, "seed": 5}}
+
+    def keep(report):
+        if len(saved) < 40:
+            saved.append(report.checkpoint())
+
+    whole = run_target(target, params, cf, threads=1, hooks=Hooks(on_chunk=keep))
+    for checkpoint in saved[::13]:
+        resumed = run_target(target, params, cf, threads=2, hooks=Hooks(resume=checkpoint))
+        assert outcome(resumed) == outcome(whole)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_seeds_are_taken_from_the_clock_and_reported(target):
+    cf = glass(30, 6)
+    params = {} if "parameterfree" in target else {"sweeps": 30}
+    result = solve(cf, target, timeout=5.0, **params)
+    again = solve(cf, target, timeout=5.0, seed=result.parameters["seed"], **params)
+    assert again.cost == result.cost
+    assert solve(cf, target, timeout=5.0, seed=-7, **params).parameters["seed"] == -7
+
+
+@pytest.mark.parametrize("target", PARAMETERIZED)
+def test_a_time_out_ends_a_long_run_and_keeps_the_best(target):
+    cf = glass(200, 7)
+    result = solve(cf, target, sweeps=10**9, timeout=0.3, seed=1)
+    assert result.stop_reason == "timeout"
+    assert result.cost < 0
+    assert result.cost == float(naive.cost(cf, result.configuration))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_cancelled_run_keeps_the_best(target):
+    cf, calls = glass(200, 7), []
+
+    def follow(progress):
+        calls.append(progress)
+        return len(calls) < 3
+
+    params = {} if "parameterfree" in target else {"sweeps": 10**9}
+    result = solve(cf, target, seed=1, progress=follow, **params)
+    assert result.stop_reason == "cancelled"
+    assert len(calls) == 3
+    assert result.cost == float(naive.cost(cf, result.configuration))
+
+
+@pytest.mark.usefixtures("never_enumerated")
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_cost_ends_the_run(target):
+    cf = FAMILY["pairs"]
+    params = {} if "parameterfree" in target else {"sweeps": 10**9}
+    result = solve(cf, target, seed=1, target_cost=optimum(cf), **params)
+    assert result.stop_reason == "target"
+    assert result.cost == optimum(cf)
+
+
+@pytest.mark.usefixtures("never_enumerated")
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_trace_falls_to_the_result_and_progress_only_grows(target):
+    seen = []
+    result = solve(glass(60, 8), target, progress=lambda p: seen.append(p), **short(target))
+    costs = [p.cost for p in result.trace]
+    assert costs == sorted(set(costs), reverse=True)
+    assert costs[-1] == result.cost
+    assert [p.seconds for p in result.trace] == sorted(p.seconds for p in result.trace)
+    assert [p.sweep for p in result.trace] == sorted(p.sweep for p in result.trace)
+    assert [p.sweeps for p in seen] == sorted({p.sweeps for p in seen})
+    assert all(0.0 <= p.fraction <= 1.0 for p in seen)
+    assert seen[-1].best_cost == result.cost
+
+
+@pytest.mark.usefixtures("never_enumerated")
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_result_is_worse_than_the_initial_configuration(target):
+    cf = FAMILY["pairs"]
+    best = min(naive.configurations(cf), key=lambda x: naive.cost(cf, x))
+    given_start = CostFunction(cf.problem_type, cf.coefficients, cf.indptr, cf.ids, initial_configuration=best)
+    params = {"timeout": 0.05} if "parameterfree" in target else {"sweeps": 1, "beta_start": 0, "beta_stop": 0.01}
+    assert solve(given_start, target, seed=1, **params).cost == optimum(cf)
+
+
+@pytest.mark.parametrize(
+    ("initial", "message"),
+    [
+        ({0: 1}, "variable 1 has no value"),
+        ({0: 1, 1: -1, 2: 1}, "variable 2 is not in the problem"),
+        ({0: 1, 1: 0}, "variable 1 must be -1 or 1, found 0"),
+    ],
+)
+def test_a_wrong_initial_configuration_is_refused(initial, message):
+    cf = cost_function("ising", [(1.0, [0, 1])])
+    wrong = CostFunction(cf.problem_type, cf.coefficients, cf.indptr, cf.ids, initial_configuration=initial)
+    with pytest.raises(InvalidInitialConfiguration, match=message):
+        solve(wrong)
+
+
+@pytest.mark.usefixtures("never_enumerated")
+@pytest.mark.parametrize("target", PARAMETER_FREE)
+def test_easy_problems_converge_long_before_the_time_is_over(target):
+    result = solve(glass(60, 9), target, timeout=100.0, seed=1)
+    assert result.stop_reason == "converged"
+    names = {"beta_start", "beta_stop", "sweeps", "restarts"} if "annealing" in target else {"all_betas", "replicas"}
+    assert names | {"sweeps", "seed", "timeout"} <= set(result.parameters)
+    back = target.replace("-parameterfree", "")
+    given_back = {k: v for k, v in result.parameters.items() if k in names | {"sweeps", "seed"}}
+    assert solve(glass(60, 9), back, **given_back).cost == result.cost
+
+
+def test_problems_of_equal_costs_end_at_once():
+    flat = cost_function("ising", [(0.0, [i, i + 1]) for i in range(50)])
+    assert solve(flat, timeout=100.0, seed=1).stop_reason == "converged"
+
+
+def test_statistics_say_how_it_was_done():
+    result = solve(glass(100, 1), "microsoft.simulatedannealing.cpu", sweeps=50, restarts=64, seed=1, threads=1)
+    found = result.statistics
+    assert found["spin_updates"] == found["sweeps"] * 64 * 100
+    assert found["kernel"].startswith("packed-int8")
+    assert found["stop_reason"] == "finished"
+    assert found["threads"] == 1
+    assert min(found[k] for k in ("seconds", "compile_seconds", "prepare_seconds")) >= 0.0
+
+
+def test_results_documents_hold_what_was_found():
+    result = solve(glass(8, 1), number_of_solutions=3, seed=4)
+    document = json.loads(result.to_json())
+    assert document["version"] == "1.0"
+    assert document["cost"] == result.cost == document["solutions"][0]["cost"]
+    assert [s["cost"] for s in document["solutions"]] == [s.cost for s in result.solutions]
+    assert document["parameters"]["seed"] == 4
+    assert list(document["configuration"]) == [str(k) for k in sorted(result.configuration)]
+
+
+def test_wrong_calls_are_refused():
+    cf = glass(5)
+    with pytest.raises(InvalidTarget, match="'nope' is not offered"):
+        solve(cf, "nope")
+    with pytest.raises(TimeoutTooSmall, match="0 leaves no time"):
+        solve(cf, timeout=0)
+    with pytest.raises(InvalidValue, match="`all_betas`: must have as many entries as replicas = 3, found 2"):
+        solve(cf, "microsoft.paralleltempering.cpu", replicas=3, all_betas=[1, 2])
+    with pytest.raises(InvalidValue, match="`beta_stop`: must be greater than beta_start = 2, found 1"):
+        solve(cf, "microsoft.simulatedannealing.cpu", beta_start=2, beta_stop=1)
+    with pytest.raises(InvalidValue, match="kernel 'x' is none of"):
+        solve(glass(30), kernel="x")
+
+
+def test_a_ladder_longer_than_a_lane_group_spans_several():
+    betas = np.linspace(0.05, 2.0, 100).tolist()
+    result = solve(glass(40, 2), "microsoft.paralleltempering.cpu", all_betas=betas, sweeps=200, seed=1)
+    assert result.parameters["replicas"] == 100
+    assert result.cost == solve(glass(40, 2), timeout=20, seed=1).cost
+
+
+def test_every_generated_problem_of_four_spins_ends_at_its_optimum():
+    values = (-1.0, 1.0)
+    for couplings in itertools.product(values, repeat=6):
+        pairs = itertools.combinations(range(4), 2)
+        cf = cost_function("ising", [(c, list(p)) for c, p in zip(couplings, pairs, strict=True)])
+        result = solve(cf, "microsoft.simulatedannealing.cpu", sweeps=16, restarts=64, seed=2, threads=1)
+        assert result.cost == optimum(cf)
