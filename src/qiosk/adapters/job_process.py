@@ -15,7 +15,6 @@ import os
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
@@ -27,12 +26,12 @@ from typing import cast, final
 from qiosk.adapters.blobs import LocalBlobStore
 from qiosk.adapters.process_limits import die_with_parent, limit_memory, volunteer_for_oom
 from qiosk.contract.jobs import ErrorData
-from qiosk.errors import NotEnoughMemory, QioskError
 from qiosk.service.ports import JobRunner, JobSpec, RunOutcome, RunUpdate
-from qiosk.service.worker import run_job
+from qiosk.service.worker import run_to_last_word
 
 SOLVER_RUNNER = "qiosk.adapters.solver_runner:run"
 """The runner of real jobs; by name, so that only processes that run jobs import the solvers."""
+_SOLVER_WARM_UP = "qiosk.adapters.warm_solvers"
 
 Message = RunUpdate | RunOutcome | ErrorData
 """What a job's process says: any number of updates, then an outcome or an error."""
@@ -52,7 +51,8 @@ class ProcessOptions:
 def warm_context(runner: str) -> ForkServerContext:
     """A fork server that has loaded this module and the runner's, so that its children need not."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, runner.partition(":")[0]])
+    modules = [__name__, runner.partition(":")[0]]
+    context.set_forkserver_preload([*modules, _SOLVER_WARM_UP] if runner == SOLVER_RUNNER else modules)
     forkserver.ensure_running()  # it loads while we go on; otherwise the first job would start the loading
     return context
 
@@ -121,29 +121,15 @@ def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Non
     cancelled = threading.Event()
     threading.Thread(target=_obey, args=(connection, cancelled), daemon=True).start()
     limit_memory(options.memory_limit)
-    connection.send(_run(connection, spec, options, cancelled))
-
-
-def _run(
-    connection: Connection, spec: JobSpec, options: ProcessOptions, cancelled: threading.Event
-) -> RunOutcome | ErrorData:
-    try:
-        return run_job(
-            spec,
-            LocalBlobStore(options.blobs, spec.workspace),
-            find_runner(options.runner),
-            send=connection.send,
-            is_cancelled=cancelled.is_set,
-            monotonic=time.monotonic,
-        )
-    except QioskError as error:
-        return ErrorData(**error.error_data())
-    except MemoryError:
-        limit = options.memory_limit
-        return ErrorData(**NotEnoughMemory(f"the job needs more than the {limit} bytes it may use").error_data())
-    except Exception as error:  # noqa: BLE001 - whatever a solver raises is the job's failure, not this process's
-        traceback.print_exc()
-        return ErrorData(code="InternalError", message=f"{type(error).__name__}: {error}")
+    last_word = run_to_last_word(
+        spec,
+        LocalBlobStore(options.blobs, spec.workspace),
+        find_runner(options.runner),
+        send=connection.send,
+        is_cancelled=cancelled.is_set,
+        monotonic=time.monotonic,
+    )
+    connection.send(last_word)
 
 
 def _obey(connection: Connection, cancelled: threading.Event) -> None:

@@ -10,9 +10,11 @@ from typing import final
 
 from qiosk.contract.jobs import JobQuery, TracePoint
 from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidValue, JobAlreadyExists, JobNotFound
+from qiosk.service.attempts import Attempt, claim_next
 from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
 from qiosk.service.names import check_blob, check_container
-from qiosk.service.ports import Cursor, RunUpdate
+from qiosk.service.ports import BlobStore, Clock, Cursor, JobRunner, JobStore, RunOutcome, RunUpdate
+from qiosk.service.worker import run_to_last_word
 
 
 @final
@@ -239,3 +241,44 @@ class ManualClock:
     def sleep(self, seconds: float) -> None:
         """Let ``seconds`` pass at once."""
         self._seconds += seconds
+
+
+@final
+class InlineExecutor:
+    """``Executor`` that runs waiting jobs in the thread that submits them, before ``submit`` returns."""
+
+    def __init__(self, jobs: JobStore, blobs: BlobStore, clock: Clock, runner: JobRunner) -> None:
+        self._jobs = jobs
+        self._blobs = blobs
+        self._clock = clock
+        self._runner = runner
+
+    def wake(self) -> None:
+        """Run every waiting job to its end."""
+        while (job := claim_next(self._jobs, self._clock, worker="inline")) is not None:
+            attempt = Attempt(job, jobs=self._jobs, blobs=self._blobs, clock=self._clock)
+            self._run(attempt)
+
+    def ensure(self) -> None:
+        """As ``wake``."""
+        self.wake()
+
+    def _run(self, attempt: Attempt) -> None:
+        state: JobState | None = JobState.EXECUTING
+
+        def send(update: RunUpdate) -> None:
+            nonlocal state
+            state = attempt.report(update)
+
+        last_word = run_to_last_word(
+            attempt.spec(threads=1),
+            self._blobs,
+            self._runner,
+            send=send,
+            is_cancelled=lambda: state is not JobState.EXECUTING,
+            monotonic=self._clock.monotonic,
+        )
+        if isinstance(last_word, RunOutcome):
+            attempt.finish(last_word)
+        else:
+            attempt.fail(last_word)

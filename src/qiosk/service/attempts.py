@@ -27,8 +27,8 @@ def claim_next(jobs: JobStore, clock: Clock, *, worker: str) -> Job | None:
 class Attempt:
     """A claimed job, as its claimant writes about it.
 
-    Methods that end the attempt return whether it was still theirs to end; if not, somebody else owns the job, or
-    nobody does, and the caller has to stop without a further word.
+    Methods that end the attempt return whether it was still theirs to end; if not, somebody else owns the
+    job, or nobody does, and the caller has to stop without a further word.
     """
 
     def __init__(self, job: Job, *, jobs: JobStore, blobs: BlobStore, clock: Clock) -> None:
@@ -86,7 +86,9 @@ class Attempt:
         return self._end(end)
 
     def lose(self, reason: str, *, max_losses: int) -> bool:
-        """The run vanished: the job waits again, but fails if that has happened ``max_losses`` times by now."""
+        """The run vanished: the job waits again, but fails if that has happened ``max_losses`` times by
+        now.
+        """
 
         def end(job: Job) -> Job:
             losses = job.losses + 1
@@ -118,7 +120,9 @@ class Attempt:
         return True
 
     def _remove_leftovers(self, job: Job) -> None:
-        """Delete what runs of a final job wrote and nobody will read: checkpoints, bests, results of lost runs."""
+        """Delete what runs of a final job wrote and nobody will read: checkpoints, bests, results of lost
+        runs.
+        """
         for name in self._blobs.list(job.container):
             if name != job.output_blob and is_run_blob(name, job.id, job.container):
                 self._blobs.delete(BlobRef(job.container, name))

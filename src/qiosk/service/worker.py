@@ -1,17 +1,19 @@
-"""What happens in a job's own process: load the problem, solve it, write the results; and tell how it goes on.
+"""What happens in a job's own process: load the problem, solve it, write the results; and tell how it goes
+on.
 
-The worker writes blobs only, under names that carry the job's fence, so a run that was given up and still lives
-disturbs nobody. Rows are written by whoever listens to it.
+The worker writes blobs only, under names that carry the job's fence, so a run that was given up and still
+lives disturbs nobody. Rows are written by whoever listens to it.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import final
 
-from qiosk.contract.jobs import OUTPUT_BLOB, JobProgress, TracePoint
-from qiosk.errors import BlobNotFound, InvalidInput
+from qiosk.contract.jobs import OUTPUT_BLOB, ErrorData, JobProgress, TracePoint
+from qiosk.errors import BlobNotFound, InvalidInput, NotEnoughMemory, QioskError
 from qiosk.service.jobs import BlobRef
 from qiosk.service.names import BEST_BLOB, CHECKPOINT_BLOB, blob_name
 from qiosk.service.ports import (
@@ -30,6 +32,27 @@ CHECKPOINT_S = 5.0
 """Checkpoints are at least this far apart."""
 BLOB_SHARE = 0.05
 """Largest part of a run's time that is spent on blobs of the best so far, and on checkpoints."""
+
+
+def run_to_last_word(
+    spec: JobSpec,
+    blobs: BlobStore,
+    runner: JobRunner,
+    *,
+    send: Callable[[RunUpdate], None],
+    is_cancelled: Callable[[], bool],
+    monotonic: Callable[[], float],
+) -> RunOutcome | ErrorData:
+    """As ``run_job``, with what it raises put into words."""
+    try:
+        return run_job(spec, blobs, runner, send=send, is_cancelled=is_cancelled, monotonic=monotonic)
+    except QioskError as error:
+        return ErrorData(**error.error_data())
+    except MemoryError:
+        return ErrorData(**NotEnoughMemory("the job needs more memory than it may use").error_data())
+    except Exception as error:  # noqa: BLE001 - whatever a solver raises is its job's failure, not its process's
+        traceback.print_exc()
+        return ErrorData(code="InternalError", message=f"{type(error).__name__}: {error}")
 
 
 def run_job(
