@@ -7,10 +7,13 @@
     │   ├── RepeatedVariable        AZQ101
     │   ├── MissingSection          AZQ102
     │   ├── WrongType               AZQ103 (also TypeError)
+    │   │   └── InvalidCoefficient  AZQ103 (also RuntimeError)
     │   ├── InvalidInitialConfiguration AZQ104
+    │   ├── MissingValue            AZQ104 (also KeyError)
     │   ├── UnreadableInput         AZQ105
     │   ├── InvalidFeature          AZQ106
     │   └── InvalidValue            AZQ107
+    │       └── NothingToFix        AZQ107 (also RuntimeError)
     ├── InsufficientResources              a job ends Failed, InsufficientResources
     │   ├── NotEnoughMemory         AZQ001 (also MemoryError)
     │   └── TimeoutTooSmall         AZQ002
@@ -92,8 +95,18 @@ class WrongType(InvalidInput, TypeError):
     azq = "AZQ103"
 
 
+class InvalidCoefficient(WrongType, RuntimeError):
+    """A term's coefficient is missing or not a number. A RuntimeError too, as programs of the old SDK expect."""
+
+
 class InvalidInitialConfiguration(InvalidInput):
     """The initial configuration has an unknown variable, a missing one, or a value outside the domain."""
+
+    azq = "AZQ104"
+
+
+class MissingValue(InvalidInput, KeyError):
+    """A configuration gives no value to a variable of the problem. A KeyError too."""
 
     azq = "AZQ104"
 
@@ -114,6 +127,10 @@ class InvalidValue(InvalidInput):
     """A value of the right type that is not allowed: out of range, unknown ``type`` or ``version``."""
 
     azq = "AZQ107"
+
+
+class NothingToFix(InvalidValue, RuntimeError):
+    """No variable was named to be fixed. A RuntimeError too, as programs of the old SDK expect."""
 
 
 class InsufficientResources(QioskError):

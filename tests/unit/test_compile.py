@@ -23,15 +23,10 @@ def assert_well_formed(problem: CompiledProblem) -> None:
     assert np.all(np.diff(keys) > 0)
     assert np.all(problem.pair_values != 0)
     assert np.all(problem.term_values != 0)
-    terms = [
-        tuple(problem.term_variables[a:b].tolist())
-        for a, b in itertools.pairwise(problem.term_indptr.tolist())
-    ]
+    terms = [tuple(problem.term_variables[a:b].tolist()) for a, b in itertools.pairwise(problem.term_indptr.tolist())]
     assert all(len(t) >= 3 and sorted(set(t)) == list(t) for t in terms)
     assert len(set(terms)) == len(terms) == len(problem.term_values)
-    groups = [
-        problem.group_variables[a:b].tolist() for a, b in itertools.pairwise(problem.group_indptr.tolist())
-    ]
+    groups = [problem.group_variables[a:b].tolist() for a, b in itertools.pairwise(problem.group_indptr.tolist())]
     assert all(len(g) >= 2 and sorted(set(g)) == g for g in groups)
     assert len(groups) == len(problem.group_values) == len(problem.group_offsets)
     assert np.all(problem.group_values != 0)
@@ -93,9 +88,7 @@ def test_pairs_merge_in_either_order_and_cancelled_pairs_go_but_their_variables_
 
 
 def test_repeated_ids_of_pubo_terms_reduce_to_lower_locality() -> None:
-    problem = compile_problem(
-        cost_function("pubo", [(2, [1, 1]), (3, [0, 1, 0, 1]), (4, [2, 0, 1, 1]), (1, [1])])
-    )
+    problem = compile_problem(cost_function("pubo", [(2, [1, 1]), (3, [0, 1, 0, 1]), (4, [2, 0, 1, 1]), (1, [1])]))
     assert problem.linear.tolist() == [0, 3, 0]
     assert problem.pair_values.tolist() == [3]
     assert problem.term_variables.tolist() == [0, 1, 2]
@@ -138,9 +131,7 @@ def test_long_terms_merge(d: int) -> None:
 
 
 def test_terms_that_add_up_beyond_float64_are_refused() -> None:
-    with pytest.raises(
-        InvalidValue, match="pair values: like terms add up to a value beyond the range of float64"
-    ):
+    with pytest.raises(InvalidValue, match="pair values: like terms add up to a value beyond the range of float64"):
         compile_problem(cost_function("ising", [(1.7e308, [0, 1]), (1.7e308, [1, 0])]))
 
 

@@ -14,7 +14,8 @@ def check(cost_function: CostFunction) -> None:
     Raises InvalidValue for a coefficient that is not finite or a negative id, RepeatedVariable for a variable
     that occurs twice in one Ising term or in one squared linear combination, and InvalidInitialConfiguration.
     """
-    _check_columns("term", cost_function.coefficients, cost_function.indptr, cost_function.ids)
+    check_finite(cost_function)
+    _check_ids("term", cost_function.indptr, cost_function.ids)
     if cost_function.problem_type.is_ising:
         repeat = _first_repeat(cost_function.indptr, cost_function.ids)
         if repeat is not None:
@@ -24,10 +25,25 @@ def check(cost_function: CostFunction) -> None:
         _check_initial_configuration(cost_function)
 
 
-def _check_columns(what: str, coefficients: F64, indptr: I64, ids: I64) -> None:
+def check_finite(cost_function: CostFunction) -> None:
+    """Raise InvalidValue if a coefficient is not finite, as is needed to write or evaluate a cost
+    function."""
+    groups = cost_function.groups
+    _check_coefficients("term", cost_function.coefficients)
+    _check_coefficients("group", groups.coefficients)
+    if not np.isfinite(groups.weights).all():
+        m = int(np.argmin(np.isfinite(groups.weights)))
+        g = _owner(groups.indptr, m)
+        raise InvalidValue(f"group {g}: coefficient {groups.weights[m]} of a member is not finite")
+
+
+def _check_coefficients(what: str, coefficients: F64) -> None:
     if not np.isfinite(coefficients).all():
         t = int(np.argmin(np.isfinite(coefficients)))
         raise InvalidValue(f"{what} {t}: coefficient {coefficients[t]} is not finite")
+
+
+def _check_ids(what: str, indptr: I64, ids: I64) -> None:
     if len(ids) and ids.min() < 0:
         k = int(np.argmax(ids < 0))
         raise InvalidValue(f"{what} {_owner(indptr, k)}: variable id {ids[k]} is negative")
@@ -38,11 +54,7 @@ def _check_groups(cost_function: CostFunction) -> None:
     if len(groups) == 0:
         return
     is_variable = groups.ids != CONSTANT
-    _check_columns("group", groups.coefficients, groups.indptr, np.where(is_variable, groups.ids, 0))
-    if not np.isfinite(groups.weights).all():
-        m = int(np.argmin(np.isfinite(groups.weights)))
-        g = _owner(groups.indptr, m)
-        raise InvalidValue(f"group {g}: coefficient {groups.weights[m]} of a member is not finite")
+    _check_ids("group", groups.indptr, np.where(is_variable, groups.ids, 0))
     before = np.concatenate([[0], np.cumsum(is_variable)])
     repeat = _first_repeat(before[groups.indptr], groups.ids[is_variable])
     if repeat is not None:
@@ -77,9 +89,7 @@ def _check_initial_configuration(cost_function: CostFunction) -> None:
     low, high = (-1, 1) if cost_function.problem_type.is_ising else (0, 1)
     for variable, value in given.items():
         if variable not in known:
-            raise InvalidInitialConfiguration(
-                f"initial configuration: variable {variable} is not in the problem"
-            )
+            raise InvalidInitialConfiguration(f"initial configuration: variable {variable} is not in the problem")
         if value not in (low, high):
             raise InvalidInitialConfiguration(
                 f"initial configuration: variable {variable} must be {low} or {high}, found {value}"

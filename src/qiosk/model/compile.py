@@ -72,9 +72,7 @@ def compile_problem(cost_function: CostFunction) -> CompiledProblem:
         pair_cols=pairs.columns[:, 1].astype(np.int32),
         pair_values=pairs.values,
         term_indptr=_indptr(_joined([np.full(*terms.columns.shape) for terms in larger])),
-        term_variables=np.concatenate([np.empty(0, np.int64), *(t.columns.ravel() for t in larger)]).astype(
-            np.int32
-        ),
+        term_variables=np.concatenate([np.empty(0, np.int64), *(t.columns.ravel() for t in larger)]).astype(np.int32),
         term_values=np.concatenate([np.empty(0), *(terms.values for terms in larger)]),
         group_indptr=groups.indptr,
         group_variables=groups.variables.astype(np.int32),

@@ -40,6 +40,24 @@ def evaluate(cost_function: CostFunction, configurations: ArrayLike) -> F64 | np
     return costs if x.ndim == 2 else costs[0]
 
 
+def evaluate_reals(cost_function: CostFunction, values: F64) -> float:
+    """Value of the cost polynomial at any real point: values (n,) as in ``cost_function.variables``."""
+    factors = np.ones(len(cost_function.ids) + 1)
+    factors[:-1] = values[cost_function.positions]
+    bounds = cost_function.indptr
+    is_constant = bounds[:-1] == bounds[1:]
+    # reduceat gives a single factor, not 1, for an empty term; the extra factor keeps a last empty term in
+    # range.
+    products = np.multiply.reduceat(factors, bounds[:-1]) if len(is_constant) else np.empty(0)
+    products[is_constant] = 1.0
+    groups = cost_function.groups
+    at = cost_function.group_positions
+    members = groups.weights * np.where(at >= 0, np.append(values, 1.0)[at], 1.0)
+    owners = np.repeat(np.arange(len(groups)), np.diff(groups.indptr))
+    sums = np.bincount(owners, weights=members, minlength=len(groups))
+    return _sum(products * cost_function.coefficients, groups.coefficients * sums**2)
+
+
 def _checked(cost_function: CostFunction, x: NDArray[np.generic]) -> I8:
     n = len(cost_function.variables)
     if x.ndim not in (1, 2) or x.shape[-1] != n:
@@ -53,9 +71,7 @@ def _checked(cost_function: CostFunction, x: NDArray[np.generic]) -> I8:
     if bad.any():
         at = tuple(np.argwhere(bad)[0])
         domain = "-1 or 1" if is_ising else "0 or 1"
-        raise InvalidValue(
-            f"variable {cost_function.variables[at[-1]]}: value must be {domain}, found {x[at]}"
-        )
+        raise InvalidValue(f"variable {cost_function.variables[at[-1]]}: value must be {domain}, found {x[at]}")
     return x.astype(np.int8, copy=False)
 
 
@@ -107,9 +123,7 @@ def _group_costs(cost_function: CostFunction, x: I8) -> F64:
     for g in range(len(groups)):
         span = slice(groups.indptr[g], groups.indptr[g + 1])
         members = values[:, span]
-        sums[:, g] = (
-            members.sum(axis=1) if _is_exact(groups.weights[span]) else [_sum(row) for row in members]
-        )
+        sums[:, g] = members.sum(axis=1) if _is_exact(groups.weights[span]) else [_sum(row) for row in members]
     with np.errstate(over="ignore"):
         return np.asarray(groups.coefficients * sums**2, np.float64)
 

@@ -47,14 +47,14 @@ class ProblemType(StrEnum):
 def number_variables(ids: I64) -> tuple[I64, I64]:
     """Distinct ids in ascending order, and where each id is among them.
 
-    Shapes: ids (nnz,) of values >= 0; returns variables (n,) and positions (nnz,) with ``variables[positions]
+    Shapes: ids (nnz,); returns variables (n,) and positions (nnz,) with ``variables[positions]
     == ids``.
     """
     if len(ids) == 0:
         return _empty_i(), _empty_i()
     top = int(ids.max())
     # A table over 0..max is some ten times faster than sorting, and ids are dense in nearly every problem.
-    if top > 8 * len(ids) + 4096:
+    if top > 8 * len(ids) + 4096 or int(ids.min()) < 0:
         variables, positions = np.unique(ids, return_inverse=True)
         return variables, positions.astype(np.int64, copy=False)
     occurs = np.zeros(top + 1, np.bool_)

@@ -1,0 +1,223 @@
+"""Terms in growing columns: 24 bytes for a quadratic term and its place, and no Python object.
+
+The standard library's arrays grow in amortized constant time, for single terms and for a million at once, and
+take values from Python faster than NumPy does. Snapshots are copies, so that what was handed out never
+changes.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qiosk.errors import InvalidValue, MissingSection, WrongType
+from qiosk.formats.qio_writer import number
+from qiosk.model.cost_function import CONSTANT, F64, I64, Groups
+from qiosk.problem.term import Number, SlcTerm, Term, coefficient
+
+_MAX_ID = 2**63 - 1
+_PLAIN = {int}
+
+
+def variable_ids(indices: Any) -> array[int]:
+    """Ids from a list, tuple or array of integers. Raises WrongType, MissingSection or InvalidValue."""
+    if indices is None:
+        raise MissingSection("`indices` is missing")
+    if isinstance(indices, str | bytes) or not isinstance(indices, Iterable):
+        raise WrongType(f"`indices` must be a list of integers, found {indices!r}")
+    some = list(indices)
+    if not _PLAIN.issuperset(map(type, some)):
+        some = [_variable_id(i) for i in some]
+    try:
+        return array("q", some)
+    except OverflowError as e:
+        raise InvalidValue(f"variable id {max(some, key=abs)} is greater than {_MAX_ID}") from e
+
+
+def _variable_id(i: Any) -> int:
+    if isinstance(i, bool | np.bool_) or not isinstance(i, int | np.integer):
+        raise WrongType(f"a variable id must be an integer, found {type(i).__name__} {i!r}")
+    return int(i)
+
+
+def as_float(c: Number) -> float:
+    """A coefficient as float64. Raises InvalidValue if an integer is out of its range."""
+    try:
+        return float(c)
+    except OverflowError as e:
+        raise InvalidValue("coefficient is beyond the range of float64") from e
+
+
+class TermColumns:
+    """The terms of a problem. ``version`` grows with every change, ``order`` with every one that moves
+    terms."""
+
+    def __init__(self) -> None:
+        self.coefficients = array("d")
+        self.indptr = array("q", [0])
+        self.ids = array("q")
+        self.version = 0
+        self.order = 0
+
+    def __len__(self) -> int:
+        return len(self.coefficients)
+
+    def append(self, c: Any, indices: Any) -> None:
+        """Add a term; nothing is added if it is wrong."""
+        try:
+            value, ids = as_float(coefficient(c)), variable_ids(indices)
+        except (WrongType, MissingSection, InvalidValue) as e:
+            raise type(e)(f"term {len(self)}: {e.message}") from e
+        self.coefficients.append(value)
+        self.ids.extend(ids)
+        self.indptr.append(len(self.ids))
+        self.version += 1
+
+    def extend(self, coefficients: F64, indptr: I64, ids: I64) -> None:
+        """Add many terms: coefficients (T,), indptr (T + 1,), ids (nnz,)."""
+        if len(coefficients):
+            base = len(self.ids)
+            _extend(self.coefficients, coefficients)
+            _extend(self.indptr, indptr[1:] + base)
+            _extend(self.ids, ids)
+            self.version += 1
+
+    def term(self, t: int) -> tuple[Number, list[int]]:
+        """Coefficient and ids of one term, 0 <= t < len."""
+        return number(self.coefficients[t]), self.ids[self.indptr[t] : self.indptr[t + 1]].tolist()
+
+    def replace(self, t: int, c: Any, indices: Any) -> None:
+        """Put another term in the place of one."""
+        value, ids = as_float(coefficient(c)), variable_ids(indices)
+        start, stop = self.indptr[t], self.indptr[t + 1]
+        if len(ids) != stop - start:
+            np.frombuffer(self.indptr, np.int64)[t + 1 :] += len(ids) - (stop - start)
+        self.ids[start:stop] = ids
+        self.coefficients[t] = value
+        self.version += 1
+
+    def clear(self) -> None:
+        """Remove all terms."""
+        del self.coefficients[:], self.ids[:], self.indptr[1:]
+        self.version += 1
+        self.order += 1
+
+    def arrays(self) -> tuple[F64, I64, I64]:
+        """Copies of coefficients (T,), indptr (T + 1,) and ids (nnz,)."""
+        return _copy(self.coefficients, np.float64), _copy(self.indptr, np.int64), _copy(self.ids, np.int64)
+
+
+class GroupColumns:
+    """The squared linear combinations of a problem. ``version`` grows with every change."""
+
+    def __init__(self) -> None:
+        self.coefficients = array("d")
+        self.indptr = array("q", [0])
+        self.weights = array("d")
+        self.ids = array("q")
+        self.version = 0
+
+    def __len__(self) -> int:
+        return len(self.coefficients)
+
+    def append(self, group: SlcTerm) -> None:
+        """Add a group; nothing is added if it is wrong."""
+        try:
+            value = as_float(group.c)
+            weights = [as_float(term.c) for term in group.terms]
+            ids = [variable_ids([] if term.ids is None else term.ids) for term in group.terms]
+        except (WrongType, InvalidValue) as e:
+            raise type(e)(f"group {len(self)}: {e.message}") from e
+        self.coefficients.append(value)
+        self.weights.extend(weights)
+        self.ids.extend(some[0] if some else CONSTANT for some in ids)
+        self.indptr.append(len(self.ids))
+        self.version += 1
+
+    def group(self, g: int) -> SlcTerm:
+        """One group, 0 <= g < len."""
+        members = range(self.indptr[g], self.indptr[g + 1])
+        terms = []
+        for m in members:
+            i = self.ids[m]
+            terms.append(Term(c=number(self.weights[m]), indices=[] if i == CONSTANT else [i]))
+        return SlcTerm(terms, c=number(self.coefficients[g]))
+
+    def __iter__(self) -> Iterator[SlcTerm]:
+        return (self.group(g) for g in range(len(self)))
+
+    def extend(self, groups: Groups) -> None:
+        """Add many groups."""
+        if len(groups):
+            base = len(self.ids)
+            _extend(self.coefficients, groups.coefficients)
+            _extend(self.indptr, groups.indptr[1:] + base)
+            _extend(self.weights, groups.weights)
+            _extend(self.ids, groups.ids)
+            self.version += 1
+
+    def clear(self) -> None:
+        """Remove all groups."""
+        del self.coefficients[:], self.weights[:], self.ids[:], self.indptr[1:]
+        self.version += 1
+
+    def arrays(self) -> Groups:
+        """Copies, as a model has them."""
+        return Groups(
+            _copy(self.coefficients, np.float64),
+            _copy(self.indptr, np.int64),
+            _copy(self.weights, np.float64),
+            _copy(self.ids, np.int64),
+        )
+
+
+def _extend(column: array[Any], values: NDArray[Any]) -> None:
+    if values.size:
+        column.frombytes(np.ascontiguousarray(values).data.cast("B"))
+
+
+def _copy(column: array[Any], dtype: type) -> NDArray[Any]:
+    return np.frombuffer(column, dtype).copy() if len(column) else np.empty(0, dtype)
+
+
+def checked_arrays(coefficients: ArrayLike, ids: ArrayLike, indptr: ArrayLike | None) -> tuple[F64, I64, I64]:
+    """Arrays as ``TermColumns.extend`` takes them.
+
+    ``ids`` is (nnz,) with ``indptr`` (T + 1,), or (T, k) without. Raises WrongType for a wrong dtype and
+    InvalidValue for shapes or pointers that do not fit together.
+    """
+    c = np.asarray(coefficients)
+    if c.dtype.kind not in "iuf" and c.size:
+        raise WrongType(f"`coefficients` must be numbers, found {c.dtype}")
+    if c.ndim != 1:
+        raise InvalidValue(f"`coefficients` must be one-dimensional, found shape {c.shape}")
+    i = _integers("ids", ids)
+    if indptr is None:
+        if i.ndim != 2 or len(i) != len(c):
+            raise InvalidValue(
+                f"without `indptr`, `ids` must have a row for each of the {len(c)} terms, found shape {i.shape}"
+            )
+        return c.astype(np.float64), np.arange(len(c) + 1) * i.shape[1], i.ravel()
+    p = _integers("indptr", indptr)
+    if i.ndim != 1:
+        raise InvalidValue(f"with `indptr`, `ids` must be one-dimensional, found shape {i.shape}")
+    if p.shape != (len(c) + 1,):
+        raise InvalidValue(f"`indptr` must have {len(c) + 1} entries, found shape {p.shape}")
+    if p[0] != 0 or p[-1] != len(i) or np.any(p[1:] < p[:-1]):
+        raise InvalidValue(f"`indptr` must rise from 0 to {len(i)}, the number of ids, without falling")
+    return c.astype(np.float64), p, i
+
+
+def _integers(name: str, values: ArrayLike | Sequence[Any]) -> I64:
+    array_ = np.asarray(values)
+    if array_.size == 0:
+        return np.zeros(array_.shape, np.int64)
+    if array_.dtype.kind not in "iu":
+        raise WrongType(f"`{name}` must be integers, found {array_.dtype}")
+    if array_.dtype.kind == "u" and array_.max() > _MAX_ID:
+        raise InvalidValue(f"`{name}`: {array_.max()} is greater than {_MAX_ID}")
+    return array_.astype(np.int64, copy=False)
