@@ -18,7 +18,10 @@ from qiosk.model.cost_function import F64, I64
 Arithmetic = Literal["int8", "int16", "float32", "float64"]
 ARITHMETICS: tuple[Arithmetic, ...] = ("int8", "int16", "float32", "float64")
 
-_LARGEST_FIELD = {"int8": 127, "int16": 32767, "float32": 2**24}
+EXACT32 = 2**24
+"""float32 holds every whole number up to this."""
+
+_LARGEST_FIELD = {"int8": 127, "int16": 32767, "float32": EXACT32}
 _ROUNDING32 = 2.0**-24
 _RESOLVED = 2.0**-8
 
@@ -82,34 +85,31 @@ class IsingForm:
     def is_resolved_by(self, arithmetic: Arithmetic) -> bool:
         """Whether an arithmetic is exact, or its rounding is small against the small coefficients.
 
-        int8, int16: all fields are whole multiples of the unit and fit, and so do twice the couplings
-        (exact).
-        float32: whole multiples up to 2**24 (exact); otherwise the field's error, at most
-        (degree + 2) * 2**-24 * largest field and typically 2**-24 * largest field, is below 1/256 of the
-        coefficient that a tenth of all nonzero ones do not exceed. float64 is always accepted: at most
-        (degree + 2) * 2**-53.
+        int8, int16: all fields are whole multiples of the unit and fit, and so do twice the couplings (exact).
+        float32: with a unit, if all fields are at most 2**24 of it (exact). Without one, if the error of a field, at
+        most (degree + 2) * 2**-24 * largest field and typically 2**-24 * largest field, is below 1/256 of the
+        coefficient that a tenth of all nonzero ones do not exceed.
+        float64 is always accepted: it errs by at most (degree + 2) * 2**-53 * largest field.
         """
         if arithmetic == "float64":
             return True
-        if self.unit is not None and self.largest_field / self.unit <= _LARGEST_FIELD[arithmetic]:
-            if arithmetic == "float32":
-                return True
-            largest_coupling = float(np.max(np.abs(self.couplings), initial=0.0)) / self.unit
-            return 2 * largest_coupling <= _LARGEST_FIELD[arithmetic]
+        if self.unit is None:
+            coefficients = np.concatenate([self.fields, self.couplings])
+            return arithmetic == "float32" and is_resolved_by_float32(self.largest_field, coefficients)
+        largest = self.largest_field / self.unit
         if arithmetic != "float32":
-            return False
-        return is_resolved_by_float32(self.largest_field, np.concatenate([self.fields, self.couplings]))
+            largest = max(largest, 2 * float(np.max(np.abs(self.couplings), initial=0.0)) / self.unit)
+        return largest <= _LARGEST_FIELD[arithmetic]
 
     @cached_property
     def arithmetic(self) -> Arithmetic:
         """The narrowest arithmetic that resolves the coefficients."""
         return next(a for a in ARITHMETICS if self.is_resolved_by(a))
 
-    def scale(self, arithmetic: Arithmetic) -> float:
-        """The cost that counts as 1 in an arithmetic: the unit, or a power of two that bounds all fields."""
-        if self.unit is not None and (arithmetic != "float32" or self.is_resolved_by("float32")):
-            return self.unit
-        return power_of_two_above(self.largest_field)
+    @property
+    def scale(self) -> float:
+        """The cost that counts as 1: the unit, or without one a power of two that bounds all fields."""
+        return self.unit if self.unit is not None else power_of_two_above(self.largest_field)
 
 
 def is_resolved_by_float32(largest: float, coefficients: F64) -> bool:
