@@ -1,0 +1,67 @@
+"""SIMD kernels and their plain twins do the same, bit for bit, given the same random numbers."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import numpy.testing as npt
+import pytest
+
+from problems import random_problem
+from qiosk.kernels.compiler import simd_available
+from qiosk.solvers.samplers.klocal import KLocalSampler
+from qiosk.solvers.samplers.packed import PackedSampler
+
+pytestmark = pytest.mark.skipif(not simd_available(), reason="without SIMD kernels there is nothing to compare")
+
+QUADRATIC = [
+    random_problem(kind, n, locality=2, seed=n, integers=integers)
+    for kind in ("ising", "pubo")
+    for n, integers in ((1, True), (9, True), (9, False), (67, True))
+]
+ANY = [
+    random_problem(kind, n, locality=locality, seed=n, integers=integers)
+    for kind in ("ising_grouped", "pubo_grouped")
+    for n, locality, integers in ((2, 1, True), (8, 4, True), (8, 5, False))
+]
+PACKED = [("int8", 64), ("int8", 256), ("int16", 64), ("float32", 64), ("float32", 128), ("float64", 64)]
+
+
+def run_both(monkeypatch, sampler, family, names):
+    """The group and the costs after the same sweeps by the SIMD kernels and by the twins."""
+    results = []
+    for twin in (False, True):
+        if twin:
+            plain = importlib.import_module(f"qiosk.kernels.plain.{family}")
+            module = importlib.import_module(f"qiosk.solvers.samplers.{family}")
+            for name in names:
+                monkeypatch.setattr(module, name, getattr(plain, name))
+        group = sampler.start((1, 2, 3))
+        sampler.sweep(group, np.array([0.0, 0.2, 0.7, 3.0, np.inf]))
+        sampler.sweep_ladder(group, np.linspace(0.0, 2.0, sampler.lanes), 2)
+        results.append((group, sampler.costs(group)))
+    return results
+
+
+def assert_same(results):
+    (group, costs), (twin, twin_costs) = results
+    for name, array in group.arrays.items():
+        npt.assert_array_equal(array, twin.arrays[name])
+    npt.assert_array_equal(costs, twin_costs)
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "pooled"])
+@pytest.mark.parametrize(("arithmetic", "lanes"), PACKED)
+@pytest.mark.parametrize("problem", QUADRATIC, ids=range(len(QUADRATIC)))
+def test_packed(monkeypatch, problem, arithmetic, lanes, fresh):
+    sampler = PackedSampler(problem, arithmetic=arithmetic, lanes=lanes, fresh=fresh)
+    assert_same(run_both(monkeypatch, sampler, "packed", ["packed_sweeps", "packed_costs"]))
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "pooled"])
+@pytest.mark.parametrize("arithmetic", ["float32", "float64"])
+@pytest.mark.parametrize("problem", QUADRATIC + ANY, ids=range(len(QUADRATIC + ANY)))
+def test_klocal(monkeypatch, problem, arithmetic, fresh):
+    sampler = KLocalSampler(problem, arithmetic=arithmetic, fresh=fresh)
+    assert_same(run_both(monkeypatch, sampler, "klocal", ["klocal_sweeps", "klocal_costs"]))
