@@ -33,7 +33,7 @@ ONLY = {
     "client": {"client", "contract", "errors", "model", "formats", "problem"},
 }
 # The one place where a client opens an embedded workspace.
-ALLOWED = {("client/embedded.py", "bootstrap"), ("client/embedded.py", "settings")}
+ALLOWED = {("client/workspace.py", "bootstrap")}
 
 
 def modules():

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import naive
 from qiosk.errors import InvalidInitialConfiguration, InvalidTarget, InvalidValue, TimeoutTooSmall
 from qiosk.model.cost_function import CostFunction
+from qiosk.solvers import registry
 from qiosk.solvers import task as tasks
 from qiosk.solvers.api import Hooks, run_target, solve
 from qiosk.solvers.registry import targets
@@ -266,6 +267,16 @@ def test_easy_problems_converge_long_before_the_time_is_over(target):
     back = target.replace("-parameterfree", "")
     given_back = {k: v for k, v in result.parameters.items() if k in names | {"sweeps", "seed"}}
     assert solve(glass(60, 9), back, **given_back).cost == result.cost
+
+
+@pytest.mark.parametrize("target", PARAMETER_FREE)
+def test_enumerated_problems_come_with_parameters_to_pass_back(target):
+    result = solve(FAMILY["pairs"], target, seed=1)
+    assert result.statistics["kernel"] == "exhaustive"
+    accepted = {p.name for p in registry.target(target.replace("-parameterfree", "")).parameters}
+    given_back = {k: v for k, v in result.parameters.items() if k in accepted}
+    assert {"sweeps"} < set(given_back)
+    assert solve(FAMILY["pairs"], target.replace("-parameterfree", ""), **given_back).cost == result.cost
 
 
 def test_problems_of_equal_costs_end_at_once():

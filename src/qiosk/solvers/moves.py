@@ -43,7 +43,7 @@ def deltas(problem: CompiledProblem, x: I8) -> F64:
 def _slopes(problem: CompiledProblem, v: F64) -> F64:
     """(n,) derivative of the terms by x_i."""
     rows, cols, values = problem.pair_rows, problem.pair_cols, problem.pair_values
-    slopes = problem.linear + np.bincount(rows, values * v[cols], problem.n)
+    slopes: F64 = problem.linear + np.bincount(rows, values * v[cols], problem.n)
     slopes += np.bincount(cols, values * v[rows], problem.n)
     if len(problem.term_values):
         sizes = np.diff(problem.term_indptr)
@@ -62,7 +62,7 @@ def _products(problem: CompiledProblem, members: F64) -> F64:
 
 
 def _without(members: F64, problem: CompiledProblem) -> F64:
-    zeros = np.add.reduceat(1.0 - members, problem.term_indptr[:-1])
+    zeros: F64 = np.add.reduceat(1.0 - members, problem.term_indptr[:-1])
     return (np.repeat(zeros, np.diff(problem.term_indptr)) - (1.0 - members) == 0).astype(np.float64)
 
 

@@ -16,17 +16,26 @@ from qiosk.solvers.parameters import COMMON, Parameter, integer, number, numbers
 if TYPE_CHECKING:
     from qiosk.solvers.base import Solver
     from qiosk.solvers.ground import Ground
+    from qiosk.solvers.tuning import BetaRange
 
 DEFAULT_TARGET = "microsoft.paralleltempering-parameterfree.cpu"
 # A parameter-free run that was given no time-out ends after this many seconds, if it has not converged before.
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_SWEEPS = 10_000
 DEFAULT_RESTARTS = 72
+# Replicas in a lane group of a parameter-free search.
+FREE_REPLICAS = 64
+# Sweeps that are plenty for a problem small enough to enumerate.
+ADVISED_SWEEPS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A solver that jobs can be sent to. ``replicas`` says how many replicas the values ask for."""
+    """A solver that jobs can be sent to.
+
+    ``replicas`` says how many replicas the values ask for. ``advice`` gives a parameter-free target's parameters, in
+    the names of the parameterized one, for a problem of n variables that was solved without a search.
+    """
 
     id: str
     provider_id: str
@@ -34,7 +43,12 @@ class Target:
     parameters: tuple[Parameter, ...]
     build: Callable[[Ground, Mapping[str, Any]], Solver[Any]]
     replicas: Callable[[Mapping[str, Any]], int]
-    is_parameter_free: bool = False
+    advice: Callable[[int, BetaRange], dict[str, Any]] | None = None
+
+    @property
+    def is_parameter_free(self) -> bool:
+        """Whether the target finds its parameters itself."""
+        return self.advice is not None
 
 
 def target(name: str) -> Target:
@@ -98,7 +112,7 @@ def _tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
             f"parameter `all_betas`: must have as many entries as replicas = {replicas}, found {len(betas)}"
         )
     if betas is None:
-        ladder = first_ladder(_beta_range(ground), replicas or _rungs(ground))
+        ladder = first_ladder(_beta_range(ground), replicas or _rungs(ground.problem.n))
     else:
         ladder = np.sort(np.array(betas, np.float64))
     return ParallelTempering(ground, ladder, values["sweeps"])
@@ -113,18 +127,33 @@ def _free_annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
 def _free_tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.parameter_free import ParameterFreeTempering
 
-    return ParameterFreeTempering(ground, _beta_range(ground), _rungs(ground))
+    return ParameterFreeTempering(ground, _beta_range(ground), _rungs(ground.problem.n))
 
 
-def _beta_range(ground: Ground) -> Any:
+def _annealing_advice(n: int, betas: BetaRange) -> dict[str, Any]:
+    return {
+        "beta_start": betas.hot,
+        "beta_stop": betas.cold,
+        "sweeps": ADVISED_SWEEPS,
+        "restarts": DEFAULT_RESTARTS,
+    }
+
+
+def _tempering_advice(n: int, betas: BetaRange) -> dict[str, Any]:
+    from qiosk.solvers.tuning import first_ladder
+
+    ladder = first_ladder(betas, _rungs(n))
+    return {"sweeps": ADVISED_SWEEPS, "replicas": len(ladder), "all_betas": ladder.tolist()}
+
+
+def _beta_range(ground: Ground) -> BetaRange:
     from qiosk.solvers.tuning import beta_range
 
-    return beta_range(ground.problem, ground.seed)
+    return beta_range(ground.problem, ground.seed, ground.descent)
 
 
-def _rungs(ground: Ground) -> int:
+def _rungs(n: int) -> int:
     """Rungs of a ladder: the width of the cost distribution, and with it their number, grows as sqrt(n)."""
-    n = ground.problem.n
     return 16 if n <= 200 else 32 if n <= 5000 else 64
 
 
@@ -157,8 +186,8 @@ _TARGETS = {
             "Simulated annealing, parameter-free",
             COMMON,
             _free_annealing,
-            lambda values: 64,
-            is_parameter_free=True,
+            lambda values: FREE_REPLICAS,
+            _annealing_advice,
         ),
         Target(
             "microsoft.paralleltempering.cpu",
@@ -166,7 +195,7 @@ _TARGETS = {
             "Parallel tempering",
             (_SWEEPS, _REPLICAS, _ALL_BETAS, *COMMON),
             _tempering,
-            lambda values: int(values["replicas"] or len(values["all_betas"] or range(64))),
+            lambda values: int(values["replicas"] or len(values["all_betas"] or range(FREE_REPLICAS))),
         ),
         Target(
             "microsoft.paralleltempering-parameterfree.cpu",
@@ -174,8 +203,8 @@ _TARGETS = {
             "Parallel tempering, parameter-free",
             COMMON,
             _free_tempering,
-            lambda values: 64,
-            is_parameter_free=True,
+            lambda values: FREE_REPLICAS,
+            _tempering_advice,
         ),
     )
 }

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,12 +20,15 @@ from qiosk.solvers.base import Parallel, Solver, StopReason
 from qiosk.solvers.checkpoint import pack, unpack
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exhaustive import MAX_VARIABLES, enumerate_best
-from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.moves import cost_of, deltas, flip
 from qiosk.solvers.parameters import new_seed
 from qiosk.solvers.registry import DEFAULT_TIMEOUT, Target
 from qiosk.solvers.result import Result, Solution, results_document
+from qiosk.solvers.tuning import beta_range
+
+if TYPE_CHECKING:
+    from qiosk.solvers.ground import Ground
 
 Clock = Callable[[], float]
 
@@ -125,10 +128,18 @@ class Task:
             "stop_reason": str(StopReason.CONVERGED if self.target.is_parameter_free else StopReason.FINISHED),
         }
         trace = [TracePoint(seconds, 0, found.best)]
-        return self._result(problem, found, self._parameters({}), trace, statistics)
+        return self._result(problem, found, self._parameters(self._advice(problem, found)), trace, statistics)
+
+    def _advice(self, problem: CompiledProblem, found: Incumbents) -> dict[str, Any]:
+        if self.target.advice is None:
+            return {}
+        betas = beta_range(problem, self.seed, lambda x: found.configurations[0])
+        return self.target.advice(problem.n, betas)
 
     def _ground(self, problem: CompiledProblem, initial: I8 | None) -> tuple[Ground, float]:
         """Sampler and what belongs to it, and the seconds that compiling its kernels took."""
+        # here, so that small problems are answered without loading the compiler
+        from qiosk.solvers.ground import Ground
         from qiosk.solvers.planner import plan
 
         sampler = plan(problem, replicas=self.target.replicas(self.values), kernel=self.kernel)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import F64
-from qiosk.solvers.descent import Descent
+from qiosk.model.cost_function import F64, I8
 from qiosk.solvers.moves import deltas
 from qiosk.solvers.schedules import geometric
 
@@ -31,21 +31,20 @@ class BetaRange:
     cold: float
 
 
-def beta_range(problem: CompiledProblem, seed: int) -> BetaRange:
+def beta_range(problem: CompiledProblem, seed: int, descend: Callable[[I8], I8]) -> BetaRange:
     """Betas between which the problem freezes, from its moves at random configurations and at local minima.
 
     At the hot end half of the uphill moves from random configurations are accepted; at the cold end those from a local
     minimum are too rare or too small to matter. A problem without uphill moves (all costs equal) gets the range 1..2,
-    where nothing depends on it.
+    where nothing depends on it. ``descend`` leads a configuration to a local minimum.
     """
     rng = np.random.default_rng((seed % 2**64, 0xBE7A))
     terms = len(problem.pair_values) + len(problem.term_variables) + len(problem.group_variables) + problem.n
     samples = int(np.clip(MOVES_TO_SEE // max(1, terms), 2, SAMPLES))
     low = -1 if problem.is_spin else 0
     starts = [rng.choice(np.array([low, 1], np.int8), problem.n) for _ in range(samples)]
-    descent = Descent(problem)
     hot_moves = _uphill([deltas(problem, x) for x in starts])
-    cold_moves = _uphill([deltas(problem, descent(x)) for x in starts])
+    cold_moves = _uphill([deltas(problem, descend(x)) for x in starts])
     if not len(hot_moves) or not len(cold_moves):
         return BetaRange(1.0, 2.0)
     hot = _beta_at(hot_moves, np.ones_like(hot_moves), HOT_ACCEPTANCE)
