@@ -110,6 +110,15 @@ def targets(home: options.Home = None, as_json: options.AsJson = False) -> None:
 
 
 @app.command()
+def demo(home: options.Home = None) -> None:
+    """Solve the ship-loading problem and a published max-cut instance as jobs, and list them."""
+    from qiosk.cli.demo import run
+
+    with reported():
+        run(home)
+
+
+@app.command()
 def supervise(home: options.Home = None) -> None:
     """Run this home's jobs in the foreground until Ctrl-C; jobs that still run then are started again later.
 

@@ -63,7 +63,8 @@ def _products(problem: CompiledProblem, members: F64) -> F64:
 
 def _without(members: F64, problem: CompiledProblem) -> F64:
     zeros: F64 = np.add.reduceat(1.0 - members, problem.term_indptr[:-1])
-    return (np.repeat(zeros, np.diff(problem.term_indptr)) - (1.0 - members) == 0).astype(np.float64)
+    is_only_zero = np.repeat(zeros, np.diff(problem.term_indptr)) == 1.0 - members
+    return np.where(is_only_zero, 1.0, 0.0)
 
 
 def _group_deltas(problem: CompiledProblem, v: F64, step: F64) -> F64:

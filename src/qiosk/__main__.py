@@ -1,0 +1,5 @@
+"""``python -m qiosk``: the command line."""
+
+from qiosk.cli import main
+
+main()
