@@ -71,9 +71,7 @@ def _count(spec, order, is_cancelled, on_chunk, resume) -> FakeResult:
         point = TracePoint(done * CHUNK_S, done, -float(done))
         points.append(point)
         unsaid.append(point)
-        progress = JobProgress(
-            fraction=done / chunks, sweeps=done, best_cost=point.cost, seconds=point.seconds
-        )
+        progress = JobProgress(fraction=done / chunks, sweeps=done, best_cost=point.cost, seconds=point.seconds)
         on_chunk(FakeReport(progress, tuple(unsaid), done))
         unsaid.clear()
     document = {
