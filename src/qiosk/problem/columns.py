@@ -100,6 +100,14 @@ class TermColumns:
         self.coefficients[t] = value
         self.version += 1
 
+    def remove(self, t: int) -> None:
+        """Remove one term, 0 <= t < len."""
+        start, stop = self.indptr[t], self.indptr[t + 1]
+        del self.ids[start:stop], self.indptr[t], self.coefficients[t]
+        np.frombuffer(self.indptr, np.int64)[t:] -= stop - start
+        self.version += 1
+        self.order += 1
+
     def clear(self) -> None:
         """Remove all terms."""
         del self.coefficients[:], self.ids[:], self.indptr[1:]
@@ -159,6 +167,13 @@ class GroupColumns:
             _extend(self.weights, groups.weights)
             _extend(self.ids, groups.ids)
             self.version += 1
+
+    def remove(self, g: int) -> None:
+        """Remove one group, 0 <= g < len."""
+        start, stop = self.indptr[g], self.indptr[g + 1]
+        del self.ids[start:stop], self.weights[start:stop], self.indptr[g], self.coefficients[g]
+        np.frombuffer(self.indptr, np.int64)[g:] -= stop - start
+        self.version += 1
 
     def clear(self) -> None:
         """Remove all groups."""

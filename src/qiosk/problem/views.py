@@ -16,7 +16,7 @@ T = TypeVar("T")
 class ColumnView(MutableSequence[T]):
     """A list whose items are made when they are looked at.
 
-    Appending, reading and replacing take constant time; inserting and deleting rewrite the columns.
+    Appending, reading and replacing with as many ids take constant time; whatever moves terms rewrites the columns.
     """
 
     _columns: TermColumns | GroupColumns
@@ -70,6 +70,9 @@ class ColumnView(MutableSequence[T]):
             self._set(self._at(index), value)
 
     def __delitem__(self, index: int | slice) -> None:
+        if not isinstance(index, slice):
+            self._columns.remove(self._at(index))
+            return
         items = list(self)
         del items[index]
         self._rewrite(items)
@@ -180,9 +183,7 @@ class GroupsView(ColumnView[SlcTerm]):
         return self._columns.group(index)
 
     def _set(self, index: int, value: SlcTerm) -> None:
-        items = list(self)
-        items[index] = value
-        self._rewrite(items)
+        self[index : index + 1] = [value]
 
     def _append(self, value: SlcTerm) -> None:
         _require(value, SlcTerm)
