@@ -82,24 +82,22 @@ def hard_problem(variables: int = 2000) -> bytes:
     return document([{"c": chance.choice([-1, 1]), "ids": list(pair)} for pair in pairs])
 
 
-def test_ctrl_c_prints_the_best_so_far_and_a_terminal_sees_progress(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    problem, out = tmp_path / "hard.json", tmp_path / "out.json"
-    problem.write_bytes(hard_problem())
+def interrupted(environment: dict[str, str], out: Path, *words: str) -> int:
+    """Status of a command that gets Ctrl-C as soon as its progress bar, in a terminal, shows a best cost."""
     terminal, stderr = pty.openpty()
-    command = [*QIOSK, "solve", str(problem), "--timeout", "200", "--json"]
+    command = [*QIOSK, *words]
     with out.open("wb") as stdout, subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr) as process:
         os.close(stderr)
         seen = b""
         while not re.search(rb"Executing.*best -\d", seen, re.DOTALL):
-            seen += os.read(terminal, 65536)
+            read = read_or_end(terminal)
+            assert read, seen
+            seen += read
         process.send_signal(signal.SIGINT)
         while read_or_end(terminal):
             pass
     os.close(terminal)
-    assert process.returncode == 1
-    assert json.loads(out.read_text())["cost"] < -2000
+    return process.returncode
 
 
 def read_or_end(terminal: int) -> bytes:
@@ -110,3 +108,58 @@ def read_or_end(terminal: int) -> bytes:
         if error.errno != errno.EIO:
             raise
         return b""
+
+
+def test_ctrl_c_while_solving_prints_the_best_so_far(environment: dict[str, str], tmp_path: Path) -> None:
+    problem, out = tmp_path / "hard.json", tmp_path / "out.json"
+    problem.write_bytes(hard_problem())
+    assert interrupted(environment, out, "solve", str(problem), "--timeout", "200", "--json") == 1
+    assert json.loads(out.read_text())["cost"] < -2000
+
+
+def test_ctrl_c_while_watching_cancels_the_job_and_prints_its_best(environment: dict[str, str], tmp_path: Path) -> None:
+    words = ("--target", "simulatedannealing", "-p", "sweeps=1000000000", "-p", "restarts=8")
+    job_id = qiosk(environment, "submit", "-", *words, stdin=hard_problem()).stdout.decode().strip()
+    out = tmp_path / "out.json"
+    assert interrupted(environment, out, "jobs", "watch", job_id, "--json") == 1
+    document = json.loads(out.read_text())
+    assert document["job"]["status"] == "Cancelled"
+    assert document["results"]["cost"] < 0
+
+
+def test_a_submitted_job_is_seen_by_other_processes_and_watched_to_its_end(environment: dict[str, str]) -> None:
+    done = qiosk(environment, "submit", "-", "--name", "ship", "--seed", "3", stdin=document(TERMS))
+    assert (done.returncode, done.stderr) == (0, b"")
+    job_id = done.stdout.decode().strip()
+    watched = qiosk(environment, "jobs", "watch", job_id, "--json")
+    assert (watched.returncode, watched.stderr) == (0, b"")
+    assert json.loads(watched.stdout)["results"]["cost"] == -17.0
+    listed = json.loads(qiosk(environment, "jobs", "list", "--json").stdout)
+    assert [(job["id"], job["name"], job["status"]) for job in listed] == [(job_id, "ship", "Succeeded")]
+
+
+def test_a_job_that_failed_ends_with_status_1(environment: dict[str, str]) -> None:
+    done = qiosk(environment, "submit", "-", "-p", "sweeps=0", stdin=document(TERMS))
+    results = qiosk(environment, "jobs", "results", done.stdout.decode().strip())
+    assert (results.returncode, results.stdout) == (1, b"")
+    assert b"AZQ107 parameter `sweeps`" in results.stderr
+
+
+def test_supervise_runs_jobs_until_ctrl_c(environment: dict[str, str]) -> None:
+    environment.pop("QIOSK_IDLE_SECONDS")
+    command = [*QIOSK, "supervise"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stderr is not None
+        assert b"supervising" in process.stderr.readline()
+        job_id = qiosk(environment, "submit", "-", stdin=document(TERMS)).stdout.decode().strip()
+        results = qiosk(environment, "jobs", "results", job_id, "--json")
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the job processes as well
+        _, log = process.communicate(timeout=30)
+    assert json.loads(results.stdout)["cost"] == -17.0
+    assert (process.returncode, job_id.encode() in log) == (0, True)
+
+
+def test_settings_that_are_wrong_are_told_in_one_line(environment: dict[str, str]) -> None:
+    done = qiosk({**environment, "QIOSK_IDLE_SECONDS": "soon"}, "supervise")
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert b"QIOSK_IDLE_SECONDS: must be" in done.stderr
