@@ -122,6 +122,7 @@ def test_an_uploaded_problem_is_not_overwritten(workspace: Workspace, api: FakeJ
     uri = workspace.upload_problem(Packed(), blob_name="p")  # type: ignore[arg-type]
     assert uri.endswith("qio-problems/p")
     assert api.blobs["qio-problems", "p"] == b"packed"
+    assert workspace.upload_problem(Packed(), blob_name=None) != workspace.upload_problem(Packed(), blob_name=None)  # type: ignore[arg-type]
     with pytest.raises(BlobAlreadyExists):
         workspace.upload_problem(Packed(), blob_name="p")  # type: ignore[arg-type]
 

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from qiosk.client.details import JobDetails
 from qiosk.client.filters import job_status, moment, name_pattern
@@ -189,12 +190,14 @@ class Workspace:
         return self.api.container_uri(container_name)
 
     def upload_problem(
-        self, problem: Problem, container_name: str = "qio-problems", blob_name: str = INPUT_BLOB
+        self, problem: Problem, container_name: str = "qio-problems", blob_name: str | None = INPUT_BLOB
     ) -> str:
         """Store a problem, gzip-compressed, for several jobs to use; returns the URI that ``submit`` takes.
 
-        Raises BlobAlreadyExists if something is there already.
+        Without a ``blob_name`` (None) it gets one that is new. Raises BlobAlreadyExists if the name is taken.
         """
+        if blob_name is None:
+            blob_name = f"problem-{uuid4()}"
         return self.api.put_blob(container_name, blob_name, problem.to_blob(), overwrite=False)
 
     def watch(
