@@ -124,7 +124,10 @@ def test_list_shows_newest_first_and_filters(api: FakeJobs) -> None:
     assert "[red]gamma" in lines[1]
     assert "-2.5" in lines[2]
     assert json.loads(qiosk("jobs", "list", "--json", "--status", "executing").stdout)[0]["id"] == ids[1]
-    assert len(json.loads(qiosk("jobs", "list", "--json", "--limit", "2").stdout)) == 2
+    cut = qiosk("jobs", "list", "--json", "--limit", "2")
+    assert len(json.loads(cut.stdout)) == 2
+    assert cut.stderr == "more than 2 jobs match: --limit shows more\n"
+    assert qiosk("jobs", "list", "--json", "--limit", "3").stderr == ""
     assert json.loads(qiosk("jobs", "list", "--json", "--since", "2100-01-01").stdout) == []
 
 

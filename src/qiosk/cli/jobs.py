@@ -33,7 +33,10 @@ def list_jobs(
 ) -> None:
     """List jobs, newest first."""
     with reported(), _open(home) as workspace:
-        found = workspace.list_jobs(name, status and status.capitalize(), since, limit=limit)
+        found = workspace.list_jobs(name, status and status.capitalize(), since, limit=limit + 1)
+        if len(found) > limit:
+            found.pop()
+            typer.echo(f"more than {limit} jobs match: --limit shows more", err=True)
         if as_json:
             print_json([job.details.as_dict() for job in found])
         else:

@@ -171,7 +171,7 @@ class Job:
             return self.results
         if not self.has_completed():
             self.wait_until_completed(timeout_secs=timeout_secs)
-        if self.details.status is JobStatus.FAILED:
+        if self.details.status == JobStatus.FAILED:
             raise self._failed()
         try:
             data = self.workspace.api.results(self.id)
