@@ -118,9 +118,9 @@ def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Non
     die_with_parent()
     volunteer_for_oom()
     faulthandler.enable()
+    limit_memory(options.memory_limit)
     cancelled = threading.Event()
     threading.Thread(target=_obey, args=(connection, cancelled), daemon=True).start()
-    limit_memory(options.memory_limit)
     last_word = run_to_last_word(
         spec,
         LocalBlobStore(options.blobs, spec.workspace),

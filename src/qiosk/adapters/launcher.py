@@ -54,6 +54,7 @@ class SupervisorLauncher:
         now = self._probed_at = time.monotonic()
         if self._lock.is_held_by_anybody():
             self._launches = 0
+            self._launched_at = float("-inf")
             return
         if now - self._launched_at < LAUNCH_INTERVAL_S:
             return

@@ -99,15 +99,16 @@ class Supervision:
         Jobs that still run then wait again. Whoever calls this must be the home's only supervisor.
         """
         try:
+            self._version = None
             self._take_over()
             busy_at = time.monotonic()
             while may_go_on():
+                self._step()
                 now = time.monotonic()
                 if self._running:
                     busy_at = now
                 elif now - busy_at >= self._settings.idle_seconds:
                     return
-                self._step()
         finally:
             self._abandon_all()
 

@@ -1,0 +1,88 @@
+"""Homes for tests that start supervisors, and what has to be true when they are left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from qiosk.adapters.home import Home, SupervisorLock
+from qiosk.bootstrap import open_embedded
+from qiosk.contract.jobs import JobView, SubmitJob
+from qiosk.service.service import JobService
+from qiosk.settings import Settings
+
+FAKE = "fake_runners:run"
+TARGET = "microsoft.simulatedannealing.cpu"
+
+
+def open_home(path: Path, *, workspace: str = "default", runner: str | None = FAKE, **members) -> JobService:
+    settings = Settings(home=path, **{"idle_seconds": 30.0, "concurrent_jobs": 2, **members})
+    return open_embedded(settings=settings, workspace=workspace, runner=runner)
+
+
+def submit(service: JobService, order: dict | None = None, **members) -> JobView:
+    data = json.dumps(order or {}).encode()
+    given = {"name": "a", "provider_id": "Microsoft", "target": TARGET, "input_data": data}
+    return service.submit(SubmitJob(**{**given, **members}))
+
+
+def wait_until(service: JobService, job_id: str, is_there: Callable[[JobView], bool], within: float = 30) -> JobView:
+    deadline = time.monotonic() + within
+    view = service.get(job_id)
+    while not is_there(view):
+        assert time.monotonic() < deadline, f"still {view.status} after {within} s"
+        view = service.wait(job_id, 1.0)
+    return view
+
+
+def finished(service: JobService, job_id: str, within: float = 30) -> JobView:
+    return wait_until(service, job_id, lambda view: view.status.is_final, within)
+
+
+def is_supervised(path: Path) -> bool:
+    return SupervisorLock(path / "supervisor.lock").is_held_by_anybody()
+
+
+def supervisor_pid(path: Path) -> int | None:
+    """Process id of the living supervisor."""
+    return SupervisorLock(path / "supervisor.lock").holder() if is_supervised(path) else None
+
+
+def eventually(is_so: Callable[[], bool], within: float = 10) -> bool:
+    deadline = time.monotonic() + within
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def processes_of(path: Path) -> list[psutil.Process]:
+    """Supervisor, fork server and job processes of a home: they all have the home's log as their stderr."""
+    found = []
+    log = str(Home(path).log)
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE and os.readlink(f"/proc/{process.pid}/fd/2") == log:
+                found.append(process)
+    return found
+
+
+def close_home(path: Path) -> None:
+    """End a home's supervisor, and make sure that nothing of it stays."""
+    pid = supervisor_pid(path)
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    left = eventually(lambda: not processes_of(path))
+    for process in processes_of(path):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    assert left, "processes outlived their supervisor"
