@@ -30,7 +30,7 @@ from qiosk.kernels.rng import LCG_INCREMENT, LCG_MULTIPLIER, OFFSET_SHIFT
 from qiosk.kernels.thresholds import fill_thresholds, load_generators, set_scales, store_generators
 
 if simd_available():
-    from qiosk.kernels.simd import load, load_mask, pointer, select, splat, store, store_mask, zeros
+    from qiosk.kernels.simd import at_most, convert, load, load_mask, pointer, select, splat, store, store_mask, zeros
 
 
 @inlined()
@@ -56,8 +56,11 @@ def subtract_where_set(
 
 
 @cache
-def packed_sweeps(lanes: int) -> Any:
+def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
     """The sweep kernel for 64, 128, ... lanes; it is specialized for an accumulator type when it is called.
+
+    Replicas of a ``ladder`` have scales of their own: their pool holds plain -log2(u) as float32, multiplied by the
+    lane's scale where it is used, so lanes may share entries all the same.
 
     ``sweeps(indptr, neighbors, couplings2, base, spins, generators, offsets, scales, lane_scales, pool,
     offset_mask, period, cap, uniform, n_sweeps)``. Shapes: n variables, nnz = 2 x pairs, P pool entries.
@@ -66,15 +69,16 @@ def packed_sweeps(lanes: int) -> Any:
     couplings2, base: (nnz,) -2 J_ij and (n,) -(h_i + sum_j J_ij), in the accumulator's type and unit.
     spins: (n * lanes / 64,) uint64; updated.
     generators, offsets: random state, uint32 (4 * GENERATORS,) and uint64 (1,); updated.
-    scales: (n_sweeps,) float32 threshold scale of every sweep, if ``uniform``; else unused.
-    lane_scales: (lanes,) float32 threshold scale of every lane; overwritten if ``uniform``.
-    pool: (P,) scratch in the accumulator's type, P a multiple of GENERATORS and at least offset_mask + lanes.
+    scales: float32 threshold scales, (n_sweeps,) of every sweep if ``uniform``, (lanes,) of every lane on a ladder.
+    lane_scales: (lanes,) float32 scale of the pool's entries by lane: overwritten if ``uniform``, ones on a ladder.
+    pool: (P,) scratch, float32 on a ladder, else of the accumulator's type; P a multiple of GENERATORS and at least
+        offset_mask + lanes.
     offset_mask: uint64, picks the bits of an offset; 0 for fresh thresholds.
     period: variables between two fills of the pool; divides n.
     cap: float32, largest threshold: at least the largest field, and no more than the type holds.
     """
     if not simd_available():
-        return plain.packed_sweeps(lanes)
+        return plain.packed_sweeps(lanes, ladder)
     words = lanes // 64
 
     @kernel
@@ -96,9 +100,9 @@ def packed_sweeps(lanes: int) -> Any:
         n_sweeps: Any,
     ) -> None:
         spins_at, neighbors_at, couplings2_at = pointer(spins), pointer(neighbors), pointer(couplings2)
-        pool_at, lane_scales_at = pointer(pool), pointer(lane_scales)
+        pool_at, scales_at, lane_scales_at = pointer(pool), pointer(scales), pointer(lane_scales)
         a, b, c, d = load_generators(pointer(generators))
-        zero = zeros(pool, lanes)
+        zero = zeros(base, lanes)
         state = offsets[0]
         for sweep in range(n_sweeps):
             if uniform:
@@ -115,7 +119,11 @@ def packed_sweeps(lanes: int) -> Any:
                 )
                 minus = load_mask(spins_at, i * words, lanes)
                 field = select(minus, zero - field, field)
-                flips = field <= load(pool_at, (state >> OFFSET_SHIFT) & offset_mask, lanes)
+                threshold = load(pool_at, (state >> OFFSET_SHIFT) & offset_mask, lanes)
+                if ladder:  # noqa: SIM108 - pruned when compiled, where a conditional expression would be typed whole
+                    flips = at_most(field, threshold * load(scales_at, 0, lanes))
+                else:
+                    flips = field <= threshold
                 store_mask(spins_at, i * words, minus ^ flips)
         store_generators(pointer(generators), a, b, c, d)
         offsets[0] = state
@@ -124,29 +132,30 @@ def packed_sweeps(lanes: int) -> Any:
 
 
 @cache
-def packed_costs() -> Any:
-    """The cost kernel: ``costs(indptr, cols, couplings2, fields2, start, spins, words, out)``.
+def packed_costs(lanes: int) -> Any:
+    """The cost kernel: ``costs(indptr, cols, couplings, fields, spins, out)``.
 
-    Adds up in float64, hence exactly for integers whose absolute values sum to at most 2**53.
-    Every pair once: indptr (n + 1,) int64 over the pairs of each row, cols (P,) int32, couplings2 (P,) 2
-    J_ij, fields2 (n,) 2 h_i; start, the cost at all spins +1; spins (n * words,) uint64 as above; out (64 *
-    words,) float64.
+    Every pair once: indptr (n + 1,) int64 over the pairs of each row, cols (P,) int32, couplings (P,) J_ij, fields (n,)
+    h_i. spins: (n * lanes / 64,) uint64 as above. out: (lanes,) sum of h_i over the spins at -1 and of J_ij over the
+    pairs of unlike spins: half of what the cost is below that of all spins +1.
+
+    Each row is added up in the type of ``fields`` and ``couplings``, the rows in the wider type of ``out``.
     """
     if not simd_available():
-        return plain.packed_costs()
+        return plain.packed_costs(lanes)
+    words = lanes // 64
 
     @kernel
-    def costs(
-        indptr: Any, cols: Any, couplings2: Any, fields2: Any, start: Any, spins: Any, words: Any, out: Any
-    ) -> None:
-        for word in range(words):
-            total = splat(start, 64)
-            for i in range(fields2.size):
-                minus = load_mask(spins, i * words + word, 64)
-                total = select(minus, total - fields2[i], total)
-                for k in range(indptr[i], indptr[i + 1]):
-                    unlike = minus ^ load_mask(spins, cols[k] * words + word, 64)
-                    total = select(unlike, total - couplings2[k], total)
-            store(out, 64 * word, total)
+    def costs(indptr: Any, cols: Any, couplings: Any, fields: Any, spins: Any, out: Any) -> None:
+        zero = zeros(fields, lanes)
+        total = zeros(out, lanes)
+        for i in range(fields.size):
+            minus = load_mask(spins, i * words, lanes)
+            row = select(minus, zero + fields[i], zero)
+            for k in range(indptr[i], indptr[i + 1]):
+                unlike = minus ^ load_mask(spins, cols[k] * words, lanes)
+                row = select(unlike, row + couplings[k], row)
+            total = total + convert(row, out)
+        store(out, 0, total)
 
     return costs

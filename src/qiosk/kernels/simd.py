@@ -361,6 +361,18 @@ def _convert(builder: Any, value: Any, source: Vec, target: Vec) -> Any:
 
 
 @intrinsic
+def at_most(typingctx: Any, value: Any, limit: Any) -> Any:
+    """Mask of lanes where ``value`` <= the float32 ``limit``, compared as float64 if ``value`` is, else as float32."""
+    common = Vec(types.float64 if value.elem == types.float64 else types.float32, value.lanes)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        left = _convert(builder, args[0], value, common)
+        return builder.fcmp_ordered("<=", left, _convert(builder, args[1], limit, common))
+
+    return Vec(types.boolean, value.lanes)(value, limit), codegen
+
+
+@intrinsic
 def convert(typingctx: Any, value: Any, like: Any) -> Any:
     """A vector's values in the element type of the array ``like``; floats are truncated towards zero."""
     target = Vec(like.dtype, value.lanes)

@@ -15,7 +15,7 @@ _ONE = np.uint64(1)
 
 
 @cache
-def packed_sweeps(lanes: int) -> Any:
+def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
     """Twin of ``kernels.packed.packed_sweeps``."""
     words = lanes // 64
 
@@ -37,8 +37,8 @@ def packed_sweeps(lanes: int) -> Any:
         uniform: Any,
         n_sweeps: Any,
     ) -> None:
-        fields = np.empty(lanes, pool.dtype)
-        fields2 = np.empty(lanes, pool.dtype)
+        fields = np.empty(lanes, base.dtype)
+        fields2 = np.empty(lanes, base.dtype)
         for sweep in range(n_sweeps):
             if uniform:
                 lane_scales[:] = scales[sweep]
@@ -63,31 +63,30 @@ def packed_sweeps(lanes: int) -> Any:
                     bit = _ONE << np.uint64(r % 64)
                     fields[r] += fields2[r]
                     field = -fields[r] if spins[word] & bit else fields[r]
-                    if field <= pool[offset + r]:
+                    threshold = pool[offset + r] * scales[r] if ladder else pool[offset + r]
+                    if field <= threshold:
                         spins[word] ^= bit
 
     return sweeps
 
 
 @cache
-def packed_costs() -> Any:
+def packed_costs(lanes: int) -> Any:
     """Twin of ``kernels.packed.packed_costs``."""
+    words = lanes // 64
 
     @kernel
-    def costs(
-        indptr: Any, cols: Any, couplings2: Any, fields2: Any, start: Any, spins: Any, words: Any, out: Any
-    ) -> None:
-        for r in range(64 * words):
-            total = start
-            word = r // 64
-            bit = np.uint64(r % 64)
-            for i in range(fields2.size):
+    def costs(indptr: Any, cols: Any, couplings: Any, fields: Any, spins: Any, out: Any) -> None:
+        out[:] = 0
+        for i in range(fields.size):
+            for r in range(lanes):
+                word = r // 64
+                bit = np.uint64(r % 64)
                 own = (spins[i * words + word] >> bit) & _ONE
-                if own:
-                    total -= fields2[i]
+                row = fields[i] if own else fields[i] - fields[i]
                 for k in range(indptr[i], indptr[i + 1]):
                     if (spins[cols[k] * words + word] >> bit) & _ONE != own:
-                        total -= couplings2[k]
-            out[r] = total
+                        row += couplings[k]
+                out[r] += row
 
     return costs

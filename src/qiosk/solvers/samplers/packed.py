@@ -20,7 +20,8 @@ class PackedSampler:
 
     Arithmetic: int8 and int16 are exact; float32 and float64 have a field error of at most (degree + 2) * 2**-24 or
     2**-53 times the largest field, and none if all fields are whole multiples below 2**24 or 2**53 of a common unit.
-    Random thresholds are float32. Costs are added up in float64 from the unrounded coefficients.
+    Random thresholds are float32. Costs are added up exactly in integers, or in float64 from
+    the unrounded coefficients.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class PackedSampler:
         self.kernel = f"packed-{chosen}x{lanes}"
         self._words = lanes // 64
         unit = self._form.scale
-        self._thresholds = ThresholdPool(self.n, lanes, chosen, unit, fresh)
+        self._thresholds = ThresholdPool(self.n, lanes, chosen, unit, fresh, scales_late=True)
         self._lay_out(np.dtype(chosen), unit)
 
     def _lay_out(self, dtype: np.dtype[np.generic], unit: float) -> None:
@@ -56,8 +57,14 @@ class PackedSampler:
         self._base = aligned_copy(base, dtype)
         self._row_indptr = np.zeros(self.n + 1, np.int64)
         np.cumsum(np.bincount(form.rows, minlength=self.n), out=self._row_indptr[1:])
-        self._row_couplings2 = 2 * form.couplings
-        self._fields2 = 2 * form.fields
+        self._cost_unit = 1.0 if dtype.kind == "f" else unit
+        self._cost_type = np.dtype({"int8": np.int32, "int16": np.int64}.get(dtype.name, np.float64))
+        row_type = dtype if dtype.kind == "i" else np.dtype(np.float64)
+        couplings, fields = form.couplings / self._cost_unit, form.fields / self._cost_unit
+        if dtype.kind == "i":
+            couplings, fields = np.rint(couplings), np.rint(fields)
+        self._row_couplings = aligned_copy(couplings, row_type)
+        self._fields = aligned_copy(fields, row_type)
 
     def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
         """A new group: random configurations, or all replicas at ``initial``."""
@@ -72,16 +79,16 @@ class PackedSampler:
 
     def sweep(self, group: LaneGroup, betas: F64) -> None:
         """One sweep per entry of ``betas``."""
-        self._run(group, self._thresholds.uniform(betas))
+        self._run(group, self._thresholds.uniform(betas), ladder=False)
 
     def sweep_ladder(self, group: LaneGroup, betas: F64, sweeps: int) -> None:
         """``sweeps`` sweeps, replica r at ``betas[r]``."""
-        self._run(group, self._thresholds.ladder(betas, sweeps))
+        self._run(group, self._thresholds.ladder(betas, sweeps), ladder=True)
 
-    def _run(self, group: LaneGroup, thresholds: ThresholdArguments) -> None:
+    def _run(self, group: LaneGroup, thresholds: ThresholdArguments, *, ladder: bool) -> None:
         arrays = group.arrays
         with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
-            packed_sweeps(self.lanes)(
+            packed_sweeps(self.lanes, ladder)(
                 self._indptr,
                 self._neighbors,
                 self._couplings2,
@@ -94,18 +101,11 @@ class PackedSampler:
 
     def costs(self, group: LaneGroup) -> F64:
         """(lanes,) cost of every replica, added up anew: about as much work as half a sweep."""
-        out = aligned_empty(self.lanes, np.float64)
-        packed_costs()(
-            self._row_indptr,
-            self._form.cols,
-            self._row_couplings2,
-            self._fields2,
-            self._form.at_plus,
-            group.arrays["spins"],
-            self._words,
-            out,
+        out = aligned_empty(self.lanes, self._cost_type)
+        packed_costs(self.lanes)(
+            self._row_indptr, self._form.cols, self._row_couplings, self._fields, group.arrays["spins"], out
         )
-        return out
+        return self._form.at_plus - 2 * self._cost_unit * out.astype(np.float64)
 
     def configuration(self, group: LaneGroup, lane: int) -> I8:
         """(n,) configuration of one replica."""

@@ -29,39 +29,49 @@ class ThresholdPool:
     """Where the thresholds of one sampler come from; used by several threads at once, each with its own scratch.
 
     ``unit`` is the cost that counts as 1 in the kernel's arithmetic ``dtype``. ``fresh`` draws every threshold anew; by
-    default that is done when it costs no more than half of what filling a pool does. Ladders always draw anew: there a
-    pool would be shared by fewer variables, and what tempering exchanges by should be sampled well.
+    default that is done unless filling a pool takes less than half as many draws. On ladders a kernel either scales
+    pool entries where it uses them (``scales_late``), or draws anew always.
     """
 
-    def __init__(self, n: int, lanes: int, dtype: DTypeLike, unit: float, fresh: bool | None = None) -> None:
+    def __init__(
+        self,
+        n: int,
+        lanes: int,
+        dtype: DTypeLike,
+        unit: float,
+        fresh: bool | None = None,
+        *,
+        scales_late: bool = False,
+    ) -> None:
         self._n = n
         self._lanes = lanes
         self._dtype = np.dtype(dtype)
         self._unit = unit
         self._entries = pool_entries(n)
         self._fresh = 2 * (self._entries + lanes) >= n * lanes if fresh is None else fresh
+        self._scales_late = scales_late
         self._scratch = threading.local()
 
     def uniform(self, betas: F64) -> ThresholdArguments:
         """For one sweep per entry of ``betas``, all lanes at the same."""
         scales = threshold_scales(betas, self._unit)
-        return self._arguments(scales, np.empty(self._lanes, np.float32), True, len(scales), self._fresh)
+        lane_scales = np.empty(self._lanes, np.float32)
+        return scales, lane_scales, *self._pool(self._fresh, self._dtype), True, len(scales)
 
     def ladder(self, betas: F64, sweeps: int) -> ThresholdArguments:
         """For ``sweeps`` sweeps with lane r at ``betas[r]``."""
         scales = threshold_scales(betas, self._unit)
-        return self._arguments(scales, scales, False, sweeps, True)
+        if self._scales_late:
+            ones = np.ones(self._lanes, np.float32)
+            return scales, ones, *self._pool(self._fresh, np.dtype(np.float32)), False, sweeps
+        return scales, scales, *self._pool(True, self._dtype), False, sweeps
 
-    def _arguments(self, scales: F32, lane_scales: F32, uniform: bool, sweeps: int, fresh: bool) -> ThresholdArguments:
+    def _pool(self, fresh: bool, dtype: np.dtype[Any]) -> tuple[NDArray[Any], np.uint64, int, np.float32]:
+        """Scratch of this thread, the mask of offsets into it, the variables between fills, the largest threshold."""
         size = self._lanes if fresh else self._entries + self._lanes
-        mask = 0 if fresh else self._entries - 1
-        period = 1 if fresh else max(self._n, 1)
-        cap = np.float32(_CAPS[self._dtype.name])
-        return scales, lane_scales, self._buffer(size), np.uint64(mask), period, cap, uniform, sweeps
-
-    def _buffer(self, size: int) -> NDArray[Any]:
-        """Scratch of this thread."""
-        buffers: dict[int, NDArray[Any]] = self._scratch.__dict__.setdefault("buffers", {})
-        if size not in buffers:
-            buffers[size] = aligned_empty(size, self._dtype)
-        return buffers[size]
+        buffers: dict[tuple[int, str], NDArray[Any]] = self._scratch.__dict__.setdefault("buffers", {})
+        key = size, dtype.name
+        if key not in buffers:
+            buffers[key] = aligned_empty(size, dtype)
+        mask, period = (0, 1) if fresh else (self._entries - 1, max(self._n, 1))
+        return buffers[key], np.uint64(mask), period, np.float32(_CAPS[dtype.name])
