@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from qiosk.errors import UnreadableInput
-from qiosk.formats import qio_writer
+from qiosk.formats import qio_writer, scanner
 from qiosk.formats.compression import MAX_SIZE, decompressed
 from qiosk.formats.qio_document import cost_function_from
 from qiosk.model.cost_function import CostFunction
@@ -24,7 +24,9 @@ def read(data: bytes, *, max_size: int = MAX_SIZE) -> CostFunction:
     (AZQ103), InvalidValue (AZQ107), RepeatedVariable (AZQ101) or InvalidInitialConfiguration (AZQ104) for
     what it says.
     """
-    return cost_function_from(parse_json(decompressed(data, max_size)))
+    content = decompressed(data, max_size)
+    scanned = scanner.read(content) if scanner.is_worthwhile(len(content)) else None
+    return cost_function_from(parse_json(content)) if scanned is None else scanned
 
 
 def write(cost_function: CostFunction) -> bytes:
