@@ -204,7 +204,8 @@ def test_columns_grow_for_long_terms_and_for_many_undecided_numbers() -> None:
 @given(st.integers(1, 2**64 - 1), st.integers(-345, 312) | st.integers(-30, 30))
 @example(9007199254740993, 0)
 @example(2**64 - 1, -20)
-@example(1, -5)
+@example(75882018764894015, -1)
+@example(19073486328125, -1)
 def test_decimal_is_rounded_as_python_rounds_it_or_left_undecided(mantissa: int, power: int) -> None:
     bits = qio_scan.to_bits(np.uint64(mantissa), power, qio_scan.powers_of_five())
     expected = float(f"{mantissa}e{power}")
@@ -213,6 +214,15 @@ def test_decimal_is_rounded_as_python_rounds_it_or_left_undecided(mantissa: int,
         assert is_extreme or power < -27 or power > 55
     else:
         assert np.uint64(bits).view(np.float64) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(2**52, 2**53 - 1), st.integers(0, 4), st.sampled_from([-1, 0, 1]))
+def test_decimal_halfway_between_two_floats_is_rounded_to_even(even: int, fives: int, off: int) -> None:
+    """(2 even + 1) * 5**fives * 10**-fives is halfway between two floats."""
+    mantissa = (2 * even + 1) * 5**fives + off
+    bits = qio_scan.to_bits(np.uint64(mantissa), -fives, qio_scan.powers_of_five())
+    assert np.uint64(bits).view(np.float64) == float(f"{mantissa}e-{fives}")
 
 
 def test_large_documents_are_scanned_and_give_the_same() -> None:

@@ -47,6 +47,8 @@ def powers_of_five() -> U64:
         power = 5 ** abs(q)
         if q >= 0:
             word = power << 128 >> power.bit_length()
+        elif q >= -27:
+            word = (1 << (power.bit_length() + 127)) // power + 1
         else:
             word = (1 << (2 * power.bit_length() + 128)) // power + 1
             word >>= word.bit_length() - 128
