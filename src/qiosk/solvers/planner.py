@@ -8,34 +8,68 @@ from typing import get_args
 import numpy as np
 
 from qiosk.errors import InvalidValue
-from qiosk.kernels.compiler import jit_enabled
+from qiosk.kernels.compiler import simd_available
 from qiosk.model.compiled import CompiledProblem
 from qiosk.solvers.sampler import Sampler
-from qiosk.solvers.samplers.ising import ARITHMETICS, Arithmetic, IsingForm
-from qiosk.solvers.samplers.klocal import KLocalSampler, Real
+from qiosk.solvers.samplers.cached import CachedSampler
+from qiosk.solvers.samplers.dense import DenseSampler, padded
+from qiosk.solvers.samplers.ising import ARITHMETICS, Arithmetic, IsingForm, Real
+from qiosk.solvers.samplers.klocal import KLocalSampler
 from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.plain import PlainSampler
 
-_MANY = 256
+MANY = 256
 """Lanes of int8 kernels when so many replicas are wanted; else 64."""
+FEW = 2
+"""Replicas up to which a kernel that sweeps them one by one is faster than one that always sweeps 64."""
+DENSE = 0.5
+"""Share of all pairs from which floating-point problems go to the dense kernel."""
+DENSE_BYTES = 2**30
+"""Largest coupling matrix of the dense kernel."""
+
+Build = Callable[[CompiledProblem, int], Sampler]
 
 
 def plan(problem: CompiledProblem, *, replicas: int, kernel: str | None = None) -> Sampler:
     """The sampler for ``replicas`` replicas of a problem (in one or several lane groups).
 
-    ``kernel`` forces one, by a name out of ``KERNELS``. Raises InvalidValue for an unknown name, and for a
-    kernel that
+    ``kernel`` forces one, by a name out of ``KERNELS``. Raises InvalidValue for an unknown name, and for a kernel that
     cannot represent the problem: a quadratic one for terms of three variables, integers for fractions.
     """
-    if kernel is not None:
-        if kernel not in KERNELS:
-            raise InvalidValue(f"kernel {kernel!r} is none of {', '.join(KERNELS)}")
-        return KERNELS[kernel](problem, replicas)
-    if not jit_enabled():
-        return _plain(problem, replicas)
+    name = kernel if kernel is not None else choose(problem, replicas)
+    if name not in KERNELS:
+        raise InvalidValue(f"kernel {name!r} is none of {', '.join(KERNELS)}")
+    return KERNELS[name](problem, replicas)
+
+
+def choose(problem: CompiledProblem, replicas: int) -> str:
+    """The name of the kernel that ``plan`` takes when none is forced."""
+    if not simd_available():
+        return "plain"
     if not problem.is_quadratic:
-        return _klocal()(problem, replicas)
-    return _packed(IsingForm.of(problem).arithmetic)(problem, replicas)
+        return "klocal"
+    form = IsingForm.of(problem)
+    density = 2 * len(form.couplings) / max(1, problem.n * (problem.n - 1))
+    matrix_bytes = padded(problem.n) ** 2 * np.dtype(form.real).itemsize
+    is_dense = density >= DENSE and problem.n >= 2 * MANY and matrix_bytes <= DENSE_BYTES
+    if replicas <= FEW:
+        return "dense" if is_dense else "cached"
+    return "dense" if is_dense and form.arithmetic in get_args(Real) else f"packed-{form.arithmetic}"
+
+
+def memory_bytes(problem: CompiledProblem, sampler: Sampler) -> tuple[int, int]:
+    """Estimated bytes of a sampler's layout, shared by all its lane groups, and of one lane group.
+
+    Counted are arrays that grow with the problem; a sampler also keeps a pool of thresholds per thread, below
+    8 * max(16384, 2 n) bytes.
+    """
+    n, P, K, M = (problem.n, len(problem.pair_values), len(problem.term_variables), len(problem.group_variables))
+    if isinstance(sampler, DenseSampler | CachedSampler):
+        row = 2 * 8 * sampler.lanes * padded(n) + 1024 * sampler.lanes
+        return (8 * padded(n) ** 2 if isinstance(sampler, DenseSampler) else 24 * P + 40 * n), row
+    incidences = 2 * P + K + M
+    lane_group = sampler.lanes * n if isinstance(sampler, PlainSampler) else sampler.lanes * n // 8 + 512
+    return 40 * incidences + 56 * n, lane_group
 
 
 def warm_up(sampler: Sampler) -> None:
@@ -50,30 +84,48 @@ def _plain(problem: CompiledProblem, replicas: int) -> Sampler:
     return PlainSampler(problem, lanes=max(1, min(replicas, 8)))
 
 
-def _packed(arithmetic: Arithmetic) -> Callable[[CompiledProblem, int], Sampler]:
+def _quadratic(problem: CompiledProblem, kernel: str) -> IsingForm:
+    if not problem.is_quadratic:
+        raise InvalidValue(f"kernel {kernel!r} takes quadratic problems, and this has larger terms or groups")
+    return IsingForm.of(problem)
+
+
+def _packed(arithmetic: Arithmetic) -> Build:
     def build(problem: CompiledProblem, replicas: int) -> Sampler:
         form = _quadratic(problem, f"packed-{arithmetic}")
         if arithmetic.startswith("int") and not form.is_resolved_by(arithmetic):
-            raise InvalidValue(f"kernel packed-{arithmetic} cannot represent the problem's coefficients")
-        lanes = _MANY if arithmetic == "int8" and replicas >= _MANY else 64
+            raise InvalidValue(f"kernel 'packed-{arithmetic}' cannot represent the coefficients")
+        lanes = MANY if arithmetic == "int8" and replicas >= MANY else 64
         return PackedSampler(problem, arithmetic=arithmetic, lanes=lanes, form=form)
 
     return build
 
 
-def _quadratic(problem: CompiledProblem, kernel: str) -> IsingForm:
-    if not problem.is_quadratic:
-        raise InvalidValue(f"kernel {kernel} takes quadratic problems, and this has larger terms or groups")
-    return IsingForm.of(problem)
+def _cached(problem: CompiledProblem, replicas: int) -> Sampler:
+    return CachedSampler(problem, lanes=_rows(replicas), form=_quadratic(problem, "cached"))
 
 
-def _klocal(arithmetic: Real | None = None) -> Callable[[CompiledProblem, int], Sampler]:
+def _dense(problem: CompiledProblem, replicas: int) -> Sampler:
+    form = _quadratic(problem, "dense")
+    if padded(problem.n) ** 2 * np.dtype(form.real).itemsize > DENSE_BYTES:
+        raise InvalidValue(f"kernel 'dense' takes a matrix of at most {DENSE_BYTES} bytes: {problem.n} variables")
+    return DenseSampler(problem, lanes=_rows(replicas), form=form)
+
+
+def _rows(replicas: int) -> int:
+    return max(1, min(replicas, 64))
+
+
+def _klocal(arithmetic: Real | None = None) -> Build:
     return lambda problem, replicas: KLocalSampler(problem, arithmetic=arithmetic)
 
 
-KERNELS: dict[str, Callable[[CompiledProblem, int], Sampler]] = {
+KERNELS: dict[str, Build] = {
     **{f"packed-{arithmetic}": _packed(arithmetic) for arithmetic in ARITHMETICS},
-    **{f"klocal-{real}": _klocal(real) for real in get_args(Real)},
+    "cached": _cached,
+    "dense": _dense,
+    "klocal": _klocal(),
+    "klocal-float64": _klocal("float64"),
     "plain": _plain,
 }
 """Every kernel by name, as a function of the problem and the replicas wanted."""

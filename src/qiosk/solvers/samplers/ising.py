@@ -16,6 +16,7 @@ from qiosk.model.compiled import I32, CompiledProblem
 from qiosk.model.cost_function import F64, I64
 
 Arithmetic = Literal["int8", "int16", "float32", "float64"]
+Real = Literal["float32", "float64"]
 ARITHMETICS: tuple[Arithmetic, ...] = ("int8", "int16", "float32", "float64")
 
 EXACT32 = 2**24
@@ -37,6 +38,7 @@ class IsingForm:
     cols: I32
     couplings: F64  # (P,) J
     fields: F64  # (n,) h
+    constant: float
     at_plus: float
 
     @classmethod
@@ -45,10 +47,12 @@ class IsingForm:
         rows, cols, values = problem.pair_rows, problem.pair_cols, problem.pair_values
         if problem.is_spin:
             at_plus = problem.constant + float(problem.linear.sum()) + float(values.sum())
-            return cls(rows, cols, values, problem.linear, at_plus)
+            return cls(rows, cols, values, problem.linear, problem.constant, at_plus)
         quarter = values / 4
         sums = np.bincount(rows, quarter, minlength=problem.n) + np.bincount(cols, quarter, minlength=problem.n)
-        return cls(rows, cols, quarter, -(problem.linear / 2 + sums), problem.constant)
+        fields = -(problem.linear / 2 + sums)
+        constant = problem.constant + float(problem.linear.sum()) / 2 + float(quarter.sum())
+        return cls(rows, cols, quarter, fields, constant, problem.constant)
 
     @property
     def n(self) -> int:
@@ -105,6 +109,11 @@ class IsingForm:
     def arithmetic(self) -> Arithmetic:
         """The narrowest arithmetic that resolves the coefficients."""
         return next(a for a in ARITHMETICS if self.is_resolved_by(a))
+
+    @property
+    def real(self) -> Real:
+        """The narrower floating-point arithmetic that resolves the coefficients."""
+        return "float32" if self.is_resolved_by("float32") else "float64"
 
     @property
     def scale(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,12 @@ from qiosk.solvers.samplers.bits import read_lane, start_bits, write_lane
 from qiosk.solvers.samplers.incidence import Incidence, index_by_variable
 from qiosk.solvers.samplers.ising import (
     EXACT32,
+    Real,
     common_unit,
     is_resolved_by_float32,
     power_of_two_above,
 )
 from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool
-
-Real = Literal["float32", "float64"]
 
 
 @dataclass(frozen=True, eq=False)

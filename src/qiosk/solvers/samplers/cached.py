@@ -1,0 +1,113 @@
+"""Sparse quadratic problems with stored fields: the sampler for one or a few replicas."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qiosk.kernels.aligned import aligned_copy
+from qiosk.kernels.cached import cached_sweeps
+from qiosk.kernels.plain.cached import BLOCK, color_order, fields_of
+from qiosk.kernels.thresholds import threshold_scales
+from qiosk.model.compiled import I32, CompiledProblem
+from qiosk.model.cost_function import F64, I8, I64
+from qiosk.solvers.sampler import LaneGroup
+from qiosk.solvers.samplers.incidence import index_by_variable
+from qiosk.solvers.samplers.ising import IsingForm, Real
+from qiosk.solvers.samplers.rows import Rows
+
+
+class CachedSampler:
+    """Metropolis dynamics of a quadratic problem, replica after replica, an accepted flip updating its neighbours.
+
+    Variables are visited color by color of a greedy coloring, so that neighbours are seldom in one block.
+
+    Arithmetic, float32 or float64: whole multiples of a unit are exact up to 2**24 or 2**53; other fields collect an
+    error of at most 2**-24 or 2**-53 of the largest field per neighbour's flip, and are summed anew in float64 every
+    256 sweeps. Costs come from the fields.
+    """
+
+    def __init__(
+        self,
+        problem: CompiledProblem,
+        *,
+        arithmetic: Real | None = None,
+        lanes: int = 1,
+        form: IsingForm | None = None,
+    ) -> None:
+        form = form if form is not None else IsingForm.of(problem)
+        chosen = arithmetic or form.real
+        self.n = problem.n
+        self.lanes = lanes
+        self.kernel = f"cached-{chosen}x{lanes}"
+        self._unit = form.scale
+        order, self._indptr, self._neighbors, couplings = _by_color(form)
+        self._couplings2 = aligned_copy(2 * couplings / form.scale, chosen)
+        self._rows = Rows(
+            form=form,
+            is_spin=problem.is_spin,
+            lanes=lanes,
+            width=-(-self.n // BLOCK) * BLOCK,
+            real=np.dtype(chosen),
+            order=order,
+            base=-form.fields[order] / form.scale,
+            fill=self._fill,
+        )
+
+    def _fill(self, spins: NDArray[np.floating], fields: NDArray[np.floating]) -> None:
+        fields_of()(self._indptr, self._neighbors, self._couplings2, self._rows.base, spins, fields)
+
+    def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
+        """A new group: random configurations, or all replicas at ``initial``."""
+        return self._rows.start(seed, initial)
+
+    def sweep(self, group: LaneGroup, betas: F64) -> None:
+        """One sweep per entry of ``betas``."""
+        self._run(group, betas, False, len(betas))
+
+    def sweep_ladder(self, group: LaneGroup, betas: F64, sweeps: int) -> None:
+        """``sweeps`` sweeps, replica r at ``betas[r]``."""
+        self._run(group, betas, True, sweeps)
+
+    def _run(self, group: LaneGroup, betas: F64, by_replica: bool, sweeps: int) -> None:
+        arrays = group.arrays
+        cached_sweeps()(
+            self._indptr,
+            self._neighbors,
+            self._couplings2,
+            self._rows.base,
+            arrays["spins"],
+            arrays["fields"],
+            arrays["generators"],
+            arrays["age"],
+            threshold_scales(betas, self._unit),
+            by_replica,
+            sweeps,
+        )
+
+    def costs(self, group: LaneGroup) -> F64:
+        """(lanes,) cost of every replica, from its fields."""
+        return self._rows.costs(group)
+
+    def configuration(self, group: LaneGroup, lane: int) -> I8:
+        """(n,) configuration of one replica."""
+        return self._rows.configuration(group, lane)
+
+    def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
+        """Put a replica at a configuration."""
+        self._rows.replace(group, lane, configuration)
+
+
+def _by_color(form: IsingForm) -> tuple[I64, I64, I32, F64]:
+    """Variables by color, (n,); and the CSR of their places: indptr (n + 1,), neighbors (2P,), couplings (2P,)."""
+    indptr, neighbors, _ = form.neighbors()
+    colors = np.empty(form.n, np.int32)
+    color_order()(indptr, neighbors, colors, np.full(form.n + 1, -1, np.int32))
+    order = np.argsort(colors, kind="stable").astype(np.int64)
+    place = np.empty(form.n, np.int32)
+    place[order] = np.arange(form.n, dtype=np.int32)
+    here = np.concatenate([place[form.rows], place[form.cols]])
+    there = np.concatenate([place[form.cols], place[form.rows]])
+    place_indptr, by_place = index_by_variable(here, form.n)
+    couplings = np.concatenate([form.couplings, form.couplings])[by_place]
+    return order, place_indptr, aligned_copy(there[by_place]), couplings

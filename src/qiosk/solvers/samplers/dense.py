@@ -1,0 +1,112 @@
+"""Dense quadratic problems with stored fields."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qiosk.kernels.aligned import aligned_zeros
+from qiosk.kernels.dense import dense_sweeps
+from qiosk.kernels.plain.cached import BLOCK, REFRESH
+from qiosk.kernels.plain.dense import TILE, dense_fields
+from qiosk.kernels.thresholds import threshold_scales
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64, I8
+from qiosk.solvers.sampler import LaneGroup
+from qiosk.solvers.samplers.ising import IsingForm, Real
+from qiosk.solvers.samplers.rows import Rows
+
+
+class DenseSampler:
+    """Metropolis dynamics of a dense quadratic problem, the coupling matrix in tiles.
+
+    Arithmetic, float32 or float64: whole multiples of a unit are exact up to 2**24 or 2**53; other fields collect an
+    error of at most 2**-24 or 2**-53 of the largest field per flip, and are summed anew in float64 every 256 sweeps.
+    Costs come from the fields.
+    """
+
+    def __init__(
+        self,
+        problem: CompiledProblem,
+        *,
+        arithmetic: Real | None = None,
+        lanes: int = 64,
+        form: IsingForm | None = None,
+    ) -> None:
+        form = form if form is not None else IsingForm.of(problem)
+        chosen = arithmetic or form.real
+        self.n = problem.n
+        self.lanes = lanes
+        self.kernel = f"dense-{chosen}x{lanes}"
+        self._unit = form.scale
+        width = padded(self.n)
+        self._couplings2 = aligned_zeros((width // BLOCK, width // TILE, BLOCK, TILE), chosen)
+        for i, j in ((form.rows, form.cols), (form.cols, form.rows)):
+            self._couplings2[i // BLOCK, j // TILE, i % BLOCK, j % TILE] = 2 * form.couplings / form.scale
+        self._rows = Rows(
+            form=form,
+            is_spin=problem.is_spin,
+            lanes=lanes,
+            width=width,
+            real=np.dtype(chosen),
+            order=np.arange(self.n),
+            base=-form.fields / form.scale,
+            fill=self._fill,
+        )
+
+    def _fill(self, spins: NDArray[np.floating], fields: NDArray[np.floating]) -> None:
+        dense_fields()(self._couplings2, self._rows.base, spins, fields)
+
+    def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
+        """A new group: random configurations, or all replicas at ``initial``."""
+        return self._rows.start(seed, initial)
+
+    def sweep(self, group: LaneGroup, betas: F64) -> None:
+        """One sweep per entry of ``betas``."""
+        scales = threshold_scales(betas, self._unit)
+        done = 0
+        while done < len(scales):
+            part = scales[done : done + self._until_refresh(group)]
+            self._run(group, part, False, len(part))
+            done += len(part)
+
+    def sweep_ladder(self, group: LaneGroup, betas: F64, sweeps: int) -> None:
+        """``sweeps`` sweeps, replica r at ``betas[r]``."""
+        scales = threshold_scales(betas, self._unit)
+        self._run(group, scales, True, 0)  # a call without sweeps compiles, as in the other samplers
+        while sweeps > 0:
+            part = min(sweeps, self._until_refresh(group))
+            self._run(group, scales, True, part)
+            sweeps -= part
+
+    def _until_refresh(self, group: LaneGroup) -> int:
+        """Sweeps until the fields are due to be summed anew; when they are due, that is done."""
+        arrays = group.arrays
+        past = int(arrays["age"][0]) % REFRESH
+        if past == 0:
+            self._fill(arrays["spins"], arrays["fields"])
+        return REFRESH - past
+
+    def _run(self, group: LaneGroup, scales: NDArray[np.float32], by_replica: bool, sweeps: int) -> None:
+        arrays = group.arrays
+        dense_sweeps()(
+            self._couplings2, arrays["spins"], arrays["fields"], arrays["generators"], scales, by_replica, sweeps
+        )
+        arrays["age"] += sweeps
+
+    def costs(self, group: LaneGroup) -> F64:
+        """(lanes,) cost of every replica, from its fields."""
+        return self._rows.costs(group)
+
+    def configuration(self, group: LaneGroup, lane: int) -> I8:
+        """(n,) configuration of one replica."""
+        return self._rows.configuration(group, lane)
+
+    def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
+        """Put a replica at a configuration."""
+        self._rows.replace(group, lane, configuration)
+
+
+def padded(n: int) -> int:
+    """n rounded up to whole tiles."""
+    return -(-n // TILE) * TILE

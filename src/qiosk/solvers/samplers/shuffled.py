@@ -1,0 +1,64 @@
+"""Any sampler, with the variables visited in a shuffled order.
+
+Kernels visit variables in the order of their numbers, and Metropolis accepts every flip that costs nothing. On problems
+whose numbering follows their structure the two together lock: along a chain numbered from end to end, a sweep carries
+every defect on by the same distance, so that defects never meet, at any temperature. (A ring of 51 spins is stuck at
+half its ground state cost.) In a shuffled order defects move independently. Variables are shuffled within blocks, so
+that those that are near each other stay so in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64, I8, I64
+from qiosk.model.reorder import reorder
+from qiosk.solvers.sampler import LaneGroup, Sampler
+
+BLOCK = 1024
+
+
+class ShuffledSampler:
+    """Metropolis dynamics of ``problem`` by the sampler that ``plan`` makes for the shuffled problem."""
+
+    def __init__(self, problem: CompiledProblem, plan: Callable[[CompiledProblem], Sampler]) -> None:
+        self._order = shuffled_order(problem.n)
+        self._inner = plan(reorder(problem, self._order))
+        self.kernel = self._inner.kernel
+        self.n = problem.n
+        self.lanes = self._inner.lanes
+
+    def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
+        """A new group: random configurations, or all replicas at ``initial``."""
+        return self._inner.start(seed, None if initial is None else initial[self._order])
+
+    def sweep(self, group: LaneGroup, betas: F64) -> None:
+        """One sweep per entry of ``betas``."""
+        self._inner.sweep(group, betas)
+
+    def sweep_ladder(self, group: LaneGroup, betas: F64, sweeps: int) -> None:
+        """``sweeps`` sweeps, replica r at ``betas[r]``."""
+        self._inner.sweep_ladder(group, betas, sweeps)
+
+    def costs(self, group: LaneGroup) -> F64:
+        """(lanes,) cost of every replica."""
+        return self._inner.costs(group)
+
+    def configuration(self, group: LaneGroup, lane: int) -> I8:
+        """(n,) configuration of one replica."""
+        configuration = np.empty(self.n, np.int8)
+        configuration[self._order] = self._inner.configuration(group, lane)
+        return configuration
+
+    def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
+        """Put a replica at a configuration."""
+        self._inner.replace(group, lane, configuration[self._order])
+
+
+def shuffled_order(n: int) -> I64:
+    """(n,) which variable to visit k-th: a fixed permutation that moves none out of its block."""
+    keys = np.random.default_rng(n).random(n) + np.arange(n) // BLOCK
+    return np.argsort(keys, kind="stable").astype(np.int64)
