@@ -141,8 +141,10 @@ class Task:
         # here, so that small problems are answered without loading the compiler
         from qiosk.solvers.ground import Ground
         from qiosk.solvers.planner import plan
+        from qiosk.solvers.samplers.shuffled import ShuffledSampler
 
-        sampler = plan(problem, replicas=self.target.replicas(self.values), kernel=self.kernel)
+        replicas = self.target.replicas(self.values)
+        sampler = ShuffledSampler(problem, lambda p: plan(p, replicas=replicas, kernel=self.kernel))
         ground = Ground(
             problem,
             sampler,
