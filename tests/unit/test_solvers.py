@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from qiosk.errors import InvalidInitialConfiguration, InvalidTarget, InvalidValue, TimeoutTooSmall
+from qiosk.errors import (
+    InvalidInitialConfiguration,
+    InvalidTarget,
+    InvalidValue,
+    NotEnoughMemory,
+    TimeoutTooSmall,
+)
 from qiosk.model.cost_function import CostFunction
 from qiosk.solvers import registry
 from qiosk.solvers import task as tasks
@@ -323,6 +329,24 @@ def test_a_ladder_longer_than_a_lane_group_spans_several():
     result = solve(glass(40, 2), "microsoft.paralleltempering.cpu", all_betas=betas, sweeps=200, seed=1)
     assert result.parameters["replicas"] == 100
     assert result.cost == solve(glass(40, 2), timeout=20, seed=1).cost
+
+
+def test_restarts_beyond_a_wave_follow_in_further_waves(monkeypatch):
+    monkeypatch.setattr("qiosk.solvers.simulated_annealing.WAVE", 64)
+    cf = glass(40, 2)
+    result = solve(cf, "microsoft.simulatedannealing.cpu", sweeps=20, restarts=200, seed=1)
+    assert result.statistics["sweeps"] == 4 * 24
+    monkeypatch.setattr("qiosk.solvers.driver.CHUNK_SECONDS", 0.0)
+    again = solve(cf, "microsoft.simulatedannealing.cpu", sweeps=20, restarts=200, seed=1, threads=1)
+    assert outcome(again) == outcome(result)
+
+
+def test_absurd_numbers_of_replicas_are_run_or_refused():
+    cf = glass(200, 2)
+    many = solve(cf, "microsoft.simulatedannealing.cpu", sweeps=10, restarts=10**12, timeout=0.2, seed=1)
+    assert many.stop_reason == "timeout"
+    with pytest.raises(NotEnoughMemory, match="replicas of 200 variables need"):
+        solve(cf, "microsoft.paralleltempering.cpu", sweeps=10, replicas=10**10, timeout=0.2, seed=1)
 
 
 def test_every_generated_problem_of_four_spins_ends_at_its_optimum():

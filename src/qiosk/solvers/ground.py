@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from qiosk.errors import NotEnoughMemory
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
 from qiosk.solvers.base import Parallel
@@ -51,10 +53,27 @@ class Ground:
             found.offer(self.initial, cost_of(self.problem, self.initial), 0)
         return found
 
-    def groups(self, stream: int, n_groups: int) -> list[LaneGroup]:
-        """New lane groups; equal streams give equal groups."""
+    def groups(self, stream: int, n_groups: int, first: int = 0) -> list[LaneGroup]:
+        """Lane groups number ``first`` and on of a stream; equal streams and numbers give equal groups.
+
+        Raises NotEnoughMemory if this machine has no memory for so many.
+        """
+        self.require_memory(n_groups * self.sampler.lanes)
         initial = None if self.starts_anywhere else self.initial
-        return [self.sampler.start((self.seed, stream, g), initial) for g in range(n_groups)]
+        return [self.sampler.start((self.seed, stream, g), initial) for g in range(first, first + n_groups)]
+
+    def require_memory(self, replicas: int) -> None:
+        """Raises NotEnoughMemory if this machine has no memory for so many replicas at once."""
+        needed, there = replicas * self._replica_bytes, physical_memory()
+        if needed > there:
+            raise NotEnoughMemory(
+                f"{replicas} replicas of {self.problem.n} variables need {needed} bytes, this machine has {there}"
+            )
+
+    @cached_property
+    def _replica_bytes(self) -> int:
+        group = self.sampler.start((0,))
+        return -(-sum(array.nbytes for array in group.arrays.values()) // self.sampler.lanes)
 
     def costs(self, groups: list[LaneGroup], parallel: Parallel) -> F64:
         """(n_groups * lanes,) costs of all replicas."""
@@ -88,3 +107,8 @@ class Ground:
     def updates(self, n_groups: int, sweeps: int) -> int:
         """Attempted spin updates of that many sweeps, over all replicas."""
         return n_groups * self.sampler.lanes * self.problem.n * sweeps
+
+
+def physical_memory() -> int:
+    """Memory of this machine [bytes]."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -112,6 +112,7 @@ def _tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
             f"parameter `all_betas`: must have as many entries as replicas = {replicas}, found {len(betas)}"
         )
     if betas is None:
+        ground.require_memory(replicas or 1)  # before a ladder as long is laid out
         ladder = first_ladder(_beta_range(ground), replicas or _rungs(ground.problem.n))
     else:
         ladder = np.sort(np.array(betas, np.float64))

@@ -22,6 +22,8 @@ from qiosk.solvers.schedules import LinearSchedule
 # are far enough apart.
 LOOKS = 8
 SWEEPS_BETWEEN_LOOKS = 32
+# Replicas annealed at the same time, at most; further restarts follow in further waves: memory does not grow with them.
+WAVE = 1024
 # Sweeps at beta = infinity after the schedule: they carry nearly every replica into its local minimum.
 QUENCH_SWEEPS = 4
 
@@ -35,7 +37,8 @@ class AnnealingState:
     incumbents: Incumbents
     sweeps_done: int = 0
     spin_updates: int = 0
-    final_costs: F64 = field(default_factory=lambda: np.empty(0))  # (replicas,) after the last sweep
+    wave: int = 0  # the wave in progress
+    final_costs: F64 = field(default_factory=lambda: np.empty(0))  # (replicas,) after the last sweep of a wave
 
 
 @final
@@ -53,21 +56,24 @@ class SimulatedAnnealing(Solver[AnnealingState]):
     stream: int = 0
 
     def init(self) -> AnnealingState:
-        """Every replica at a random configuration, or at the given initial one."""
-        n_groups = max(1, -(-self.restarts // self.ground.sampler.lanes))
-        return AnnealingState(self.ground.groups(self.stream, n_groups), self.ground.incumbents())
+        """Every replica of the first wave at a random configuration, or at the given initial one."""
+        return AnnealingState(self._groups(0), self.ground.incumbents())
 
     def step(self, state: AnnealingState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
         """Sweep on, by sweep index, and look at the replicas at fixed indices."""
         end = min(state.sweeps_done + n_sweeps, self._total)
         while state.sweeps_done < end:
-            stop = min(end, self._next_look(state.sweeps_done))
-            self._sweep(state, stop - state.sweeps_done, parallel)
-            if stop == self._next_look(stop - 1):
+            if state.sweeps_done == (state.wave + 1) * self._wave_sweeps:
+                state.wave += 1
+                state.groups = self._groups(state.wave)
+            begin = state.wave * self._wave_sweeps
+            look = begin + self._next_look(state.sweeps_done - begin)
+            self._sweep(state, min(end, look) - state.sweeps_done, begin, parallel)
+            if state.sweeps_done == look:
                 self._look(state, parallel)
 
     def outcome(self, state: AnnealingState) -> StopReason | None:
-        """FINISHED after the quench."""
+        """FINISHED after the quench of the last wave."""
         return StopReason.FINISHED if state.sweeps_done >= self._total else None
 
     def fraction(self, state: AnnealingState) -> float:
@@ -88,11 +94,31 @@ class SimulatedAnnealing(Solver[AnnealingState]):
         }
 
     @property
-    def _total(self) -> int:
+    def _wave_sweeps(self) -> int:
         return self.schedule.sweeps + QUENCH_SWEEPS
 
+    @property
+    def _waves(self) -> int:
+        return -(-self._n_groups // self._wave_groups)
+
+    @property
+    def _total(self) -> int:
+        return self._waves * self._wave_sweeps
+
+    @property
+    def _n_groups(self) -> int:
+        return max(1, -(-self.restarts // self.ground.sampler.lanes))
+
+    @property
+    def _wave_groups(self) -> int:
+        return max(1, WAVE // self.ground.sampler.lanes)
+
+    def _groups(self, wave: int) -> list[LaneGroup]:
+        first = wave * self._wave_groups
+        return self.ground.groups(self.stream, min(self._wave_groups, self._n_groups - first), first)
+
     def _next_look(self, done: int) -> int:
-        """Index of the sweep after which the replicas are looked at next.
+        """Index within a wave of the sweep after which the replicas are looked at next.
 
         Every doubling in the hotter half, so that there is a best from early on; LOOKS times in the colder half; and
         at the end.
@@ -101,11 +127,12 @@ class SimulatedAnnealing(Solver[AnnealingState]):
         if done < half:
             return min(max(half, 1), SWEEPS_BETWEEN_LOOKS << (done // SWEEPS_BETWEEN_LOOKS).bit_length())
         spacing = max(SWEEPS_BETWEEN_LOOKS, half // LOOKS)
-        return min(self._total, half + ((done - half) // spacing + 1) * spacing)
+        return min(self._wave_sweeps, half + ((done - half) // spacing + 1) * spacing)
 
-    def _sweep(self, state: AnnealingState, n: int, parallel: Parallel) -> None:
-        hot = min(n, max(0, self.schedule.sweeps - state.sweeps_done))
-        betas = np.concatenate([self.schedule.betas(state.sweeps_done, hot), np.full(n - hot, np.inf)])
+    def _sweep(self, state: AnnealingState, n: int, begin: int, parallel: Parallel) -> None:
+        done = state.sweeps_done - begin
+        hot = min(n, max(0, self.schedule.sweeps - done))
+        betas = np.concatenate([self.schedule.betas(done, hot), np.full(n - hot, np.inf)])
         parallel.each(lambda group: self.ground.sampler.sweep(group, betas), state.groups)
         state.sweeps_done += n
         state.spin_updates += self.ground.updates(len(state.groups), n)
@@ -113,5 +140,5 @@ class SimulatedAnnealing(Solver[AnnealingState]):
     def _look(self, state: AnnealingState, parallel: Parallel) -> None:
         costs = self.ground.costs(state.groups, parallel)
         self.ground.gather(state.groups, costs, state.incumbents, state.sweeps_done)
-        if state.sweeps_done >= self._total:
+        if state.sweeps_done == (state.wave + 1) * self._wave_sweeps:
             state.final_costs = costs
