@@ -101,7 +101,7 @@ def cached_sweeps() -> Any:
                         i = block + bit
                         s = spins_at[row + i]
                         spins_at[row + i] = -s
-                        is_near = np.bool_(False)
+                        is_near: Any = False
                         for k in range(indptr[i], indptr[i + 1]):
                             j = neighbors_at[k]
                             fields_at[row + j] += s * couplings2_at[k]
