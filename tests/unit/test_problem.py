@@ -4,6 +4,7 @@ import copy
 import gzip
 import itertools
 import pickle
+import tracemalloc
 
 import numpy as np
 import numpy.testing as npt
@@ -351,3 +352,17 @@ def test_upload_hands_the_problem_to_the_workspace() -> None:
 
     problem = Problem("p")
     assert problem.upload(Workspace()) == "qio-problems/inputData/p" == problem.uploaded_blob_uri
+
+
+def test_a_million_quadratic_terms_from_arrays_take_less_than_100_megabytes() -> None:
+    coefficients, ids = np.ones(1_000_000), np.arange(2_000_000).reshape(-1, 2) % 5000
+    tracemalloc.start()
+    try:
+        problem = Problem("p")
+        problem.add_terms(coefficients=coefficients, ids=ids)
+        problem.cost_function()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(problem.terms) == 1_000_000
+    assert peak < 100e6

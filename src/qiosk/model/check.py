@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qiosk.errors import InvalidInitialConfiguration, InvalidValue, RepeatedVariable
-from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction
+from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, rows_of
 
 
 def check(cost_function: CostFunction) -> None:
@@ -72,9 +72,9 @@ def _first_repeat(indptr: I64, ids: I64) -> tuple[int, int] | None:
     found: tuple[int, int] | None = None
     for degree in np.unique(degrees[degrees > 1]).tolist():
         where = np.flatnonzero(degrees == degree)
-        rows = ids[indptr[where][:, None] + np.arange(degree)]
+        rows = rows_of(ids, indptr, where, degree)
         if degree > 2:
-            rows.sort(axis=1)
+            rows = np.sort(rows, axis=1)
         repeats = rows[:, 1:] == rows[:, :-1]
         if repeats.any():
             row = int(np.argmax(repeats.any(axis=1)))

@@ -14,7 +14,7 @@ import numpy as np
 
 from qiosk.errors import InvalidValue, NotEnoughMemory, RepeatedVariable
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction
+from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, rows_of
 
 _KEY_LIMIT = 2**62
 _MAX_PACKED = 64  # ids in a term; longer ones are rare and compared as bytes, without a pass per id
@@ -90,8 +90,8 @@ def _reduced(cost_function: CostFunction) -> dict[int, _Like]:
     parts: dict[int, list[_Like]] = defaultdict(list)
     for degree in np.unique(degrees).tolist():
         where = np.flatnonzero(degrees == degree)
-        starts = cost_function.indptr[where]
-        columns = np.sort(cost_function.positions[starts[:, None] + np.arange(degree)], axis=1)
+        rows = rows_of(cost_function.positions, cost_function.indptr, where, degree)
+        columns = np.sort(rows, axis=1)
         values: F64 = cost_function.coefficients[where]
         first = np.ones(columns.shape, np.bool_)
         first[:, 1:] = columns[:, 1:] != columns[:, :-1]
@@ -106,8 +106,8 @@ def _reduced(cost_function: CostFunction) -> dict[int, _Like]:
         sizes = first.sum(axis=1)
         for size in np.unique(sizes).tolist():
             of_size = sizes == size
-            rows = columns[of_size][first[of_size]].reshape(-1, size)
-            parts[size].append(_Like(rows, values[of_size]))
+            reduced = columns[of_size][first[of_size]].reshape(-1, size)
+            parts[size].append(_Like(reduced, values[of_size]))
     return {degree: _concatenate(some) for degree, some in parts.items()}
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qiosk.errors import InvalidValue, WrongType
-from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction
+from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, rows_of
 
 _EXACT = float(2**53)
 _BLOCK = 1 << 22  # elements of an intermediate array, some 4 MB of products or 32 MB of summands
@@ -79,10 +79,9 @@ def _terms_by_locality(cost_function: CostFunction) -> list[tuple[F64, I64]]:
     """Coefficients (m,) and positions (m, d) of the terms with d ids, for every d that occurs."""
     degrees = np.diff(cost_function.indptr)
     classes = []
-    for degree in np.unique(degrees):
+    for degree in np.unique(degrees).tolist():
         where = np.flatnonzero(degrees == degree)
-        starts = cost_function.indptr[where]
-        columns = cost_function.positions[starts[:, None] + np.arange(degree)]
+        columns = rows_of(cost_function.positions, cost_function.indptr, where, degree)
         classes.append((cost_function.coefficients[where], columns))
     return classes
 

@@ -67,6 +67,14 @@ def number_variables(ids: I64) -> tuple[I64, I64]:
     return variables, table[ids]
 
 
+def rows_of(values: I64, indptr: I64, where: I64, degree: int) -> I64:
+    """(m, degree) the values (nnz,) of the terms ``where`` (m,), all of ``degree``; a view if those are all values."""
+    if len(where) * degree == len(values):
+        return values.reshape(len(where), degree)
+    rows: I64 = values[indptr[where][:, None] + np.arange(degree)]
+    return rows
+
+
 def _empty_f() -> F64:
     return np.empty(0, np.float64)
 
