@@ -1,0 +1,1 @@
+"""How fast problems come in: JSON against ``orjson.loads``, terms into a ``Problem``, compiling, evaluating."""
