@@ -10,6 +10,10 @@ import pytest
 
 from problems import random_problem
 from qiosk.kernels.compiler import simd_available
+from qiosk.kernels.plain.cached import REFRESH, color_order
+from qiosk.solvers.samplers.cached import CachedSampler
+from qiosk.solvers.samplers.dense import DenseSampler
+from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.klocal import KLocalSampler
 from qiosk.solvers.samplers.packed import PackedSampler
 
@@ -25,6 +29,7 @@ ANY = [
     for kind in ("ising_grouped", "pubo_grouped")
     for n, locality, integers in ((2, 1, True), (8, 4, True), (8, 5, False))
 ]
+LARGE = [random_problem("ising", 150, locality=2, seed=3, integers=integers) for integers in (True, False)]
 PACKED = [("int8", 64), ("int8", 256), ("int16", 64), ("float32", 64), ("float32", 128), ("float64", 64)]
 
 
@@ -65,3 +70,45 @@ def test_packed(monkeypatch, problem, arithmetic, lanes, fresh):
 def test_klocal(monkeypatch, problem, arithmetic, fresh):
     sampler = KLocalSampler(problem, arithmetic=arithmetic, fresh=fresh)
     assert_same(run_both(monkeypatch, sampler, "klocal", ["klocal_sweeps", "klocal_costs"]))
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize("arithmetic", ["float32", "float64"])
+@pytest.mark.parametrize("problem", QUADRATIC, ids=range(len(QUADRATIC)))
+def test_cached(monkeypatch, problem, arithmetic, lanes):
+    sampler = CachedSampler(problem, arithmetic=arithmetic, lanes=lanes)
+    assert_same(run_both(monkeypatch, sampler, "cached", ["cached_sweeps"]))
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize("arithmetic", ["float32", "float64"])
+@pytest.mark.parametrize("problem", [*QUADRATIC, *LARGE], ids=range(len(QUADRATIC + LARGE)))
+def test_dense(monkeypatch, problem, arithmetic, lanes):
+    sampler = DenseSampler(problem, arithmetic=arithmetic, lanes=lanes)
+    assert_same(run_both(monkeypatch, sampler, "dense", ["dense_sweeps"]))
+
+
+@pytest.mark.parametrize("build", [CachedSampler, DenseSampler])
+def test_fields_are_summed_anew_at_the_same_sweeps_however_calls_are_cut(build):
+    problem = random_problem("ising", 9, locality=2, seed=1, integers=False)
+    sampler = build(problem, arithmetic="float32", lanes=2)
+    whole, cut = sampler.start((1,)), sampler.start((1,))
+    betas = np.full(2 * REFRESH + 7, 0.3)
+    sampler.sweep(whole, betas)
+    for part in np.split(betas, [3, REFRESH, REFRESH + 1]):
+        sampler.sweep(cut, part)
+    for name, array in whole.arrays.items():
+        npt.assert_array_equal(array, cut.arrays[name])
+    before = whole.arrays["fields"].copy()
+    sampler.replace(whole, 0, sampler.configuration(whole, 0))
+    npt.assert_allclose(before[0, :9], whole.arrays["fields"][0, :9], atol=1e-5)
+
+
+def test_greedy_colors_separate_neighbours():
+    problem = random_problem("ising", 40, locality=2, seed=3, density=0.3)
+    indptr, neighbors, _ = IsingForm.of(problem).neighbors()
+    colors = np.empty(40, np.int32)
+    largest = color_order()(indptr, neighbors, colors, np.full(41, -1, np.int32))
+    assert largest == colors.max() <= np.diff(indptr).max()
+    for i in range(40):
+        assert colors[i] not in colors[neighbors[indptr[i] : indptr[i + 1]]]

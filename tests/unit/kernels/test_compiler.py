@@ -1,0 +1,119 @@
+"""Compiled code is kept on disk, found again, and never stale."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qiosk.kernels import compiler
+
+# Sweeps every kernel family once, and prints what it found and how many compilations that took.
+SCRIPT = """
+import hashlib, sys
+sys.path.insert(0, sys.argv[1])
+import numba.core.event as event
+import numpy as np
+from problems import random_problem
+from qiosk.kernels.compiler import simd_available
+from qiosk.solvers.planner import KERNELS, plan
+
+digest = hashlib.sha256()
+with event.install_recorder("numba:compile") as recorder:
+    for name in sys.argv[2].split(","):
+        kind, locality = ("pubo_grouped", 3) if name.startswith("klocal") else ("ising", 2)
+        problem = random_problem(kind, 5, locality=locality, seed=1)
+        sampler = plan(problem, replicas=64 if name.startswith(("packed", "klocal")) else 2, kernel=name)
+        group = sampler.start((1,))
+        sampler.sweep(group, np.array([0.1, 1.0, np.inf]))
+        sampler.sweep_ladder(group, np.linspace(0, 1, sampler.lanes), 2)
+        for array in (*group.arrays.values(), sampler.costs(group)):
+            digest.update(np.ascontiguousarray(array).tobytes())
+print(simd_available(), len(recorder.buffer), digest.hexdigest())
+"""
+NAMES = "packed-int8,packed-float32,cached,dense,klocal"
+
+
+def run(names=NAMES, **environment):
+    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).parents[2]), names]
+    env = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")} | environment
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=240)
+    simd, compilations, digest = done.stdout.split()
+    return simd == "True", int(compilations), digest
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory):
+    """A folder that one process has filled, and what that process computed."""
+    folder = tmp_path_factory.mktemp("cache")
+    return folder, run(NUMBA_CACHE_DIR=str(folder))
+
+
+def test_a_second_process_compiles_nothing(native):
+    folder, (simd, compilations, digest) = native
+    assert simd
+    assert compilations > 0
+    assert run(NUMBA_CACHE_DIR=str(folder)) == (True, 0, digest)
+
+
+def test_narrower_vectors_give_identical_results(native):
+    _, (_, _, digest) = native
+    folder = native[0] / "generic"
+    names = "packed-int8,packed-float32,cached,dense,klocal"
+    assert run(names, NUMBA_CACHE_DIR=str(folder), NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")[2] == digest
+
+
+def test_uncompiled_twins_give_identical_results(native):
+    assert run(NUMBA_DISABLE_JIT="1") == (False, 0, native[1][2])
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    assert run("cached", NUMBA_CACHE_DIR=str(blocked))[1] > 0
+
+
+def test_a_damaged_file_is_written_anew(native):
+    folder, (_, _, _) = native
+    simd, _, digest = run("cached", NUMBA_CACHE_DIR=str(folder))
+    for path in folder.rglob("cached_sweeps*.bin"):
+        path.write_bytes(path.read_bytes()[:100])
+    assert run("cached", NUMBA_CACHE_DIR=str(folder))[2] == digest
+    assert run("cached", NUMBA_CACHE_DIR=str(folder)) == (simd, 0, digest)
+
+
+def test_the_folder_depends_on_the_sources():
+    assert (
+        Path(compiler.KernelCache(test_the_folder_depends_on_the_sources).cache_path).name == compiler.source_digest()
+    )
+
+
+def test_the_folder_is_the_users_own_unless_told_otherwise(monkeypatch, tmp_path):
+    monkeypatch.setattr(compiler.config, "CACHE_DIR", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert compiler.cache_folder() == tmp_path / "qiosk" / "kernels"
+    monkeypatch.setattr(compiler.config, "CACHE_DIR", str(tmp_path / "numba"))
+    assert compiler.cache_folder() == tmp_path / "numba" / "qiosk-kernels"
+
+
+def adder(step):
+    def add(x):
+        return x + step
+
+    return add
+
+
+def test_constants_of_a_closure_are_part_of_its_name(monkeypatch, tmp_path):
+    monkeypatch.setattr(compiler.config, "CACHE_DIR", str(tmp_path))
+    assert [compiler.kernel(adder(step))(1) for step in (1, 2, np.int64(3))] == [2, 3, 4]
+    assert len(list(tmp_path.rglob("adder.add-*.bin"))) == 3
+    assert [compiler.kernel(adder(step))(1) for step in (1, 2, np.int64(3))] == [2, 3, 4]
+
+
+def test_a_closure_that_has_no_name_is_refused():
+    with pytest.raises(TypeError, match="closure variable step is a list"):
+        compiler.kernel(adder([1]))
