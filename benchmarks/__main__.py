@@ -1,0 +1,18 @@
+"""``python -m benchmarks``: all of them, one after the other, each in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SUITES = (
+    ("ingest", "--rounds", "3"),
+    ("speed",),
+    ("service",),
+    ("quality", "--seconds", "1", "--seeds", "3"),
+)
+
+if __name__ == "__main__":
+    for name, *arguments in SUITES:
+        print(f"\n=== {name} ===", flush=True)
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments], check=True)
