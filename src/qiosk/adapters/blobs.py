@@ -21,6 +21,7 @@ from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidValue
 from qiosk.service.jobs import BlobRef
 from qiosk.service.names import check_blob, check_container
 
+_FOLDER = "%2F/"  # ends a folder's name
 _MAX_FOLDER_NAME = 150
 _MAX_FILE_NAME = 240  # bytes; most file systems allow 255, and unfinished files carry a suffix
 
@@ -62,7 +63,7 @@ class LocalBlobStore:
         """Names of a container's blobs, sorted."""
         check_container(container)
         paths = [entry["path"] for batch in obstore.list(self._store, prefix=container) for entry in batch]
-        return sorted(unquote(path.partition("/")[2], errors="strict") for path in paths)
+        return sorted(_decode(path.partition("/")[2]) for path in paths)
 
     def delete(self, ref: BlobRef) -> None:
         """Remove a blob."""
@@ -94,7 +95,7 @@ class LocalBlobStore:
         check_container(container)
         if not separator or not name:
             return container, None
-        name = unquote(name)
+        name = _decode(name)
         check_blob(name)
         return container, name
 
@@ -111,7 +112,11 @@ def _path(ref: BlobRef) -> str:
     check_container(ref.container)
     check_blob(ref.name)
     # The store reserves names that end in "#" and digits for unfinished files.
-    name = ref.name.replace("%", "%25").replace("#", "%23")
-    if max(len(segment.encode()) for segment in name.split("/")) > _MAX_FILE_NAME:
+    encoded = ref.name.replace("%", "%25").replace("#", "%23").replace("/", _FOLDER)
+    if max(len(segment.encode()) for segment in encoded.split("/")) > _MAX_FILE_NAME:
         raise InvalidValue(f"blob name: too long for a file, found {ref.name!r}")
-    return f"{ref.container}/{name}"
+    return f"{ref.container}/{encoded}"
+
+
+def _decode(path: str) -> str:
+    return path.replace(_FOLDER, "/").replace("%23", "#").replace("%25", "%")
