@@ -13,6 +13,7 @@ import importlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -49,7 +50,13 @@ class ProcessOptions:
 
 
 def warm_context(runner: str) -> ForkServerContext:
-    """A fork server that has loaded this module and the runner's, so that its children need not."""
+    """A fork server that has loaded this module and the runner's, so that its children need not.
+
+    For processes that do nothing else: children no longer import what this process was started as.
+    """
+    script = sys.modules["__main__"]
+    script.__spec__ = None
+    vars(script).pop("__file__", None)
     context = multiprocessing.get_context("forkserver")
     modules = [__name__, runner.partition(":")[0]]
     context.set_forkserver_preload([*modules, _SOLVER_WARM_UP] if runner == SOLVER_RUNNER else modules)

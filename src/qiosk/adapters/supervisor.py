@@ -1,10 +1,8 @@
 """The supervisor's process: ``python -m qiosk.adapters.supervisor --home H``.
 
-It works while there is work, stays a while, and goes. There is one per home, because it holds the home's
-lock.
+It works while there is work, stays a while, and goes. There is one per home, because it holds the home's lock.
 
-Job processes import this module once more (multiprocessing does so with whatever was run as a script), so
-everything heavy is imported inside functions.
+The database is imported while the fork server, started before, imports the solvers: hence imports inside functions.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""What running a problem as a job costs."""
