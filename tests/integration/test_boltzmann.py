@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import naive
 from problems import random_problem
 from qiosk.errors import InvalidValue
 from qiosk.solvers.planner import KERNELS, plan
+from qiosk.solvers.samplers.klocal import KLocalSampler
+from qiosk.solvers.samplers.packed import PackedSampler
 
 KINDS = ["ising", "pubo", "ising_grouped", "pubo_grouped"]
 FAMILY = [
@@ -101,6 +104,23 @@ def test_larger_problems_over_long_runs(kernel):
     assert len(scores) > 100
     assert np.abs(scores).max() < 5
     assert np.sqrt(np.mean(scores**2)) < 1.15
+
+
+POOLED = [
+    *(partial(PackedSampler, arithmetic="int8", lanes=lanes, fresh=False) for lanes in (64, 256)),
+    *(partial(PackedSampler, arithmetic=real, fresh=False) for real in ("float32", "float64")),
+    partial(KLocalSampler, fresh=False),
+]
+
+
+@pytest.mark.parametrize("ladder", [False, True], ids=["uniform", "ladder"])
+@pytest.mark.parametrize("build", POOLED, ids=lambda build: str(build.keywords))
+def test_pooled_thresholds(build, ladder):
+    scores = []
+    for problem, heat in itertools.product(LARGER[:2], HEAT):
+        scores += z_scores(build(problem), Exact(problem, heat), samples=150, apart=3, ladder=ladder)
+    assert np.abs(scores).max() < 5
+    assert np.sqrt(np.mean(np.square(scores))) < 1.2
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -22,7 +22,6 @@ from typing import Any
 
 import numba.extending
 from llvmlite import ir
-from numba.core import cgutils
 from numba.core import types as numba_types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
@@ -290,17 +289,6 @@ def word_to_mask(typingctx: Any, word: Any) -> Any:
 
 
 @intrinsic
-def is_any(typingctx: Any, mask: Any) -> Any:
-    """Whether any lane of a mask is set."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        packed = ir.IntType(mask.lanes)
-        return builder.icmp_unsigned("!=", builder.bitcast(args[0], packed), ir.Constant(packed, 0))
-
-    return types.boolean(mask), codegen
-
-
-@intrinsic
 def splat(typingctx: Any, scalar: Any, lanes: Any) -> Any:
     """A vector with ``scalar`` in every lane; its element type is the scalar's."""
     n_lanes = _lane_count(lanes)
@@ -383,22 +371,15 @@ def convert(typingctx: Any, value: Any, like: Any) -> Any:
     return target(value, like), codegen
 
 
-def _conversion(elem: Any, name: str) -> Any:
-    def typing(typingctx: Any, value: Any) -> Any:
-        target = Vec(elem, value.lanes)
+@intrinsic
+def to_float32(typingctx: Any, value: Any) -> Any:
+    """A vector's values as float32, rounded to nearest."""
+    target = Vec(types.float32, value.lanes)
 
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return _convert(builder, args[0], value, target)
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _convert(builder, args[0], value, target)
 
-        return target(value), codegen
-
-    typing.__name__ = name
-    typing.__doc__ = f"A vector's values as {elem}."
-    return intrinsic(typing)
-
-
-to_float32 = _conversion(types.float32, "to_float32")
-to_float64 = _conversion(types.float64, "to_float64")
+    return target(value), codegen
 
 
 def _reinterpretation(elem: Any, name: str) -> Any:
@@ -427,18 +408,3 @@ def trailing_zeros(typingctx: Any, word: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.uint64), codegen
-
-
-@intrinsic
-def prefetch(typingctx: Any, array: Any, offset: Any) -> Any:
-    """Ask for the cache line of ``array[offset]``, which may be past the end; changes no result."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        i32, byte_pointer = ir.IntType(32), ir.IntType(8).as_pointer()
-        pointer = builder.bitcast(_pointer(context, builder, sig.args[0], args[0], args[1]), byte_pointer)
-        kind = ir.FunctionType(ir.VoidType(), [byte_pointer, i32, i32, i32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [pointer, i32(0), i32(3), i32(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), codegen

@@ -68,7 +68,7 @@ def memory_bytes(problem: CompiledProblem, sampler: Sampler) -> tuple[int, int]:
         row = 2 * 8 * sampler.lanes * padded(n) + 1024 * sampler.lanes
         return (8 * padded(n) ** 2 if isinstance(sampler, DenseSampler) else 24 * P + 40 * n), row
     incidences = 2 * P + K + M
-    lane_group = sampler.lanes * n if isinstance(sampler, PlainSampler) else sampler.lanes * n // 8 + 512
+    lane_group = sampler.lanes * n if isinstance(sampler, PlainSampler) else sampler.lanes * n // 8 + 1024
     return 40 * incidences + 56 * n, lane_group
 
 

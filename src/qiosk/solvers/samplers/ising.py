@@ -130,8 +130,8 @@ def is_resolved_by_float32(largest: float, coefficients: F64) -> bool:
 
 
 def power_of_two_above(value: float) -> float:
-    """The least power of two >= value; 1 for 0."""
-    return float(2.0 ** np.ceil(np.log2(value))) if value > 0 else 1.0
+    """The least power of two >= value, at most 2**1023; 1 for 0."""
+    return 2.0 ** min(int(np.ceil(np.log2(value))), 1023) if value > 0 else 1.0
 
 
 def common_unit(values: F64) -> float | None:
