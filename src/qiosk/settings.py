@@ -17,6 +17,7 @@ QIOSK_IDLE_SECONDS     how long a supervisor without work stays; default: 60
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -111,9 +112,13 @@ def _count(variable: str, text: str) -> int:
 
 
 def _seconds(variable: str, text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]*)?", text):
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0.0 <= seconds < math.inf:
         raise InvalidValue(f"{variable}: must be a number of seconds of at least 0, found {text!r}")
-    return float(text)
+    return seconds
 
 
 def _bytes(variable: str, text: str) -> int:

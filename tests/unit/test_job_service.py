@@ -197,6 +197,7 @@ def test_data_that_lies_in_a_jobs_place_is_not_overwritten(world):
         ({"metadata": {"a": 1}}, InvalidJobDefinition, "metadata: keys and values must be strings, found 'a': 1"),
         ({"input_params": float("nan")}, InvalidJobDefinition, "input_params: must be JSON"),
         ({"input_params": {1, 2}}, InvalidJobDefinition, "input_params: must be JSON"),
+        ({"input_data": "{}"}, InvalidJobDefinition, "input_data: must be bytes, found str"),
         ({"input_data": None}, InvalidJobDefinition, "exactly one of input_data and input_data_uri"),
         ({"input_data": b"", "input_data_uri": "memory://c/a"}, InvalidJobDefinition, "found both"),
         ({"input_data_uri": "https://host/c/a"}, InvalidJobDefinition, "input_data_uri: blob uri: must begin"),

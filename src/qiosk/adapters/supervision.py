@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import time
 import uuid
@@ -20,11 +19,11 @@ from typing import final
 
 from qiosk.adapters.blobs import LocalBlobStore
 from qiosk.adapters.clock import SystemClock
+from qiosk.adapters.exits import describe_exit, judge_exit
 from qiosk.adapters.home import Home
 from qiosk.adapters.job_process import JobProcess, ProcessOptions
 from qiosk.adapters.process_limits import oom_kills
 from qiosk.contract.jobs import ErrorData
-from qiosk.errors import NotEnoughMemory
 from qiosk.service.attempts import LEASE_S, Attempt, claim_next
 from qiosk.service.jobs import Job, JobState
 from qiosk.service.ports import JobStore, RunOutcome, RunUpdate
@@ -36,9 +35,6 @@ CHORES_S = 1.0
 """How often leases, silence and lost rows are looked after."""
 EXIT_PATIENCE_S = 2.0
 """How long a process may linger after its last word."""
-
-_MISTAKES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS})
-_FORK_SERVER_DIED = 255
 
 log = logging.getLogger(__name__)
 
@@ -222,18 +218,13 @@ class Supervision:
 
     def _explain(self, running: RunningJob, exit_code: int) -> None:
         """End an attempt whose process ended without a last word."""
-        reason = running.killed_because or describe_exit(exit_code)
-        job_id = running.attempt.job.id
-        log.warning("job %s: its process ended: %s", job_id, reason)
+        log.warning("job %s: its process ended: %s", running.attempt.job.id, describe_exit(exit_code))
         running.is_over = True
-        if running.killed_because is None and exit_code == -signal.SIGKILL and oom_kills() > running.oom_kills:
-            error = NotEnoughMemory("the machine ran out of memory and killed the job's process")
-            running.attempt.fail(ErrorData(**error.error_data()))
-        elif running.killed_because is None and is_jobs_fault(exit_code):
-            message = f"the job's process ended without results: {reason}"
-            running.attempt.fail(ErrorData(code="InternalError", message=message))
+        verdict = running.killed_because or judge_exit(exit_code, is_out_of_memory=oom_kills() > running.oom_kills)
+        if isinstance(verdict, ErrorData):
+            running.attempt.fail(verdict)
         else:
-            running.attempt.lose(reason, max_losses=self._settings.max_attempts)
+            running.attempt.lose(verdict, max_losses=self._settings.max_attempts)
 
     def _forward_cancellations(self) -> None:
         if not self._running:
@@ -260,22 +251,3 @@ class Supervision:
             if expired and (job.key, job.fence) not in ours:
                 log.warning("job %s: its lease ran out", job.id)
                 self._attempt(job).abandon()
-
-
-def is_jobs_fault(exit_code: int) -> bool:
-    """Whether a process ended through what it did, so that running the job again would not help."""
-    if exit_code >= 0:
-        return exit_code != _FORK_SERVER_DIED
-    return -exit_code in _MISTAKES
-
-
-def describe_exit(exit_code: int) -> str:
-    """An exit code in words."""
-    if exit_code == _FORK_SERVER_DIED:
-        return "the fork server died"
-    if exit_code >= 0:
-        return f"exit status {exit_code}"
-    try:
-        return f"signal {signal.Signals(-exit_code).name}"
-    except ValueError:
-        return f"signal {-exit_code}"

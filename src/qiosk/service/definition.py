@@ -25,7 +25,7 @@ def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobSt
     member.
     """
     check_job_id(job_id)
-    _check_texts(command)
+    _check_types(command)
     _check_metadata(command.metadata)
     container = _container(job_id, command, blobs)
     return Job(
@@ -72,11 +72,13 @@ def check_name(name: str) -> str:
     return name
 
 
-def _check_texts(command: SubmitJob) -> None:
+def _check_types(command: SubmitJob) -> None:
     for member in ("name", "provider_id", "target", "job_type", "input_data_format", "output_data_format"):
         _check_text(member, getattr(command, member))
     if command.session_id is not None:
         _check_text("session_id", command.session_id)
+    if not isinstance(command.input_data, bytes | None):
+        raise InvalidJobDefinition(f"input_data: must be bytes, found {type(command.input_data).__name__}")
 
 
 def _check_text(member: str, text: object) -> None:

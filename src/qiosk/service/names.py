@@ -55,19 +55,19 @@ def own_container(job_id: str) -> str:
 
 
 def blob_name(kind: str, job_id: str, container: str, fence: int = 1) -> str:
-    """The blob a job's ``fence``-th run writes: unique over jobs and runs, and plain ``kind`` in the usual
-    case.
-    """
-    owner = "" if container == own_container(job_id) else f"-{job_id}"
-    return f"{kind}{owner}" if fence == 1 else f"{kind}{owner}-{fence}"
+    """The blob a job's ``fence``-th run writes: unique over jobs and runs, and plain ``kind`` in the usual case."""
+    if container == own_container(job_id):
+        return kind if fence == 1 else f"{kind}-{fence}"
+    return f"{kind}.{job_id}" if fence == 1 else f"{kind}.{job_id}.{fence}"  # ids have "-" inside, but no "."
 
 
 def is_job_blob(name: str, job_id: str) -> bool:
     """Whether ``blob_name`` gives this name to a blob of the job in a shared container."""
-    return re.fullmatch(rf"[A-Za-z]+-{re.escape(job_id)}(-[0-9]+)?", name) is not None
+    return re.fullmatch(rf"[A-Za-z]+\.{job_id}(\.[0-9]+)?", name) is not None
 
 
 def is_run_blob(name: str, job_id: str, container: str) -> bool:
     """Whether a run of this job may have written the blob."""
-    owner = "" if container == own_container(job_id) else f"-{re.escape(job_id)}"
-    return re.fullmatch(rf"({'|'.join(RUN_BLOBS)}){owner}(-[0-9]+)?", name) is not None
+    if container != own_container(job_id):
+        return is_job_blob(name, job_id) and name.startswith(RUN_BLOBS)
+    return re.fullmatch(rf"({'|'.join(RUN_BLOBS)})(-[0-9]+)?", name) is not None

@@ -1,0 +1,65 @@
+"""Exit codes in words, out-of-memory counts, and limits that hold."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from qiosk.adapters import process_limits
+from qiosk.adapters.exits import describe_exit, judge_exit
+from qiosk.contract.jobs import ErrorData
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "words"),
+    [(-9, "signal SIGKILL"), (-11, "signal SIGSEGV"), (-99, "signal 99"), (0, "exit status 0"), (3, "exit status 3")],
+)
+def test_exit_codes_are_described(exit_code, words):
+    assert describe_exit(exit_code) == words
+
+
+@pytest.mark.parametrize("exit_code", [-11, -6, -7, -4, -8, 0, 1, 3])
+@pytest.mark.parametrize("is_out_of_memory", [False, True])
+def test_a_crash_is_the_jobs_fault(exit_code, is_out_of_memory):
+    message = f"the job's process ended without results: {describe_exit(exit_code)}"
+    expected = ErrorData(code="InternalError", message=message)
+    assert judge_exit(exit_code, is_out_of_memory=is_out_of_memory) == expected
+
+
+@pytest.mark.parametrize("exit_code", [-9, -15, -1, -2, 255])
+def test_a_process_that_others_ended_was_lost(exit_code):
+    assert judge_exit(exit_code, is_out_of_memory=False) == describe_exit(exit_code)
+
+
+def test_a_kill_while_memory_ran_out_is_azq001():
+    verdict = judge_exit(-9, is_out_of_memory=True)
+    assert verdict.code == "InsufficientResources"
+    assert "AZQ001" in verdict.message
+    assert judge_exit(-15, is_out_of_memory=True) == "signal SIGTERM"
+
+
+def test_out_of_memory_kills_are_counted_where_somebody_counts_them(tmp_path, monkeypatch):
+    version_2, version_1, missing = tmp_path / "events", tmp_path / "control", tmp_path / "missing"
+    version_2.write_text("low 0\nhigh 7\noom 5\noom_kill 2\noom_group_kill 9\n")
+    version_1.write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
+    monkeypatch.setattr(process_limits, "_OOM_COUNTERS", [str(version_2), str(version_1), str(missing)])
+    assert process_limits.oom_kills() == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not enforce address space limits")
+def test_a_memory_limit_counts_from_what_is_mapped_already():
+    program = (
+        "from qiosk.adapters.process_limits import limit_memory\n"
+        "kept = bytearray(200_000_000)\n"
+        "limit_memory(100_000_000)\n"
+        "bytearray(50_000_000)\n"
+        "try:\n"
+        "    bytearray(150_000_000)\n"
+        "except MemoryError:\n"
+        "    print('refused')\n"
+        "limit_memory(0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
