@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -58,6 +58,9 @@ class Exact:
         return self.observables[(configurations > 0) @ self.places]
 
 
+exact_of = cache(Exact)
+
+
 def z_scores(sampler, exact, *, samples, apart, ladder):
     """Of every observable that varies: (mean - exact) / standard error, from lanes as independent runs."""
     group = sampler.start((11, sampler.n))
@@ -84,7 +87,7 @@ def scores_of(kernel, problems, *, ladder, **effort):
             sampler = plan(problem, replicas=64, kernel=kernel)
         except InvalidValue:
             continue  # the kernel cannot represent this one, and says so
-        scores += z_scores(sampler, Exact(problem, heat), ladder=ladder, **effort)
+        scores += z_scores(sampler, exact_of(problem, heat), ladder=ladder, **effort)
     return np.array(scores)
 
 
@@ -118,7 +121,7 @@ POOLED = [
 def test_pooled_thresholds(build, ladder):
     scores = []
     for problem, heat in itertools.product(LARGER[:2], HEAT):
-        scores += z_scores(build(problem), Exact(problem, heat), samples=150, apart=3, ladder=ladder)
+        scores += z_scores(build(problem), exact_of(problem, heat), samples=150, apart=3, ladder=ladder)
     assert np.abs(scores).max() < 5
     assert np.sqrt(np.mean(np.square(scores))) < 1.2
 
