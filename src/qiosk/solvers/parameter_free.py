@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, final
+from typing import Any, ClassVar, Generic, TypeVar, final
 
 import numpy as np
 
@@ -27,11 +27,8 @@ from qiosk.solvers.tuning import BetaRange, even_ladder, first_ladder
 # Spin updates of one lane group in the first round, and the bounds of its sweeps.
 FIRST_UPDATES = 20_000_000
 FIRST_SWEEPS = (16, 256)
-# Rounds in a row that must agree, the share of independent searches that must agree in each, and how many in all.
+# Rounds in a row that must agree.
 ROUNDS_TO_AGREE = 3
-ANNEALS_TO_AGREE = 0.02
-LADDERS_TO_AGREE = 0.5
-SEARCHES_TO_AGREE = 12
 # Lane groups in the first rounds and at most. Beyond these sweeps every second doubling of the effort goes into more
 # groups: diversity, and work for machines with many cores.
 LANES = 64  # of a group; narrower ones come in greater number
@@ -39,9 +36,23 @@ FIRST_GROUPS = 2
 MOST_GROUPS = 16
 LONG_ROUND = 16_384
 # A round shorter than this share of the one before it would add nothing in the time that is left.
-SHORTEST_LAST_ROUND = 0.25
+SHORTEST_LAST_ROUND = 0.05
 
 Inner = TypeVar("Inner", AnnealingState, TemperingState)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How many independent searches must reach the best cost: their share in a round, and their number in all."""
+
+    share: float
+    total: int
+
+
+# Anneals are many and short, ladders few and thorough. A tenth of the anneals is not enough to go by after few hits: on
+# some max-cut instances a dozen anneals in a row end in the second best cost.
+ANNEALS_TO_AGREE = Agreement(share=0.08, total=64)
+LADDERS_TO_AGREE = Agreement(share=0.75, total=12)
 
 
 @checkpointed
@@ -69,6 +80,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
 
     ground: Ground
     betas: BetaRange
+    agreement: ClassVar[Agreement]
 
     @abstractmethod
     def _round(self, state_betas: F64, round_: int, sweeps: int) -> Solver[Inner]:
@@ -81,10 +93,6 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     @abstractmethod
     def _searches(self, state: RoundsState[Inner]) -> F64:
         """Best cost of every independent search of the round."""
-
-    @abstractmethod
-    def _share_to_agree(self) -> float:
-        """Share of the searches of a round that must reach the best cost."""
 
     @abstractmethod
     def _begin_next(self, state: RoundsState[Inner], allowance: Allowance) -> None:
@@ -113,7 +121,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     @final
     def outcome(self, state: RoundsState[Inner]) -> StopReason | None:
         """CONVERGED when enough rounds and searches agreed; TIMEOUT when no useful round fits the time left."""
-        if state.rounds_agreed >= ROUNDS_TO_AGREE and state.searches_agreed >= SEARCHES_TO_AGREE:
+        if state.rounds_agreed >= ROUNDS_TO_AGREE and state.searches_agreed >= self.agreement.total:
             return StopReason.CONVERGED
         return StopReason.TIMEOUT if state.is_out_of_time else None
 
@@ -149,7 +157,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     def _end_round(self, state: RoundsState[Inner], allowance: Allowance) -> None:
         costs = self._searches(state)
         agreed = state.incumbents.agrees(costs)
-        if agreed >= max(2.0, self._share_to_agree() * len(costs)):
+        if agreed >= max(2.0, self.agreement.share * len(costs)):
             state.rounds_agreed += 1
             state.searches_agreed += agreed
         else:
@@ -190,6 +198,7 @@ def _refine(outer: Incumbents, inner: list[Improvement], before: float, offset: 
 class ParameterFreeAnnealing(Rounds[AnnealingState]):
     """Simulated annealing in rounds. The last round is made to end with the time."""
 
+    agreement: ClassVar[Agreement] = ANNEALS_TO_AGREE
     ground: Ground
     betas: BetaRange
 
@@ -203,9 +212,6 @@ class ParameterFreeAnnealing(Rounds[AnnealingState]):
 
     def _searches(self, state: RoundsState[AnnealingState]) -> F64:
         return state.inner.final_costs
-
-    def _share_to_agree(self) -> float:
-        return ANNEALS_TO_AGREE
 
     def _begin_next(self, state: RoundsState[AnnealingState], allowance: Allowance) -> None:
         sweeps = 2 * state.sweeps
@@ -223,6 +229,7 @@ class ParameterFreeAnnealing(Rounds[AnnealingState]):
 class ParameterFreeTempering(Rounds[TemperingState]):
     """Parallel tempering in rounds, the ladder adapted after each. The last round goes on until the time is over."""
 
+    agreement: ClassVar[Agreement] = LADDERS_TO_AGREE
     ground: Ground
     betas: BetaRange
     rungs: int
@@ -237,9 +244,6 @@ class ParameterFreeTempering(Rounds[TemperingState]):
 
     def _searches(self, state: RoundsState[TemperingState]) -> F64:
         return state.inner.ladder_best
-
-    def _share_to_agree(self) -> float:
-        return LADDERS_TO_AGREE
 
     def _begin_next(self, state: RoundsState[TemperingState], allowance: Allowance) -> None:
         sweeps = 2 * state.sweeps
