@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import numpy.testing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import naive
 from problems import random_problem
 from qiosk.errors import InvalidValue
 from qiosk.model.compile import compile_problem
 from qiosk.solvers.planner import KERNELS, plan
-from strategies import cost_function
+from qiosk.solvers.samplers.incidence import Incidence
+from strategies import cost_function, cost_functions, integers, reals
 
 SMALL = {
     "spin": random_problem("ising", 7, locality=2, seed=1),
@@ -34,6 +39,23 @@ def samplers_for(problem):
             yield plan(problem, replicas=256, kernel=kernel)
         except InvalidValue as error:
             assert kernel in str(error)  # the kernel says that it cannot represent the problem
+
+
+real_problems = cost_functions(coefficients=st.floats(-1e30, 1e30, allow_subnormal=False) | reals | integers)
+
+
+@settings(max_examples=60, deadline=None)
+@given(function=real_problems, replicas=st.sampled_from([1, 64, 256]), seed=st.integers(-(2**70), 2**70))
+def test_any_problem_is_sampled_at_its_own_cost(function, replicas, seed):
+    problem = compile_problem(function)
+    sampler = plan(problem, replicas=replicas)
+    group = sampler.start((seed,))
+    sampler.sweep(group, np.array([0.0, 1e-300, 1.0, 1e300, np.inf]))
+    sampler.sweep_ladder(group, np.linspace(0.0, 1e3, sampler.lanes), 2)
+    lane = sampler.lanes - 1
+    exact = float(naive.compiled_cost(problem, sampler.configuration(group, lane).tolist()))
+    largest = np.abs(problem.constant) + Incidence(problem).bounds.sum()
+    assert sampler.costs(group)[lane] == pytest.approx(exact, rel=1e-6, abs=1e-6 * largest)
 
 
 PAIRS = [pytest.param(p, s, id=f"{name}, {s.kernel}") for name, p in SMALL.items() for s in samplers_for(p)]
@@ -131,6 +153,23 @@ def test_seeds_decide_everything(problem, sampler):
     if problem.n > 4:
         lanes = {sampler.configuration(g, r).tobytes() for g in (a, c) for r in range(sampler.lanes)}
         assert len(lanes) > min(2**problem.n, 2 * sampler.lanes) // 2
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_threads_may_share_a_sampler(kernel):
+    sampler = plan(random_problem("ising", 90, locality=2, seed=1), replicas=2, kernel=kernel)
+
+    def run(seed):
+        group = sampler.start((seed,))
+        for _ in range(20):
+            sampler.sweep(group, ramp(3))
+            sampler.sweep_ladder(group, np.linspace(0.1, 1.0, sampler.lanes), 1)
+        return sampler.costs(group)
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(run, range(8)))
+    for seed, costs in enumerate(together):
+        npt.assert_array_equal(costs, run(seed))
 
 
 @pytest.mark.parametrize(("problem", "sampler"), PAIRS)

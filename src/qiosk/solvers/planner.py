@@ -19,7 +19,7 @@ from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.plain import PlainSampler
 
 MANY = 256
-"""Lanes of int8 kernels when so many replicas are wanted; else 64."""
+"""Lanes of int8 kernels when more than half as many replicas are wanted; else 64."""
 FEW = 2
 """Replicas up to which a kernel that sweeps them one by one is faster than one that always sweeps 64."""
 DENSE = 0.5
@@ -95,7 +95,7 @@ def _packed(arithmetic: Arithmetic) -> Build:
         form = _quadratic(problem, f"packed-{arithmetic}")
         if arithmetic.startswith("int") and not form.is_resolved_by(arithmetic):
             raise InvalidValue(f"kernel 'packed-{arithmetic}' cannot represent the coefficients")
-        lanes = MANY if arithmetic == "int8" and replicas >= MANY else 64
+        lanes = MANY if arithmetic == "int8" and 2 * replicas > MANY else 64
         return PackedSampler(problem, arithmetic=arithmetic, lanes=lanes, form=form)
 
     return build

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,23 @@ def pool_entries(n: int) -> int:
     return 1 << (max(8192, n) - 1).bit_length()
 
 
+@dataclass(frozen=True, eq=False)
+class _Kind:
+    """A pool's size and type, and how a kernel reads it."""
+
+    size: int
+    dtype: np.dtype[Any]
+    offset_mask: np.uint64
+    period: int
+    cap: np.float32
+
+    @classmethod
+    def of(cls, n: int, lanes: int, entries: int, dtype: np.dtype[Any]) -> _Kind:
+        """A pool for n variables; without ``entries`` it is filled anew for every variable."""
+        period = max(n, 1) if entries else 1
+        return cls(entries + lanes, dtype, np.uint64(max(entries - 1, 0)), period, np.float32(_CAPS[dtype.name]))
+
+
 class ThresholdPool:
     """Where the thresholds of one sampler come from; used by several threads at once, each with its own scratch.
 
@@ -43,12 +61,14 @@ class ThresholdPool:
         *,
         scales_late: bool = False,
     ) -> None:
-        self._n = n
         self._lanes = lanes
-        self._dtype = np.dtype(dtype)
         self._unit = unit
-        self._entries = pool_entries(n)
-        self._fresh = 2 * (self._entries + lanes) >= n * lanes if fresh is None else fresh
+        entries = pool_entries(n)
+        is_fresh = 2 * (entries + lanes) >= n * lanes if fresh is None else fresh
+        dtype = np.dtype(dtype)
+        self._uniform = _Kind.of(n, lanes, 0 if is_fresh else entries, dtype)
+        late = _Kind.of(n, lanes, 0 if is_fresh else entries, np.dtype(np.float32))
+        self._ladder = late if scales_late else _Kind.of(n, lanes, 0, dtype)
         self._scales_late = scales_late
         self._scratch = threading.local()
 
@@ -56,22 +76,19 @@ class ThresholdPool:
         """For one sweep per entry of ``betas``, all lanes at the same."""
         scales = threshold_scales(betas, self._unit)
         lane_scales = np.empty(self._lanes, np.float32)
-        return scales, lane_scales, *self._pool(self._fresh, self._dtype), True, len(scales)
+        return scales, lane_scales, *self._pool(self._uniform), True, len(scales)
 
     def ladder(self, betas: F64, sweeps: int) -> ThresholdArguments:
         """For ``sweeps`` sweeps with lane r at ``betas[r]``."""
         scales = threshold_scales(betas, self._unit)
-        if self._scales_late:
-            ones = np.ones(self._lanes, np.float32)
-            return scales, ones, *self._pool(self._fresh, np.dtype(np.float32)), False, sweeps
-        return scales, scales, *self._pool(True, self._dtype), False, sweeps
+        lane_scales = np.ones(self._lanes, np.float32) if self._scales_late else scales
+        return scales, lane_scales, *self._pool(self._ladder), False, sweeps
 
-    def _pool(self, fresh: bool, dtype: np.dtype[Any]) -> tuple[NDArray[Any], np.uint64, int, np.float32]:
+    def _pool(self, kind: _Kind) -> tuple[NDArray[Any], np.uint64, int, np.float32]:
         """Scratch of this thread, the mask of offsets into it, the variables between fills, the largest threshold."""
-        size = self._lanes if fresh else self._entries + self._lanes
-        buffers: dict[tuple[int, str], NDArray[Any]] = self._scratch.__dict__.setdefault("buffers", {})
-        key = size, dtype.name
-        if key not in buffers:
-            buffers[key] = aligned_empty(size, dtype)
-        mask, period = (0, 1) if fresh else (self._entries - 1, max(self._n, 1))
-        return buffers[key], np.uint64(mask), period, np.float32(_CAPS[dtype.name])
+        buffers: dict[_Kind, NDArray[Any]] | None = getattr(self._scratch, "buffers", None)
+        if buffers is None:
+            buffers = self._scratch.buffers = {}
+        if kind not in buffers:
+            buffers[kind] = aligned_empty(kind.size, kind.dtype)
+        return buffers[kind], kind.offset_mask, kind.period, kind.cap
