@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from qiosk.adapters.blobs import LocalBlobStore, folder_name
 from qiosk.adapters.memory import MemoryBlobStore
-from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidValue
+from qiosk.errors import BlobAlreadyExists, BlobNotFound, Conflict, InvalidValue
 from qiosk.service.jobs import BlobRef
 
 
@@ -126,10 +126,9 @@ def test_readers_see_the_old_content_or_the_new(blobs):
 
 
 def test_listing_is_sorted_and_keeps_to_its_container(blobs):
-    for container, name in [("c", "b"), ("c", "a/z"), ("c", "a"), ("c", "a/z/y"), ("cc", "other")]:
+    for container, name in [("c", "b"), ("c", "a/z"), ("c", "a/y/x"), ("cc", "other")]:
         blobs.put(BlobRef(container, name), name.encode())
-    assert list(blobs.list("c")) == ["a", "a/z", "a/z/y", "b"]
-    assert blobs.get(BlobRef("c", "a/z")) == b"a/z"
+    assert list(blobs.list("c")) == ["a/y/x", "a/z", "b"]
     assert list(blobs.list("missing")) == []
     blobs.create("empty")
     blobs.create("empty")
@@ -185,3 +184,19 @@ def test_workspaces_have_folders_of_their_own(tmp_path):
         assert len(name.encode()) < 200
         LocalBlobStore(tmp_path, key).put(BlobRef("c", "a"), key.encode())
     assert [LocalBlobStore(tmp_path, key).get(BlobRef("c", "a")).decode() for key in keys] == keys
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_files_refuse_a_name_that_is_a_blob_and_a_folder(tmp_path, overwrite):
+    blobs = LocalBlobStore(tmp_path, "default")
+    blobs.put(BlobRef("c", "a/b"), b"1")
+    for name in ("a", "a/b/c"):
+        with pytest.raises(Conflict, match=f"blob c/{name}: a name cannot be a blob and a folder of others at once"):
+            blobs.put(BlobRef("c", name), b"2", overwrite=overwrite)
+        with pytest.raises(BlobNotFound):
+            blobs.get(BlobRef("c", name))
+        blobs.delete(BlobRef("c", name))
+    assert blobs.get(BlobRef("c", "a/b")) == b"1"
+    blobs.delete(BlobRef("c", "a/b"))
+    blobs.put(BlobRef("c", "a"), b"2", overwrite=overwrite)
+    assert list(blobs.list("c")) == ["a"]

@@ -217,7 +217,7 @@ def test_the_next_call_finds_what_a_killed_supervisor_left(path):
 
 def test_a_lost_run_is_resumed_from_its_checkpoint(path):
     opened = homes.open_home(path)
-    view = homes.submit(opened, {"chunks": 700})
+    view = homes.submit(opened, {"chunks": 350})
     homes.wait_until(opened, view.id, lambda seen: "checkpoint" in opened.list_blobs(f"job-{seen.id}"))
     time.sleep(0.5)
     pid = homes.supervisor_pid(path)
@@ -226,7 +226,7 @@ def test_a_lost_run_is_resumed_from_its_checkpoint(path):
     ended = homes.finished(opened, view.id)
     assert (ended.status, ended.attempts) == (JobStatus.SUCCEEDED, 2)
     assert json.loads(opened.results(view.id))["resumed"] > 100
-    assert [point.sweep for point in opened.trace(view.id)] == list(range(1, 701))
+    assert [point.sweep for point in opened.trace(view.id)] == list(range(1, 351))
     kept = ["inputData", "rawOutputData-2"]  # the rest goes once the job has ended
     assert homes.eventually(lambda: list(opened.list_blobs(f"job-{view.id}")) == kept)
     opened.close()

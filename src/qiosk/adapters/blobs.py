@@ -10,18 +10,17 @@ import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 from urllib.parse import quote, unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, GenericError
 from obstore.store import LocalStore
 
-from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidValue
+from qiosk.errors import BlobAlreadyExists, BlobNotFound, Conflict, InvalidValue
 from qiosk.service.jobs import BlobRef
 from qiosk.service.names import check_blob, check_container
 
-_FOLDER = "%2F/"  # ends a folder's name
 _MAX_FOLDER_NAME = 150
 _MAX_FILE_NAME = 240  # bytes; most file systems allow 255, and unfinished files carry a suffix
 
@@ -40,23 +39,38 @@ class LocalBlobStore:
         (self._folder / container).mkdir(parents=True, exist_ok=True)
 
     def put(self, ref: BlobRef, data: bytes, *, overwrite: bool = True) -> None:
-        """Store a blob. Raises BlobAlreadyExists."""
+        """Store a blob. Raises BlobAlreadyExists; Conflict if its name is a folder of others, or the other
+        way.
+        """
+        path = _path(ref)
         try:
-            obstore.put(
-                self._store,
-                _path(ref),
-                data,
-                mode="overwrite" if overwrite else "create",
-                use_multipart=False,  # several parts cannot be written with "create"
-            )
-        except AlreadyExistsError as error:
-            raise BlobAlreadyExists(f"blob {ref.container}/{ref.name} exists") from error
+            self._put(path, data, overwrite)
+        except (AlreadyExistsError, GenericError) as error:
+            place = self._folder / path
+            if place.is_dir() and _remove_empty_folder(place):
+                self._put(path, data, overwrite)
+            elif place.is_dir() or any(parent.is_file() for parent in place.parents):
+                raise Conflict(
+                    f"blob {ref.container}/{ref.name}: a name cannot be a blob and a folder of others at once"
+                ) from error
+            elif isinstance(error, AlreadyExistsError):
+                raise BlobAlreadyExists(f"blob {ref.container}/{ref.name} exists") from error
+            else:
+                raise
+
+    def _put(self, path: str, data: bytes, overwrite: bool) -> None:
+        mode: Literal["overwrite", "create"] = "overwrite" if overwrite else "create"
+        # Several parts cannot be written with "create", and the whole content is in memory anyway.
+        obstore.put(self._store, path, data, mode=mode, use_multipart=False)
 
     def get(self, ref: BlobRef) -> bytes:
         """Content of a blob. Raises BlobNotFound."""
+        path = _path(ref)
         try:
-            return bytes(obstore.get(self._store, _path(ref)).bytes())
-        except FileNotFoundError as error:
+            return bytes(obstore.get(self._store, path).bytes())
+        except (FileNotFoundError, GenericError) as error:
+            if (self._folder / path).is_file():
+                raise
             raise BlobNotFound(f"blob {ref.container}/{ref.name} was not found") from error
 
     def list(self, container: str) -> Sequence[str]:
@@ -67,10 +81,12 @@ class LocalBlobStore:
 
     def delete(self, ref: BlobRef) -> None:
         """Remove a blob."""
+        path = _path(ref)
         try:
-            obstore.delete(self._store, _path(ref))
-        except FileNotFoundError:
-            return  # gone already, which is what was asked for
+            obstore.delete(self._store, path)
+        except (FileNotFoundError, GenericError):
+            if (self._folder / path).is_file():
+                raise
 
     def delete_container(self, container: str) -> None:
         """Remove a container and all its blobs."""
@@ -112,11 +128,22 @@ def _path(ref: BlobRef) -> str:
     check_container(ref.container)
     check_blob(ref.name)
     # The store reserves names that end in "#" and digits for unfinished files.
-    encoded = ref.name.replace("%", "%25").replace("#", "%23").replace("/", _FOLDER)
+    encoded = ref.name.replace("%", "%25").replace("#", "%23")
     if max(len(segment.encode()) for segment in encoded.split("/")) > _MAX_FILE_NAME:
         raise InvalidValue(f"blob name: too long for a file, found {ref.name!r}")
     return f"{ref.container}/{encoded}"
 
 
 def _decode(path: str) -> str:
-    return path.replace(_FOLDER, "/").replace("%23", "#").replace("%25", "%")
+    return path.replace("%23", "#").replace("%25", "%")
+
+
+def _remove_empty_folder(folder: Path) -> bool:
+    """Remove what deleted blobs left; False if there is a file in it."""
+    try:
+        for inner in sorted(folder.rglob("*"), reverse=True):
+            inner.rmdir()
+        folder.rmdir()
+    except OSError:
+        return False
+    return True

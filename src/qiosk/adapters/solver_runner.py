@@ -5,12 +5,17 @@ Importing this module loads the solvers, so that a fork server that did has them
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 
+from qiosk.errors import UnreadableCheckpoint
 from qiosk.formats import registry as formats
 from qiosk.service.ports import ChunkReport, JobSpec
 from qiosk.solvers import api, parallel_tempering, parameter_free, planner, simulated_annealing
 from qiosk.solvers.result import Result
+
+_log = logging.getLogger(__name__)
 
 PRELOADED = (parallel_tempering, parameter_free, planner, simulated_annealing)
 """Modules that a run would otherwise import when it begins."""
@@ -27,4 +32,9 @@ def run(
     """Solve a job; see ``service.ports.JobRunner``. Raises InvalidInput and InsufficientResources."""
     cost_function = formats.read(data, spec.input_data_format)
     hooks = api.Hooks(is_cancelled=is_cancelled, on_chunk=on_chunk, resume=resume)
-    return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=hooks)
+    try:
+        return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=hooks)
+    except UnreadableCheckpoint as error:  # of another version, or another machine
+        _log.warning("job %s begins anew: %s", spec.id, error)
+        anew = replace(hooks, resume=None)
+        return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=anew)

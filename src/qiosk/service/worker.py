@@ -28,7 +28,7 @@ from qiosk.service.ports import (
 
 REPORT_S = 0.2
 """Reports are at least this far apart."""
-CHECKPOINT_S = 5.0
+CHECKPOINT_S = 2.0
 """Checkpoints are at least this far apart."""
 BLOB_SHARE = 0.05
 """Largest part of a run's time that is spent on blobs of the best so far, and on checkpoints."""
