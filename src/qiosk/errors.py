@@ -29,6 +29,7 @@
     │   ├── BlobAlreadyExists
     │   └── IllegalTransition
     ├── JobFailed (RuntimeError)           get_results on a job that has none
+    ├── UnreadableCheckpoint               a saved run that this version cannot continue; it is begun anew
     └── SupervisorUnavailable (RuntimeError)  nobody could be started to run the jobs
 
 Messages name the thing, the rule and the value, in lower case and without a final stop:
@@ -227,3 +228,7 @@ class SupervisorUnavailable(QioskError, RuntimeError):
     """No supervisor runs for this home and none could be started."""
 
     code = "SupervisorUnavailable"
+
+
+class UnreadableCheckpoint(QioskError):
+    """Bytes that are no checkpoint, or one that this version, or this machine's kernels, cannot continue from."""

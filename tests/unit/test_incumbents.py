@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qiosk.errors import UnreadableInput
+from qiosk.errors import UnreadableCheckpoint
 from qiosk.solvers.checkpoint import pack, unpack
 from qiosk.solvers.counter import uniforms
 from qiosk.solvers.incumbents import Incumbents
@@ -73,7 +73,7 @@ def test_a_state_survives_its_checkpoint():
 
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes_are_no_checkpoint(data):
-    with pytest.raises(UnreadableInput):
+    with pytest.raises(UnreadableCheckpoint):
         unpack(data)
 
 
@@ -83,7 +83,7 @@ def test_damaged_checkpoints_are_refused_or_read(position, value):
     data[position % len(data)] = value
     try:
         unpack(bytes(data))
-    except UnreadableInput as error:
+    except UnreadableCheckpoint as error:
         assert "checkpoint" in str(error)
 
 
@@ -92,7 +92,7 @@ def test_only_marked_classes_are_packed():
     class Stranger:
         x: int
 
-    with pytest.raises(UnreadableInput, match="Stranger may not be part of a checkpoint"):
+    with pytest.raises(UnreadableCheckpoint, match="Stranger may not be part of a checkpoint"):
         pack(Stranger(1))
 
 

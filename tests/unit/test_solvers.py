@@ -18,6 +18,7 @@ from qiosk.errors import (
     InvalidValue,
     NotEnoughMemory,
     TimeoutTooSmall,
+    UnreadableCheckpoint,
 )
 from qiosk.model.cost_function import CostFunction
 from qiosk.solvers import registry
@@ -72,6 +73,9 @@ FAMILY = {
     ),
     "real coefficients": cost_function("ising", [(math.sin(7 * i + j), [i, j]) for i in range(8) for j in range(i)]),
 }
+
+
+FAMILY_OF_REALS = cost_function("ising", [(math.sin(7 * i + j), [i, j]) for i in range(40) for j in range(i)])
 
 
 @pytest.mark.usefixtures("never_enumerated")
@@ -177,6 +181,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(target, monkeypatch):
     for checkpoint in saved[::13]:
         resumed = run_target(target, params, cf, threads=2, hooks=Hooks(resume=checkpoint))
         assert outcome(resumed) == outcome(whole)
+
+
+def test_a_checkpoint_of_other_kernels_is_refused():
+    cf, saved = glass(40, 4), []
+    params = {"params": {"sweeps": 60, "seed": 5}}
+    target = "microsoft.simulatedannealing.cpu"
+    run_target(target, params, cf, threads=1, hooks=Hooks(on_chunk=lambda report: saved.append(report.checkpoint())))
+    with pytest.raises(UnreadableCheckpoint, match="kernel must be packed-float32x64, found packed-int8x64"):
+        run_target(target, params, FAMILY_OF_REALS, threads=1, hooks=Hooks(resume=saved[0]))
 
 
 @pytest.mark.parametrize("target", TARGETS)

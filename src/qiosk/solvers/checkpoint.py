@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.errors import UnreadableInput
+from qiosk.errors import UnreadableCheckpoint
 
 FORMAT = "qiosk-checkpoint"
 VERSION = 1
@@ -40,20 +40,20 @@ def pack(state: object) -> bytes:
 
 
 def unpack(data: bytes) -> Any:
-    """Bytes to state. Raises UnreadableInput for anything that ``pack`` of this version did not write."""
+    """Bytes to state. Raises UnreadableCheckpoint for anything that ``pack`` of this version did not write."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as members:
             tree = json.loads(members["tree"].tobytes())
             if tree["format"] != FORMAT or tree["version"] != VERSION:
-                raise UnreadableInput(
+                raise UnreadableCheckpoint(
                     f"checkpoint: format must be {FORMAT} version {VERSION}, "
                     f"found {tree['format']} version {tree['version']}"
                 )
             return _from_tree(tree["state"], members)
-    except UnreadableInput:
+    except UnreadableCheckpoint:
         raise
     except Exception as error:  # whatever zip, JSON or a constructor makes of damaged bytes
-        raise UnreadableInput(f"checkpoint cannot be read: {error}") from error
+        raise UnreadableCheckpoint(f"checkpoint cannot be read: {error}") from error
 
 
 def _to_tree(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
@@ -89,5 +89,5 @@ def _from_tree(node: Any, arrays: Any) -> Any:
 
 def _known(name: str) -> type:
     if name not in _CLASSES:
-        raise UnreadableInput(f"checkpoint: class {name} may not be part of a checkpoint")
+        raise UnreadableCheckpoint(f"checkpoint: class {name} may not be part of a checkpoint")
     return _CLASSES[name]

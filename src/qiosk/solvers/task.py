@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qiosk.contract.jobs import JobProgress, TracePoint
-from qiosk.errors import InvalidInitialConfiguration, NotEnoughMemory, TimeoutTooSmall
+from qiosk.errors import InvalidInitialConfiguration, NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
@@ -86,6 +86,10 @@ class Task:
             return self._enumerate(problem, began)
         ground, compile_seconds = self._ground(problem, initial)
         solver = self.target.build(ground, self.values)
+        if self.saved and self.saved["kernel"] != ground.sampler.kernel:
+            raise UnreadableCheckpoint(
+                f"checkpoint: kernel must be {ground.sampler.kernel}, found {self.saved['kernel']}"
+            )
         run = self._begin(solver, began + compile_seconds)
         prepare_seconds = self.clock() - began - compile_seconds
         parallel = Parallel(self.threads)
@@ -95,7 +99,7 @@ class Task:
                 parallel,
                 clock=self.clock,
                 is_cancelled=is_cancelled,
-                on_chunk=lambda run: on_chunk(self._report(problem, run)),
+                on_chunk=lambda run: on_chunk(self._report(ground, run)),
             )
         finally:
             parallel.close()
@@ -175,23 +179,24 @@ class Task:
             run.seconds = self.saved["stepping"]
         return run
 
-    def _report(self, problem: CompiledProblem, run: Run[Any]) -> ChunkReport:
+    def _report(self, ground: Ground, run: Run[Any]) -> ChunkReport:
         return ChunkReport(
             progress=run.progress(),
             new_trace=run.trace[run.reported :],
-            best=lambda: self._document(problem, run),
-            checkpoint=lambda: self._checkpoint(run),
+            best=lambda: self._document(ground.problem, run),
+            checkpoint=lambda: self._checkpoint(ground, run),
         )
 
     def _document(self, problem: CompiledProblem, run: Run[Any]) -> bytes:
         solutions = self._solutions(problem, run.state.incumbents)
         return results_document(solutions, self._parameters(run.solver.parameters(run.state)))
 
-    def _checkpoint(self, run: Run[Any]) -> bytes:
+    def _checkpoint(self, ground: Ground, run: Run[Any]) -> bytes:
         trace = np.array([(p.seconds, p.sweep, p.cost) for p in run.trace], np.float64).reshape(-1, 3)
         return pack(
             {
                 "seed": self.seed,
+                "kernel": ground.sampler.kernel,
                 "state": run.state,
                 "seconds": run.now - run.began,
                 "stepping": run.seconds,

@@ -1,0 +1,67 @@
+"""The runner of real jobs."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from strategies import cost_function
+
+from qiosk.adapters import solver_runner
+from qiosk.errors import InvalidValue, MissingSection
+from qiosk.formats import qio_json
+from qiosk.service.jobs import BlobRef
+from qiosk.service.ports import JobSpec
+
+GLASS = cost_function("ising", [(1.0, [i, (3 * i + 1) % 30]) for i in range(1, 30) if (3 * i + 1) % 30 != i])
+
+
+def run(params, *, resume=None, reports=None):
+    spec = JobSpec(
+        workspace="default",
+        id="j",
+        fence=1,
+        container="job-j",
+        input=BlobRef("job-j", "inputData"),
+        target="microsoft.simulatedannealing.cpu",
+        input_params=params,
+        input_data_format="microsoft.qio.v2",
+        output_data_format="microsoft.qio-results.v2",
+        threads=1,
+    )
+    seen = reports if reports is not None else []
+    return solver_runner.run(
+        spec,
+        qio_json.write(GLASS),
+        is_cancelled=lambda: False,
+        on_chunk=lambda report: seen.append(report.checkpoint()),
+        resume=resume,
+    )
+
+
+def test_a_job_is_read_solved_and_answered():
+    result = run({"params": {"sweeps": 50, "seed": 3}})
+    document = json.loads(result.to_json())
+    assert document["cost"] == result.cost
+    assert document["parameters"]["seed"] == 3
+
+
+def test_a_run_continues_from_its_checkpoint():
+    saved = []
+    whole = run({"params": {"sweeps": 50, "seed": 3}}, reports=saved)
+    assert run({"params": {"sweeps": 50, "seed": 3}}, resume=saved[0]).to_json() == whole.to_json()
+
+
+def test_a_checkpoint_that_cannot_be_read_begins_the_run_anew(caplog):
+    with caplog.at_level(logging.WARNING):
+        result = run({"params": {"sweeps": 50, "seed": 3}}, resume=b"of another version")
+    assert result.to_json() == run({"params": {"sweeps": 50, "seed": 3}}).to_json()
+    assert "job j begins anew" in caplog.text
+
+
+def test_mistakes_are_the_job_s():
+    with pytest.raises(MissingSection, match="`params`"):
+        run(None)
+    with pytest.raises(InvalidValue, match="`restarts`: must be greater than 0, found 0"):
+        run({"params": {"restarts": 0}})
