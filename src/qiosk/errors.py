@@ -85,7 +85,7 @@ class RepeatedVariable(InvalidInput):
 
 
 class MissingSection(InvalidInput):
-    """A required section is missing: ``cost_function``, ``type``, ``version``, ``terms``, ``c``, ``ids``, ``params``."""
+    """A required member is missing: cost_function, type, version, terms, c, ids, params."""
 
     azq = "AZQ102"
 

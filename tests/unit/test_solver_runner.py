@@ -6,13 +6,13 @@ import json
 import logging
 
 import pytest
-from strategies import cost_function
 
 from qiosk.adapters import solver_runner
 from qiosk.errors import InvalidValue, MissingSection
 from qiosk.formats import qio_json
 from qiosk.service.jobs import BlobRef
 from qiosk.service.ports import JobSpec
+from strategies import cost_function
 
 GLASS = cost_function("ising", [(1.0, [i, (3 * i + 1) % 30]) for i in range(1, 30) if (3 * i + 1) % 30 != i])
 
