@@ -27,7 +27,7 @@ def warm_up() -> None:
     for problem in _samples():
         if time.monotonic() - began >= WARM_UP_S:
             return
-        api.solve(problem, "microsoft.simulatedannealing.cpu", seed=0, threads=1, sweeps=1, restarts=1)
+        api.solve(problem, "microsoft.simulatedannealing.cpu", seed=0, threads=1, sweeps=1, restarts=64)
 
 
 def _samples() -> Iterator[CostFunction]:
