@@ -11,9 +11,11 @@ import pytest
 import naive
 from problems import random_problem
 from qiosk.errors import InvalidValue
+from qiosk.model.compile import compile_problem
 from qiosk.solvers.planner import KERNELS, plan
 from qiosk.solvers.samplers.klocal import KLocalSampler
 from qiosk.solvers.samplers.packed import PackedSampler
+from strategies import cost_function
 
 KINDS = ["ising", "pubo", "ising_grouped", "pubo_grouped"]
 FAMILY = [
@@ -126,16 +128,30 @@ def test_pooled_thresholds(build, ladder):
     assert np.sqrt(np.mean(np.square(scores))) < 1.2
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_replicas_are_independent(kernel):
-    """The mean over lanes varies as much as independent lanes would: shared random numbers inflate it."""
-    problem = random_problem("ising", 16, locality=2, seed=1, density=0.5)
-    sampler = plan(problem, replicas=64, kernel=kernel)
+def inflation(sampler, beta):
+    """Variance of the mean cost of all lanes, over what it would be if they were independent."""
     group = sampler.start((5,))
-    sampler.sweep(group, np.full(50, 0.15))
+    sampler.sweep(group, np.full(50, beta))
     costs = []
     for _ in range(400):
-        sampler.sweep(group, np.full(4, 0.15))
+        sampler.sweep(group, np.full(4, beta))
         costs.append(sampler.costs(group))
-    inflation = np.var(np.mean(costs, axis=1)) / (np.var(costs) / sampler.lanes)
-    assert 0.7 < inflation < 1.4
+    return np.var(np.mean(costs, axis=1)) / (np.var(costs) / sampler.lanes)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_replicas_are_independent(kernel):
+    problem = random_problem("ising", 16, locality=2, seed=1, density=0.5)
+    assert 0.7 < inflation(plan(problem, replicas=64, kernel=kernel), 0.15) < 1.4
+
+
+@pytest.mark.parametrize("lanes", [64, 256])
+def test_replicas_that_share_a_pool_are_nearly_independent(lanes):
+    side = 20
+    place = np.arange(side * side).reshape(side, side)
+    ids = np.concatenate([np.stack([place, np.roll(place, -1, axis)], axis=-1).reshape(-1, 2) for axis in (0, 1)])
+    signs = np.random.default_rng(1).choice([-1.0, 1.0], len(ids))
+    lattice = compile_problem(cost_function("ising", list(zip(signs.tolist(), ids.tolist(), strict=True))))
+    sampler = PackedSampler(lattice, arithmetic="int8", lanes=lanes, fresh=False)
+    correlation = (inflation(sampler, 0.5) - 1) / lanes
+    assert abs(correlation) < 0.03

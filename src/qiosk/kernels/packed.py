@@ -11,8 +11,8 @@ accepted iff ``s_i field_i <= threshold`` (see ``thresholds``).
 
 Thresholds come from a pool that is filled anew every ``period`` variables. With ``period`` 1 and a pool of
 one entry per lane all thresholds are fresh. With ``period`` n and a large pool every variable reads ``lanes``
-consecutive entries from a pseudo-random offset; entries are used more than once per sweep, so the pool has at
-least max(8192, n) of them.
+consecutive entries from a pseudo-random offset; entries are used more than once per sweep, so the pool must be
+large: 8192 entries or more, and a multiple of n.
 
 The accumulator's type is that of ``couplings2``, ``base`` and ``pool``: int8, int16, float32 or float64.
 Integers are exact as long as every field, at all neighbours' values, fits the type (sums in between may

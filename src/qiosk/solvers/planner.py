@@ -61,7 +61,7 @@ def memory_bytes(problem: CompiledProblem, sampler: Sampler) -> tuple[int, int]:
     """Estimated bytes of a sampler's layout, shared by all its lane groups, and of one lane group.
 
     Counted are arrays that grow with the problem; a sampler also keeps a pool of thresholds per thread, below
-    8 * max(16384, 2 n) bytes.
+    8 * max(8192, 8 n) bytes.
     """
     n, P, K, M = (problem.n, len(problem.pair_values), len(problem.term_variables), len(problem.group_variables))
     if isinstance(sampler, DenseSampler | CachedSampler):
