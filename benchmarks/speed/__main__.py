@@ -35,6 +35,7 @@ WORKLOADS: dict[str, tuple[Callable[[], CompiledProblem], dict[str, int]]] = {
     "4-local bits 1000/4000": (lambda: klocal(ProblemType.pubo, 1000, 4000, 4), TERMS),
 }
 BETAS = 0.1, 3.0
+COSTS = 32  # calls in a row
 
 
 def timed(job: Callable[[], object]) -> float:
@@ -68,11 +69,11 @@ class Kernel:
         ladder = np.linspace(*BETAS, sampler.lanes)
         part = max(1, self.sweeps // 4)
         tempering = timed(lambda: sampler.sweep_ladder(group, ladder, part))
-        costs = timed(lambda: [sampler.costs(group) for _ in range(4)])
+        costs = timed(lambda: [sampler.costs(group) for _ in range(COSTS)])
         return {
             "sweep": sweeping / (updates * self.sweeps) * 1e9,
             "ladder": tempering / (updates * part) * 1e9,
-            "costs": costs / (4 * updates) * 1e9,
+            "costs": costs / (COSTS * updates) * 1e9,
         }
 
 

@@ -149,7 +149,8 @@ class KernelCache(_Cache):
             payload = pickle.loads(path.read_bytes())
         except OSError:
             return None
-        except (pickle.UnpicklingError, EOFError, ValueError, AttributeError, ImportError) as error:
+        except (pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError, AttributeError, ImportError) as
+        error:
             _log.warning("%s is damaged and will be written anew: %s", path, error)
             return None
         return CompileResult._rebuild(target_context, *payload)
