@@ -40,6 +40,8 @@ config: Any = numba_config  # its members are made from the environment
 
 _log = logging.getLogger(__name__)
 
+_DAMAGED = (pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError, AttributeError, ImportError)
+
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False, "fastmath": False}
 """Options of every kernel: no fast math, so results do not depend on the width of the machine's registers."""
 
@@ -149,8 +151,7 @@ class KernelCache(_Cache):
             payload = pickle.loads(path.read_bytes())
         except OSError:
             return None
-        except (pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError, AttributeError, ImportError) as
-        error:
+        except _DAMAGED as error:
             _log.warning("%s is damaged and will be written anew: %s", path, error)
             return None
         return CompileResult._rebuild(target_context, *payload)
