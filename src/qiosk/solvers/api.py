@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from qiosk.contract.jobs import JobProgress
 from qiosk.model.cost_function import CostFunction
 from qiosk.solvers.parameters import params_section, read_parameters
-from qiosk.solvers.registry import DEFAULT_TARGET, Target, target
+from qiosk.solvers.registry import DEFAULT_TARGET, target
 from qiosk.solvers.result import Result
+from qiosk.solvers.target import Target
 from qiosk.solvers.task import ChunkReport, Task
 
 

@@ -16,6 +16,7 @@ from qiosk.solvers.descent import Descent
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.moves import cost_of
 from qiosk.solvers.sampler import LaneGroup, Sampler
+from qiosk.solvers.tuning import BetaRange, beta_range
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,11 @@ class Ground:
     def descent(self) -> Descent:
         """Leads a configuration into its local minimum."""
         return Descent(self.problem)
+
+    @cached_property
+    def beta_range(self) -> BetaRange:
+        """Betas between which the problem freezes."""
+        return beta_range(self.problem, self.seed, self.descent)
 
     def compile(self) -> None:
         """Have every kernel compiled, or loaded from the cache, by doing no work with it."""

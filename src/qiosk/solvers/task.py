@@ -23,8 +23,8 @@ from qiosk.solvers.exhaustive import MAX_VARIABLES, enumerate_best
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.moves import cost_of, deltas, flip
 from qiosk.solvers.parameters import new_seed
-from qiosk.solvers.registry import DEFAULT_TIMEOUT, Target
 from qiosk.solvers.result import Result, Solution, results_document
+from qiosk.solvers.target import DEFAULT_TIMEOUT, Target
 from qiosk.solvers.tuning import beta_range
 
 if TYPE_CHECKING:

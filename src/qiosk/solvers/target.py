@@ -1,0 +1,46 @@
+"""What a target is: a name that jobs are sent to, the parameters it takes, and how its solver is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qiosk.solvers.parameters import Parameter
+
+if TYPE_CHECKING:
+    from qiosk.solvers.base import Solver
+    from qiosk.solvers.ground import Ground
+    from qiosk.solvers.tuning import BetaRange
+
+MICROSOFT = "Microsoft"
+# A parameter-free run that was given no time-out ends after this many seconds, if it has not converged before.
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_SWEEPS = 10_000
+DEFAULT_RESTARTS = 72
+# Replicas in a lane group of a parameter-free search.
+FREE_REPLICAS = 64
+# Sweeps that are plenty for a problem small enough to enumerate.
+ADVISED_SWEEPS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A solver that jobs can be sent to.
+
+    ``replicas`` says how many replicas the values ask for. ``advice`` gives a parameter-free target's parameters, in
+    the names of the parameterized one, for a problem of n variables that was solved without a search.
+    """
+
+    id: str
+    provider_id: str
+    title: str
+    parameters: tuple[Parameter, ...]
+    build: Callable[[Ground, Mapping[str, Any]], Solver[Any]]
+    replicas: Callable[[Mapping[str, Any]], int]
+    advice: Callable[[int, BetaRange], dict[str, Any]] | None = None
+
+    @property
+    def is_parameter_free(self) -> bool:
+        """Whether the target finds its parameters itself."""
+        return self.advice is not None

@@ -1,0 +1,85 @@
+"""Simulated annealing, parameterized and parameter-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from qiosk.errors import InvalidValue
+from qiosk.solvers.parameters import COMMON, integer, number
+from qiosk.solvers.target import (
+    ADVISED_SWEEPS,
+    DEFAULT_RESTARTS,
+    DEFAULT_SWEEPS,
+    FREE_REPLICAS,
+    MICROSOFT,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from qiosk.solvers.base import Solver
+    from qiosk.solvers.ground import Ground
+    from qiosk.solvers.tuning import BetaRange
+
+
+def _annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+    from qiosk.solvers.schedules import LinearSchedule
+    from qiosk.solvers.simulated_annealing import SimulatedAnnealing
+
+    start, stop = values["beta_start"], values["beta_stop"]
+    if start is None or stop is None:
+        found = ground.beta_range
+        if start is None:
+            start = found.hot if stop is None else min(found.hot, stop / 10.0)
+        if stop is None:
+            stop = max(found.cold, 2.0 * start)
+    if stop <= start:
+        raise InvalidValue(f"parameter `beta_stop`: must be greater than beta_start = {start:g}, found {stop:g}")
+    return SimulatedAnnealing(ground, LinearSchedule(start, stop, values["sweeps"]), values["restarts"])
+
+
+def _free_annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+    from qiosk.solvers.parameter_free import ParameterFreeAnnealing
+
+    return ParameterFreeAnnealing(ground, ground.beta_range)
+
+
+def _annealing_advice(n: int, betas: BetaRange) -> dict[str, Any]:
+    return {
+        "beta_start": betas.hot,
+        "beta_stop": betas.cold,
+        "sweeps": ADVISED_SWEEPS,
+        "restarts": DEFAULT_RESTARTS,
+    }
+
+
+_BETA_START = number("beta_start", low=0.0, meaning="inverse temperature of the first sweep [1/cost]")
+_BETA_STOP = number(
+    "beta_stop",
+    low=0.0,
+    exclusive=True,
+    meaning="inverse temperature of the last sweep, above beta_start [1/cost]",
+)
+_SWEEPS = integer("sweeps", low=1, default=DEFAULT_SWEEPS, meaning="sweeps of every replica")
+_RESTARTS = integer("restarts", low=1, default=DEFAULT_RESTARTS, meaning="independent anneals, at least")
+
+TARGETS = (
+    Target(
+        "microsoft.simulatedannealing.cpu",
+        MICROSOFT,
+        "Simulated annealing",
+        (_BETA_START, _BETA_STOP, _SWEEPS, _RESTARTS, *COMMON),
+        _annealing,
+        lambda values: int(values["restarts"]),
+    ),
+    Target(
+        "microsoft.simulatedannealing-parameterfree.cpu",
+        MICROSOFT,
+        "Simulated annealing, parameter-free",
+        COMMON,
+        _free_annealing,
+        lambda values: FREE_REPLICAS,
+        _annealing_advice,
+    ),
+)
+"""The targets of this module."""

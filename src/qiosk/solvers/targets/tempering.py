@@ -1,0 +1,84 @@
+"""Parallel tempering, parameterized and parameter-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from qiosk.errors import InvalidValue
+from qiosk.solvers.parameters import COMMON, integer, numbers
+from qiosk.solvers.target import (
+    ADVISED_SWEEPS,
+    DEFAULT_SWEEPS,
+    FREE_REPLICAS,
+    MICROSOFT,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from qiosk.solvers.base import Solver
+    from qiosk.solvers.ground import Ground
+    from qiosk.solvers.tuning import BetaRange
+
+
+def _tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+    import numpy as np
+
+    from qiosk.solvers.parallel_tempering import ParallelTempering
+    from qiosk.solvers.tuning import first_ladder
+
+    replicas, betas = values["replicas"], values["all_betas"]
+    if betas is not None and replicas is not None and len(betas) != replicas:
+        raise InvalidValue(
+            f"parameter `all_betas`: must have as many entries as replicas = {replicas}, found {len(betas)}"
+        )
+    if betas is None:
+        ground.require_memory(replicas or 1)  # before a ladder as long is laid out
+        ladder = first_ladder(ground.beta_range, replicas or _rungs(ground.problem.n))
+    else:
+        ladder = np.sort(np.array(betas, np.float64))
+    return ParallelTempering(ground, ladder, values["sweeps"])
+
+
+def _free_tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+    from qiosk.solvers.parameter_free import ParameterFreeTempering
+
+    return ParameterFreeTempering(ground, ground.beta_range, _rungs(ground.problem.n))
+
+
+def _tempering_advice(n: int, betas: BetaRange) -> dict[str, Any]:
+    from qiosk.solvers.tuning import first_ladder
+
+    ladder = first_ladder(betas, _rungs(n))
+    return {"sweeps": ADVISED_SWEEPS, "replicas": len(ladder), "all_betas": ladder.tolist()}
+
+
+def _rungs(n: int) -> int:
+    """Rungs of a ladder: the width of the cost distribution, and with it their number, grows as sqrt(n)."""
+    return 16 if n <= 200 else 32 if n <= 5000 else 64
+
+
+_SWEEPS = integer("sweeps", low=1, default=DEFAULT_SWEEPS, meaning="sweeps of every replica")
+_REPLICAS = integer("replicas", low=1, meaning="replicas of one ladder")
+_ALL_BETAS = numbers("all_betas", low=0.0, meaning="inverse temperatures of the ladder, in any order [1/cost]")
+
+TARGETS = (
+    Target(
+        "microsoft.paralleltempering.cpu",
+        MICROSOFT,
+        "Parallel tempering",
+        (_SWEEPS, _REPLICAS, _ALL_BETAS, *COMMON),
+        _tempering,
+        lambda values: int(values["replicas"] or len(values["all_betas"] or range(FREE_REPLICAS))),
+    ),
+    Target(
+        "microsoft.paralleltempering-parameterfree.cpu",
+        MICROSOFT,
+        "Parallel tempering, parameter-free",
+        COMMON,
+        _free_tempering,
+        lambda values: FREE_REPLICAS,
+        _tempering_advice,
+    ),
+)
+"""The targets of this module."""
