@@ -75,6 +75,11 @@ S = TypeVar("S", bound=SolverState)
 class Solver(ABC, Generic[S]):
     """An algorithm set up for one problem."""
 
+    @property
+    @abstractmethod
+    def kernel(self) -> str:
+        """Name of the kernel that does the work, and its arithmetic, for ``result.statistics``."""
+
     @abstractmethod
     def init(self) -> S:
         """The state before the first sweep."""

@@ -62,6 +62,11 @@ class ParallelTempering(Solver[TemperingState]):
     n_groups: int = 1
     stream: int = 0
 
+    @property
+    def kernel(self) -> str:
+        """The sampler's."""
+        return self.ground.sampler.kernel
+
     def init(self) -> TemperingState:
         """Every replica at a random configuration, or at the given initial one."""
         lanes, rungs = self.ground.sampler.lanes, len(self.ladder)

@@ -99,6 +99,12 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         """Plan the next round and begin it, or say that there is no time for one."""
 
     @final
+    @property
+    def kernel(self) -> str:
+        """The sampler's."""
+        return self.ground.sampler.kernel
+
+    @final
     def init(self) -> RoundsState[Inner]:
         """The beginning of round 0."""
         updates = max(1, self.ground.updates(1, 1))

@@ -55,6 +55,11 @@ class SimulatedAnnealing(Solver[AnnealingState]):
     restarts: int
     stream: int = 0
 
+    @property
+    def kernel(self) -> str:
+        """The sampler's."""
+        return self.ground.sampler.kernel
+
     def init(self) -> AnnealingState:
         """Every replica of the first wave at a random configuration, or at the given initial one."""
         return AnnealingState(self._groups(0), self.ground.incumbents())

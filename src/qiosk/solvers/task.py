@@ -84,12 +84,11 @@ class Task:
         initial = _initial(self.cost_function)
         if problem.n == 0 or (self.target.is_parameter_free and problem.n <= MAX_VARIABLES):
             return self._enumerate(problem, began)
-        ground, compile_seconds = self._ground(problem, initial)
+        ground = self._ground(problem, initial)
         solver = self.target.build(ground, self.values)
-        if self.saved and self.saved["kernel"] != ground.sampler.kernel:
-            raise UnreadableCheckpoint(
-                f"checkpoint: kernel must be {ground.sampler.kernel}, found {self.saved['kernel']}"
-            )
+        compile_seconds = ground.compile_seconds
+        if self.saved and self.saved["kernel"] != solver.kernel:
+            raise UnreadableCheckpoint(f"checkpoint: kernel must be {solver.kernel}, found {self.saved['kernel']}")
         run = self._begin(solver, began + compile_seconds)
         prepare_seconds = self.clock() - began - compile_seconds
         parallel = Parallel(self.threads)
@@ -99,12 +98,12 @@ class Task:
                 parallel,
                 clock=self.clock,
                 is_cancelled=is_cancelled,
-                on_chunk=lambda run: on_chunk(self._report(ground, run)),
+                on_chunk=lambda run: on_chunk(self._report(problem, run)),
             )
         finally:
             parallel.close()
         statistics = {
-            "kernel": ground.sampler.kernel,
+            "kernel": solver.kernel,
             "spin_updates": run.state.spin_updates,
             "sweeps": run.state.sweeps_done,
             "seconds": run.seconds,
@@ -140,26 +139,19 @@ class Task:
         betas = beta_range(problem, self.seed, lambda x: found.configurations[0])
         return self.target.advice(problem.n, betas)
 
-    def _ground(self, problem: CompiledProblem, initial: I8 | None) -> tuple[Ground, float]:
-        """Sampler and what belongs to it, and the seconds that compiling its kernels took."""
-        # here, so that small problems are answered without loading the compiler
+    def _ground(self, problem: CompiledProblem, initial: I8 | None) -> Ground:
+        # imported here, so that small problems are answered without loading the compiler
         from qiosk.solvers.ground import Ground
         from qiosk.solvers.planner import plan
-        from qiosk.solvers.samplers.shuffled import ShuffledSampler
 
-        replicas = self.target.replicas(self.values)
-        sampler = ShuffledSampler(problem, lambda p: plan(p, replicas=replicas, kernel=self.kernel))
-        ground = Ground(
+        return Ground(
             problem,
-            sampler,
+            lambda p: plan(p, replicas=self.target.replicas(self.values), kernel=self.kernel),
             self.seed,
             solutions=self.values["number_of_solutions"],
             initial=initial,
             starts_anywhere=self.target.is_parameter_free,
         )
-        before = self.clock()
-        ground.compile()
-        return ground, self.clock() - before
 
     def _begin(self, solver: Solver[Any], began: float) -> Run[Any]:
         timeout = self.values["timeout"]
@@ -179,24 +171,24 @@ class Task:
             run.seconds = self.saved["stepping"]
         return run
 
-    def _report(self, ground: Ground, run: Run[Any]) -> ChunkReport:
+    def _report(self, problem: CompiledProblem, run: Run[Any]) -> ChunkReport:
         return ChunkReport(
             progress=run.progress(),
             new_trace=run.trace[run.reported :],
-            best=lambda: self._document(ground.problem, run),
-            checkpoint=lambda: self._checkpoint(ground, run),
+            best=lambda: self._document(problem, run),
+            checkpoint=lambda: self._checkpoint(run),
         )
 
     def _document(self, problem: CompiledProblem, run: Run[Any]) -> bytes:
         solutions = self._solutions(problem, run.state.incumbents)
         return results_document(solutions, self._parameters(run.solver.parameters(run.state)))
 
-    def _checkpoint(self, ground: Ground, run: Run[Any]) -> bytes:
+    def _checkpoint(self, run: Run[Any]) -> bytes:
         trace = np.array([(p.seconds, p.sweep, p.cost) for p in run.trace], np.float64).reshape(-1, 3)
         return pack(
             {
                 "seed": self.seed,
-                "kernel": ground.sampler.kernel,
+                "kernel": run.solver.kernel,
                 "state": run.state,
                 "seconds": run.now - run.began,
                 "stepping": run.seconds,
