@@ -77,12 +77,16 @@ def processes_of(path: Path) -> list[psutil.Process]:
 
 def close_home(path: Path) -> None:
     """End a home's supervisor, and make sure that nothing of it stays."""
-    pid = supervisor_pid(path)
-    if pid is not None:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-    left = eventually(lambda: not processes_of(path))
+    left = eventually(lambda: _is_deserted(path))
     for process in processes_of(path):
         with suppress(psutil.NoSuchProcess):
             process.kill()
     assert left, "processes outlived their supervisor"
+
+
+def _is_deserted(path: Path) -> bool:
+    """Whether no process of a home is left; a supervisor is told to go, also one that was only just starting."""
+    if (pid := supervisor_pid(path)) is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    return not processes_of(path)
