@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from qiosk.contract.jobs import JobProgress
 from qiosk.model.cost_function import CostFunction
-from qiosk.solvers.parameters import params_section, read_parameters
+from qiosk.solvers.parameters import read_parameters
 from qiosk.solvers.registry import DEFAULT_TARGET, target
 from qiosk.solvers.result import Result
 from qiosk.solvers.target import Target
@@ -78,7 +78,8 @@ def run_target(
     name: str, input_params: Any, cost_function: CostFunction, *, threads: int | None, hooks: Hooks
 ) -> Result:
     """Run a job: a target, the ``inputParams`` as they were submitted, and the problem. Raises as :func:`solve`."""
-    return _run(target(name), params_section(input_params), cost_function, threads, hooks, None)
+    chosen = target(name)
+    return _run(chosen, chosen.section(input_params), cost_function, threads, hooks, None)
 
 
 def _run(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qiosk.solvers.parameters import Parameter
+from qiosk.solvers.parameters import Parameter, params_section
 
 if TYPE_CHECKING:
     from qiosk.solvers.base import Solver
@@ -24,11 +24,18 @@ FREE_REPLICAS = 64
 ADVISED_SWEEPS = 256
 
 
+def timeout_in_seconds(values: Mapping[str, Any]) -> float | None:
+    """The time limit [s] of targets whose ``timeout`` is in seconds; None: no limit."""
+    timeout: float | None = values["timeout"]
+    return timeout
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A solver that jobs can be sent to.
 
-    ``replicas`` says how many replicas the values ask for. ``advice`` gives a parameter-free target's parameters, in
+    ``build`` sets up the solver for a problem and checked parameter values; it may refuse either with InvalidValue.
+    ``replicas`` says how many Metropolis replicas the values ask for (1 where a solver samples otherwise). ``advice`` gives a parameter-free target's parameters, in
     the names of the parameterized one, for a problem of n variables that was solved without a search.
     """
 
@@ -39,6 +46,9 @@ class Target:
     build: Callable[[Ground, Mapping[str, Any]], Solver[Any]]
     replicas: Callable[[Mapping[str, Any]], int]
     advice: Callable[[int, BetaRange], dict[str, Any]] | None = None
+    section: Callable[[Any], Mapping[str, Any]] = params_section  # a job's inputParams -> parameters by name
+    timeout_s: Callable[[Mapping[str, Any]], float | None] = timeout_in_seconds
+    default_timeout: float = DEFAULT_TIMEOUT  # [s], of a parameter-free run
 
     @property
     def is_parameter_free(self) -> bool:

@@ -24,7 +24,7 @@ from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.moves import cost_of, deltas, flip
 from qiosk.solvers.parameters import new_seed
 from qiosk.solvers.result import Result, Solution, results_document
-from qiosk.solvers.target import DEFAULT_TIMEOUT, Target
+from qiosk.solvers.target import Target
 from qiosk.solvers.tuning import beta_range
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Task:
         self.clock = clock
         self.saved = unpack(resume) if resume is not None else None
         self.seed: int = self.saved["seed"] if self.saved else self._new_seed()
-        if target.is_parameter_free and values["timeout"] == 0:
+        if target.is_parameter_free and target.timeout_s(values) == 0:
             raise TimeoutTooSmall("parameter `timeout`: 0 leaves no time for any exploration")
 
     def run(self, *, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]) -> Result:
@@ -154,9 +154,9 @@ class Task:
         )
 
     def _begin(self, solver: Solver[Any], began: float) -> Run[Any]:
-        timeout = self.values["timeout"]
+        timeout = self.target.timeout_s(self.values)
         if timeout is None and self.target.is_parameter_free:
-            timeout = DEFAULT_TIMEOUT
+            timeout = self.target.default_timeout
         target_cost = self.values["target_cost"]
         elapsed = self.saved["seconds"] if self.saved else 0.0
         began -= elapsed
