@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -148,3 +149,15 @@ def test_a_million_raw_terms_merge_to_the_same_sums_as_a_table() -> None:
     dense = np.zeros((n, n))
     dense[problem.pair_rows, problem.pair_cols] = problem.pair_values
     npt.assert_array_equal(dense, np.triu(table, 1))
+
+
+@given(cost_functions())
+def test_arrays_have_the_types_that_kernels_are_compiled_for(cf):
+    problem = compile_problem(cf)
+    integers = {"variables", "term_indptr", "group_indptr"}
+    indices = {"pair_rows", "pair_cols", "term_variables", "group_variables"}
+    for name in (f.name for f in dataclasses.fields(problem)):
+        found = getattr(problem, name)
+        if isinstance(found, np.ndarray):
+            wanted = np.int64 if name in integers else np.int32 if name in indices else np.float64
+            assert found.dtype == wanted, name

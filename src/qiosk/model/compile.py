@@ -169,7 +169,8 @@ def _compile_groups(cost_function: CostFunction, n: int) -> _Groups:
     owners = np.repeat(np.arange(G), np.diff(groups.indptr))
     positions = cost_function.group_positions
     is_constant = groups.ids == CONSTANT
-    offsets = np.bincount(owners[is_constant], weights=groups.weights[is_constant], minlength=G)
+    # without any constant, bincount counts: integers
+    offsets = np.bincount(owners[is_constant], groups.weights[is_constant], G).astype(np.float64)
     columns = np.stack([owners, positions], axis=1)[~is_constant]
     members = _merge(_Like(columns, groups.weights[~is_constant]), max(n, G, 1))
     sizes = np.bincount(members.columns[:, 0], minlength=G)

@@ -35,8 +35,8 @@ class Target:
     """A solver that jobs can be sent to.
 
     ``build`` sets up the solver for a problem and checked parameter values; it may refuse either with InvalidValue.
-    ``replicas`` says how many Metropolis replicas the values ask for (1 where a solver does without). ``advice`` gives a
-    parameter-free target's parameters, in the names of the parameterized one, for a problem of n variables that was
+    ``replicas`` says how many Metropolis replicas the values ask for (1 where a solver does without). ``advice`` gives
+    a parameter-free target's parameters, in the names of the parameterized one, for a problem of n variables that was
     solved without a search.
     """
 

@@ -44,9 +44,7 @@ class Incidence:
     def groups(self) -> tuple[I64, I32, F64, F64, F64]:
         """indptr (G + 1,), variables (M,), weights (M,), values (G,), offsets (G,)."""
         p = self.problem
-        reals = (np.asarray(a, np.float64) for a in (p.group_weights, p.group_values, p.group_offsets))
-        weights, values, offsets = reals
-        return p.group_indptr, p.group_variables, weights, values, offsets
+        return p.group_indptr, p.group_variables, p.group_weights, p.group_values, p.group_offsets
 
     @cached_property
     def by_variable(self) -> tuple[I64, I32, I64, I32, F64]:

@@ -152,7 +152,7 @@ class KLocalSampler:
         """(M,) what a set member adds to its group's sum, and (G,) the sums at nothing set."""
         p = self._problem
         if not self._is_spin:
-            return p.group_weights, np.asarray(p.group_offsets, np.float64)
+            return p.group_weights, p.group_offsets
         owners = np.repeat(np.arange(len(p.group_values)), np.diff(p.group_indptr))
         sums = np.bincount(owners, p.group_weights, minlength=len(p.group_values))
         return -2 * p.group_weights, np.asarray(p.group_offsets + sums, np.float64)
