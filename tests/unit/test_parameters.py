@@ -15,7 +15,7 @@ from qiosk.errors import (
     ProviderNotFound,
     WrongType,
 )
-from qiosk.solvers.parameters import params_section, read_parameters
+from qiosk.solvers.parameters import params_section, read_parameters, schedule
 from qiosk.solvers.registry import Catalogue, target, targets
 
 SA = target("microsoft.simulatedannealing.cpu").parameters
@@ -67,6 +67,57 @@ def test_bad_values_are_named(given_values, error, message):
 def test_bad_ladders_are_named(betas, error):
     with pytest.raises(error, match="all_betas"):
         read_parameters(PT, {"all_betas": betas})
+
+
+RISING = (schedule("beta", is_increasing=True, meaning=""),)
+FALLING = (schedule("alpha", is_increasing=False, meaning=""),)
+
+
+def test_schedules_are_read_as_plain_objects():
+    assert read_parameters(RISING, {}) == {"beta": None}
+    given_value = {"type": "Linear", "initial": 0, "final": np.int64(5), "comment": "ignored"}
+    assert read_parameters(RISING, {"beta": given_value})["beta"] == {"type": "linear", "initial": 0.0, "final": 5.0}
+    falling = {"type": "geometric", "initial": 2, "final": 0.5}
+    assert read_parameters(FALLING, {"alpha": falling})["alpha"] == falling
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        ("linear", WrongType, "AZQ103: parameter `beta`: must be an object, found str 'linear'"),
+        ([0, 5], WrongType, "parameter `beta`: must be an object"),
+        ({"initial": 0, "final": 1}, InvalidValue, "AZQ107: parameter `beta`: must have `type`"),
+        ({"type": "linear", "final": 1}, InvalidValue, "parameter `beta`: must have `initial`"),
+        ({"type": 1, "initial": 0, "final": 1}, WrongType, "parameter `beta.type`: must be a string, found int 1"),
+        ({"type": "cubic", "initial": 0, "final": 1}, InvalidValue, "must be linear or geometric, found 'cubic'"),
+        ({"type": "linear", "initial": "0", "final": 1}, WrongType, "`beta.initial`: must be a number, found str '0'"),
+        ({"type": "linear", "initial": -1, "final": 1}, InvalidValue, "`beta.initial`: must be at least 0, found -1"),
+        (
+            {"type": "linear", "initial": 0, "final": np.inf},
+            InvalidValue,
+            "`beta.final`: must be at least 0, found inf",
+        ),
+        (
+            {"type": "geometric", "initial": 0, "final": 1},
+            InvalidValue,
+            "`beta.initial`: must be greater than 0, found",
+        ),
+        (
+            {"type": "linear", "initial": 2, "final": 2},
+            InvalidValue,
+            "`beta.final`: must be greater than initial = 2, found 2",
+        ),
+    ],
+)
+def test_bad_schedules_are_named(value, error, message):
+    with pytest.raises(error) as caught:
+        read_parameters(RISING, {"beta": value})
+    assert message in str(caught.value)
+
+
+def test_a_falling_schedule_must_fall():
+    with pytest.raises(InvalidValue, match="`alpha.final`: must be less than initial = 1, found 2"):
+        read_parameters(FALLING, {"alpha": {"type": "linear", "initial": 1, "final": 2}})
 
 
 @pytest.mark.parametrize("input_params", [None, {}, {"params": None}, {"params": [1]}, "x", [{}]])

@@ -17,6 +17,8 @@ from qiosk.errors import InvalidValue, MissingSection, WrongType
 
 Check = Callable[[str, Any], Any]
 
+_SCHEDULES = ("linear", "geometric")
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -94,6 +96,36 @@ def numbers(name: str, *, low: float, meaning: str) -> Parameter:
             if not math.isfinite(item) or item < low:
                 raise InvalidValue(f"parameter `{name}[{k}]`: must be at least {low:g}, found {item}")
         return found
+
+    return Parameter(name, read, None, meaning, rule)
+
+
+def schedule(name: str, *, is_increasing: bool, meaning: str) -> Parameter:
+    """A schedule ``{"type": "linear" | "geometric", "initial": x, "final": y}``, read as that dict with float ends.
+
+    Both ends are finite and at least 0, greater than 0 if geometric; ``final`` lies strictly beyond ``initial``.
+    """
+    direction = "greater" if is_increasing else "less"
+    rule = f"linear or geometric, ends at least 0, final {direction} than initial"
+
+    def read(name: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise WrongType(f"parameter `{name}`: must be an object, found {_shown(value)}")
+        for member in ("type", "initial", "final"):
+            if value.get(member) is None:
+                raise InvalidValue(f"parameter `{name}`: must have `{member}`, found {_shown(dict(value))}")
+        kind = value["type"]
+        if not isinstance(kind, str):
+            raise WrongType(f"parameter `{name}.type`: must be a string, found {_shown(kind)}")
+        if kind.lower() not in _SCHEDULES:
+            raise InvalidValue(f"parameter `{name}.type`: must be {' or '.join(_SCHEDULES)}, found {kind!r}")
+        end = number("", low=0.0, exclusive=kind.lower() == "geometric", meaning="")
+        initial, final = (end.read(f"{name}.{member}", value[member]) for member in ("initial", "final"))
+        if not (initial < final if is_increasing else final < initial):
+            raise InvalidValue(
+                f"parameter `{name}.final`: must be {direction} than initial = {initial:g}, found {final:g}"
+            )
+        return {"type": kind.lower(), "initial": initial, "final": final}
 
     return Parameter(name, read, None, meaning, rule)
 
