@@ -68,10 +68,11 @@ def solve(
         if progress is not None and progress(report.progress) is False:
             stop = True
 
-    given = {**params, "timeout": timeout, "seed": seed}
+    chosen = target(solver)
+    given = {**params, "timeout": timeout if timeout is None else timeout / chosen.timeout_unit, "seed": seed}
     hooks = Hooks(is_cancelled=lambda: stop, on_chunk=follow)
     cost_function = problem if isinstance(problem, CostFunction) else problem.cost_function()
-    return _run(target(solver), given, cost_function, threads, hooks, kernel)
+    return _run(chosen, given, cost_function, threads, hooks, kernel)
 
 
 def run_target(

@@ -50,6 +50,7 @@ class Target:
     section: Callable[[Any], Mapping[str, Any]] = params_section  # a job's inputParams -> parameters by name
     timeout_s: Callable[[Mapping[str, Any]], float | None] = timeout_in_seconds
     default_timeout: float = DEFAULT_TIMEOUT  # [s], of a parameter-free run
+    timeout_unit: float = 1.0  # [s], of the parameter ``timeout``
 
     @property
     def is_parameter_free(self) -> bool:

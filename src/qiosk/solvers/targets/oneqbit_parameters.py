@@ -1,0 +1,66 @@
+"""Parameters of 1QBit's targets: a flat object, every value of which may be a string written as Python writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qiosk.errors import InvalidValue, MissingSection
+from qiosk.model.compiled import CompiledProblem
+from qiosk.solvers.parameters import SEED, SOLUTIONS, TARGET_COST, number
+
+ONEQBIT = "1qbit"
+MILLISECOND = 1e-3  # [s]
+
+_WORDS = {"true": True, "false": False, "none": None, "null": None}
+
+TIMEOUT_MS = number("timeout", low=0.0, default=0.0, meaning="time limit [ms]; 0 for none")
+ONEQBIT_COMMON = (SEED, TIMEOUT_MS, SOLUTIONS, TARGET_COST)
+
+
+def flat_section(input_params: Any) -> Mapping[str, Any]:
+    """The parameters of a job whose ``inputParams`` are flat, typed; nothing at all counts as an empty object.
+
+    Raises MissingSection (AZQ102) if they are no object.
+    """
+    if input_params is None:
+        return {}
+    if not isinstance(input_params, Mapping):
+        raise MissingSection(f"input parameters: must be an object, found {type(input_params).__name__}")
+    return from_strings(input_params)
+
+
+def from_strings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Strings that spell a truth value, None, a number or a list of those in their own type; all else as it is."""
+    return {name: _from_string(value) if isinstance(value, str) else value for name, value in given.items()}
+
+
+def timeout_from_ms(values: Mapping[str, Any]) -> float | None:
+    """The time limit [s] of targets whose ``timeout`` is in milliseconds, 0 for none."""
+    timeout: float = values["timeout"]
+    return timeout * MILLISECOND if timeout > 0.0 else None
+
+
+def require_quadratic(problem: CompiledProblem, target: str) -> None:
+    """Raises InvalidValue (AZQ107) if a term has more than two variables; squared linear combinations may stay."""
+    if len(problem.term_values):
+        raise InvalidValue(f"target {target}: terms may have at most 2 variables, found one of {problem.locality}")
+
+
+def _from_string(text: str) -> Any:
+    word = text.strip()
+    if word[:1] + word[-1:] in ("[]", "()"):
+        items = word[1:-1].strip().removesuffix(",")
+        return [_scalar(item.strip()) for item in items.split(",")] if items else []
+    return _scalar(word)
+
+
+def _scalar(word: str) -> Any:
+    if word.lower() in _WORDS:
+        return _WORDS[word.lower()]
+    for parse in (int, float):
+        try:
+            return parse(word)
+        except ValueError:
+            continue
+    return word
