@@ -147,6 +147,24 @@ def test_start_replace_and_read_agree(problem, sampler):
 
 
 @pytest.mark.parametrize(("problem", "sampler"), PAIRS)
+def test_copied_replicas_are_as_their_sources_and_the_others_as_before(problem, sampler):
+    here, there = sampler.start((11,)), sampler.start((12,))
+    before = [sampler.configuration(here, r) for r in range(sampler.lanes)]
+    rng = np.random.default_rng(4)
+    picked = rng.permutation(sampler.lanes)
+    to, lanes = np.split(picked[: len(picked) // 2 * 2], 2)
+    sampler.copy(here, to, here, lanes)  # within a group, then from another
+    expected = dict(enumerate(before)) | {int(t): before[r] for t, r in zip(to, lanes, strict=True)}
+    many, anywhere = lanes[::-1], rng.integers(sampler.lanes, size=len(lanes))
+    sampler.copy(here, many, there, anywhere)
+    expected |= {int(t): sampler.configuration(there, int(r)) for t, r in zip(many, anywhere, strict=True)}
+    costs = sampler.costs(here)
+    for r, x in expected.items():
+        npt.assert_array_equal(sampler.configuration(here, r), x)
+        npt.assert_allclose(costs[r], float(naive.compiled_cost(problem, x.tolist())), atol=1e-9)
+
+
+@pytest.mark.parametrize(("problem", "sampler"), PAIRS)
 def test_seeds_decide_everything(problem, sampler):
     a, b, c = sampler.start((1, 2)), sampler.start((1, 2)), sampler.start((2, 1))
     assert arrays_equal(a, b)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from qiosk.model.cost_function import F64, I8
+from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers.checkpoint import checkpointed
 
 
@@ -67,4 +67,11 @@ class Sampler(Protocol):
 
     def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
         """Put a replica at a configuration; the others and the random state stay."""
+        ...
+
+    def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
+        """Replica ``to[k]`` of ``group`` takes the configuration of replica ``lanes[k]`` of ``source``; (m,) each.
+
+        Both groups are of this sampler, and may be the same one if no replica is in both lists. Random states stay.
+        """
         ...

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_copy
+from qiosk.kernels.lanes import copy_lanes
 from qiosk.kernels.rng import random_words
-from qiosk.model.cost_function import I8
+from qiosk.model.cost_function import I8, I64
 
 U64 = NDArray[np.uint64]
 _ALL = np.uint64(2**64 - 1)
@@ -38,3 +39,9 @@ def write_lane(spins: U64, words: int, lane: int, is_spin: bool, configuration: 
     column = spins[lane // 64 :: words]
     bit = np.uint64(1) << np.uint64(lane % 64)
     column[...] = np.where(_is_set(configuration, is_spin), column | bit, column & ~bit)
+
+
+def move_lanes(spins: U64, to: I64, source: U64, lanes: I64, words: int) -> None:
+    """Set lanes ``to`` of ``spins`` to the values of lanes ``lanes`` of ``source``, in place."""
+    order = np.argsort(to)
+    copy_lanes()(spins, to[order].astype(np.uint64), source, lanes[order].astype(np.uint64), words)

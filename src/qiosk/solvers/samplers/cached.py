@@ -97,6 +97,10 @@ class CachedSampler:
         """Put a replica at a configuration."""
         self._rows.replace(group, lane, configuration)
 
+    def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
+        """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
+        self._rows.copy(group, to, source, lanes)
+
 
 def _by_color(form: IsingForm) -> tuple[I64, I64, I32, F64]:
     """Variables by color, (n,); and the CSR of their places: indptr (n + 1,), neighbors (2P,), couplings (2P,)."""

@@ -11,7 +11,7 @@ from qiosk.kernels.plain.cached import BLOCK, REFRESH
 from qiosk.kernels.plain.dense import TILE, dense_fields
 from qiosk.kernels.thresholds import threshold_scales
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import F64, I8
+from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.ising import IsingForm, Real
 from qiosk.solvers.samplers.rows import Rows
@@ -105,6 +105,10 @@ class DenseSampler:
     def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
         """Put a replica at a configuration."""
         self._rows.replace(group, lane, configuration)
+
+    def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
+        """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
+        self._rows.copy(group, to, source, lanes)
 
 
 def padded(n: int) -> int:

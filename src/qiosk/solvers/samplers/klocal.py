@@ -13,9 +13,9 @@ from qiosk.kernels.aligned import aligned_copy, aligned_empty
 from qiosk.kernels.klocal import LANES, klocal_costs, klocal_sweeps
 from qiosk.kernels.rng import combine_seed, generator_states
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import F64, I8
+from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers.sampler import LaneGroup
-from qiosk.solvers.samplers.bits import read_lane, start_bits, write_lane
+from qiosk.solvers.samplers.bits import move_lanes, read_lane, start_bits, write_lane
 from qiosk.solvers.samplers.incidence import Incidence, index_by_variable
 from qiosk.solvers.samplers.ising import (
     EXACT32,
@@ -232,3 +232,7 @@ class KLocalSampler:
     def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
         """Put a replica at a configuration."""
         write_lane(group.arrays["spins"], 1, lane, self._is_spin, configuration)
+
+    def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
+        """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
+        move_lanes(group.arrays["spins"], to, source.arrays["spins"], lanes, 1)

@@ -7,7 +7,7 @@ import numpy as np
 from qiosk.kernels.plain.general import general_costs, general_sweeps
 from qiosk.kernels.rng import combine_seed, random_words
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import F64, I8
+from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.incidence import Incidence
 
@@ -76,3 +76,7 @@ class PlainSampler:
     def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
         """Put a replica at a configuration."""
         group.arrays["values"][lane] = configuration
+
+    def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
+        """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
+        group.arrays["values"][to] = source.arrays["values"][lanes]

@@ -82,3 +82,8 @@ class Rows:
         spins, fields = group.arrays["spins"], group.arrays["fields"]
         spins[lane, : self.form.n] = self._spins(configuration)
         self.fill(spins[lane : lane + 1], fields[lane : lane + 1])
+
+    def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
+        """Lanes ``to`` take spins and fields of lanes ``lanes`` of ``source``."""
+        for name in ("spins", "fields"):
+            group.arrays[name][to] = source.arrays[name][lanes]

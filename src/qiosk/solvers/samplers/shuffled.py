@@ -57,6 +57,10 @@ class ShuffledSampler:
         """Put a replica at a configuration."""
         self._inner.replace(group, lane, configuration[self._order])
 
+    def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
+        """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
+        self._inner.copy(group, to, source, lanes)
+
 
 def shuffled_order(n: int) -> I64:
     """(n,) which variable to visit k-th: a fixed permutation that moves none out of its block."""
