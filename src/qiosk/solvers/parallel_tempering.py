@@ -22,7 +22,9 @@ from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.sampler import LaneGroup
 
 # The dispatch of an exchange costs as much as this many spin updates of a lane; small problems exchange less often.
+# And measuring all costs takes as long as a sweep.
 UPDATES_PER_EXCHANGE = 6000
+SWEEPS_PER_EXCHANGE = 3
 # Replicas are led from the hottest beta to their own in this many stairs, over this share of the sweeps.
 STAIRS = 16
 WARM_UP = 0.25
@@ -40,7 +42,6 @@ class TemperingState:
     lane_at: I64  # (W, K) which lane stands on which rung
     accepted: F64  # (K - 1,) exchanges between rungs k and k + 1
     proposed: F64  # (K - 1,)
-    cost_sums: F64  # (3, K) number, sum and sum of squares of the costs seen on a rung
     ladder_best: F64  # (W,) lowest cost seen on each ladder
     sweeps_done: int = 0
     spin_updates: int = 0
@@ -78,7 +79,6 @@ class ParallelTempering(Solver[TemperingState]):
             lane_at=np.arange(ladders * rungs, dtype=np.int64).reshape(ladders, rungs),
             accepted=np.zeros(rungs - 1),
             proposed=np.zeros(rungs - 1),
-            cost_sums=np.zeros((3, rungs)),
             ladder_best=np.full(ladders, np.inf),
         )
 
@@ -107,10 +107,6 @@ class ParallelTempering(Solver[TemperingState]):
         """sweeps, replicas, all_betas."""
         return {"sweeps": self.sweeps, "replicas": len(self.ladder), "all_betas": self.ladder.tolist()}
 
-    def exchange_rates(self, state: TemperingState) -> F64:
-        """(K - 1,) share of proposed exchanges between neighbouring rungs that were accepted."""
-        return state.accepted / np.maximum(state.proposed, 1.0)
-
     @property
     def _warm_up(self) -> int:
         """Sweeps spent on the stairs: a multiple of STAIRS."""
@@ -118,7 +114,7 @@ class ParallelTempering(Solver[TemperingState]):
 
     @property
     def _interval(self) -> int:
-        return max(1, UPDATES_PER_EXCHANGE // max(1, self.ground.problem.n))
+        return max(SWEEPS_PER_EXCHANGE, UPDATES_PER_EXCHANGE // max(1, self.ground.problem.n))
 
     def _next_event(self, done: int) -> int:
         """Index of the next sweep after which the betas change: a stair, or an exchange."""
@@ -156,16 +152,10 @@ class ParallelTempering(Solver[TemperingState]):
             self.ground.polish(state.groups, int(costs.argmin()), state.incumbents, state.sweeps_done)
         if state.sweeps_done < self._warm_up:
             return
-        self._record(state, costs[state.lane_at])
+        np.minimum(state.ladder_best, costs[state.lane_at].min(axis=1), out=state.ladder_best)
         self._exchange(state, costs)
         if state.exchanges % LOOK_EVERY_EXCHANGES == 0 or state.sweeps_done == self.sweeps:
             self._look_closely(state, costs)
-
-    def _record(self, state: TemperingState, on_rungs: F64) -> None:
-        state.cost_sums[0] += len(on_rungs)
-        state.cost_sums[1] += on_rungs.sum(axis=0)
-        state.cost_sums[2] += (on_rungs**2).sum(axis=0)
-        np.minimum(state.ladder_best, on_rungs.min(axis=1), out=state.ladder_best)
 
     def _exchange(self, state: TemperingState, costs: F64) -> None:
         """Neighbours (k, k + 1) with k of alternating parity change places by the Metropolis rule."""
@@ -186,3 +176,8 @@ class ParallelTempering(Solver[TemperingState]):
         for ladder, lane in enumerate(state.lane_at[:, -1]):
             cost = self.ground.polish(state.groups, int(lane), state.incumbents, state.sweeps_done)
             state.ladder_best[ladder] = min(state.ladder_best[ladder], cost)
+
+
+def exchange_rates(state: TemperingState) -> F64:
+    """(K - 1,) share of exchanges between neighbouring rungs that were accepted; 1/2 before any was proposed."""
+    return (state.accepted + 0.5) / (state.proposed + 1.0)

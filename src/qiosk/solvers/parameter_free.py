@@ -19,7 +19,7 @@ from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Improvement, Incumbents
-from qiosk.solvers.parallel_tempering import ParallelTempering, TemperingState
+from qiosk.solvers.parallel_tempering import ParallelTempering, TemperingState, exchange_rates
 from qiosk.solvers.schedules import LinearSchedule
 from qiosk.solvers.simulated_annealing import AnnealingState, SimulatedAnnealing
 from qiosk.solvers.tuning import BetaRange, even_ladder, first_ladder
@@ -29,6 +29,8 @@ FIRST_UPDATES = 20_000_000
 FIRST_SWEEPS = (16, 256)
 # Rounds in a row that must agree.
 ROUNDS_TO_AGREE = 3
+# Rungs of an adapted ladder, at least; at most so many that two ladders run.
+FEWEST_RUNGS = 8
 # Lane groups in the first rounds and at most. Beyond these sweeps every second doubling of the effort goes into more
 # groups: diversity, and work for machines with many cores.
 LANES = 64  # of a group; narrower ones come in greater number
@@ -256,13 +258,7 @@ class ParameterFreeTempering(Rounds[TemperingState]):
         if self._affordable(sweeps, allowance) < sweeps:
             state.sweeps = state.most_sweeps = sweeps  # no time for a fresh start of more effort: go on with this
         else:
-            state.betas = even_ladder(state.betas, _deviations(state.inner), self.rungs)
+            rates = exchange_rates(state.inner)
+            lanes = self.ground.sampler.lanes * groups_in(sweeps, self.ground.sampler.lanes)
+            state.betas = even_ladder(state.betas, 1.0 - rates, (FEWEST_RUNGS, lanes // 2))
             self._restart(state, sweeps)
-
-
-def _deviations(state: TemperingState) -> F64:
-    """(K,) standard deviation of the cost on every rung."""
-    n, total, squares = state.cost_sums
-    mean = total / np.maximum(n, 1.0)
-    variances: F64 = np.maximum(squares / np.maximum(n, 1.0) - mean**2, 0.0)
-    return np.sqrt(variances)

@@ -18,6 +18,11 @@ HOT_ACCEPTANCE = 0.5
 # delta. It weighs the many small deltas of real couplings by how little they matter; on four families of instances
 # values from 5e-4 to 2e-3 did equally well, ten times as much and a tenth did worse.
 COLD_EXCESS = 1e-3
+# Mean acceptance of uphill moves from random configurations at the hot end of a ladder: hot enough to forget, and the
+# hotter half of the range would take half of the rungs.
+LADDER_ACCEPTANCE = 0.2
+# So that stretches without a rejection keep some rungs.
+LEAST_REJECTION = 0.02
 # Configurations to look at: at most so many, fewer where they have many moves.
 SAMPLES = 8
 MOVES_TO_SEE = 1_000_000
@@ -25,10 +30,11 @@ MOVES_TO_SEE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class BetaRange:
-    """Hot and cold end [1/cost], 0 < hot < cold."""
+    """Hot and cold end [1/cost], 0 < hot < cold; and where a ladder need not be any hotter."""
 
     hot: float
     cold: float
+    ladder_hot: float
 
 
 def beta_range(problem: CompiledProblem, seed: int, descend: Callable[[I8], I8]) -> BetaRange:
@@ -46,10 +52,12 @@ def beta_range(problem: CompiledProblem, seed: int, descend: Callable[[I8], I8])
     hot_moves = _uphill([deltas(problem, x) for x in starts])
     cold_moves = _uphill([deltas(problem, descend(x)) for x in starts])
     if not len(hot_moves) or not len(cold_moves):
-        return BetaRange(1.0, 2.0)
+        return BetaRange(1.0, 2.0, 1.0)
     hot = _beta_at(hot_moves, np.ones_like(hot_moves), HOT_ACCEPTANCE)
     cold = _beta_at(cold_moves, cold_moves / cold_moves.mean(), COLD_EXCESS)
-    return BetaRange(hot, max(cold, 2.0 * hot))
+    cold = max(cold, 2.0 * hot)
+    ladder_hot = _beta_at(hot_moves, np.ones_like(hot_moves), LADDER_ACCEPTANCE)
+    return BetaRange(hot, cold, min(ladder_hot, 0.5 * (hot + cold)))
 
 
 def _uphill(samples: list[F64]) -> F64:
@@ -73,19 +81,19 @@ def _beta_at(moves: F64, weights: F64, level: float) -> float:
 
 def first_ladder(betas: BetaRange, rungs: int) -> F64:
     """(rungs,) geometric ladder: the choice before anything is known."""
-    return geometric(betas.hot, betas.cold, rungs)
+    return geometric(betas.ladder_hot, betas.cold, rungs)
 
 
-def even_ladder(ladder: F64, deviations: F64, rungs: int) -> F64:
-    """(rungs,) ladder between the same ends on which neighbours exchange at an even rate.
+def even_ladder(ladder: F64, rejections: F64, bounds: tuple[int, int]) -> F64:
+    """Ladder between the same ends on which neighbours exchange at an even rate, with as many rungs as that takes.
 
-    The exchange rate between close betas depends on (beta' - beta) * sigma alone, with sigma the standard deviation of
-    the cost: rungs are spread evenly in the integral of sigma over beta. ``deviations`` is (K,), measured on
-    ``ladder`` (K,). Reference: D. A. Kofke, J. Chem. Phys. 117, 6911 (2002), doi:10.1063/1.1507776.
+    ``rejections`` is (K - 1,), the share of exchanges between neighbours on ``ladder`` (K,) that were refused. Their
+    sum is the barrier between the ends, whatever the rungs; rungs are spread evenly over it, about two for every unit,
+    a power of two within ``bounds``, so that whole ladders fill lane groups.
+
+    Reference: S. Syed, A. Bouchard-Cote, G. Deligiannidis, A. Doucet, J. R. Stat. Soc. B 84, 321 (2022),
+    doi:10.1111/rssb.12464.
     """
-    floor = 0.02 * deviations.max()  # so that frozen rungs keep some share
-    if not floor > 0.0:
-        return geometric(ladder[0], ladder[-1], rungs)
-    sigma = np.maximum(deviations, floor)
-    length = np.concatenate([[0.0], np.cumsum(np.diff(ladder) * 0.5 * (sigma[1:] + sigma[:-1]))])
-    return np.interp(np.linspace(0.0, length[-1], rungs), length, ladder)
+    barrier = np.concatenate([[0.0], np.cumsum(np.maximum(rejections, LEAST_REJECTION))])
+    rungs = int(np.clip(1 << int(np.ceil(np.log2(2.0 * barrier[-1] + 1.0))), *bounds))
+    return np.interp(np.linspace(0.0, barrier[-1], rungs), barrier, ladder)
