@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from qiosk.cli.inputs import check_names, read_bytes, resolve_target
 from qiosk.cli.interrupt import Interrupt
 from qiosk.client.progress_bar import ProgressBar
@@ -13,6 +15,9 @@ from qiosk.formats.registry import read
 
 if TYPE_CHECKING:
     from qiosk.solvers.result import Result
+
+WORTH_A_WORD_S = 1.0
+"""Compilations that took longer are mentioned."""
 
 
 def solve_file(file: str, target: str | None, params: Mapping[str, Any]) -> tuple[Result, bool]:
@@ -30,4 +35,8 @@ def solve_file(file: str, target: str | None, params: Mapping[str, Any]) -> tupl
             bar.update("Executing", progress)
             return not interrupt.asked
 
-        return solve(problem, chosen, progress=follow, **params), interrupt.asked
+        result = solve(problem, chosen, progress=follow, **params)
+    compiled = result.statistics["compile_seconds"]
+    if compiled >= WORTH_A_WORD_S:
+        typer.echo(f"kernels were compiled for this machine in {compiled:.1f} s; from now on they are ready", err=True)
+    return result, interrupt.asked
