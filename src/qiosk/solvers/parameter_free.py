@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, TypeVar, final
 import numpy as np
 
 from qiosk.model.cost_function import F64
-from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
+from qiosk.solvers.base import Allowance, Parallel, Solver, SolverState, StopReason
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Improvement, Incumbents
@@ -40,7 +40,7 @@ LONG_ROUND = 16_384
 # A round shorter than this share of the one before it would add nothing in the time that is left.
 SHORTEST_LAST_ROUND = 0.05
 
-Inner = TypeVar("Inner", AnnealingState, TemperingState)
+Inner = TypeVar("Inner", bound=SolverState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     ground: Ground
     betas: BetaRange
     agreement: ClassVar[Agreement]
+    long_round: ClassVar[int] = LONG_ROUND
 
     @abstractmethod
     def _round(self, state_betas: F64, round_: int, sweeps: int) -> Solver[Inner]:
@@ -184,12 +185,25 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         """Sweeps that the clock still permits, in a round planned with ``sweeps``."""
         if allowance.updates is None:
             return np.inf
-        return allowance.updates / max(1, self.ground.updates(groups_in(sweeps, self.ground.sampler.lanes), 1))
+        groups = groups_in(sweeps, self.ground.sampler.lanes, self.long_round)
+        return allowance.updates / max(1, self.ground.updates(groups, 1))
+
+    @final
+    def _double(self, state: RoundsState[Inner], allowance: Allowance) -> None:
+        """Begin a round of twice the sweeps, or one that ends with the time if that is nearer."""
+        sweeps = 2 * state.sweeps
+        affordable = self._affordable(sweeps, allowance)
+        if affordable < 3 * sweeps:  # after this round there would be no time for the one that follows it
+            sweeps = int(0.97 * affordable)
+        if sweeps < SHORTEST_LAST_ROUND * state.sweeps:
+            state.is_out_of_time = True
+        else:
+            self._restart(state, sweeps)
 
 
-def groups_in(sweeps: int, lanes: int) -> int:
+def groups_in(sweeps: int, lanes: int, long_round: int = LONG_ROUND) -> int:
     """Lane groups in a round of so many sweeps; more of them if they are narrow."""
-    doublings = max(0, (sweeps // LONG_ROUND).bit_length() - 1)
+    doublings = max(0, (sweeps // long_round).bit_length() - 1)
     full = min(MOST_GROUPS, FIRST_GROUPS << ((doublings + 1) // 2))
     return int(full * max(1, LANES // lanes))
 
@@ -222,14 +236,7 @@ class ParameterFreeAnnealing(Rounds[AnnealingState]):
         return state.inner.final_costs
 
     def _begin_next(self, state: RoundsState[AnnealingState], allowance: Allowance) -> None:
-        sweeps = 2 * state.sweeps
-        affordable = self._affordable(sweeps, allowance)
-        if affordable < 3 * sweeps:  # after this round there would be no time for the one that follows it
-            sweeps = int(0.97 * affordable)
-        if sweeps < SHORTEST_LAST_ROUND * state.sweeps:
-            state.is_out_of_time = True
-        else:
-            self._restart(state, sweeps)
+        self._double(state, allowance)
 
 
 @final
