@@ -67,19 +67,54 @@ def integer(name: str, *, low: int, high: int = 2**63 - 1, meaning: str, default
     return Parameter(name, read, default, meaning, _range(low, high))
 
 
-def number(name: str, *, low: float, exclusive: bool = False, meaning: str, default: float | None = None) -> Parameter:
-    """A finite number, at least ``low`` (or greater, if ``exclusive``)."""
+def number(
+    name: str,
+    *,
+    low: float,
+    high: float = math.inf,
+    exclusive: bool = False,
+    meaning: str,
+    default: float | None = None,
+) -> Parameter:
+    """A finite number, at least ``low`` (or greater, if ``exclusive``) and at most ``high``."""
     rule = f"greater than {low:g}" if exclusive else f"at least {low:g}"
     if low == -math.inf:
         rule = "a finite number"
+    if high < math.inf:
+        rule += f" and at most {high:g}"
 
     def read(name: str, value: Any) -> float:
         found = _as_float(name, value)
-        if not math.isfinite(found) or found < low or (exclusive and found == low):
+        if not math.isfinite(found) or not low <= found <= high or (exclusive and found == low):
             raise InvalidValue(f"parameter `{name}`: must be {rule}, found {value}")
         return found
 
     return Parameter(name, read, default, meaning, rule)
+
+
+def choice(name: str, allowed: Sequence[str], *, default: str, meaning: str) -> Parameter:
+    """One of a few strings."""
+    rule = " or ".join(repr(item) for item in allowed)
+
+    def read(name: str, value: Any) -> str:
+        if not isinstance(value, str):
+            raise WrongType(f"parameter `{name}`: must be a string, found {_shown(value)}")
+        if value not in allowed:
+            raise InvalidValue(f"parameter `{name}`: must be {rule}, found {_shown(value)}")
+        return value
+
+    return Parameter(name, read, default, meaning, rule)
+
+
+def flag(name: str, *, default: bool, meaning: str) -> Parameter:
+    """True or false."""
+
+    def read(name: str, value: Any) -> bool:
+        if not isinstance(value, (bool, np.bool_)):
+            raise WrongType(f"parameter `{name}`: must be true or false, found {_shown(value)}")
+        return bool(value)
+
+    return Parameter(name, read, default, meaning, "true or false")
 
 
 def numbers(name: str, *, low: float, meaning: str) -> Parameter:

@@ -30,6 +30,17 @@ def timeout_in_seconds(values: Mapping[str, Any]) -> float | None:
     return timeout
 
 
+def number_of_solutions(values: Mapping[str, Any]) -> int:
+    """How many solutions are asked for where the parameter is ``number_of_solutions``."""
+    return int(values["number_of_solutions"])
+
+
+def target_cost(values: Mapping[str, Any]) -> float | None:
+    """The cost that is good enough where the parameter is ``target_cost``; None: none is."""
+    cost: float | None = values["target_cost"]
+    return cost
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A solver that jobs can be sent to.
@@ -51,6 +62,8 @@ class Target:
     timeout_s: Callable[[Mapping[str, Any]], float | None] = timeout_in_seconds
     default_timeout: float = DEFAULT_TIMEOUT  # [s], of a parameter-free run
     timeout_unit: float = 1.0  # [s], of the parameter ``timeout``
+    solutions: Callable[[Mapping[str, Any]], int] = number_of_solutions
+    target_cost: Callable[[Mapping[str, Any]], float | None] = target_cost
 
     @property
     def is_parameter_free(self) -> bool:
