@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from typing import Any
+
+import numpy as np
 
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import CONSTANT, CostFunction
@@ -56,3 +59,21 @@ def configurations(cost_function: CostFunction) -> Iterator[dict[int, int]]:
     variables = cost_function.variables.tolist()
     for values in itertools.product(domain, repeat=len(variables)):
         yield dict(zip(variables, values, strict=True))
+
+
+def trotter_averages(cost_function: CostFunction, beta: float, cut: float, slices: int) -> tuple[Any, Any]:
+    """Mean cost of a slice (1,), and of each variable the share of neighbouring slices that agree (n,).
+
+    The weight of a path x_1 .. x_P is prod_k exp(-beta cost(x_k)) prod_i (1 if x_k and x_k+1 agree on variable i, else
+    cut): a trace of transfer matrices.
+    """
+    all_of_them = list(configurations(cost_function))
+    x = np.array([list(c.values()) for c in all_of_them])
+    costs = np.array([float(cost(cost_function, c)) for c in all_of_them])
+    agree = x[:, None, :] == x[None, :, :]
+    step = np.exp(-beta * (costs - costs.min()))[:, None] * np.where(agree, 1.0, cut).prod(axis=2)
+    rest = np.linalg.matrix_power(step / step.sum(axis=1).max(), slices - 1)
+    weights = step[:, :, None] * rest.T[:, :, None]  # of a path's first two slices
+    total = weights.sum()
+    mean_cost = (weights[:, :, 0].sum(axis=1) @ costs) / total
+    return np.array([mean_cost]), (weights * agree).sum(axis=(0, 1)) / total

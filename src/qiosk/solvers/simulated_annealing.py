@@ -15,13 +15,10 @@ from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Incumbents
+from qiosk.solvers.looks import next_look
 from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.schedules import LinearSchedule
 
-# A look at the replicas costs about as much as a few sweeps; so many of them in the colder half do not show, if they
-# are far enough apart.
-LOOKS = 8
-SWEEPS_BETWEEN_LOOKS = 32
 # Replicas annealed at the same time, at most; further restarts follow in further waves: memory does not grow with them.
 WAVE = 1024
 # Sweeps at beta = infinity after the schedule: they carry nearly every replica into its local minimum.
@@ -72,7 +69,7 @@ class SimulatedAnnealing(Solver[AnnealingState]):
                 state.wave += 1
                 state.groups = self._groups(state.wave)
             begin = state.wave * self._wave_sweeps
-            look = begin + self._next_look(state.sweeps_done - begin)
+            look = begin + next_look(state.sweeps_done - begin, self.schedule.sweeps, self._wave_sweeps)
             self._sweep(state, min(end, look) - state.sweeps_done, begin, parallel)
             if state.sweeps_done == look:
                 self._look(state, parallel)
@@ -121,18 +118,6 @@ class SimulatedAnnealing(Solver[AnnealingState]):
     def _groups(self, wave: int) -> list[LaneGroup]:
         first = wave * self._wave_groups
         return self.ground.groups(self.stream, min(self._wave_groups, self._n_groups - first), first)
-
-    def _next_look(self, done: int) -> int:
-        """Index within a wave of the sweep after which the replicas are looked at next.
-
-        Every doubling in the hotter half, so that there is a best from early on; LOOKS times in the colder half; and
-        at the end.
-        """
-        half = self.schedule.sweeps // 2
-        if done < half:
-            return min(max(half, 1), SWEEPS_BETWEEN_LOOKS << (done // SWEEPS_BETWEEN_LOOKS).bit_length())
-        spacing = max(SWEEPS_BETWEEN_LOOKS, half // LOOKS)
-        return min(self._wave_sweeps, half + ((done - half) // spacing + 1) * spacing)
 
     def _sweep(self, state: AnnealingState, n: int, begin: int, parallel: Parallel) -> None:
         done = state.sweeps_done - begin

@@ -1,0 +1,47 @@
+"""Quantum Monte Carlo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from qiosk.solvers.parameters import COMMON, integer, number
+from qiosk.solvers.target import DEFAULT_SWEEPS, MICROSOFT, Target
+
+if TYPE_CHECKING:
+    from qiosk.solvers.base import Solver
+    from qiosk.solvers.ground import Ground
+
+
+def _quantum(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+    from qiosk.solvers.quantum_monte_carlo import QuantumMonteCarlo, slice_beta, strong_field
+    from qiosk.solvers.schedules import LinearSchedule
+
+    beta, start = values["beta_start"], values["transverse_field_start"]
+    if beta is None:
+        beta = slice_beta(ground.beta_range)
+    if start is None:
+        start = strong_field(beta)
+    field = LinearSchedule(start, values["transverse_field_stop"], values["sweeps"])
+    return QuantumMonteCarlo(ground, beta, field, values["trotter_number"], values["restarts"])
+
+
+TARGETS = (
+    Target(
+        "microsoft.qmc.cpu",
+        MICROSOFT,
+        "Quantum Monte Carlo",
+        (
+            integer("sweeps", low=1, default=DEFAULT_SWEEPS, meaning="sweeps of every slice"),
+            integer("trotter_number", low=2, default=72, meaning="slices in imaginary time of one system"),
+            integer("restarts", low=1, default=1, meaning="independent systems"),
+            number("beta_start", low=0.0, exclusive=True, meaning="inverse temperature of every slice [1/cost]"),
+            number("transverse_field_start", low=0.0, meaning="transverse field in the first sweep [cost]"),
+            number("transverse_field_stop", low=0.0, default=0.0, meaning="transverse field in the last sweep [cost]"),
+            *COMMON,
+        ),
+        _quantum,
+        lambda values: int(values["trotter_number"]),
+    ),
+)
+"""The targets of this module."""
