@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import naive
@@ -20,6 +20,7 @@ from qiosk.errors import (
     TimeoutTooSmall,
     UnreadableCheckpoint,
 )
+from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction
 from qiosk.solvers import registry
 from qiosk.solvers import task as tasks
@@ -30,11 +31,25 @@ from strategies import cost_function, cost_functions
 TARGETS = [found.id for found in targets()]
 PARAMETERIZED = [found.id for found in targets() if not found.is_parameter_free]
 PARAMETER_FREE = [found.id for found in targets() if found.is_parameter_free]
-SHORT = {"sweeps": 60, "seed": 1}
+LARGEST_STEPS = 10**8
+
+
+def effort(target, sweeps):
+    """Parameters that ask for so much work, none for a target that finds them itself."""
+    if "parameterfree" in target:
+        return {}
+    if target.startswith("toshiba"):
+        return {"steps": min(4 * sweeps, LARGEST_STEPS), "loops": 4}
+    return {"sweeps": sweeps}
 
 
 def short(target):
-    return {"seed": 1, "timeout": 20.0} if "parameterfree" in target else SHORT
+    return {"seed": 1, "timeout": 20.0} if "parameterfree" in target else {"seed": 1, **effort(target, 60)}
+
+
+def takes(target, cf):
+    """Whether the target takes the problem: some are for terms of at most two variables."""
+    return target.startswith("microsoft") or compile_problem(cf).locality <= 2
 
 
 @pytest.fixture
@@ -79,8 +94,9 @@ FAMILY_OF_REALS = cost_function("ising", [(math.sin(7 * i + j), [i, j]) for i in
 
 
 @pytest.mark.usefixtures("never_enumerated")
-@pytest.mark.parametrize("name", FAMILY)
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("target", "name"), [(target, name) for target in TARGETS for name in FAMILY if takes(target, FAMILY[name])]
+)
 def test_every_target_finds_the_optimum_of_small_problems(target, name):
     result = solve(FAMILY[name], target, **short(target))
     assert result.cost == pytest.approx(optimum(FAMILY[name]), abs=1e-12)
@@ -91,6 +107,7 @@ def test_every_target_finds_the_optimum_of_small_problems(target, name):
 @settings(max_examples=15, deadline=None)
 @given(cf=cost_functions(max_terms=6))
 def test_any_small_problem_ends_at_its_optimum_with_its_exact_cost(target, cf):
+    assume(takes(target, cf))
     result = solve(cf, target, **short(target))
     assert list(result.configuration) == cf.variables.tolist()
     assert result.cost == float(naive.cost(cf, result.configuration))
@@ -160,7 +177,9 @@ def outcome(result):
 @pytest.mark.parametrize("target", TARGETS)
 def test_threads_and_chunks_do_not_change_the_result(target, name, monkeypatch):
     cf = glass(70, 3) if name == "larger" else FAMILY[name]
-    params = {"seed": 5} if "parameterfree" in target else {"sweeps": 333, "seed": 5}
+    if not takes(target, cf):
+        cf = FAMILY["grouped spins"]
+    params = {"seed": 5, **effort(target, 333)}
     one = solve(cf, target, threads=1, **params)
     monkeypatch.setattr("qiosk.solvers.driver.CHUNK_SECONDS", 0.0)  # chunks of a single sweep
     assert outcome(solve(cf, target, threads=3, **params)) == outcome(one)
@@ -171,7 +190,9 @@ def test_threads_and_chunks_do_not_change_the_result(target, name, monkeypatch):
 def test_a_resumed_run_equals_an_uninterrupted_one(target, monkeypatch):
     monkeypatch.setattr("qiosk.solvers.driver.CHUNK_SECONDS", 0.0)
     cf, saved = glass(40, 4), []
-    params = {"params": {"seed": 5} if "parameterfree" in target else {"sweeps": 60, "seed": 5}}
+    params = {"seed": 5, **effort(target, 60)}
+    if target.startswith("microsoft"):
+        params = {"params": params}
 
     def keep(report):
         if len(saved) < 40:
@@ -195,7 +216,7 @@ def test_a_checkpoint_of_other_kernels_is_refused():
 @pytest.mark.parametrize("target", TARGETS)
 def test_seeds_are_taken_from_the_clock_and_reported(target):
     cf = glass(30, 6)
-    params = {} if "parameterfree" in target else {"sweeps": 30}
+    params = effort(target, 30)
     result = solve(cf, target, timeout=5.0, **params)
     again = solve(cf, target, timeout=5.0, seed=result.parameters["seed"], **params)
     assert again.cost == result.cost
@@ -205,7 +226,7 @@ def test_seeds_are_taken_from_the_clock_and_reported(target):
 @pytest.mark.parametrize("target", PARAMETERIZED)
 def test_a_time_out_ends_a_long_run_and_keeps_the_best(target):
     cf = glass(200, 7)
-    result = solve(cf, target, sweeps=10**9, timeout=0.3, seed=1)
+    result = solve(cf, target, timeout=0.3, seed=1, **effort(target, 10**9))
     assert result.stop_reason == "timeout"
     assert result.cost < 0
     assert result.cost == float(naive.cost(cf, result.configuration))
@@ -219,7 +240,7 @@ def test_a_cancelled_run_keeps_the_best(target):
         calls.append(progress)
         return len(calls) < 3
 
-    params = {} if "parameterfree" in target else {"sweeps": 10**9}
+    params = effort(target, 10**9)
     result = solve(cf, target, seed=1, progress=follow, **params)
     assert result.stop_reason == "cancelled"
     assert len(calls) == 3
@@ -230,7 +251,7 @@ def test_a_cancelled_run_keeps_the_best(target):
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_target_cost_ends_the_run(target):
     cf = FAMILY["pairs"]
-    params = {} if "parameterfree" in target else {"sweeps": 10**9}
+    params = effort(target, 10**9)
     result = solve(cf, target, seed=1, target_cost=optimum(cf), **params)
     assert result.stop_reason == "target"
     assert result.cost == optimum(cf)
@@ -257,7 +278,8 @@ def test_no_result_is_worse_than_the_initial_configuration(target):
     cf = FAMILY["pairs"]
     best = min(naive.configurations(cf), key=lambda x: naive.cost(cf, x))
     given_start = CostFunction(cf.problem_type, cf.coefficients, cf.indptr, cf.ids, initial_configuration=best)
-    params = {"timeout": 0.05} if "parameterfree" in target else {"sweeps": 1, "beta_start": 0, "beta_stop": 0.01}
+    hot = {"beta_start": 1e-9, "beta_stop": 0.01}
+    params = {"timeout": 0.05} if "parameterfree" in target else {**hot, **effort(target, 1)}
     assert solve(given_start, target, seed=1, **params).cost == optimum(cf)
 
 
