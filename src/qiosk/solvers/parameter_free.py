@@ -66,7 +66,7 @@ class RoundsState(Generic[Inner]):
     inner: Inner
     sweeps: int  # planned in this round
     most_sweeps: int  # planned in any round
-    betas: F64  # this round's ladder, or hot and cold end
+    betas: F64  # this round's ladder, hot and cold end, or what a round is about instead
     round: int = 0
     rounds_agreed: int = 0  # in a row
     searches_agreed: int = 0  # in those rounds
@@ -101,7 +101,6 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     def _begin_next(self, state: RoundsState[Inner], allowance: Allowance) -> None:
         """Plan the next round and begin it, or say that there is no time for one."""
 
-    @final
     @property
     def kernel(self) -> str:
         """The sampler's."""
@@ -110,8 +109,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     @final
     def init(self) -> RoundsState[Inner]:
         """The beginning of round 0."""
-        updates = max(1, self.ground.updates(1, 1))
-        sweeps = int(np.clip(FIRST_UPDATES // updates, *FIRST_SWEEPS))
+        sweeps = self._first_sweeps()
         betas = self._first_betas()
         inner = self._round(betas, 0, sweeps).init()
         return RoundsState(self.ground.incumbents(), inner, sweeps, sweeps, betas)
@@ -149,6 +147,10 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     def parameters(self, state: RoundsState[Inner]) -> dict[str, Any]:
         """Those of the longest round, in the names of the parameterized target."""
         return self._round(state.betas, state.round, state.most_sweeps).parameters(state.inner)
+
+    def _first_sweeps(self) -> int:
+        updates = max(1, self.ground.updates(1, 1))
+        return int(np.clip(FIRST_UPDATES // updates, *FIRST_SWEEPS))
 
     def _search(self, state: RoundsState[Inner]) -> Solver[Inner]:
         return self._round(state.betas, state.round, state.sweeps)
