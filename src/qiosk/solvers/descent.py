@@ -7,18 +7,21 @@ from functools import cached_property
 
 import numpy as np
 
+from qiosk.kernels.descent import pair_descent
 from qiosk.kernels.plain.general import general_descent
-from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import F64, I8
-from qiosk.solvers.samplers.incidence import Incidence
+from qiosk.model.compiled import I32, CompiledProblem
+from qiosk.model.cost_function import F64, I8, I64
+from qiosk.solvers.moves import term_slopes
+from qiosk.solvers.samplers.incidence import Incidence, symmetric_rows
 
 _ROUNDING = 2.0**-48
 _PASSES = 10_000
+_REFRESHES = 100
 
 
 @dataclass(frozen=True, eq=False)
 class Descent:
-    """Single-variable descent of one problem; keeps the problem's second index between calls."""
+    """Single-variable descent of one problem; keeps the problem's index by variable between calls."""
 
     problem: CompiledProblem
 
@@ -37,18 +40,30 @@ class Descent:
         No flip of one variable lowers the cost by more than its tolerance, unless 10 000 passes did not suffice. Its
         cost is never above that of ``configuration``, up to rounding.
         """
-        index, p = self._incidence, self.problem
         values = np.array(configuration, np.int8)
+        if self.problem.is_quadratic:
+            self._by_slopes(values)
+        else:
+            self._anew(values)
+        return values
+
+    def _by_slopes(self, values: I8) -> None:
+        """With stored slopes, which are computed anew until they, too, find nothing: rounding adds up in them."""
+        p = self.problem
+        for _ in range(_REFRESHES):
+            slopes = term_slopes(p, values.astype(np.float64))
+            if not pair_descent()(*self._rows, slopes, p.is_spin, values, self.tolerances, _PASSES):
+                return
+
+    @cached_property
+    def _rows(self) -> tuple[I64, I32, F64]:
+        p = self.problem
+        return symmetric_rows(p.pair_rows, p.pair_cols, p.pair_values, p.n)
+
+    def _anew(self, values: I8) -> None:
+        """With every delta summed when it is looked at."""
+        index, p = self._incidence, self.problem
         sums = np.empty(len(p.group_values))
         general_descent()(
-            p.linear,
-            index.terms,
-            index.groups,
-            index.by_variable,
-            p.is_spin,
-            values,
-            sums,
-            self.tolerances,
-            _PASSES,
+            p.linear, index.terms, index.groups, index.by_variable, p.is_spin, values, sums, self.tolerances, _PASSES
         )
-        return values

@@ -37,11 +37,11 @@ def deltas(problem: CompiledProblem, x: I8) -> F64:
     """(n,) change of cost if variable i alone took its other value."""
     v = x.astype(np.float64)
     step = -2.0 * v if problem.is_spin else 1.0 - 2.0 * v  # change of x_i
-    return step * _slopes(problem, v) + _group_deltas(problem, v, step)
+    return step * term_slopes(problem, v) + _group_deltas(problem, v, step)
 
 
-def _slopes(problem: CompiledProblem, v: F64) -> F64:
-    """(n,) derivative of the terms by x_i."""
+def term_slopes(problem: CompiledProblem, v: F64) -> F64:
+    """(n,) derivative of the terms, groups apart, by each x_i at the values ``v`` (n,)."""
     rows, cols, values = problem.pair_rows, problem.pair_cols, problem.pair_values
     slopes: F64 = problem.linear + np.bincount(rows, values * v[cols], problem.n)
     slopes += np.bincount(cols, values * v[rows], problem.n)

@@ -21,6 +21,19 @@ def index_by_variable(variables: I32, n: int) -> tuple[I64, I64]:
     return indptr, np.argsort(variables, kind="stable").astype(np.int64)
 
 
+def symmetric_rows(rows: I32, cols: I32, values: F64, n: int) -> tuple[I64, I32, F64]:
+    """CSR with each pair in both rows: indptr (n + 1,), neighbors (2P,), values (2P,).
+
+    Pairs have row < col and are sorted by (row, col); so are the rows that come out.
+    """
+    here = np.concatenate([cols, rows])
+    there = np.concatenate([rows, cols])
+    order = np.argsort(here, kind="stable")  # neighbours below i precede those above
+    indptr = np.zeros(n + 1, np.int64)
+    np.cumsum(np.bincount(here, minlength=n), out=indptr[1:])
+    return indptr, there[order], np.concatenate([values, values])[order]
+
+
 @dataclass(frozen=True, eq=False)
 class Incidence:
     """A problem's terms of two or more variables in one list (pairs first), and everything by variable.

@@ -14,6 +14,7 @@ import numpy as np
 
 from qiosk.model.compiled import I32, CompiledProblem
 from qiosk.model.cost_function import F64, I64
+from qiosk.solvers.samplers.incidence import symmetric_rows
 
 Arithmetic = Literal["int8", "int16", "float32", "float64"]
 Real = Literal["float32", "float64"]
@@ -79,12 +80,7 @@ class IsingForm:
 
     def neighbors(self) -> tuple[I64, I32, F64]:
         """CSR with each pair in both rows: indptr (n + 1,), neighbors (2P,), couplings (2P,); rows sorted."""
-        here = np.concatenate([self.cols, self.rows])
-        there = np.concatenate([self.rows, self.cols])
-        order = np.argsort(here, kind="stable")  # pairs come sorted, so neighbours below i precede those above
-        indptr = np.zeros(self.n + 1, np.int64)
-        np.cumsum(np.bincount(here, minlength=self.n), out=indptr[1:])
-        return indptr, there[order], np.concatenate([self.couplings, self.couplings])[order]
+        return symmetric_rows(self.rows, self.cols, self.couplings, self.n)
 
     def is_resolved_by(self, arithmetic: Arithmetic) -> bool:
         """Whether an arithmetic is exact, or its rounding is small against the small coefficients.
