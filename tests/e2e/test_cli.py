@@ -56,7 +56,7 @@ def test_solve_with_json_prints_the_results_document_alone(environment: dict[str
     [
         ([{"c": "x", "ids": [0]}], (), b"AZQ103"),
         (TERMS, ("-p", "number_of_solutions=0"), b"AZQ107: parameter `number_of_solutions`"),
-        (TERMS, ("--target", "tabu"), b"target 'microsoft.tabu.cpu' is not offered"),
+        (TERMS, ("--target", "nope"), b"target 'microsoft.nope.cpu' is not offered"),
     ],
 )
 def test_wrong_input_ends_with_status_2_and_one_line(

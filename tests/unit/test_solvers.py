@@ -40,6 +40,10 @@ def effort(target, sweeps):
         return {}
     if target.startswith("toshiba"):
         return {"steps": min(4 * sweeps, LARGEST_STEPS), "loops": 4}
+    if target == "1qbit.tabu":
+        return {"improvement_cutoff": sweeps}
+    if target == "1qbit.pathrelinking":
+        return {"ref_set_count": 2 + min(sweeps // 100, 10**6)}
     return {"sweeps": sweeps}
 
 

@@ -1,0 +1,68 @@
+"""Tabu search without parameters: rounds of twice the moves, in which several tenures compete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from qiosk.model.cost_function import F64
+from qiosk.solvers.base import Allowance
+from qiosk.solvers.ground import Ground
+from qiosk.solvers.parameter_free import Agreement, Rounds, RoundsState
+from qiosk.solvers.tabu_search import WAVE, TabuSearch, TabuState
+from qiosk.solvers.tabu_walkers import Rules, TabuWalkers, automatic_tenure
+
+# Tenures that compete in a round, in units of the present one; the best of them is the next round's.
+CONTENDERS = (0.5, 1.0, 2.0)
+# Looks at flips in the first round, over all walkers, and the bounds of its moves; above, moves a variable.
+FIRST_UPDATES = 200_000_000
+SHORTEST_ROUND = 256
+FIRST_MOVES = 20
+
+
+@final
+@dataclass(frozen=True)
+class ParameterFreeTabu(Rounds[TabuState]):
+    """Tabu search in rounds. The last round is made to end with the time."""
+
+    agreement: ClassVar[Agreement] = Agreement(share=0.25, total=16)
+    ground: Ground
+    walkers: TabuWalkers
+
+    @property
+    def kernel(self) -> str:
+        """The walkers'."""
+        return self.walkers.kernel
+
+    def _first_betas(self) -> F64:
+        return np.array([automatic_tenure(self.ground.problem.n)], np.float64)
+
+    def _first_sweeps(self) -> int:
+        n = self.ground.problem.n
+        most = max(SHORTEST_ROUND, FIRST_MOVES * n)
+        return int(np.clip(FIRST_UPDATES // max(1, WAVE * n), SHORTEST_ROUND, most))
+
+    def _round(self, state_betas: F64, round_: int, sweeps: int) -> TabuSearch:
+        return TabuSearch(self.ground, self.walkers, self._contenders(state_betas[0]), sweeps, WAVE, stream=round_)
+
+    def _contenders(self, tenure: float) -> tuple[Rules, ...]:
+        return tuple(rules for share in CONTENDERS for rules in self.walkers.rules(tenure=max(1, int(tenure * share))))
+
+    def _searches(self, state: RoundsState[TabuState]) -> F64:
+        return state.inner.search_costs
+
+    def _affordable(self, sweeps: int, allowance: Allowance) -> float:
+        if allowance.updates is None:
+            return np.inf
+        return allowance.updates / (WAVE * max(1, self.ground.problem.n))
+
+    def _begin_next(self, state: RoundsState[TabuState], allowance: Allowance) -> None:
+        costs, kicks = state.inner.search_costs, len(self.walkers.rules())
+        contender = np.arange(len(costs)) // kicks % len(CONTENDERS)
+        means = [float(costs[contender == k].mean()) for k in range(len(CONTENDERS))]
+        best = min(range(len(CONTENDERS)), key=lambda k: (means[k], abs(CONTENDERS[k] - 1.0)))
+        tenure = state.betas[0] * CONTENDERS[best]
+        state.betas = np.array([np.clip(tenure, 1.0, max(1.0, self.ground.problem.n / 4.0))])
+        self._double(state, allowance)

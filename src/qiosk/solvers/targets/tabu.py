@@ -1,0 +1,135 @@
+"""Tabu search and path relinking, of Microsoft and of 1QBit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from qiosk.solvers.parameters import COMMON, flag, integer, number
+from qiosk.solvers.target import ADVISED_SWEEPS, DEFAULT_RESTARTS, DEFAULT_SWEEPS, MICROSOFT, Target
+from qiosk.solvers.targets.oneqbit_parameters import (
+    MILLISECOND,
+    ONEQBIT,
+    ONEQBIT_COMMON,
+    flat_section,
+    require_quadratic,
+    timeout_from_ms,
+)
+
+if TYPE_CHECKING:
+    from qiosk.solvers.base import Solver
+    from qiosk.solvers.ground import Ground
+    from qiosk.solvers.tuning import BetaRange
+
+
+def _tabu(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+    from qiosk.solvers.tabu_search import TabuSearch
+    from qiosk.solvers.tabu_walkers import warm_walkers
+
+    walkers = warm_walkers(ground)
+    rules = walkers.rules(tenure=values["tabu_tenure"])
+    return TabuSearch(ground, walkers, rules, values["sweeps"], values["restarts"])
+
+
+def _free_tabu(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+    from qiosk.solvers.parameter_free_tabu import ParameterFreeTabu
+    from qiosk.solvers.tabu_walkers import warm_walkers
+
+    return ParameterFreeTabu(ground, warm_walkers(ground))
+
+
+def _tabu_advice(n: int, betas: BetaRange) -> dict[str, Any]:
+    return {"sweeps": ADVISED_SWEEPS, "tabu_tenure": 0, "restarts": DEFAULT_RESTARTS}
+
+
+def _oneqbit_tabu(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+    from qiosk.solvers.tabu_search import ENDLESS, WAVE, TabuSearch
+    from qiosk.solvers.tabu_walkers import warm_walkers
+
+    require_quadratic(ground.problem, "1qbit.tabu")
+    walkers = warm_walkers(ground)
+    rules = walkers.rules(tenure=values["tabu_tenure"], spread=values["tabu_tenure_rand_max"])
+    cutoff = values["improvement_cutoff"] or walkers.cutoff
+    tolerance = values["improvement_tolerance"]
+    return TabuSearch(ground, walkers, rules, ENDLESS, WAVE, cutoff=cutoff, tolerance=tolerance)
+
+
+def _oneqbit_relinking(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+    from qiosk.solvers.path_relinking import PathRelinking
+    from qiosk.solvers.tabu_walkers import warm_walkers
+
+    require_quadratic(ground.problem, "1qbit.pathrelinking")
+    walkers = warm_walkers(ground)
+    return PathRelinking(
+        ground,
+        walkers,
+        walkers.rules()[0],
+        walkers.improvement_moves,
+        values["ref_set_count"],
+        values["distance_scale"],
+        values["greedy_path_relinking"],
+    )
+
+
+_TENURE = integer(
+    "tabu_tenure", low=0, default=0, meaning="moves for which a flip is not taken back; 0: as suits the problem"
+)
+_SWEEPS = integer("sweeps", low=1, default=DEFAULT_SWEEPS, meaning="moves of every restart")
+_RESTARTS = integer("restarts", low=1, default=DEFAULT_RESTARTS, meaning="independent searches")
+_CUTOFF = integer(
+    "improvement_cutoff", low=0, default=0, meaning="moves without improvement that end the search; 0: as suits it"
+)
+_TOLERANCE = number("improvement_tolerance", low=0.0, default=1e-9, meaning="least improvement that counts [cost]")
+_SPREAD = integer(
+    "tabu_tenure_rand_max", low=0, default=0, meaning="largest random addition to a tenure [moves]; 0: as suits it"
+)
+_REF_SET_COUNT = integer("ref_set_count", low=2, default=10, meaning="solutions in the reference set")
+_DISTANCE_SCALE = number(
+    "distance_scale", low=0.0, high=0.5, default=0.33, meaning="share of a path that is left out at both of its ends"
+)
+_GREEDY = flag(
+    "greedy_path_relinking", default=False, meaning="whether paths take the best flip next, not a random one"
+)
+
+TARGETS = (
+    Target(
+        "microsoft.tabu.cpu",
+        MICROSOFT,
+        "Tabu search",
+        (_SWEEPS, _TENURE, _RESTARTS, *COMMON),
+        _tabu,
+        lambda values: 1,
+    ),
+    Target(
+        "microsoft.tabu-parameterfree.cpu",
+        MICROSOFT,
+        "Tabu search, parameter-free",
+        COMMON,
+        _free_tabu,
+        lambda values: 1,
+        _tabu_advice,
+    ),
+    Target(
+        "1qbit.tabu",
+        ONEQBIT,
+        "Tabu search (1QBit)",
+        (_CUTOFF, _TOLERANCE, _TENURE, _SPREAD, *ONEQBIT_COMMON),
+        _oneqbit_tabu,
+        lambda values: 1,
+        section=flat_section,
+        timeout_s=timeout_from_ms,
+        timeout_unit=MILLISECOND,
+    ),
+    Target(
+        "1qbit.pathrelinking",
+        ONEQBIT,
+        "Path relinking (1QBit)",
+        (_REF_SET_COUNT, _DISTANCE_SCALE, _GREEDY, *ONEQBIT_COMMON),
+        _oneqbit_relinking,
+        lambda values: 1,
+        section=flat_section,
+        timeout_s=timeout_from_ms,
+        timeout_unit=MILLISECOND,
+    ),
+)
+"""The targets of this module."""
