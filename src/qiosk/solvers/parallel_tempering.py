@@ -27,7 +27,7 @@ UPDATES_PER_EXCHANGE = 6000
 SWEEPS_PER_EXCHANGE = 3
 # Replicas are led from the hottest beta to their own in this many stairs, over this share of the sweeps.
 STAIRS = 16
-WARM_UP = 0.25
+WARM_UP = 0.5
 # Between looks at the cold replicas for local minima that no sweep happened to end in.
 LOOK_EVERY_EXCHANGES = 64
 
