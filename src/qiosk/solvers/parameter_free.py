@@ -83,7 +83,6 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     ground: Ground
     betas: BetaRange
     agreement: ClassVar[Agreement]
-    long_round: ClassVar[int] = LONG_ROUND
 
     @abstractmethod
     def _round(self, state_betas: F64, round_: int, sweeps: int) -> Solver[Inner]:
@@ -187,8 +186,11 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         """Sweeps that the clock still permits, in a round planned with ``sweeps``."""
         if allowance.updates is None:
             return np.inf
-        groups = groups_in(sweeps, self.ground.sampler.lanes, self.long_round)
-        return allowance.updates / max(1, self.ground.updates(groups, 1))
+        return allowance.updates / max(1, self.ground.updates(self._groups(sweeps), 1))
+
+    def _groups(self, sweeps: int) -> int:
+        """Lane groups in a round of so many sweeps."""
+        return groups_in(sweeps, self.ground.sampler.lanes)
 
     @final
     def _double(self, state: RoundsState[Inner], allowance: Allowance) -> None:
@@ -203,10 +205,10 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
             self._restart(state, sweeps)
 
 
-def groups_in(sweeps: int, lanes: int, long_round: int = LONG_ROUND) -> int:
-    """Lane groups in a round of so many sweeps; more of them if they are narrow."""
+def groups_in(sweeps: int, lanes: int, first: int = FIRST_GROUPS, long_round: int = LONG_ROUND) -> int:
+    """Lane groups in a round of so many sweeps, ``first`` up to ``long_round``; more of them if they are narrow."""
     doublings = max(0, (sweeps // long_round).bit_length() - 1)
-    full = min(MOST_GROUPS, FIRST_GROUPS << ((doublings + 1) // 2))
+    full = min(MOST_GROUPS, first << ((doublings + 1) // 2))
     return int(full * max(1, LANES // lanes))
 
 
