@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -10,7 +11,22 @@ import pytest
 from fake_jobs import FakeJobs
 from qiosk.client.details import JobDetails
 from qiosk.client.job import Job
-from qiosk.client.solvers import HardwarePlatform, ParallelTempering, SimulatedAnnealing, Solver
+from qiosk.client.solvers import (
+    SOLVERS,
+    HardwarePlatform,
+    ParallelTempering,
+    PathRelinkingSolver,
+    PopulationAnnealing,
+    PticmSolver,
+    QuantumMonteCarlo,
+    RangeSchedule,
+    SimulatedAnnealing,
+    SimulatedBifurcationMachine,
+    Solver,
+    SubstochasticMonteCarlo,
+    Tabu,
+    TabuSearch,
+)
 from qiosk.client.workspace import Workspace
 
 # Positional parameters, in order, of the public methods of azure-quantum 0.27.
@@ -48,6 +64,89 @@ SIGNATURES: list[tuple[Any, list[str]]] = [
     (
         ParallelTempering.__init__,
         ["workspace", "name", "sweeps", "replicas", "all_betas", "timeout", "seed"],
+    ),
+    (Tabu.__init__, ["workspace", "name", "sweeps", "tabu_tenure", "timeout", "seed", "restarts"]),
+    (
+        PopulationAnnealing.__init__,
+        ["workspace", "name", "alpha", "seed", "population", "sweeps", "beta", "timeout", "content_type"],
+    ),
+    (
+        SubstochasticMonteCarlo.__init__,
+        [
+            "workspace",
+            "name",
+            "alpha",
+            "seed",
+            "target_population",
+            "step_limit",
+            "beta",
+            "steps_per_walker",
+            "timeout",
+            "content_type",
+        ],
+    ),
+    (
+        QuantumMonteCarlo.__init__,
+        [
+            "workspace",
+            "name",
+            "trotter_number",
+            "seed",
+            "transverse_field_start",
+            "transverse_field_stop",
+            "restarts",
+            "sweeps",
+            "beta_start",
+        ],
+    ),
+    (RangeSchedule.__init__, ["schedule_type", "initial", "final"]),
+    (
+        TabuSearch.__init__,
+        [
+            "workspace",
+            "name",
+            "improvement_cutoff",
+            "improvement_tolerance",
+            "seed",
+            "tabu_tenure",
+            "tabu_tenure_rand_max",
+            "timeout",
+        ],
+    ),
+    (
+        PathRelinkingSolver.__init__,
+        ["workspace", "name", "distance_scale", "greedy_path_relinking", "ref_set_count", "seed", "timeout"],
+    ),
+    (
+        PticmSolver.__init__,
+        [
+            "workspace",
+            "name",
+            "auto_set_temperatures",
+            "elite_threshold",
+            "frac_icm_thermal_layers",
+            "frac_sweeps_fixing",
+            "frac_sweeps_idle",
+            "frac_sweeps_stagnation",
+            "goal",
+            "high_temp",
+            "low_temp",
+            "max_samples_per_layer",
+            "max_total_sweeps",
+            "manual_temperatures",
+            "num_elite_temps",
+            "num_replicas",
+            "num_sweeps_per_run",
+            "num_temps",
+            "perform_icm",
+            "scaling_type",
+            "seed",
+            "var_fixing_type",
+        ],
+    ),
+    (
+        SimulatedBifurcationMachine.__init__,
+        ["workspace", "name", "steps", "loops", "target", "maxout", "timeout", "dt", "C", "algo", "auto"],
     ),
     (
         Solver.__init__,
@@ -122,6 +221,46 @@ def test_details_have_the_properties_of_the_sdk() -> None:
         (ParallelTempering, {"seed": 1}, "paralleltempering-parameterfree", {"seed": 1}),
         (ParallelTempering, {"replicas": 2}, "paralleltempering", {"replicas": 2}),
         (ParallelTempering, {"all_betas": [1, 2]}, "paralleltempering", {"all_betas": [1, 2], "replicas": 2}),
+        (Tabu, {"timeout": 3}, "tabu-parameterfree", {"timeout": 3}),
+        (Tabu, {"tabu_tenure": 0}, "tabu", {"tabu_tenure": 0}),
+        (PopulationAnnealing, {}, "populationannealing", {}),
+        (
+            PopulationAnnealing,
+            {"timeout": 5, "seed": 1},
+            "populationannealing-parameterfree",
+            {"timeout": 5, "seed": 1},
+        ),
+        (
+            PopulationAnnealing,
+            {"alpha": 2, "population": 8, "sweeps": 9, "beta": RangeSchedule("linear", 0.5, 5)},
+            "populationannealing",
+            {"alpha": 2, "population": 8, "sweeps": 9, "beta": {"type": "linear", "initial": 0.5, "final": 5}},
+        ),
+        (SubstochasticMonteCarlo, {}, "substochasticmontecarlo", {}),
+        (SubstochasticMonteCarlo, {"timeout": 5}, "substochasticmontecarlo-parameterfree", {"timeout": 5}),
+        (
+            SubstochasticMonteCarlo,
+            {
+                "alpha": RangeSchedule("geometric", 0.5, 0),
+                "target_population": 8,
+                "step_limit": 9,
+                "steps_per_walker": 2,
+            },
+            "substochasticmontecarlo",
+            {
+                "alpha": {"type": "geometric", "initial": 0.5, "final": 0},
+                "target_population": 8,
+                "step_limit": 9,
+                "steps_per_walker": 2,
+            },
+        ),
+        (QuantumMonteCarlo, {}, "qmc", {}),
+        (
+            QuantumMonteCarlo,
+            {"trotter_number": 4, "transverse_field_stop": 0.0},
+            "qmc",
+            {"trotter_number": 4, "transverse_field_stop": 0.0},
+        ),
     ],
     ids=str,
 )
@@ -132,6 +271,98 @@ def test_parameters_choose_the_target_and_are_sent_nested(
     assert made.name == f"microsoft.{target}.cpu"
     assert made.params == {"params": sent}
     assert made.provider_id == "Microsoft"
+
+
+@pytest.mark.parametrize(
+    ("solver", "parameters", "target", "sent"),
+    [
+        (TabuSearch, {}, "1qbit.tabu", {}),
+        (
+            TabuSearch,
+            {"improvement_tolerance": 1e-9, "timeout": 50},
+            "1qbit.tabu",
+            {"improvement_tolerance": "1e-09", "timeout": "50"},
+        ),
+        (
+            PathRelinkingSolver,
+            {"distance_scale": 0.33, "greedy_path_relinking": False},
+            "1qbit.pathrelinking",
+            {"distance_scale": "0.33", "greedy_path_relinking": "False"},
+        ),
+        (
+            PticmSolver,
+            {"goal": "SAMPLE", "manual_temperatures": [0.2, 1.0], "seed": 7},
+            "1qbit.pticm",
+            {"goal": "SAMPLE", "manual_temperatures": "[0.2, 1.0]", "seed": "7"},
+        ),
+        (SimulatedBifurcationMachine, {}, "toshiba.sbm.ising", {}),
+        (
+            SimulatedBifurcationMachine,
+            {"loops": 0, "dt": 0.5, "C": 0, "algo": "1.5", "auto": True, "target": -3.5, "maxout": 4},
+            "toshiba.sbm.ising",
+            {"loops": 0, "dt": 0.5, "C": 0, "algo": "1.5", "auto": True, "target": -3.5, "maxout": 4},
+        ),
+    ],
+    ids=str,
+)
+def test_other_providers_get_their_parameters_flat(
+    workspace: Workspace, solver: type[Solver], parameters: dict[str, Any], target: str, sent: dict[str, Any]
+) -> None:
+    made = solver(workspace, **parameters)
+    assert made.name == target
+    assert made.params == sent
+    provider = target.partition(".")[0]
+    assert made.provider_id == provider
+    assert made.output_data_format == f"microsoft.qio-results.v{1 if provider == '1qbit' else 2}"
+
+
+@pytest.mark.parametrize(
+    ("solver", "parameters", "message"),
+    [
+        (PopulationAnnealing, {"alpha": 1.0}, "alpha must be greater than 1, found 1.0"),
+        (PopulationAnnealing, {"alpha": "2"}, "alpha must be a number, found str '2'"),
+        (PopulationAnnealing, {"population": 0}, "population must be positive, found 0"),
+        (PopulationAnnealing, {"sweeps": 1.5}, "sweeps must be an integer, found float 1.5"),
+        (PopulationAnnealing, {"timeout": -1}, "timeout must be positive, found -1"),
+        (PopulationAnnealing, {"beta": 5}, "beta must be a RangeSchedule, found int"),
+        (PopulationAnnealing, {"beta": RangeSchedule("linear", 2, 1)}, "beta must be increasing, found 2 to 1"),
+        (PopulationAnnealing, {"beta": RangeSchedule("linear", 0, 1)}, "beta.initial must be greater than 0, found 0"),
+        (SubstochasticMonteCarlo, {"alpha": RangeSchedule("linear", 0, 1)}, "alpha must be decreasing, found 0 to 1"),
+        (
+            SubstochasticMonteCarlo,
+            {"alpha": RangeSchedule("linear", 1, -1)},
+            "alpha.final must be at least 0, found -1",
+        ),
+        (SubstochasticMonteCarlo, {"target_population": -2}, "target_population must be positive, found -2"),
+        (SubstochasticMonteCarlo, {"step_limit": 0}, "step_limit must be positive, found 0"),
+        (SubstochasticMonteCarlo, {"steps_per_walker": 0}, "steps_per_walker must be positive, found 0"),
+    ],
+    ids=str,
+)
+def test_what_the_sdk_refused_is_refused_before_anything_is_sent(
+    workspace: Workspace, solver: type[Solver], parameters: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        solver(workspace, **parameters)
+
+
+def test_schedules_are_linear_or_geometric() -> None:
+    made = RangeSchedule("geometric", 1, 2)
+    assert (made.schedule_type, made.initial, made.final) == ("geometric", 1, 2)
+    with pytest.raises(ValueError, match="schedule_type must be linear or geometric, found 'cubic'"):
+        RangeSchedule("cubic", 1, 2)
+
+
+def test_isoenergetic_cluster_moves_need_not_be_asked_for(workspace: Workspace) -> None:
+    with pytest.warns(DeprecationWarning, match="perform_icm"):
+        assert PticmSolver(workspace, perform_icm=True).params == {}
+
+
+def test_solvers_are_where_programs_import_them_from() -> None:
+    for solver in SOLVERS:
+        provider = solver.target_names[0].partition(".")[0]
+        module = {"1qbit": ".oneqbit", "toshiba": ".toshiba"}.get(provider, "")
+        assert getattr(import_module(f"qiosk.optimization{module}"), solver.__name__) is solver
 
 
 def test_replicas_must_be_as_many_as_betas(workspace: Workspace) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from fake_jobs import FakeJobs
-from qiosk.client.solvers import ParallelTempering, SimulatedAnnealing, Solver, target_for
+from qiosk.client.solvers import SOLVERS, ParallelTempering, SimulatedAnnealing, Solver, target_for, wire_of
 from qiosk.client.workspace import Workspace
-from qiosk.contract.jobs import JobStatus
+from qiosk.contract.jobs import JobStatus, TargetView
 from qiosk.errors import InvalidTarget, InvalidValue, WrongType
 from qiosk.problem import Problem, ProblemType
 
@@ -77,7 +77,7 @@ def test_what_is_no_problem_is_refused(workspace: Workspace, api: FakeJobs, wron
 
 def test_a_target_that_is_not_offered_is_refused_and_nothing_is_stored(workspace: Workspace, api: FakeJobs) -> None:
     with pytest.raises(InvalidTarget):
-        Solver(workspace, "microsoft.tabu.cpu").submit(b"{}")
+        Solver(workspace, "microsoft.gone.cpu").submit(b"{}")
     assert api.jobs == {}
     assert api.blobs == {}
 
@@ -133,7 +133,11 @@ def test_flat_parameters_can_be_sent_as_strings(workspace: Workspace) -> None:
             {"sweeps": 1},
             "microsoft.simulatedannealing-parameterfree.cpu",
         ),
-        ("microsoft.tabu.cpu", {}, "microsoft.tabu.cpu"),
+        ("microsoft.tabu.cpu", {}, "microsoft.tabu-parameterfree.cpu"),
+        ("microsoft.populationannealing.cpu", {}, "microsoft.populationannealing.cpu"),
+        ("Microsoft.PopulationAnnealing.cpu", {"timeout": 1}, "Microsoft.PopulationAnnealing-parameterfree.cpu"),
+        ("microsoft.qmc.cpu", {}, "microsoft.qmc.cpu"),
+        ("1qbit.tabu", {}, "1qbit.tabu"),
         ("plain", {}, "plain"),
     ],
 )
@@ -141,6 +145,38 @@ def test_only_targets_that_are_known_to_tune_themselves_are_switched(
     name: str, params: dict[str, Any], target: str
 ) -> None:
     assert target_for(name, params) == target
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_every_solver_is_sent_to_a_target_that_is_offered(
+    monkeypatch: pytest.MonkeyPatch, workspace: Workspace, api: FakeJobs, problem: Problem, solver: type[Solver]
+) -> None:
+    offered = tuple(TargetView(id=name, provider_id="any") for name in solver.target_names)
+    monkeypatch.setattr("fake_jobs.TARGETS", offered)
+    made: Any = solver
+    made(workspace, params={"seed": 3}).submit(problem)
+    sent = api.commands[0]
+    assert sent.target in solver.target_names
+    assert sent.provider_id.lower() == sent.target.partition(".")[0]
+    flat: Any = sent.input_params
+    nested = {"params": {"seed": 3}}
+    assert flat == {"1qbit": {"seed": "3"}, "toshiba": {"seed": 3}}.get(sent.provider_id, nested)
+
+
+def test_targets_that_are_looked_up_are_of_their_class_and_provider(
+    monkeypatch: pytest.MonkeyPatch, workspace: Workspace
+) -> None:
+    offered = [TargetView(id=name, provider_id=wire_of(name).provider_id) for s in SOLVERS for name in s.target_names]
+    offered.append(TargetView(id="1qbit.new", provider_id="1QBit"))
+    monkeypatch.setattr("fake_jobs.TARGETS", tuple(offered))
+    found = workspace.get_targets()
+    assert isinstance(found, list)
+    assert {type(solver) for solver in found} == {*SOLVERS, Solver}
+    assert "microsoft.populationannealing.cpu" in {solver.name for solver in found}
+    new = workspace.get_targets("1qbit.new")
+    assert isinstance(new, Solver)
+    assert (new.provider_id, new.nested_params, new.force_str_params) == ("1QBit", False, True)
+    assert new.output_data_format == "microsoft.qio-results.v1"
 
 
 def test_refresh_reads_availability_again(workspace: Workspace) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from qiosk.cli.inputs import check_names, problem_name, read_bytes, resolve_target
 from qiosk.client.details import JobDetails
-from qiosk.client.solvers import Solver
+from qiosk.client.solvers import Solver, wire_of
 from qiosk.client.workspace import Workspace
 from qiosk.formats.registry import read
 
@@ -28,5 +29,5 @@ def submit_file(
     data = read_bytes(file)
     read(data)  # a slip in the file is told now, not by a job that fails later
     with Workspace(home=home) as workspace:
-        solver = Solver(workspace, chosen, params=params)
+        solver = Solver(workspace, chosen, params=params, **asdict(wire_of(chosen)))
         return solver.submit(data, name=name or problem_name(file), tags=tags).details

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 QIO_INPUT_FORMAT = "microsoft.qio.v2"
 QIO_OUTPUT_FORMAT = "microsoft.qio-results.v2"
+QIO_OUTPUT_FORMAT_V1 = "microsoft.qio-results.v1"  # 1QBit's
 ONEQBIT_OUTPUT_FORMAT = "microsoft.qio-results.v1"
 
 INPUT_BLOB = "inputData"

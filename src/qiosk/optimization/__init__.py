@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from qiosk.client.solvers import HardwarePlatform, ParallelTempering, SimulatedAnnealing, Solver
+from qiosk.client.solvers import (
+    HardwarePlatform,
+    ParallelTempering,
+    PopulationAnnealing,
+    QuantumMonteCarlo,
+    RangeSchedule,
+    SimulatedAnnealing,
+    Solver,
+    SubstochasticMonteCarlo,
+    Tabu,
+)
 from qiosk.problem import ContentType, GroupType, Problem, ProblemType, SlcTerm, Term
 
 __all__ = [
@@ -10,10 +20,15 @@ __all__ = [
     "GroupType",
     "HardwarePlatform",
     "ParallelTempering",
+    "PopulationAnnealing",
     "Problem",
     "ProblemType",
+    "QuantumMonteCarlo",
+    "RangeSchedule",
     "SimulatedAnnealing",
     "SlcTerm",
     "Solver",
+    "SubstochasticMonteCarlo",
+    "Tabu",
     "Term",
 ]

@@ -1,10 +1,4 @@
-"""The solver classes of the old SDK: parameters in, jobs out.
-
-A solver object is a target and its parameters. Which of a solver's two targets it is follows from the
-parameters: if none of those that shape the search is given, the job goes to the ``-parameterfree`` one, which
-finds them itself. Values are sent as they are; the service checks them and ends the job ``Failed`` if they
-are wrong.
-"""
+"""What every solver object is: a target and its parameters; and how it becomes a job."""
 
 from __future__ import annotations
 
@@ -12,11 +6,12 @@ import gzip
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qiosk.client.job import DEFAULT_TIMEOUT_S, Job
-from qiosk.contract.jobs import QIO_INPUT_FORMAT, QIO_OUTPUT_FORMAT, SubmitJob, TargetView
+from qiosk.contract.jobs import QIO_INPUT_FORMAT, QIO_OUTPUT_FORMAT, QIO_OUTPUT_FORMAT_V1, SubmitJob
 from qiosk.errors import InvalidValue, WrongType
 
 if TYPE_CHECKING:
@@ -44,6 +39,27 @@ class HardwarePlatform(Enum):
     FPGA = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How the jobs of a provider are written."""
+
+    provider_id: str
+    output_data_format: str
+    nested_params: bool
+    force_str_params: bool
+
+
+MICROSOFT = Wire("Microsoft", QIO_OUTPUT_FORMAT, nested_params=True, force_str_params=False)
+ONEQBIT = Wire("1qbit", QIO_OUTPUT_FORMAT_V1, nested_params=False, force_str_params=True)
+TOSHIBA = Wire("toshiba", QIO_OUTPUT_FORMAT, nested_params=False, force_str_params=False)
+
+
+def wire_of(target: str) -> Wire:
+    """How jobs of a target are written, by the provider that its name begins with; as Microsoft's unless known."""
+    provider = target.partition(".")[0].lower()
+    return next((wire for wire in (ONEQBIT, TOSHIBA) if wire.provider_id == provider), MICROSOFT)
+
+
 class Solver:
     """A target of a workspace, with parameters; base of the solver classes, usable for any other target.
 
@@ -63,6 +79,8 @@ class Solver:
     """Targets that this class stands for."""
     tuned_by: ClassVar[tuple[str, ...]] = ()
     """Parameters that shape the search: without any of them the parameter-free target is used."""
+    freed_by: ClassVar[tuple[str, ...]] = ()
+    """Parameters with any of which the parameter-free target is used."""
 
     def __init__(
         self,
@@ -80,7 +98,7 @@ class Solver:
     ) -> None:
         params = params or {}
         self.workspace = workspace
-        self.name = target_for(name, params, self.tuned_by)
+        self.name = self.target_for(name, params)
         self.provider_id = provider_id
         self.input_data_format = input_data_format
         self.output_data_format = output_data_format
@@ -91,6 +109,20 @@ class Solver:
         self.params: dict[str, Any] = {"params": {}} if nested_params else {}
         for parameter, value in params.items():
             self.set_one_param(parameter, value)
+
+    @classmethod
+    def target_for(cls, name: str, params: Mapping[str, Any]) -> str:
+        """The target that these parameters are sent to: ``name``, or its parameter-free twin.
+
+        ``microsoft.simulatedannealing.cpu`` without any parameter in ``tuned_by``, or with one in ``freed_by``, becomes
+        ``microsoft.simulatedannealing-parameterfree.cpu``.
+        """
+        head, dot, platform = name.rpartition(".")
+        if not dot or head.lower().endswith(PARAMETER_FREE):
+            return name
+        is_untuned = bool(cls.tuned_by) and all(params.get(key) is None for key in cls.tuned_by)
+        is_freed = any(params.get(key) is not None for key in cls.freed_by)
+        return f"{head}{PARAMETER_FREE}.{platform}" if is_untuned or is_freed else name
 
     def set_one_param(self, name: str, value: Any) -> None:
         """Set a parameter; None leaves it as it is. Raises WrongType or InvalidValue if JSON cannot hold it."""
@@ -177,124 +209,6 @@ class Solver:
         return f'<Target name="{self.name}"{queue}{availability}>'
 
 
-class SimulatedAnnealing(Solver):
-    """Annealing of many independent restarts; parameter-free unless its search is given.
-
-    Args:
-        workspace: where jobs go.
-        name: target.
-        beta_start, beta_stop: inverse temperature at the first and the last sweep [1/cost].
-        sweeps: sweeps of each restart.
-        restarts: independent runs.
-        timeout: most seconds to search.
-        seed: makes the run repeatable.
-        platform: only the CPU is left; ValueError for another.
-        params: further parameters by name, such as ``number_of_solutions``.
-    """
-
-    target_names = ("microsoft.simulatedannealing.cpu", "microsoft.simulatedannealing-parameterfree.cpu")
-    tuned_by = ("beta_start", "beta_stop", "sweeps", "restarts")
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        name: str = "microsoft.simulatedannealing.cpu",
-        beta_start: float | None = None,
-        beta_stop: float | None = None,
-        sweeps: int | None = None,
-        restarts: int | None = None,
-        timeout: float | None = None,
-        seed: int | None = None,
-        platform: HardwarePlatform = HardwarePlatform.CPU,
-        *,
-        params: Mapping[str, Any] | None = None,
-        **target: Any,
-    ) -> None:
-        if platform is not HardwarePlatform.CPU:
-            raise ValueError(f"platform must be HardwarePlatform.CPU, found {platform}")
-        own = {"beta_start": beta_start, "beta_stop": beta_stop, "sweeps": sweeps, "restarts": restarts}
-        own |= {"timeout": timeout, "seed": seed}
-        super().__init__(workspace, name, params={**(params or {}), **_given(own)}, **target)
-
-
-class ParallelTempering(Solver):
-    """Replicas at fixed temperatures that exchange places; parameter-free unless its search is given.
-
-    Args:
-        workspace: where jobs go.
-        name: target.
-        sweeps: sweeps of each replica.
-        replicas: number of replicas; the length of ``all_betas`` when that is given.
-        all_betas: inverse temperature of each replica [1/cost].
-        timeout: most seconds to search.
-        seed: makes the run repeatable.
-        params: further parameters by name, such as ``number_of_solutions``.
-
-    Raises ValueError if ``replicas`` is not the length of ``all_betas``.
-    """
-
-    target_names = ("microsoft.paralleltempering.cpu", "microsoft.paralleltempering-parameterfree.cpu")
-    tuned_by = ("sweeps", "replicas", "all_betas")
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        name: str = "microsoft.paralleltempering.cpu",
-        sweeps: int | None = None,
-        replicas: int | None = None,
-        all_betas: Sequence[float] | None = None,
-        timeout: float | None = None,
-        seed: int | None = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        **target: Any,
-    ) -> None:
-        if all_betas is not None:
-            replicas = len(all_betas) if replicas is None else replicas
-            if replicas != len(all_betas):
-                raise ValueError(f"replicas must be the length of all_betas, {len(all_betas)}, found {replicas}")
-        own = {
-            "sweeps": sweeps,
-            "replicas": replicas,
-            "all_betas": all_betas,
-            "timeout": timeout,
-            "seed": seed,
-        }
-        super().__init__(workspace, name, params={**(params or {}), **_given(own)}, **target)
-
-
-SOLVERS: tuple[type[Solver], ...] = (SimulatedAnnealing, ParallelTempering)
-"""The solver classes; each names its targets."""
-
-_CLASS_OF: Mapping[str, type[Solver]] = {name: solver for solver in SOLVERS for name in solver.target_names}
-
-
-def target_for(name: str, params: Mapping[str, Any], tuned_by: Sequence[str] | None = None) -> str:
-    """The target that a solver with these parameters is sent to.
-
-    ``microsoft.simulatedannealing.cpu`` without any parameter in ``tuned_by`` (those of the target's class
-    unless given) becomes ``microsoft.simulatedannealing-parameterfree.cpu``; every other name stays.
-    """
-    if tuned_by is None:
-        tuned_by = _CLASS_OF.get(name.lower(), Solver).tuned_by
-    head, dot, platform = name.rpartition(".")
-    if not tuned_by or not dot or head.lower().endswith(PARAMETER_FREE):
-        return name
-    return name if any(params.get(key) is not None for key in tuned_by) else f"{head}{PARAMETER_FREE}.{platform}"
-
-
-def solver_for(workspace: Workspace, view: TargetView) -> Solver:
-    """The solver object of a target, of the class that knows its parameters if there is one."""
-    solver = _CLASS_OF.get(view.id.lower(), Solver)
-    return solver(
-        workspace,
-        name=view.id,
-        provider_id=view.provider_id,
-        average_queue_time=view.average_queue_time,
-        current_availability=view.current_availability,
-    )
-
-
 def json_value(name: str, value: Any) -> Any:
     """A parameter's value as JSON: NumPy numbers and arrays become numbers and lists.
 
@@ -313,7 +227,8 @@ def json_value(name: str, value: Any) -> Any:
     raise WrongType(f"parameter `{name}`: must be a JSON value, found {type(value).__name__}")
 
 
-def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+def given(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that have a value."""
     return {name: value for name, value in params.items() if value is not None}
 
 
