@@ -10,13 +10,14 @@ from qiosk.model.cost_function import F64, I8
 
 def cost_of(problem: CompiledProblem, x: I8) -> float:
     """Cost of configuration ``x`` (n,), constant included."""
+    # sums of products, not inner products: those may wake the threads of a BLAS, which takes longer on busy machines
     v = x.astype(np.float64)
-    cost = problem.constant + problem.linear @ v
-    cost += problem.pair_values @ (v[problem.pair_rows] * v[problem.pair_cols])
+    cost = problem.constant + (problem.linear * v).sum()
+    cost += (problem.pair_values * v[problem.pair_rows] * v[problem.pair_cols]).sum()
     if len(problem.term_values):
         products = np.multiply.reduceat(v[problem.term_variables], problem.term_indptr[:-1])
-        cost += problem.term_values @ products
-    return float(cost + problem.group_values @ group_sums(problem, v) ** 2)
+        cost += (problem.term_values * products).sum()
+    return float(cost + (problem.group_values * group_sums(problem, v) ** 2).sum())
 
 
 def group_sums(problem: CompiledProblem, v: F64) -> F64:
