@@ -68,7 +68,7 @@ def test_results_that_cannot_be_written_are_refused(solutions, extra, message) -
         (b'{"solutions": 1}', WrongType, "`solutions` must be an array"),
         (b'{"solutions": [1]}', WrongType, "solution 0: must be an object"),
         (b'{"solutions": [{"cost": 1}]}', MissingSection, "solution 0: `configuration` is missing"),
-        (b'{"solutions": [{"configuration": {"0": "1"}, "cost": 1}]}', WrongType, "values must be integers"),
+        (b'{"solutions": [{"configuration": {"0": "x"}, "cost": 1}]}', WrongType, "values must be integers"),
         (b'{"solutions": [{"configuration": {"0": 2}, "cost": 1}]}', InvalidValue, "must be -1, 0 or 1, found 2"),
         (b'{"solutions": [{"configuration": {"a": 1}, "cost": 1}]}', InvalidValue, "'a' is not a variable id"),
         (b'{"solutions": [{"configuration": {}, "cost": "1"}]}', WrongType, "`cost` must be a number"),

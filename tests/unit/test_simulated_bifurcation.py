@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import numpy.testing as npt
 import pytest
@@ -305,8 +303,3 @@ def test_parameters_are_flat():
     with pytest.raises(MissingSection) as caught:
         run_target(SBM, [1], glass(10), threads=1, hooks=Hooks())
     assert isinstance(caught.value, InvalidInput)
-
-
-def test_results_can_be_written():
-    result = solve(glass(10), SBM, seed=3, maxout=2)
-    assert json.loads(result.to_json())["solutions"][0]["cost"] == result.cost

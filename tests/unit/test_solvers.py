@@ -20,6 +20,7 @@ from qiosk.errors import (
     TimeoutTooSmall,
     UnreadableCheckpoint,
 )
+from qiosk.formats import qio_results
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction
 from qiosk.solvers import registry
@@ -42,6 +43,8 @@ def effort(target, sweeps):
         return {"steps": min(4 * sweeps, LARGEST_STEPS), "loops": 4}
     if target == "1qbit.tabu":
         return {"improvement_cutoff": sweeps}
+    if target == "1qbit.pticm":
+        return {"max_total_sweeps": sweeps}
     if target == "1qbit.pathrelinking":
         return {"ref_set_count": 2 + min(sweeps // 100, 10**6)}
     return {"sweeps": sweeps}
@@ -157,7 +160,8 @@ def test_the_number_of_solutions_is_honoured(target, wanted):
 def test_degenerate_problems_are_answered(target, cf, configuration, cost):
     result = solve(cf, target, **short(target))
     assert (result.configuration, result.cost) == (configuration, cost)
-    assert json.loads(result.to_json())["configuration"] == {str(k): v for k, v in configuration.items()}
+    variables, values, written = qio_results.decode(result.to_json().encode()).solutions[0]
+    assert (dict(zip(variables.tolist(), values.tolist(), strict=True)), written) == (configuration, cost)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -78,7 +78,7 @@ def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = 
     lines: dict[str, Any] = {"cost": best["cost"], "configuration": _configuration(best["configuration"])}
     if len(solutions) > 1:
         lines["other solutions"] = ", ".join(str(solution["cost"]) for solution in solutions[1:])
-    lines["parameters"] = _pairs(results.get("parameters") or {})
+    lines["parameters"] = _pairs(results.get("parameters") or results.get("input_params") or {})
     lines |= more or {}
     width = max(map(len, lines))
     for name, value in lines.items():

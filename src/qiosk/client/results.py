@@ -20,22 +20,29 @@ class Results(dict[str, Any]):
     A plain dictionary for programs that index it (``results["cost"]``), with its keys as attributes for those
     that do not (``results.cost``). Keys of ``configuration`` are the variables' ids as strings, in ascending
     order.
+
+    The documents of 1QBit and Toshiba have no cost and no configuration of their own, and ``input_params`` for
+    parameters: there the attributes are those of the best solution, its values as numbers.
     """
 
     def __getattr__(self, name: str) -> Any:
-        try:
+        if name in self:
             return self[name]
-        except KeyError:
-            raise AttributeError(f"results have no member {name!r}: they have {', '.join(self)}") from None
+        if name == "parameters" and "input_params" in self:
+            return self["input_params"]
+        if name in ("cost", "configuration") and self.get("solutions"):
+            found = self["solutions"][0][name]
+            return {key: int(value) for key, value in found.items()} if name == "configuration" else found
+        raise AttributeError(f"results have no member {name!r}: they have {', '.join(self)}")
 
     def _repr_html_(self) -> str:
-        configuration = self.get("configuration") or {}
+        configuration = getattr(self, "configuration", None) or {}
         shown = ", ".join(f"{key}: {value}" for key, value in list(configuration.items())[:_SHOWN])
         more = f", … ({len(configuration)} variables)" if len(configuration) > _SHOWN else ""
         rows = [
-            ("cost", str(self.get("cost"))),
+            ("cost", str(getattr(self, "cost", None))),
             ("configuration", shown + more),
-            ("parameters", ", ".join(f"{k}: {v}" for k, v in (self.get("parameters") or {}).items())),
+            ("parameters", ", ".join(f"{k}: {v}" for k, v in (getattr(self, "parameters", None) or {}).items())),
             ("solutions", str(len(self.get("solutions") or ()))),
         ]
         return html_table(rows)

@@ -59,6 +59,7 @@ class Attempt:
             checkpoint_blob=job.checkpoint_blob,
             best_blob=job.best_blob,
             best_cost=job.best_cost,
+            input_data_uri=self._blobs.uri(*job.input),
         )
 
     def report(self, update: RunUpdate) -> JobState | None:

@@ -218,6 +218,7 @@ class JobSpec:
     checkpoint_blob: str | None = None
     best_blob: str | None = None
     best_cost: float | None = None
+    input_data_uri: str = ""
 
 
 class ChunkReport(Protocol):

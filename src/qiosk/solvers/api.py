@@ -25,11 +25,16 @@ class HasCostFunction(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """How the outside follows and steers a run. ``resume`` is a checkpoint to continue from."""
+    """How the outside follows and steers a run.
+
+    ``resume`` is a checkpoint to continue from; ``input_data_uri`` says where the problem is stored, for formats of
+    results that name it.
+    """
 
     is_cancelled: Callable[[], bool] = lambda: False
     on_chunk: Callable[[ChunkReport], None] = lambda report: None
     resume: bytes | None = None
+    input_data_uri: str = ""
 
 
 def solve(
@@ -92,5 +97,13 @@ def _run(
     kernel: str | None,
 ) -> Result:
     values = read_parameters(chosen.parameters, given)
-    task = Task(chosen, values, cost_function, threads=threads, kernel=kernel, resume=hooks.resume)
+    task = Task(
+        chosen,
+        values,
+        cost_function,
+        threads=threads,
+        kernel=kernel,
+        resume=hooks.resume,
+        input_data_uri=hooks.input_data_uri,
+    )
     return task.run(is_cancelled=hooks.is_cancelled, on_chunk=hooks.on_chunk)

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from qiosk.contract.jobs import TracePoint
-from qiosk.formats import qio_results
+from qiosk.formats.qio_results import SolutionColumns
 from qiosk.model.cost_function import I8, I64
+from qiosk.solvers.documents import Document, Findings, microsoft_document
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,8 @@ class Result:
     - ``spin_updates``: attempted, summed over replicas; ``sweeps``: of every replica, one after the other;
     - ``seconds``: sweeping alone; ``compile_seconds``, ``prepare_seconds``: before it; ``threads``;
     - ``stop_reason``: finished, converged, target, timeout or cancelled.
+
+    ``document`` writes the results in the provider's format; ``input_data_uri`` is where a job's problem is stored.
     """
 
     target: str
@@ -47,6 +50,8 @@ class Result:
     parameters: Mapping[str, Any]
     trace: Sequence[TracePoint]
     statistics: Mapping[str, Any]
+    input_data_uri: str = ""
+    document: Document = microsoft_document
 
     @property
     def cost(self) -> float:
@@ -64,8 +69,16 @@ class Result:
         return str(self.statistics["stop_reason"])
 
     def to_json(self) -> str:
-        """The results document of the service: version, configuration, cost, parameters, solutions."""
-        return results_document(self.solutions, self.parameters).decode()
+        """The results document of the service, in the format of the target's provider."""
+        found = Findings(
+            target=self.target,
+            solutions=columns(self.solutions),
+            parameters=self.parameters,
+            input_data_uri=self.input_data_uri,
+            message=self.stop_reason,
+            seconds=self.statistics["seconds"],
+        )
+        return self.document(found).decode()
 
     def __repr__(self) -> str:
         stop = self.statistics["stop_reason"]
@@ -74,6 +87,6 @@ class Result:
         )
 
 
-def results_document(solutions: Sequence[Solution], parameters: Mapping[str, Any]) -> bytes:
-    """Solutions and parameters as the bytes of a results blob."""
-    return qio_results.encode([(s.variables, s.values, s.cost) for s in solutions], parameters)
+def columns(solutions: Sequence[Solution]) -> list[SolutionColumns]:
+    """Solutions as results documents are written from them."""
+    return [(s.variables, s.values, s.cost) for s in solutions]

@@ -166,9 +166,15 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         self._offer(state, self._costs(state, Parallel(1)))
 
     def parameters(self, state: BifurcationState) -> dict[str, Any]:
-        """steps, dt, C and algo of the latest loops."""
+        """loops, and steps, dt, C and algo of the latest; an endless search says how many loops it has begun."""
         dynamics = self.candidates[state.chosen]
-        return {"steps": state.steps, "dt": dynamics.dt, "C": self._strength, "algo": dynamics.algorithm}
+        return {
+            "loops": self.loops if self.loops is not None else state.loops_before + len(state.groups),
+            "steps": state.steps,
+            "dt": dynamics.dt,
+            "C": self._strength,
+            "algo": dynamics.algorithm,
+        }
 
     def loops_done(self, state: BifurcationState) -> int:
         """Loops that have come to their end."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from qiosk.solvers.documents import Document, microsoft_document
 from qiosk.solvers.parameters import Parameter, params_section
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Target:
     timeout_unit: float = 1.0  # [s], of the parameter ``timeout``
     solutions: Callable[[Mapping[str, Any]], int] = number_of_solutions
     target_cost: Callable[[Mapping[str, Any]], float | None] = target_cost
+    document: Document = microsoft_document  # the provider's format of results
 
     @property
     def is_parameter_free(self) -> bool:

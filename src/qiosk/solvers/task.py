@@ -18,12 +18,13 @@ from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction
 from qiosk.solvers.base import Parallel, Solver, StopReason
 from qiosk.solvers.checkpoint import pack, unpack
+from qiosk.solvers.documents import RUNNING, Findings
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exhaustive import MAX_VARIABLES, enumerate_best
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.moves import cost_of, deltas, flip
 from qiosk.solvers.parameters import new_seed
-from qiosk.solvers.result import Result, Solution, results_document
+from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.target import Target
 from qiosk.solvers.tuning import beta_range
 
@@ -55,6 +56,7 @@ class Task:
         threads: int | None = None,
         kernel: str | None = None,
         resume: bytes | None = None,
+        input_data_uri: str = "",
         clock: Clock = time.monotonic,
     ) -> None:
         self.target = target
@@ -62,6 +64,7 @@ class Task:
         self.cost_function = cost_function
         self.threads = threads if threads is not None else len(os.sched_getaffinity(0))
         self.kernel = kernel
+        self.input_data_uri = input_data_uri
         self.clock = clock
         self.saved = unpack(resume) if resume is not None else None
         self.seed: int = self.saved["seed"] if self.saved else self._new_seed()
@@ -183,8 +186,15 @@ class Task:
         )
 
     def _document(self, problem: CompiledProblem, run: Run[Any]) -> bytes:
-        solutions = self._solutions(problem, run.state.incumbents)
-        return results_document(solutions, self._parameters(run.solver.parameters(run.state)))
+        found = Findings(
+            target=self.target.id,
+            solutions=columns(self._solutions(problem, run.state.incumbents)),
+            parameters=self._parameters(run.solver.parameters(run.state)),
+            input_data_uri=self.input_data_uri,
+            message=RUNNING,
+            seconds=run.seconds,
+        )
+        return self.target.document(found)
 
     def _checkpoint(self, run: Run[Any]) -> bytes:
         trace = np.array([(p.seconds, p.sweep, p.cost) for p in run.trace], np.float64).reshape(-1, 3)
@@ -218,6 +228,8 @@ class Task:
             parameters=parameters,
             trace=trace,
             statistics=statistics,
+            input_data_uri=self.input_data_uri,
+            document=self.target.document,
         )
 
     def _solutions(self, problem: CompiledProblem, found: Incumbents) -> list[Solution]:

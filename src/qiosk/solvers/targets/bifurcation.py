@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qiosk.errors import MissingSection
+from qiosk.solvers.documents import toshiba_document
 from qiosk.solvers.parameters import SEED, SOLUTIONS, TARGET_COST, choice, flag, integer, number
 from qiosk.solvers.target import Target
 from qiosk.solvers.targets.oneqbit_parameters import require_quadratic
@@ -79,6 +80,7 @@ TARGETS = (
         section=flat_section,
         solutions=_solutions,
         target_cost=_target_cost,
+        document=toshiba_document,
     ),
 )
 """The targets of this module."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from qiosk.solvers.documents import oneqbit_document
 from qiosk.solvers.parameters import COMMON, flag, integer, number
 from qiosk.solvers.target import ADVISED_SWEEPS, DEFAULT_RESTARTS, DEFAULT_SWEEPS, MICROSOFT, Target
 from qiosk.solvers.targets.oneqbit_parameters import (
@@ -119,6 +120,7 @@ TARGETS = (
         section=flat_section,
         timeout_s=timeout_from_ms,
         timeout_unit=MILLISECOND,
+        document=oneqbit_document("Tabu"),
     ),
     Target(
         "1qbit.pathrelinking",
@@ -130,6 +132,7 @@ TARGETS = (
         section=flat_section,
         timeout_s=timeout_from_ms,
         timeout_unit=MILLISECOND,
+        document=oneqbit_document("PathRelinking"),
     ),
 )
 """The targets of this module."""
