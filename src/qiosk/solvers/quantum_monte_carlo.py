@@ -71,7 +71,7 @@ class QuantumMonteCarlo(Solver[PathState]):
 
     @cached_property
     def lines(self) -> WorldLines:
-        """The dynamics; compiled when they are first asked for."""
+        """The dynamics. Raises NotEnoughMemory if this machine has no memory for a wave of systems."""
         lines = WorldLines(self.ground.problem, self.slices)
         needed, there = min(WAVE, self.restarts) * lines.group_bytes, physical_memory()
         if needed > there:
@@ -79,11 +79,16 @@ class QuantumMonteCarlo(Solver[PathState]):
                 f"{min(WAVE, self.restarts)} systems of {self.slices} slices of {self.ground.problem.n} variables "
                 f"need {needed} bytes, this machine has {there}"
             )
+        return lines
+
+    def warm_up(self) -> None:
+        """Compile, or load, all kernels that a run needs."""
+        lines = self.lines
         with self.ground.compiling():
             group = lines.start((0,))
-            lines.sweep(group, np.zeros(1), np.ones(1))
+            lines.sweep(group, np.empty(0), np.empty(0))
             lines.costs(group)
-        return lines
+        self.ground.descent(lines.configuration(group, 0))
 
     @property
     def kernel(self) -> str:

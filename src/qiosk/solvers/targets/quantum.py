@@ -23,7 +23,9 @@ def _quantum(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
     if start is None:
         start = strong_field(beta)
     field = LinearSchedule(start, values["transverse_field_stop"], values["sweeps"])
-    return QuantumMonteCarlo(ground, beta, field, values["trotter_number"], values["restarts"])
+    solver = QuantumMonteCarlo(ground, beta, field, values["trotter_number"], values["restarts"])
+    solver.warm_up()
+    return solver
 
 
 TARGETS = (
