@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from qiosk.contract.jobs import TargetView
 from qiosk.errors import InvalidTarget, ProviderNotFound
 from qiosk.solvers.target import Target
-from qiosk.solvers.targets import annealing, bifurcation, population, quantum, tabu, tempering
+from qiosk.solvers.targets import annealing, bifurcation, population, pticm, quantum, tabu, tempering
 
 DEFAULT_TARGET = "microsoft.paralleltempering-parameterfree.cpu"
 
-_FAMILIES = (annealing, bifurcation, population, quantum, tabu, tempering)
+_FAMILIES = (annealing, bifurcation, population, pticm, quantum, tabu, tempering)
 _TARGETS: dict[str, Target] = {found.id: found for family in _FAMILIES for found in family.TARGETS}
 
 

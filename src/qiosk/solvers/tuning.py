@@ -97,3 +97,12 @@ def even_ladder(ladder: F64, rejections: F64, bounds: tuple[int, int]) -> F64:
     barrier = np.concatenate([[0.0], np.cumsum(np.maximum(rejections, LEAST_REJECTION))])
     rungs = int(np.clip(1 << int(np.ceil(np.log2(2.0 * barrier[-1] + 1.0))), *bounds))
     return np.interp(np.linspace(0.0, barrier[-1], rungs), barrier, ladder)
+
+
+def median_coefficient(problem: CompiledProblem) -> float:
+    """Median size of the coefficients of terms and of squared members [cost]; 1 if there are none."""
+    owner = np.repeat(np.arange(len(problem.group_values)), np.diff(problem.group_indptr))
+    squares = problem.group_values[owner] * problem.group_weights**2
+    sizes = np.abs(np.concatenate([problem.linear, problem.pair_values, problem.term_values, squares]))
+    sizes = sizes[sizes > 0.0]
+    return float(np.median(sizes)) if len(sizes) else 1.0

@@ -1,0 +1,167 @@
+"""1QBit's parallel tempering with isoenergetic cluster moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from qiosk.errors import InvalidValue
+from qiosk.solvers.documents import oneqbit_document
+from qiosk.solvers.parameters import choice, flag, integer, number, numbers
+from qiosk.solvers.target import Target
+from qiosk.solvers.targets.oneqbit_parameters import (
+    MILLISECOND,
+    ONEQBIT,
+    ONEQBIT_COMMON,
+    flat_section,
+    require_quadratic,
+    timeout_from_ms,
+)
+
+if TYPE_CHECKING:
+    from qiosk.model.cost_function import F64
+    from qiosk.solvers.base import Solver
+    from qiosk.solvers.ground import Ground
+
+PTICM = "1qbit.pticm"
+DEFAULT_TEMPERATURES = 30
+RUNS = 10  # of num_sweeps_per_run sweeps, where max_total_sweeps is not given
+
+
+def _pticm(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+    from qiosk.solvers.isoenergetic import IsoenergeticTempering, Plan
+
+    require_quadratic(ground.problem, PTICM)
+    ground.require_memory(_replicas(values))  # before a ladder as long is laid out
+    ladder = _ladder(ground, values)
+    total = values["max_total_sweeps"] or RUNS * values["num_sweeps_per_run"]
+    chosen = {"num_temps": len(ladder), "max_total_sweeps": total}
+    if values["auto_set_temperatures"]:
+        unit = _unit(ground, values)
+        chosen |= {"high_temp": 1.0 / (unit * float(ladder[0])), "low_temp": 1.0 / (unit * float(ladder[-1]))}
+    solver = IsoenergeticTempering(
+        ground,
+        ladder,
+        ladders=values["num_replicas"],
+        layers=round(values["frac_icm_thermal_layers"] * len(ladder)),
+        plan=Plan(
+            run_sweeps=values["num_sweeps_per_run"],
+            total_sweeps=total,
+            idle=float("inf") if _is_sampling(values) else values["frac_sweeps_idle"],
+            stagnation=values["frac_sweeps_stagnation"],
+            persistence=_persistence(values),
+        ),
+        reported=chosen,
+    )
+    solver.warm_up()
+    return solver
+
+
+def _persistence(values: Mapping[str, Any]) -> Any:
+    from qiosk.solvers.persistence import Persistence
+
+    kind = values["var_fixing_type"]
+    if kind == "NO_FIXING":
+        return None
+    return Persistence(
+        after=values["frac_sweeps_fixing"],
+        temperatures=values["num_elite_temps"],
+        per_layer=values["max_samples_per_layer"],
+        elite=values["elite_threshold"] if kind == "SPVAR" else 1.0,
+    )
+
+
+def _ladder(ground: Ground, values: Mapping[str, Any]) -> F64:
+    """(K,) ascending betas [1/cost]. Raises InvalidValue if the temperatures contradict each other."""
+    import numpy as np
+
+    from qiosk.solvers.schedules import geometric
+    from qiosk.solvers.tuning import first_ladder
+
+    rungs, manual = values["num_temps"], values["manual_temperatures"]
+    if values["auto_set_temperatures"]:
+        return first_ladder(ground.beta_range, rungs or DEFAULT_TEMPERATURES)
+    unit = _unit(ground, values)
+    if manual is None:
+        high, low = values["high_temp"], values["low_temp"]
+        if high <= low:
+            raise InvalidValue(f"parameter `high_temp`: must be greater than low_temp = {low:g}, found {high:g}")
+        return geometric(1.0 / (unit * high), 1.0 / (unit * low), rungs or DEFAULT_TEMPERATURES)
+    if rungs is not None and rungs != len(manual):
+        raise InvalidValue(
+            f"parameter `manual_temperatures`: must have as many entries as num_temps = {rungs}, found {len(manual)}"
+        )
+    for k, temperature in enumerate(manual):
+        if temperature == 0.0:
+            raise InvalidValue(f"parameter `manual_temperatures[{k}]`: must be greater than 0, found {temperature}")
+    return np.sort(1.0 / (unit * np.array(manual, np.float64)))
+
+
+def _unit(ground: Ground, values: Mapping[str, Any]) -> float:
+    """What a temperature of 1 is [cost]."""
+    from qiosk.solvers.tuning import median_coefficient
+
+    return median_coefficient(ground.problem) if values["scaling_type"] == "MEDIAN" else 1.0
+
+
+def _is_sampling(values: Mapping[str, Any]) -> bool:
+    return bool(values["goal"] == "SAMPLE")
+
+
+def _solutions(values: Mapping[str, Any]) -> int:
+    wanted = int(values["number_of_solutions"])
+    return max(wanted, int(values["max_samples_per_layer"])) if _is_sampling(values) else wanted
+
+
+def _replicas(values: Mapping[str, Any]) -> int:
+    rungs = values["num_temps"] or len(values["manual_temperatures"] or range(DEFAULT_TEMPERATURES))
+    return int(values["num_replicas"] * rungs)
+
+
+def _share(name: str, default: float, meaning: str) -> Any:
+    return number(name, low=0.0, high=1.0, default=default, meaning=meaning)
+
+
+_PARAMETERS = (
+    flag("auto_set_temperatures", default=True, meaning="take the temperatures from the problem"),
+    integer("num_temps", low=2, meaning="temperatures; 30 unless manual_temperatures says otherwise"),
+    number("high_temp", low=0.0, exclusive=True, default=2.0, meaning="highest temperature"),
+    number("low_temp", low=0.0, exclusive=True, default=0.2, meaning="lowest temperature"),
+    numbers("manual_temperatures", low=0.0, meaning="temperatures, in any order"),
+    choice("scaling_type", ("MEDIAN", "NO_SCALING"), default="MEDIAN", meaning="unit of the temperatures above"),
+    integer("num_replicas", low=1, default=2, meaning="replicas at every temperature, at least"),
+    integer("num_sweeps_per_run", low=1, default=100, meaning="sweeps of a run from a random beginning"),
+    integer("max_total_sweeps", low=1, meaning="sweeps of all runs"),
+    _share("frac_icm_thermal_layers", 0.5, "share of the temperatures, coldest first, with cluster moves"),
+    _share("frac_sweeps_fixing", 0.15, "share of a run after which variables are fixed"),
+    _share("frac_sweeps_idle", 1.0, "share of max_total_sweeps without a better cost that ends everything"),
+    _share("frac_sweeps_stagnation", 1.0, "share of num_sweeps_per_run without a better cost that ends a run"),
+    choice(
+        "var_fixing_type",
+        ("PERSISTENCY", "SPVAR", "NO_FIXING"),
+        default="NO_FIXING",
+        meaning="fix what all samples agree on, or what the best of them do",
+    ),
+    integer("num_elite_temps", low=1, default=4, meaning="coldest temperatures that are sampled"),
+    integer("max_samples_per_layer", low=1, default=10, meaning="samples of one temperature, at most"),
+    _share("elite_threshold", 0.3, "share of the samples that SPVAR looks at, the best"),
+    choice("goal", ("OPTIMIZE", "SAMPLE"), default="OPTIMIZE", meaning="the best, or max_samples_per_layer of them"),
+    *ONEQBIT_COMMON,
+)
+
+TARGETS = (
+    Target(
+        PTICM,
+        ONEQBIT,
+        "Parallel tempering with isoenergetic cluster moves",
+        _PARAMETERS,
+        _pticm,
+        _replicas,
+        section=flat_section,
+        timeout_s=timeout_from_ms,
+        timeout_unit=MILLISECOND,
+        solutions=_solutions,
+        document=oneqbit_document("PTICM"),
+    ),
+)
+"""The targets of this module."""
