@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qiosk.client.job import Job
-from qiosk.client.solvers import ParallelTempering, SimulatedAnnealing
+from qiosk.client.solvers import SOLVERS, ParallelTempering, SimulatedAnnealing, SimulatedBifurcationMachine
 from qiosk.client.workspace import Workspace
 from qiosk.errors import (
     BlobAlreadyExists,
@@ -194,10 +194,21 @@ def test_a_hand_made_job_reads_its_container(workspace: Workspace) -> None:
 def test_targets_can_be_used_as_solvers(workspace: Workspace) -> None:
     targets = workspace.get_targets()
     assert isinstance(targets, list)
-    assert {type(target) for target in targets} == {SimulatedAnnealing, ParallelTempering}
+    assert {type(target) for target in targets} <= set(SOLVERS)
+    assert {target.provider_id for target in targets} == {"Microsoft", "1qbit", "toshiba"}
     for target in targets:
         target.set_one_param("seed", 3)
         assert target.optimize(ship(), timeout_secs=60).cost == -17.0
+
+
+def test_a_toshiba_job_names_its_input_and_returns_several_solutions(workspace: Workspace) -> None:
+    job = SimulatedBifurcationMachine(workspace, steps=100, loops=2, maxout=3).submit(ship())
+    results = job.get_results(timeout_secs=60)
+    assert results["input_data_uri"] == job.details.input_data_uri
+    assert [solution["cost"] for solution in results["solutions"]][0] == -17.0 == results.cost
+    assert len(results["solutions"]) == 3
+    assert results["solutions"][0]["parameters"]["runs"] == 2
+    assert list(results.configuration.values()) == list(results["solutions"][0]["configuration"].values())
 
 
 def test_the_problem_without_variables_is_solved(workspace: Workspace) -> None:
