@@ -45,8 +45,6 @@ def effort(target, sweeps):
         return {"improvement_cutoff": sweeps}
     if target == "1qbit.pticm":
         return {"max_total_sweeps": sweeps}
-    if target == "1qbit.pticm":
-        return {"max_total_sweeps": sweeps}
     if target == "1qbit.pathrelinking":
         return {"ref_set_count": 2 + min(sweeps // 100, 10**6)}
     return {"sweeps": sweeps}
