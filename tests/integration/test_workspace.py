@@ -205,7 +205,7 @@ def test_a_toshiba_job_names_its_input_and_returns_several_solutions(workspace: 
     job = SimulatedBifurcationMachine(workspace, steps=100, loops=2, maxout=3).submit(ship())
     results = job.get_results(timeout_secs=60)
     assert results["input_data_uri"] == job.details.input_data_uri
-    assert [solution["cost"] for solution in results["solutions"]][0] == -17.0 == results.cost
+    assert results["solutions"][0]["cost"] == results.cost == -17.0
     assert len(results["solutions"]) == 3
     assert results["solutions"][0]["parameters"]["runs"] == 2
     assert list(results.configuration.values()) == list(results["solutions"][0]["configuration"].values())
