@@ -313,17 +313,36 @@ def _neighbor(i: Any, tables: Any, random: Any) -> Any:
     return np.int64(groups[1][groups[0][g] + _below(random, groups[0][g + 1] - groups[0][g])])
 
 
-@inlined()
-def _travel(tables: Any, walker: Any, target: Any) -> None:
-    """Flip whatever differs from ``target``."""
-    high = walker[0]
-    for i in range(tables[0][0]):
-        if (high[i] & 1) != target[i]:
-            _flip(i, tables, walker)
+@cache
+def _compiled_flip() -> Any:
+    """``flip(j, tables, walker)`` for where it may take a call, which is 20 ns: it is not compiled once more there."""
+
+    @kernel
+    def flip(j: Any, tables: Any, walker: Any) -> None:
+        _flip(j, tables, walker)
+
+    return flip
+
+
+@cache
+def _travel() -> Any:
+    flip = _compiled_flip()
+
+    @kernel
+    def travel(tables: Any, walker: Any, target: Any) -> None:
+        """Flip whatever differs from ``target``."""
+        high = walker[0]
+        for i in range(tables[0][0]):
+            if (high[i] & 1) != target[i]:
+                flip(i, tables, walker)
+
+    return travel
 
 
 @cache
 def _kick() -> Any:
+    flip, travel = _compiled_flip(), _travel()
+
     @kernel
     def kick(tables: Any, walker: Any, rules: Any) -> None:
         """Go home, or stay if this is no worse; then flip a cluster of neighbours, or variables anywhere.
@@ -339,7 +358,7 @@ def _kick() -> Any:
             for i in range(n):
                 home[i] = trail[i]
             numbers[HOME] = numbers[TRAIL]
-        _travel(tables, walker, home)
+        travel(tables, walker, home)
         uniform = _below(random, 1 << 30) * 2.0**-30
         wanted = np.int64(2.0 * np.exp(uniform * np.log(max(1.0, 0.5 * rules[3]))) + 0.5)
         is_cluster = _below(random, 2) == 0
@@ -349,7 +368,7 @@ def _kick() -> Any:
             if is_cluster and size > 0:
                 i = _neighbor(np.int64(grown[_below(random, size)]), tables, random)
             if size < min(wanted, n) and penalties[i] < numbers[TABU]:
-                _flip(i, tables, walker)
+                flip(i, tables, walker)
                 _forbid(i, rules, walker)
                 grown[size] = i
                 size += 1
@@ -396,28 +415,21 @@ def tabu_moves() -> Any:
 
 
 @cache
-def travel() -> Any:
-    """``travel(tables, walker, target)``: flip whatever differs from ``target`` (n,), 1 where high."""
-
-    @kernel
-    def travel(tables: Any, walker: Any, target: Any) -> None:
-        _travel(_tables_at(tables), _walker_at(walker), _address(target))
-
-    return travel
-
-
-@cache
 def relink() -> Any:
-    """``relink(tables, walker, target, first, last, is_greedy)``: follow a path to ``target`` and stay at its best.
+    """``relink(tables, walker, begin, target, first, last, is_greedy)``: stay at the best of a path.
 
-    Steps flip variables that differ from ``target`` (n,), in random order, or the one of least delta if ``is_greedy``
-    (of ``SAMPLE`` random ones, if more differ). The walker ends where the cost was least between ``first`` and ``last``
-    steps, both at least 1 and at most the distance; nothing happens if ``last`` is less than ``first``.
+    The path leads from ``begin`` (n,) to ``target`` (n,), 1 where high. Steps flip variables that differ from
+    ``target``, in random order, or the one of least delta if ``is_greedy`` (of ``SAMPLE`` random ones, if more differ).
+    The walker ends where the cost was least between ``first`` and ``last`` steps, both at least 1 and at most the
+    distance; it stays at ``begin`` if ``last`` is less than ``first``.
     """
 
+    flip, travel = _compiled_flip(), _travel()
+
     @kernel
-    def relink(tables: Any, walker: Any, target: Any, first: Any, last: Any, is_greedy: Any) -> None:
+    def relink(tables: Any, walker: Any, begin: Any, target: Any, first: Any, last: Any, is_greedy: Any) -> None:
         tables_at, walker_at = _tables_at(tables), _walker_at(walker)
+        travel(tables_at, walker_at, _address(begin))
         high, deltas, grown, numbers, random = walker_at[0], walker_at[1], walker_at[9], walker_at[13], walker_at[14]
         distance = 0
         for i in range(target.size):
@@ -439,10 +451,10 @@ def relink() -> Any:
             flipped = np.int64(grown[chosen])
             grown[chosen] = grown[step]
             grown[step] = flipped
-            _flip(flipped, tables_at, walker_at)
+            flip(flipped, tables_at, walker_at)
             if step + 1 >= first and numbers[COST] < best:
                 best, best_step = numbers[COST], step + 1
         for step in range(steps - 1, best_step - 1, -1):
-            _flip(np.int64(grown[step]), tables_at, walker_at)
+            flip(np.int64(grown[step]), tables_at, walker_at)
 
     return relink

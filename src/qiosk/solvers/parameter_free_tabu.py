@@ -19,7 +19,7 @@ CONTENDERS = (0.5, 1.0, 2.0)
 # Looks at flips in the first round, over all walkers, and the bounds of its moves; above, moves a variable.
 FIRST_UPDATES = 200_000_000
 SHORTEST_ROUND = 256
-FIRST_MOVES = 20
+FIRST_MOVES = 8
 
 
 @final

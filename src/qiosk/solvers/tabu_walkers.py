@@ -254,8 +254,7 @@ class TabuWalkers:
         """
         arrays = self._arrays(walker)
         begin, target = ((end > 0).astype(np.int8) for end in ends)
-        kernels.travel()(self._tables, arrays, begin)
-        kernels.relink()(self._tables, arrays, target, band[0], band[1], is_greedy)
+        kernels.relink()(self._tables, arrays, begin, target, band[0], band[1], is_greedy)
         numbers = walker.arrays["numbers"]
         walker.arrays["home"][:] = walker.arrays["high"][: self.problem.n] & 1
         numbers[[kernels.HOME, kernels.TRAIL]] = numbers[kernels.COST], kernels.UNSEEN
@@ -279,11 +278,14 @@ class TabuWalkers:
         return np.asarray(2 * is_high - 1 if self.problem.is_spin else is_high, np.int8)
 
 
-def warm_walkers(ground: Ground) -> TabuWalkers:
-    """Walkers for a problem, with all kernels compiled or loaded."""
+def warm_walkers(ground: Ground, *, with_paths: bool = False) -> TabuWalkers:
+    """Walkers for a problem, with all kernels compiled or loaded; those of paths if they are wanted."""
     walkers = TabuWalkers(ground.problem)
     low = np.full(ground.problem.n, -1 if ground.problem.is_spin else 0, np.int8)
     rules = walkers.rules()[0]
     with ground.compiling():
-        walkers.run(walkers.start(low, rules, (0,)), rules, 1)
+        walker = walkers.start(low, rules, (0,))
+        walkers.run(walker, rules, 1)
+        if with_paths:
+            walkers.relink(walker, (low, low), (1, 0), is_greedy=False)
     return walkers

@@ -60,7 +60,7 @@ def _oneqbit_relinking(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]
     from qiosk.solvers.tabu_walkers import warm_walkers
 
     require_quadratic(ground.problem, "1qbit.pathrelinking")
-    walkers = warm_walkers(ground)
+    walkers = warm_walkers(ground, with_paths=True)
     return PathRelinking(
         ground,
         walkers,
