@@ -8,6 +8,7 @@ import pytest
 
 import naive
 from qiosk.errors import InvalidValue, NotEnoughMemory, WrongType
+from qiosk.kernels.world_lines import _exp
 from qiosk.model.compile import compile_problem
 from qiosk.solvers.api import solve
 from qiosk.solvers.moves import cost_of
@@ -144,3 +145,8 @@ def test_restarts_beyond_a_wave_follow_in_further_waves(monkeypatch):
 def test_more_slices_than_memory_are_refused():
     with pytest.raises(NotEnoughMemory, match="systems of 1000000000000 slices of 3 variables need"):
         solve(PROBLEMS["spins"], QMC, trotter_number=10**12, seed=1)
+
+
+def test_the_kernel_s_exponential_is_exact_to_what_it_says():
+    t = np.linspace(-24.0, 24.0, 1001)
+    npt.assert_allclose([_exp(float(x)) for x in t], np.exp(t), rtol=5e-9)

@@ -68,7 +68,13 @@ def _deltas(i: int, arrays: Any, is_spin: Any, values: Any, sums: Any, deltas: A
     slices = values.shape[1]
     for k in range(slices):
         deltas[k] = linear[i]
-    for p in range(pair_indptr[i], pair_indptr[i + 1]):
+    begin, end = pair_indptr[i], pair_indptr[i + 1]
+    for p in range(begin, end - 3, 4):  # four at a time: a quarter of the passes over deltas
+        j0, j1, j2, j3 = neighbours[p], neighbours[p + 1], neighbours[p + 2], neighbours[p + 3]
+        c0, c1, c2, c3 = couplings[p], couplings[p + 1], couplings[p + 2], couplings[p + 3]
+        for k in range(slices):
+            deltas[k] += c0 * values[j0, k] + c1 * values[j1, k] + (c2 * values[j2, k] + c3 * values[j3, k])
+    for p in range(end - (end - begin) % 4, end):
         j, coupling = neighbours[p], couplings[p]
         for k in range(slices):
             deltas[k] += coupling * values[j, k]
@@ -94,41 +100,87 @@ def _deltas(i: int, arrays: Any, is_spin: Any, values: Any, sums: Any, deltas: A
 
 
 @inlined()
-def _flips(beta: Any, total: Any, draw: Any) -> Any:
-    """The heat bath's decision: probability 1 / (1 + exp(beta * total)), also at beta = infinity."""
-    uniform = (float(draw & _LOW) + 0.5) * 2.0**-32
-    if total == 0.0:
-        return uniform < 0.5
-    return uniform * (1.0 + np.exp(beta * total)) < 1.0
+def _exp(t: Any) -> Any:
+    """exp(t) for |t| <= 24 to 5e-9 of its value: exp(t / 32) by its series, squared five times.
+
+    In plain arithmetic, so that it is computed for many slices at once, and the same everywhere.
+    """
+    y = t * 0.03125
+    power = 1.0 + y * (1.0 / 11.0)
+    power = 1.0 + y * (0.1 * power)
+    power = 1.0 + y * ((1.0 / 9.0) * power)
+    power = 1.0 + y * (0.125 * power)
+    power = 1.0 + y * ((1.0 / 7.0) * power)
+    power = 1.0 + y * ((1.0 / 6.0) * power)
+    power = 1.0 + y * (0.2 * power)
+    power = 1.0 + y * (0.25 * power)
+    power = 1.0 + y * ((1.0 / 3.0) * power)
+    power = 1.0 + y * (0.5 * power)
+    power = 1.0 + y * power
+    power *= power
+    power *= power
+    power *= power
+    power *= power
+    return power * power
 
 
 @inlined()
-def _turn(first: int, length: int, i: int, arrays: Any, is_spin: Any, values: Any, sums: Any) -> None:
-    """Give ``length`` slices of x_i their other value, from slice ``first`` on around the ring."""
-    _, _, member_indptr, member_groups, member_weights = arrays[4]
-    slices = values.shape[1]
-    for step in range(length):
-        k = first + step
-        if k >= slices:
-            k -= slices
-        dx = -2 * values[i, k] if is_spin else 1 - 2 * values[i, k]
-        values[i, k] += dx
-        for m in range(member_indptr[i], member_indptr[i + 1]):
-            sums[member_groups[m], k] += member_weights[m] * dx
+def _decide(beta: Any, totals: Any, draws: Any, flips: Any) -> None:
+    """The heat bath's decisions: probability 1 / (1 + exp(beta * total)), also at beta = infinity."""
+    for k in range(totals.size):
+        t = beta * totals[k] if totals[k] != 0.0 else 0.0
+        t = min(max(t, -24.0), 24.0)  # beyond, the 32 bits of the draw always say the same
+        uniform = (float(draws[k] & _LOW) + 0.5) * 2.0**-32
+        flips[k] = uniform * (1.0 + _exp(t)) < 1.0
 
 
 @inlined()
-def _find_cuts(i: int, values: Any, draws: Any, threshold: Any, is_cut: Any) -> int:
-    """is_cut[k]: whether slice k is not tied to the one before it; returns how many are not."""
+def _find_cuts(i: int, values: Any, draws: Any, threshold: Any, is_cut: Any) -> Any:
+    """is_cut[k]: whether slice k is not tied to the one before it. Returns the first such k; P if there is none."""
     slices = values.shape[1]
-    last = slices - 1
-    is_cut[0] = values[i, 0] != values[i, last] or (draws[0] >> _32) < threshold
-    count = 0
+    is_cut[0] = (values[i, 0] != values[i, slices - 1]) | ((draws[0] >> _32) < threshold)
     for k in range(1, slices):
         is_cut[k] = (values[i, k] != values[i, k - 1]) | ((draws[k] >> _32) < threshold)
+    first = 0
+    while first < slices and not is_cut[first]:
+        first += 1
+    return first
+
+
+@inlined()
+def _add_up_stretches(first: Any, is_cut: Any, deltas: Any) -> None:
+    """Make deltas[k], where a stretch begins, its sum. The stretch of the slices before ``first`` begins at the end."""
+    total = 0.0
+    for k in range(first):
+        total += deltas[k]
+    for k in range(deltas.size - 1, first - 1, -1):
+        total += deltas[k]
+        deltas[k] = total
+        total *= 1.0 - is_cut[k]  # no branch: it would be guessed wrong half of the time
+
+
+@inlined()
+def _spread(first: Any, is_cut: Any, flips: Any) -> None:
+    """Let every slice of a stretch do what its beginning does."""
+    flip = flips[first]
+    for k in range(first, flips.size):
+        flip += is_cut[k] * (flips[k] - flip)
+        flips[k] = flip
+    for k in range(first):
+        flips[k] = flip
+
+
+@inlined()
+def _turn(i: int, by_variable: Any, is_spin: Any, values: Any, sums: Any, flips: Any) -> None:
+    """Give the slices of x_i that flip their other value."""
+    _, _, member_indptr, member_groups, member_weights = by_variable
+    slices = values.shape[1]
+    for m in range(member_indptr[i], member_indptr[i + 1]):
+        g, weight = member_groups[m], member_weights[m]
+        for k in range(slices):
+            sums[g, k] += weight * flips[k] * (-2.0 * values[i, k] if is_spin else 1.0 - 2.0 * values[i, k])
     for k in range(slices):
-        count += is_cut[k]
-    return count
+        values[i, k] += flips[k] * (-2 * values[i, k] if is_spin else 1 - 2 * values[i, k])
 
 
 @cache
@@ -146,26 +198,22 @@ def world_line_sweeps() -> Any:
     def sweeps(arrays: Any, is_spin: Any, values: Any, sums: Any, state: Any, betas: Any, cuts: Any) -> None:
         slices = values.shape[1]
         deltas, products = np.empty(slices), np.empty(slices)
-        draws, is_cut = np.empty(slices, np.uint64), np.empty(slices, np.uint8)
+        draws = np.empty(slices, np.uint64)
+        is_cut, flips = np.empty(slices, np.bool_), np.empty(slices, np.int8)
         for sweep in range(betas.size):
             beta, threshold = betas[sweep], np.uint64(cuts[sweep] * 4294967296.0)
             _add_up_groups(arrays[3], values, sums)
             for i in range(values.shape[0]):
                 _deltas(i, arrays, is_spin, values, sums, deltas, products)
                 _draw(state, draws)
-                stretches = max(1, _find_cuts(i, values, draws, threshold, is_cut))
-                begin = 0  # of the first stretch; a ring without a cut is one stretch from anywhere
-                while begin < slices - 1 and not is_cut[begin]:
-                    begin += 1
-                for _ in range(stretches):
-                    length, total, k = 0, 0.0, begin
-                    while length == 0 or (length < slices and not is_cut[k]):
-                        total += deltas[k]
-                        length += 1
-                        k = k + 1 if k + 1 < slices else 0
-                    if _flips(beta, total, draws[begin]):
-                        _turn(begin, length, i, arrays, is_spin, values, sums)
-                    begin = k
+                first = _find_cuts(i, values, draws, threshold, is_cut)
+                if first == slices:  # one stretch all around
+                    first = 0
+                    is_cut[0] = True
+                _add_up_stretches(first, is_cut, deltas)
+                _decide(beta, deltas, draws, flips)
+                _spread(first, is_cut, flips)
+                _turn(i, arrays[4], is_spin, values, sums, flips)
 
     return sweeps
 
