@@ -22,7 +22,7 @@ from qiosk.solvers.moves import cost_of
 from qiosk.solvers.network import Network
 from qiosk.solvers.parameters import read_parameters
 from qiosk.solvers.planner import plan
-from qiosk.solvers.simulated_bifurcation import LANES, Dynamics, SimulatedBifurcation, _next_look
+from qiosk.solvers.simulated_bifurcation import CANDIDATES, LANES, Dynamics, SimulatedBifurcation
 from qiosk.solvers.targets.bifurcation import TARGETS
 from strategies import cost_function, cost_functions
 
@@ -211,6 +211,13 @@ def test_an_automatic_search_converges_and_reports_what_it_chose():
     assert solve(glass(40), SBM, loops=8, **again).cost == result.cost
 
 
+def test_an_automatic_search_tries_candidates_twice_before_it_chooses():
+    solver = SimulatedBifurcation(ground_of(glass(20)), CANDIDATES, loops=None)
+    scores = np.array([-5.0, -9.0, -7.0, -8.0, -10.0, -11.0])
+    assert [solver._choice(scores[:k]) for k in range(7)] == [0, 1, 2, 3, 1, 3, 3]
+    assert SimulatedBifurcation(ground_of(glass(20)), loops=None)._choice(np.zeros(0)) == 0
+
+
 def test_the_number_of_steps_follows_the_size_of_the_problem():
     small = SimulatedBifurcation(ground_of(glass(40)))
     large = SimulatedBifurcation(ground_of(cost_function("ising", [(1.0, [i, i + 1]) for i in range(60_000)])))
@@ -225,16 +232,6 @@ def test_an_initial_configuration_is_where_trajectories_begin():
     for lane in (0, LANES - 1):
         positions = begun.groups[0].arrays["positions"][lane::LANES]
         npt.assert_array_equal(np.sign(positions), initial)
-
-
-def test_looks_are_frequent_early_and_end_with_the_wave():
-    looks = [0]
-    while looks[-1] < 5000:
-        looks.append(_next_look(looks[-1], 5000))
-    assert looks[1:8] == [32, 64, 128, 256, 512, 1024, 2048]
-    assert looks[-1] == 5000
-    assert len(looks) <= 20
-    assert _next_look(0, 1) == 1
 
 
 def test_up_to_maxout_solutions_are_returned():

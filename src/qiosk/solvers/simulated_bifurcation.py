@@ -27,6 +27,7 @@ from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.ground import Ground, physical_memory
 from qiosk.solvers.incumbents import Incumbents
+from qiosk.solvers.looks import next_look
 from qiosk.solvers.moves import cost_of
 from qiosk.solvers.network import Network
 from qiosk.solvers.parameter_free import ANNEALS_TO_AGREE, ROUNDS_TO_AGREE, SHORTEST_LAST_ROUND
@@ -41,14 +42,12 @@ AUTO_STEPS = (500, 10_000)
 # An endless search begins with steps so many times fewer.
 FIRST_SHARE = 8
 # Multiplications of one step of a wave, at most, and the bounds of its loops.
-WAVE_PRODUCTS = 2e7
+WAVE_PRODUCTS = 4e6
 WAVE_LOOPS = (2, 8)
 # Positions and momenta are drawn from -SPREAD..SPREAD: far from the walls at 1.
 SPREAD = 0.1
 # Candidates are compared by the cost that this share of their trajectories reached.
 GOOD_SHARE = 0.1
-LOOKS = 8  # in the second half of a wave
-STEPS_BETWEEN_LOOKS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,10 @@ class Dynamics:
 
 
 CANDIDATES = (Dynamics(True, 0.8), Dynamics(True, 1.0), Dynamics(True, 0.5), Dynamics(False, 0.8))
-"""What an automatic search tries out first, one wave each."""
+"""What an automatic search tries out first: one wave each, then a longer one of the two that did best."""
+FINALISTS = 2
+# How much longer the waves of the finalists are: ballistic trajectories settle sooner, discrete ones get further.
+FINAL_SHARE = 4
 
 
 @checkpointed
@@ -76,7 +78,8 @@ class BifurcationState:
     groups: list[LaneGroup]
     incumbents: Incumbents
     steps: int  # planned in this wave
-    scores: F64  # (candidates tried,) what a good trajectory of each reached
+    most_steps: int  # planned in any wave
+    scores: F64  # (waves tried out,) what a good trajectory of each reached
     chosen: int = 0  # candidate in use
     wave_done: int = 0  # steps of this wave
     loops_before: int = 0  # this wave
@@ -132,13 +135,13 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         steps = self.steps
         if steps is None:
             steps = self._auto_steps if self.loops is not None else max(1, self._auto_steps // FIRST_SHARE)
-        return BifurcationState(self._groups(0), self.ground.incumbents(), steps, np.zeros(0))
+        return BifurcationState(self._groups(0), self.ground.incumbents(), steps, steps, np.zeros(0))
 
     def step(self, state: BifurcationState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
         """Integrate on, through the end of a wave if need be; looks happen at fixed steps of a wave."""
         end = state.sweeps_done + n_sweeps
         while state.sweeps_done < end and self.outcome(state) is None:
-            look = _next_look(state.wave_done, state.steps)
+            look = next_look(state.wave_done, state.steps, state.steps)
             self._integrate(state, min(end - state.sweeps_done, look - state.wave_done), parallel)
             if state.wave_done == look:
                 costs = self._costs(state, parallel)
@@ -166,11 +169,11 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         self._offer(state, self._costs(state, Parallel(1)))
 
     def parameters(self, state: BifurcationState) -> dict[str, Any]:
-        """loops, and steps, dt, C and algo of the latest; an endless search says how many loops it has begun."""
+        """loops (begun, in an endless search), steps of the longest, C, and dt and algo of the latest."""
         dynamics = self.candidates[state.chosen]
         return {
             "loops": self.loops if self.loops is not None else state.loops_before + len(state.groups),
-            "steps": state.steps,
+            "steps": state.most_steps,
             "dt": dynamics.dt,
             "C": self._strength,
             "algo": dynamics.algorithm,
@@ -269,12 +272,11 @@ class SimulatedBifurcation(Solver[BifurcationState]):
             steps = state.steps
         if self.outcome(state) is not None:
             return
-        if len(self.candidates) > 1:
-            tried = len(state.scores)
-            state.chosen = tried if tried < len(self.candidates) else int(np.argmin(state.scores))
+        state.chosen = self._choice(state.scores)
         state.loops_before += len(state.groups)
         state.groups = self._groups(state.loops_before)
         state.steps, state.wave_done = steps, 0
+        state.most_steps = max(state.most_steps, steps)
 
     def _judge(self, state: BifurcationState, costs: F64) -> None:
         agreed = state.incumbents.agrees(costs.ravel())
@@ -283,14 +285,29 @@ class SimulatedBifurcation(Solver[BifurcationState]):
             state.lanes_agreed += agreed
         else:
             state.waves_agreed = state.lanes_agreed = 0
-        if len(state.scores) < len(self.candidates):
+        if len(state.scores) < self._trials:
             state.scores = np.append(state.scores, np.quantile(costs, GOOD_SHARE))
+
+    @property
+    def _trials(self) -> int:
+        """Waves that try candidates out; 0 if there is no choice."""
+        return len(self.candidates) + FINALISTS if len(self.candidates) > 1 else 0
+
+    def _choice(self, scores: F64) -> int:
+        """The candidate of the next wave."""
+        n, tried = len(self.candidates), len(scores)
+        if self._trials == 0 or tried < n:
+            return min(tried, n - 1)
+        finalists = np.argsort(scores[:n], kind="stable")[:FINALISTS]
+        return int(finalists[np.argmin(scores[n:]) if tried == self._trials else tried - n])
 
     def _next_steps(self, state: BifurcationState, allowance: Allowance) -> int:
         """Steps of the next wave, such that it ends with the time if none would fit after it; 0: not worth it."""
         if self.steps is not None:
             return self.steps
-        steps = 2 * state.steps if len(state.scores) == len(self.candidates) else state.steps
+        tried = len(state.scores)
+        growth = FINAL_SHARE if tried == len(self.candidates) else 2 if tried == self._trials else 1
+        steps = growth * state.steps
         if allowance.updates is not None:
             affordable = allowance.updates / (self._wave_loops * LANES * self.network.n)
             if affordable < 3 * steps:
@@ -300,15 +317,3 @@ class SimulatedBifurcation(Solver[BifurcationState]):
 
 def _has_converged(state: BifurcationState) -> bool:
     return state.waves_agreed >= ROUNDS_TO_AGREE and state.lanes_agreed >= ANNEALS_TO_AGREE.total
-
-
-def _next_look(done: int, steps: int) -> int:
-    """The step of a wave after which its trajectories are looked at next.
-
-    Every doubling in the first half, so that there is a best from early on; LOOKS times in the second; at the end.
-    """
-    half = steps // 2
-    if done < half:
-        return min(half, STEPS_BETWEEN_LOOKS << (done // STEPS_BETWEEN_LOOKS).bit_length())
-    spacing = max(STEPS_BETWEEN_LOOKS, half // LOOKS)
-    return min(steps, half + ((done - half) // spacing + 1) * spacing)
