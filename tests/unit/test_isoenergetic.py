@@ -11,11 +11,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import naive
-from qiosk.errors import InvalidValue, WrongType
+from qiosk.errors import InvalidValue, NotEnoughMemory, WrongType
 from qiosk.model.compile import compile_problem
 from qiosk.model.fix import fix
 from qiosk.solvers.api import Hooks, run_target, solve
 from qiosk.solvers.base import Allowance, Parallel
+from qiosk.solvers.checkpoint import unpack
 from qiosk.solvers.cluster_moves import Clusters, is_symmetric
 from qiosk.solvers.ground import Ground
 from qiosk.solvers.moves import cost_of
@@ -231,3 +232,30 @@ def test_wrong_parameters_are_refused(params, error, message):
 def test_terms_of_three_variables_are_refused():
     with pytest.raises(InvalidValue, match="target 1qbit.pticm: terms may have at most 2 variables, found one of 3"):
         solve(cost_function("ising", [(1.0, [0, 1, 2])]), PTICM)
+
+
+@pytest.mark.parametrize("kind", ["PERSISTENCY", "SPVAR"])
+def test_runs_that_fix_variables_depend_neither_on_chunks_nor_on_interruptions(kind, monkeypatch):
+    rng = np.random.default_rng(2)
+    terms = [(float(rng.normal()), rng.choice(40, 2, replace=False).tolist()) for _ in range(120)]
+    cf, saved = cost_function("ising", [*terms, (0.3, [0])]), []
+    params = {"var_fixing_type": kind, "frac_sweeps_fixing": 0.5, "num_sweeps_per_run": 64, "max_total_sweeps": 150}
+    params |= {"seed": 3, "num_elite_temps": 1, "frac_sweeps_idle": 0.6, "frac_sweeps_stagnation": 0.4}
+    whole = run_target(PTICM, params, cf, threads=1, hooks=Hooks())
+    monkeypatch.setattr("qiosk.solvers.driver.CHUNK_SECONDS", 0.0)  # chunks of a single sweep
+    hooks = Hooks(on_chunk=lambda report: saved.append(report.checkpoint()))
+    assert _outcome(run_target(PTICM, params, cf, threads=3, hooks=hooks)) == _outcome(whole)
+    for checkpoint in saved[10::40]:
+        assert _outcome(run_target(PTICM, params, cf, threads=2, hooks=Hooks(resume=checkpoint))) == _outcome(whole)
+    assert any(unpack(checkpoint)["state"].is_fixed.any() for checkpoint in saved)
+
+
+def _outcome(result):
+    found = {k: v for k, v in result.statistics.items() if "seconds" not in k and k != "threads"}
+    return [(s.cost, s.values.tobytes()) for s in result.solutions], [(p.sweep, p.cost) for p in result.trace], found
+
+
+@pytest.mark.parametrize("absurd", [{"num_temps": 10**10}, {"num_replicas": 10**12}], ids=str)
+def test_absurd_numbers_of_replicas_are_refused(absurd):
+    with pytest.raises(NotEnoughMemory, match="replicas of 40 variables need"):
+        solve(CHAIN, PTICM, max_total_sweeps=20, seed=1, **absurd)
