@@ -19,10 +19,14 @@ variable (n + 1,), groups and weights by variable; the value times both weights 
 
 Walker: ``(high (N,) real, deltas (N,) real, penalties (N,) real, free_minima (B,) real, minima (B,) real, is_stale (B,)
 uint8, stale (B,) int32, slots (W,) int32, links (n,) int32, grown (n,) int32, counts (T,) int32, home (n,) int8, trail
-(n,) int8, numbers (NUMBERS,) int64, random (1,) uint64)``. A penalty is ``numbers[TABU]``, above all deltas, for tabu
-variables and its negative for free ones. ``slots`` heads a list of the variables that become free at move ``clock`` =
-slot modulo W. ``counts``: a mask that is set where a spin term's product is negative, or the number of zeros of a bit
-term. ``trail`` is the best configuration since the last kick, ``home`` the best of all, 1 where high.
+(n,) int8, numbers (NUMBERS,) int64, random (1,) uint64, changed (n,) int32, pending (n,) int32, marks (n,) uint8)``.
+
+A penalty is ``numbers[TABU]``, above all deltas, for tabu variables and its negative for free ones. ``slots`` heads a
+list of the variables that become free at move ``clock`` = slot modulo W. ``counts``: a mask that is set where a spin
+term's product is negative, or the number of zeros of a bit term. ``trail`` is the best configuration since the last
+kick, ``home`` the best of all, 1 where high. ``changed`` lists the variables flipped since the last kick, outside of
+which both are equal, and ``pending`` those flipped since trail was last brought up to date; ``marks`` says who is in
+which list. So neither a record nor a kick touches all variables.
 """
 
 from __future__ import annotations
@@ -39,11 +43,11 @@ if simd_available():
 
 BLOCK = 64
 """Variables whose least delta is kept."""
-COST, HOME, TRAIL, CLOCK, LAST, STALE, KICKS, SLOTS, TABU, PATIENCE = range(10)
+COST, HOME, TRAIL, CLOCK, LAST, STALE, KICKS, SLOTS, TABU, PATIENCE, CHANGED, PENDING = range(12)
 """Entries of ``numbers``: present cost, cost of home, cost of trail (``UNSEEN`` if there is none), moves made, move of
 the last improvement of trail, length of ``stale``, kicks, W, penalty of a tabu variable, moves without improvement
-before the next kick."""
-NUMBERS = 10
+before the next kick, lengths of ``changed`` and ``pending``."""
+NUMBERS = 12
 UNSEEN = 2**62
 """A cost above all others."""
 LEAST_PATIENCE, PATIENCE_PER_FLIP = 20, 4
@@ -99,9 +103,9 @@ def _walker_at(w: Any) -> Any:
     high, deltas, penalties, free_minima = _address(w[0]), _address(w[1]), _address(w[2]), _address(w[3])
     minima, is_stale, stale, slots = _address(w[4]), _address(w[5]), _address(w[6]), _address(w[7])
     links, grown, counts, home = _address(w[8]), _address(w[9]), _address(w[10]), _address(w[11])
-    trail, numbers, random = _address(w[12]), _address(w[13]), _address(w[14])
+    trail, numbers, random, changed = _address(w[12]), _address(w[13]), _address(w[14]), _address(w[15])
     kept = (free_minima, minima, is_stale, stale, slots, links, grown, counts, home, trail, numbers, random)
-    return (high, deltas, penalties, *kept)
+    return (high, deltas, penalties, *kept, changed, _address(w[16]), _address(w[17]))
 
 
 @inlined()
@@ -295,6 +299,31 @@ def _forbid(i: Any, rules: Any, walker: Any) -> None:
 
 
 @inlined()
+def _list(i: Any, walker: Any) -> None:
+    """Variable i has been flipped: it is in ``changed`` and in ``pending`` from now on."""
+    numbers, changed, pending, marks = walker[13], walker[15], walker[16], walker[17]
+    if marks[i] & 1 == 0:
+        changed[numbers[CHANGED]] = i
+        numbers[CHANGED] += 1
+    if marks[i] & 2 == 0:
+        pending[numbers[PENDING]] = i
+        numbers[PENDING] += 1
+    marks[i] = 3
+
+
+@inlined()
+def _record(walker: Any) -> None:
+    """The present configuration becomes trail."""
+    high, trail, numbers, pending, marks = walker[0], walker[12], walker[13], walker[16], walker[17]
+    for k in range(numbers[PENDING]):
+        i = pending[k]
+        trail[i] = high[i] & 1
+        marks[i] = 1
+    numbers[PENDING] = 0
+    numbers[TRAIL] = numbers[COST]
+
+
+@inlined()
 def _neighbor(i: Any, tables: Any, random: Any) -> Any:
     """A random variable that shares a pair, a term or a group with i; any variable where pairs are dense."""
     shape, pairs, _, terms, groups = tables
@@ -325,23 +354,40 @@ def _compiled_flip() -> Any:
 
 
 @cache
-def _travel() -> Any:
+def _go_home() -> Any:
     flip = _compiled_flip()
 
     @kernel
-    def travel(tables: Any, walker: Any, target: Any) -> None:
-        """Flip whatever differs from ``target``."""
-        high = walker[0]
-        for i in range(tables[0][0]):
-            if (high[i] & 1) != target[i]:
+    def go_home(tables: Any, walker: Any) -> None:
+        """Make the better of home and trail both, and go there; of equal ones trail."""
+        high, home, trail, numbers, changed, marks = (
+            walker[0],
+            walker[11],
+            walker[12],
+            walker[13],
+            walker[15],
+            walker[17],
+        )
+        is_accepted = numbers[TRAIL] <= numbers[HOME]
+        for k in range(numbers[CHANGED]):
+            i = np.int64(changed[k])
+            marks[i] = 0
+            if is_accepted:
+                home[i] = trail[i]
+            else:
+                trail[i] = home[i]
+            if (high[i] & 1) != home[i]:
                 flip(i, tables, walker)
+        numbers[HOME] = min(numbers[HOME], numbers[TRAIL])
+        numbers[CHANGED] = 0
+        numbers[PENDING] = 0
 
-    return travel
+    return go_home
 
 
 @cache
 def _kick() -> Any:
-    flip, travel = _compiled_flip(), _travel()
+    flip, go_home = _compiled_flip(), _go_home()
 
     @kernel
     def kick(tables: Any, walker: Any, rules: Any) -> None:
@@ -351,14 +397,9 @@ def _kick() -> Any:
         number of moves without improvement before the next kick: short ones are the more frequent, so that every
         doubling gets the same share of the time.
         """
-        penalties, grown, home, trail = walker[2], walker[9], walker[11], walker[12]
-        numbers, random = walker[13], walker[14]
+        penalties, grown, numbers, random = walker[2], walker[9], walker[13], walker[14]
         n = tables[0][0]
-        if numbers[TRAIL] <= numbers[HOME]:
-            for i in range(n):
-                home[i] = trail[i]
-            numbers[HOME] = numbers[TRAIL]
-        travel(tables, walker, home)
+        go_home(tables, walker)
         uniform = _below(random, 1 << 30) * 2.0**-30
         wanted = np.int64(2.0 * np.exp(uniform * np.log(max(1.0, 0.5 * rules[3]))) + 0.5)
         is_cluster = _below(random, 2) == 0
@@ -369,6 +410,7 @@ def _kick() -> Any:
                 i = _neighbor(np.int64(grown[_below(random, size)]), tables, random)
             if size < min(wanted, n) and penalties[i] < numbers[TABU]:
                 flip(i, tables, walker)
+                _list(i, walker)
                 _forbid(i, rules, walker)
                 grown[size] = i
                 size += 1
@@ -393,8 +435,7 @@ def tabu_moves() -> Any:
     @kernel
     def moves(tables: Any, walker: Any, rules: Any, n_moves: Any) -> None:
         tables_at, walker_at, rules_at = _tables_at(tables), _walker_at(walker), _address(rules)
-        high, deltas, trail, numbers = walker_at[0], walker_at[1], walker_at[12], walker_at[13]
-        n, blocks = tables_at[0][0], tables_at[0][1]
+        deltas, numbers, blocks = walker_at[1], walker_at[13], tables_at[0][1]
         for _ in range(n_moves):
             _release(walker_at)
             _refresh(walker_at)
@@ -402,10 +443,9 @@ def tabu_moves() -> Any:
             if numbers[COST] < numbers[TRAIL]:
                 numbers[LAST] = numbers[CLOCK]
                 if deltas[i] >= 0:
-                    numbers[TRAIL] = numbers[COST]
-                    for k in range(n):
-                        trail[k] = high[k] & 1
+                    _record(walker_at)
             _flip(i, tables_at, walker_at)
+            _list(i, walker_at)
             _forbid(i, rules_at, walker_at)
             numbers[CLOCK] += 1
             if numbers[CLOCK] - numbers[LAST] > numbers[PATIENCE] and numbers[COST] >= numbers[TRAIL]:
@@ -424,15 +464,16 @@ def relink() -> Any:
     distance; it stays at ``begin`` if ``last`` is less than ``first``.
     """
 
-    flip, travel = _compiled_flip(), _travel()
+    flip = _compiled_flip()
 
     @kernel
     def relink(tables: Any, walker: Any, begin: Any, target: Any, first: Any, last: Any, is_greedy: Any) -> None:
         tables_at, walker_at = _tables_at(tables), _walker_at(walker)
-        travel(tables_at, walker_at, _address(begin))
         high, deltas, grown, numbers, random = walker_at[0], walker_at[1], walker_at[9], walker_at[13], walker_at[14]
         distance = 0
         for i in range(target.size):
+            if (high[i] & 1) != begin[i]:
+                flip(i, tables_at, walker_at)
             if (high[i] & 1) != target[i]:
                 grown[distance] = i
                 distance += 1

@@ -16,10 +16,12 @@ from qiosk.solvers.tabu_walkers import Rules, TabuWalkers, automatic_tenure
 
 # Tenures that compete in a round, in units of the present one; the best of them is the next round's.
 CONTENDERS = (0.5, 1.0, 2.0)
-# Looks at flips in the first round, over all walkers, and the bounds of its moves; above, moves a variable.
-FIRST_UPDATES = 200_000_000
-SHORTEST_ROUND = 256
+# Moves a variable in the first round, and its least moves.
 FIRST_MOVES = 8
+SHORTEST_ROUND = 256
+# From this many variables on a move takes long and there are many to make: fewer walkers, and a shorter first round.
+LARGE = 5000
+WALKERS_IF_LARGE = 6
 
 
 @final
@@ -39,13 +41,21 @@ class ParameterFreeTabu(Rounds[TabuState]):
     def _first_betas(self) -> F64:
         return np.array([automatic_tenure(self.ground.problem.n)], np.float64)
 
+    @property
+    def _is_large(self) -> bool:
+        return self.ground.problem.n > LARGE
+
+    @property
+    def _restarts(self) -> int:
+        """Walkers of a round: all contenders at least once."""
+        return WALKERS_IF_LARGE if self._is_large else WAVE
+
     def _first_sweeps(self) -> int:
-        n = self.ground.problem.n
-        most = max(SHORTEST_ROUND, FIRST_MOVES * n)
-        return int(np.clip(FIRST_UPDATES // max(1, WAVE * n), SHORTEST_ROUND, most))
+        return max(SHORTEST_ROUND, (1 if self._is_large else FIRST_MOVES) * self.ground.problem.n)
 
     def _round(self, state_betas: F64, round_: int, sweeps: int) -> TabuSearch:
-        return TabuSearch(self.ground, self.walkers, self._contenders(state_betas[0]), sweeps, WAVE, stream=round_)
+        contenders = self._contenders(state_betas[0])
+        return TabuSearch(self.ground, self.walkers, contenders, sweeps, self._restarts, stream=round_)
 
     def _contenders(self, tenure: float) -> tuple[Rules, ...]:
         return tuple(rules for share in CONTENDERS for rules in self.walkers.rules(tenure=max(1, int(tenure * share))))
@@ -56,7 +66,7 @@ class ParameterFreeTabu(Rounds[TabuState]):
     def _affordable(self, sweeps: int, allowance: Allowance) -> float:
         if allowance.updates is None:
             return np.inf
-        return allowance.updates / (WAVE * max(1, self.ground.problem.n))
+        return allowance.updates / (self._restarts * max(1, self.ground.problem.n))
 
     def _begin_next(self, state: RoundsState[TabuState], allowance: Allowance) -> None:
         costs, kicks = state.inner.search_costs, len(self.walkers.rules())

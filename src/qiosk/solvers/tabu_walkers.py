@@ -44,7 +44,7 @@ IMPROVEMENT = 10
 
 ARRAYS = (
     *("high", "deltas", "penalties", "free_minima", "minima", "is_stale", "stale", "slots", "links", "grown"),
-    *("counts", "home", "trail", "numbers", "random"),
+    *("counts", "home", "trail", "numbers", "random", "changed", "pending", "marks"),
 )
 """Arrays of a walker, in the order of the kernels."""
 
@@ -232,6 +232,9 @@ class TabuWalkers:
             "trail": is_high.astype(np.int8),
             "numbers": numbers,
             "random": np.array([combine_seed(seed)], np.uint64),
+            "changed": np.zeros(n, np.int32),
+            "pending": np.zeros(n, np.int32),
+            "marks": np.zeros(n, np.uint8),
         }
         return LaneGroup(arrays)
 
@@ -256,7 +259,10 @@ class TabuWalkers:
         begin, target = ((end > 0).astype(np.int8) for end in ends)
         kernels.relink()(self._tables, arrays, begin, target, band[0], band[1], is_greedy)
         numbers = walker.arrays["numbers"]
-        walker.arrays["home"][:] = walker.arrays["high"][: self.problem.n] & 1
+        for name in ("home", "trail"):
+            walker.arrays[name][:] = walker.arrays["high"][: self.problem.n] & 1
+        walker.arrays["marks"][:] = 0
+        numbers[[kernels.CHANGED, kernels.PENDING]] = 0
         numbers[[kernels.HOME, kernels.TRAIL]] = numbers[kernels.COST], kernels.UNSEEN
         numbers[kernels.LAST] = numbers[kernels.CLOCK]
 
