@@ -23,6 +23,7 @@ from qiosk.solvers.moves import cost_of
 from qiosk.solvers.parallel_tempering import ParallelTempering
 from qiosk.solvers.persistence import Persistence
 from qiosk.solvers.planner import plan
+from qiosk.solvers.registry import target
 from strategies import cost_function, cost_functions
 
 PTICM = "1qbit.pticm"
@@ -177,8 +178,6 @@ def test_reported_temperatures_lead_to_the_same_run():
 
 
 def test_manual_temperatures_are_those_of_the_ladder_in_the_unit_asked_for():
-    from qiosk.solvers.registry import target
-
     cf = cost_function("ising", [(4.0, [i, i + 1]) for i in range(5)])
     ground = Ground(compile_problem(cf), lambda p: plan(p, replicas=8, kernel=None), seed=1)
     values = {p.name: p.default for p in target(PTICM).parameters}
@@ -259,3 +258,18 @@ def _outcome(result):
 def test_absurd_numbers_of_replicas_are_refused(absurd):
     with pytest.raises(NotEnoughMemory, match="replicas of 40 variables need"):
         solve(CHAIN, PTICM, max_total_sweeps=20, seed=1, **absurd)
+
+
+@pytest.mark.parametrize("auto", [True, False])
+def test_only_automatic_ladders_are_spread_anew_between_the_same_ends(auto):
+    cf = cost_function("ising", [(1.0 if (7 * i + j) % 3 else -1.0, [i, j]) for i in range(60) for j in range(i)])
+    ground = Ground(compile_problem(cf), lambda p: plan(p, replicas=24, kernel=None), seed=1)
+    values = {p.name: p.default for p in target(PTICM).parameters}
+    values |= {"num_temps": 12, "num_sweeps_per_run": 16_000, "max_total_sweeps": 48_000, "auto_set_temperatures": auto}
+    solver = target(PTICM).build(ground, values)
+    state = solver.init()
+    solver.step(state, 17_000, Parallel(1), Allowance())
+    assert state.run == 1
+    npt.assert_allclose(state.ladder[[0, -1]], solver.ladder[[0, -1]])
+    assert np.all(np.diff(state.ladder) > 0)
+    assert np.allclose(state.ladder, solver.ladder) is not auto

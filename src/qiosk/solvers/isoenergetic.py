@@ -27,11 +27,14 @@ from qiosk.solvers.cluster_moves import Clusters
 from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.moves import cost_of
-from qiosk.solvers.parallel_tempering import ParallelTempering, TemperingState
+from qiosk.solvers.parallel_tempering import ParallelTempering, TemperingState, exchange_rates
 from qiosk.solvers.persistence import Persistence
+from qiosk.solvers.tuning import even_ladder
 
 # Between cluster moves: a round of them takes as long as some sweeps.
 SWEEPS_PER_EVENT = 10
+# Exchanges that must have been proposed between all neighbours of a run before their rates say something.
+EXCHANGES_TO_TRUST = 100
 
 
 @checkpointed
@@ -41,6 +44,7 @@ class IsoenergeticState:
 
     incumbents: Incumbents
     inner: TemperingState
+    ladder: F64  # (K,) of this run
     is_fixed: NDArray[np.bool_]  # (n,) in this stage
     values: I8  # (n,) of the fixed variables
     stage_sweeps: int  # planned in this stage
@@ -75,8 +79,9 @@ class Plan:
 class IsoenergeticTempering(Solver[IsoenergeticState]):
     """``ladders`` tempering ladders with cluster moves on the ``layers`` coldest rungs.
 
-    ``ladder`` is (K,) ascending betas [1/cost]. Whole lane groups are run, so there may be more ladders. ``reported``
-    are the parameters to report.
+    ``ladder`` is (K,) ascending betas [1/cost]; if it ``adapts``, its rungs are spread anew, between the same ends,
+    after every run that exchanged often enough to go by. Whole lane groups are run, so there may be more ladders.
+    ``reported`` are the parameters to report.
     """
 
     ground: Ground
@@ -85,6 +90,7 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
     layers: int
     plan: Plan
     reported: Mapping[str, Any]
+    adapts: bool = False
     _stages: dict[bytes, tuple[Ground, Clusters]] = field(default_factory=dict)
 
     def warm_up(self) -> None:
@@ -103,15 +109,15 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
         n = self.ground.problem.n
         sweeps = self._first_stage(self._run_sweeps(0))
         is_fixed, values = np.zeros(n, np.bool_), np.zeros(n, np.int8)
-        inner = self._tempering(self._on(is_fixed, values)[0], sweeps, 0).init()
-        return IsoenergeticState(self.ground.incumbents(), inner, is_fixed, values, sweeps)
+        inner = self._tempering(self._on(is_fixed, values)[0], self.ladder, sweeps, 0).init()
+        return IsoenergeticState(self.ground.incumbents(), inner, self.ladder, is_fixed, values, sweeps)
 
     def step(self, state: IsoenergeticState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
         """Sweep on; cluster moves, and looks at what was found, happen at fixed sweep indices."""
         end = state.sweeps_done + n_sweeps
         while state.sweeps_done < end and self.outcome(state) is None:
             ground, clusters = self._on(state.is_fixed, state.values)
-            search, inner = self._tempering(ground, state.stage_sweeps, state.stage), state.inner
+            search, inner = self._tempering(ground, state.ladder, state.stage_sweeps, state.stage), state.inner
             event = min(state.stage_sweeps, (inner.sweeps_done // SWEEPS_PER_EVENT + 1) * SWEEPS_PER_EVENT)
             search.step(inner, min(event - inner.sweeps_done, end - state.sweeps_done), parallel, allowance)
             state.sweeps_done = state.stage_began + inner.sweeps_done
@@ -136,16 +142,16 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
     def look(self, state: IsoenergeticState) -> None:
         """Offer the replicas as they are."""
         ground, _ = self._on(state.is_fixed, state.values)
-        self._tempering(ground, state.stage_sweeps, state.stage).look(state.inner)
+        self._tempering(ground, state.ladder, state.stage_sweeps, state.stage).look(state.inner)
         self._adopt(state)
 
     def parameters(self, state: IsoenergeticState) -> dict[str, Any]:
         """Those given or chosen."""
         return dict(self.reported)
 
-    def _tempering(self, ground: Ground, sweeps: int, stage: int) -> ParallelTempering:
-        groups = -(-self.ladders * len(self.ladder) // ground.sampler.lanes)
-        return ParallelTempering(ground, self.ladder, sweeps, groups, stream=stage)
+    def _tempering(self, ground: Ground, ladder: F64, sweeps: int, stage: int) -> ParallelTempering:
+        groups = -(-self.ladders * len(ladder) // ground.sampler.lanes)
+        return ParallelTempering(ground, ladder, sweeps, groups, stream=stage)
 
     def _run_sweeps(self, sweeps_done: int) -> int:
         """Of a run that begins after so many sweeps."""
@@ -210,9 +216,17 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
         if not is_fixed.any() or is_fixed.all():
             is_fixed, values = np.zeros(len(is_fixed), np.bool_), np.zeros(len(is_fixed), np.int8)
             state.run += 1
+            state.ladder = self._next_ladder(state)
             state.run_began, state.run_best, state.run_improved = state.sweeps_done, np.inf, state.sweeps_done
             left = self._first_stage(self._run_sweeps(state.sweeps_done))
         state.is_fixed, state.values, state.stage_sweeps = is_fixed, values, left
         state.stage += 1
         state.stage_began, state.updates_before = state.sweeps_done, state.spin_updates
-        state.inner = self._tempering(self._on(is_fixed, values)[0], left, state.stage).init()
+        state.inner = self._tempering(self._on(is_fixed, values)[0], state.ladder, left, state.stage).init()
+
+    def _next_ladder(self, state: IsoenergeticState) -> F64:
+        """The ladder of the run after the present one; what a smaller problem exchanges says nothing about it."""
+        inner, rungs = state.inner, len(state.ladder)
+        if not self.adapts or state.is_fixed.any() or inner.proposed.min() < EXCHANGES_TO_TRUST:
+            return state.ladder
+        return even_ladder(state.ladder, 1.0 - exchange_rates(inner), (rungs, rungs))

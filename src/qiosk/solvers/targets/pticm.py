@@ -52,6 +52,7 @@ def _pticm(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
             persistence=_persistence(values),
         ),
         reported=chosen,
+        adapts=values["auto_set_temperatures"],
     )
     solver.warm_up()
     return solver
