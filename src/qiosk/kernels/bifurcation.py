@@ -8,6 +8,8 @@ Trajectory r of oscillator i has position x and momentum y at ``[i * lanes + r]`
 with g(x) = x (ballistic) or the sign of x (discrete); the sign of 0 is its sign bit's. Trajectories do not meet, and no
 operation is fused or reordered, so the width of the machine's registers does not show.
 
+Discrete forces read the signs alone, kept as one word of bits per oscillator: 32 times less memory to gather from.
+
 Reference: H. Goto, K. Endo, M. Suzuki, Y. Sakai, T. Kanao, Y. Hamakawa, R. Hidaka, M. Yamasaki, K. Tatsumura, Sci. Adv.
 7, eabe7953 (2021), doi:10.1126/sciadv.abe7953.
 """
@@ -19,20 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from qiosk.kernels.compiler import inlined, kernel, simd_available
+from qiosk.kernels.compiler import kernel, simd_available
 from qiosk.kernels.plain import bifurcation as plain
 
 if simd_available():
-    from qiosk.kernels.simd import bits_as_float32, bits_as_uint32, load, pointer, select, splat, store
+    from qiosk.kernels.simd import bits_as_uint32, load, load_mask, pointer, select, splat, store, store_mask
 
-_SIGN = np.uint32(1 << 31)
-_ONE = np.float32(1.0)
-
-
-@inlined()
-def _times_sign(factor: Any, x: Any) -> Any:
-    """``factor`` times the sign of every lane of ``x``: its bits, with the sign bit toggled."""
-    return bits_as_float32(bits_as_uint32(splat(factor, x)) ^ (bits_as_uint32(x) & _SIGN))
+_SIGN, _NONE = np.uint32(1 << 31), np.uint32(0)
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
 @cache
@@ -40,7 +36,8 @@ def bifurcation_steps(is_discrete: bool, lanes: int) -> Any:
     """``steps(indptr, neighbors, forces, positions, momenta, detunings, dt)``. Shapes: n oscillators, P pairs.
 
     indptr (n + 1,) int64, neighbors (2P,) int32, forces (2P,) float32: row i holds F_ij. positions, momenta: (n *
-    lanes,) float32; updated. detunings: (steps,) float32, pump strength less 1 in every step. dt: float32.
+    lanes,) float32; updated; ``lanes`` is 8, 16 or 32. detunings: (steps,) float32, pump strength less 1 in every step.
+    dt: float32.
     """
     if not simd_available():
         return plain.bifurcation_steps(is_discrete, lanes)
@@ -49,20 +46,29 @@ def bifurcation_steps(is_discrete: bool, lanes: int) -> Any:
     def steps(indptr: Any, neighbors: Any, forces: Any, positions: Any, momenta: Any, detunings: Any, dt: Any) -> None:
         x_at, y_at = pointer(positions), pointer(momenta)
         n = indptr.size - 1
+        signs = np.empty(n, np.uint32)  # never by its bare address: it lives only as long as its name is in use
+        for i in range(n):
+            store_mask(signs, i, (bits_as_uint32(load(x_at, i * lanes, lanes)) & _SIGN) != _NONE)
         for t in range(detunings.size):
             detuning = detunings[t]
             for i in range(n):
                 force = load(x_at, i * lanes, lanes) * detuning
                 for k in range(indptr[i], indptr[i + 1]):
-                    x = load(x_at, neighbors[k] * lanes, lanes)
-                    force = force + (_times_sign(forces[k], x) if is_discrete else x * forces[k])
+                    if is_discrete:
+                        is_negative = load_mask(signs, neighbors[k], lanes)
+                        push = select(is_negative, splat(-forces[k], force), splat(forces[k], force))
+                    else:
+                        push = load(x_at, neighbors[k] * lanes, lanes) * forces[k]
+                    force = force + push
                 store(y_at, i * lanes, load(y_at, i * lanes, lanes) + force * dt)
             for i in range(n):
                 y = load(y_at, i * lanes, lanes)
                 x = load(x_at, i * lanes, lanes) + y * dt
                 wall = splat(_ONE, x)
                 beyond, below = x > _ONE, x < -_ONE
-                store(x_at, i * lanes, select(beyond, wall, select(below, splat(-_ONE, x), x)))
-                store(y_at, i * lanes, select(beyond | below, splat(_ONE - _ONE, x), y))
+                x = select(beyond, wall, select(below, splat(-_ONE, x), x))
+                store(x_at, i * lanes, x)
+                store(y_at, i * lanes, select(beyond | below, splat(_ZERO, x), y))
+                store_mask(signs, i, (bits_as_uint32(x) & _SIGN) != _NONE)
 
     return steps
