@@ -20,7 +20,7 @@ CONTENDERS = (0.5, 1.0, 2.0)
 FIRST_MOVES = 8
 SHORTEST_ROUND = 256
 # From this many variables on a move takes long and there are many to make: fewer walkers, and a shorter first round.
-LARGE = 5000
+LARGE = 1500
 WALKERS_IF_LARGE = 6
 
 
@@ -29,7 +29,7 @@ WALKERS_IF_LARGE = 6
 class ParameterFreeTabu(Rounds[TabuState]):
     """Tabu search in rounds. The last round is made to end with the time."""
 
-    agreement: ClassVar[Agreement] = Agreement(share=0.25, total=16)
+    agreement: ClassVar[Agreement] = Agreement(share=0.25, total=12)
     ground: Ground
     walkers: TabuWalkers
 
