@@ -47,6 +47,8 @@ def effort(target, sweeps):
         return {"max_total_sweeps": sweeps}
     if target == "1qbit.pathrelinking":
         return {"ref_set_count": 2 + min(sweeps // 100, 10**6)}
+    if target == "microsoft.substochasticmontecarlo.cpu":
+        return {"step_limit": 40 * sweeps}
     return {"sweeps": sweeps}
 
 
@@ -324,7 +326,8 @@ def test_enumerated_problems_come_with_parameters_to_pass_back(target):
     assert result.statistics["kernel"] == "exhaustive"
     accepted = {p.name for p in registry.target(target.replace("-parameterfree", "")).parameters}
     given_back = {k: v for k, v in result.parameters.items() if k in accepted}
-    assert {"sweeps"} < set(given_back)
+    assert {"seed"} < set(given_back)
+    assert given_back.keys() & effort(target.replace("-parameterfree", ""), 1).keys()
     assert solve(FAMILY["pairs"], target.replace("-parameterfree", ""), **given_back).cost == result.cost
 
 

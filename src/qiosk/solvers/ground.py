@@ -90,9 +90,12 @@ class Ground:
         initial = None if self.starts_anywhere else self.initial
         return [self.sampler.start((self.seed, stream, g), initial) for g in range(first, first + n_groups)]
 
-    def require_memory(self, replicas: int) -> None:
-        """Raises NotEnoughMemory if this machine has no memory for so many replicas at once."""
-        needed, there = replicas * self._replica_bytes, physical_memory()
+    def require_memory(self, replicas: int, bytes_each: int | None = None) -> None:
+        """Raises NotEnoughMemory if this machine has no memory for so many replicas at once.
+
+        They are the sampler's unless their size is given.
+        """
+        needed, there = replicas * (bytes_each or self._replica_bytes), physical_memory()
         if needed > there:
             raise NotEnoughMemory(
                 f"{replicas} replicas of {self.problem.n} variables need {needed} bytes, this machine has {there}"

@@ -10,21 +10,38 @@ import numpy as np
 from qiosk.model.cost_function import F64
 from qiosk.solvers.base import Allowance
 from qiosk.solvers.ground import Ground
-from qiosk.solvers.parameter_free import LANES, Agreement, Rounds, RoundsState, groups_in
+from qiosk.solvers.parameter_free import Agreement, Rounds, RoundsState, groups_in
 from qiosk.solvers.population_annealing import PopulationAnnealing, PopulationState
 from qiosk.solvers.schedules import Schedule
+from qiosk.solvers.substochastic import SubstochasticMonteCarlo, WalkersState
 from qiosk.solvers.tuning import BetaRange
 
-# Independent populations in a round; only so many in short rounds of large problems, where sweeps are dear.
-ISLANDS = 4
-FEW_ISLANDS = 2
-LARGE = 2000
+# Independent populations in a round: many where sweeps are cheap, few where the time is better spent on one of them.
+ISLANDS = (2, 8)
+VARIABLES_OF_ISLANDS = 4000
 # A population, like a ladder, finds by itself what there is to find.
-ISLANDS_TO_AGREE = Agreement(share=0.75, total=14)
+ISLANDS_TO_AGREE = Agreement(share=0.75, total=24)
 # From so many sweeps on every second doubling of the effort goes into larger populations.
 LONG_ROUND = 1024
+# Replicas of a population; beyond, there are more populations.
+MOST_ISLAND_REPLICAS = 256
 # Resampling this early keeps the weights even; twice as uneven ones did no worse on max-cut and tori.
 ALPHA = 1.3
+# Few walkers in each of some populations: a step hardly gains more if there are more walkers to choose from, and on
+# max-cut and binary quadratic problems 16 walkers with four times the steps of 64 end lower.
+WALKERS = 16
+WALKER_ISLANDS = (1, 8)
+VARIABLES_OF_WALKERS = 1000
+# Variable updates of all walkers in the first round, and the bounds of its steps in units of n.
+FIRST_UPDATES = 2_000_000
+FIRST_SWEEPS = (4, 64)
+# Steps that the driver counts as one, about: fewer would be dearer to dispatch than to do. Whole sweeps.
+BLOCK_STEPS = 1024
+
+
+def islands_for(n: int, variables: int, bounds: tuple[int, int]) -> int:
+    """Islands of n variables each that have so many ``variables`` together: a power of two within ``bounds``."""
+    return int(np.clip(1 << (variables // max(1, n)).bit_length() >> 1, *bounds))
 
 
 @final
@@ -40,25 +57,83 @@ class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
         return np.array([self.betas.hot, self.betas.cold])
 
     def _round(self, state_betas: F64, round_: int, sweeps: int) -> PopulationAnnealing:
-        lanes, groups = self.ground.sampler.lanes, self._groups(sweeps)
-        islands = FEW_ISLANDS if groups * lanes < ISLANDS * LANES else ISLANDS
+        replicas = self._groups(sweeps) * self.ground.sampler.lanes
+        islands = max(self._islands, replicas // MOST_ISLAND_REPLICAS)
         return PopulationAnnealing(
             self.ground,
             Schedule(float(state_betas[0]), float(state_betas[1])),
             sweeps,
-            population=groups // islands * lanes,
+            population=replicas // islands,
             alpha=ALPHA,
             islands=islands,
             stream=round_,
         )
 
     def _groups(self, sweeps: int) -> int:
-        first = FEW_ISLANDS if self.ground.problem.n > LARGE else ISLANDS
-        return groups_in(sweeps, self.ground.sampler.lanes, first, LONG_ROUND)
+        return groups_in(sweeps, self.ground.sampler.lanes, self._islands, LONG_ROUND)
+
+    @property
+    def _islands(self) -> int:
+        return islands_for(self.ground.problem.n, VARIABLES_OF_ISLANDS, ISLANDS)
 
     def _searches(self, state: RoundsState[PopulationState]) -> F64:
         best: F64 = state.inner.final_costs.min(axis=1)
         return best
 
     def _begin_next(self, state: RoundsState[PopulationState], allowance: Allowance) -> None:
+        self._double(state, allowance)
+
+
+@final
+@dataclass(frozen=True)
+class ParameterFreeSubstochastic(Rounds[WalkersState]):
+    """Substochastic Monte Carlo in rounds, beta rising to ``last_beta``. The last round ends with the time."""
+
+    agreement: ClassVar[Agreement] = ISLANDS_TO_AGREE
+    ground: Ground
+    betas: BetaRange
+    last_beta: float
+
+    @property
+    def kernel(self) -> str:
+        """That of a round."""
+        return self._round(self._first_betas(), 0, 1).kernel
+
+    def _first_betas(self) -> F64:
+        return np.array([0.0, self.last_beta])
+
+    def _round(self, state_betas: F64, round_: int, sweeps: int) -> SubstochasticMonteCarlo:
+        return SubstochasticMonteCarlo(
+            self.ground,
+            alpha=Schedule(1.0, 0.0),
+            beta=Schedule(float(state_betas[0]), float(state_betas[1])),
+            step_limit=sweeps * self._block,
+            population=WALKERS,
+            islands=self._islands,
+            steps_per_sweep=self._block,
+            stream=round_,
+        )
+
+    def _first_sweeps(self) -> int:
+        n = max(1, self.ground.problem.n)
+        sweeps = int(np.clip(FIRST_UPDATES // (self._islands * WALKERS * n), *FIRST_SWEEPS))
+        return -(-sweeps * n // self._block)
+
+    @property
+    def _block(self) -> int:
+        n = max(1, self.ground.problem.n)
+        return n * max(1, BLOCK_STEPS // n)
+
+    @property
+    def _islands(self) -> int:
+        return islands_for(self.ground.problem.n, VARIABLES_OF_WALKERS, WALKER_ISLANDS)
+
+    def _affordable(self, sweeps: int, allowance: Allowance) -> float:
+        updates = self._islands * WALKERS * self._block
+        return np.inf if allowance.updates is None else allowance.updates / updates
+
+    def _searches(self, state: RoundsState[WalkersState]) -> F64:
+        return state.inner.best_costs
+
+    def _begin_next(self, state: RoundsState[WalkersState], allowance: Allowance) -> None:
         self._double(state, allowance)

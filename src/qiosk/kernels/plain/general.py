@@ -28,7 +28,7 @@ _30, _27, _31, _11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 
 
 @inlined()
-def _uniform(states: Any, replica: int) -> Any:
+def uniform(states: Any, replica: int) -> Any:
     """The next float64 in [0, 1) of a splitmix64 generator."""
     states[replica] += _GOLDEN
     x = states[replica]
@@ -38,7 +38,7 @@ def _uniform(states: Any, replica: int) -> Any:
 
 
 @inlined()
-def _add_up_groups(groups: Any, values: Any, sums: Any) -> None:
+def add_up_groups(groups: Any, values: Any, sums: Any) -> None:
     """sums[g] = k_g + sum_j a_gj x_j for one configuration."""
     indptr, variables, weights, _, offsets = groups
     for g in range(offsets.size):
@@ -49,7 +49,7 @@ def _add_up_groups(groups: Any, values: Any, sums: Any) -> None:
 
 
 @inlined()
-def _delta(i: int, linear: Any, terms: Any, groups: Any, by_variable: Any, values: Any, sums: Any, dx: Any) -> Any:
+def change_of(i: int, linear: Any, terms: Any, groups: Any, by_variable: Any, values: Any, sums: Any, dx: Any) -> Any:
     """Change of cost when x_i changes by ``dx``."""
     term_indptr, term_variables, term_values = terms
     var_indptr, var_terms, member_indptr, member_groups, member_weights = by_variable
@@ -70,7 +70,8 @@ def _delta(i: int, linear: Any, terms: Any, groups: Any, by_variable: Any, value
 
 
 @inlined()
-def _flip(i: int, by_variable: Any, values: Any, sums: Any, dx: Any) -> None:
+def apply_flip(i: int, by_variable: Any, values: Any, sums: Any, dx: Any) -> None:
+    """Change x_i by ``dx``, and the sums of its groups with it."""
     _, _, member_indptr, member_groups, member_weights = by_variable
     values[i] += dx
     for k in range(member_indptr[i], member_indptr[i + 1]):
@@ -104,12 +105,12 @@ def general_sweeps() -> Any:
             x = values[r]
             for sweep in range(betas.shape[0]):
                 beta = betas[sweep, r]
-                _add_up_groups(groups, x, sums)
+                add_up_groups(groups, x, sums)
                 for i in range(x.size):
                     dx = -2 * x[i] if is_spin else 1 - 2 * x[i]
-                    delta = _delta(i, linear, terms, groups, by_variable, x, sums, dx)
-                    if delta <= 0.0 or _uniform(states, r) < np.exp(-beta * delta):
-                        _flip(i, by_variable, x, sums, dx)
+                    delta = change_of(i, linear, terms, groups, by_variable, x, sums, dx)
+                    if delta <= 0.0 or uniform(states, r) < np.exp(-beta * delta):
+                        apply_flip(i, by_variable, x, sums, dx)
 
     return sweeps
 
@@ -166,11 +167,11 @@ def general_descent() -> Any:
         flips = 0
         for _ in range(passes):
             before = flips
-            _add_up_groups(groups, values, sums)
+            add_up_groups(groups, values, sums)
             for i in range(values.size):
                 dx = -2 * values[i] if is_spin else 1 - 2 * values[i]
-                if _delta(i, linear, terms, groups, by_variable, values, sums, dx) < -tolerances[i]:
-                    _flip(i, by_variable, values, sums, dx)
+                if change_of(i, linear, terms, groups, by_variable, values, sums, dx) < -tolerances[i]:
+                    apply_flip(i, by_variable, values, sums, dx)
                     flips += 1
             if flips == before:
                 break

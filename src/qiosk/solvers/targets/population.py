@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 DEFAULT_POPULATION = 72
 DEFAULT_ALPHA = 2.0
+DEFAULT_STEPS = 10_000
+# The hops of a walker when nothing is said: always at first, never in the end.
+HOPS = {"type": "linear", "initial": 1.0, "final": 0.0}
+# At the end walkers are taken anew as by this share of the inverse temperature at which the problem freezes.
+LAST_BETA = 0.5
 # Time limit of parameter-free runs that were given none [s]; the clients of the old service assume it.
 FREE_TIMEOUT = 5.0
 
@@ -49,6 +54,41 @@ def _annealing_advice(n: int, betas: BetaRange) -> dict[str, Any]:
         "population": DEFAULT_POPULATION,
         "alpha": DEFAULT_ALPHA,
         "beta": {"type": "linear", "initial": betas.hot, "final": betas.cold},
+    }
+
+
+def _substochastic(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+    from qiosk.solvers.schedules import Schedule
+    from qiosk.solvers.substochastic import SubstochasticMonteCarlo
+
+    if values["beta"] is None:
+        beta = Schedule(0.0, LAST_BETA * ground.beta_range.cold)
+    else:
+        beta = Schedule.from_parameter(values["beta"])
+    return SubstochasticMonteCarlo(
+        ground,
+        alpha=Schedule.from_parameter(values["alpha"] or HOPS),
+        beta=beta,
+        step_limit=values["step_limit"],
+        population=values["target_population"],
+        steps_per_walker=values["steps_per_walker"],
+    )
+
+
+def _free_substochastic(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+    from qiosk.solvers.parameter_free_population import ParameterFreeSubstochastic
+
+    betas = ground.beta_range
+    return ParameterFreeSubstochastic(ground, betas, LAST_BETA * betas.cold)
+
+
+def _substochastic_advice(n: int, betas: BetaRange) -> dict[str, Any]:
+    return {
+        "step_limit": ADVISED_SWEEPS * max(1, n),
+        "target_population": DEFAULT_POPULATION,
+        "steps_per_walker": 1,
+        "alpha": HOPS,
+        "beta": {"type": "linear", "initial": 0.0, "final": LAST_BETA * betas.cold},
     }
 
 
@@ -81,6 +121,31 @@ TARGETS = (
         _free_annealing,
         lambda values: FREE_REPLICAS,
         _annealing_advice,
+        default_timeout=FREE_TIMEOUT,
+    ),
+    Target(
+        "microsoft.substochasticmontecarlo.cpu",
+        MICROSOFT,
+        "Substochastic Monte Carlo",
+        (
+            integer("step_limit", low=1, default=DEFAULT_STEPS, meaning="variable updates of every walker"),
+            integer("target_population", low=1, default=DEFAULT_POPULATION, meaning="walkers"),
+            integer("steps_per_walker", low=1, default=1, meaning="steps after which the walkers are taken anew"),
+            schedule("alpha", is_increasing=False, meaning="probability of a hop in a step; 1 at most counts"),
+            schedule("beta", is_increasing=True, meaning="eagerness to take cheap walkers anew [1/cost]"),
+            *COMMON,
+        ),
+        _substochastic,
+        lambda values: 1,
+    ),
+    Target(
+        "microsoft.substochasticmontecarlo-parameterfree.cpu",
+        MICROSOFT,
+        "Substochastic Monte Carlo, parameter-free",
+        COMMON,
+        _free_substochastic,
+        lambda values: 1,
+        _substochastic_advice,
         default_timeout=FREE_TIMEOUT,
     ),
 )
