@@ -48,10 +48,26 @@ def _hop(linear: Any, terms: Any, groups: Any, by_variable: Any, is_spin: Any, x
 
 
 @inlined()
+def _copy(source: Any, to: Any) -> None:
+    """Entry by entry: slices compile for seconds."""
+    for k in range(source.size):
+        to[k] = source[k]
+
+
+@inlined()
+def _cheapest(costs: Any) -> int:
+    least = 0
+    for r in range(1, costs.size):
+        if costs[r] < costs[least]:
+            least = r
+    return least
+
+
+@inlined()
 def _take_anew(beta: Any, draw: Any, values: Any, sums: Any, costs: Any, weights: Any, counts: Any) -> None:
     """Systematic resampling in proportion to exp(-beta cost); who is taken at all stays in place."""
     n_walkers = costs.size
-    total, least = 0.0, costs.min()
+    total, least = 0.0, costs[_cheapest(costs)]
     for r in range(n_walkers):
         weights[r] = np.exp(-beta * (costs[r] - least))
         total += weights[r]
@@ -68,8 +84,8 @@ def _take_anew(beta: Any, draw: Any, values: Any, sums: Any, costs: Any, weights
                 spare += 1
             counts[spare] -= 1
             counts[r] = 1
-            values[r, :] = values[spare, :]
-            sums[r, :] = sums[spare, :]
+            _copy(values[spare], values[r])
+            _copy(sums[spare], sums[r])
             costs[r] = costs[spare]
 
 
@@ -109,9 +125,9 @@ def diffuse() -> Any:
                 if uniform(states, r) < alphas[t]:
                     draw = uniform(states, r)
                     costs[r] += _hop(linear, terms, groups, by_variable, is_spin, values[r], sums[r], draw)
-            leader = costs.argmin()
+            leader = _cheapest(costs)
             if costs[leader] < best[1][0]:
-                best[0][:] = values[leader]
+                _copy(values[leader], best[0])
                 best[1][0] = costs[leader]
             if (step + 1) % interval == 0:
                 _take_anew(betas[t], uniform(states, 0), values, sums, costs, scratch[0], scratch[1])

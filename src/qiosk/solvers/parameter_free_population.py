@@ -53,6 +53,10 @@ class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
     ground: Ground
     betas: BetaRange
 
+    def compile(self) -> None:
+        """Compile what the rounds need."""
+        self._round(self._first_betas(), 0, 1).compile()
+
     def _first_betas(self) -> F64:
         return np.array([self.betas.hot, self.betas.cold])
 
@@ -98,6 +102,10 @@ class ParameterFreeSubstochastic(Rounds[WalkersState]):
     def kernel(self) -> str:
         """That of a round."""
         return self._round(self._first_betas(), 0, 1).kernel
+
+    def compile(self) -> None:
+        """Compile what the rounds need."""
+        self._round(self._first_betas(), 0, 1).compile()
 
     def _first_betas(self) -> F64:
         return np.array([0.0, self.last_beta])

@@ -82,12 +82,15 @@ class PopulationAnnealing(Solver[PopulationState]):
         """The sampler's."""
         return self.ground.sampler.kernel
 
+    def compile(self) -> None:
+        """Compile what resampling needs, so that it takes no longer than its work."""
+        group, nobody = self.ground.sampler.start((0,)), np.empty(0, np.int64)
+        with self.ground.compiling():
+            self.ground.sampler.copy(group, nobody, group, nobody)
+
     def init(self) -> PopulationState:
         """Every replica at a random configuration, or at the given initial one; equal weights."""
         groups = self.ground.groups(self.stream, self.islands * self._groups_each)
-        with self.ground.compiling():
-            nobody = np.empty(0, np.int64)
-            self.ground.sampler.copy(groups[0], nobody, groups[0], nobody)
         size = self._groups_each * self.ground.sampler.lanes
         return PopulationState(
             groups=groups,

@@ -9,7 +9,7 @@ Reference: M. Jarret, S. P. Jordan, B. Lackey, Phys. Rev. A 94, 042318 (2016), d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, final
 
@@ -74,6 +74,12 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
         """Diffusion, and the walkers of a population."""
         return f"diffusion-float64x{self.population}"
 
+    def compile(self) -> None:
+        """Compile what the run needs, so that it takes no longer than its work."""
+        with self.ground.compiling():
+            tiny = replace(self, population=1, islands=1)
+            tiny._diffuse(tiny.init(), 0, 0)
+
     def init(self) -> WalkersState:
         """Every walker at a random configuration, or at the given initial one."""
         problem, ground = self.ground.problem, self.ground
@@ -85,7 +91,7 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
             values = (1 - 2 * bits if problem.is_spin else bits).reshape(*shape, n)
         else:
             values = np.tile(ground.initial.astype(np.int8), (*shape, 1))
-        state = WalkersState(
+        return WalkersState(
             values=values,
             sums=np.zeros((*shape, len(problem.group_values))),
             costs=np.zeros(shape),
@@ -94,9 +100,6 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
             best_costs=np.full(self.islands, np.inf),
             incumbents=ground.incumbents(),
         )
-        with ground.compiling():
-            self._diffuse(state, 0, 0)
-        return state
 
     def step(self, state: WalkersState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
         """Step on, by step index, and look at the walkers at fixed indices."""

@@ -39,13 +39,17 @@ def _annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
         course = Schedule(found.hot, found.cold)
     else:
         course = Schedule.from_parameter(values["beta"])
-    return PopulationAnnealing(ground, course, values["sweeps"], values["population"], values["alpha"])
+    solver = PopulationAnnealing(ground, course, values["sweeps"], values["population"], values["alpha"])
+    solver.compile()
+    return solver
 
 
 def _free_annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.parameter_free_population import ParameterFreePopulationAnnealing
 
-    return ParameterFreePopulationAnnealing(ground, ground.beta_range)
+    solver = ParameterFreePopulationAnnealing(ground, ground.beta_range)
+    solver.compile()
+    return solver
 
 
 def _annealing_advice(n: int, betas: BetaRange) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def _substochastic(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
         beta = Schedule(0.0, LAST_BETA * ground.beta_range.cold)
     else:
         beta = Schedule.from_parameter(values["beta"])
-    return SubstochasticMonteCarlo(
+    solver = SubstochasticMonteCarlo(
         ground,
         alpha=Schedule.from_parameter(values["alpha"] or HOPS),
         beta=beta,
@@ -73,13 +77,17 @@ def _substochastic(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
         population=values["target_population"],
         steps_per_walker=values["steps_per_walker"],
     )
+    solver.compile()
+    return solver
 
 
 def _free_substochastic(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.parameter_free_population import ParameterFreeSubstochastic
 
     betas = ground.beta_range
-    return ParameterFreeSubstochastic(ground, betas, LAST_BETA * betas.cold)
+    solver = ParameterFreeSubstochastic(ground, betas, LAST_BETA * betas.cold)
+    solver.compile()
+    return solver
 
 
 def _substochastic_advice(n: int, betas: BetaRange) -> dict[str, Any]:
