@@ -27,7 +27,6 @@ from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.ground import Ground, physical_memory
 from qiosk.solvers.incumbents import Incumbents
-from qiosk.solvers.looks import next_look
 from qiosk.solvers.moves import cost_of
 from qiosk.solvers.network import Network
 from qiosk.solvers.parameter_free import ANNEALS_TO_AGREE, ROUNDS_TO_AGREE, SHORTEST_LAST_ROUND
@@ -46,6 +45,8 @@ WAVE_PRODUCTS = 4e6
 WAVE_LOOPS = (2, 8)
 # Positions and momenta are drawn from -SPREAD..SPREAD: far from the walls at 1.
 SPREAD = 0.1
+# A look costs as much as some fifty steps of a large sparse network, and trajectories tell little before their end.
+FIRST_LOOK = 256
 # Candidates are compared by the cost that this share of their trajectories reached.
 GOOD_SHARE = 0.1
 
@@ -141,7 +142,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         """Integrate on, through the end of a wave if need be; looks happen at fixed steps of a wave."""
         end = state.sweeps_done + n_sweeps
         while state.sweeps_done < end and self.outcome(state) is None:
-            look = next_look(state.wave_done, state.steps, state.steps)
+            look = _next_look(state.wave_done, state.steps)
             self._integrate(state, min(end - state.sweeps_done, look - state.wave_done), parallel)
             if state.wave_done == look:
                 costs = self._costs(state, parallel)
@@ -317,3 +318,8 @@ class SimulatedBifurcation(Solver[BifurcationState]):
 
 def _has_converged(state: BifurcationState) -> bool:
     return state.waves_agreed >= ROUNDS_TO_AGREE and state.lanes_agreed >= ANNEALS_TO_AGREE.total
+
+
+def _next_look(done: int, steps: int) -> int:
+    """The step of a wave after which to look next: every doubling from FIRST_LOOK on, and the last one."""
+    return min(steps, FIRST_LOOK << (done // FIRST_LOOK).bit_length())
