@@ -45,6 +45,7 @@ def main() -> None:
         print(name, "best known", index[name]["best_known"], flush=True)
         for contender, cost in sorted(row.items(), key=lambda item: item[1]):
             print(f"    {cost:16.1f}  {contender}", flush=True)
+    RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(table, indent=1) + "\n")
 
 
@@ -66,7 +67,7 @@ def ours(cost_function: CostFunction) -> dict[str, Contender]:
     def run(target: str) -> Contender:
         return lambda seconds, seed: solve(cost_function, target, timeout=seconds, seed=seed, threads=1).cost
 
-    names = ("simulatedannealing", "paralleltempering")
+    names = ("simulatedannealing", "paralleltempering", "tabu", "populationannealing")
     return {f"qiosk {name}": run(f"microsoft.{name}-parameterfree.cpu") for name in names}
 
 
