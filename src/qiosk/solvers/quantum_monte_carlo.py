@@ -22,11 +22,11 @@ from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.ground import Ground, physical_memory
 from qiosk.solvers.incumbents import Incumbents
-from qiosk.solvers.looks import next_look
 from qiosk.solvers.moves import cost_of
 from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.schedules import LinearSchedule
 from qiosk.solvers.tuning import BetaRange
+from qiosk.solvers.waves import Waves
 from qiosk.solvers.world_lines import WorldLines
 
 # Systems swept at the same time, at most; further restarts follow in further waves: memory does not grow with them.
@@ -101,24 +101,21 @@ class QuantumMonteCarlo(Solver[PathState]):
 
     def step(self, state: PathState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
         """Sweep on, by sweep index, and look at the slices at fixed indices."""
-        end = min(state.sweeps_done + n_sweeps, self._total)
-        while state.sweeps_done < end:
-            if state.sweeps_done == (state.wave + 1) * self._wave_sweeps:
-                state.wave += 1
-                state.groups = self._groups(state.wave)
-            begin = state.wave * self._wave_sweeps
-            look = begin + next_look(state.sweeps_done - begin, self.field.sweeps, self._wave_sweeps)
-            self._sweep(state, min(end, look) - state.sweeps_done, begin, parallel)
-            if state.sweeps_done == look:
-                self._look(state, parallel)
+        self._waves.walk(
+            state,
+            n_sweeps,
+            groups=self._groups,
+            sweep=lambda n, done: self._sweep(state, n, done, parallel),
+            look=lambda: self._look(state, parallel),
+        )
 
     def outcome(self, state: PathState) -> StopReason | None:
         """FINISHED after the quench of the last wave."""
-        return StopReason.FINISHED if state.sweeps_done >= self._total else None
+        return StopReason.FINISHED if state.sweeps_done >= self._waves.total else None
 
     def fraction(self, state: PathState) -> float:
         """Sweeps done of sweeps planned."""
-        return state.sweeps_done / self._total
+        return state.sweeps_done / self._waves.total
 
     def look(self, state: PathState) -> None:
         """Offer the slices as they are."""
@@ -136,20 +133,15 @@ class QuantumMonteCarlo(Solver[PathState]):
         }
 
     @property
-    def _wave_sweeps(self) -> int:
-        return self.field.sweeps + QUENCH_SWEEPS
-
-    @property
-    def _total(self) -> int:
-        return -(-self.restarts // WAVE) * self._wave_sweeps
+    def _waves(self) -> Waves:
+        return Waves(-(-self.restarts // WAVE), self.field.sweeps, QUENCH_SWEEPS)
 
     def _groups(self, wave: int) -> list[LaneGroup]:
         first, initial = wave * WAVE, None if self.ground.starts_anywhere else self.ground.initial
         systems = range(first, min(first + WAVE, self.restarts))
         return [self.lines.start((self.ground.seed, 0, system), initial) for system in systems]
 
-    def _sweep(self, state: PathState, n: int, begin: int, parallel: Parallel) -> None:
-        done = state.sweeps_done - begin
+    def _sweep(self, state: PathState, n: int, done: int, parallel: Parallel) -> None:
         annealed = min(n, max(0, self.field.sweeps - done))
         quench = n - annealed
         betas = np.concatenate([np.full(annealed, self.beta), np.full(quench, np.inf)])

@@ -15,9 +15,9 @@ from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Incumbents
-from qiosk.solvers.looks import next_look
 from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.schedules import LinearSchedule
+from qiosk.solvers.waves import Waves
 
 # Replicas annealed at the same time, at most; further restarts follow in further waves: memory does not grow with them.
 WAVE = 1024
@@ -63,24 +63,21 @@ class SimulatedAnnealing(Solver[AnnealingState]):
 
     def step(self, state: AnnealingState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
         """Sweep on, by sweep index, and look at the replicas at fixed indices."""
-        end = min(state.sweeps_done + n_sweeps, self._total)
-        while state.sweeps_done < end:
-            if state.sweeps_done == (state.wave + 1) * self._wave_sweeps:
-                state.wave += 1
-                state.groups = self._groups(state.wave)
-            begin = state.wave * self._wave_sweeps
-            look = begin + next_look(state.sweeps_done - begin, self.schedule.sweeps, self._wave_sweeps)
-            self._sweep(state, min(end, look) - state.sweeps_done, begin, parallel)
-            if state.sweeps_done == look:
-                self._look(state, parallel)
+        self._waves.walk(
+            state,
+            n_sweeps,
+            groups=self._groups,
+            sweep=lambda n, done: self._sweep(state, n, done, parallel),
+            look=lambda: self._look(state, parallel),
+        )
 
     def outcome(self, state: AnnealingState) -> StopReason | None:
         """FINISHED after the quench of the last wave."""
-        return StopReason.FINISHED if state.sweeps_done >= self._total else None
+        return StopReason.FINISHED if state.sweeps_done >= self._waves.total else None
 
     def fraction(self, state: AnnealingState) -> float:
         """Sweeps done of sweeps planned."""
-        return state.sweeps_done / self._total
+        return state.sweeps_done / self._waves.total
 
     def look(self, state: AnnealingState) -> None:
         """Offer the replicas as they are."""
@@ -96,16 +93,8 @@ class SimulatedAnnealing(Solver[AnnealingState]):
         }
 
     @property
-    def _wave_sweeps(self) -> int:
-        return self.schedule.sweeps + QUENCH_SWEEPS
-
-    @property
-    def _waves(self) -> int:
-        return -(-self._n_groups // self._wave_groups)
-
-    @property
-    def _total(self) -> int:
-        return self._waves * self._wave_sweeps
+    def _waves(self) -> Waves:
+        return Waves(-(-self._n_groups // self._wave_groups), self.schedule.sweeps, QUENCH_SWEEPS)
 
     @property
     def _n_groups(self) -> int:
@@ -119,8 +108,7 @@ class SimulatedAnnealing(Solver[AnnealingState]):
         first = wave * self._wave_groups
         return self.ground.groups(self.stream, min(self._wave_groups, self._n_groups - first), first)
 
-    def _sweep(self, state: AnnealingState, n: int, begin: int, parallel: Parallel) -> None:
-        done = state.sweeps_done - begin
+    def _sweep(self, state: AnnealingState, n: int, done: int, parallel: Parallel) -> None:
         hot = min(n, max(0, self.schedule.sweeps - done))
         betas = np.concatenate([self.schedule.betas(done, hot), np.full(n - hot, np.inf)])
         parallel.each(lambda group: self.ground.sampler.sweep(group, betas), state.groups)
@@ -130,5 +118,5 @@ class SimulatedAnnealing(Solver[AnnealingState]):
     def _look(self, state: AnnealingState, parallel: Parallel) -> None:
         costs = self.ground.costs(state.groups, parallel)
         self.ground.gather(state.groups, costs, state.incumbents, state.sweeps_done)
-        if state.sweeps_done == (state.wave + 1) * self._wave_sweeps:
+        if self._waves.is_at_end(state):
             state.final_costs = costs
