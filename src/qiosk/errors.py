@@ -23,11 +23,25 @@
     │   └── InvalidFilter
     ├── NotFound (LookupError)
     │   ├── JobNotFound
-    │   └── BlobNotFound
+    │   ├── BlobNotFound
+    │   ├── SessionNotFound
+    │   └── KeyNotFound
     ├── Conflict
     │   ├── JobAlreadyExists
     │   ├── BlobAlreadyExists
-    │   └── IllegalTransition
+    │   ├── BlobChanged
+    │   ├── IllegalTransition
+    │   ├── SessionAlreadyExists
+    │   └── SessionClosed
+    ├── InvalidBlockList (ValueError)      blocks of a blob that were never uploaded
+    ├── StorageFull                        the disk, or the account, has no room for a blob
+    ├── AccessDenied
+    │   ├── Unauthorized                   no credential, or none that is known, or one that has run out
+    │   └── Forbidden                      a known credential that does not allow this
+    ├── QuotaExceeded                      try again in ``retry_after_s``
+    ├── RequestTooLarge                    a request with more bytes than a server takes
+    ├── RequestTimeout                     a request that did not arrive in time
+    ├── ServiceUnavailable (RuntimeError)  the server cannot do its work for now; asking again makes sense
     ├── JobFailed (RuntimeError)           get_results on a job that has none
     ├── UnreadableCheckpoint               a saved run that this version cannot continue; it is begun anew
     └── SupervisorUnavailable (RuntimeError)  nobody could be started to run the jobs
@@ -194,6 +208,18 @@ class BlobNotFound(NotFound):
     code = "BlobNotFound"
 
 
+class SessionNotFound(NotFound):
+    """No session of this workspace has this id."""
+
+    code = "SessionNotFound"
+
+
+class KeyNotFound(NotFound):
+    """No API key has this id."""
+
+    code = "KeyNotFound"
+
+
 class Conflict(QioskError):
     """The request contradicts what is already stored."""
 
@@ -212,10 +238,87 @@ class BlobAlreadyExists(Conflict):
     code = "BlobAlreadyExists"
 
 
+class BlobChanged(Conflict):
+    """The blob was written anew or deleted while it was being read."""
+
+    code = "BlobChanged"
+
+
 class IllegalTransition(Conflict):
     """This event cannot happen to a job in this state."""
 
     code = "IllegalTransition"
+
+
+class SessionAlreadyExists(Conflict):
+    """The id belongs to another session, with another definition."""
+
+    code = "SessionAlreadyExists"
+
+
+class SessionClosed(Conflict):
+    """The session has ended and takes no more jobs."""
+
+    code = "SessionClosed"
+
+
+class InvalidBlockList(QioskError, ValueError):
+    """A list names blocks that were never uploaded, or have been forgotten since."""
+
+    code = "InvalidBlockList"
+
+
+class StorageFull(QioskError):
+    """No room is left for blobs; nothing was stored."""
+
+    code = "StorageFull"
+
+
+class AccessDenied(QioskError):
+    """The caller may not do this."""
+
+    code = "AccessDenied"
+
+
+class Unauthorized(AccessDenied):
+    """No credential was given, or one that is not known, was revoked or has expired."""
+
+    code = "Unauthorized"
+
+
+class Forbidden(AccessDenied):
+    """The credential is known but does not allow this: another workspace, or a change with a read-only key."""
+
+    code = "Forbidden"
+
+
+class QuotaExceeded(QioskError):
+    """The workspace has used up what it may; ``details["retry_after_s"]`` says when asking again makes sense."""
+
+    code = "QuotaExceeded"
+
+    @property
+    def retry_after_s(self) -> int:
+        """Seconds after which the request may succeed; 60 if nobody can tell."""
+        return int(self.details.get("retry_after_s", 60))
+
+
+class RequestTooLarge(QioskError):
+    """A request's body is larger than the server takes; ``details["max_bytes"]`` says how large it may be."""
+
+    code = "RequestTooLarge"
+
+
+class RequestTimeout(QioskError):
+    """A request's body did not arrive in time."""
+
+    code = "RequestTimeout"
+
+
+class ServiceUnavailable(QioskError, RuntimeError):
+    """The service cannot be reached, or cannot do its work for now."""
+
+    code = "ServiceUnavailable"
 
 
 class JobFailed(QioskError, RuntimeError):

@@ -12,6 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from qiosk.contract.paging import DEFAULT_PAGE, ItemOrder, Page
+from qiosk.contract.quotas import QuotaView
+
 QIO_INPUT_FORMAT = "microsoft.qio.v2"
 QIO_OUTPUT_FORMAT = "microsoft.qio-results.v2"
 QIO_OUTPUT_FORMAT_V1 = "microsoft.qio-results.v1"  # 1QBit's
@@ -127,19 +130,47 @@ class JobView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobQuery:
-    """Which jobs to list. Conditions left at None do not restrict.
+    """Which jobs to list, and in which order. Conditions left at None do not restrict.
 
-    ``name_prefix`` is literal; ``created_after`` and ``created_before`` are inclusive. Newest first, unless
-    ``oldest_first``.
+    Letter case does not count. ``name_prefix`` is literal text of at most 200 characters; ``created_after`` and
+    ``created_before`` are inclusive; ``is_top_level`` leaves out the jobs of sessions. Jobs whose sort keys are equal
+    are sorted by creation, in the same direction.
     """
 
     name_prefix: str | None = None
     statuses: Sequence[JobStatus] | None = None
+    job_types: Sequence[str] | None = None
     provider_ids: Sequence[str] | None = None
     targets: Sequence[str] | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
-    oldest_first: bool = False
+    session_id: str | None = None
+    is_top_level: bool = False
+    order_by: ItemOrder = ItemOrder.CREATION_TIME
+    descending: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobUpdate:
+    """A job at one moment, and the new bests since the update before.
+
+    ``trace_start`` is the place of the first new best in the whole trace. A run that goes on from a checkpoint
+    may find its latest bests anew: then that is a place that had been filled before.
+    """
+
+    view: JobView
+    trace_start: int = 0
+    new_trace: Sequence[TracePoint] = ()
+
+    @property
+    def status(self) -> JobStatus:
+        """State of the job."""
+        return self.view.status
+
+    @property
+    def progress(self) -> JobProgress:
+        """How far it has come."""
+        return self.view.progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +192,22 @@ class TargetView:
     average_queue_time: int = 0
 
 
+class BlobUpload(Protocol):
+    """A blob being stored piece by piece; nobody sees it before ``commit``. Used by one thread at a time."""
+
+    def write(self, data: bytes) -> None:
+        """Append."""
+        ...
+
+    def commit(self, metadata: Mapping[str, str] | None = None) -> str:
+        """Put the blob in its place, with metadata; returns its URI. Raises BlobAlreadyExists."""
+        ...
+
+    def abort(self) -> None:
+        """Forget what was written; nothing happens after ``commit``."""
+        ...
+
+
 class JobsApi(Protocol):
     """A workspace's jobs. Every method is safe to call from several threads and processes at once."""
 
@@ -176,7 +223,17 @@ class JobsApi(Protocol):
         ...
 
     def list(self, query: JobQuery) -> Iterator[JobView]:
-        """Matching jobs, newest first; pages are fetched as they are needed."""
+        """Matching jobs in the query's order; pages are fetched as they are needed. Raises InvalidFilter."""
+        ...
+
+    def page(
+        self, query: JobQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
+    ) -> Page[JobView]:
+        """At most ``top`` matching jobs: the first ones, or those behind the page that came with ``token``.
+
+        ``skip`` passes over that many jobs more. Paging on yields every job that exists throughout, once, whatever is
+        added or removed meanwhile. Raises InvalidFilter.
+        """
         ...
 
     def cancel(self, job_id: str) -> JobView:
@@ -198,6 +255,13 @@ class JobsApi(Protocol):
         """The job, as soon as it changed state or made progress, at the latest after ``timeout_s``."""
         ...
 
+    def updates(self, job_id: str, after: int = 0, timeout_s: float | None = None) -> Iterator[JobUpdate]:
+        """The job now, with its bests from the ``after``-th on; then whenever something changed; its end last.
+
+        Raises JobNotFound; TimeoutError after ``timeout_s`` (None waits for ever), the job itself goes on.
+        """
+        ...
+
     def results(self, job_id: str) -> bytes:
         """The results blob. Raises JobNotFound; BlobNotFound if the job has none (yet)."""
         ...
@@ -214,12 +278,20 @@ class JobsApi(Protocol):
         """Every target this service can run."""
         ...
 
+    def quotas(self) -> Sequence[QuotaView]:
+        """What the workspace may use, and has used."""
+        ...
+
     def container_uri(self, container: str) -> str:
         """URI of a container, which is created if it does not exist."""
         ...
 
     def put_blob(self, container: str, name: str, data: bytes, *, overwrite: bool = True) -> str:
         """Store a blob; returns its URI. Raises BlobAlreadyExists if it exists and may not be overwritten."""
+        ...
+
+    def upload_blob(self, container: str, name: str, *, overwrite: bool = True) -> BlobUpload:
+        """A blob to be stored piece by piece, of any size. Raises BlobAlreadyExists, here or at its commit."""
         ...
 
     def get_blob(self, container: str, name: str) -> bytes:

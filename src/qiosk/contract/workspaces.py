@@ -1,0 +1,43 @@
+"""What a workspace is called."""
+
+from __future__ import annotations
+
+from qiosk.errors import InvalidValue
+
+DEFAULT_KEY = "default"
+"""The workspace of programs that name none."""
+NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+"""Stands for ``DEFAULT_KEY`` where a client insists on a GUID."""
+
+
+def workspace_key(subscription_id: str | None, resource_group: str | None, name: str | None) -> str:
+    """What the service calls the workspace that is named by these three; the default one if none is given.
+
+    Letter case does not matter. Three times ``default`` is the default one too, and so is ``NO_SUBSCRIPTION`` with
+    twice ``default``: a URL has to name it somehow. Raises ValueError if only some are given.
+    """
+    parts = {"subscription_id": subscription_id, "resource_group": resource_group, "name": name}
+    missing = [part for part, value in parts.items() if not value]
+    if len(missing) == len(parts):
+        return DEFAULT_KEY
+    if missing:
+        raise ValueError(
+            "a workspace is named by subscription_id, resource_group and name together, "
+            f"or by none of them: {', '.join(missing)} missing"
+        )
+    names = [str(value).lower() for value in parts.values()]
+    is_default = names[0] in (DEFAULT_KEY, NO_SUBSCRIPTION) and names[1:] == [DEFAULT_KEY, DEFAULT_KEY]
+    return DEFAULT_KEY if is_default else "/".join(names)
+
+
+def parse_workspace(text: str) -> str:
+    """The key of the workspace that ``SUBSCRIPTION/GROUP/NAME`` names; ``default`` or nothing is the default one.
+
+    Raises InvalidValue.
+    """
+    if text.lower() in ("", DEFAULT_KEY):
+        return DEFAULT_KEY
+    parts = text.split("/")
+    if len(parts) != 3 or not all(parts):
+        raise InvalidValue(f"workspace: must be SUBSCRIPTION/GROUP/NAME or {DEFAULT_KEY}, found {text!r}")
+    return workspace_key(*parts)
