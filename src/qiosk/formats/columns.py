@@ -1,0 +1,243 @@
+"""Our own format for large problems: the columns of a cost function in an ``.npz`` archive.
+
+Members, each a NumPy array (version 1):
+
+=================  ==================================================================================
+``format``         the text ``qiosk.columns``; ``version``: 1; ``type``: ising, pubo or a grouped type
+``coefficients``   (T,) any integers or floats
+``ids``            (nnz,) integers >= 0
+``indptr``         (T + 1,) where each term's ids begin; or ``degree``, if all terms have equally many
+``group_*``        ``coefficients`` (G,), ``indptr`` (G + 1,), ``weights`` (M,), ``ids`` (M,), id -1: constant
+``initial_*``      ``ids`` and ``values`` (n,) of the initial configuration
+``metadata``       JSON as a text
+=================  ==================================================================================
+
+All but the first four are left out where they say nothing. Columns are written in the smallest type that holds
+them exactly. Members may be deflated; NumPy's ``savez`` writes this format, and ``load`` reads it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qiosk.errors import InvalidValue, MissingSection, UnreadableInput, WrongType
+from qiosk.formats.compression import MAX_SIZE
+from qiosk.model.check import check
+from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups, ProblemType
+
+NAME = "qiosk.columns.v1"
+"""The format's name, as ``inputDataFormat``."""
+MAGIC = b"PK\x03\x04"
+_FORMAT, _VERSION = "qiosk.columns", 1
+_WIDTHS = (np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32)
+_EXACT = 2.0**53
+
+
+def write(cost_function: CostFunction, *, compress: bool = False) -> bytes:
+    """The archive of a cost function; deflated if ``compress``, which takes some ten times as long."""
+    buffer = io.BytesIO()
+    (np.savez_compressed if compress else np.savez)(buffer, allow_pickle=False, **_members(cost_function))
+    return buffer.getvalue()
+
+
+def _members(cost_function: CostFunction) -> dict[str, NDArray[Any]]:
+    degrees = np.diff(cost_function.indptr)
+    members: dict[str, Any] = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "type": str(cost_function.problem_type),
+        "coefficients": _narrow_reals(cost_function.coefficients),
+        "ids": _narrow(cost_function.ids),
+    }
+    if len(degrees) and (degrees == degrees[0]).all():
+        members["degree"] = int(degrees[0])
+    else:
+        members["indptr"] = _narrow(cost_function.indptr)
+    groups = cost_function.groups
+    if len(groups):
+        members["group_coefficients"] = _narrow_reals(groups.coefficients)
+        members["group_indptr"] = _narrow(groups.indptr)
+        members["group_weights"] = _narrow_reals(groups.weights)
+        members["group_ids"] = _narrow(np.where(groups.ids == CONSTANT, -1, groups.ids))
+    initial = cost_function.initial_configuration
+    if initial is not None:
+        members["initial_ids"] = _narrow(np.array(list(initial), np.int64))
+        members["initial_values"] = np.array(list(initial.values()), np.int8)
+    metadata = dict(cost_function.metadata) | ({"name": cost_function.name} if cost_function.name else {})
+    if metadata:
+        members["metadata"] = json.dumps(metadata)
+    return {name: np.asarray(value) for name, value in members.items()}
+
+
+def _narrow(values: I64) -> NDArray[Any]:
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    for width in _WIDTHS:
+        if np.iinfo(width).min <= low and high <= np.iinfo(width).max:
+            return values.astype(width)
+    return values
+
+
+def _narrow_reals(values: F64) -> NDArray[Any]:
+    if np.all(values == np.trunc(values)) and np.all(np.abs(values) < _EXACT):
+        return _narrow(values.astype(np.int64))
+    with np.errstate(over="ignore"):  # what does not fit is not equal
+        single = values.astype(np.float32)
+    return single if np.array_equal(single, values) else values
+
+
+def read(data: bytes, *, max_size: int = MAX_SIZE) -> CostFunction:
+    """The cost function in an archive of at most ``max_size`` bytes when inflated.
+
+    Raises InvalidInput: UnreadableInput for a broken archive, MissingSection, WrongType and InvalidValue, naming
+    the member.
+    """
+    return read_file(io.BytesIO(data), max_size=max_size)
+
+
+def read_file(file: IO[bytes], *, max_size: int = MAX_SIZE) -> CostFunction:
+    """As :func:`read`, from an open file: its bytes need not be in memory at once."""
+    members = _load(file, max_size)
+    if _text(members, "format") != _FORMAT:
+        raise InvalidValue(f"columns: `format` must be {_FORMAT!r}, found {_text(members, 'format')!r}")
+    if _scalar(members, "version") != _VERSION:
+        raise InvalidValue(f"columns: `version` must be {_VERSION}, found {_scalar(members, 'version')}")
+    type_name = _text(members, "type")
+    if type_name not in ProblemType.__members__:
+        raise InvalidValue(f"columns: `type` must be one of {', '.join(ProblemType)}, found {type_name!r}")
+    coefficients = _reals(members, "coefficients")
+    ids = _integers(members, "ids")
+    metadata = _metadata(members)
+    name = metadata.get("name")
+    cost_function = CostFunction(
+        problem_type=ProblemType(type_name),
+        coefficients=coefficients,
+        indptr=_indptr(members, len(coefficients), len(ids)),
+        ids=ids,
+        groups=_groups(members),
+        initial_configuration=_initial(members),
+        name=name if isinstance(name, str) else "",
+        metadata=metadata,
+    )
+    check(cost_function)
+    return cost_function
+
+
+def _load(file: IO[bytes], max_size: int) -> dict[str, NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+            if size > max_size:
+                raise UnreadableInput(f"columns: the content has {size} bytes, more than the limit of {max_size}")
+            return {entry.filename.removesuffix(".npy"): _array(archive, entry) for entry in archive.infolist()}
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError, RuntimeError, MemoryError) as e:
+        if isinstance(e, UnreadableInput):
+            raise
+        raise UnreadableInput(f"columns: not an archive of arrays: {e}") from e
+
+
+def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
+    """One member, whose header may not promise more than the entry holds."""
+    with archive.open(entry) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(stream)
+        if dtype.hasobject or int(np.prod(shape, dtype=object)) * dtype.itemsize > entry.file_size:
+            raise UnreadableInput(f"columns: `{entry.filename}` is longer in its header than in the archive")
+    with archive.open(entry) as stream:
+        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+        return array
+
+
+def _member(members: Mapping[str, NDArray[Any]], name: str, ndim: int) -> NDArray[Any]:
+    if name not in members:
+        raise MissingSection(f"columns: `{name}` is missing")
+    if members[name].ndim != ndim:
+        raise WrongType(f"columns: `{name}` must have {ndim} dimensions, found {members[name].ndim}")
+    return members[name]
+
+
+def _text(members: Mapping[str, NDArray[Any]], name: str) -> str:
+    value = _member(members, name, 0)
+    if value.dtype.kind != "U":
+        raise WrongType(f"columns: `{name}` must be a text, found {value.dtype}")
+    return str(value)
+
+
+def _scalar(members: Mapping[str, NDArray[Any]], name: str) -> int:
+    value = _member(members, name, 0)
+    if value.dtype.kind not in "iu":
+        raise WrongType(f"columns: `{name}` must be an integer, found {value.dtype}")
+    return int(value)
+
+
+def _reals(members: Mapping[str, NDArray[Any]], name: str) -> F64:
+    values = _member(members, name, 1)
+    if values.dtype.kind not in "iuf" or values.dtype.itemsize > 8:
+        raise WrongType(f"columns: `{name}` must be integers or floats, found {values.dtype}")
+    return values.astype(np.float64, copy=False)
+
+
+def _integers(members: Mapping[str, NDArray[Any]], name: str) -> I64:
+    values = _member(members, name, 1)
+    if values.dtype.kind not in "iu":
+        raise WrongType(f"columns: `{name}` must be integers, found {values.dtype}")
+    if values.dtype == np.uint64 and len(values) and values.max() > np.iinfo(np.int64).max:
+        raise InvalidValue(f"columns: `{name}` must be at most 2**63 - 1, found {values.max()}")
+    return values.astype(np.int64, copy=False)
+
+
+def _indptr(members: Mapping[str, NDArray[Any]], n_terms: int, n_ids: int) -> I64:
+    if "indptr" in members or "degree" not in members:
+        return _pointers(members, "indptr", n_terms, n_ids)
+    degree = _scalar(members, "degree")
+    if degree < 0 or degree * n_terms != n_ids:
+        raise InvalidValue(f"columns: `degree` {degree} and {n_terms} coefficients do not fit {n_ids} ids")
+    return np.arange(n_terms + 1, dtype=np.int64) * degree
+
+
+def _pointers(members: Mapping[str, NDArray[Any]], name: str, rows: int, entries: int) -> I64:
+    indptr = _integers(members, name)
+    if len(indptr) != rows + 1 or indptr[0] != 0 or indptr[-1] != entries or (indptr[1:] < indptr[:-1]).any():
+        raise InvalidValue(f"columns: `{name}` must be {rows + 1} values that rise from 0 to {entries}")
+    return indptr
+
+
+def _groups(members: Mapping[str, NDArray[Any]]) -> Groups:
+    if "group_coefficients" not in members:
+        return Groups()
+    coefficients, weights = _reals(members, "group_coefficients"), _reals(members, "group_weights")
+    ids = _integers(members, "group_ids")
+    if len(ids) != len(weights):
+        raise InvalidValue(f"columns: `group_ids` must be as many as `group_weights`, {len(weights)}, found {len(ids)}")
+    if (ids < -1).any():
+        raise InvalidValue(f"columns: `group_ids` must be at least -1, found {ids.min()}")
+    indptr = _pointers(members, "group_indptr", len(coefficients), len(ids))
+    return Groups(coefficients, indptr, weights, np.where(ids == -1, CONSTANT, ids))
+
+
+def _initial(members: Mapping[str, NDArray[Any]]) -> dict[int, int] | None:
+    if "initial_ids" not in members:
+        return None
+    ids, values = _integers(members, "initial_ids"), _integers(members, "initial_values")
+    if len(ids) != len(values):
+        raise InvalidValue(f"columns: `initial_values` must be {len(ids)}, found {len(values)}")
+    return dict(zip(ids.tolist(), values.tolist(), strict=True))
+
+
+def _metadata(members: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    if "metadata" not in members:
+        return {}
+    try:
+        metadata = json.loads(_text(members, "metadata"))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UnreadableInput(f"columns: `metadata` must be JSON: {error}") from error
+    if not isinstance(metadata, dict):
+        raise WrongType("columns: `metadata` must be an object")
+    return metadata
