@@ -174,11 +174,11 @@ def test_gzip_of_several_members_and_zero_padding_is_read() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (gzip.compress(b"{}")[:-3], "gzip: the stream ends too early"),
-        (gzip.compress(b"{}") + b"x", "gzip: there are bytes after the end of the stream"),
+        (gzip.compress(b"{}", mtime=0)[:-3], "gzip: the stream ends too early"),
+        (gzip.compress(b"{}", mtime=0) + b"x", "gzip: there are bytes after the end of the stream"),
         (b"\x1f\x8b\x07\x00", "gzip: Error"),
-        (gzip.compress(b" " * 1001), "gzip: the content is larger than the limit of 1000 bytes"),
-        (gzip.compress(b" " * 900) + gzip.compress(b" " * 900), "larger than the limit"),
+        (gzip.compress(b" " * 1001, mtime=0), "gzip: the content is larger than the limit of 1000 bytes"),
+        (gzip.compress(b" " * 900, mtime=0) + gzip.compress(b" " * 900, mtime=0), "larger than the limit"),
     ],
 )
 def test_broken_and_oversized_gzip_is_refused(data: bytes, message: str) -> None:
@@ -195,12 +195,10 @@ def test_a_zip_bomb_stops_at_the_limit() -> None:
 
 def test_registry_finds_the_reader_in_any_case_and_refuses_the_rest() -> None:
     assert registry.read(gzip.compress(document(terms=T)), "Microsoft.QIO.V2").ids.tolist() == [0]
-    with pytest.raises(UnreadableInput, match="input format must be one of microsoft.qio.v2, found 'x'"):
+    with pytest.raises(
+        UnreadableInput, match="input format must be one of microsoft.qio.v2, qiosk.columns.v1, found 'x'"
+    ):
         registry.read(document(), "x")
-    tar = bytes(257) + b"ustar\x0000" + bytes(300)
-    for data in (tar, gzip.compress(tar)):
-        with pytest.raises(UnreadableInput, match="protobuf input .* not supported yet"):
-            registry.read(data)
 
 
 @given(st.binary(max_size=200))

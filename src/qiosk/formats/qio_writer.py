@@ -7,11 +7,12 @@ through one ``%`` template: some ten times faster than building an object for ea
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
-from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups
+from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups, ProblemType
 
 _CHUNK = 1 << 14  # terms per template
 _EXACT = float(2**53)
@@ -27,7 +28,7 @@ def encode(cost_function: CostFunction) -> bytes:
     if metadata:
         parts.append(f'"metadata": {json.dumps(metadata)}, ')
     parts.append(f'"cost_function": {{"version": "{version}", "type": "{cost_function.problem_type}", "terms": [')
-    parts.append(", ".join(_term_texts(cost_function.coefficients, cost_function.indptr, cost_function.ids)))
+    parts.append(", ".join(term_texts(cost_function.coefficients, cost_function.indptr, cost_function.ids)))
     parts.append("]")
     if len(cost_function.groups):
         parts.append(f', "terms_slc": [{", ".join(_group_texts(cost_function.groups))}]')
@@ -36,6 +37,20 @@ def encode(cost_function: CostFunction) -> bytes:
         parts.append(f', "initial_configuration": {{{values}}}')
     parts.append("}}")
     return "".join(parts).encode()
+
+
+TAIL = b"]}}"
+"""What ends the document that ``head`` begins."""
+
+
+def head(problem_type: ProblemType, initial_configuration: Mapping[Any, int] | None) -> bytes:
+    """The beginning of a document whose terms follow, joined by commas: for those who write it piece by piece."""
+    version, initial = "1.0", ""
+    if initial_configuration:
+        version = "1.1"
+        values = {str(i): int(value) for i, value in initial_configuration.items()}
+        initial = f'"initial_configuration": {json.dumps(values)}, '
+    return f'{{"cost_function": {{"version": "{version}", "type": "{problem_type}", {initial}"terms": ['.encode()
 
 
 def number(value: float) -> int | float:
@@ -54,7 +69,7 @@ def _template(locality: int) -> str:
     return '{"c": %r, "ids": [' + ", ".join(["%d"] * locality) + "]}"
 
 
-def _term_texts(coefficients: F64, indptr: I64, ids: I64) -> Iterator[str]:
+def term_texts(coefficients: F64, indptr: I64, ids: I64) -> Iterator[str]:
     """Texts of a few thousand terms each, joined by commas."""
     for start in range(0, len(coefficients), _CHUNK):
         stop = min(start + _CHUNK, len(coefficients))

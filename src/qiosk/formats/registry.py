@@ -6,13 +6,17 @@ from collections.abc import Callable, Mapping
 
 from qiosk.contract.jobs import QIO_INPUT_FORMAT
 from qiosk.errors import UnreadableInput
-from qiosk.formats import qio_json
+from qiosk.formats import columns, qio_json, qio_protobuf, tar
 from qiosk.formats.compression import MAX_SIZE, decompressed
 from qiosk.model.cost_function import CostFunction
 
-_TAR_MAGIC = slice(257, 262), b"ustar"
 
-READERS: Mapping[str, Callable[[bytes], CostFunction]] = {QIO_INPUT_FORMAT: qio_json.read}
+def _read_qio(content: bytes) -> CostFunction:
+    """The format's name says nothing of its form: a tar archive holds protobuf, all else is JSON."""
+    return qio_protobuf.read(content) if tar.is_tar(content) else qio_json.read(content)
+
+
+READERS: Mapping[str, Callable[[bytes], CostFunction]] = {QIO_INPUT_FORMAT: _read_qio, columns.NAME: columns.read}
 """Readers by the name of their format, in lower case."""
 
 
@@ -25,8 +29,4 @@ def read(data: bytes, input_format: str = QIO_INPUT_FORMAT, *, max_size: int = M
     reader = READERS.get(input_format.lower())
     if reader is None:
         raise UnreadableInput(f"input format must be one of {', '.join(READERS)}, found {input_format!r}")
-    content = decompressed(data, max_size)
-    where, magic = _TAR_MAGIC
-    if content[where] == magic:
-        raise UnreadableInput("protobuf input (a tar archive) is not supported yet, send JSON")
-    return reader(content)
+    return reader(decompressed(data, max_size))

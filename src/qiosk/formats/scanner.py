@@ -12,12 +12,11 @@ import math
 import re
 import secrets
 import sys
-from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from qiosk.formats.growing import doubled
 from qiosk.formats.qio_document import Columns, cost_function_from
 from qiosk.model.cost_function import F64, I64, CostFunction
 
@@ -74,20 +73,14 @@ def scan(data: bytes, position: int) -> tuple[Columns, int] | None:
         if outcome != qio_scan.FULL:
             break
         if t == len(coefficients):
-            coefficients, indptr = _doubled(coefficients), _doubled(indptr)
+            coefficients, indptr = doubled(coefficients), doubled(indptr)
         elif u == len(undecided):
-            undecided = _doubled(undecided)
+            undecided = doubled(undecided)
         else:
-            ids = _doubled(ids)
+            ids = doubled(ids)
     if outcome != qio_scan.DONE or not _decide(data, coefficients, undecided[:u]):
         return None
     return (coefficients[:t], indptr[: t + 1], ids[:k]), end
-
-
-def _doubled(column: NDArray[Any]) -> NDArray[Any]:
-    grown = np.zeros((2 * len(column), *column.shape[1:]), column.dtype)
-    grown[: len(column)] = column
-    return grown
 
 
 def _decide(data: bytes, coefficients: F64, undecided: I64) -> bool:

@@ -1,0 +1,188 @@
+"""File formats by name: which one a file is in, and how it is read and written."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+import numpy as np
+
+from qiosk.contract.jobs import QIO_INPUT_FORMAT
+from qiosk.errors import InvalidValue, UnreadableInput
+from qiosk.formats import columns, coo, lp, mps, orlib, qio_json, qplib, qubo_file, registry, rudy, wcnf
+from qiosk.formats.compression import MAX_SIZE, decompressed
+from qiosk.model.cost_function import CONSTANT, CostFunction
+from qiosk.model.domain import flattened, to_bits, to_spins
+
+_HEAD = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """A format: its name, what it is, the suffixes of its files, the beginning of its content, its codecs, and
+    what a cost function becomes when it is written: one over spins, over bits, or (None) neither.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    head: re.Pattern[bytes]
+    read: Callable[[bytes], CostFunction]
+    write: Callable[[CostFunction], bytes]
+    to_domain: Callable[[CostFunction], CostFunction] | None = to_bits
+
+
+def _head(pattern: bytes) -> re.Pattern[bytes]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+_NUMBER = rb"[ \t]*[-+.\d][-+.\deE]*"
+FORMATS = (
+    FileFormat("qio", "QIO JSON", (".json",), _head(rb"\s*\{"), registry.read, qio_json.write, None),
+    FileFormat(
+        "columns", "columns of Qiosk", (".npz",), _head(re.escape(columns.MAGIC)), columns.read, columns.write, None
+    ),
+    FileFormat(
+        "wcnf",
+        "weighted MaxSAT, DIMACS",
+        (".wcnf", ".cnf"),
+        _head(rb"(\s*(c[ \t].*|c)?\n)*(p[ \t]+w?cnf[ \t]|h[ \t]+-?\d)"),
+        wcnf.read,
+        wcnf.write,
+    ),
+    FileFormat(
+        "qubo", "qbsolv", (".qubo",), _head(rb"(\s*([c#].*)?\n)*p[ \t]+qubo[ \t]"), qubo_file.read, qubo_file.write
+    ),
+    FileFormat("coo", "coordinates, dimod", (".coo",), _head(rb"(\s*#.*\n)*\s*#\s*vartype"), coo.read, coo.write, None),
+    FileFormat(
+        "qplib",
+        "QPLIB",
+        (".qplib",),
+        _head(rb"([!%#].*\n|\s*\n)*\S+.*\n([!%#].*\n)*[ldcq][a-z]{2}\b.*\n([!%#].*\n)*(minimize|maximize)\b"),
+        qplib.read,
+        qplib.write,
+    ),
+    FileFormat("mps", "MPS", (".mps",), _head(rb"(\*.*\n|\s*\n)*(NAME|ROWS|OBJSENSE)\b"), mps.read, mps.write),
+    FileFormat(
+        "lp",
+        "CPLEX LP",
+        (".lp",),
+        _head(rb"(\s*\\.*\n|\s*\n)*\s*(minimi[sz]e|maximi[sz]e|min|max)\b"),
+        lp.read,
+        lp.write,
+    ),
+    FileFormat(
+        "orlib",
+        "OR-Library BQP",
+        (".bqp",),
+        _head(rb"\s*\d+[ \t]*\r?\n[ \t]*\d+[ \t]+\d+[ \t]*\r?\n"),
+        orlib.read,
+        orlib.write,
+    ),
+    FileFormat(
+        "rudy",
+        "graph for max-cut, rudy",
+        (".rudy", ".rud", ".mc", ".gset"),
+        _head(rb"\s*\d+[ \t]+\d+[ \t]*\r?\n([ \t]*\d+[ \t]+\d+(" + _NUMBER + rb")?[ \t]*\r?(\n|$)|\s*$)"),
+        rudy.read,
+        rudy.write,
+        to_spins,
+    ),
+)
+"""All formats, in the order in which their beginnings are tried."""
+
+
+def by_name(name: str) -> FileFormat:
+    """The format of this name. Raises InvalidValue."""
+    for form in FORMATS:
+        if form.name == name.lower():
+            return form
+    raise InvalidValue(f"file format: must be one of {', '.join(form.name for form in FORMATS)}, found {name!r}")
+
+
+def by_suffix(file: str) -> FileFormat | None:
+    """The format that a file's name tells, with or without ``.gz``; None if it tells none."""
+    suffix = PurePath(file.lower().removesuffix(".gz")).suffix
+    return next((form for form in FORMATS if suffix in form.suffixes), None)
+
+
+def by_content(data: bytes) -> FileFormat:
+    """The format that the beginning of the content tells. Raises UnreadableInput."""
+    head = data[:_HEAD].removeprefix(b"\xef\xbb\xbf")
+    for form in FORMATS:
+        if form.head.match(head):
+            return form
+    raise UnreadableInput(
+        f"the file's format cannot be told from its content, name one of {', '.join(form.name for form in FORMATS)}"
+    )
+
+
+def read_file(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_SIZE) -> CostFunction:
+    """The cost function in the content of a file, raw or gzipped.
+
+    ``form`` names its format, which else the suffix of ``file`` tells, and else the content. Raises
+    InvalidInput.
+    """
+    content = decompressed(data, max_size)
+    chosen = by_name(form) if form is not None else by_suffix(file) or by_content(content)
+    return chosen.read(content)
+
+
+def job_input(file: str, data: bytes) -> tuple[bytes, str]:
+    """The content of a file as jobs take it, and its format: as it is, or written anew. Raises InvalidInput."""
+    content = decompressed(data)
+    chosen = by_suffix(file) or by_content(content)
+    problem = chosen.read(content)  # also when it goes out as it came: it has to be right
+    match chosen.name:
+        case "qio":
+            return data, QIO_INPUT_FORMAT
+        case "columns":
+            return data, columns.NAME
+        case _:
+            return columns.write(problem), columns.NAME
+
+
+def destination_format(file: str, form: str | None = None) -> FileFormat:
+    """The format of a file to be written: ``form``, or that of its suffix. Raises InvalidValue."""
+    chosen = by_name(form) if form is not None else by_suffix(file)
+    if chosen is None:
+        known = ", ".join(suffix for form in FORMATS for suffix in form.suffixes)
+        raise InvalidValue(f"file name: must end in one of {known}, or name a format, found {file!r}")
+    return chosen
+
+
+def write_file(file: str, cost_function: CostFunction, form: str | None = None) -> bytes:
+    """The content of a file, gzipped if its name ends in ``.gz``; in the format ``form`` or of its suffix.
+
+    Raises InvalidValue, also for what the format cannot hold.
+    """
+    content = destination_format(file, form).write(cost_function)
+    return gzip.compress(content, mtime=0) if file.lower().endswith(".gz") else content
+
+
+def renumbered(cost_function: CostFunction) -> CostFunction:
+    """The cost function with its variables numbered 0, 1, … in the order of their ids."""
+    of_groups = cost_function.groups
+    members = np.where(of_groups.ids == CONSTANT, CONSTANT, cost_function.group_positions)
+    initial = cost_function.initial_configuration
+    numbers = {int(v): i for i, v in enumerate(cost_function.variables)}
+    return replace(
+        cost_function,
+        ids=cost_function.positions,
+        groups=replace(of_groups, ids=members),
+        initial_configuration=None if initial is None else {numbers[i]: value for i, value in initial.items()},
+    )
+
+
+def without_constant(cost_function: CostFunction) -> tuple[CostFunction, float]:
+    """The cost function less its constant, groups expanded, and the constant."""
+    flat = flattened(cost_function)
+    is_constant = np.diff(flat.indptr) == 0
+    constant = float(flat.coefficients[is_constant].sum())
+    keep = ~is_constant
+    degrees = np.diff(flat.indptr)[keep]
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(degrees)])
+    return replace(flat, coefficients=flat.coefficients[keep], indptr=indptr), constant

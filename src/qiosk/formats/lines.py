@@ -1,0 +1,135 @@
+"""Reading text formats line by line, and saying which line is wrong."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from qiosk.errors import UnreadableInput
+from qiosk.model.cost_function import F64, I64
+
+_MAX_EXACT = 2.0**53
+_SHOWN = 60
+
+
+class Line(NamedTuple):
+    """A line, and its number from 1 on."""
+
+    number: int
+    text: str
+
+
+class Lines:
+    """The lines of a text that are neither empty nor comments, taken one after the other.
+
+    ``form`` is the format's name in errors; a line that begins with one of ``comments`` is left out, but kept
+    in ``remarks`` without its mark.
+    """
+
+    def __init__(self, data: bytes, form: str, comments: tuple[str, ...] = ()) -> None:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UnreadableInput(f"{form}: not a text in UTF-8: {error}") from error
+        self.form = form
+        self.remarks: list[str] = []
+        self._lines: list[Line] = []
+        for number, raw in enumerate(text.splitlines(), 1):
+            line = raw.strip()
+            mark = next((mark for mark in comments if line.startswith(mark)), None)
+            if mark is not None:
+                self.remarks.append(line.removeprefix(mark).strip())
+            elif line:
+                self._lines.append(Line(number, line))
+        self._at = 0
+
+    def __iter__(self) -> Iterator[Line]:
+        while self._at < len(self._lines):
+            yield self.take("a line")
+
+    @property
+    def left(self) -> int:
+        """How many lines there are still to take."""
+        return len(self._lines) - self._at
+
+    def take(self, what: str) -> Line:
+        """The next line. Raises UnreadableInput, naming ``what`` it should have been, at the end."""
+        if not self.left:
+            raise UnreadableInput(f"{self.form}: the file ends where {what} should be")
+        self._at += 1
+        return self._lines[self._at - 1]
+
+    def fail(self, line: Line, rule: str) -> UnreadableInput:
+        """The error for a line that breaks a rule."""
+        shown = line.text if len(line.text) <= _SHOWN else line.text[:_SHOWN] + "…"
+        return UnreadableInput(f"{self.form}: line {line.number}: {rule}, found {shown!r}")
+
+    def integers(self, what: str, count: int) -> list[int]:
+        """The ``count`` integers >= 0 of the next line."""
+        line = self.take(what)
+        texts = line.text.split()
+        if len(texts) != count or not all(text.isdecimal() and len(text) < 19 for text in texts):
+            raise self.fail(line, f"must be {what}: {count} integers of at least 0")
+        return [int(text) for text in texts]
+
+    def number(self, what: str) -> float:
+        """The one finite number at the beginning of the next line."""
+        line = self.take(what)
+        value = to_number(line.text.split()[0])
+        if value is None:
+            raise self.fail(line, f"must be {what}: a number")
+        return value
+
+    def table(self, count: int, what: str, columns: Sequence[int]) -> F64:
+        """The next ``count`` lines as numbers, (count, k) with k one of ``columns`` and the same in all."""
+        if count > self.left:
+            raise UnreadableInput(f"{self.form}: {count} lines of {what} are announced, found {self.left}")
+        lines = self._lines[self._at : self._at + count]
+        self._at += count
+        if not lines:
+            return np.empty((0, max(columns)))
+        width = len(lines[0].text.split())
+        if width not in columns:
+            raise self.fail(lines[0], f"must be {what}: {' or '.join(map(str, columns))} numbers")
+        try:
+            rows = np.loadtxt(io.StringIO("\n".join(line.text for line in lines)), ndmin=2, comments=None)
+        except ValueError:
+            rows = np.empty((0, 0))
+        if rows.shape != (count, width) or not np.isfinite(rows).all():
+            raise self._first_wrong(lines, width, what)
+        return rows
+
+    def _first_wrong(self, lines: Sequence[Line], width: int, what: str) -> UnreadableInput:
+        for line in lines:
+            values = [to_number(text) for text in line.text.split()]
+            if len(values) != width or None in values:
+                return self.fail(line, f"must be {what}: {width} numbers, as in the lines before")
+        return self.fail(lines[0], f"must be {what}: {width} numbers, from here on")
+
+    def indices(self, column: F64, what: str, low: int, high: int) -> I64:
+        """A column of a table as integers in low..high. Raises UnreadableInput, naming the first that is not."""
+        is_good = (column == np.floor(column)) & (column >= low) & (column <= high) & (np.abs(column) < _MAX_EXACT)
+        if not is_good.all():
+            wrong = column[np.argmin(is_good)]
+            raise UnreadableInput(f"{self.form}: {what} must be an integer from {low} to {high}, found {wrong:g}")
+        return column.astype(np.int64)
+
+
+def to_number(text: str) -> float | None:
+    """A finite number in decimal notation; None for anything else."""
+    if "_" in text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def shown(value: float) -> str:
+    """The shortest text that gives the number back; integers without a point."""
+    return str(int(value)) if value == int(value) and abs(value) < _MAX_EXACT else repr(float(value))

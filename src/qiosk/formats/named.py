@@ -1,0 +1,96 @@
+"""Objectives over variables with names, as mathematical programming formats have them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from qiosk.errors import UnreadableInput
+from qiosk.formats.quadratic import Quadratic, from_entries, to_entries
+from qiosk.model.cost_function import CostFunction, ProblemType
+
+NAMES = "variable_names"
+"""The metadata member that maps ids, as strings, to names."""
+
+_NUMBERED = re.compile(r"x_?(0|[1-9][0-9]{0,8})")
+
+
+@dataclass
+class Objective:
+    """What is read little by little: linear and quadratic coefficients by name."""
+
+    form: str
+    name: str = ""
+    is_maximized: bool = False
+    constant: float = 0.0
+    linear: dict[str, float] = field(default_factory=dict)
+    pairs: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def add(self, value: float, *names: str) -> None:
+        """Add ``value`` times the product of at most two variables; x x is x."""
+        if not names:
+            self.constant += value
+            return
+        for variable in names:
+            self.linear.setdefault(variable, 0.0)
+        if len(set(names)) == 1:
+            self.linear[names[0]] += value
+        else:
+            first, second = sorted(names)
+            self.pairs[first, second] = self.pairs.get((first, second), 0.0) + value
+
+    def cost_function(self, bits: Iterable[str]) -> CostFunction:
+        """The objective as a cost to be minimized, if all its variables are among ``bits``.
+
+        Variables called x0, x1, … without a gap keep their numbers, others are numbered as they came. Raises
+        UnreadableInput for a variable that is no bit.
+        """
+        of_bits = set(bits)
+        for variable in self.linear:
+            if variable not in of_bits:
+                raise UnreadableInput(f"{self.form}: variable `{variable}` must be binary")
+        for variable in sorted(of_bits - self.linear.keys()):
+            self.linear[variable] = 0.0
+        names = _numbered(list(self.linear))
+        at = {variable: i for i, variable in enumerate(names)}
+        sign = -1.0 if self.is_maximized else 1.0
+        cost_function = from_entries(
+            ProblemType.pubo,
+            len(names),
+            np.array([at[a] for a, _ in self.pairs], np.int64),
+            np.array([at[b] for _, b in self.pairs], np.int64),
+            sign * np.array(list(self.pairs.values()), np.float64),
+            constant=sign * self.constant,
+            linear=sign * np.array([self.linear[variable] for variable in names]),
+            name=self.name,
+        )
+        if all(_NUMBERED.fullmatch(variable) for variable in names):
+            return cost_function
+        of_ids = {str(i): variable for i, variable in enumerate(names)}
+        return replace(cost_function, metadata={**cost_function.metadata, NAMES: of_ids})
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """The names in the order of their ids."""
+    matches = [_NUMBERED.fullmatch(name) for name in names]
+    numbers = [int(match[1]) for match in matches if match]
+    if sorted(numbers) == list(range(len(names))):
+        return [name for _, name in sorted(zip(numbers, names, strict=True))]
+    return names
+
+
+def to_named(cost_function: CostFunction, form: str, allowed: re.Pattern[str]) -> tuple[Quadratic, list[str]]:
+    """The table of a quadratic cost function over bits, and a name for each variable.
+
+    The names of the metadata if there is one for each, all distinct and ``allowed`` in the format; else x0, x1, …
+    """
+    table = to_entries(cost_function, form, ProblemType.pubo)
+    given = cost_function.metadata.get(NAMES)
+    if isinstance(given, dict):
+        names = [given.get(str(i)) for i in range(table.n)]
+        if len(set(names)) == table.n and all(isinstance(name, str) and allowed.fullmatch(name) for name in names):
+            return table, [str(name) for name in names]
+    return table, [f"x{i}" for i in range(table.n)]

@@ -1,0 +1,92 @@
+"""Between cost functions and the tables of quadratic file formats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qiosk.errors import InvalidValue, UnreadableInput
+from qiosk.model.compile import compile_problem
+from qiosk.model.cost_function import F64, I64, CostFunction, ProblemType
+from qiosk.model.domain import flattened, to_bits, to_spins
+
+MAX_VARIABLES = 1 << 27
+"""Most variables that the header of a file may announce: each is stored, whether terms have it or not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic:
+    """constant + sum linear[i] x_i + sum values[k] x_rows[k] x_cols[k], over variables 0..n-1.
+
+    Shapes: linear (n,); rows, cols and values (P,) with rows < cols, in lexicographic order.
+    """
+
+    n: int
+    constant: float
+    linear: F64
+    rows: I64
+    cols: I64
+    values: F64
+
+
+def check_size(form: str, n: int) -> None:
+    """Raise UnreadableInput if a header announces more variables than ``MAX_VARIABLES``."""
+    if n > MAX_VARIABLES:
+        raise UnreadableInput(f"{form}: at most {MAX_VARIABLES} variables are allowed, found {n}")
+
+
+def from_entries(
+    problem_type: ProblemType,
+    n: int,
+    rows: I64,
+    cols: I64,
+    values: F64,
+    *,
+    constant: float = 0.0,
+    linear: F64 | None = None,
+    name: str = "",
+) -> CostFunction:
+    """A cost function of variables 0..n-1 from matrix entries; those on the diagonal are linear.
+
+    Every variable gets a linear term, which may be 0, so that it is one. Shapes: rows, cols, values (P,);
+    linear (n,).
+    """
+    is_linear = rows == cols
+    of_variables = np.zeros(n) if linear is None else linear.copy()
+    np.add.at(of_variables, rows[is_linear], values[is_linear])
+    pairs = np.stack([rows, cols], axis=1)[~is_linear]
+    constants = np.full(1 if constant else 0, constant)
+    degrees = np.repeat([0, 1, 2], [len(constants), n, len(pairs)])
+    return CostFunction(
+        problem_type=problem_type,
+        coefficients=np.concatenate([constants, of_variables, values[~is_linear]]),
+        indptr=np.concatenate([np.zeros(1, np.int64), np.cumsum(degrees, dtype=np.int64)]),
+        ids=np.concatenate([np.arange(n, dtype=np.int64), pairs.ravel()]),
+        name=name,
+        metadata={"name": name} if name else {},
+    )
+
+
+def to_entries(cost_function: CostFunction, form: str, domain: ProblemType) -> Quadratic:
+    """A cost function as a table over the spins or bits of ``domain``, like terms merged.
+
+    Raises InvalidValue, naming ``form``, if it is not quadratic or its ids are not 0..n-1.
+    """
+    converted = to_spins(cost_function) if domain.is_ising else to_bits(cost_function)
+    problem = compile_problem(flattened(converted))
+    if problem.locality > 2:
+        raise InvalidValue(f"{form}: terms have at most 2 variables in this format, found {problem.locality}")
+    if problem.n and problem.variables[-1] != problem.n - 1:
+        raise InvalidValue(
+            f"{form}: this format numbers variables without gaps, found {problem.n} variables"
+            f" with ids up to {problem.variables[-1]}; renumber them first"
+        )
+    rows, cols = problem.pair_rows.astype(np.int64), problem.pair_cols.astype(np.int64)
+    return Quadratic(problem.n, problem.constant, problem.linear, rows, cols, problem.pair_values)
+
+
+def refuse(form: str, what: str, value: float) -> None:
+    """Raise InvalidValue if ``value``, which ``form`` has no place for, is not 0."""
+    if value:
+        raise InvalidValue(f"{form}: this format has no place for {what}, found {value:g}")
