@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from problems import random_problem
+from problems import random_problem, sliceable_problem
 from qiosk.errors import InvalidValue
 from qiosk.model.compile import compile_problem
 from qiosk.solvers.planner import KERNELS, plan
@@ -30,6 +30,8 @@ SMALL = {
     "larger terms of bits": random_problem("pubo", 6, locality=4, seed=7),
     "groups": random_problem("ising_grouped", 6, locality=4, seed=8),
     "groups of bits": random_problem("pubo_grouped", 6, locality=4, seed=9),
+    "four units a spin": sliceable_problem("ising", 10, most=4, seed=10),
+    "six units a bit": sliceable_problem("pubo", 12, most=6, seed=11),
 }
 
 
@@ -175,7 +177,9 @@ def test_seeds_decide_everything(problem, sampler):
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_threads_may_share_a_sampler(kernel):
-    sampler = plan(random_problem("ising", 90, locality=2, seed=1), replicas=2, kernel=kernel)
+    wide = random_problem("ising", 90, locality=2, seed=1)
+    problem = sliceable_problem("ising", 90, most=6, seed=1) if kernel == "bit-sliced" else wide
+    sampler = plan(problem, replicas=2, kernel=kernel)
 
     def run(seed):
         group = sampler.start((seed,))

@@ -278,6 +278,20 @@ def mask_to_word(typingctx: Any, mask: Any) -> Any:
 
 
 @intrinsic
+def any_set(typingctx: Any, value: Any) -> Any:
+    """Whether any bit of a vector of integers is set."""
+    if not (isinstance(value, Vec) and isinstance(value.elem, types.Integer)):
+        return None
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        is_set = builder.icmp_unsigned("!=", args[0], ir.Constant(_llvm_vector(value), None))
+        packed = ir.IntType(value.lanes)
+        return builder.icmp_unsigned("!=", builder.bitcast(is_set, packed), ir.Constant(packed, 0))
+
+    return types.boolean(value), codegen
+
+
+@intrinsic
 def word_to_mask(typingctx: Any, word: Any) -> Any:
     """A uint64 as a mask of 64 lanes."""
     vec = Vec(types.boolean, 64)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ import hashlib, sys
 sys.path.insert(0, sys.argv[1])
 import numba.core.event as event
 import numpy as np
-from problems import random_problem
+from problems import random_problem, sliceable_problem
 from qiosk.kernels.compiler import simd_available
 from qiosk.solvers.planner import KERNELS, plan
 
@@ -27,7 +29,9 @@ with event.install_recorder("numba:compile") as recorder:
     for name in sys.argv[2].split(","):
         kind, locality = ("pubo_grouped", 3) if name.startswith("klocal") else ("ising", 2)
         problem = random_problem(kind, 5, locality=locality, seed=1)
-        sampler = plan(problem, replicas=64 if name.startswith(("packed", "klocal")) else 2, kernel=name)
+        if name == "bit-sliced":
+            problem = sliceable_problem("ising", 5, most=4, seed=1)
+        sampler = plan(problem, replicas=2 if name in ("cached", "dense") else 64, kernel=name)
         group = sampler.start((1,))
         sampler.sweep(group, np.array([0.1, 1.0, np.inf]))
         sampler.sweep_ladder(group, np.linspace(0, 1, sampler.lanes), 2)
@@ -35,7 +39,7 @@ with event.install_recorder("numba:compile") as recorder:
             digest.update(np.ascontiguousarray(array).tobytes())
 print(simd_available(), len(recorder.buffer), digest.hexdigest())
 """
-NAMES = "packed-int8,packed-float32,cached,dense,klocal"
+NAMES = "bit-sliced,packed-int8,packed-float32,cached,dense,klocal"
 
 
 def run(names=NAMES, **environment):
@@ -100,6 +104,41 @@ def test_the_folder_is_the_users_own_unless_told_otherwise(monkeypatch, tmp_path
     assert compiler.cache_folder() == tmp_path / "qiosk" / "kernels"
     monkeypatch.setattr(compiler.config, "CACHE_DIR", str(tmp_path / "numba"))
     assert compiler.cache_folder() == tmp_path / "numba" / "qiosk-kernels"
+
+
+def test_folders_unused_for_a_month_go_when_a_new_one_is_made(monkeypatch, tmp_path):
+    monkeypatch.setattr(compiler.config, "CACHE_DIR", str(tmp_path))
+    folders = tmp_path / "qiosk-kernels"
+    ages = {"a" * 20: 31, "b" * 20: 29, "notes": 400, "unused-" + "c" * 20: 400}
+    for name, days in ages.items():
+        (folders / name).mkdir(parents=True)
+        (folders / name / "kernel.bin").write_bytes(b"code")
+        os.utime(folders / name, times=(time.time() - days * 86_400,) * 2)
+    assert compiler.kernel(adder(9))(1) == 10
+    left = {path.name for path in folders.iterdir()}
+    assert left == {"b" * 20, "notes", compiler.source_digest()}
+
+
+def test_folders_in_use_are_marked_once_a_day(tmp_path):
+    folder = tmp_path / "folder"
+    compiler.mark_as_used(folder)  # there is none yet
+    folder.mkdir()
+    for age, is_marked in ((3600, False), (90_000, True)):
+        before = time.time() - age
+        os.utime(folder, times=(before, before))
+        compiler.mark_as_used.__wrapped__(folder)
+        assert (folder.stat().st_mtime > before + 60) == is_marked
+
+
+def test_many_processes_may_remove_unused_folders_at_once(tmp_path):
+    for k in range(40):
+        folder = tmp_path / f"{k:020x}"
+        folder.mkdir()
+        (folder / "kernel.bin").write_bytes(b"code")
+        os.utime(folder, times=(0, 0))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: compiler.remove_unused(tmp_path, keep=f"{7:020x}"), range(8)))
+    assert [path.name for path in tmp_path.iterdir()] == [f"{7:020x}"]
 
 
 def adder(step):

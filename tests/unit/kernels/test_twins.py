@@ -8,9 +8,10 @@ import numpy as np
 import numpy.testing as npt
 import pytest
 
-from problems import random_problem
+from problems import random_problem, sliceable_problem
 from qiosk.kernels.compiler import simd_available
 from qiosk.kernels.plain.cached import REFRESH, color_order
+from qiosk.solvers.samplers.bitsliced import BitSlicedSampler
 from qiosk.solvers.samplers.cached import CachedSampler
 from qiosk.solvers.samplers.dense import DenseSampler
 from qiosk.solvers.samplers.ising import IsingForm
@@ -30,18 +31,32 @@ ANY = [
     for n, locality, integers in ((2, 1, True), (8, 4, True), (8, 5, False))
 ]
 LARGE = [random_problem("ising", 150, locality=2, seed=3, integers=integers) for integers in (True, False)]
+SLICEABLE = [
+    sliceable_problem(kind, n, most=most, seed=n) for kind in ("ising", "pubo") for n, most in ((1, 2), (9, 4), (41, 6))
+]
+COSTS = ("packed", "bit_costs", ["packed_costs"])
 PACKED = [("int8", 64), ("int8", 256), ("int16", 64), ("float32", 64), ("float32", 128), ("float64", 64)]
 
 
-def run_both(monkeypatch, sampler, family, names):
-    """The group and the costs after the same sweeps by the SIMD kernels and by the twins."""
+def replace_by_twins(monkeypatch, family, module, names):
+    plain = importlib.import_module(f"qiosk.kernels.plain.{family}")
+    users = importlib.import_module(f"qiosk.solvers.samplers.{module}")
+    for name in names:
+        monkeypatch.setattr(users, name, getattr(plain, name))
+
+
+def run_both(monkeypatch, sampler, family, names, costs=None):
+    """The group and the costs after the same sweeps by the SIMD kernels and by the twins.
+
+    ``names`` are those of the family's kernels; ``costs``: the same, and the family and the module of samplers that use
+    them, if these are elsewhere.
+    """
     results = []
     for twin in (False, True):
         if twin:
-            plain = importlib.import_module(f"qiosk.kernels.plain.{family}")
-            module = importlib.import_module(f"qiosk.solvers.samplers.{family}")
-            for name in names:
-                monkeypatch.setattr(module, name, getattr(plain, name))
+            replace_by_twins(monkeypatch, family, family, names)
+            if costs:
+                replace_by_twins(monkeypatch, *costs)
         group = sampler.start((1, 2, 3))
         sampler.sweep(group, np.array([0.0, 0.2, 0.7, 3.0, np.inf]))
         sampler.sweep_ladder(group, np.linspace(0.0, 2.0, sampler.lanes), 2)
@@ -61,7 +76,15 @@ def assert_same(results):
 @pytest.mark.parametrize("problem", QUADRATIC, ids=range(len(QUADRATIC)))
 def test_packed(monkeypatch, problem, arithmetic, lanes, fresh):
     sampler = PackedSampler(problem, arithmetic=arithmetic, lanes=lanes, fresh=fresh)
-    assert_same(run_both(monkeypatch, sampler, "packed", ["packed_sweeps", "packed_costs"]))
+    assert_same(run_both(monkeypatch, sampler, "packed", ["packed_sweeps"], COSTS))
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "pooled"])
+@pytest.mark.parametrize("lanes", [64, 512])
+@pytest.mark.parametrize("problem", SLICEABLE, ids=range(len(SLICEABLE)))
+def test_bit_sliced(monkeypatch, problem, lanes, fresh):
+    sampler = BitSlicedSampler(problem, lanes=lanes, fresh=fresh)
+    assert_same(run_both(monkeypatch, sampler, "bitsliced", ["bitsliced_sweeps"], COSTS))
 
 
 @pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "pooled"])

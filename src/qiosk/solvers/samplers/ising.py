@@ -26,6 +26,8 @@ EXACT32 = 2**24
 _LARGEST_FIELD = {"int8": 127, "int16": 32767, "float32": EXACT32}
 _ROUNDING32 = 2.0**-24
 _RESOLVED = 2.0**-8
+_CANCELLED = 2.0**-50
+"""Of the sum of magnitudes: what is left of a field when its summands cancel is rounding, and has no unit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,8 @@ class IsingForm:
         quarter = values / 4
         sums = np.bincount(rows, quarter, minlength=problem.n) + np.bincount(cols, quarter, minlength=problem.n)
         fields = -(problem.linear / 2 + sums)
+        sizes = (np.bincount(ends, np.abs(quarter), minlength=problem.n) for ends in (rows, cols))
+        fields[np.abs(fields) <= _CANCELLED * (np.abs(problem.linear) / 2 + sum(sizes))] = 0.0
         constant = problem.constant + float(problem.linear.sum()) / 2 + float(quarter.sum())
         return cls(rows, cols, quarter, fields, constant, problem.constant)
 
@@ -149,7 +153,7 @@ def common_unit(values: F64) -> float | None:
 
 def _unit_at(sizes: F64, factor: float) -> float | None:
     """gcd(sizes * factor) / factor if these are whole, else None."""
-    if sizes[-1] * factor > 2.0**53 or sizes[0] * factor < 0.5:
+    if sizes[-1] > 2.0**53 / factor or sizes[0] < 0.5 / factor:
         return None
     for part in (sizes[:256], sizes):
         scaled = part * factor

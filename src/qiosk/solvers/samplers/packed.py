@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from qiosk.kernels.aligned import aligned_copy, aligned_empty
-from qiosk.kernels.packed import packed_costs, packed_sweeps
+from qiosk.kernels.aligned import aligned_copy
+from qiosk.kernels.packed import packed_sweeps
 from qiosk.kernels.rng import combine_seed, generator_states
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers.sampler import LaneGroup
+from qiosk.solvers.samplers.bit_costs import BitCosts
 from qiosk.solvers.samplers.bits import move_lanes, read_lane, start_bits, write_lane
 from qiosk.solvers.samplers.ising import Arithmetic, IsingForm
 from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool
@@ -42,6 +43,7 @@ class PackedSampler:
         self._words = lanes // 64
         unit = self._form.scale
         self._thresholds = ThresholdPool(self.n, lanes, chosen, unit, fresh, scales_late=True)
+        self._costs = BitCosts(self._form, chosen, lanes)
         self._lay_out(np.dtype(chosen), unit)
 
     def _lay_out(self, dtype: np.dtype[np.generic], unit: float) -> None:
@@ -55,16 +57,6 @@ class PackedSampler:
         self._neighbors = aligned_copy(neighbors)
         self._couplings2 = aligned_copy(couplings2, dtype)
         self._base = aligned_copy(base, dtype)
-        self._row_indptr = np.zeros(self.n + 1, np.int64)
-        np.cumsum(np.bincount(form.rows, minlength=self.n), out=self._row_indptr[1:])
-        self._cost_unit = 1.0 if dtype.kind == "f" else unit
-        self._cost_type = np.dtype({"int8": np.int32, "int16": np.int64}.get(dtype.name, np.float64))
-        row_type = dtype if dtype.kind == "i" else np.dtype(np.float64)
-        couplings, fields = form.couplings / self._cost_unit, form.fields / self._cost_unit
-        if dtype.kind == "i":
-            couplings, fields = np.rint(couplings), np.rint(fields)
-        self._row_couplings = aligned_copy(couplings, row_type)
-        self._fields = aligned_copy(fields, row_type)
 
     def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
         """A new group: random configurations, or all replicas at ``initial``."""
@@ -101,11 +93,7 @@ class PackedSampler:
 
     def costs(self, group: LaneGroup) -> F64:
         """(lanes,) cost of every replica, added up anew: about as much work as half a sweep."""
-        out = aligned_empty(self.lanes, self._cost_type)
-        packed_costs(self.lanes)(
-            self._row_indptr, self._form.cols, self._row_couplings, self._fields, group.arrays["spins"], out
-        )
-        return self._form.at_plus - 2 * self._cost_unit * out.astype(np.float64)
+        return self._costs(group.arrays["spins"])
 
     def configuration(self, group: LaneGroup, lane: int) -> I8:
         """(n,) configuration of one replica."""
