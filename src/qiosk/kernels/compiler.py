@@ -9,7 +9,8 @@ of the function, the constants of its closure, the argument types, and the proce
 are written beside their place and renamed into it, so any number of processes may share a folder.
 
 The folder is ``NUMBA_CACHE_DIR`` if that is set, else a per-user cache folder; when it cannot be written,
-kernels are compiled anew in every process.
+kernels are compiled anew in every process. In it there is a folder for every version of the sources. One that is used
+is touched once a day; the first process to write into a new one removes those that nobody has touched for a month.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ import logging
 import os
 import pickle
 import platform
+import re
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -34,11 +38,18 @@ from numba.core import config as numba_config
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.dispatcher import Dispatcher
+from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 
 config: Any = numba_config  # its members are made from the environment
 
 _log = logging.getLogger(__name__)
+
+UNUSED_S = 30 * 86_400.0
+"""Seconds for which nobody has used a folder of machine code that is removed."""
+_TOUCH_S = 86_400.0
+_DOOMED = "unused-"
+_FOLDER = re.compile(f"({_DOOMED})?[0-9a-f]{{20}}")
 
 _DAMAGED = (pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError, AttributeError, ImportError)
 
@@ -103,6 +114,35 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or caches) / "qiosk" / "kernels"
 
 
+@cache
+def mark_as_used(folder: Path) -> None:
+    """Note, once a process and at most once a day, that a folder of machine code is in use; it need not exist."""
+    try:
+        if time.time() - folder.stat().st_mtime > _TOUCH_S:
+            os.utime(folder)
+    except OSError as error:
+        _log.debug("%s is not marked as used: %s", folder, error)
+
+
+def remove_unused(folders: Path, keep: str) -> None:
+    """Remove folders named by digests in which nothing was written and nothing used for ``UNUSED_S``, except ``keep``.
+
+    A folder is renamed before it is emptied, so that no process finds half of one. Any number may do this at once:
+    whoever comes late finds nothing, and whoever used a folder that is gone compiles anew.
+    """
+    for folder in folders.iterdir():
+        if folder.name == keep or not _FOLDER.fullmatch(folder.name):
+            continue
+        try:
+            if time.time() - folder.stat().st_mtime <= UNUSED_S:
+                continue
+            doomed = folder.rename(folders / f"{_DOOMED}{folder.name.removeprefix(_DOOMED)}")
+        except OSError as error:
+            _log.info("%s is not removed: %s", folder, error)
+            continue
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
 def _closure_key(function: Callable[..., Any]) -> str:
     parts = []
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -145,8 +185,11 @@ class KernelCache(_Cache):
         """The compiled function for these argument types, or None."""
         if not self._enabled:
             return None
-        target_context.refresh()
+        # Numba's own cache refreshes the context. Compiling does that as well, and what is compiled already needs only
+        # the runtime, none of the implementations: importing those takes longer than all the rest.
+        rtsys.initialize(target_context)
         path = self._path(sig, target_context.codegen())
+        mark_as_used(path.parent)
         try:
             payload = pickle.loads(path.read_bytes())
         except OSError:
@@ -162,7 +205,9 @@ class KernelCache(_Cache):
             return
         path = self._path(sig, data.codegen)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.parent.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                remove_unused(path.parent.parent, keep=path.parent.name)
             handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
             with os.fdopen(handle, "wb") as file:
                 file.write(dumps(data._reduce()))

@@ -265,7 +265,7 @@ def _choose(blocks: Any, walker: Any) -> Any:
         if (free_minima[block] == least_free) if is_free else (minima[block] == least):
             break
         block = block + 1 if block + 1 < blocks else 0
-    offset = _below(random, BLOCK)
+    offset = _below(random, np.int64(BLOCK))
     for k in range(BLOCK):
         i = block * BLOCK + ((offset + k) & (BLOCK - 1))
         if (max(deltas[i], penalties[i]) == least_free) if is_free else (deltas[i] == least):
@@ -400,9 +400,9 @@ def _kick() -> Any:
         penalties, grown, numbers, random = walker[2], walker[9], walker[13], walker[14]
         n = tables[0][0]
         go_home(tables, walker)
-        uniform = _below(random, 1 << 30) * 2.0**-30
+        uniform = _below(random, np.int64(1 << 30)) * 2.0**-30
         wanted = np.int64(2.0 * np.exp(uniform * np.log(max(1.0, 0.5 * rules[3]))) + 0.5)
-        is_cluster = _below(random, 2) == 0
+        is_cluster = _below(random, np.int64(2)) == 0
         size = 0
         for _ in range(4 * wanted):
             i = _below(random, n)
@@ -417,7 +417,7 @@ def _kick() -> Any:
         numbers[TRAIL] = UNSEEN
         numbers[LAST] = numbers[CLOCK]
         numbers[KICKS] += 1
-        uniform = (_below(random, 1 << 30) + 1) * 2.0**-30
+        uniform = (_below(random, np.int64(1 << 30)) + 1) * 2.0**-30
         numbers[PATIENCE] = min(rules[2], np.int64((LEAST_PATIENCE + PATIENCE_PER_FLIP * size) / uniform))
 
     return kick

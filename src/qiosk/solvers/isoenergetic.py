@@ -27,7 +27,7 @@ from qiosk.solvers.cluster_moves import Clusters
 from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.moves import cost_of
-from qiosk.solvers.parallel_tempering import ParallelTempering, TemperingState, exchange_rates
+from qiosk.solvers.parallel_tempering import ParallelTempering, TemperingState, exchange_rates, warm_up_exchanges
 from qiosk.solvers.persistence import Persistence
 from qiosk.solvers.tuning import even_ladder
 
@@ -98,6 +98,7 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
         n = self.ground.problem.n
         self._on(np.zeros(n, np.bool_), np.zeros(n, np.int8))
         self.ground.descent(np.ones(n, np.int8))
+        warm_up_exchanges(self.ground)
 
     @property
     def kernel(self) -> str:

@@ -13,17 +13,18 @@ from typing import Any, final
 
 import numpy as np
 
+from qiosk.kernels.exchange import exchanges
 from qiosk.model.cost_function import F64, I64
 from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
 from qiosk.solvers.checkpoint import checkpointed
-from qiosk.solvers.counter import uniforms
+from qiosk.solvers.counter import stream_state
 from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.sampler import LaneGroup
 
 # The dispatch of an exchange costs as much as this many spin updates of a lane; small problems exchange less often.
 # And measuring all costs takes as long as a sweep.
-UPDATES_PER_EXCHANGE = 6000
+UPDATES_PER_EXCHANGE = 3000
 SWEEPS_PER_EXCHANGE = 3
 # Replicas are led from the hottest beta to their own in this many stairs, over this share of the sweeps.
 STAIRS = 16
@@ -107,6 +108,10 @@ class ParallelTempering(Solver[TemperingState]):
         """sweeps, replicas, all_betas."""
         return {"sweeps": self.sweeps, "replicas": len(self.ladder), "all_betas": self.ladder.tolist()}
 
+    def statistics(self, state: TemperingState) -> dict[str, Any]:
+        """exchange_rates: share of exchanges accepted between neighbouring rungs."""
+        return {"exchange_rates": exchange_rates(state).tolist()}
+
     @property
     def _warm_up(self) -> int:
         """Sweeps spent on the stairs: a multiple of STAIRS."""
@@ -159,15 +164,11 @@ class ParallelTempering(Solver[TemperingState]):
 
     def _exchange(self, state: TemperingState, costs: F64) -> None:
         """Neighbours (k, k + 1) with k of alternating parity change places by the Metropolis rule."""
-        low = np.arange(state.exchanges % 2, len(self.ladder) - 1, 2)
-        draws = uniforms((self.ground.seed, self.stream, state.exchanges), (len(state.lane_at), len(low)))
-        colder, hotter = state.lane_at[:, low + 1], state.lane_at[:, low]
-        gain = (self.ladder[low + 1] - self.ladder[low]) * (costs[colder] - costs[hotter])
-        swap = np.log(draws) < gain
-        state.lane_at[:, low + 1] = np.where(swap, hotter, colder)
-        state.lane_at[:, low] = np.where(swap, colder, hotter)
-        state.accepted[low] += swap.sum(axis=0)
-        state.proposed[low] += len(swap)
+        first = state.exchanges % 2
+        random = stream_state((self.ground.seed, self.stream, state.exchanges))
+        with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
+            exchanges()(self.ladder, costs, state.lane_at, first, random, state.accepted)
+        state.proposed[first::2] += len(state.lane_at)
         state.exchanges += 1
 
     def _look_closely(self, state: TemperingState, costs: F64) -> None:
@@ -176,6 +177,12 @@ class ParallelTempering(Solver[TemperingState]):
         for ladder, lane in enumerate(state.lane_at[:, -1]):
             cost = self.ground.polish(state.groups, int(lane), state.incumbents, state.sweeps_done)
             state.ladder_best[ladder] = min(state.ladder_best[ladder], cost)
+
+
+def warm_up_exchanges(ground: Ground) -> None:
+    """Compile, or load, what exchanges need, so that they take no longer than their work."""
+    with ground.compiling():
+        exchanges()(np.zeros(1), np.zeros(1), np.zeros((1, 1), np.int64), 0, stream_state((0,)), np.zeros(0))
 
 
 def exchange_rates(state: TemperingState) -> F64:

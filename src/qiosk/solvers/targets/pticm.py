@@ -162,6 +162,7 @@ TARGETS = (
         timeout_s=timeout_from_ms,
         timeout_unit=MILLISECOND,
         solutions=_solutions,
+        has_ladder=True,
         document=oneqbit_document("PTICM"),
     ),
 )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def _tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
     import numpy as np
 
-    from qiosk.solvers.parallel_tempering import ParallelTempering
+    from qiosk.solvers.parallel_tempering import ParallelTempering, warm_up_exchanges
     from qiosk.solvers.tuning import first_ladder
 
     replicas, betas = values["replicas"], values["all_betas"]
@@ -37,12 +37,15 @@ def _tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
         ladder = first_ladder(ground.beta_range, replicas or _rungs(ground.problem.n))
     else:
         ladder = np.sort(np.array(betas, np.float64))
+    warm_up_exchanges(ground)
     return ParallelTempering(ground, ladder, values["sweeps"])
 
 
 def _free_tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+    from qiosk.solvers.parallel_tempering import warm_up_exchanges
     from qiosk.solvers.parameter_free import ParameterFreeTempering
 
+    warm_up_exchanges(ground)
     return ParameterFreeTempering(ground, ground.beta_range, _rungs(ground.problem.n))
 
 
@@ -70,6 +73,7 @@ TARGETS = (
         (_SWEEPS, _REPLICAS, _ALL_BETAS, *COMMON),
         _tempering,
         lambda values: int(values["replicas"] or len(values["all_betas"] or range(FREE_REPLICAS))),
+        has_ladder=True,
     ),
     Target(
         "microsoft.paralleltempering-parameterfree.cpu",
@@ -79,6 +83,7 @@ TARGETS = (
         _free_tempering,
         lambda values: FREE_REPLICAS,
         _tempering_advice,
+        has_ladder=True,
     ),
 )
 """The targets of this module."""
