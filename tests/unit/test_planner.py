@@ -12,6 +12,7 @@ from qiosk.kernels.compiler import simd_available
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
+from qiosk.solvers.api import solve
 from qiosk.solvers.planner import KERNELS, choose, memory_bytes, plan, warm_up
 from qiosk.solvers.samplers.ising import IsingForm, common_unit
 from qiosk.solvers.samplers.klocal import HalfChanges
@@ -37,7 +38,13 @@ def complete(n, values):
 RNG = np.random.default_rng(5)
 PRODUCTS = np.outer(numbers := RNG.integers(1, 10**5, 40), numbers)
 CHOICES = [
-    ("signs", ring(50, RNG.choice([-1, 1], 50)), 64, "packed-int8"),
+    ("signs", ring(50, RNG.choice([-1, 1], 50)), 256, "bit-sliced"),
+    ("few tenths", ring(50, RNG.integers(1, 4, 50) / 10), 256, "bit-sliced"),
+    ("signs of bits", ring(50, RNG.choice([-1, 1], 50), "pubo"), 256, "bit-sliced"),
+    ("few signs of few", ring(50, RNG.choice([-1, 1], 50)), 64, "packed-int8"),
+    ("few signs of many", ring(1000, RNG.choice([-1, 1], 1000)), 64, "bit-sliced"),
+    ("few signs of very many", ring(20_000, RNG.choice([-1, 1], 20_000)), 64, "packed-int8"),
+    ("signs of one", ring(50, RNG.choice([-1, 1], 50)), 1, "cached"),
     ("tenths", ring(50, RNG.integers(1, 9, 50) / 10), 64, "packed-int8"),
     ("bits", ring(50, RNG.integers(-9, 10, 50), "pubo"), 64, "packed-int8"),
     ("hundreds", ring(50, RNG.integers(-500, 501, 50)), 64, "packed-int16"),
@@ -59,6 +66,38 @@ def test_choice(problem, replicas, kernel):
     assert choose(problem, replicas) == kernel
 
 
+@needs_simd
+def test_ladders_are_not_sliced():
+    problem = ring(50, RNG.choice([-1, 1], 50))
+    assert choose(problem, 64, ladder=True) == "packed-int8"
+    assert plan(problem, replicas=64, kernel="bit-sliced", ladder=True).kernel == "bit-sliced-2x64"
+
+
+@pytest.mark.parametrize(
+    ("n", "replicas", "lanes"),
+    [
+        (50, 3, 64),
+        (50, 65, 128),
+        (50, 9999, 512),
+        (512, 3, 512),
+        (10_000, 3, 256),
+        (100_000, 3, 64),
+        (100_000, 300, 512),
+    ],
+)
+def test_lanes_that_come_for_nothing_are_taken(n, replicas, lanes):
+    assert plan(ring(n, np.ones(n)), replicas=replicas, kernel="bit-sliced").lanes == lanes
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [(RNG.normal(size=5), "multiples of one unit"), (np.array([1, 2, 5, 1, 1]), "variable number 2 has 7")],
+)
+def test_the_bit_sliced_kernel_refuses_large_and_broken_coefficients(values, message):
+    with pytest.raises(InvalidValue, match=message):
+        plan(ring(5, values), replicas=64, kernel="bit-sliced")
+
+
 def test_unknown_kernels_are_refused_with_the_names_of_all():
     with pytest.raises(InvalidValue, match="kernel 'fastest' is none of packed-int8, .*, plain"):
         plan(ring(5, np.ones(5)), replicas=1, kernel="fastest")
@@ -68,6 +107,13 @@ def test_unknown_kernels_are_refused_with_the_names_of_all():
 def test_quadratic_kernels_refuse_larger_terms(kernel):
     with pytest.raises(InvalidValue, match=f"kernel '{kernel}' takes quadratic problems"):
         plan(random_problem("ising", 5, locality=3, seed=1), replicas=1, kernel=kernel)
+
+
+def test_fields_that_cancel_have_no_rounding_left():
+    triangle = pairs_problem(3, [(0, 1), (1, 2), (0, 2)], [0.4, 0.8, -1.2], "pubo")
+    form = IsingForm.of(compile_problem(cost_function("pubo", [(0.4, [0, 1]), (0.8, [1, 2]), (-0.6, [1])])))
+    assert form.fields[1] == 0.0
+    assert IsingForm.of(triangle).unit == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("kernel", ["packed-int8", "packed-int16"])
@@ -145,3 +191,16 @@ def test_a_hundred_thousand_variables_and_a_million_terms(kernel):
     shared, lane_group = memory_bytes(problem, sampler)
     assert shared < 200 * 2**20
     assert sum(a.nbytes for a in group.arrays.values()) <= lane_group
+
+
+@needs_simd
+def test_large_problems_are_annealed_long_rather_than_often(monkeypatch):
+    values = RNG.normal(size=300).tolist()
+    terms = [(c, [i, (i + 1) % 300]) for i, c in enumerate(values)] + [(1.0, [i, (i + 7) % 300]) for i in range(300)]
+    problem = cost_function("ising", terms)
+    found = []
+    for large in (300, 301):
+        monkeypatch.setattr("qiosk.solvers.planner.LARGE", large)
+        result = solve(problem, "microsoft.simulatedannealing-parameterfree.cpu", timeout=0.3, seed=1)
+        found.append(result.statistics["kernel"])
+    assert found == ["cached-float32x1", "packed-float32x64"]

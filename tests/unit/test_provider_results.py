@@ -21,7 +21,8 @@ from strategies import cost_function
 IDS = np.array([0, 2, 10])
 BEST = (IDS, np.array([1, 0, 1], np.int8), -5)
 SECOND = (IDS, np.array([0, 0, 1], np.int8), -2.5)
-GLASS = cost_function("ising", [(1.0, [i, (3 * i + 1) % 30]) for i in range(1, 30) if (3 * i + 1) % 30 != i])
+TRIANGLE = [(1.0, [0, 1]), (1.0, [1, 2]), (1.0, [0, 2])]  # frustrated: else linear algebra solves it at once
+GLASS = cost_function("ising", [(1.0, [i, (3 * i + 1) % 30]) for i in range(1, 30) if (3 * i + 1) % 30 != i] + TRIANGLE)
 URI = "file:///home/blobs/job-1/inputData"
 
 

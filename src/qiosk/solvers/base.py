@@ -103,3 +103,7 @@ class Solver(ABC, Generic[S]):
     @abstractmethod
     def parameters(self, state: S) -> dict[str, Any]:
         """Parameters in effect, under the names of the parameterized target."""
+
+    def statistics(self, state: S) -> dict[str, Any]:
+        """What else there is to tell in ``result.statistics``, as JSON values; nothing unless a solver says more."""
+        return {}

@@ -9,6 +9,7 @@ from qiosk.model.cost_function import F64
 
 U64 = NDArray[np.uint64]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_ALL = 2**64 - 1
 
 
 def uniforms(stream: tuple[int, ...], shape: tuple[int, ...]) -> F64:
@@ -16,12 +17,20 @@ def uniforms(stream: tuple[int, ...], shape: tuple[int, ...]) -> F64:
 
     A splitmix64 hash of stream and place (Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2660193.2660195).
     """
-    state = np.zeros(1, np.uint64)
-    for part in stream:
-        state = _mix(state + np.uint64(part & 0xFFFFFFFFFFFFFFFF) + _GOLDEN)
     places = np.arange(1, int(np.prod(shape)) + 1, dtype=np.uint64) * _GOLDEN
-    bits = _mix(state + places) >> np.uint64(11)
+    bits = _mix(stream_state(stream) + places) >> np.uint64(11)
     return ((bits.astype(np.float64) + 0.5) * 2.0**-53).reshape(shape)
+
+
+def stream_state(stream: tuple[int, ...]) -> U64:
+    """(1,) what a stream's numbers are hashed from, together with their place."""
+    state = 0
+    for part in stream:  # whole numbers of Python's: arrays of one element take ten times as long
+        z = (state + part + int(_GOLDEN)) & _ALL
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _ALL
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _ALL
+        state = z ^ (z >> 31)
+    return np.array([state], np.uint64)
 
 
 def _mix(z: U64) -> U64:

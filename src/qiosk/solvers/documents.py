@@ -30,8 +30,11 @@ Document = Callable[[Findings], bytes]
 
 
 def microsoft_document(found: Findings) -> bytes:
-    """``microsoft.qio-results.v2``."""
-    return qio_results.encode(found.solutions, found.parameters)
+    """``microsoft.qio-results.v2``. Its parameters can be passed back to the old SDK's classes, of which none takes the
+    number of solutions: that is left out where it is the usual one.
+    """
+    parameters = {k: v for k, v in found.parameters.items() if (k, v) != ("number_of_solutions", 1)}
+    return qio_results.encode(found.solutions, parameters)
 
 
 def toshiba_document(found: Findings) -> bytes:

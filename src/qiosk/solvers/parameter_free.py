@@ -4,21 +4,26 @@ A round is one run of an algorithm from fresh random configurations; every round
 When several rounds in a row found nothing better, and in each of them a good share of the independent searches reached
 the best cost by themselves, more effort is not expected to change the answer, and the search has converged. On
 problems that still improve no such agreement comes about, and the search goes on for as long as it may.
+
+It also ends when linear algebra has found a configuration that nothing can be better than (see ``attained``).
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar, final
 
 import numpy as np
 
-from qiosk.model.cost_function import F64
+from qiosk.model.cost_function import F64, I8
+from qiosk.solvers.attained import EigenspaceState, LowestEigenspace, unfrustrated
 from qiosk.solvers.base import Allowance, Parallel, Solver, SolverState, StopReason
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Improvement, Incumbents
+from qiosk.solvers.moves import cost_of
 from qiosk.solvers.parallel_tempering import ParallelTempering, TemperingState, exchange_rates
 from qiosk.solvers.schedules import LinearSchedule
 from qiosk.solvers.simulated_annealing import AnnealingState, SimulatedAnnealing
@@ -37,6 +42,10 @@ LANES = 64  # of a group; narrower ones come in greater number
 FIRST_GROUPS = 2
 MOST_GROUPS = 16
 LONG_ROUND = 16_384
+# Where length is preferred and the time does not suffice for a long round, this share of it goes into one that tells
+# how fast sweeps are, and the rest into a last one.
+TRIAL = 0.25
+NEVER = 2**62
 # A round shorter than this share of the one before it would add nothing in the time that is left.
 SHORTEST_LAST_ROUND = 0.05
 
@@ -75,6 +84,8 @@ class RoundsState(Generic[Inner]):
     updates_before: int = 0
     sweeps_done: int = 0
     spin_updates: int = 0
+    eigenspace: EigenspaceState = field(default_factory=EigenspaceState)
+    is_proven: bool = False  # nothing can be better than the best
 
 
 class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
@@ -101,9 +112,20 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         """Plan the next round and begin it, or say that there is no time for one."""
 
     @property
+    def prefers_length(self) -> bool:
+        """Whether the problem is so large that one long search is better than many in the same time."""
+        return False
+
+    @property
     def kernel(self) -> str:
         """The sampler's."""
         return self.ground.sampler.kernel
+
+    def __post_init__(self) -> None:
+        """Compile, or load, what a proof takes."""
+        if self._eigenspace.is_eligible:
+            with self.ground.compiling():
+                self._eigenspace.warm_up()
 
     @final
     def init(self) -> RoundsState[Inner]:
@@ -111,22 +133,29 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         sweeps = self._first_sweeps()
         betas = self._first_betas()
         inner = self._round(betas, 0, sweeps).init()
-        return RoundsState(self.ground.incumbents(), inner, sweeps, sweeps, betas)
+        state = RoundsState(self.ground.incumbents(), inner, sweeps, sweeps, betas)
+        state.eigenspace.is_over = not self._eigenspace.is_eligible
+        self._take_best(state, unfrustrated(self.ground.problem))
+        return state
 
     @final
     def step(self, state: RoundsState[Inner], n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
         """Sweep on, through the end of a round if need be."""
         end = state.sweeps_done + n_sweeps
         while state.sweeps_done < end and self.outcome(state) is None:
-            search = self._search(state)
-            search.step(state.inner, end - state.sweeps_done, parallel, allowance)
+            search, proof = self._search(state), self._next_proof(state)
+            search.step(state.inner, min(end, proof) - state.sweeps_done, parallel, allowance)
             self._adopt(state)
+            if state.sweeps_done == proof:
+                self._take_best(state, self._eigenspace.advance(state.eigenspace))
             if search.outcome(state.inner) is not None:
                 self._end_round(state, allowance)
 
     @final
     def outcome(self, state: RoundsState[Inner]) -> StopReason | None:
-        """CONVERGED when enough rounds and searches agreed; TIMEOUT when no useful round fits the time left."""
+        """CONVERGED when enough rounds and searches agreed, or by proof; TIMEOUT when no useful round fits the time."""
+        if state.is_proven:
+            return StopReason.CONVERGED
         if state.rounds_agreed >= ROUNDS_TO_AGREE and state.searches_agreed >= self.agreement.total:
             return StopReason.CONVERGED
         return StopReason.TIMEOUT if state.is_out_of_time else None
@@ -146,6 +175,11 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     def parameters(self, state: RoundsState[Inner]) -> dict[str, Any]:
         """Those of the longest round, in the names of the parameterized target."""
         return self._round(state.betas, state.round, state.most_sweeps).parameters(state.inner)
+
+    @final
+    def statistics(self, state: RoundsState[Inner]) -> dict[str, Any]:
+        """Those of the round in progress."""
+        return self._search(state).statistics(state.inner)
 
     def _first_sweeps(self) -> int:
         updates = max(1, self.ground.updates(1, 1))
@@ -175,6 +209,24 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         if self.outcome(state) is None:
             self._begin_next(state, allowance)
 
+    def _next_proof(self, state: RoundsState[Inner]) -> int:
+        """Sweeps that will have been done when the eigenspace is searched on: after every first round's worth."""
+        if state.eigenspace.is_over:
+            return NEVER
+        interval = self._first_sweeps()
+        return (state.sweeps_done // interval + 1) * interval
+
+    @cached_property
+    def _eigenspace(self) -> LowestEigenspace:
+        return LowestEigenspace(self.ground.problem)
+
+    def _take_best(self, state: RoundsState[Inner], configuration: I8 | None) -> None:
+        """Offer a configuration of least cost, if there is one; then one solution is all that can be found."""
+        if configuration is not None:
+            cost = cost_of(self.ground.problem, configuration)
+            state.incumbents.offer(configuration, cost, state.sweeps_done)
+            state.is_proven = state.incumbents.capacity == 1
+
     def _restart(self, state: RoundsState[Inner], sweeps: int) -> None:
         state.sweeps_before, state.updates_before = state.sweeps_done, state.spin_updates
         state.round += 1
@@ -197,6 +249,8 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         """Begin a round of twice the sweeps, or one that ends with the time if that is nearer."""
         sweeps = 2 * state.sweeps
         affordable = self._affordable(sweeps, allowance)
+        if self.prefers_length and affordable < LONG_ROUND:  # no time to double up to the round that counts
+            sweeps = max(sweeps, int(affordable * TRIAL))
         if affordable < 3 * sweeps:  # after this round there would be no time for the one that follows it
             sweeps = int(0.97 * affordable)
         if sweeps < SHORTEST_LAST_ROUND * state.sweeps:
@@ -233,8 +287,16 @@ class ParameterFreeAnnealing(Rounds[AnnealingState]):
 
     def _round(self, state_betas: F64, round_: int, sweeps: int) -> SimulatedAnnealing:
         schedule = LinearSchedule(float(state_betas[0]), float(state_betas[1]), sweeps)
-        restarts = groups_in(sweeps, self.ground.sampler.lanes) * self.ground.sampler.lanes
+        restarts = self._groups(sweeps) * self.ground.sampler.lanes
         return SimulatedAnnealing(self.ground, schedule, restarts, stream=round_)
+
+    @property
+    def prefers_length(self) -> bool:
+        """Whether the planner gave the anneals a replica of their own each."""
+        return self.ground.sampler.lanes == 1
+
+    def _groups(self, sweeps: int) -> int:
+        return groups_in(sweeps, LANES, 1) if self.prefers_length else super()._groups(sweeps)
 
     def _searches(self, state: RoundsState[AnnealingState]) -> F64:
         return state.inner.final_costs

@@ -11,6 +11,7 @@ from qiosk.errors import InvalidValue
 from qiosk.kernels.compiler import simd_available
 from qiosk.model.compiled import CompiledProblem
 from qiosk.solvers.sampler import Sampler
+from qiosk.solvers.samplers.bitsliced import BitSlicedSampler, is_sliceable
 from qiosk.solvers.samplers.cached import CachedSampler
 from qiosk.solvers.samplers.dense import DenseSampler, padded
 from qiosk.solvers.samplers.ising import ARITHMETICS, Arithmetic, IsingForm, Real
@@ -22,27 +23,37 @@ MANY = 256
 """Lanes of int8 kernels when more than half as many replicas are wanted; else 64."""
 FEW = 2
 """Replicas up to which a kernel that sweeps them one by one is faster than one that always sweeps 64."""
+LARGE = 30_000
+"""Variables from which one long anneal is better than many short ones in the same time: costs of replicas differ by the
+square root of their number, those of short and long anneals by a share of it."""
 DENSE = 0.5
 """Share of all pairs from which floating-point problems go to the dense kernel."""
 DENSE_BYTES = 2**30
 """Largest coupling matrix of the dense kernel."""
+SLICED_LANES = 64, 128, 256, 512
+"""Lanes of the bit-sliced kernel. A variable takes as long in 512 of them as in 64, if its neighbours are at hand."""
+SLICED_VARIABLES = 512
+"""From so many variables on, a pool of random bits does for a sweep: with fewer, making them takes longer than it."""
+CACHE_BYTES = 2**19
+"""What a core has at hand for spins, about: lanes that are not asked for must not make them outgrow it."""
 
 Build = Callable[[CompiledProblem, int], Sampler]
 
 
-def plan(problem: CompiledProblem, *, replicas: int, kernel: str | None = None) -> Sampler:
+def plan(problem: CompiledProblem, *, replicas: int, kernel: str | None = None, ladder: bool = False) -> Sampler:
     """The sampler for ``replicas`` replicas of a problem (in one or several lane groups).
 
-    ``kernel`` forces one, by a name out of ``KERNELS``. Raises InvalidValue for an unknown name, and for a kernel that
-    cannot represent the problem: a quadratic one for terms of three variables, integers for fractions.
+    ``ladder``: replicas will mostly be swept at a beta of their own each. ``kernel`` forces one, by a name out of
+    ``KERNELS``. Raises InvalidValue for an unknown name, and for a kernel that cannot represent the problem: a
+    quadratic one for terms of three variables, integers for fractions.
     """
-    name = kernel if kernel is not None else choose(problem, replicas)
+    name = kernel if kernel is not None else choose(problem, replicas, ladder)
     if name not in KERNELS:
         raise InvalidValue(f"kernel {name!r} is none of {', '.join(KERNELS)}")
     return KERNELS[name](problem, replicas)
 
 
-def choose(problem: CompiledProblem, replicas: int) -> str:
+def choose(problem: CompiledProblem, replicas: int, ladder: bool = False) -> str:
     """The name of the kernel that ``plan`` takes when none is forced."""
     if not simd_available():
         return "plain"
@@ -54,6 +65,8 @@ def choose(problem: CompiledProblem, replicas: int) -> str:
     is_dense = density >= DENSE and problem.n >= 2 * MANY and matrix_bytes <= DENSE_BYTES
     if replicas <= FEW:
         return "dense" if is_dense else "cached"
+    if not ladder and is_sliceable(form) and _sliced_lanes(problem.n, replicas) >= MANY:
+        return "bit-sliced"  # of fewer lanes a packed sweep takes half as long
     return "dense" if is_dense and form.arithmetic in get_args(Real) else f"packed-{form.arithmetic}"
 
 
@@ -101,6 +114,18 @@ def _packed(arithmetic: Arithmetic) -> Build:
     return build
 
 
+def _bit_sliced(problem: CompiledProblem, replicas: int) -> Sampler:
+    form = _quadratic(problem, "bit-sliced")
+    return BitSlicedSampler(problem, lanes=_sliced_lanes(problem.n, replicas), form=form)
+
+
+def _sliced_lanes(n: int, replicas: int) -> int:
+    """As many as are wanted, or as come for nothing."""
+    free = 8 * CACHE_BYTES // n if n >= SLICED_VARIABLES else 0
+    wanted = next((lanes for lanes in SLICED_LANES if lanes >= replicas), SLICED_LANES[-1])
+    return max(wanted, *(lanes for lanes in SLICED_LANES if lanes <= max(free, SLICED_LANES[0])))
+
+
 def _cached(problem: CompiledProblem, replicas: int) -> Sampler:
     return CachedSampler(problem, lanes=_rows(replicas), form=_quadratic(problem, "cached"))
 
@@ -122,6 +147,7 @@ def _klocal(arithmetic: Real | None = None) -> Build:
 
 KERNELS: dict[str, Build] = {
     **{f"packed-{arithmetic}": _packed(arithmetic) for arithmetic in ARITHMETICS},
+    "bit-sliced": _bit_sliced,
     "cached": _cached,
     "dense": _dense,
     "klocal": _klocal(),

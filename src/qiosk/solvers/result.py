@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qiosk.contract.jobs import TracePoint
 from qiosk.formats.qio_results import SolutionColumns
 from qiosk.model.cost_function import I8, I64
 from qiosk.solvers.documents import Document, Findings, microsoft_document
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +43,9 @@ class Result:
     - ``kernel``: the sweep kernel and its arithmetic;
     - ``spin_updates``: attempted, summed over replicas; ``sweeps``: of every replica, one after the other;
     - ``seconds``: sweeping alone; ``compile_seconds``, ``prepare_seconds``: before it; ``threads``;
-    - ``stop_reason``: finished, converged, target, timeout or cancelled.
+    - ``stop_reason``: finished, converged, target, timeout or cancelled;
+    - ``exchange_rates`` of parallel tempering, between neighbouring rungs; ``replica_costs`` of simulated annealing,
+      after the last sweep: of the last round.
 
     ``document`` writes the results in the provider's format; ``input_data_uri`` is where a job's problem is stored.
     """
@@ -67,6 +72,12 @@ class Result:
     def stop_reason(self) -> str:
         """finished, converged, target, timeout or cancelled."""
         return str(self.statistics["stop_reason"])
+
+    def plot(self, **options: Any) -> Axes:
+        """Best cost against time; see :func:`qiosk.plots.search`. Needs matplotlib."""
+        from qiosk.plots import search
+
+        return search(self, **options)
 
     def to_json(self) -> str:
         """The results document of the service, in the format of the target's provider."""

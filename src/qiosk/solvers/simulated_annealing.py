@@ -92,6 +92,10 @@ class SimulatedAnnealing(Solver[AnnealingState]):
             "restarts": self.restarts,
         }
 
+    def statistics(self, state: AnnealingState) -> dict[str, Any]:
+        """replica_costs: of the replicas of the last wave, after their last sweep."""
+        return {"replica_costs": state.final_costs.tolist()}
+
     @property
     def _waves(self) -> Waves:
         return Waves(-(-self._n_groups // self._wave_groups), self.schedule.sweeps, QUENCH_SWEEPS)

@@ -118,6 +118,7 @@ class Task:
             "prepare_seconds": prepare_seconds,
             "threads": self.threads,
             "stop_reason": str(stop),
+            **solver.statistics(run.state),
         }
         parameters = self._parameters(solver.parameters(run.state))
         fill_up(problem, run.state.incumbents)
@@ -148,11 +149,17 @@ class Task:
 
     def _ground(self, problem: CompiledProblem, initial: I8 | None) -> Ground:
         from qiosk.solvers.ground import Ground
-        from qiosk.solvers.planner import plan
+        from qiosk.solvers.planner import LARGE, plan
 
+        is_thinned = self.target.prefers_length and problem.n >= LARGE
         return Ground(
             problem,
-            lambda p: plan(p, replicas=self.target.replicas(self.values), kernel=self.kernel),
+            lambda p: plan(
+                p,
+                replicas=1 if is_thinned else self.target.replicas(self.values),
+                kernel=self.kernel,
+                ladder=self.target.has_ladder,
+            ),
             self.seed,
             solutions=self.target.solutions(self.values),
             initial=initial,

@@ -80,6 +80,7 @@ TARGETS = (
         _free_annealing,
         lambda values: FREE_REPLICAS,
         _annealing_advice,
+        prefers_length=True,
     ),
 )
 """The targets of this module."""
