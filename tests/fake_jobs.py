@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from uuid import uuid4
 
 from qiosk.contract.jobs import (
     JobPatch,
     JobQuery,
     JobStatus,
+    JobUpdate,
     JobView,
     SubmitJob,
     TargetView,
     TracePoint,
 )
+from qiosk.contract.paging import DEFAULT_PAGE, Page
+from qiosk.contract.quotas import QuotaView
 from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidTarget, JobNotFound
+from qiosk.service.watching import follow
 
 TARGETS = (
     TargetView(id="microsoft.simulatedannealing.cpu", provider_id="Microsoft"),
@@ -25,7 +30,42 @@ TARGETS = (
     TargetView(id="microsoft.paralleltempering-parameterfree.cpu", provider_id="Microsoft"),
     TargetView(id="other.newsolver", provider_id="other", average_queue_time=7),
 )
+QUOTAS = (
+    QuotaView(
+        dimension="combined_job_hours",
+        scope="Workspace",
+        provider_id="Microsoft",
+        utilization=0.5,
+        holds=0.25,
+        limit=20.0,
+        period="Monthly",
+    ),
+)
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+class FakeUpload:
+    """Keeps what is written until it is committed; ``fails`` is raised by the next write."""
+
+    fails: Exception | None = None
+
+    def __init__(self, jobs: FakeJobs, container: str, name: str) -> None:
+        self.place = jobs, container, name
+        self.parts: list[bytes] = []
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        if FakeUpload.fails is not None:
+            raise FakeUpload.fails
+        self.parts.append(data)
+
+    def commit(self, metadata: Mapping[str, str] | None = None) -> str:
+        jobs, container, name = self.place
+        jobs.metadata[container, name] = dict(metadata or {})
+        return jobs.put_blob(container, name, b"".join(self.parts))
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 class FakeJobs:
@@ -38,6 +78,7 @@ class FakeJobs:
         self.jobs: dict[str, JobView] = {}
         self.commands: list[SubmitJob] = []
         self.blobs: dict[tuple[str, str], bytes] = {}
+        self.metadata: dict[tuple[str, str], dict[str, str]] = {}
         self.traces: dict[str, list[TracePoint]] = {}
         self.bests: dict[str, bytes] = {}
         self.steps: list[Callable[[str], object]] = []
@@ -98,6 +139,14 @@ class FakeJobs:
             ):
                 yield view
 
+    def page(
+        self, query: JobQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
+    ) -> Page[JobView]:
+        first = skip + int(token or 0)
+        views = list(self.list(query))
+        following = str(first + top) if first + top < len(views) else None
+        return Page(views[first : first + top], following)
+
     def cancel(self, job_id: str) -> JobView:
         if not self.get(job_id).status.is_final:
             self.finish(job_id, JobStatus.CANCELLED, self.bests.get(job_id), cancellation_time=START)
@@ -117,6 +166,9 @@ class FakeJobs:
             self.steps.pop(0)(job_id)
         return self.get(job_id)
 
+    def updates(self, job_id: str, after: int = 0, timeout_s: float | None = None) -> Iterator[JobUpdate]:
+        return follow(self, job_id, after=after, timeout_s=timeout_s, monotonic=monotonic)
+
     def results(self, job_id: str) -> bytes:
         self.get(job_id)
         return self.get_blob(f"job-{job_id}", "rawOutputData")
@@ -132,6 +184,9 @@ class FakeJobs:
     def targets(self) -> Sequence[TargetView]:
         return TARGETS
 
+    def quotas(self) -> Sequence[QuotaView]:
+        return QUOTAS
+
     def container_uri(self, container: str) -> str:
         return f"file:///home/blobs/{container}"
 
@@ -140,6 +195,9 @@ class FakeJobs:
             raise BlobAlreadyExists(f"blob {name!r} of {container!r} exists")
         self.blobs[container, name] = data
         return f"{self.container_uri(container)}/{name}"
+
+    def upload_blob(self, container: str, name: str, *, overwrite: bool = True) -> FakeUpload:
+        return FakeUpload(self, container, name)
 
     def get_blob(self, container: str, name: str) -> bytes:
         if (container, name) not in self.blobs:

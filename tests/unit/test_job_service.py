@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fake_runners
 from qiosk.adapters.memory import InlineExecutor, ManualClock, MemoryBlobStore, MemoryJobStore
-from qiosk.contract.jobs import ErrorData, JobPatch, JobQuery, JobsApi, JobStatus, SubmitJob
+from qiosk.contract.jobs import ErrorData, JobPatch, JobQuery, JobsApi, JobStatus, SubmitJob, TracePoint
+from qiosk.contract.paging import ItemOrder, Page
 from qiosk.errors import (
     BlobAlreadyExists,
     BlobNotFound,
@@ -24,11 +29,13 @@ from qiosk.errors import (
 )
 from qiosk.service.attempts import Attempt, claim_next
 from qiosk.service.jobs import BlobRef, Job, JobKey
+from qiosk.service.paging import Cursor, decode_token, encode_token
 from qiosk.service.ports import Executor, RunOutcome, RunUpdate
 from qiosk.service.service import DELETE_PATIENCE_S, JobService
 from qiosk.solvers.registry import Catalogue
 
 TARGET = "microsoft.simulatedannealing.cpu"
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Nobody:
@@ -190,6 +197,8 @@ def test_data_that_lies_in_a_jobs_place_is_not_overwritten(world):
         ({"id": "x" * 101}, InvalidJobDefinition, "job id: "),
         ({"name": None}, InvalidJobDefinition, "name: must be a string, found None"),
         ({"name": "\ud800"}, InvalidJobDefinition, "name: must be valid Unicode"),
+        ({"name": "a\x00"}, InvalidJobDefinition, "name: must be valid Unicode without NUL"),
+        ({"job_type": "x" * 101}, InvalidJobDefinition, "job_type: must have at most 100 characters, found 101"),
         ({"session_id": 3}, InvalidJobDefinition, "session_id: must be a string, found 3"),
         ({"priority": "Urgent"}, InvalidJobDefinition, "priority: must be one of Standard, High, found 'Urgent'"),
         ({"tags": "abc"}, InvalidJobDefinition, "tags: must be a list of strings, found 'abc'"),
@@ -349,7 +358,80 @@ def test_listing_pages_through_all_jobs_newest_first(world):
         world.clock.sleep(1)
     ids = [view.id for view in world.service.list(JobQuery())]
     assert ids == [f"id-{number}" for number in reversed(range(250))]
-    assert next(iter(world.service.list(JobQuery(oldest_first=True)))).id == "id-0"
+    assert next(iter(world.service.list(JobQuery(descending=False)))).id == "id-0"
+
+
+@pytest.mark.parametrize("order", ItemOrder)
+@pytest.mark.parametrize("descending", [True, False])
+def test_pages_lead_from_one_to_the_next(world, order, descending):
+    for number in range(7):
+        world.service.submit(command(name=f"n{number % 3}"))
+        world.clock.sleep(1)
+    query = JobQuery(order_by=order, descending=descending)
+    page = world.service.page(query, top=3)
+    ids = [view.id for view in page.items]
+    assert len(ids) == 3
+    while page.next is not None:
+        assert re.fullmatch("[A-Za-z0-9_-]+", page.next)
+        page = world.service.page(query, top=3, token=page.next)
+        ids += [view.id for view in page.items]
+    assert ids == [view.id for view in world.service.list(query)]
+    assert sorted(ids) == [f"id-{number}" for number in range(7)]
+    assert [view.id for view in world.service.page(query, top=2, skip=4).items] == ids[4:6]
+
+
+def test_a_full_last_page_is_known_to_be_the_last(world):
+    for _ in range(3):
+        world.service.submit(command())
+    assert world.service.page(JobQuery(), top=3).next is None
+    assert world.service.page(JobQuery(), top=2).next is not None
+    assert world.service.page(JobQuery(name_prefix="other")) == Page((), None)
+
+
+@pytest.mark.parametrize(
+    ("token", "message"),
+    [
+        ("", "page token: must be one that a page came with, found ''"),
+        ("ü", "must be one that a page came with"),
+        ("A" * 10**6, "must be one that a page came with"),
+        ("WzFd", "must be one that a page came with"),
+        (encode_token(Cursor("a\x00", START, "x"), ItemOrder.CREATION_TIME, descending=True), "that a page came with"),
+        (encode_token(Cursor("\ud800", START, "x"), ItemOrder.CREATION_TIME, descending=True), "that a page came with"),
+        (encode_token(Cursor("a", START, "x"), ItemOrder.NAME, descending=True), "made for, 'Name', found 'Creation"),
+        (encode_token(Cursor("", START, "x"), ItemOrder.CREATION_TIME, descending=False), "direction it was made for"),
+    ],
+)
+def test_a_token_that_no_page_came_with_is_refused(world, token, message):
+    with pytest.raises(InvalidFilter, match=message):
+        world.service.page(JobQuery(), token=token)
+
+
+@given(token=st.text(max_size=60) | st.binary(max_size=60).map(lambda data: base64.urlsafe_b64encode(data).decode()))
+def test_no_text_breaks_the_reader_of_tokens(token):
+    with pytest.raises(InvalidFilter):
+        decode_token(token, ItemOrder.NAME, descending=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "window", "message"),
+    [
+        (JobQuery(), {"top": 0}, "top: must be at least 1, found 0"),
+        (JobQuery(), {"skip": -1}, "skip: must be at least 0, found -1"),
+        (JobQuery(name_prefix="x" * 201), {}, "name prefix: must have at most 200 characters, found 201"),
+        (JobQuery(targets=["a\x00"]), {}, "filter: must be valid Unicode without NUL, found 'a"),
+        (JobQuery(session_id="\ud800"), {}, "filter: must be valid Unicode without NUL"),
+    ],
+)
+def test_what_cannot_be_listed_is_said(world, query, window, message):
+    with pytest.raises(InvalidFilter, match=message):
+        world.service.page(query, **window)
+
+
+def test_a_page_has_a_largest_size(world, monkeypatch):
+    monkeypatch.setattr("qiosk.service.paging.MAX_PAGE", 2)
+    for _ in range(3):
+        world.service.submit(command())
+    assert len(world.service.page(JobQuery(), top=100).items) == 2
 
 
 def test_a_time_without_a_zone_is_no_filter(world):
@@ -362,6 +444,32 @@ def test_waiting_ends_with_the_time_out(world):
     assert world.service.wait(view.id, 3.0).status is JobStatus.WAITING
     assert world.clock.monotonic() == pytest.approx(3.0)
     assert world.executor.ensured > 10
+
+
+def test_updates_end_with_the_final_state_and_carry_each_best_once(world):
+    view = world.service.submit(command())
+    following = world.service.updates(view.id)
+    assert next(following).status is JobStatus.WAITING
+    attempt = world.claim()
+    attempt.report(RunUpdate(trace=(TracePoint(0.1, 1, 5.0), TracePoint(0.2, 2, 4.0)), trace_start=0))
+    update = next(following)
+    assert (update.status, update.trace_start, [p.cost for p in update.new_trace]) == ("Executing", 0, [5.0, 4.0])
+    world.service.cancel(view.id)
+    attempt.lose("killed", max_losses=20)
+    assert [(u.status, u.trace_start, len(u.new_trace)) for u in following] == [("Cancelled", 2, 0)]
+    (late,) = world.service.updates(view.id, after=1)
+    assert (late.trace_start, [p.cost for p in late.new_trace]) == (1, [4.0])
+
+
+def test_updates_end_with_the_time_out_and_unknown_jobs_have_none(world):
+    view = world.service.submit(command())
+    following = world.service.updates(view.id, timeout_s=2.5)
+    assert next(following).status is JobStatus.WAITING
+    with pytest.raises(TimeoutError, match=r"not completed after 2\.5 s, status is Waiting"):
+        next(following)
+    assert world.clock.monotonic() == pytest.approx(2.5)
+    with pytest.raises(JobNotFound):
+        next(world.service.updates("unknown"))
 
 
 def test_waiting_ends_with_the_first_change(world, monkeypatch):
@@ -440,3 +548,9 @@ def test_leases_last_half_a_minute_from_the_last_report(world):
     world.clock.sleep(20)
     attempt.report(RunUpdate())
     assert world.stored(view.id).lease_expires_at == world.clock.now() + timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("job_id", ["", "a\x00b", "\ud800", "../up", "x" * 10**6])
+def test_an_id_that_no_job_can_have_is_not_found(world, job_id):
+    with pytest.raises(JobNotFound):
+        world.service.get(job_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from qiosk import settings as settings_module
 from qiosk.errors import InvalidValue
-from qiosk.settings import Settings, cpu_count, default_home, read_settings
+from qiosk.settings import Settings, cpu_count, default_home, parse_duration, read_settings
 
 
 def test_an_empty_environment_gives_the_defaults():
@@ -36,9 +37,19 @@ def test_memory_may_carry_a_suffix(text, expected):
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0s", 0), ("90s", 90), ("15m", 900), ("12 h", 43_200), ("30D", 2_592_000), ("2w", 1_209_600)],
+)
+def test_durations_carry_a_unit(text, expected):
+    assert parse_duration("age", text).total_seconds() == expected
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "rule"),
     [
         ("QIOSK_HOME", "some/where", "must be an absolute path"),
+        ("QIOSK_STORAGE", "ftp://host/x", "must begin with file://, s3:// or az://"),
+        ("QIOSK_STORAGE", "/some/folder", "must begin with file://, s3:// or az://"),
         ("QIOSK_CONCURRENT_JOBS", "0", "must be an integer of at least 1"),
         ("QIOSK_THREADS", "two", "must be an integer of at least 1"),
         ("QIOSK_MEMORY_LIMIT", "-1", "must be a number of bytes such as 800M or 4G"),
@@ -47,6 +58,12 @@ def test_memory_may_carry_a_suffix(text, expected):
         ("QIOSK_IDLE_SECONDS", "-1", "must be a number of seconds of at least 0"),
         ("QIOSK_HANG_SECONDS", "inf", "must be a number of seconds of at least 0"),
         ("QIOSK_CANCEL_SECONDS", "nan", "must be a number of seconds of at least 0"),
+        ("QIOSK_RETENTION", "a month", "must be a length of time such as 90s, 15m, 12h, 30d or 2w"),
+        ("QIOSK_RETENTION", "30", "must be a length of time such as 90s, 15m, 12h, 30d or 2w"),
+        ("QIOSK_RETENTION", "999999999w", "must be at most 36500d"),
+        ("QIOSK_LIMIT_JOB_HOURS", "-1", "must be a number of hours of at least 0"),
+        ("QIOSK_LIMIT_QUEUED_JOBS", "many", "must be an integer of at least 0"),
+        ("QIOSK_LIMIT_STORED_BYTES", "x", "must be a number of bytes such as 800M or 4G"),
         ("QIOSK_IDLE_SECONDS", "1e400", "must be a number of seconds of at least 0"),
     ],
 )
@@ -54,6 +71,12 @@ def test_errors_name_variable_rule_and_value(variable, value, rule):
     with pytest.raises(InvalidValue) as caught:
         read_settings({variable: value})
     assert caught.value.message == f"{variable}: {rule}, found {value!r}"
+
+
+def test_a_secret_in_a_storage_url_is_refused_and_not_repeated():
+    with pytest.raises(InvalidValue, match="QIOSK_STORAGE: must hold no credentials") as caught:
+        read_settings({"QIOSK_STORAGE": "s3://key:hidden@host/bucket"})
+    assert "hidden" not in str(caught.value)
 
 
 def test_overrides_win_over_the_environment():
@@ -65,6 +88,7 @@ def test_overrides_win_over_the_environment():
     st.builds(
         Settings,
         home=st.just(Path("/some/home")),
+        storage=st.none() | st.sampled_from(["file:///blobs", "s3://bucket/prefix", "az://account"]),
         concurrent_jobs=st.integers(1, 10**6),
         threads=st.none() | st.integers(1, 512),
         memory_limit=st.integers(0, 2**45),
@@ -72,6 +96,11 @@ def test_overrides_win_over_the_environment():
         hang_seconds=st.integers(0, 10**6).map(lambda tenths: tenths / 10),
         cancel_seconds=st.floats(0, 1e300),
         idle_seconds=st.floats(0, 1e300),
+        retention=st.none() | st.integers(0, 10**9).map(lambda seconds: timedelta(seconds=seconds)),
+        limit_job_hours=st.none() | st.floats(0, 1e300),
+        limit_concurrent_jobs=st.none() | st.integers(0, 10**9),
+        limit_queued_jobs=st.none() | st.integers(0, 10**9),
+        limit_stored_bytes=st.none() | st.integers(0, 2**50),
     )
 )
 def test_settings_survive_the_way_through_an_environment(settings):

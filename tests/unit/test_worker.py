@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import fake_runners
 from qiosk.adapters.memory import ManualClock, MemoryBlobStore
 from qiosk.contract.jobs import JobProgress, TracePoint
 from qiosk.errors import InvalidInput
 from qiosk.service.jobs import BlobRef
-from qiosk.service.ports import JobSpec, RunUpdate
-from qiosk.service.worker import CHECKPOINT_S, REPORT_S, Reporter, run_job
+from qiosk.service.ports import Departure, JobSpec, RunUpdate
+from qiosk.service.worker import CHECKPOINT_S, REPORT_S, STORAGE_PATIENCE_S, Reporter, run_job, run_to_last_word
 
 
 def a_spec(**members) -> JobSpec:
@@ -65,9 +69,17 @@ class Desk:
     clock: ManualClock = field(default_factory=ManualClock)
     blobs: MemoryBlobStore = field(default_factory=MemoryBlobStore)
     sent: list[RunUpdate] = field(default_factory=list)
+    is_leaving: bool = False
 
     def __post_init__(self) -> None:
-        self.reporter = Reporter(self.spec, self.blobs, send=self.sent.append, monotonic=self.clock.monotonic)
+        self.reporter = Reporter(
+            self.spec,
+            self.blobs,
+            send=self.sent.append,
+            monotonic=self.clock.monotonic,
+            is_leaving=lambda: self.is_leaving,
+            sleep=self.clock.sleep,
+        )
 
     def chunk(self, number: int, seconds: float, *, cost: float | None = None, blob_s: float = 0.0) -> None:
         self.clock.sleep(seconds)
@@ -195,3 +207,132 @@ def test_a_cancelled_run_yields_its_result_or_an_earlier_better_one():
     assert desk.sent[-1].progress.fraction == 0.5
     assert desk.reporter.finish(Result(-6.0, "cancelled")).output_blob == "rawOutputData-2"
     assert desk.reporter.finish(Result(-4.0, "finished")).output_blob == "rawOutputData-2"
+
+
+def test_a_run_that_shall_leave_saves_everything_before_it_goes():
+    desk = Desk()
+    desk.chunk(1, 1.0)
+    desk.is_leaving = True
+    with pytest.raises(BaseException) as caught:
+        desk.chunk(2, 0.001)
+    assert not isinstance(caught.value, Exception), "a solver that catches its errors must not keep the run"
+    update = desk.sent[-1]
+    assert (update.best_blob, update.checkpoint_blob, update.best_cost) == ("bestSoFar", "checkpoint", -2.0)
+    assert desk.blob("checkpoint") == b"checkpoint 2"
+    assert [point.sweep for sent in desk.sent for point in sent.trace] == [1, 2]
+
+
+def test_a_run_that_leaves_says_so():
+    desk = Desk()
+    desk.blobs.put(BlobRef("job-j", "inputData"), b'{"chunks": 1000}')
+    chunks = iter(range(10**6))
+    last_word = run_to_last_word(
+        desk.spec,
+        desk.blobs,
+        fake_runners.run,
+        send=desk.sent.append,
+        is_cancelled=lambda: False,
+        monotonic=desk.clock.monotonic,
+        is_leaving=lambda: next(chunks) == 3,
+    )
+    assert last_word == Departure()
+    assert desk.blob("checkpoint") == b"4"
+
+
+updates = st.builds(
+    lambda start, length, number, members: (
+        RunUpdate(
+            trace=tuple(TracePoint(float(number), start + i, 0.0) for i in range(length)),
+            trace_start=None if start is None else start,
+            **{name: f"{name}-{number}" for name in members},
+        )
+        if start is not None
+        else RunUpdate(**{name: f"{name}-{number}" for name in members})
+    ),
+    st.none() | st.integers(0, 5),
+    st.integers(0, 4),
+    st.integers(0, 10**6),
+    st.sets(st.sampled_from(["best_blob", "checkpoint_blob"])),
+)
+
+
+@given(said=st.lists(updates, min_size=1, max_size=6))
+def test_updates_that_are_joined_say_what_they_said_one_after_the_other(said):
+    apart, joined = AppliedUpdates(), AppliedUpdates()
+    contiguous = []
+    for update in said:
+        if update.trace_start is None or update.trace_start <= len(apart.trace):
+            contiguous.append(update)
+            apart.apply(update)
+    if contiguous:
+        joined.apply(functools.reduce(RunUpdate.then, contiguous))
+    assert joined == apart
+
+
+@dataclass
+class AppliedUpdates:
+    """What a store makes of updates."""
+
+    trace: list[TracePoint] = field(default_factory=list)
+    blobs: dict[str, str] = field(default_factory=dict)
+
+    def apply(self, update: RunUpdate) -> None:
+        if update.trace_start is not None:
+            self.trace[update.trace_start :] = update.trace
+        for name in ("best_blob", "checkpoint_blob"):
+            if getattr(update, name) is not None:
+                self.blobs[name] = getattr(update, name)
+
+
+class FullStorage:
+    """Blobs on a disk that has no room until a time comes."""
+
+    def __init__(self, blobs: MemoryBlobStore, clock: ManualClock, until: float) -> None:
+        self.blobs = blobs
+        self.clock = clock
+        self.until = until
+
+    def put(self, ref: BlobRef, data: bytes, **arguments) -> None:
+        if self.clock.monotonic() < self.until:
+            raise OSError(28, "No space left on device")
+        self.blobs.put(ref, data, **arguments)
+
+
+def full_desk(until: float) -> Desk:
+    desk = Desk()
+    desk.reporter._blobs = FullStorage(desk.blobs, desk.clock, until)
+    return desk
+
+
+def test_a_full_disk_costs_a_run_its_checkpoints_but_not_its_results():
+    desk = full_desk(until=10.0)
+    for number in range(1, 6):
+        desk.chunk(number, 1.0)
+    assert {(update.best_blob, update.checkpoint_blob) for update in desk.sent} == {(None, None)}
+    assert desk.sent[-1].trace, "the rest is said all the same"
+    outcome = desk.reporter.finish(Result())
+    assert desk.clock.monotonic() >= 10.0
+    assert outcome.output_blob == "rawOutputData"
+    assert desk.blob("rawOutputData") == b'{"cost": -9.0}'
+
+
+def test_a_best_is_stored_as_soon_as_there_is_room():
+    desk = full_desk(until=2.5)
+    for number in range(1, 6):
+        desk.chunk(number, 1.0, cost=-5.0)
+    assert [update.best_blob for update in desk.sent] == [None, None, "bestSoFar", None, None]
+
+
+def test_a_disk_that_stays_full_is_said_in_the_end():
+    desk = full_desk(until=10**6)
+    with pytest.raises(OSError, match="No space left on device"):
+        desk.reporter.finish(Result())
+    assert STORAGE_PATIENCE_S <= desk.clock.monotonic() <= STORAGE_PATIENCE_S + 2
+
+
+def test_a_run_that_waits_for_room_leaves_when_it_is_asked_to():
+    desk = full_desk(until=10**6)
+    desk.is_leaving = True
+    with pytest.raises(BaseException) as caught:
+        desk.reporter.finish(Result())
+    assert not isinstance(caught.value, Exception)

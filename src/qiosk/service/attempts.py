@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import final
 
 from qiosk.contract.jobs import ErrorData
-from qiosk.errors import JobNotFound
+from qiosk.errors import JobNotFound, StorageFull
 from qiosk.service.jobs import BlobRef, Job, JobEvent, JobState
-from qiosk.service.names import is_run_blob
 from qiosk.service.ports import BlobStore, Clock, JobSpec, JobStore, RunOutcome, RunUpdate
+from qiosk.service.removal import is_leftover
+
+_log = logging.getLogger(__name__)
 
 LEASE_S = 30.0
 """How long a claim holds without a sign of life from the claimant."""
+SUSPICIOUS_DEATHS = 3
+"""A job during which so many supervisors died runs alone from then on, so that it takes no other job along."""
+MAX_DEATHS = 10
+"""A job during which so many supervisors died fails."""
 
 
-def claim_next(jobs: JobStore, clock: Clock, *, worker: str) -> Job | None:
-    """Claim the first waiting job, with a full lease."""
+def claim_next(
+    jobs: JobStore, clock: Clock, *, worker: str, limit_of: Callable[[str], int | None] | None = None
+) -> Job | None:
+    """Claim the first waiting job, with a full lease; ``limit_of`` as for ``JobStore.claim``."""
     now = clock.now()
-    return jobs.claim(worker=worker, now=now, lease_expires_at=now + timedelta(seconds=LEASE_S))
+    expires = now + timedelta(seconds=LEASE_S)
+    return jobs.claim(worker=worker, now=now, lease_expires_at=expires, limit_of=limit_of)
 
 
 @final
@@ -105,6 +115,18 @@ class Attempt:
         """The claimant went away, through no fault of the job's: it waits again."""
         return self._end(lambda job: job.on(JobEvent.LOSE, at=self._clock.now()))
 
+    def orphan(self) -> bool:
+        """The claimant died while the job ran: it waits again, but fails if that has happened too often."""
+
+        def end(job: Job) -> Job:
+            deaths = job.supervisor_deaths + 1
+            if job.state is JobState.CANCELLING or deaths < MAX_DEATHS:
+                return replace(job.on(JobEvent.LOSE, at=self._clock.now()), supervisor_deaths=deaths)
+            error = ErrorData(code="InternalError", message=f"{deaths} supervisors died while the job ran")
+            return replace(job.on(JobEvent.FAIL, at=self._clock.now(), error=error), supervisor_deaths=deaths)
+
+        return self._end(end)
+
     def _end(self, end: Callable[[Job], Job]) -> bool:
         while True:
             try:
@@ -121,9 +143,9 @@ class Attempt:
         return True
 
     def _remove_leftovers(self, job: Job) -> None:
-        """Delete what runs of a final job wrote and nobody will read: checkpoints, bests, results of lost
-        runs.
-        """
-        for name in self._blobs.list(job.container):
-            if name != job.output_blob and is_run_blob(name, job.id, job.container):
-                self._blobs.delete(BlobRef(job.container, name))
+        try:
+            for name in self._blobs.list(job.container):
+                if is_leftover(name, job):
+                    self._blobs.delete(BlobRef(job.container, name))
+        except (StorageFull, OSError) as error:  # the job has ended all the same; they go with it, or are pruned
+            _log.warning("job %s: what its runs left was not removed: %s", job.id, error)

@@ -16,6 +16,8 @@ from qiosk.service.names import blob_name, check_job_id, own_container
 from qiosk.service.ports import BlobStore
 
 PRIORITIES = ("Standard", "High")
+MAX_JOB_TYPE = 100
+"""Characters of a job type; lists can be sorted by it."""
 
 
 def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobStore, at: datetime) -> Job:
@@ -28,6 +30,7 @@ def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobSt
     _check_types(command)
     _check_metadata(command.metadata)
     container = _container(job_id, command, blobs)
+    input_blob = _input(job_id, command, container, blobs)
     return Job(
         workspace=workspace,
         id=job_id,
@@ -41,10 +44,10 @@ def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobSt
         priority=check_priority(command.priority),
         session_id=command.session_id,
         container=container,
-        input=_input(job_id, command, container, blobs),
+        input=input_blob,
         input_data_format=command.input_data_format,
         output_data_format=command.output_data_format,
-        definition=_digest(command),
+        definition=_digest(command, container, input_blob),
         created_at=at,
     )
 
@@ -75,6 +78,10 @@ def check_name(name: str) -> str:
 def _check_types(command: SubmitJob) -> None:
     for member in ("name", "provider_id", "target", "job_type", "input_data_format", "output_data_format"):
         _check_text(member, getattr(command, member))
+    if len(command.job_type) > MAX_JOB_TYPE:
+        raise InvalidJobDefinition(
+            f"job_type: must have at most {MAX_JOB_TYPE} characters, found {len(command.job_type)}"
+        )
     if command.session_id is not None:
         _check_text("session_id", command.session_id)
     if not isinstance(command.input_data, bytes | None):
@@ -84,10 +91,13 @@ def _check_types(command: SubmitJob) -> None:
 def _check_text(member: str, text: object) -> None:
     if not isinstance(text, str):
         raise InvalidJobDefinition(f"{member}: must be a string, found {text!r}")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidJobDefinition(f"{member}: must be valid Unicode, found {text!r}") from error
+    if not is_storable(text):
+        raise InvalidJobDefinition(f"{member}: must be valid Unicode without NUL, found {text!r}")
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database can store the text: not half a surrogate pair, nor NUL."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _check_metadata(metadata: Mapping[str, str] | None) -> None:
@@ -124,9 +134,9 @@ def _resolve(member: str, uri: str, blobs: BlobStore) -> tuple[str, str | None]:
         raise InvalidJobDefinition(f"{member}: {error.message}") from error
 
 
-def _digest(command: SubmitJob) -> str:
-    """Digest of all members but the id; input data counts by its content."""
-    members: dict[str, Any] = asdict(command)
+def _digest(command: SubmitJob, container: str, input_blob: BlobRef) -> str:
+    """Digest of all members but the id; input data counts by its content, URIs by the place they lead to."""
+    members: dict[str, Any] = {**asdict(command), "container_uri": container, "input_data_uri": input_blob}
     del members["id"]
     if command.input_data is not None:
         members["input_data"] = hashlib.sha256(command.input_data).hexdigest()

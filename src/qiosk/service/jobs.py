@@ -100,7 +100,7 @@ class Job:
 
     ``definition`` is a digest of the submission, to recognise a repeated one. ``revision`` is the store's:
     it grows with every write. ``fence`` counts claims, ``losses`` those of them that ended because the
-    job's own process vanished.
+    job's own process vanished, ``supervisor_deaths`` those that ended because its supervisor did.
     """
 
     workspace: str
@@ -127,6 +127,7 @@ class Job:
     error: ErrorData | None = None
     fence: int = 0
     losses: int = 0
+    supervisor_deaths: int = 0
     worker: str | None = None
     lease_expires_at: datetime | None = None
     progress: JobProgress = field(default_factory=JobProgress)

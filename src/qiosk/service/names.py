@@ -6,6 +6,7 @@ its place.
 
 from __future__ import annotations
 
+import base64
 import re
 
 from qiosk.contract.jobs import OUTPUT_BLOB
@@ -19,12 +20,18 @@ RUN_BLOBS = (OUTPUT_BLOB, BEST_BLOB, CHECKPOINT_BLOB)
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _CONTAINER = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]{0,127}")
 _MAX_BLOB_NAME = 1024
+_MAX_BLOCK_ID = 64
 _MAX_SEGMENT = 200  # bytes; file systems allow 255, of which temporary files need some
 
 
+def is_job_id(text: str) -> bool:
+    """Whether a job can have this id: 1 to 100 letters, digits, ``-`` and ``_``."""
+    return _JOB_ID.fullmatch(text) is not None
+
+
 def check_job_id(job_id: str) -> None:
-    """Raise InvalidJobDefinition unless ``job_id`` is 1 to 100 letters, digits, ``-`` and ``_``."""
-    if not _JOB_ID.fullmatch(job_id):
+    """Raise InvalidJobDefinition unless ``is_job_id``."""
+    if not is_job_id(job_id):
         raise InvalidJobDefinition(f"job id: 1 to 100 letters, digits, '-' or '_' are allowed, found {job_id!r}")
 
 
@@ -49,9 +56,25 @@ def check_blob(name: str) -> None:
         raise InvalidValue(f"blob name: control characters and backslashes are not allowed, found {name!r}")
 
 
+def check_block_id(block_id: str) -> None:
+    """Raise InvalidValue unless ``block_id`` is base64 of 1 to 64 bytes."""
+    try:
+        size = len(base64.b64decode(block_id, validate=True))
+    except ValueError:
+        size = 0
+    if not 1 <= size <= _MAX_BLOCK_ID:
+        raise InvalidValue(f"block id: must be base64 of 1 to {_MAX_BLOCK_ID} bytes, found {block_id!r}")
+
+
 def own_container(job_id: str) -> str:
     """The container that belongs to one job alone."""
     return f"job-{job_id}"
+
+
+def job_of_container(container: str) -> str | None:
+    """The id of the job that alone owns a container of this name; None if it is no such name."""
+    prefix, _, job_id = container.partition("-")
+    return job_id if prefix == "job" and is_job_id(job_id) else None
 
 
 def blob_name(kind: str, job_id: str, container: str, fence: int = 1) -> str:

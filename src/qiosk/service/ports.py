@@ -7,19 +7,14 @@ they live in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from qiosk.contract.jobs import JobProgress, JobQuery, TargetView, TracePoint
+from qiosk.service.blobs import BlobStore as BlobStore
 from qiosk.service.jobs import BlobRef, Job, JobKey, JobState
-
-
-class Cursor(NamedTuple):
-    """The last job of a page; the next page begins behind it."""
-
-    created_at: datetime
-    id: str
+from qiosk.service.paging import Cursor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +32,19 @@ class RunUpdate:
     best_cost: float | None = None
     checkpoint_blob: str | None = None
 
+    def then(self, later: RunUpdate) -> RunUpdate:
+        """Both updates as one. ``later`` begins its trace, if it has any, no further on than this one ends."""
+        said = {name: value for name in _LATEST if (value := getattr(later, name)) is not None}
+        if later.trace_start is None:
+            return replace(self, **said)
+        if self.trace_start is None or later.trace_start < self.trace_start:
+            return replace(self, **said, trace=later.trace, trace_start=later.trace_start)
+        kept = tuple(self.trace[: later.trace_start - self.trace_start])
+        return replace(self, **said, trace=kept + tuple(later.trace))
+
+
+_LATEST = ("progress", "best_blob", "best_cost", "checkpoint_blob")  # of several updates the last one counts
+
 
 class JobStore(Protocol):
     """Rows of jobs of all workspaces, and their traces."""
@@ -51,8 +59,10 @@ class JobStore(Protocol):
         """The job as it is now. Raises JobNotFound."""
         ...
 
-    def page(self, workspace: str, query: JobQuery, after: Cursor | None, limit: int) -> Sequence[Job]:
-        """At most ``limit`` matching jobs behind ``after``, sorted by (created_at, id) in the query's
+    def page(
+        self, workspace: str, query: JobQuery, after: Cursor | None, limit: int, *, skip: int = 0
+    ) -> Sequence[Job]:
+        """At most ``limit`` matching jobs, ``skip`` behind ``after``, sorted by ``cursor_of`` in the query's
         direction.
 
         Paging on yields every job that exists throughout, once, whatever is added or removed meanwhile.
@@ -65,10 +75,19 @@ class JobStore(Protocol):
         """
         ...
 
-    def claim(self, *, worker: str, now: datetime, lease_expires_at: datetime) -> Job | None:
+    def claim(
+        self,
+        *,
+        worker: str,
+        now: datetime,
+        lease_expires_at: datetime,
+        limit_of: Callable[[str], int | None] | None = None,
+    ) -> Job | None:
         """Give the first waiting job to exactly one caller, as ``Job.on(CLAIM)``; None if there is none.
 
-        Urgent jobs come first, then older ones.
+        Urgent jobs come first; among equally urgent ones those of the workspace that has the fewest running; then the
+        workspace whose job waits longest; within a workspace older ones. ``limit_of`` tells how many jobs a workspace
+        may have running at once, None: any number; workspaces that do are passed over.
         """
         ...
 
@@ -87,63 +106,42 @@ class JobStore(Protocol):
         """Remove a job and its trace. Raises JobNotFound."""
         ...
 
-    def running(self) -> Sequence[Job]:
-        """All jobs that somebody has claimed and not finished, of all workspaces."""
+    def running(self, *, home: str | None = None) -> Sequence[Job]:
+        """All jobs that somebody has claimed and not finished, of all workspaces; ``home``: only by its workers,
+        whose names are ``home``, a slash and anything.
+        """
         ...
 
-    def waiting(self, limit: int) -> int:
-        """How many jobs wait in all workspaces, counted no further than ``limit``."""
+    def expired(self, now: datetime) -> Sequence[Job]:
+        """Running jobs, of all workspaces, whose claimants have let their leases run out."""
+        ...
+
+    def waiting(self, limit: int, *, workspace: str | None = None) -> int:
+        """How many jobs wait in one workspace or in all, counted no further than ``limit``."""
+        ...
+
+    def run_seconds(self, workspace: str, month: str) -> float:
+        """Seconds that a workspace's jobs ran, of those that ended in a month (``quotas.month_of``), deleted ones too.
+
+        A swap to a final state books the time from ``begun_at`` to ``ended_at`` together with the state, or neither.
+        """
+        ...
+
+    def ended_before(self, before: datetime, limit: int, *, after: Job | None = None) -> Sequence[Job]:
+        """At most ``limit`` jobs, of all workspaces, that ended before a time and stand behind ``after``.
+
+        Sorted by (ended_at, workspace, id).
+        """
         ...
 
     def version(self) -> int:
-        """A number that differs from the last one whenever anybody has changed the store since. Cheap: for
-        polling.
+        """A number that differs from the last one whenever anybody has changed the store since, and may differ
+        although nobody has. Cheap: for polling.
         """
         ...
 
     def close(self) -> None:
         """Release connections."""
-        ...
-
-
-class BlobStore(Protocol):
-    """Blobs of one workspace, in containers. Raises InvalidValue for names that ``service.names`` refuses."""
-
-    def create(self, container: str) -> None:
-        """Make a container; nothing happens if it exists."""
-        ...
-
-    def put(self, ref: BlobRef, data: bytes, *, overwrite: bool = True) -> None:
-        """Store a blob, and its container if need be. Readers see the old content or the new, nothing
-        between.
-
-        Raises BlobAlreadyExists if it exists and may not be overwritten: of several such callers one
-        succeeds.
-        """
-        ...
-
-    def get(self, ref: BlobRef) -> bytes:
-        """Content of a blob. Raises BlobNotFound."""
-        ...
-
-    def list(self, container: str) -> Sequence[str]:
-        """Names of a container's blobs, sorted; none if the container does not exist."""
-        ...
-
-    def delete(self, ref: BlobRef) -> None:
-        """Remove a blob; nothing happens if there is none."""
-        ...
-
-    def delete_container(self, container: str) -> None:
-        """Remove a container and all its blobs; nothing happens if there is none."""
-        ...
-
-    def uri(self, container: str, name: str | None = None) -> str:
-        """URI of a container or blob, whether it exists or not."""
-        ...
-
-    def resolve(self, uri: str) -> tuple[str, str | None]:
-        """Container and blob of a URI that ``uri`` could have returned; else raises InvalidValue."""
         ...
 
 
@@ -199,6 +197,11 @@ class RunOutcome:
 
     output_blob: str
     stop_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A run that left when it was asked to, and can be continued from its last checkpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

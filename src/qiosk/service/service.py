@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import final
 
 from qiosk.contract.jobs import (
@@ -12,26 +11,38 @@ from qiosk.contract.jobs import (
     JobPatch,
     JobQuery,
     JobStatus,
+    JobUpdate,
     JobView,
     SubmitJob,
     TargetView,
     TracePoint,
 )
+from qiosk.contract.paging import DEFAULT_PAGE, Page
+from qiosk.contract.quotas import QuotaView
 from qiosk.errors import (
     BlobAlreadyExists,
     BlobNotFound,
     Conflict,
-    InvalidFilter,
     JobAlreadyExists,
     JobNotFound,
 )
+from qiosk.service.cancellation import request_cancellation
 from qiosk.service.definition import check_name, check_priority, check_tags, define_job
-from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
-from qiosk.service.names import blob_name, is_job_blob, own_container
-from qiosk.service.ports import BlobStore, Clock, Cursor, Executor, JobStore, TargetCatalogue
+from qiosk.service.filters import check_query
+from qiosk.service.jobs import BlobRef, Job, JobKey, JobState
+from qiosk.service.names import blob_name, is_job_id
+from qiosk.service.paging import (
+    check_window,
+    cursor_of,
+    decode_token,
+    encode_token,
+)
+from qiosk.service.ports import BlobStore, Clock, Executor, JobStore, TargetCatalogue
+from qiosk.service.quotas import NO_LIMITS, QuotaGate
+from qiosk.service.removal import remove_job
+from qiosk.service.sessions import SessionGate, SessionKey
+from qiosk.service.watching import follow
 
-PAGE = 100
-"""Jobs fetched at a time while listing."""
 POLL_S = (0.002, 0.02)
 """First and longest pause between looks at the store while waiting for a job."""
 DELETE_PATIENCE_S = 60.0
@@ -39,8 +50,38 @@ DELETE_PATIENCE_S = 60.0
 
 
 @final
+class StoredUpload:
+    """A ``contract.jobs.BlobUpload`` into a blob store; ``check_bytes`` is asked before each piece is written."""
+
+    def __init__(self, blobs: BlobStore, ref: BlobRef, *, overwrite: bool, check_bytes: Callable[[int], None]) -> None:
+        self._blobs = blobs
+        self._ref = ref
+        self._check_bytes = check_bytes
+        self._writer = blobs.writer(ref, overwrite=overwrite)
+
+    def write(self, data: bytes) -> None:
+        """Append. Raises QuotaExceeded."""
+        self._check_bytes(len(data))
+        self._writer.write(data)
+
+    def commit(self, metadata: Mapping[str, str] | None = None) -> str:
+        """Put the blob in its place; returns its URI. Raises BlobAlreadyExists."""
+        self._writer.commit()
+        if metadata:
+            self._blobs.set_metadata(self._ref, metadata)
+        return self._blobs.uri(*self._ref)
+
+    def abort(self) -> None:
+        """Forget what was written."""
+        self._writer.abort()
+
+
+@final
 class JobService:
-    """A workspace's jobs, in this process. Implements ``contract.jobs.JobsApi``."""
+    """A workspace's jobs, in this process. Implements ``contract.jobs.JobsApi``.
+
+    Without ``sessions`` any session id is accepted, and means nothing.
+    """
 
     def __init__(
         self,
@@ -52,12 +93,16 @@ class JobService:
         executor: Executor,
         clock: Clock,
         new_id: Callable[[], str],
+        sessions: SessionGate | None = None,
+        quotas: QuotaGate = NO_LIMITS,
     ) -> None:
         self._workspace = workspace
         self._jobs = jobs
         self._blobs = blobs
         self._targets = targets
         self._executor = executor
+        self._sessions = sessions
+        self._quotas = quotas
         self._clock = clock
         self._new_id = new_id
 
@@ -68,30 +113,41 @@ class JobService:
         job = define_job(job_id, command, workspace=self._workspace, blobs=self._blobs, at=self._clock.now())
         stored = self._existing(job)
         if stored is None:
+            self._quotas.check_submit(self._workspace)
+            if job.session_id is not None and self._sessions is not None:
+                self._sessions.admit(SessionKey(self._workspace, job.session_id), job.created_at)
             self._store_input(job, command.input_data)
             stored = self._add(job)
         self._executor.wake()
-        return self._view_of(stored)
+        return self.view_of(stored)
 
     def get(self, job_id: str) -> JobView:
         """The job as it is now. Raises JobNotFound."""
         return self._view(self._get(job_id))
 
     def list(self, query: JobQuery) -> Iterator[JobView]:
-        """Matching jobs, newest first; pages are fetched as they are needed. Raises InvalidFilter."""
-        for bound in (query.created_after, query.created_before):
-            if isinstance(bound, datetime) and bound.tzinfo is None:
-                raise InvalidFilter(f"creation time: must have a time zone, found {bound.isoformat()}")
+        """Matching jobs in the query's order; pages are fetched as they are needed. Raises InvalidFilter."""
+        check_query(query)
         return self._pages(query)
+
+    def page(
+        self, query: JobQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
+    ) -> Page[JobView]:
+        """At most ``top`` matching jobs behind those of the page that came with ``token``; see ``JobsApi``."""
+        check_query(query)
+        limit = check_window(top, skip)
+        order, descending = query.order_by, query.descending
+        after = None if token is None else decode_token(token, order, descending=descending)
+        found = self._jobs.page(self._workspace, query, after, limit + 1, skip=skip)  # one more: is there another page?
+        shown = found[:limit]
+        more = len(found) > limit
+        following = encode_token(cursor_of(shown[-1], order), order, descending=descending) if more else None
+        return Page(tuple(map(self._view, shown)), following)
 
     def cancel(self, job_id: str) -> JobView:
         """Ask a job to stop; see ``JobsApi``."""
-        while True:
-            job = self._get(job_id)
-            if job.state.is_final or job.state is JobState.CANCELLING:
-                return self._view(job)
-            if self._jobs.swap(job.on(JobEvent.CANCEL, at=self._clock.now()), expected=job):
-                return self._view(self._get(job_id))
+        job = request_cancellation(self._jobs, self._get(job_id), self._clock.now())
+        return self._view(job)
 
     def delete(self, job_id: str) -> None:
         """Remove a job and its data. Raises JobNotFound; Conflict if it runs and does not stop within a
@@ -104,9 +160,7 @@ class JobService:
             if left <= 0:
                 raise Conflict(f"job {job_id}: still running {DELETE_PATIENCE_S:.0f} s after it was cancelled")
             view = self.wait(job_id, left)
-        job = self._get(job_id)
-        self._jobs.delete(job.key)  # row first: no row points at nothing
-        self._delete_blobs(job)
+        remove_job(self._jobs, self._blobs, self._get(job_id))
 
     def update(self, job_id: str, patch: JobPatch) -> JobView:
         """Change descriptive members. Raises JobNotFound, InvalidJobDefinition."""
@@ -139,6 +193,10 @@ class JobService:
                 job = self._get(job_id)
         return self._view(job)
 
+    def updates(self, job_id: str, after: int = 0, timeout_s: float | None = None) -> Iterator[JobUpdate]:
+        """The job now, then whenever something changed, its end last; see ``JobsApi``."""
+        return follow(self, job_id, after=max(0, after), timeout_s=timeout_s, monotonic=self._clock.monotonic)
+
     def results(self, job_id: str) -> bytes:
         """The results blob. Raises JobNotFound; BlobNotFound if the job has none (yet)."""
         job = self._get(job_id)
@@ -167,6 +225,10 @@ class JobService:
         """Every target this service can run."""
         return self._targets.targets()
 
+    def quotas(self) -> Sequence[QuotaView]:
+        """What the workspace may use, and has used."""
+        return self._quotas.view(self._workspace)
+
     def container_uri(self, container: str) -> str:
         """URI of a container, which is created if it does not exist."""
         self._blobs.create(container)
@@ -174,8 +236,13 @@ class JobService:
 
     def put_blob(self, container: str, name: str, data: bytes, *, overwrite: bool = True) -> str:
         """Store a blob; returns its URI. Raises BlobAlreadyExists if it exists and may not be overwritten."""
+        self._check_bytes(len(data))
         self._blobs.put(BlobRef(container, name), data, overwrite=overwrite)
         return self._blobs.uri(container, name)
+
+    def upload_blob(self, container: str, name: str, *, overwrite: bool = True) -> StoredUpload:
+        """A blob to be stored piece by piece. Raises BlobAlreadyExists, here or at its commit."""
+        return StoredUpload(self._blobs, BlobRef(container, name), overwrite=overwrite, check_bytes=self._check_bytes)
 
     def get_blob(self, container: str, name: str) -> bytes:
         """Content of a blob. Raises BlobNotFound."""
@@ -189,7 +256,12 @@ class JobService:
         """Release connections. Jobs go on."""
         self._jobs.close()
 
+    def _check_bytes(self, extra: int) -> None:
+        self._quotas.check_bytes(self._workspace, extra)
+
     def _key(self, job_id: str) -> JobKey:
+        if not is_job_id(job_id):
+            raise JobNotFound(f"job {job_id[:100]!r} was not found")
         return JobKey(self._workspace, job_id)
 
     def _get(self, job_id: str) -> Job:
@@ -210,6 +282,7 @@ class JobService:
         # reading it.
         if data is None:
             return
+        self._check_bytes(len(data))
         try:
             self._blobs.put(job.input, data, overwrite=False)
         except BlobAlreadyExists as error:
@@ -225,21 +298,11 @@ class JobService:
         return job
 
     def _pages(self, query: JobQuery) -> Iterator[JobView]:
-        after: Cursor | None = None
-        while True:
-            page = self._jobs.page(self._workspace, query, after, PAGE)
-            yield from map(self._view, page)
-            if len(page) < PAGE:
-                return
-            after = Cursor(page[-1].created_at, page[-1].id)
-
-    def _delete_blobs(self, job: Job) -> None:
-        if job.container == own_container(job.id):
-            self._blobs.delete_container(job.container)
-            return
-        for name in self._blobs.list(job.container):
-            if is_job_blob(name, job.id):
-                self._blobs.delete(BlobRef(job.container, name))
+        page = self.page(query)
+        yield from page.items
+        while page.next is not None:
+            page = self.page(query, token=page.next)
+            yield from page.items
 
     def _view(self, job: Job) -> JobView:
         """What users see of a job; whoever sees one that is not finished makes sure that somebody works on
@@ -247,9 +310,10 @@ class JobService:
         """
         if not job.state.is_final:
             self._executor.ensure()
-        return self._view_of(job)
+        return self.view_of(job)
 
-    def _view_of(self, job: Job) -> JobView:
+    def view_of(self, job: Job) -> JobView:
+        """What users see of a job."""
         return JobView(
             id=job.id,
             name=job.name,

@@ -7,18 +7,22 @@ lives disturbs nobody. Rows are written by whoever listens to it.
 
 from __future__ import annotations
 
+import logging
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from typing import final
+from typing import TypeVar, final
 
 from qiosk.contract.jobs import OUTPUT_BLOB, ErrorData, JobProgress, TracePoint
-from qiosk.errors import BlobNotFound, InvalidInput, NotEnoughMemory, QioskError
+from qiosk.errors import BlobNotFound, InvalidInput, NotEnoughMemory, QioskError, StorageFull
+from qiosk.service.blobs import JSON, PLAIN, BlobHeaders
 from qiosk.service.jobs import BlobRef
 from qiosk.service.names import BEST_BLOB, CHECKPOINT_BLOB, blob_name
 from qiosk.service.ports import (
     BlobStore,
     ChunkReport,
+    Departure,
     JobRunner,
     JobSpec,
     RunOutcome,
@@ -26,10 +30,17 @@ from qiosk.service.ports import (
     RunUpdate,
 )
 
+Answer = TypeVar("Answer")
+_log = logging.getLogger(__name__)
+
 REPORT_S = 0.2
 """Reports are at least this far apart."""
 CHECKPOINT_S = 2.0
 """Checkpoints are at least this far apart."""
+STORAGE_PATIENCE_S = 300.0
+"""How long input and results are tried for while the storage is full or does not answer; then the job fails."""
+STORAGE_RETRY_S = 1.0
+"""Pause between two tries."""
 BLOB_SHARE = 0.05
 """Largest part of a run's time that is spent on blobs of the best so far, and on checkpoints."""
 
@@ -42,10 +53,15 @@ def run_to_last_word(
     send: Callable[[RunUpdate], None],
     is_cancelled: Callable[[], bool],
     monotonic: Callable[[], float],
-) -> RunOutcome | ErrorData:
+    is_leaving: Callable[[], bool] = lambda: False,
+) -> RunOutcome | ErrorData | Departure:
     """As ``run_job``, with what it raises put into words."""
     try:
-        return run_job(spec, blobs, runner, send=send, is_cancelled=is_cancelled, monotonic=monotonic)
+        return run_job(
+            spec, blobs, runner, send=send, is_cancelled=is_cancelled, monotonic=monotonic, is_leaving=is_leaving
+        )
+    except _Left:
+        return Departure()
     except QioskError as error:
         return ErrorData(**error.error_data())
     except MemoryError:
@@ -63,18 +79,27 @@ def run_job(
     send: Callable[[RunUpdate], None],
     is_cancelled: Callable[[], bool],
     monotonic: Callable[[], float],
+    is_leaving: Callable[[], bool] = lambda: False,
 ) -> RunOutcome:
-    """Run a job to its end. Raises what the runner raises, and InvalidInput if there is no input."""
-    reporter = Reporter(spec, blobs, send=send, monotonic=monotonic)
+    """Run a job to its end, or until ``is_leaving``; then what is needed to continue is stored before it leaves.
+
+    Raises what the runner raises, and InvalidInput if there is no input.
+    """
+    reporter = Reporter(spec, blobs, send=send, monotonic=monotonic, is_leaving=is_leaving)
     try:
-        data = blobs.get(spec.input)
+        data = reporter.insist(lambda: blobs.get(spec.input))
     except BlobNotFound as error:
         raise InvalidInput(f"input data: {error.message}") from error
     resume = None
     if spec.checkpoint_blob is not None:
-        resume = blobs.get(BlobRef(spec.container, spec.checkpoint_blob))
+        checkpoint = BlobRef(spec.container, spec.checkpoint_blob)
+        resume = reporter.insist(lambda: blobs.get(checkpoint))
     result = runner(spec, data, is_cancelled=is_cancelled, on_chunk=reporter, resume=resume)
     return reporter.finish(result)
+
+
+class _Left(BaseException):
+    """The run was asked to leave, and has saved what is needed to continue."""
 
 
 @final
@@ -88,7 +113,11 @@ class Reporter:
         *,
         send: Callable[[RunUpdate], None],
         monotonic: Callable[[], float],
+        is_leaving: Callable[[], bool] = lambda: False,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._is_leaving = is_leaving
+        self._sleep = sleep
         self._spec = spec
         self._blobs = blobs
         self._send = send
@@ -107,7 +136,10 @@ class Reporter:
         self._progress = report.progress
         self._unsent.extend(report.new_trace)
         now = self._monotonic()
-        if now < self._report_at:
+        is_leaving = self._is_leaving()
+        if is_leaving:
+            self._best_at = self._checkpoint_at = now
+        elif now < self._report_at:
             return
         self._report_at = now + REPORT_S
         update = self._with_best(RunUpdate(progress=report.progress), report)
@@ -115,6 +147,8 @@ class Reporter:
         self._send(replace(update, trace=tuple(self._unsent), trace_start=self._sent))
         self._sent += len(self._unsent)
         self._unsent.clear()
+        if is_leaving:
+            raise _Left
 
     def finish(self, result: RunResult) -> RunOutcome:
         """Store the results and report for the last time."""
@@ -130,33 +164,58 @@ class Reporter:
         best_blob, best_cost = self._spec.best_blob, self._spec.best_cost
         if is_cancelled and best_blob is not None and best_cost is not None and best_cost < result.cost:
             return RunOutcome(output_blob=best_blob, stop_reason=result.stop_reason)  # an earlier run did better
-        name = self._store(OUTPUT_BLOB, document)
+        name = self.insist(lambda: self._store(OUTPUT_BLOB, document, JSON))
         return RunOutcome(output_blob=name, stop_reason=result.stop_reason)
+
+    def insist(self, do: Callable[[], Answer]) -> Answer:
+        """What ``do`` returns, however often the storage is full or does not answer, for ``STORAGE_PATIENCE_S``."""
+        until = self._monotonic() + STORAGE_PATIENCE_S
+        while True:
+            try:
+                return do()
+            except (StorageFull, OSError) as error:
+                if self._monotonic() >= until:
+                    raise
+                _log.warning("job %s: trying again in %g s: %s", self._spec.id, STORAGE_RETRY_S, error)
+            if self._is_leaving():
+                raise _Left
+            self._send(RunUpdate())  # a sign of life
+            self._sleep(STORAGE_RETRY_S)
 
     def _with_best(self, update: RunUpdate, report: ChunkReport) -> RunUpdate:
         cost = report.progress.best_cost
         began = self._monotonic()
         if cost is None or cost >= self._best_cost or began < self._best_at:
             return update
-        name = self._store(BEST_BLOB, report.best())
+        name = self._store_if_possible(BEST_BLOB, report.best(), JSON)
+        self._best_at = self._next(began, STORAGE_RETRY_S if name is None else 0.0)
+        if name is None:
+            return update
         self._best_cost = cost
-        self._best_at = self._next(began, 0.0)
         return replace(update, best_blob=name, best_cost=cost)
 
     def _with_checkpoint(self, update: RunUpdate, report: ChunkReport) -> RunUpdate:
         began = self._monotonic()
         if began < self._checkpoint_at:
             return update
-        name = self._store(CHECKPOINT_BLOB, report.checkpoint())
+        name = self._store_if_possible(CHECKPOINT_BLOB, report.checkpoint())
         self._checkpoint_at = self._next(began, CHECKPOINT_S)
-        return replace(update, checkpoint_blob=name)
+        return update if name is None else replace(update, checkpoint_blob=name)
 
     def _next(self, began: float, interval: float) -> float:
         """When to write again what took from ``began`` until now."""
         now = self._monotonic()
         return now + max(interval, (now - began) / BLOB_SHARE)
 
-    def _store(self, kind: str, data: bytes) -> str:
+    def _store_if_possible(self, kind: str, data: bytes, headers: BlobHeaders = PLAIN) -> str | None:
+        """A best or a checkpoint that cannot be stored is no reason to give up the run."""
+        try:
+            return self._store(kind, data, headers)
+        except (StorageFull, OSError) as error:
+            _log.warning("job %s: %s was not stored: %s", self._spec.id, kind, error)
+            return None
+
+    def _store(self, kind: str, data: bytes, headers: BlobHeaders = PLAIN) -> str:
         name = blob_name(kind, self._spec.id, self._spec.container, self._spec.fence)
-        self._blobs.put(BlobRef(self._spec.container, name), data)
+        self._blobs.put(BlobRef(self._spec.container, name), data, headers=headers)
         return name

@@ -1,0 +1,239 @@
+"""The conditions on jobs and sessions that clients write as text.
+
+::
+
+    filter     = clause *( " and " clause )
+    clause     = "startswith(Name, 'prefix')" | comparison | "(" comparison *( " or " comparison ) ")"
+    comparison = property " eq 'value'" | "CreationTime ge date" | "CreationTime le date"
+    order      = property [ " asc" | " desc" ]
+
+Letter case of words, properties and values does not count. A quote inside a value is doubled; in a name prefix it may
+also stand alone, since clients do not double it: the prefix ends at the first ``')`` behind which the filter ends or
+another clause begins. Between two conditions on the creation time the ``and`` may be missing: azure-quantum 3.13
+forgets it there, blanks and all. Everything is one pass over a text of bounded length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from qiosk.contract.items import ItemQuery, ItemType
+from qiosk.contract.jobs import JobQuery, JobStatus
+from qiosk.contract.paging import ItemOrder
+from qiosk.contract.sessions import SessionStatus
+from qiosk.errors import InvalidFilter
+from qiosk.service.definition import is_storable
+from qiosk.service.paging import NAME_KEY_CHARS
+
+MAX_FILTER = 8192
+"""Most characters of a filter."""
+MAX_CHOICES = 200
+"""Most values that one property may be compared with."""
+
+_OTHER_STATES = ("Queued", "CancellationRequested", "Cancelling", "Finishing", "Completed")
+"""States that clients know and nothing here is ever in."""
+_STATES = {state.lower(): state for state in (*map(str, JobStatus), *map(str, SessionStatus), *_OTHER_STATES)}
+_ITEM_TYPES = {kind.lower(): kind.value for kind in ItemType}
+_MEMBERS = {
+    "itemtype": "item_types",
+    "jobtype": "job_types",
+    "providerid": "provider_ids",
+    "target": "targets",
+    "state": "statuses",
+}
+_BOUNDS = {"ge": ("created_after", time.min), "le": ("created_before", time.max)}
+
+_COMPARISON = r"(?:ItemType|JobType|ProviderId|Target|State)\s+eq\s"
+_CLAUSE = rf"(?:startswith\s*\(|\(?\s*{_COMPARISON}|\(?\s*CreationTime\s)"
+_PREFIX_BEGIN = re.compile(r"startswith\s*\(\s*Name\s*,\s*'", re.IGNORECASE)
+_PREFIX_END = re.compile(rf"'\s*\)(?=\s*\Z|\s+and\s+{_CLAUSE})", re.IGNORECASE)
+_EQUALS = re.compile(r"(\w+)\s+eq\s+'((?:[^']|'')*)'", re.IGNORECASE)
+_MOMENT = re.compile(r"CreationTime\s+(ge|le)\s+('?)([0-9](?:(?!CreationTime)[0-9A-Za-z:.+-]){0,40})\2", re.IGNORECASE)
+_ORDER = re.compile(r"\s*(\w+)(?:\s+(asc|desc))?\s*", re.IGNORECASE)
+_SPACE = re.compile(r"\s*")
+_AND = re.compile(r"\s+and\s+", re.IGNORECASE)
+_OR = re.compile(r"\s+or\s+", re.IGNORECASE)
+
+
+def item_query(filter_text: str | None = None, orderby: str | None = None) -> ItemQuery:
+    """The query that ``filter`` and ``orderby`` describe; None and blanks: everything, newest first.
+
+    Raises InvalidFilter, naming the place.
+    """
+    conditions: dict[str, Any] = {}
+    if filter_text is not None and filter_text.strip():
+        conditions = _Reader(_checked("filter", filter_text)).read()
+    if orderby is not None and orderby.strip():
+        conditions |= _order(_checked("orderby", orderby))
+    return ItemQuery(**conditions)
+
+
+def job_query(filter_text: str | None = None, orderby: str | None = None, *, session_id: str | None = None) -> JobQuery:
+    """As ``item_query``, for jobs alone, of one session if ``session_id`` is given. Raises InvalidFilter."""
+    return to_job_query(item_query(filter_text, orderby), session_id=session_id)
+
+
+def to_job_query(query: ItemQuery, *, session_id: str | None = None, is_top_level: bool = False) -> JobQuery:
+    """The part of a query that concerns jobs; one that finds nothing if it asks for other things."""
+    statuses = query.statuses
+    if query.item_types is not None and ItemType.JOB not in query.item_types:
+        statuses = ()
+    return JobQuery(
+        name_prefix=query.name_prefix,
+        statuses=None if statuses is None else tuple(JobStatus(s) for s in statuses if s in set(JobStatus)),
+        job_types=query.job_types,
+        provider_ids=query.provider_ids,
+        targets=query.targets,
+        created_after=query.created_after,
+        created_before=query.created_before,
+        session_id=session_id,
+        is_top_level=is_top_level,
+        order_by=query.order_by,
+        descending=query.descending,
+    )
+
+
+def check_query(query: JobQuery) -> None:
+    """Raise InvalidFilter for conditions that no store could answer, naming the condition."""
+    for bound in (query.created_after, query.created_before):
+        if isinstance(bound, datetime) and bound.tzinfo is None:
+            raise InvalidFilter(f"creation time: must have a time zone, found {bound.isoformat()}")
+    prefix = query.name_prefix
+    if prefix is not None and len(prefix.casefold()) > NAME_KEY_CHARS:
+        raise InvalidFilter(f"name prefix: must have at most {NAME_KEY_CHARS} characters, found {len(prefix)}")
+    for choices in (query.job_types, query.provider_ids, query.targets, (prefix or "", query.session_id or "")):
+        for text in choices or ():
+            if not is_storable(text):
+                raise InvalidFilter(f"filter: must be valid Unicode without NUL, found {text!r}")
+
+
+def _checked(what: str, text: str) -> str:
+    if len(text) > MAX_FILTER:
+        raise InvalidFilter(f"{what}: at most {MAX_FILTER} characters are allowed, found {len(text)}")
+    if not is_storable(text):
+        raise InvalidFilter(f"{what}: must be valid Unicode without NUL, found {text[:100]!r}")
+    return text
+
+
+def _order(text: str) -> dict[str, Any]:
+    match = _ORDER.fullmatch(text)
+    orders = {order.lower(): order for order in ItemOrder}
+    if match is None or match[1].lower() not in orders:
+        allowed = "|".join(ItemOrder)
+        raise InvalidFilter(f"orderby: must be <{allowed}> with asc or desc, found {text[:100]!r}")
+    return {"order_by": orders[match[1].lower()], "descending": (match[2] or "asc").lower() == "desc"}
+
+
+@dataclass(slots=True)
+class _Reader:
+    """A filter, read from left to right; ``found`` are the members of the query."""
+
+    text: str
+    at: int = 0
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def read(self) -> dict[str, Any]:
+        self._skip(_SPACE)
+        self._clause()
+        while not self._is_at_end():
+            if not self._skip(_AND) and not _MOMENT.match(self.text, self.at):
+                raise self._unreadable("'and' and another condition")
+            self._clause()
+        return self.found
+
+    def _is_at_end(self) -> bool:
+        return _SPACE.fullmatch(self.text, self.at) is not None
+
+    def _skip(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        match = pattern.match(self.text, self.at)
+        if match is not None:
+            self.at = match.end()
+        return match
+
+    def _clause(self) -> None:
+        if self._skip(_PREFIX_BEGIN):
+            self._prefix()
+        elif self.text.startswith("(", self.at):
+            self.at += 1
+            self._skip(_SPACE)
+            self._choices(is_grouped=True)
+            self._skip(_SPACE)
+            if not self.text.startswith(")", self.at):
+                raise self._unreadable("')' or 'or'")
+            self.at += 1
+        else:
+            self._choices(is_grouped=False)
+
+    def _prefix(self) -> None:
+        end = _PREFIX_END.search(self.text, self.at)
+        if end is None:
+            raise self._unreadable("a name prefix that ends with ')")
+        self._put("Name", "name_prefix", self.text[self.at : end.start()].replace("''", "'"))
+        self.at = end.end()
+
+    def _choices(self, *, is_grouped: bool) -> None:
+        if moment := self._skip(_MOMENT):
+            self._bound(moment[1].lower(), moment[3])
+            return
+        name, value = self._equals()
+        values = [value]
+        while is_grouped and self._skip(_OR):
+            other, value = self._equals()
+            if other.lower() != name.lower():
+                raise InvalidFilter(f"filter: 'or' must join values of one property, found {name} and {other}")
+            values.append(value)
+        self._compare(name, values)
+
+    def _equals(self) -> tuple[str, str]:
+        match = self._skip(_EQUALS)
+        if match is None:
+            raise self._unreadable("a condition such as State eq 'Failed'")
+        return match[1], match[2].replace("''", "'")
+
+    def _compare(self, name: str, values: Sequence[str]) -> None:
+        member = _MEMBERS.get(name.lower())
+        if member is None:
+            raise InvalidFilter(
+                f"filter: {name} cannot be compared by eq; ItemType, JobType, ProviderId, Target and"
+                " State can, Name by startswith and CreationTime by ge and le"
+            )
+        if len(values) > MAX_CHOICES:
+            raise InvalidFilter(
+                f"filter: {name} may be compared with at most {MAX_CHOICES} values, found {len(values)}"
+            )
+        known = {"statuses": _STATES, "item_types": _ITEM_TYPES}.get(member)
+        self._put(name, member, tuple(values if known is None else (_known(name, v, known) for v in values)))
+
+    def _bound(self, operator: str, text: str) -> None:
+        member, of_day = _BOUNDS[operator]
+        self._put(f"CreationTime {operator}", member, _moment(text, of_day))
+
+    def _put(self, name: str, member: str, value: object) -> None:
+        if member in self.found:
+            raise InvalidFilter(f"filter: at most one condition on {name} is allowed, found another")
+        self.found[member] = value
+
+    def _unreadable(self, wanted: str) -> InvalidFilter:
+        return InvalidFilter(f"filter: must have {wanted} at character {self.at}, found {self.text[self.at :][:60]!r}")
+
+
+def _known(name: str, value: str, known: dict[str, Any]) -> Any:
+    try:
+        return known[value.lower()]
+    except KeyError:
+        raise InvalidFilter(f"filter: {name} must be one of {', '.join(known.values())}, found {value!r}") from None
+
+
+def _moment(text: str, of_day: time) -> datetime:
+    """An aware time: a date means its first or last moment, a time without a zone is UTC."""
+    try:
+        if len(text) == len("2026-01-31"):
+            return datetime.combine(date.fromisoformat(text), of_day, UTC)
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidFilter(f"filter: CreationTime must be an ISO 8601 date or time, found {text!r}") from error

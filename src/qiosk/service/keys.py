@@ -1,0 +1,250 @@
+"""API keys: who may do what in which workspace.
+
+A key is the text ``qk_ID_SECRET``. Only its SHA-256 digest is stored: the secret has 256 random bits, so a slow hash
+would add nothing but time. A key belongs to one workspace, or to an administrator, who may do everything everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol, final
+
+from qiosk.contract.workspaces import DEFAULT_KEY
+from qiosk.errors import Forbidden, InvalidValue, KeyNotFound, Unauthorized
+from qiosk.service.definition import is_storable
+from qiosk.service.ports import Clock
+
+PREFIX = "qk"
+CACHE_S = 5.0
+"""How long a key that was just accepted is accepted without a look at the store; a revocation takes so long to work."""
+FIRST_KEY_S = 1.0
+"""How long a server that is open to everybody may not notice that the first key was made."""
+_CACHED_KEYS = 1024
+_ID_BYTES = 6
+_SECRET_BYTES = 32
+_MAX_CREDENTIAL = 512
+_MAX_NAME = 200
+_MAX_WORKSPACE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """What is stored of a key. ``workspace`` None: an administrator's. Times are aware UTC."""
+
+    id: str
+    name: str
+    workspace: str | None
+    is_read_only: bool
+    digest: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def is_valid(self, at: datetime) -> bool:
+        """Whether the key opens anything at this time."""
+        return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
+
+
+class KeyStore(Protocol):
+    """Keys of all workspaces. They are never removed, so that one who has keys is never taken for one without."""
+
+    def add(self, key: ApiKey) -> None:
+        """Store a new key."""
+        ...
+
+    def get(self, key_id: str) -> ApiKey:
+        """The key with this id. Raises KeyNotFound."""
+        ...
+
+    def list(self) -> Sequence[ApiKey]:
+        """All keys, also those that are revoked or have expired, oldest first."""
+        ...
+
+    def revoke(self, key_id: str, at: datetime) -> ApiKey:
+        """The key, revoked at ``at`` unless it was before. Raises KeyNotFound."""
+        ...
+
+    def is_empty(self) -> bool:
+        """Whether there never was a key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Whoever sent a request, and what is allowed to them. ``workspace`` None: every workspace."""
+
+    name: str
+    workspace: str | None = None
+    is_read_only: bool = False
+    expires_at: datetime | None = None
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether everything is allowed."""
+        return self.workspace is None and not self.is_read_only
+
+    def may(self, workspace: str, *, write: bool) -> bool:
+        """Whether reading, or with ``write`` changing, things of a workspace is allowed."""
+        return self.workspace in (None, workspace) and not (write and self.is_read_only)
+
+    def require(self, workspace: str, *, write: bool) -> None:
+        """Raise Forbidden unless ``may``; what it says does not depend on what the workspace holds."""
+        if self.workspace not in (None, workspace):
+            raise Forbidden("this credential is for another workspace")
+        if write and self.is_read_only:
+            raise Forbidden("this credential is for reading only")
+
+
+ANYBODY = Principal(name="anybody")
+"""Everyone, as long as no key was ever made."""
+
+
+@final
+class Authenticator:
+    """Tells who a credential belongs to."""
+
+    def __init__(self, keys: KeyStore, clock: Clock, *, admin_key: str | None = None) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._admin_digest = None if admin_key is None else digest(admin_key)
+        self._has_keys = admin_key is not None
+        self._look_at = -math.inf
+        self._cache: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def has_keys(self) -> bool:
+        """Whether any key is configured; without one everybody may do everything."""
+        if not self._has_keys:
+            self._has_keys = not self._keys.is_empty()
+        return self._has_keys
+
+    def authenticate(self, credential: str | None) -> Principal:
+        """Who sent this credential. Raises Unauthorized; which of its reasons it was is not said."""
+        found = None if credential is None else self._known(credential)
+        if found is not None:
+            return found
+        if self._is_open():
+            return ANYBODY
+        raise Unauthorized("an API key is required" if credential is None else "the API key is not valid")
+
+    def _is_open(self) -> bool:
+        """As not ``has_keys``, up to ``FIRST_KEY_S`` late: open servers do not ask the store for every request."""
+        now = self._clock.monotonic()
+        if self._has_keys or now < self._look_at:
+            return not self._has_keys
+        self._look_at = now + FIRST_KEY_S
+        return not self.has_keys()
+
+    def _known(self, credential: str) -> Principal | None:
+        if len(credential) > _MAX_CREDENTIAL:
+            return None
+        its_digest = digest(credential)
+        if self._admin_digest is not None and hmac.compare_digest(its_digest, self._admin_digest):
+            return Principal(name="administrator")
+        return self._remembered(its_digest) or self._looked_up(credential, its_digest)
+
+    def _remembered(self, its_digest: str) -> Principal | None:
+        with self._lock:
+            until, principal = self._cache.get(its_digest, (0.0, ANYBODY))
+        if self._clock.monotonic() >= until:
+            return None
+        has_expired = principal.expires_at is not None and self._clock.now() >= principal.expires_at
+        return None if has_expired else principal
+
+    def _looked_up(self, credential: str, its_digest: str) -> Principal | None:
+        prefix, _, rest = credential.partition("_")
+        key_id, _, secret = rest.partition("_")
+        if prefix != PREFIX or not key_id.isalnum() or not key_id.isascii() or not secret:
+            return None
+        try:
+            key = self._keys.get(key_id)
+        except KeyNotFound:
+            return None
+        if not hmac.compare_digest(its_digest, key.digest) or not key.is_valid(self._clock.now()):
+            return None
+        principal = Principal(
+            name=key.name, workspace=key.workspace, is_read_only=key.is_read_only, expires_at=key.expires_at
+        )
+        self._remember(its_digest, principal)
+        return principal
+
+    def _remember(self, its_digest: str, principal: Principal) -> None:
+        with self._lock:
+            self._cache[its_digest] = (self._clock.monotonic() + CACHE_S, principal)
+            self._cache.move_to_end(its_digest)
+            while len(self._cache) > _CACHED_KEYS:
+                self._cache.popitem(last=False)
+
+
+@final
+class KeyService:
+    """Makes, lists and revokes keys."""
+
+    def __init__(self, keys: KeyStore, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+
+    def create(
+        self,
+        name: str,
+        *,
+        workspace: str | None = DEFAULT_KEY,
+        is_read_only: bool = False,
+        expires_at: datetime | None = None,
+    ) -> tuple[ApiKey, str]:
+        """A new key, and its text, which nobody can find out again.
+
+        ``workspace`` is its key, such as ``subscription/group/name`` in lower case; None makes an administrator's key.
+        Raises InvalidValue for a text that is empty or too long, or a time that has passed.
+        """
+        now = self._clock.now()
+        _check_text("name", name, _MAX_NAME)
+        if workspace is not None:
+            _check_text("workspace", workspace, _MAX_WORKSPACE)
+        if expires_at is not None and expires_at <= now:
+            raise InvalidValue(f"expiry: must lie in the future, found {expires_at.isoformat()}")
+        key_id = secrets.token_hex(_ID_BYTES)
+        text = f"{PREFIX}_{key_id}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+        key = ApiKey(
+            id=key_id,
+            name=name,
+            workspace=None if workspace is None else workspace.lower(),
+            is_read_only=is_read_only,
+            digest=digest(text),
+            created_at=now,
+            expires_at=expires_at,
+        )
+        self._keys.add(key)
+        return key, text
+
+    def list(self, workspace: str | None = None) -> Sequence[ApiKey]:
+        """All keys, or one workspace's, oldest first; also those that open nothing any more."""
+        keys = self._keys.list()
+        return keys if workspace is None else [key for key in keys if key.workspace == workspace.lower()]
+
+    def revoke(self, key_id: str) -> ApiKey:
+        """Make a key worthless; servers notice within ``CACHE_S``. Raises KeyNotFound."""
+        return self._keys.revoke(key_id, self._clock.now())
+
+
+def digest(credential: str) -> str:
+    """What is stored and compared instead of a key."""
+    return hashlib.sha256(credential.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def revoked(key: ApiKey, at: datetime) -> ApiKey:
+    """The key after a revocation; the first one counts."""
+    return key if key.revoked_at is not None else replace(key, revoked_at=at)
+
+
+def _check_text(what: str, text: str, longest: int) -> None:
+    if not 0 < len(text) <= longest or not text.isprintable() or not is_storable(text):
+        raise InvalidValue(f"{what}: must be 1 to {longest} printable characters, found {text[:longest]!r}")

@@ -1,0 +1,231 @@
+"""Limits on what a workspace may use.
+
+An administrator sets limits for all workspaces, and others for single ones. Hours, queued jobs and bytes are checked
+before anything is stored, so callers that come at once may overshoot a limit by what they bring; the number of jobs
+that run is exact, for it is checked where a job is claimed.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol, final
+
+from qiosk.contract.quotas import UNLIMITED, Dimension, QuotaView
+from qiosk.errors import InvalidValue, QuotaExceeded
+from qiosk.service.ports import Clock, JobStore
+from qiosk.settings import Settings
+
+CACHE_S = 5.0
+"""How old the limits and the hours may be that a submission is checked against."""
+MEASURE_S = 60.0
+"""How old the size of a workspace's blobs may be; what was written since is added."""
+QUEUE_RETRY_S = 5
+"""When to try again if the queue is full; clients wait so long by themselves."""
+RETRY_S = 10
+"""When to try again if hours or bytes are used up. Not the end of the month: clients sleep so long before they fail."""
+PROVIDER = "Microsoft"
+_COUNTED = 1_000_000
+"""Waiting jobs that are counted at most, to show how many there are."""
+
+
+class LimitStore(Protocol):
+    """Limits of single workspaces. A limit of None means that there is none, whatever the others have."""
+
+    def all(self) -> Mapping[str, Mapping[Dimension, float | None]]:
+        """The limits of every workspace that has its own."""
+        ...
+
+    def set(self, workspace: str, dimension: Dimension, limit: float | None) -> None:
+        """Give a workspace a limit of its own, or none (None)."""
+        ...
+
+    def unset(self, workspace: str, dimension: Dimension) -> None:
+        """Let a workspace have the limit of all the others; nothing happens if it has."""
+        ...
+
+
+class QuotaGate(Protocol):
+    """Decides whether a workspace may use more, and says what it uses."""
+
+    def check_submit(self, workspace: str) -> None:
+        """Raise QuotaExceeded if the workspace may not submit a job now."""
+        ...
+
+    def check_bytes(self, workspace: str, extra: int) -> None:
+        """Note that ``extra`` bytes will be written. Raises QuotaExceeded if they are too many."""
+        ...
+
+    def view(self, workspace: str) -> Sequence[QuotaView]:
+        """Every quota of the workspace."""
+        ...
+
+
+@final
+class _NoLimits:
+    """``QuotaGate`` that allows everything and counts nothing."""
+
+    def check_submit(self, workspace: str) -> None:
+        """Allow it."""
+
+    def check_bytes(self, workspace: str, extra: int) -> None:
+        """Allow them."""
+
+    def view(self, workspace: str) -> Sequence[QuotaView]:
+        """None."""
+        return ()
+
+
+NO_LIMITS: Final[QuotaGate] = _NoLimits()
+
+
+@dataclass(slots=True)
+class _Measured:
+    """Bytes of a workspace at a time, and what was written since."""
+
+    at: float
+    stored: int
+
+
+@final
+class QuotaService:
+    """``QuotaGate`` for all workspaces; made once for a process, since it remembers.
+
+    ``defaults`` are the limits of workspaces without their own, ``stored_bytes`` measures a workspace's blobs.
+    """
+
+    def __init__(
+        self,
+        *,
+        jobs: JobStore,
+        limits: LimitStore,
+        defaults: Mapping[Dimension, float | None],
+        clock: Clock,
+        stored_bytes: Callable[[str], int],
+    ) -> None:
+        self._jobs = jobs
+        self._limits = limits
+        self._defaults = defaults
+        self._clock = clock
+        self._stored_bytes = stored_bytes
+        self._lock = threading.Lock()
+        self._overrides: Mapping[str, Mapping[Dimension, float | None]] = {}
+        self._overrides_until = -math.inf
+        self._hours: dict[str, tuple[float, float]] = {}
+        self._measured: dict[str, _Measured] = {}
+
+    def limit(self, workspace: str, dimension: Dimension) -> float | None:
+        """The workspace's limit; None if there is none."""
+        now = self._clock.monotonic()
+        if now >= self._overrides_until:
+            self._overrides = self._limits.all()
+            self._overrides_until = now + CACHE_S
+        return self._overrides.get(workspace, {}).get(dimension, self._defaults.get(dimension))
+
+    def concurrent_jobs(self, workspace: str) -> int | None:
+        """How many jobs of the workspace may run at once; None if it does not matter."""
+        limit = self.limit(workspace, Dimension.CONCURRENT_JOBS)
+        return None if limit is None else int(limit)
+
+    def check_submit(self, workspace: str) -> None:
+        """Raise QuotaExceeded if hours or places in the queue are used up."""
+        hours = self.limit(workspace, Dimension.JOB_HOURS)
+        if hours is not None and (used := self._recent_hours(workspace)) >= hours:
+            raise QuotaExceeded(
+                f"job hours: at most {hours:g} a month are allowed, found {used:.4g}",
+                dimension=Dimension.JOB_HOURS.value,
+                retry_after_s=RETRY_S,
+            )
+        queued = self.limit(workspace, Dimension.QUEUED_JOBS)
+        if queued is not None and (found := self._jobs.waiting(int(queued), workspace=workspace)) >= queued:
+            raise QuotaExceeded(
+                f"queued jobs: at most {queued:.0f} are allowed, found {found}",
+                dimension=Dimension.QUEUED_JOBS.value,
+                retry_after_s=QUEUE_RETRY_S,
+            )
+
+    def check_bytes(self, workspace: str, extra: int) -> None:
+        """Note that ``extra`` bytes will be written. Raises QuotaExceeded if they are too many."""
+        limit = self.limit(workspace, Dimension.STORED_BYTES)
+        if limit is None:
+            return
+        measured = self._measure(workspace)
+        if measured.stored + extra > limit:
+            raise QuotaExceeded(
+                f"stored bytes: at most {limit:.0f} are allowed, found {measured.stored} and {extra} more",
+                dimension=Dimension.STORED_BYTES.value,
+                retry_after_s=RETRY_S,
+            )
+        with self._lock:
+            measured.stored += extra
+
+    def view(self, workspace: str) -> Sequence[QuotaView]:
+        """Every quota of the workspace, as it is now."""
+        now = self._clock.now()
+        running = [job for job in self._jobs.running() if job.workspace == workspace]
+        held = sum((now - job.begun_at).total_seconds() for job in running if job.begun_at is not None)
+        return (
+            self._quota(workspace, Dimension.JOB_HOURS, self._hours_until(workspace, now), "Monthly", held / 3600.0),
+            self._quota(workspace, Dimension.CONCURRENT_JOBS, len(running)),
+            self._quota(workspace, Dimension.QUEUED_JOBS, self._jobs.waiting(_COUNTED, workspace=workspace)),
+            self._quota(workspace, Dimension.STORED_BYTES, self._measure(workspace).stored),
+        )
+
+    def _quota(
+        self, workspace: str, dimension: Dimension, used: float, period: str = "None", holds: float = 0.0
+    ) -> QuotaView:
+        limit = self.limit(workspace, dimension)
+        return QuotaView(
+            dimension=dimension.value,
+            scope="Workspace",
+            provider_id=PROVIDER,
+            utilization=float(used),
+            holds=max(0.0, holds),
+            limit=UNLIMITED if limit is None else float(limit),
+            period=period,
+        )
+
+    def _hours_until(self, workspace: str, now: datetime) -> float:
+        return self._jobs.run_seconds(workspace, month_of(now)) / 3600.0
+
+    def _recent_hours(self, workspace: str) -> float:
+        now = self._clock.monotonic()
+        until, hours = self._hours.get(workspace, (-math.inf, 0.0))
+        if now >= until:
+            hours = self._hours_until(workspace, self._clock.now())
+            self._hours[workspace] = (now + CACHE_S, hours)
+        return hours
+
+    def _measure(self, workspace: str) -> _Measured:
+        now = self._clock.monotonic()
+        measured = self._measured.get(workspace)
+        if measured is None or now - measured.at >= MEASURE_S:
+            measured = self._measured[workspace] = _Measured(now, self._stored_bytes(workspace))
+        return measured
+
+
+def month_of(at: datetime) -> str:
+    """The calendar month of an aware UTC time, such as ``2026-05``."""
+    return f"{at:%Y-%m}"
+
+
+def check_limit(dimension: Dimension, limit: float) -> float:
+    """The limit. Raises InvalidValue unless it is a number of at least 0, and whole unless it is hours."""
+    if not 0 <= limit < UNLIMITED:
+        raise InvalidValue(f"{dimension}: must be at least 0, found {limit!r}")
+    if dimension is not Dimension.JOB_HOURS and limit != int(limit):
+        raise InvalidValue(f"{dimension}: must be a whole number, found {limit!r}")
+    return limit
+
+
+def default_limits(settings: Settings) -> Mapping[Dimension, float | None]:
+    """The limits of workspaces that have none of their own."""
+    return {
+        Dimension.JOB_HOURS: settings.limit_job_hours,
+        Dimension.CONCURRENT_JOBS: settings.limit_concurrent_jobs,
+        Dimension.QUEUED_JOBS: settings.limit_queued_jobs,
+        Dimension.STORED_BYTES: settings.limit_stored_bytes,
+    }

@@ -1,0 +1,84 @@
+"""Claims, from their own side of the fence."""
+
+from __future__ import annotations
+
+import pytest
+
+from qiosk.adapters.memory import ManualClock, MemoryBlobStore, MemoryJobStore
+from qiosk.contract.jobs import SubmitJob
+from qiosk.service.attempts import MAX_DEATHS, Attempt, claim_next
+from qiosk.service.definition import define_job
+from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
+from qiosk.service.ports import RunOutcome
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def jobs(clock):
+    store = MemoryJobStore()
+    command = SubmitJob(name="a", provider_id="Microsoft", target="t.cpu", input_data=b"{}")
+    store.add(define_job("j", command, workspace="w", blobs=MemoryBlobStore(), at=clock.now()))
+    return store
+
+
+def claimed(jobs: MemoryJobStore, clock: ManualClock) -> Attempt | None:
+    job = claim_next(jobs, clock, worker="h/w")
+    return None if job is None else Attempt(job, jobs=jobs, blobs=MemoryBlobStore(), clock=clock)
+
+
+def stored(jobs: MemoryJobStore) -> Job:
+    return jobs.get(JobKey("w", "j"))
+
+
+def test_a_job_whose_supervisors_die_fails_in_the_end(jobs, clock):
+    for deaths in range(1, MAX_DEATHS):
+        assert claimed(jobs, clock).orphan()
+        assert (stored(jobs).state, stored(jobs).supervisor_deaths, stored(jobs).losses) == (
+            JobState.WAITING,
+            deaths,
+            0,
+        )
+    assert claimed(jobs, clock).orphan()
+    failed = stored(jobs)
+    assert failed.state is JobState.FAILED
+    assert failed.error.message == "10 supervisors died while the job ran"
+    assert claimed(jobs, clock) is None
+
+
+def test_a_job_that_is_left_properly_is_under_no_suspicion(jobs, clock):
+    for _ in range(3 * MAX_DEATHS):
+        assert claimed(jobs, clock).abandon()
+    assert (stored(jobs).state, stored(jobs).supervisor_deaths) == (JobState.WAITING, 0)
+
+
+def test_a_job_that_was_being_cancelled_when_its_supervisor_died_is_cancelled(jobs, clock):
+    attempt = claimed(jobs, clock)
+    jobs.swap(stored(jobs).on(JobEvent.CANCEL, at=clock.now()), expected=stored(jobs))
+    assert attempt.orphan()
+    assert stored(jobs).state is JobState.CANCELLED
+
+
+def test_a_stale_attempt_orphans_nobody(jobs, clock):
+    first = claimed(jobs, clock)
+    first.abandon()
+    claimed(jobs, clock)
+    assert not first.orphan()
+    assert (stored(jobs).state, stored(jobs).supervisor_deaths) == (JobState.EXECUTING, 0)
+
+
+class Unreachable:
+    """Blobs of a store that does not answer."""
+
+    def list(self, container: str) -> list[str]:
+        raise OSError("no answer")
+
+
+def test_a_job_ends_though_what_its_runs_left_cannot_be_removed(jobs, clock):
+    job = claim_next(jobs, clock, worker="h/w")
+    attempt = Attempt(job, jobs=jobs, blobs=Unreachable(), clock=clock)
+    assert attempt.finish(RunOutcome(output_blob="o", stop_reason="finished"))
+    assert stored(jobs).state is JobState.SUCCEEDED
