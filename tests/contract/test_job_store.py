@@ -12,13 +12,16 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+import databases
 from qiosk.adapters.memory import MemoryBlobStore, MemoryJobStore
-from qiosk.adapters.sql_jobs import open_sqlite
+from qiosk.adapters.sql_jobs import SqlJobStore, open_sqlite
 from qiosk.contract.jobs import ErrorData, JobProgress, JobQuery, JobStatus, SubmitJob, TracePoint
-from qiosk.errors import Conflict, JobAlreadyExists, JobNotFound
+from qiosk.contract.paging import ItemOrder
+from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
-from qiosk.service.ports import Cursor, JobStore, RunUpdate
+from qiosk.service.paging import Cursor, cursor_of
+from qiosk.service.ports import JobStore, RunUpdate
 
 NOW = datetime(2026, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
 LEASE = NOW + timedelta(seconds=30)
@@ -30,23 +33,34 @@ def a_job(job_id: str = "j1", *, workspace: str = "default", seconds: float = 0.
     return define_job(job_id, command, workspace=workspace, blobs=MemoryBlobStore(), at=at)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def store(request, tmp_path):
-    opened = MemoryJobStore() if request.param == "memory" else open_sqlite(tmp_path / "jobs.db")
+    if request.param == "memory":
+        opened: JobStore = MemoryJobStore()
+    elif request.param == "sqlite":
+        opened = open_sqlite(tmp_path / "jobs.db")
+    else:
+        database = request.getfixturevalue("postgres")
+        databases.empty(database)
+        opened = SqlJobStore(database)
     yield opened
     opened.close()
 
 
-def claim(store: JobStore, seconds: float = 0.0) -> Job | None:
+def claim(store: JobStore, seconds: float = 0.0, *, worker: str = "w", **arguments) -> Job | None:
     at = NOW + timedelta(seconds=seconds)
-    return store.claim(worker="w", now=at, lease_expires_at=at + timedelta(seconds=30))
+    return store.claim(worker=worker, now=at, lease_expires_at=at + timedelta(seconds=30), **arguments)
 
 
 def everything(store: JobStore, query: JobQuery, *, limit: int = 3, workspace: str = "default") -> list[str]:
     found: list[Job] = []
-    while page := store.page(workspace, query, Cursor(found[-1].created_at, found[-1].id) if found else None, limit):
+    while page := store.page(workspace, query, last(found, query), limit):
         found += page
     return [job.id for job in found]
+
+
+def last(found: list[Job], query: JobQuery) -> Cursor | None:
+    return cursor_of(found[-1], query.order_by) if found else None
 
 
 def test_a_stored_job_comes_back_with_every_member(store):
@@ -66,6 +80,7 @@ def test_a_stored_job_comes_back_with_every_member(store):
         error=ErrorData(code="InternalError", message=""),
         fence=3,
         losses=2,
+        supervisor_deaths=1,
         worker="w",
         lease_expires_at=LEASE,
         progress=JobProgress(fraction=0.5, sweeps=2**40, best_cost=-1.5, seconds=3.0),
@@ -124,6 +139,83 @@ def test_claims_come_in_order_of_urgency_then_age(store):
     for name, seconds, priority in [("d", 3, None), ("b", 1, "Standard"), ("u", 5, "High"), ("a", 0, None)]:
         store.add(a_job(name, seconds=seconds, priority=priority))
     assert [claim(store).id for _ in range(4)] == ["u", "a", "b", "d"]
+
+
+def test_workspaces_take_turns(store):
+    for number in range(4):
+        store.add(a_job(f"a{number}", workspace="many", seconds=number))
+    store.add(a_job("b", workspace="one", seconds=9))
+    store.add(a_job("c", workspace="another", seconds=8))
+    claimed = [claim(store) for _ in range(5)]
+    assert [job.id for job in claimed] == ["a0", "c", "b", "a1", "a2"]
+    store.swap(claimed[2].on(JobEvent.SUCCEED, at=NOW, output_blob="o"), expected=claimed[2])
+    store.add(a_job("d", workspace="one", seconds=10))
+    assert claim(store).id == "d"
+
+
+def test_an_urgent_job_comes_first_whoever_runs_most(store):
+    store.add(a_job("a", workspace="many"))
+    claim(store)
+    store.add(a_job("b", workspace="one"))
+    store.add(a_job("c", workspace="many", priority="High", seconds=1))
+    assert [claim(store).id for _ in range(2)] == ["c", "b"]
+
+
+def test_a_workspace_at_its_limit_is_passed_over(store):
+    for number in range(3):
+        store.add(a_job(f"a{number}", workspace="limited", seconds=number, priority="High"))
+    store.add(a_job("b", workspace="free", seconds=5))
+
+    def limit_of(workspace: str) -> int | None:
+        return 1 if workspace == "limited" else None
+
+    first = claim(store, limit_of=limit_of)
+    assert first.id == "a0"
+    assert claim(store, limit_of=limit_of).id == "b"
+    assert claim(store, limit_of=limit_of) is None
+    cancelling = first.on(JobEvent.CANCEL, at=NOW)
+    assert store.swap(cancelling, expected=first)
+    assert claim(store, limit_of=limit_of) is None, "one that is being cancelled still runs"
+    store.swap(store.get(first.key).on(JobEvent.STOP, at=NOW), expected=store.get(first.key))
+    assert claim(store, limit_of=limit_of).id == "a1"
+    assert claim(store, limit_of=lambda _: 0) is None
+    assert claim(store).id == "a2"
+
+
+def test_many_claimants_together_keep_to_the_limit(store):
+    for number in range(30):
+        store.add(a_job(f"j{number}", workspace=f"w{number % 2}", seconds=number))
+    start = threading.Barrier(8)
+
+    def claim_four(_: int) -> int:
+        start.wait()
+        return sum(claim(store, limit_of=lambda _: 3) is not None for _ in range(4))
+
+    with ThreadPoolExecutor(8) as pool:
+        claimed = sum(pool.map(claim_four, range(8)))
+    while claim(store, limit_of=lambda _: 3) is not None:
+        claimed += 1
+    assert claimed == 6
+    assert sorted(job.workspace for job in store.running()) == ["w0"] * 3 + ["w1"] * 3
+
+
+def test_running_jobs_can_be_told_by_home_and_by_lease(store):
+    for number in range(3):
+        store.add(a_job(f"j{number}", seconds=number))
+    claim(store, worker="home1/host:1")
+    claim(store, worker="home12/host:1", seconds=20)
+    assert [job.id for job in store.running(home="home1")] == ["j0"]
+    assert [job.id for job in store.running(home="home12")] == ["j1"]
+    assert list(store.running(home="home")) == []
+    assert list(store.expired(NOW + timedelta(seconds=29))) == []
+    assert [job.id for job in store.expired(NOW + timedelta(seconds=30))] == ["j0"]
+    assert sorted(job.id for job in store.expired(NOW + timedelta(seconds=60))) == ["j0", "j1"]
+
+
+def test_messages_that_no_database_could_hold_are_kept_readable(store):
+    job = replace(a_job(), state=JobState.FAILED, error=ErrorData(code="InternalError", message="a\x00b\ud800"))
+    store.add(job)
+    assert store.get(job.key).error.message.startswith("a")
 
 
 def test_eight_threads_claiming_forty_jobs_get_forty_different_ones(store):
@@ -208,6 +300,8 @@ def test_a_resumed_run_replaces_the_trace_from_its_checkpoint_on(store):
     again = TracePoint(9.0, 9, -9.0)
     store.record(job.key, 1, RunUpdate(trace=[again], trace_start=2), lease_expires_at=LEASE)
     assert list(store.trace(job.key, 0)) == [*points[:2], again]
+    for beyond in (3, 2**31, 2**80):
+        assert list(store.trace(job.key, beyond)) == []
 
 
 def test_deleting_a_job_deletes_its_trace(store):
@@ -221,32 +315,77 @@ def test_deleting_a_job_deletes_its_trace(store):
 
 QUERIES = [
     (JobQuery(), "eabcd"),
-    (JobQuery(oldest_first=True), "dcbae"),
-    (JobQuery(name_prefix="my_"), "ab"),
+    (JobQuery(descending=False), "dcbae"),
+    (JobQuery(name_prefix="my_"), "abd"),
+    (JobQuery(name_prefix="MY_J"), "bd"),
     (JobQuery(name_prefix="100%"), "c"),
     (JobQuery(name_prefix=""), "eabcd"),
+    (JobQuery(name_prefix="STRASSE"), ""),
     (JobQuery(statuses=[JobStatus.EXECUTING]), "cd"),
     (JobQuery(statuses=[JobStatus.WAITING, JobStatus.EXECUTING]), "eabcd"),
     (JobQuery(statuses=[]), ""),
-    (JobQuery(provider_ids=["microsoft"]), "eabc"),
+    (JobQuery(job_types=["unknown"]), "c"),
+    (JobQuery(provider_ids=["microsoft"]), "ebc"),
     (JobQuery(targets=["OTHER.cpu", "none"]), "d"),
     (JobQuery(created_after=NOW + timedelta(seconds=2)), "eab"),
     (JobQuery(created_before=NOW + timedelta(seconds=2)), "bcd"),
-    (JobQuery(name_prefix="my", created_before=NOW + timedelta(seconds=2)), "b"),
+    (JobQuery(name_prefix="my", created_before=NOW + timedelta(seconds=2)), "bd"),
+    (JobQuery(session_id="s"), "ea"),
+    (JobQuery(session_id=""), ""),
+    (JobQuery(is_top_level=True), "bcd"),
+    (JobQuery(order_by=ItemOrder.NAME), "eabdc"),
+    (JobQuery(order_by=ItemOrder.NAME, descending=False), "cdbae"),
+    (JobQuery(order_by=ItemOrder.NAME, descending=False, name_prefix="My_"), "dba"),
+    (JobQuery(order_by=ItemOrder.TARGET, descending=False), "bdcae"),
+    (JobQuery(order_by=ItemOrder.TARGET), "eacdb"),
+    (JobQuery(order_by=ItemOrder.PROVIDER_ID, descending=False), "dcbea"),
+    (JobQuery(order_by=ItemOrder.JOB_TYPE, descending=False), "dbaec"),
+    (JobQuery(order_by=ItemOrder.STATE, descending=False), "dcbae"),
+    (JobQuery(order_by=ItemOrder.ITEM_TYPE), "eabcd"),
 ]
+
+
+def add_five_jobs(store: JobStore) -> None:
+    store.add(a_job("d", seconds=0, name="MY_job", target="other.CPU", provider_id="1qbit"))
+    store.add(a_job("c", seconds=1, name="100%", job_type="Unknown"))
+    store.swap((job := claim(store)).on(JobEvent.CANCEL, at=NOW), expected=job)
+    claim(store)
+    store.add(a_job("b", seconds=2, name="my_job", target="B.cpu"))
+    store.add(a_job("a", seconds=3, name="my_other", provider_id="toshiba", session_id="s"))
+    store.add(a_job("e", seconds=3, name="myXjob", session_id="s"))
 
 
 @pytest.mark.parametrize(("query", "expected"), QUERIES, ids=lambda value: "")
 def test_queries_find_what_they_describe_in_order(store, query, expected):
-    store.add(a_job("d", seconds=0, name="MY_job", target="other.CPU", provider_id="1qbit"))
-    store.add(a_job("c", seconds=1, name="100%"))
-    store.swap((job := claim(store)).on(JobEvent.CANCEL, at=NOW), expected=job)
-    claim(store)
-    store.add(a_job("b", seconds=2, name="my_job"))
-    store.add(a_job("a", seconds=3, name="my_other"))
-    store.add(a_job("e", seconds=3, name="myXjob"))
+    add_five_jobs(store)
     assert everything(store, query, limit=2) == list(expected)
     assert everything(store, query, limit=100) == list(expected)
+
+
+def test_a_page_may_begin_further_on(store):
+    add_five_jobs(store)
+    query = JobQuery()
+    first = store.page("default", query, None, 2, skip=1)
+    assert [job.id for job in first] == ["a", "b"]
+    assert [job.id for job in store.page("default", query, last(list(first), query), 5, skip=1)] == ["d"]
+    assert list(store.page("default", query, None, 2, skip=10**12)) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "descending", "expected"),
+    [("Job", True, "bcd"), ("Session", True, "eabcd"), ("Session", False, ""), ("Item", False, "dcbae")],
+)
+def test_in_a_list_of_several_types_jobs_lie_before_or_behind_the_others(store, key, descending, expected):
+    add_five_jobs(store)
+    query = JobQuery(order_by=ItemOrder.ITEM_TYPE, descending=descending)
+    after = Cursor(key, NOW + timedelta(seconds=3), "a")
+    assert [job.id for job in store.page("default", query, after, 10)] == list(expected)
+
+
+def test_letter_case_counts_nowhere_in_names(store):
+    store.add(a_job("s", name="Straße " + "x" * 1000))
+    assert everything(store, JobQuery(name_prefix="STRASSE XX")) == ["s"]
+    assert everything(store, JobQuery(name_prefix="straße " + "X" * 192)) == ["s"]
 
 
 @hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -255,12 +394,13 @@ def test_paging_yields_every_job_once_while_others_come_and_go(store, data):
     workspace = f"w{store.version()}-{data.draw(st.integers(0, 10**9))}"
     seconds = data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=12))
     for number, second in enumerate(seconds):
-        store.add(a_job(f"keep{number}", workspace=workspace, seconds=second))
-    query = JobQuery(oldest_first=data.draw(st.booleans()))
+        store.add(a_job(f"keep{number}", workspace=workspace, seconds=second, name=f"n{second % 3}"))
+    order = data.draw(st.sampled_from([ItemOrder.CREATION_TIME, ItemOrder.NAME, ItemOrder.ITEM_TYPE]))
+    query = JobQuery(order_by=order, descending=data.draw(st.booleans()))
     limit = data.draw(st.integers(1, 5))
     found: list[Job] = []
     extra = 0
-    while page := store.page(workspace, query, Cursor(found[-1].created_at, found[-1].id) if found else None, limit):
+    while page := store.page(workspace, query, last(found, query), limit):
         found += page
         if found[-1].id.startswith("extra") and data.draw(st.booleans()):
             store.delete(found[-1].key)
@@ -274,12 +414,13 @@ def test_paging_yields_every_job_once_while_others_come_and_go(store, data):
 
 def test_the_version_changes_with_every_change(store):
     seen = [store.version()]
+    is_alone = isinstance(store, MemoryJobStore) or store._database.is_sqlite  # others use the same server
 
     def changed() -> bool:
         seen.append(store.version())
         return seen[-1] != seen[-2]
 
-    assert not changed()
+    assert not (changed() and is_alone)
     store.add(a_job())
     assert changed()
     job = claim(store)
@@ -287,7 +428,7 @@ def test_the_version_changes_with_every_change(store):
     store.record(job.key, 1, RunUpdate(), lease_expires_at=LEASE)
     assert changed()
     store.get(job.key)
-    assert not changed()
+    assert not (changed() and is_alone)
     assert claim(store) is None
     store.delete(job.key)
     assert changed()
@@ -297,6 +438,57 @@ def test_waiting_jobs_are_counted_up_to_the_limit(store):
     for number in range(5):
         store.add(a_job(f"j{number}", workspace=f"w{number}"))
     assert [store.waiting(limit) for limit in (1, 4, 10)] == [1, 4, 5]
+
+
+def test_waiting_jobs_of_one_workspace_are_counted(store):
+    for number in range(5):
+        store.add(a_job(f"j{number}", workspace="many" if number else "one"))
+    assert [store.waiting(limit, workspace="many") for limit in (1, 3, 10)] == [1, 3, 4]
+    assert store.waiting(10, workspace="none") == 0
+
+
+def end(store: JobStore, job: Job, seconds: float, event: JobEvent = JobEvent.SUCCEED) -> None:
+    assert store.swap(job.on(event, at=NOW + timedelta(seconds=seconds), output_blob="o"), expected=job)
+
+
+def test_the_time_a_job_ran_is_booked_once_in_the_month_in_which_it_ended(store):
+    for number in range(3):
+        store.add(a_job(f"j{number}", seconds=number))
+    month = 31 * 86_400
+    end(store, claim(store, 10), 15)
+    end(store, claim(store, 10), 12.5)
+    assert store.run_seconds("default", "2026-05") == 7.5
+    job = store.get(JobKey("default", "j0"))
+    assert store.swap(replace(job, name="renamed"), expected=job)
+    assert not store.swap(replace(job, name="again"), expected=job)
+    store.delete(JobKey("default", "j1"))
+    end(store, claim(store, 20), 20 + month)
+    assert (store.run_seconds("default", "2026-05"), store.run_seconds("default", "2026-06")) == (7.5, month)
+    assert store.run_seconds("other", "2026-05") == 0.0
+
+
+def test_a_swap_that_fails_books_nothing(store):
+    store.add(a_job())
+    job = claim(store, 0)
+    end(store, job, 5)
+    assert not store.swap(job.on(JobEvent.SUCCEED, at=NOW + timedelta(seconds=9), output_blob="o"), expected=job)
+    assert store.run_seconds("default", "2026-05") == 5.0
+
+
+def test_jobs_that_ended_are_found_oldest_first_in_all_workspaces(store):
+    for number in range(6):
+        store.add(a_job(f"j{number}", workspace="ab"[number % 2], seconds=number))
+    jobs = [claim(store, 10) for _ in range(5)]
+    for number, job in enumerate(jobs):
+        end(store, job, 100 + number // 2)
+    ended = [job.key for job in sorted(jobs, key=lambda job: (jobs.index(job) // 2, job.workspace, job.id))]
+    late = NOW + timedelta(seconds=1000)
+    assert [job.key for job in store.ended_before(late, 10)] == ended
+    assert [job.key for job in store.ended_before(NOW + timedelta(seconds=102), 10)] == ended[:4]
+    found: list[Job] = []
+    while page := store.ended_before(late, 2, after=found[-1] if found else None):
+        found += page
+    assert [job.key for job in found] == ended
 
 
 def test_two_stores_on_one_file_see_each_other(tmp_path):
@@ -321,25 +513,3 @@ def test_many_stores_may_open_a_new_file_at_once(tmp_path):
     store = open_sqlite(tmp_path / "jobs.db")
     assert store.waiting(100) == 16
     store.close()
-
-
-def test_another_schema_version_is_refused(tmp_path):
-    store = open_sqlite(tmp_path / "jobs.db")
-    with store._engine.begin() as tx:
-        tx.exec_driver_sql("UPDATE qiosk_schema SET version = 99")
-    store.close()
-    with pytest.raises(Conflict, match=r"jobs\.db: schema version must be 1, found 99"):
-        open_sqlite(tmp_path / "jobs.db")
-
-
-def test_a_claim_reads_no_more_than_it_takes(tmp_path):
-    store = open_sqlite(tmp_path / "jobs.db")
-    with store._engine.begin() as tx:
-        plan = tx.exec_driver_sql(
-            "EXPLAIN QUERY PLAN SELECT * FROM jobs WHERE state = 'Waiting'"
-            " ORDER BY is_urgent DESC, created_at, workspace, id LIMIT 1"
-        ).fetchall()
-    store.close()
-    text = " ".join(str(row[-1]) for row in plan)
-    assert "jobs_by_claim_order" in text
-    assert "TEMP B-TREE" not in text

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import final
 
-from qiosk.contract.jobs import JobQuery, TracePoint
-from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidValue, JobAlreadyExists, JobNotFound
+from qiosk.adapters.memory_blobs import MemoryBlobStore as MemoryBlobStore
+from qiosk.contract.jobs import ErrorData, JobQuery, TracePoint
+from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.attempts import Attempt, claim_next
-from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
-from qiosk.service.names import check_blob, check_container
-from qiosk.service.ports import BlobStore, Clock, Cursor, JobRunner, JobStore, RunOutcome, RunUpdate
+from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
+from qiosk.service.paging import Cursor, cursor_of, name_key
+from qiosk.service.ports import BlobStore, Clock, JobRunner, JobStore, RunOutcome, RunUpdate
+from qiosk.service.quotas import month_of
 from qiosk.service.worker import run_to_last_word
 
 
@@ -24,6 +28,7 @@ class MemoryJobStore:
     def __init__(self) -> None:
         self._jobs: dict[JobKey, Job] = {}
         self._traces: dict[JobKey, list[TracePoint]] = {}
+        self._run_seconds: dict[tuple[str, str], float] = defaultdict(float)
         self._version = 0
         self._lock = threading.RLock()
 
@@ -43,14 +48,19 @@ class MemoryJobStore:
             except KeyError:
                 raise JobNotFound(f"job {key.id} was not found", job_id=key.id) from None
 
-    def page(self, workspace: str, query: JobQuery, after: Cursor | None, limit: int) -> Sequence[Job]:
-        """At most ``limit`` matching jobs behind ``after``."""
+    def page(
+        self, workspace: str, query: JobQuery, after: Cursor | None, limit: int, *, skip: int = 0
+    ) -> Sequence[Job]:
+        """At most ``limit`` matching jobs, ``skip`` behind ``after``."""
         with self._lock:
             jobs = [job for job in self._jobs.values() if job.workspace == workspace and _matches(job, query)]
-        jobs.sort(key=_cursor, reverse=not query.oldest_first)
-        if after is not None:
-            jobs = [job for job in jobs if (_cursor(job) > after) == query.oldest_first and _cursor(job) != after]
-        return jobs[:limit]
+        placed = sorted(((cursor_of(job, query.order_by), job) for job in jobs), key=itemgetter(0))
+        if query.descending:
+            placed.reverse()
+        behind = [
+            job for place, job in placed if after is None or (place < after if query.descending else place > after)
+        ]
+        return behind[skip : skip + limit]
 
     def swap(self, job: Job, *, expected: Job) -> bool:
         """Store ``job`` in place of ``expected``, if that is still there."""
@@ -59,15 +69,31 @@ class MemoryJobStore:
             if current is None or current.revision != expected.revision:
                 return False
             self._put(job)
+            if job.ended_at is not None and current.ended_at is None and job.begun_at is not None:
+                booked = (job.ended_at - job.begun_at).total_seconds()
+                self._run_seconds[job.workspace, month_of(job.ended_at)] += booked
             return True
 
-    def claim(self, *, worker: str, now: datetime, lease_expires_at: datetime) -> Job | None:
+    def claim(
+        self,
+        *,
+        worker: str,
+        now: datetime,
+        lease_expires_at: datetime,
+        limit_of: Callable[[str], int | None] | None = None,
+    ) -> Job | None:
         """Give the first waiting job to exactly one caller."""
         with self._lock:
+            running = Counter(job.workspace for job in self._jobs.values() if job.state.is_running)
             waiting = [job for job in self._jobs.values() if job.state is JobState.WAITING]
-            if not waiting:
+            limits = {} if limit_of is None else {job.workspace: limit_of(job.workspace) for job in waiting}
+            allowed = [job for job in waiting if _is_below(limits.get(job.workspace), running[job.workspace])]
+            if not allowed:
                 return None
-            first = min(waiting, key=lambda job: (not job.is_urgent, job.created_at, job.workspace, job.id))
+            first = min(
+                allowed,
+                key=lambda job: (not job.is_urgent, running[job.workspace], job.created_at, job.workspace, job.id),
+            )
             return self._put(first.on(JobEvent.CLAIM, at=now, worker=worker, lease_expires_at=lease_expires_at))
 
     def record(self, key: JobKey, fence: int, update: RunUpdate, *, lease_expires_at: datetime) -> JobState | None:
@@ -94,15 +120,33 @@ class MemoryJobStore:
             del self._jobs[key], self._traces[key]
             self._version += 1
 
-    def running(self) -> Sequence[Job]:
-        """All jobs that somebody has claimed and not finished."""
+    def running(self, *, home: str | None = None) -> Sequence[Job]:
+        """All jobs that somebody, or a worker of ``home``, has claimed and not finished."""
         with self._lock:
-            return [job for job in self._jobs.values() if job.state.is_running]
+            running = [job for job in self._jobs.values() if job.state.is_running]
+        return [job for job in running if home is None or (job.worker or "").startswith(f"{home}/")]
 
-    def waiting(self, limit: int) -> int:
+    def expired(self, now: datetime) -> Sequence[Job]:
+        """Running jobs whose claimants have let their leases run out."""
+        return [job for job in self.running() if job.lease_expires_at is None or job.lease_expires_at <= now]
+
+    def waiting(self, limit: int, *, workspace: str | None = None) -> int:
         """How many jobs wait, counted no further than ``limit``."""
         with self._lock:
-            return min(limit, sum(job.state is JobState.WAITING for job in self._jobs.values()))
+            jobs = [job for job in self._jobs.values() if workspace in (None, job.workspace)]
+        return min(limit, sum(job.state is JobState.WAITING for job in jobs))
+
+    def run_seconds(self, workspace: str, month: str) -> float:
+        """How long the workspace's jobs ran, of those that ended in this month."""
+        with self._lock:
+            return self._run_seconds[workspace, month]
+
+    def ended_before(self, before: datetime, limit: int, *, after: Job | None = None) -> Sequence[Job]:
+        """Jobs that ended before a time, behind ``after``."""
+        with self._lock:
+            ended = [(_end_of(job), job) for job in self._jobs.values() if job.ended_at and job.ended_at < before]
+        ended.sort(key=itemgetter(0))
+        return [job for end, job in ended if after is None or end > _end_of(after)][:limit]
 
     def version(self) -> int:
         """A number that grows with every change."""
@@ -117,6 +161,14 @@ class MemoryJobStore:
         return stored
 
 
+def _end_of(job: Job) -> tuple[datetime | None, str, str]:
+    return (job.ended_at, job.workspace, job.id)
+
+
+def _is_below(limit: int | None, running: int) -> bool:
+    return limit is None or running < limit
+
+
 def _updated(job: Job, update: RunUpdate, lease_expires_at: datetime) -> Job:
     said = {
         "progress": update.progress,
@@ -128,98 +180,22 @@ def _updated(job: Job, update: RunUpdate, lease_expires_at: datetime) -> Job:
     return replace(job, lease_expires_at=lease_expires_at, **changes)  # type: ignore[arg-type]
 
 
-def _cursor(job: Job) -> Cursor:
-    return Cursor(job.created_at, job.id)
-
-
 def _matches(job: Job, query: JobQuery) -> bool:
     return (
-        (query.name_prefix is None or job.name.startswith(query.name_prefix))
+        (query.name_prefix is None or name_key(job.name).startswith(name_key(query.name_prefix)))
         and (query.statuses is None or job.state.status in query.statuses)
+        and _is_among(job.job_type, query.job_types)
         and _is_among(job.provider_id, query.provider_ids)
         and _is_among(job.target, query.targets)
         and (query.created_after is None or job.created_at >= query.created_after)
         and (query.created_before is None or job.created_at <= query.created_before)
+        and (query.session_id is None or job.session_id == query.session_id)
+        and (not query.is_top_level or job.session_id is None)
     )
 
 
 def _is_among(value: str, choices: Sequence[str] | None) -> bool:
     return choices is None or value.lower() in [choice.lower() for choice in choices]
-
-
-@final
-class MemoryBlobStore:
-    """``BlobStore`` over a dictionary; its URIs are ``memory://CONTAINER/BLOB``."""
-
-    def __init__(self) -> None:
-        self._containers: dict[str, dict[str, bytes]] = {}
-        self._lock = threading.Lock()
-
-    def create(self, container: str) -> None:
-        """Make a container."""
-        check_container(container)
-        with self._lock:
-            self._containers.setdefault(container, {})
-
-    def put(self, ref: BlobRef, data: bytes, *, overwrite: bool = True) -> None:
-        """Store a blob. Raises BlobAlreadyExists."""
-        _check(ref)
-        with self._lock:
-            blobs = self._containers.setdefault(ref.container, {})
-            if ref.name in blobs and not overwrite:
-                raise BlobAlreadyExists(f"blob {ref.container}/{ref.name} exists")
-            blobs[ref.name] = bytes(data)
-
-    def get(self, ref: BlobRef) -> bytes:
-        """Content of a blob. Raises BlobNotFound."""
-        _check(ref)
-        with self._lock:
-            try:
-                return self._containers[ref.container][ref.name]
-            except KeyError:
-                raise BlobNotFound(f"blob {ref.container}/{ref.name} was not found") from None
-
-    def list(self, container: str) -> Sequence[str]:
-        """Names of a container's blobs, sorted."""
-        check_container(container)
-        with self._lock:
-            return sorted(self._containers.get(container, {}))
-
-    def delete(self, ref: BlobRef) -> None:
-        """Remove a blob."""
-        _check(ref)
-        with self._lock:
-            self._containers.get(ref.container, {}).pop(ref.name, None)
-
-    def delete_container(self, container: str) -> None:
-        """Remove a container and all its blobs."""
-        check_container(container)
-        with self._lock:
-            self._containers.pop(container, None)
-
-    def uri(self, container: str, name: str | None = None) -> str:
-        """URI of a container or blob."""
-        check_container(container)
-        if name is None:
-            return f"memory://{container}"
-        check_blob(name)
-        return f"memory://{container}/{name}"
-
-    def resolve(self, uri: str) -> tuple[str, str | None]:
-        """Container and blob of one of our URIs."""
-        scheme, _, path = uri.partition("://")
-        if scheme != "memory":
-            raise InvalidValue(f"blob uri: must begin with 'memory://', found {uri!r}")
-        container, separator, name = path.partition("/")
-        check_container(container)
-        if separator:
-            check_blob(name)
-        return container, name if separator else None
-
-
-def _check(ref: BlobRef) -> None:
-    check_container(ref.container)
-    check_blob(ref.name)
 
 
 @final
@@ -280,5 +256,7 @@ class InlineExecutor:
         )
         if isinstance(last_word, RunOutcome):
             attempt.finish(last_word)
-        else:
+        elif isinstance(last_word, ErrorData):
             attempt.fail(last_word)
+        else:
+            attempt.abandon()

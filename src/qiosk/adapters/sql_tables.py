@@ -1,4 +1,4 @@
-"""The tables of the SQL job store, and the way between their rows and our values.
+"""The tables of jobs and their traces, and the way between their rows and our values.
 
 Times are microseconds since 1970 (UTC) and JSON is text: both mean the same in every database.
 """
@@ -7,79 +7,105 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from qiosk.contract.jobs import ErrorData, JobProgress
-from qiosk.service.jobs import BlobRef, Job, JobState
-
-SCHEMA_VERSION = 1
-"""Grows with every change to the tables below."""
+from qiosk.contract.paging import ItemOrder
+from qiosk.service.jobs import BlobRef, Job, JobKey, JobState
+from qiosk.service.paging import name_key
 
 metadata = sa.MetaData()
 
-schema = sa.Table(
-    "qiosk_schema",
-    metadata,
-    sa.Column("version", sa.Integer, primary_key=True),
-)
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Text that is compared byte by byte, as SQLite does anyway."""
+
 
 jobs = sa.Table(
     "jobs",
     metadata,
-    sa.Column("workspace", sa.Text, primary_key=True),
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("provider_id", sa.Text, nullable=False),
-    sa.Column("target", sa.Text, nullable=False),
-    sa.Column("job_type", sa.Text, nullable=False),
-    sa.Column("input_params", sa.Text, nullable=False),
-    sa.Column("metadata", sa.Text, nullable=False),
-    sa.Column("tags", sa.Text, nullable=False),
-    sa.Column("priority", sa.Text),
+    sa.Column("workspace", TEXT, primary_key=True),
+    sa.Column("id", TEXT, primary_key=True),
+    sa.Column("name", TEXT, nullable=False),
+    sa.Column("name_key", TEXT, nullable=False, server_default=""),
+    sa.Column("provider_id", TEXT, nullable=False),
+    sa.Column("target", TEXT, nullable=False),
+    sa.Column("job_type", TEXT, nullable=False),
+    sa.Column("input_params", TEXT, nullable=False),
+    sa.Column("metadata", TEXT, nullable=False),
+    sa.Column("tags", TEXT, nullable=False),
+    sa.Column("priority", TEXT),
     sa.Column("is_urgent", sa.Integer, nullable=False),
-    sa.Column("session_id", sa.Text),
-    sa.Column("container", sa.Text, nullable=False),
-    sa.Column("input_container", sa.Text, nullable=False),
-    sa.Column("input_blob", sa.Text, nullable=False),
-    sa.Column("input_data_format", sa.Text, nullable=False),
-    sa.Column("output_data_format", sa.Text, nullable=False),
-    sa.Column("definition", sa.Text, nullable=False),
+    sa.Column("session_id", TEXT),
+    sa.Column("container", TEXT, nullable=False),
+    sa.Column("input_container", TEXT, nullable=False),
+    sa.Column("input_blob", TEXT, nullable=False),
+    sa.Column("input_data_format", TEXT, nullable=False),
+    sa.Column("output_data_format", TEXT, nullable=False),
+    sa.Column("definition", TEXT, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("state", TEXT, nullable=False),
     sa.Column("begun_at", sa.BigInteger),
     sa.Column("ended_at", sa.BigInteger),
     sa.Column("cancelled_at", sa.BigInteger),
-    sa.Column("error_code", sa.Text),
-    sa.Column("error_message", sa.Text),
+    sa.Column("error_code", TEXT),
+    sa.Column("error_message", TEXT),
     sa.Column("fence", sa.Integer, nullable=False),
     sa.Column("losses", sa.Integer, nullable=False),
-    sa.Column("worker", sa.Text),
+    sa.Column("supervisor_deaths", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("worker", TEXT),
     sa.Column("lease_expires_at", sa.BigInteger),
     sa.Column("progress_fraction", sa.Float, nullable=False),
     sa.Column("progress_sweeps", sa.BigInteger, nullable=False),
     sa.Column("progress_best_cost", sa.Float),
     sa.Column("progress_seconds", sa.Float, nullable=False),
-    sa.Column("best_blob", sa.Text),
+    sa.Column("best_blob", TEXT),
     sa.Column("best_cost", sa.Float),
-    sa.Column("checkpoint_blob", sa.Text),
-    sa.Column("output_blob", sa.Text),
+    sa.Column("checkpoint_blob", TEXT),
+    sa.Column("output_blob", TEXT),
     sa.Column("revision", sa.BigInteger, nullable=False),
 )
 
-CLAIM_ORDER = (jobs.c.is_urgent.desc(), jobs.c.created_at, jobs.c.workspace, jobs.c.id)
+# A claim looks at the first job of each workspace that has any waiting, urgent ones first. Directions as it sorts:
+# otherwise every claim sorts all waiting jobs while it holds the write lock.
+sa.Index("jobs_by_claim_order", jobs.c.state, jobs.c.is_urgent.desc(), jobs.c.workspace, jobs.c.created_at, jobs.c.id)
 
-# Directions as in CLAIM_ORDER: otherwise every claim sorts all waiting jobs while it holds the write lock.
-sa.Index("jobs_by_claim_order", jobs.c.state, *CLAIM_ORDER)
+RUNNING = (JobState.EXECUTING.value, JobState.CANCELLING.value)
+"""States in which somebody holds a claim."""
+
+
+IS_JOB = sa.and_(jobs.c.workspace == sa.bindparam("key_workspace"), jobs.c.id == sa.bindparam("key_id"))
+"""The row of a job, for statements that are made once: making one takes longer than running it."""
+
+
+def key_parameters(key: JobKey) -> dict[str, str]:
+    """The parameters of ``IS_JOB``."""
+    return {"key_workspace": key.workspace, "key_id": key.id}
+
+
+ORDER_KEYS: Mapping[ItemOrder, sa.ColumnElement[str]] = {
+    ItemOrder.NAME: jobs.c.name_key,
+    ItemOrder.JOB_TYPE: jobs.c.job_type,
+    ItemOrder.PROVIDER_ID: sa.func.lower(jobs.c.provider_id),
+    ItemOrder.TARGET: sa.func.lower(jobs.c.target),
+    ItemOrder.STATE: jobs.c.state,
+}
+"""What ``cursor_of`` calls the key, in SQL; the orders that are missing have no key of their own."""
+
 sa.Index("jobs_by_creation", jobs.c.workspace, jobs.c.created_at, jobs.c.id)
+for _order, _key in ORDER_KEYS.items():  # so that a page costs the same wherever it is
+    sa.Index(f"jobs_by_{_order.name.lower()}", jobs.c.workspace, _key, jobs.c.created_at, jobs.c.id)
+sa.Index("jobs_by_session", jobs.c.workspace, jobs.c.session_id, jobs.c.created_at, jobs.c.id)
+sa.Index("jobs_by_end", jobs.c.ended_at, jobs.c.workspace, jobs.c.id)
 
 trace_points = sa.Table(
     "trace_points",
     metadata,
-    sa.Column("workspace", sa.Text, primary_key=True),
-    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("workspace", TEXT, primary_key=True),
+    sa.Column("job_id", TEXT, primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("sweep", sa.BigInteger, nullable=False),
@@ -126,6 +152,7 @@ _SAME = (
     "definition",
     "fence",
     "losses",
+    "supervisor_deaths",
     "worker",
     "best_blob",
     "best_cost",
@@ -142,6 +169,7 @@ def to_row(job: Job) -> dict[str, Any]:
         **{member: getattr(job, member) for member in _SAME},
         **{member: to_time(getattr(job, member)) for member in _TIMES},
         **to_progress(job.progress),
+        "name_key": name_key(job.name),
         "input_params": json.dumps(job.input_params),
         "metadata": json.dumps(job.metadata if job.metadata is None else dict(job.metadata)),
         "tags": json.dumps(job.tags),
@@ -150,8 +178,29 @@ def to_row(job: Job) -> dict[str, Any]:
         "input_blob": job.input.name,
         "state": job.state.value,
         "error_code": None if job.error is None else job.error.code,
-        "error_message": None if job.error is None else job.error.message,
+        "error_message": None if job.error is None else _storable(job.error.message),
     }
+
+
+def _storable(text: str) -> str:
+    """Messages may quote whatever a solver stumbled over; databases refuse NUL and halves of surrogate pairs."""
+    return text.replace("\x00", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
+
+
+_COLUMNS_OF = {  # members that are not one column of their own name
+    "name": ("name", "name_key"),
+    "priority": ("priority", "is_urgent"),
+    "input": ("input_container", "input_blob"),
+    "error": ("error_code", "error_message"),
+    "progress": tuple(to_progress(JobProgress())),
+}
+
+
+def changed_columns(before: Job, after: Job) -> dict[str, Any]:
+    """The columns of a job's row that change when ``before`` becomes ``after``."""
+    row = to_row(after)
+    changed = [f.name for f in fields(Job) if getattr(before, f.name) != getattr(after, f.name)]
+    return {column: row[column] for member in changed for column in _COLUMNS_OF.get(member, (member,))}
 
 
 def from_row(row: Mapping[str, Any]) -> Job:
