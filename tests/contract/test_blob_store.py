@@ -2,22 +2,77 @@
 
 from __future__ import annotations
 
+import base64
+import errno
+import os
+import shutil
+import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from qiosk.adapters.blobs import LocalBlobStore, folder_name
+from qiosk.adapters.blobs import LocalBlobStore, LocalStorage, folder_name
 from qiosk.adapters.memory import MemoryBlobStore
-from qiosk.errors import BlobAlreadyExists, BlobNotFound, Conflict, InvalidValue
+from qiosk.errors import (
+    BlobAlreadyExists,
+    BlobChanged,
+    BlobNotFound,
+    Conflict,
+    InvalidBlockList,
+    InvalidValue,
+    StorageFull,
+)
+from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, Block, BlockSource
 from qiosk.service.jobs import BlobRef
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture(params=["memory", "local", "s3", "azure"])
 def blobs(request, tmp_path):
-    return MemoryBlobStore() if request.param == "memory" else LocalBlobStore(tmp_path / "blobs", "default")
+    match request.param:
+        case "memory":
+            return MemoryBlobStore()
+        case "local":
+            return LocalBlobStore(tmp_path / "blobs", "default")
+        case emulated:
+            return request.getfixturevalue(f"{emulated}_storage").blobs(f"sub/group/{uuid.uuid4()}")
+
+
+GZIP = BlobHeaders(content_type="application/json", content_encoding="gzip", metadata={"num_terms": "3", "x": "a, b"})
+
+
+def block_id(number):
+    return base64.b64encode(f"{number:>10}".encode()).decode()
+
+
+def upload(blobs, ref, *contents, first=0):
+    """Upload blocks; returns the list that commits them."""
+    for number, content in enumerate(contents, first):
+        write(blobs.block_writer(ref, block_id(number)), content)
+    return [Block(BlockSource.LATEST, block_id(number)) for number in range(first, first + len(contents))]
+
+
+def write(writer, *pieces):
+    try:
+        for piece in pieces:
+            writer.write(piece)
+        return writer.commit()
+    finally:
+        writer.abort()
+
+
+def read(blobs, ref, *limits):
+    reader = blobs.open(ref)
+    try:
+        return b"".join(reader.pieces(*limits))
+    finally:
+        reader.close()
 
 
 ODD_NAMES = ["a b", "a#1", "100%", "%2e%2e", "x?y=z&w", "ü/ö/ß", "a.b-c_d~", "dir/.hidden", "'quoted'", "…", "a+b"]
@@ -35,9 +90,25 @@ def test_a_blob_comes_back_under_its_name(blobs, name):
         blobs.get(ref)
 
 
-@hypothesis_settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(name=st.text(min_size=1, max_size=80) | st.text("a./\\#%1", min_size=1, max_size=8), content=st.binary())
+any_name = st.text(min_size=1, max_size=80) | st.text("a./\\#%1", min_size=1, max_size=8)
+OFTEN = hypothesis_settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.mark.parametrize("blobs", ["memory", "local"], indirect=True)
+@OFTEN
+@given(name=any_name, content=st.binary())
 def test_any_name_is_stored_faithfully_or_refused(blobs, name, content):
+    check_name(blobs, name, content)
+
+
+@pytest.mark.parametrize("blobs", ["s3", "azure"], indirect=True)
+@hypothesis_settings(OFTEN, max_examples=15)
+@given(name=any_name, content=st.binary())
+def test_any_name_is_stored_in_the_cloud_or_refused(blobs, name, content):
+    check_name(blobs, name, content)
+
+
+def check_name(blobs, name, content):
     ref = BlobRef("fuzz", name)
     try:
         blobs.put(ref, content)
@@ -186,6 +257,22 @@ def test_workspaces_have_folders_of_their_own(tmp_path):
     assert [LocalBlobStore(tmp_path, key).get(BlobRef("c", "a")).decode() for key in keys] == keys
 
 
+@pytest.mark.parametrize("kind", ["local", "s3", "azure"])
+def test_storages_know_their_workspaces(kind, tmp_path, request):
+    storage = LocalStorage(tmp_path / "none") if kind == "local" else request.getfixturevalue(f"{kind}_storage")
+    keys = ["sub/group/name", "ü", "a" * 300, "sub/" + "g" * 90 + "/" + "n" * 54]
+    before = set(storage.workspaces())
+    for number, key in enumerate(keys):
+        blobs = storage.blobs(key)
+        if number % 2:
+            blobs.create("c")
+        blobs.put(BlobRef("c", "a"), key.encode())
+    assert set(storage.workspaces()) - before == set(keys) - before
+    assert set(keys) <= set(storage.workspaces())
+    assert storage.blobs("a" * 300).usage() == 300
+    assert storage.blobs("a" * 300).containers() == ["c"]
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_files_refuse_a_name_that_is_a_blob_and_a_folder(tmp_path, overwrite):
     blobs = LocalBlobStore(tmp_path, "default")
@@ -200,3 +287,339 @@ def test_files_refuse_a_name_that_is_a_blob_and_a_folder(tmp_path, overwrite):
     blobs.delete(BlobRef("c", "a/b"))
     blobs.put(BlobRef("c", "a"), b"2", overwrite=overwrite)
     assert list(blobs.list("c")) == ["a"]
+
+
+def test_content_is_written_and_read_in_pieces(blobs):
+    ref = BlobRef("c", "a")
+    pieces = [bytes([number]) * 700_001 for number in range(5)]
+    whole = b"".join(pieces)
+    written = write(blobs.writer(ref), *pieces)
+    assert written.size_bytes == len(whole)
+    assert read(blobs, ref) == whole
+    assert read(blobs, ref, 700_000, 700_003) == whole[700_000:700_003]
+    assert read(blobs, ref, len(whole) - 1, len(whole) + 5) == whole[-1:]
+    assert read(blobs, ref, 5, 5) == b""
+    reader = blobs.open(ref)
+    assert max(map(len, reader.pieces())) <= PIECE
+    reader.close()
+
+
+def test_what_is_written_is_not_seen_before_it_is_committed(blobs):
+    ref = BlobRef("c", "a")
+    writer = blobs.writer(ref)
+    writer.write(b"half")
+    assert blobs.list("c") == []
+    with pytest.raises(BlobNotFound):
+        blobs.get(ref)
+    writer.abort()
+    writer.abort()
+    assert blobs.list("c") == []
+    writer = blobs.writer(ref)
+    writer.commit()
+    writer.abort()
+    assert blobs.get(ref) == b""
+
+
+def test_a_writer_that_may_not_overwrite_finds_out_at_the_end(blobs):
+    ref = BlobRef("c", "a")
+    writer = blobs.writer(ref, overwrite=False)
+    writer.write(b"late")
+    blobs.put(ref, b"first", headers=GZIP)
+    with pytest.raises(BlobAlreadyExists):
+        writer.commit()
+    writer.abort()
+    assert blobs.get(ref) == b"first"
+    assert blobs.properties(ref).headers == GZIP
+
+
+def test_headers_are_kept_and_replaced_with_their_content(blobs):
+    ref = BlobRef("c", "a")
+    stored = blobs.put(ref, b"first", headers=GZIP)
+    assert blobs.properties(ref) == stored
+    assert (stored.name, stored.size_bytes, stored.headers) == ("a", 5, GZIP)
+    assert abs(stored.modified_at - datetime.now(UTC)) < timedelta(minutes=1)
+    assert stored.created_at == stored.modified_at
+    blobs.put(ref, b"other")
+    assert blobs.properties(ref).headers == PLAIN
+    blobs.delete(ref)
+    blobs.put(ref, b"third", overwrite=False)
+    assert blobs.properties(ref).headers == PLAIN
+
+
+def test_an_etag_changes_with_content(blobs):
+    ref = BlobRef("c", "a")
+    first = blobs.put(ref, b"1")
+    assert blobs.properties(ref).etag == blobs.properties(ref).etag == first.etag
+    second = blobs.put(ref, b"2")
+    assert second.etag != first.etag
+    assert blobs.properties(ref) == second
+    assert all(1 <= len(p.etag) <= 100 and '"' not in p.etag for p in (first, second))
+
+
+@pytest.mark.parametrize("blobs", ["memory", "local"], indirect=True)
+def test_an_etag_changes_with_every_write(blobs):
+    ref = BlobRef("c", "a")
+    etags = [blobs.put(ref, b"same").etag for _ in range(20)] + [blobs.set_metadata(ref, {"k": "v"}).etag]
+    assert len(set(etags)) == 21
+
+
+def test_metadata_is_replaced_and_nothing_else(blobs):
+    ref = BlobRef("c", "a")
+    blobs.put(ref, b"content", headers=GZIP)
+    for metadata in ({"one": "1"}, {"two": "2"}):
+        properties = blobs.set_metadata(ref, metadata)
+        assert properties.headers == replace(GZIP, metadata=metadata)
+        assert properties.created_at <= properties.modified_at
+    assert blobs.get(ref) == b"content"
+    with pytest.raises(BlobNotFound):
+        blobs.set_metadata(BlobRef("c", "b"), {})
+
+
+def test_an_open_reader_reads_its_version_or_says_that_it_is_gone(blobs):
+    ref = BlobRef("c", "a")
+    blobs.put(ref, b"old", headers=GZIP)
+    reader = blobs.open(ref)
+    blobs.put(ref, b"newer", headers=replace(GZIP, content_encoding=None))
+    with suppress(BlobChanged):
+        assert b"".join(reader.pieces()) == b"old"
+    assert reader.properties.size_bytes == 3
+    reader.close()
+    reader.close()
+    assert read(blobs, ref) == b"newer"
+
+
+def test_an_open_file_stays_readable(tmp_path):
+    blobs = LocalBlobStore(tmp_path, "w")
+    ref = BlobRef("c", "a")
+    for change in (lambda: blobs.put(ref, b"new"), lambda: blobs.delete(ref), lambda: blobs.delete_container("c")):
+        blobs.put(ref, b"old", headers=GZIP)
+        reader = blobs.open(ref)
+        change()
+        assert b"".join(reader.pieces()) == b"old"
+        assert reader.properties.headers == GZIP
+        reader.close()
+
+
+@pytest.mark.parametrize("blobs", ["memory", "local"], indirect=True)  # others say BlobChanged
+def test_headers_and_content_that_are_read_together_belong_together(blobs):
+    ref = BlobRef("c", "a")
+    blobs.put(ref, b"0", headers=BlobHeaders(metadata={"n": "0"}))
+    stop = threading.Event()
+
+    def overwrite():
+        number = 0
+        while not stop.is_set():
+            number += 1
+            blobs.put(ref, str(number).encode(), headers=BlobHeaders(metadata={"n": str(number)}))
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(overwrite)
+        try:
+            for _ in range(300):
+                reader = blobs.open(ref)
+                content = b"".join(reader.pieces()).decode()
+                reader.close()
+                assert reader.properties.headers.metadata["n"] == content
+        finally:
+            stop.set()
+
+
+def test_blocks_become_a_blob_in_the_order_of_their_list(blobs):
+    ref = BlobRef("c", "big/one")
+    blocks = upload(blobs, ref, b"a" * 5, b"b" * 2_000_000, b"c")
+    assert blobs.list("c") == []
+    properties = blobs.commit_blocks(ref, [blocks[2], blocks[0], blocks[1]], headers=GZIP)
+    assert properties.size_bytes == 2_000_006
+    assert blobs.properties(ref) == properties
+    assert blobs.get(ref) == b"c" + b"a" * 5 + b"b" * 2_000_000
+    assert properties.headers == GZIP
+
+
+def test_a_block_counts_as_it_was_uploaded_last(blobs):
+    ref = BlobRef("c", "a")
+    upload(blobs, ref, b"first")
+    blobs.commit_blocks(ref, upload(blobs, ref, b"second"))
+    assert blobs.get(ref) == b"second"
+
+
+@pytest.mark.parametrize("blobs", ["memory", "local", "s3"], indirect=True)  # Azure's library sorts them by source
+def test_blocks_can_be_taken_from_the_blob_as_it_is(blobs):
+    ref = BlobRef("c", "a")
+    blobs.commit_blocks(ref, upload(blobs, ref, b"one", b"two", b"three"))
+    upload(blobs, ref, b"TWO", first=1)
+    chosen = [
+        Block(BlockSource.LATEST, block_id(0)),
+        Block(BlockSource.COMMITTED, block_id(1)),
+        Block(BlockSource.UNCOMMITTED, block_id(1)),
+        Block(BlockSource.LATEST, block_id(1)),
+    ]
+    blobs.commit_blocks(ref, chosen)
+    assert blobs.get(ref) == b"onetwoTWOTWO"
+
+
+@pytest.mark.parametrize("source", list(BlockSource))
+def test_blocks_of_one_source_keep_their_order(blobs, source):
+    ref = BlobRef("c", "a")
+    upload(blobs, ref, b"one", b"two")
+    if source is BlockSource.COMMITTED:
+        blobs.commit_blocks(ref, [Block(BlockSource.LATEST, block_id(n)) for n in (0, 1)])
+    blobs.commit_blocks(ref, [Block(source, block_id(n)) for n in (1, 0)])
+    assert blobs.get(ref) == b"twoone"
+
+
+@pytest.mark.parametrize("source", list(BlockSource))
+def test_a_list_with_an_unknown_block_changes_nothing(blobs, source):
+    ref = BlobRef("c", "a")
+    blobs.put(ref, b"as it was")
+    upload(blobs, ref, b"block")
+    with pytest.raises(InvalidBlockList, match="was never uploaded"):
+        blobs.commit_blocks(ref, [Block(source, block_id(0)), Block(source, block_id(7))])
+    assert blobs.get(ref) == b"as it was"
+    blobs.commit_blocks(ref, [Block(BlockSource.UNCOMMITTED, block_id(0))])
+    assert blobs.get(ref) == b"block"
+
+
+def test_blocks_that_are_not_listed_are_forgotten(blobs):
+    ref = BlobRef("c", "a")
+    blocks = upload(blobs, ref, b"one", b"two")
+    blobs.commit_blocks(ref, blocks[:1])
+    with pytest.raises(InvalidBlockList):
+        blobs.commit_blocks(ref, blocks[1:])
+    assert blobs.commit_blocks(ref, []).size_bytes == 0
+
+
+def test_a_block_list_may_be_told_not_to_overwrite(blobs):
+    ref = BlobRef("c", "a")
+    blocks = upload(blobs, ref, b"new")
+    blobs.put(ref, b"there")
+    with pytest.raises(BlobAlreadyExists):
+        blobs.commit_blocks(ref, blocks, overwrite=False)
+    assert blobs.get(ref) == b"there"
+
+
+@pytest.mark.parametrize("wrong", ["", "not base64!", "../../etc", base64.b64encode(b"x" * 65).decode(), "ü"])
+def test_block_ids_are_base64(blobs, wrong):
+    with pytest.raises(InvalidValue, match="block id: "):
+        blobs.block_writer(BlobRef("c", "a"), wrong)
+
+
+def test_pages_list_every_blob_once(blobs):
+    names = sorted(f"{folder}{number:02}" for folder in ("x/", "y") for number in range(12))
+    for name in names:
+        blobs.put(BlobRef("c", name), name.encode())
+    for prefix in ("", "x/", "y1", "nothing"):
+        expected = [name for name in names if name.startswith(prefix)]
+        found, marker = [], None
+        while True:
+            page = blobs.page("c", prefix=prefix, marker=marker, limit=5)
+            found += page.blobs
+            assert len(page.blobs) <= 5
+            marker = page.marker
+            if marker is None:
+                break
+        assert [blob.name for blob in found] == expected
+        assert [blob.size_bytes for blob in found] == [len(name) for name in expected]
+    assert blobs.page("missing").blobs == []
+
+
+def test_listed_blobs_are_described_as_elsewhere(blobs):
+    blobs.put(BlobRef("c", "a"), b"1", headers=GZIP)
+    (listed,) = blobs.page("c").blobs
+    known = blobs.properties(BlobRef("c", "a"))
+    assert (listed.name, listed.size_bytes, listed.etag) == (known.name, known.size_bytes, known.etag)
+    assert listed.headers in (None, known.headers)
+
+
+def test_containers_exist_once_they_are_made_or_filled(blobs):
+    assert blobs.containers() == []
+    assert not blobs.has_container("c")
+    assert blobs.create("c")
+    assert not blobs.create("c")
+    assert blobs.has_container("c")
+    blobs.put(BlobRef("d", "a"), b"")
+    assert blobs.has_container("d")
+    upload(blobs, BlobRef("d", "b"), b"1")
+    assert blobs.containers() == ["c", "d"]
+    blobs.delete_container("c")
+    assert not blobs.has_container("c")
+    assert blobs.containers() == ["d"]
+
+
+def test_deleting_a_container_forgets_its_blocks_and_headers(blobs):
+    ref = BlobRef("c", "a")
+    blocks = upload(blobs, ref, b"1")
+    blobs.put(ref, b"0", headers=GZIP)
+    blobs.delete_container("c")
+    with pytest.raises(InvalidBlockList):
+        blobs.commit_blocks(ref, blocks)
+    assert blobs.usage() == 0
+
+
+@pytest.mark.parametrize("blobs", ["memory", "local", "s3"], indirect=True)  # Azure does it by itself
+def test_old_blocks_are_discarded(blobs):
+    ref = BlobRef("c", "a")
+    blocks = upload(blobs, ref, b"1", b"2")
+    now = datetime.now(UTC)
+    assert blobs.discard_unfinished(now - timedelta(hours=1)) == 0
+    assert blobs.discard_unfinished(now + timedelta(hours=1)) == 2
+    with pytest.raises(InvalidBlockList):
+        blobs.commit_blocks(ref, blocks)
+
+
+@pytest.mark.parametrize("blobs", ["memory", "local", "s3"], indirect=True)  # Azure does not count blocks
+def test_usage_counts_blobs_and_blocks(blobs):
+    blobs.put(BlobRef("c", "a"), b"x" * 1000)
+    upload(blobs, BlobRef("d", "a"), b"x" * 500)
+    assert blobs.usage() == 1500
+    blobs.delete(BlobRef("c", "a"))
+    assert blobs.usage() == 500
+
+
+def test_files_keep_the_time_of_their_content(tmp_path):
+    blobs = LocalBlobStore(tmp_path, "w")
+    ref = BlobRef("c", "a")
+    written = blobs.put(ref, b"content")
+    for _ in range(2):
+        changed = blobs.set_metadata(ref, {"k": "v"})
+        assert changed.created_at == written.created_at
+        assert changed.modified_at > written.modified_at
+
+
+def test_files_keep_headers_when_they_are_copied(tmp_path):
+    ref = BlobRef("c", "a")
+    LocalBlobStore(tmp_path / "one", "w").put(ref, b"content", headers=GZIP)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    blob = tmp_path / "two" / "w" / "c" / "a"
+    status = blob.stat()
+    os.utime(blob, (int(status.st_mtime), int(status.st_mtime)))  # as tar and many a backup keep times
+    assert LocalBlobStore(tmp_path / "two", "w").properties(ref).headers == GZIP
+
+
+def test_files_leave_nothing_behind(tmp_path):
+    blobs = LocalBlobStore(tmp_path, "w")
+    ref = BlobRef("c", "a")
+    for _ in range(3):
+        blobs.put(ref, b"content", headers=GZIP)
+        blobs.set_metadata(ref, {"k": "v"})
+        blobs.commit_blocks(ref, upload(blobs, ref, b"1", b"2"))
+        with pytest.raises(BlobAlreadyExists):
+            blobs.put(ref, b"", overwrite=False, headers=GZIP)
+    blobs.delete(ref)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert blobs.usage() == 0
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
+    blobs = LocalBlobStore(tmp_path, "w")
+    ref = BlobRef("c", "a")
+    blobs.put(ref, b"before")
+
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", no_room)
+        with pytest.raises(StorageFull, match="blob c/a: no room is left"):
+            blobs.put(ref, b"after")
+    assert blobs.get(ref) == b"before"
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1

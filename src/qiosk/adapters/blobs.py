@@ -1,104 +1,261 @@
-"""Blobs in a folder of this machine, written through obstore.
+"""Blobs in a folder of this machine, or one that several machines share.
 
-A blob of a workspace is the file ``ROOT/WORKSPACE/CONTAINER/NAME``; its URI is that file's ``file://`` URI.
-Files appear under their name when they are complete.
+A blob of a workspace is the file ``ROOT/WORKSPACE/CONTAINER/NAME``, byte for byte; see ``blob_files`` for what lies
+beside it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal, final
+from typing import final
 from urllib.parse import quote, unquote, urlsplit
 
-import obstore
-from obstore.exceptions import AlreadyExistsError, GenericError
-from obstore.store import LocalStore
-
-from qiosk.errors import BlobAlreadyExists, BlobNotFound, Conflict, InvalidValue
+from qiosk.adapters.blob_blocks import BlockFiles, block_path
+from qiosk.adapters.blob_files import (
+    HEADERS,
+    UNFINISHED,
+    BlobFile,
+    FileReader,
+    FileWriter,
+    Notes,
+    open_version,
+    remove_tree,
+    touch_version,
+)
+from qiosk.adapters.memory_blobs import page_names
+from qiosk.errors import BlobNotFound, InvalidValue
+from qiosk.service.blobs import PLAIN, BlobHeaders, BlobPage, BlobProperties, Block
 from qiosk.service.jobs import BlobRef
-from qiosk.service.names import check_blob, check_container
+from qiosk.service.locations import BlobLocations
+from qiosk.service.names import check_blob, check_block_id, check_container
 
 _MAX_FOLDER_NAME = 150
-_MAX_FILE_NAME = 240  # bytes; most file systems allow 255, and unfinished files carry a suffix
+_KEY_FILE = ".workspace"
+_MAX_FILE_NAME = 240  # bytes; most file systems allow 255
+_OPEN_STORES = 1024
+_MAX_FILE_PATH = 3000  # bytes; Linux allows 4096, of which the home needs some
 
 
 @final
 class LocalBlobStore:
-    """``BlobStore`` of one workspace in a folder; several processes may share it."""
+    """``BlobStore`` of one workspace in a folder; several processes may share it.
 
-    def __init__(self, root: Path, workspace: str) -> None:
+    ``locations`` gives blobs their URIs; by default they are ``file://`` URIs of their files.
+    """
+
+    def __init__(self, root: Path, workspace: str, locations: BlobLocations | None = None) -> None:
         self._folder = root.resolve() / folder_name(workspace)
-        self._store = LocalStore(self._folder, mkdir=True)
+        self._key = workspace
+        self._is_known = unquote(self._folder.name) == workspace
+        self._locations = locations or FileLocations(self._folder)
 
-    def create(self, container: str) -> None:
-        """Make a container."""
+    def create(self, container: str) -> bool:
+        """Make a container; False if it exists."""
         check_container(container)
-        (self._folder / container).mkdir(parents=True, exist_ok=True)
+        path = self._folder / container
+        is_new = not path.is_dir()
+        path.mkdir(parents=True, exist_ok=True)
+        self._remember()
+        return is_new
 
-    def put(self, ref: BlobRef, data: bytes, *, overwrite: bool = True) -> None:
+    def has_container(self, container: str) -> bool:
+        """Whether it was made, or holds a blob."""
+        check_container(container)
+        return (self._folder / container).is_dir()
+
+    def containers(self) -> Sequence[str]:
+        """Names of all containers, sorted."""
+        try:
+            with os.scandir(self._folder) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        except FileNotFoundError:
+            return []
+
+    def put(self, ref: BlobRef, data: bytes, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> BlobProperties:
         """Store a blob. Raises BlobAlreadyExists; Conflict if its name is a folder of others, or the other
         way.
         """
-        path = _path(ref)
+        writer = self.writer(ref, overwrite=overwrite, headers=headers)
         try:
-            self._put(path, data, overwrite)
-        except (AlreadyExistsError, GenericError) as error:
-            place = self._folder / path
-            if place.is_dir() and _remove_empty_folder(place):
-                self._put(path, data, overwrite)
-            elif place.is_dir() or any(parent.is_file() for parent in place.parents):
-                raise Conflict(
-                    f"blob {ref.container}/{ref.name}: a name cannot be a blob and a folder of others at once"
-                ) from error
-            elif isinstance(error, AlreadyExistsError):
-                raise BlobAlreadyExists(f"blob {ref.container}/{ref.name} exists") from error
-            else:
-                raise
-
-    def _put(self, path: str, data: bytes, overwrite: bool) -> None:
-        mode: Literal["overwrite", "create"] = "overwrite" if overwrite else "create"
-        # Several parts cannot be written with "create", and the whole content is in memory anyway.
-        obstore.put(self._store, path, data, mode=mode, use_multipart=False)
+            writer.write(data)
+            return writer.commit()
+        finally:
+            writer.abort()
 
     def get(self, ref: BlobRef) -> bytes:
         """Content of a blob. Raises BlobNotFound."""
-        path = _path(ref)
+        reader = self.open(ref)
         try:
-            return bytes(obstore.get(self._store, path).bytes())
-        except (FileNotFoundError, GenericError) as error:
-            if (self._folder / path).is_file():
-                raise
-            raise BlobNotFound(f"blob {ref.container}/{ref.name} was not found") from error
+            return b"".join(reader.pieces())
+        finally:
+            reader.close()
+
+    def properties(self, ref: BlobRef) -> BlobProperties:
+        """A blob without its content. Raises BlobNotFound."""
+        reader = self.open(ref)
+        try:
+            return reader.properties
+        finally:
+            reader.close()
+
+    def open(self, ref: BlobRef) -> FileReader:
+        """A blob to read in pieces. Raises BlobNotFound."""
+        reader = open_version(self._file(ref))
+        if reader is None:
+            raise BlobNotFound(f"blob {ref.container}/{ref.name} was not found")
+        return reader
+
+    def writer(self, ref: BlobRef, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> FileWriter:
+        """A blob to write in pieces."""
+        file = self._file(ref)
+        self._remember()
+        return FileWriter(file, file.path, overwrite=overwrite, notes=Notes(headers))
+
+    def block_writer(self, ref: BlobRef, block_id: str) -> FileWriter:
+        """A block for ``commit_blocks``."""
+        check_block_id(block_id)
+        file = self._file(ref)
+        return FileWriter(file, block_path(file, block_id), overwrite=True, notes=None)
+
+    def commit_blocks(
+        self, ref: BlobRef, blocks: Sequence[Block], *, overwrite: bool = True, headers: BlobHeaders = PLAIN
+    ) -> BlobProperties:
+        """Make a blob of blocks, by copying them. Raises InvalidBlockList, BlobAlreadyExists."""
+        file = self._file(ref)
+        writer = self.writer(ref, overwrite=overwrite, headers=headers)
+        try:
+            with BlockFiles(file) as sources:
+                parts = [sources.find(block) for block in blocks]
+                for part in parts:
+                    for piece in part.pieces():
+                        writer.write(piece)
+            properties = writer.commit([(block.id, part.size) for block, part in zip(blocks, parts, strict=True)])
+        finally:
+            writer.abort()
+        remove_tree(file.blocks)
+        return properties
+
+    def set_metadata(self, ref: BlobRef, metadata: Mapping[str, str]) -> BlobProperties:
+        """Replace a blob's metadata. Raises BlobNotFound."""
+        properties = touch_version(self._file(ref), metadata)
+        if properties is None:
+            raise BlobNotFound(f"blob {ref.container}/{ref.name} was not found")
+        return properties
 
     def list(self, container: str) -> Sequence[str]:
         """Names of a container's blobs, sorted."""
         check_container(container)
-        paths = [entry["path"] for batch in obstore.list(self._store, prefix=container) for entry in batch]
-        return sorted(_decode(path.partition("/")[2]) for path in paths)
+        return sorted(map(_decode, _files_below(self._folder / container)))
+
+    def page(self, container: str, *, prefix: str = "", marker: str | None = None, limit: int = 5000) -> BlobPage:
+        """Blobs whose names begin with ``prefix``, sorted by name; every page lists the whole container."""
+        names, more = page_names(self.list(container), prefix, marker, limit)
+        blobs = []
+        for name in names:
+            with suppress(BlobNotFound):  # deleted meanwhile
+                blobs.append(self.properties(BlobRef(container, name)))
+        return BlobPage(blobs, more)
 
     def delete(self, ref: BlobRef) -> None:
         """Remove a blob."""
-        path = _path(ref)
-        try:
-            obstore.delete(self._store, path)
-        except (FileNotFoundError, GenericError):
-            if (self._folder / path).is_file():
-                raise
+        file = self._file(ref)
+        with suppress(BlobNotFound, FileNotFoundError):
+            reader = self.open(ref)
+            reader.close()
+            file.path.unlink()
+            file.notes.remove(reader.version)
 
     def delete_container(self, container: str) -> None:
         """Remove a container and all its blobs."""
         check_container(container)
-        shutil.rmtree(self._folder / container, ignore_errors=True)
+        remove_tree(self._folder / container)
+        remove_tree(self._folder / HEADERS / container)
+        remove_tree(self._folder / UNFINISHED / container)
         for name in self.list(container):  # written while the folder was being removed
             self.delete(BlobRef(container, name))
 
+    def discard_unfinished(self, before: datetime) -> int:
+        """Remove old blocks, and what writers left that died."""
+        folder = self._folder / UNFINISHED
+        count = 0
+        for name in _files_below(folder):
+            with suppress(FileNotFoundError):
+                if (folder / name).stat().st_mtime < before.timestamp():
+                    (folder / name).unlink()
+                    count += 1
+        return count
+
+    def usage(self) -> int:
+        """Bytes of all files of the workspace."""
+        total = 0
+        for name in _files_below(self._folder):
+            if name == _KEY_FILE:
+                continue
+            with suppress(FileNotFoundError):
+                total += (self._folder / name).stat().st_size
+        return total
+
     def uri(self, container: str, name: str | None = None) -> str:
-        """``file://`` URI of a container or blob."""
+        """URI of a container or blob."""
+        return self._locations.uri(container, name)
+
+    def resolve(self, uri: str) -> tuple[str, str | None]:
+        """Container and blob of one of our URIs."""
+        return self._locations.resolve(uri)
+
+    def _remember(self) -> None:
+        """Write the workspace's key down, if it is too long for the folder's name."""
+        if not self._is_known:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / _KEY_FILE).write_text(self._key, "utf-8")
+            self._is_known = True
+
+    def _file(self, ref: BlobRef) -> BlobFile:
+        return BlobFile(self._folder, ref, _encode(ref))
+
+
+@final
+class LocalStorage:
+    """``Storage`` in a folder. ``served`` stores name blobs by paths below a server, others by files."""
+
+    def __init__(self, root: Path, served: BlobLocations | None = None) -> None:
+        self._root = root.resolve()
+        self._blobs = lru_cache(_OPEN_STORES)(lambda workspace: LocalBlobStore(self._root, workspace, served))
+
+    def blobs(self, workspace: str) -> LocalBlobStore:
+        """Blobs of one workspace."""
+        return self._blobs(workspace)
+
+    def workspaces(self) -> Sequence[str]:
+        """Keys of workspaces that have a folder."""
+        if not self._root.is_dir():
+            return []
+        return sorted(key for path in self._root.iterdir() if (key := _key_of(path)) is not None)
+
+    def signed_uri(
+        self, workspace: str, container: str, name: str | None, permissions: str, until: datetime
+    ) -> str | None:
+        """None: files are reached through a server of ours."""
+        return None
+
+
+@final
+class FileLocations:
+    """``file://`` URIs of the files in a workspace's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def uri(self, container: str, name: str | None = None) -> str:
+        """URI of the file, or of the folder of a container."""
         check_container(container)
-        path = container if name is None else _path(BlobRef(container, name))
+        path = container if name is None else f"{container}/{_encode(BlobRef(container, name))}"
         return (self._folder / path).as_uri()
 
     def resolve(self, uri: str) -> tuple[str, str | None]:
@@ -124,26 +281,35 @@ def folder_name(workspace: str) -> str:
     return f"{name[:80]}%{hashlib.sha256(workspace.encode()).hexdigest()}"
 
 
-def _path(ref: BlobRef) -> str:
+def _key_of(folder: Path) -> str | None:
+    """The workspace that a folder belongs to; None if it is no workspace's."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return (folder / _KEY_FILE).read_text("utf-8")
+    key = unquote(folder.name)
+    return key if folder_name(key) == folder.name else None
+
+
+def _encode(ref: BlobRef) -> str:
+    """Path of a blob's file in its container."""
     check_container(ref.container)
     check_blob(ref.name)
-    # The store reserves names that end in "#" and digits for unfinished files.
+    # "#" and digits at the end of a name were how earlier versions named unfinished files.
     encoded = ref.name.replace("%", "%25").replace("#", "%23")
-    if max(len(segment.encode()) for segment in encoded.split("/")) > _MAX_FILE_NAME:
+    sizes = [len(segment.encode()) for segment in encoded.split("/")]
+    if max(sizes) > _MAX_FILE_NAME or sum(sizes) + len(sizes) > _MAX_FILE_PATH:
         raise InvalidValue(f"blob name: too long for a file, found {ref.name!r}")
-    return f"{ref.container}/{encoded}"
+    return encoded
 
 
 def _decode(path: str) -> str:
     return path.replace("%23", "#").replace("%25", "%")
 
 
-def _remove_empty_folder(folder: Path) -> bool:
-    """Remove what deleted blobs left; False if there is a file in it."""
-    try:
-        for inner in sorted(folder.rglob("*"), reverse=True):
-            inner.rmdir()
-        folder.rmdir()
-    except OSError:
-        return False
-    return True
+def _files_below(folder: Path) -> Iterator[str]:
+    """Relative paths of all files in a folder, in no order; unfinished ones of earlier versions are left out."""
+    prefix = len(str(folder)) + 1
+    for place, _, names in os.walk(folder):
+        relative = place[prefix:]
+        for name in names:
+            if "#" not in name:
+                yield f"{relative}/{name}" if relative else name

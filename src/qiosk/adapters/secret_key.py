@@ -1,0 +1,43 @@
+"""The secret that signs links to blobs, in a file of the home."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from qiosk.errors import InvalidValue
+
+SECRET_BYTES = 32
+"""Size of a secret that we make."""
+MIN_SECRET_BYTES = 16
+"""Shorter ones are refused."""
+
+
+def load_secret(path: Path) -> bytes:
+    """The secret in a file, which is made, readable for its owner alone, if it is missing.
+
+    Of several processes that make it at once, all get the same. Raises InvalidValue if the file holds too little.
+    """
+    try:
+        secret = path.read_bytes()
+    except FileNotFoundError:
+        secret = _make(path)
+    if len(secret) < MIN_SECRET_BYTES:
+        raise InvalidValue(f"{path}: must hold at least {MIN_SECRET_BYTES} bytes, found {len(secret)}")
+    return secret
+
+
+def _make(path: Path) -> bytes:
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, secrets.token_bytes(SECRET_BYTES))
+        os.fsync(descriptor)
+        with suppress(FileExistsError):  # another process was quicker: its secret counts
+            os.link(draft, path)
+    finally:
+        os.close(descriptor)
+        draft.unlink()
+    return path.read_bytes()
