@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import os
 import uuid
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import final
 
-from qiosk.adapters.blobs import LocalBlobStore
 from qiosk.adapters.clock import SystemClock
-from qiosk.adapters.home import Home
+from qiosk.adapters.home import Home, ServerPresence
 from qiosk.adapters.launcher import SupervisorLauncher
-from qiosk.adapters.sql_jobs import open_sqlite
+from qiosk.adapters.secret_key import load_secret
+from qiosk.adapters.sql_jobs import SqlJobStore
+from qiosk.adapters.sql_keys import SqlKeyStore
+from qiosk.adapters.sql_quotas import SqlLimitStore
+from qiosk.adapters.sql_schema import open_home_database
+from qiosk.adapters.sql_sessions import SqlSessionStore
+from qiosk.adapters.sql_statistics import SqlStatistics
+from qiosk.adapters.storage import open_storage, storage_url
+from qiosk.adapters.upkeep import open_quotas
+from qiosk.contract.jobs import JobsApi
+from qiosk.contract.quotas import QuotaView
+from qiosk.contract.sessions import SessionsApi
+from qiosk.service.blobs import Storage
+from qiosk.service.keys import Authenticator, KeyService
+from qiosk.service.locations import BlobLocations, ServedLocations
+from qiosk.service.ports import Executor
+from qiosk.service.quotas import LimitStore
+from qiosk.service.retention import Pruned, prune
 from qiosk.service.service import JobService
+from qiosk.service.session_service import SessionService
+from qiosk.service.sessions import SessionDoor
+from qiosk.service.statistics import JobStatistics
 from qiosk.settings import Settings, read_settings
 from qiosk.solvers.registry import Catalogue
+
+_OPEN_WORKSPACES = 1024
+"""Workspaces whose services are kept at hand; those of others are put together anew."""
 
 
 def open_embedded(
@@ -30,17 +57,156 @@ def open_embedded(
     blobs. ``runner`` is the dotted name of a ``service.ports.JobRunner`` to use instead of the solvers'.
     Raises InvalidValue for settings that are wrong.
     """
+    return _Assembly(_chosen(home, settings), runner=runner).jobs(workspace)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerParts:
+    """What a server serves. Services of a workspace are cheap.
+
+    ``secret`` signs links to blobs. ``check_bytes(workspace, extra)`` raises QuotaExceeded if so many more bytes are
+    too many. ``version`` is the store's. ``checks`` are what has to work, by name: each one raises if it does not.
+    ``stop`` ends the work on jobs, which wait again then, within some seconds; False if it did not succeed.
+    """
+
+    jobs: Callable[[str], JobsApi]
+    sessions: Callable[[str], SessionsApi]
+    storage: Storage
+    secret: bytes = field(repr=False)
+    authenticator: Authenticator
+    check_bytes: Callable[[str, int], None]
+    executor: Executor
+    now: Callable[[], datetime]
+    statistics: JobStatistics
+    version: Callable[[], int]
+    checks: Mapping[str, Callable[[], object]]
+    stop: Callable[[float], bool]
+    close: Callable[[], None]
+
+
+def open_server(
+    settings: Settings | None = None,
+    *,
+    admin_key: str | None = None,
+    secret_key: str | None = None,
+    base_path: str = "",
+    runner: str | None = None,
+) -> ServerParts:
+    """Services of all workspaces over one store, for a server; see ``open_embedded`` for the arguments.
+
+    ``admin_key`` opens everything. ``secret_key`` signs links to blobs, by default that in a file of the home.
+    ``base_path`` is what a proxy in front puts before our paths. Raises InvalidValue for settings that are wrong;
+    Conflict or ServiceUnavailable for a database that cannot be used.
+    """
     chosen = settings if settings is not None else read_settings(os.environ)
-    if home is not None:
-        chosen = replace(chosen, home=home)
-    place = Home(chosen.home)
-    chosen = replace(chosen, home=place.path)
-    return JobService(
-        workspace=workspace,
-        jobs=open_sqlite(place.database),
-        blobs=LocalBlobStore(place.blobs, workspace),
-        targets=Catalogue(),
-        executor=SupervisorLauncher(place, chosen.to_environ(), runner=runner),
-        clock=SystemClock(),
-        new_id=lambda: str(uuid.uuid4()),
+    assembly = _Assembly(chosen, served=ServedLocations(base_path), runner=runner)
+    place, executor = assembly.place, assembly.executor
+    presence = ServerPresence(place)
+
+    def stop(timeout_s: float) -> bool:
+        presence.end()
+        return place.is_served() or executor.stop(timeout_s)  # another server of this home still needs it
+
+    def close() -> None:
+        presence.end()
+        assembly.store.close()
+
+    return ServerParts(
+        jobs=lru_cache(_OPEN_WORKSPACES)(assembly.jobs),
+        sessions=lru_cache(_OPEN_WORKSPACES)(assembly.sessions),
+        storage=assembly.storage,
+        secret=load_secret(place.path / "secret.key") if secret_key is None else secret_key.encode(),
+        authenticator=Authenticator(SqlKeyStore(assembly.database), assembly.clock, admin_key=admin_key),
+        check_bytes=assembly.quotas.check_bytes,
+        executor=executor,
+        now=assembly.clock.now,
+        statistics=JobStatistics(SqlStatistics(assembly.database), assembly.clock),
+        version=assembly.store.version,
+        checks={"database": lambda: assembly.store.waiting(1), "supervisor": executor.wake},
+        stop=stop,
+        close=close,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Administration:
+    """What an administrator does to all workspaces. ``prune`` is ``retention.prune`` from now on."""
+
+    keys: KeyService
+    limits: LimitStore
+    quotas: Callable[[str], Sequence[QuotaView]]
+    prune: Callable[..., Pruned]
+
+
+@contextmanager
+def open_administration(home: Path | None = None, settings: Settings | None = None) -> Iterator[Administration]:
+    """The administration of a home, or of the database and storage that its settings name."""
+    assembly = _Assembly(_chosen(home, settings))
+    try:
+        yield Administration(
+            keys=KeyService(SqlKeyStore(assembly.database), assembly.clock),
+            limits=SqlLimitStore(assembly.database),
+            quotas=assembly.quotas.view,
+            prune=partial(
+                prune,
+                now=assembly.clock.now(),
+                jobs=assembly.store,
+                sessions=SqlSessionStore(assembly.database),
+                storage=assembly.storage,
+            ),
+        )
+    finally:
+        assembly.database.close()
+
+
+def _chosen(home: Path | None, settings: Settings | None) -> Settings:
+    chosen = settings if settings is not None else read_settings(os.environ)
+    return chosen if home is None else replace(chosen, home=home)
+
+
+@final
+class _Assembly:
+    """Adapters over one home, and the services made of them."""
+
+    def __init__(self, settings: Settings, *, served: BlobLocations | None = None, runner: str | None = None) -> None:
+        self.place = Home(settings.home)
+        settings = replace(settings, home=self.place.path)
+        self.clock = SystemClock()
+        self.database = open_home_database(self.place, settings)
+        self.store = SqlJobStore(self.database)
+        self.storage = open_storage(storage_url(self.place, settings), served)
+        self.executor = SupervisorLauncher(self.place, settings.to_environ(), runner=runner)
+        self.quotas = open_quotas(self.database, self.storage, settings)
+        self._sessions = SqlSessionStore(self.database)
+        self._door = SessionDoor(self._sessions, self.store)
+        self._targets = Catalogue()
+
+    def jobs(self, workspace: str) -> JobService:
+        """The jobs of a workspace."""
+        return JobService(
+            workspace=workspace,
+            jobs=self.store,
+            blobs=self.storage.blobs(workspace),
+            targets=self._targets,
+            executor=self.executor,
+            clock=self.clock,
+            new_id=_new_id,
+            sessions=self._door,
+            quotas=self.quotas,
+        )
+
+    def sessions(self, workspace: str) -> SessionService:
+        """The sessions of a workspace."""
+        return SessionService(
+            workspace=workspace,
+            sessions=self._sessions,
+            jobs=self.store,
+            targets=self._targets,
+            clock=self.clock,
+            new_id=_new_id,
+            view_job=self.jobs(workspace).view_of,
+        )
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())

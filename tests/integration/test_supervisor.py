@@ -18,6 +18,7 @@ from qiosk.adapters.launcher import SupervisorLauncher
 from qiosk.adapters.supervisor import bound_log
 from qiosk.contract.jobs import JobQuery, JobStatus
 from qiosk.errors import SupervisorUnavailable
+from qiosk.service.jobs import JobKey
 
 TESTS = Path(__file__).parents[1]
 
@@ -248,6 +249,45 @@ def test_a_supervisor_that_is_told_to_stop_leaves_its_jobs_waiting(path):
     assert homes.eventually(lambda: not homes.processes_of(path))
     ended = homes.finished(opened, view.id)
     assert (ended.status, ended.attempts) == (JobStatus.SUCCEEDED, 2)
+    opened.close()
+
+
+def test_jobs_save_their_state_before_a_supervisor_stops(path):
+    opened = homes.open_home(path)
+    view = homes.submit(opened, {"chunks": 150})
+    homes.wait_until(opened, view.id, lambda seen: seen.progress.sweeps > 20)
+    os.kill(homes.supervisor_pid(path), signal.SIGTERM)
+    assert homes.eventually(lambda: not homes.processes_of(path))
+    assert "checkpoint" in opened.list_blobs(f"job-{view.id}"), "its time for a regular one had not come"
+    ended = homes.finished(opened, view.id)
+    assert (ended.status, ended.attempts) == (JobStatus.SUCCEEDED, 2)
+    assert json.loads(opened.results(view.id))["resumed"] > 20
+    assert [point.sweep for point in opened.trace(view.id)] == list(range(1, 151))
+    opened.close()
+
+
+def test_a_supervisor_that_stops_does_not_wait_for_the_deaf(path):
+    opened = homes.open_home(path, stop_seconds=0.3)
+    view = homes.submit(opened, {"do": "hang"})
+    homes.wait_until(opened, view.id, lambda seen: seen.status is JobStatus.EXECUTING)
+    os.kill(homes.supervisor_pid(path), signal.SIGTERM)
+    assert homes.eventually(lambda: not homes.processes_of(path))
+    assert opened._jobs.get(JobKey("default", view.id)).supervisor_deaths == 0
+    opened.delete(view.id)
+    opened.close()
+
+
+@pytest.mark.slow
+def test_a_job_that_kills_supervisors_fails_and_the_queue_goes_on(path):
+    opened = homes.open_home(path)
+    poisoned = homes.submit(opened, {"do": "kill_supervisor"})
+    others = [homes.submit(opened, {"chunks": 30}) for _ in range(3)]
+    ended = homes.finished(opened, poisoned.id, within=120)
+    assert (ended.status, ended.attempts) == (JobStatus.FAILED, 10)
+    assert ended.error_data.message == "10 supervisors died while the job ran"
+    assert {homes.finished(opened, view.id).status for view in others} == {JobStatus.SUCCEEDED}
+    deaths = [opened._jobs.get(JobKey("default", view.id)).supervisor_deaths for view in others]
+    assert max(deaths) <= 4, "it ran alone when it was known"
     opened.close()
 
 

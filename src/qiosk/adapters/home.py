@@ -4,7 +4,10 @@
 
     HOME/jobs.db            jobs and traces (SQLite)
     HOME/blobs/WORKSPACE/…  inputs, results, attachments
+    HOME/secret.key         signs links to blobs; made when a server first needs it
+    HOME/home.id            tells this home from others that share its database; do not copy it
     HOME/supervisor.lock    locked by the supervisor as long as it lives; holds its process id
+    HOME/server.lock        locked, shared, by every server of the home as long as it lives
     HOME/supervisor.log     what it has to say, and HOME/supervisor.log.1 what it said before
 
 The lock is the kernel's (flock), so it ends with its holder, however that dies.
@@ -14,7 +17,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
+import uuid
 from pathlib import Path
 from typing import final
 
@@ -33,6 +38,47 @@ class Home:
         self.blobs = self.path / "blobs"
         self.lock = self.path / "supervisor.lock"
         self.log = self.path / "supervisor.log"
+        self.server_lock = self.path / "server.lock"
+
+    def identity(self) -> str:
+        """Sixteen hexadecimal digits that no other home has. To be asked for by its supervisor only."""
+        file = self.path / "home.id"
+        text = file.read_text().strip() if file.is_file() else ""
+        if not re.fullmatch("[0-9a-f]{16}", text):  # none yet, or one whose writer was killed
+            text = uuid.uuid4().hex[:16]
+            file.write_text(f"{text}\n")
+        return text
+
+    def is_served(self) -> bool:
+        """Whether a server of this home lives."""
+        return is_locked(self.server_lock)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether anybody holds the lock that is this file; it is created if it does not exist."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)  # which also unlocks
+    return False
+
+
+@final
+class ServerPresence:
+    """Tells the supervisor of a home that a server lives, so that it stays though there is nothing to do."""
+
+    def __init__(self, home: Home) -> None:
+        self._file: int | None = os.open(home.server_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_SH)  # waits for those who look, which takes microseconds
+
+    def end(self) -> None:
+        """The server goes; nothing happens the second time."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 @final
@@ -45,14 +91,7 @@ class SupervisorLock:
 
     def is_held_by_anybody(self) -> bool:
         """Whether a supervisor lives."""
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(file)  # which also unlocks
-        return False
+        return is_locked(self._path)
 
     def acquire(self) -> bool:
         """Become the supervisor; False if another one lives."""

@@ -16,35 +16,35 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
-from pathlib import Path
 from typing import cast, final
 
-from qiosk.adapters.blobs import LocalBlobStore
 from qiosk.adapters.process_limits import die_with_parent, limit_memory, volunteer_for_oom
+from qiosk.adapters.storage import open_storage
 from qiosk.contract.jobs import ErrorData
-from qiosk.service.ports import JobRunner, JobSpec, RunOutcome, RunUpdate
+from qiosk.service.ports import Departure, JobRunner, JobSpec, RunOutcome, RunUpdate
 from qiosk.service.worker import run_to_last_word
 
 SOLVER_RUNNER = "qiosk.adapters.solver_runner:run"
 """The runner of real jobs; by name, so that only processes that run jobs import the solvers."""
 _SOLVER_WARM_UP = "qiosk.adapters.warm_solvers"
 
-Message = RunUpdate | RunOutcome | ErrorData
-"""What a job's process says: any number of updates, then an outcome or an error."""
+Message = RunUpdate | RunOutcome | ErrorData | Departure
+"""What a job's process says: any number of updates, then an outcome, an error, or that it leaves."""
 
 _CANCEL = "cancel"
+_LEAVE = "leave"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessOptions:
-    """What all job processes of a supervisor have in common. ``memory_limit`` in bytes, 0: none."""
+    """What job processes of a supervisor have in common. ``storage`` is a URL, ``memory_limit`` in bytes, 0: none."""
 
-    blobs: Path
+    storage: str
     runner: str
     memory_limit: int
 
@@ -99,8 +99,11 @@ class JobProcess:
 
     def cancel(self) -> None:
         """Ask it to stop and keep its best."""
-        with contextlib.suppress(OSError):  # it has just ended
-            self._connection.send(_CANCEL)
+        self._tell(_CANCEL)
+
+    def leave(self) -> None:
+        """Ask it to save what is needed to continue, and to go."""
+        self._tell(_LEAVE)
 
     def kill(self) -> None:
         """End it at once."""
@@ -111,6 +114,10 @@ class JobProcess:
         self._connection.close()
         self._process.join()
         self._process.close()
+
+    def _tell(self, word: str) -> None:
+        with contextlib.suppress(OSError):  # it has just ended
+            self._connection.send(word)
 
 
 def find_runner(name: str) -> JobRunner:
@@ -126,24 +133,25 @@ def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Non
     volunteer_for_oom()
     faulthandler.enable()
     limit_memory(options.memory_limit)
-    cancelled = threading.Event()
-    threading.Thread(target=_obey, args=(connection, cancelled), daemon=True).start()
+    cancelled, leaving = threading.Event(), threading.Event()
+    orders = {_CANCEL: cancelled, _LEAVE: leaving}
+    threading.Thread(target=_obey, args=(connection, orders), daemon=True).start()
     last_word = run_to_last_word(
         spec,
-        LocalBlobStore(options.blobs, spec.workspace),
+        open_storage(options.storage).blobs(spec.workspace),
         find_runner(options.runner),
         send=connection.send,
         is_cancelled=cancelled.is_set,
+        is_leaving=leaving.is_set,
         monotonic=time.monotonic,
     )
     connection.send(last_word)
 
 
-def _obey(connection: Connection, cancelled: threading.Event) -> None:
+def _obey(connection: Connection, orders: Mapping[str, threading.Event]) -> None:
     """Wait for the supervisor's word, and end with it."""
     try:
         while True:
-            if connection.recv() == _CANCEL:
-                cancelled.set()
+            orders[connection.recv()].set()
     except (EOFError, OSError):
         os._exit(1)

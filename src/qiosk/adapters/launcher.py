@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import final
 
 from qiosk.adapters.home import Home, SupervisorLock
@@ -19,6 +21,9 @@ LAUNCH_INTERVAL_S = 5.0
 """A supervisor that was just started has this long to take the lock before another one is started."""
 MAX_LAUNCHES = 4
 """After so many supervisors in a row that never took the lock, the trouble is reported."""
+
+STOP_PROBE_S = 0.02
+"""How often ``stop`` looks whether the supervisor is gone."""
 
 # The shell starts the supervisor in the background and ends, so that its parent is init: no zombie is left
 # in this process, and nobody waits for it.
@@ -49,6 +54,24 @@ class SupervisorLauncher:
         with self._guard:
             if time.monotonic() - self._probed_at >= PROBE_INTERVAL_S:
                 self._probe()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Tell the supervisor to go; its jobs wait again, with what they have saved. False if it still lives after
+        ``timeout_s``.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._guard:
+            told: int | None = None
+            while self._lock.is_held_by_anybody():
+                holder = self._lock.holder()
+                if holder is not None and holder != told:
+                    told = holder
+                    with suppress(ProcessLookupError):
+                        os.kill(holder, signal.SIGTERM)
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(STOP_PROBE_S)
+        return True
 
     def _probe(self) -> None:
         now = self._probed_at = time.monotonic()

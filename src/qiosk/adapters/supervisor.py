@@ -17,6 +17,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qiosk.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from qiosk.adapters.home import Home
+    from qiosk.adapters.sql_database import Database
+    from qiosk.settings import Settings
 
 MAX_LOG_BYTES = 1_000_000
 """Size from which on the log is moved aside; what was aside before is dropped."""
@@ -67,24 +75,46 @@ def supervise(home_path: Path | None, runner: str | None, stop: threading.Event)
     chosen = runner or SOLVER_RUNNER
     context = warm_context(chosen)  # loads solvers while this process loads the database
 
-    from qiosk.adapters.sql_jobs import open_sqlite
+    from qiosk.adapters.sql_jobs import SqlJobStore
+    from qiosk.adapters.storage import open_storage, storage_url
     from qiosk.adapters.supervision import Supervision
+    from qiosk.adapters.upkeep import open_housekeeping, open_quotas
 
-    jobs = open_sqlite(home.database)
-    supervision = Supervision(jobs, home, settings, context, runner=chosen)
-    log.info("supervising %s", home.path)
     watch = _Watch(home.log, lock.is_still_ours, stop)
+    database = _open_database(settings, home, watch)
+    if database is None:
+        return
+    jobs = SqlJobStore(database)
+    storage = open_storage(storage_url(home, settings))
+    quotas = open_quotas(database, storage, settings)
+    supervision = Supervision(jobs, home, settings, context, runner=chosen, limit_of=quotas.concurrent_jobs)
+    log.info("supervising %s", home.path)
     try:
-        while True:
-            supervision.run(may_go_on=watch.may_go_on)
-            lock.release()
-            # A job that came after the last look, and before the release, found the lock taken and left it
-            # to us.
-            if stop.is_set() or not supervision.has_work() or not lock.acquire():
-                break
+        with open_housekeeping(database, storage, settings):
+            while True:
+                supervision.run(may_go_on=watch.may_go_on)
+                lock.release()
+                # A job that came after the last look, and before the release, found the lock taken and left it to us.
+                # As long as a server lives it is worth staying: a job that comes then does not wait for a start.
+                is_needed = supervision.has_work() or home.is_served()
+                if stop.is_set() or not is_needed or not lock.acquire():
+                    break
     finally:
         jobs.close()
     log.info("the supervisor goes")
+
+
+def _open_database(settings: Settings, home: Home, watch: _Watch) -> Database | None:
+    """The home's database, as soon as it answers; None if there is no need for it any more."""
+    from qiosk.adapters.sql_schema import open_home_database
+
+    while watch.may_go_on():
+        try:
+            return open_home_database(home, settings)
+        except ServiceUnavailable as error:
+            log.warning("trying again in %g s: %s", _LOOK_S, error)
+            time.sleep(_LOOK_S)
+    return None
 
 
 class _Watch:
