@@ -1,0 +1,64 @@
+"""Errors of blob requests: a status, a code of Azure's, and a document that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from xml.sax.saxutils import escape
+
+from starlette.responses import Response
+
+from qiosk import errors
+from qiosk.errors import QioskError
+
+XML = "application/xml"
+
+_ANSWERS: Final[Mapping[type[QioskError], tuple[int, str]]] = {  # the first class that fits counts
+    errors.AccessDenied: (403, "AuthenticationFailed"),
+    errors.BlobNotFound: (404, "BlobNotFound"),
+    errors.BlobAlreadyExists: (409, "BlobAlreadyExists"),
+    errors.BlobChanged: (412, "ConditionNotMet"),
+    errors.Conflict: (409, "Conflict"),
+    errors.InvalidBlockList: (400, "InvalidBlockList"),
+    errors.InvalidValue: (400, "InvalidInput"),
+    errors.QuotaExceeded: (403, "QuotaExceeded"),  # not 429: bytes do not free themselves while a client waits
+    errors.RequestTooLarge: (413, "RequestBodyTooLarge"),
+    errors.RequestTimeout: (408, "OperationTimedOut"),
+    errors.StorageFull: (507, "InsufficientStorage"),
+}
+
+
+class BlobRefusal(Exception):
+    """Ends a blob request with an answer other than success."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers or {}
+
+
+def as_refusal(error: QioskError) -> BlobRefusal:
+    """The answer to a request that ended with an error of ours."""
+    for kind, (status, code) in _ANSWERS.items():
+        if isinstance(error, kind):
+            return BlobRefusal(status, code, error.message)
+    return BlobRefusal(500, "InternalError", "the server made a mistake")
+
+
+def refusal_reply(refusal: BlobRefusal, *, is_head: bool) -> Response:
+    """An error as XML; its code alone where there can be no body."""
+    headers = {"x-ms-error-code": refusal.code, **refusal.headers}
+    if is_head or refusal.status == 304:
+        return Response(status_code=refusal.status, headers=headers)
+    document = (
+        '<?xml version="1.0" encoding="utf-8"?>'
+        f"<Error><Code>{escape(refusal.code)}</Code><Message>{escape(_printable(refusal.message))}</Message></Error>"
+    )
+    return Response(document.encode(), refusal.status, headers, XML)
+
+
+def _printable(text: str) -> str:
+    """Without what XML and UTF-8 cannot hold."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

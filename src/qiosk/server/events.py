@@ -1,0 +1,128 @@
+"""Live updates of a job, as server-sent events.
+
+Every event is ``event: update``; its ``id`` is the number of trace points sent so far, which is also what a client that
+comes back shows as ``Last-Event-ID``; its data are the job, and the trace from ``traceStart`` on. The first event comes
+at once, the one with a final state is the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from qiosk.contract import codec
+from qiosk.contract.jobs import JobView, TracePoint
+from qiosk.errors import QioskError
+from qiosk.server.access import Access, Reading
+from qiosk.server.changes import Changes
+from qiosk.server.listing import AFTER, read_count
+from qiosk.server.openapi import streams
+
+PACE_S: Final = 0.05
+"""Shortest time between two events, unless the state changed."""
+PING_S: Final = 15.0
+"""A comment is sent when there was nothing to say for so long: proxies cut silent connections."""
+RETRY_MS: Final = 1000
+"""How long a client should wait before it comes back."""
+
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+router = APIRouter(tags=["Jobs"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEvent:
+    """Data of an event: the job now, and its trace from ``trace_start`` on."""
+
+    job: JobView
+    trace_start: int
+    trace: Sequence[TracePoint]
+
+
+@router.get(
+    "/jobs/{job_id}/events", operation_id="followJob", **streams(JobEvent, "Updates until the job has ended."), **AFTER
+)
+async def follow_job(request: Request, job_id: str, access: Reading) -> Response:
+    """The job now, and whenever something changed, as `text/event-stream`.
+
+    `Last-Event-ID`, or the parameter `after`, is how many trace points are known already.
+    """
+    changes: Changes = request.app.state.changes
+    follower = Follower(access, job_id, known=_known(request))
+    first = await run_in_threadpool(follower.look)  # an unknown job is an error, not a stream that ends at once
+    return StreamingResponse(_events(follower, first, changes), headers=_HEADERS, media_type="text/event-stream")
+
+
+class Follower:
+    """What one client knows of a job."""
+
+    def __init__(self, access: Access, job_id: str, *, known: int) -> None:
+        self._access = access
+        self._job_id = job_id
+        self._known = known
+        self._last_point: TracePoint | None = None
+        self._view: JobView | None = None
+
+    @property
+    def known(self) -> int:
+        """Trace points that were sent."""
+        return self._known
+
+    def look(self) -> JobEvent | None:
+        """What is new since the last look; None if nothing is. Raises JobNotFound."""
+        view = self._access.jobs.get(self._job_id)
+        if view == self._view:
+            return None
+        start, points = self._new_points()
+        self._view = view
+        self._known = start + len(points)
+        self._last_point = points[-1] if points else self._last_point
+        return JobEvent(job=self._access.shown(view), trace_start=start, trace=points)
+
+    def _new_points(self) -> tuple[int, Sequence[TracePoint]]:
+        jobs = self._access.jobs
+        if self._known == 0:
+            return 0, jobs.trace(self._job_id)
+        points = jobs.trace(self._job_id, self._known - 1)
+        if points and self._last_point in (None, points[0]):
+            return self._known, points[1:]
+        return 0, jobs.trace(self._job_id)  # a run that resumed dropped what its predecessor found later
+
+
+async def _events(follower: Follower, first: JobEvent | None, changes: Changes) -> AsyncIterator[bytes]:
+    event, sent_at, status = first, 0.0, None
+    count = -1  # so that there is a second look at once: nobody looked out for changes before the first one
+    yield b"retry: %d\n\n" % RETRY_MS
+    async with changes.followed():
+        while not changes.is_over:
+            if event is not None:
+                if event.job.status == status:
+                    await asyncio.sleep(sent_at + PACE_S - time.monotonic())
+                yield _encode(event, follower.known)
+                sent_at, status = time.monotonic(), event.job.status
+                if status.is_final:
+                    return
+            if not await changes.wait(count, PING_S):
+                yield b": ping\n\n"
+            await asyncio.sleep(changes.pace_s)
+            count = changes.count
+            try:
+                event = await run_in_threadpool(follower.look)
+            except QioskError as error:  # deleted meanwhile, or a store that does not answer
+                yield b"event: error\ndata: %b\n\n" % codec.encode(codec.error_body(error))
+                return
+
+
+def _encode(event: JobEvent, known: int) -> bytes:
+    return b"event: update\nid: %d\ndata: %b\n\n" % (known, codec.encode(event))
+
+
+def _known(request: Request) -> int:
+    return read_count("after", request.headers.get("last-event-id") or request.query_params.get("after") or "0")

@@ -1,0 +1,108 @@
+"""Routes of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from qiosk.contract import codec
+from qiosk.contract.jobs import JobView
+from qiosk.server.access import Access, Reading, Writing
+from qiosk.server.bodies import request_body
+from qiosk.server.listing import AFTER, PAGING, Window, next_link, read_count, window
+from qiosk.server.openapi import answers, pages, takes
+from qiosk.server.replies import JSON, list_reply, reply
+from qiosk.service.filters import job_query
+
+router = APIRouter(tags=["Jobs"])
+
+_JOB = answers(JobView)
+
+
+@router.put("/jobs/{job_id}", operation_id="createJob", **_JOB, **takes(codec.PutJob))
+async def create_job(request: Request, job_id: str, access: Writing) -> Response:
+    """Queue a job.
+
+    The same request again gives the same job; another one under a taken id is refused with 409. Mistakes in the
+    problem or in solver parameters are not refused: such a job is accepted, and ends `Failed`.
+    """
+    body = await request_body(request, access.settings)
+    return await _reply(access, lambda: access.jobs.submit(codec.decode_submission(body, job_id)))
+
+
+@router.get("/jobs/{job_id}", operation_id="getJob", **_JOB)
+async def get_job(job_id: str, access: Reading) -> Response:
+    """The job as it is now."""
+    return await _reply(access, lambda: access.jobs.get(job_id))
+
+
+@router.get("/jobs", operation_id="listJobs", **pages(JobView), **PAGING)
+async def list_jobs(request: Request, access: Reading) -> Response:
+    """Jobs, newest first unless `orderby` says otherwise, in pages that `nextLink` leads through."""
+    return await list_page(request, access, window(request))
+
+
+@router.delete("/jobs/{job_id}", operation_id="cancelJobByDelete", status_code=204, **answers(None, status=204))
+async def delete_job(job_id: str, access: Writing) -> Response:
+    """Cancel a job. The job stays listed; `:purge` removes it."""
+    await run_in_threadpool(access.jobs.cancel, job_id)
+    return Response(status_code=204)
+
+
+@router.post("/jobs/{job_id}:cancel", operation_id="cancelJob", **_JOB)
+async def cancel_job(job_id: str, access: Writing) -> Response:
+    """Cancel a job: one that waits at once, one that runs soon. Jobs that have ended are left alone."""
+    return await _reply(access, lambda: access.jobs.cancel(job_id))
+
+
+@router.post("/jobs/{job_id}:purge", operation_id="purgeJob", status_code=204, **answers(None, status=204))
+async def purge_job(job_id: str, access: Writing) -> Response:
+    """Remove a job and its data; one that still runs is cancelled first."""
+    await run_in_threadpool(access.jobs.delete, job_id)
+    return Response(status_code=204)
+
+
+@router.patch("/jobs/{job_id}", operation_id="updateJob", **_JOB, **takes(codec.PatchJob | list[codec.PatchOperation]))
+async def update_job(request: Request, job_id: str, access: Writing) -> Response:
+    """Change name, tags or priority, by a merge patch or a list of RFC 6902 operations."""
+    body = await request_body(request, access.settings)
+    return await _reply(access, lambda: access.jobs.update(job_id, codec.decode_patch(body)))
+
+
+@router.get("/jobs/{job_id}/results", operation_id="getResults", **answers(dict[str, Any]))
+async def get_results(job_id: str, access: Reading) -> Response:
+    """The results as the job's solver wrote them; 404 `BlobNotFound` if there are none yet."""
+    return Response(await run_in_threadpool(access.jobs.results, job_id), media_type=JSON)
+
+
+@router.get("/jobs/{job_id}/best", operation_id="getBest", **answers(dict[str, Any], or_nothing=True))
+async def get_best(job_id: str, access: Reading) -> Response:
+    """The best solution so far in the results' format, also while the job runs; 204 if there is none yet."""
+    best = await run_in_threadpool(access.jobs.best, job_id)
+    return Response(status_code=204) if best is None else Response(best, media_type=JSON)
+
+
+@router.get("/jobs/{job_id}/trace", operation_id="getTrace", **answers(list[tuple[float, int, float]]), **AFTER)
+async def get_trace(request: Request, job_id: str, access: Reading) -> Response:
+    """New bests in order, as rows of seconds, sweep and cost, from the `after`-th on."""
+    after = read_count("after", request.query_params.get("after") or "0")
+    return reply(await run_in_threadpool(access.jobs.trace, job_id, after))
+
+
+async def list_page(request: Request, access: Access, asked: Window, *, session_id: str | None = None) -> Response:
+    """A page of the jobs that a request asks for, of one session or of all."""
+
+    def work() -> Response:
+        query = job_query(asked.filter, asked.orderby, session_id=session_id)
+        page = access.jobs.page(query, top=asked.top, skip=asked.skip, token=asked.token)
+        return list_reply([access.shown(view) for view in page.items], next_link(request, access.base, page.next))
+
+    return await run_in_threadpool(work)
+
+
+async def _reply(access: Access, work: Callable[[], JobView]) -> Response:
+    """The job that ``work`` returns, which is called in a thread, as is all that may wait for a disk."""
+    return await run_in_threadpool(lambda: reply(access.shown(work())))

@@ -1,0 +1,121 @@
+"""What ``/openapi.json`` says: routes declare contract types, and their schemas come from the codec."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections import ChainMap
+from collections.abc import Iterator
+from dataclasses import is_dataclass
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from qiosk.contract import codec
+from qiosk.server.replies import JSON
+
+_TEMPLATE = "#/components/schemas/{name}"
+_COMPONENTS = "x-components"
+"""Where a route's description carries the schemas it refers to, until they are gathered."""
+
+
+def answers(kind: Any, *, status: int = 200, or_nothing: bool = False) -> dict[str, Any]:
+    """Arguments of a route decorator: what it answers.
+
+    ``kind`` is a contract dataclass, a struct, or a list of one; None means no body. ``or_nothing``: 204 is possible,
+    too.
+    """
+    done = {"description": "Done."} if kind is None else _described("Done.", *_schema(kind))
+    found = _responses(status, done)
+    if or_nothing:
+        found["responses"][204] = {"description": "There is none yet."}
+    return found
+
+
+def pages(*kinds: Any) -> dict[str, Any]:
+    """Arguments of a route decorator: it answers with a page of items of these types, and a ``nextLink``."""
+    schemas, components = zip(*map(_schema, kinds), strict=True)
+    item = schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
+    link = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    page = {
+        "type": "object",
+        "required": ["value", "nextLink"],
+        "properties": {"value": {"type": "array", "items": item}, "nextLink": link},
+    }
+    return _responses(200, _described("A page.", page, dict(ChainMap(*components))))
+
+
+def streams(kind: Any, description: str) -> dict[str, Any]:
+    """Arguments of a route decorator: it answers with server-sent events, whose data are of this type."""
+    schema, components = _schema(kind)
+    media = {"schema": {"type": "string"}, "x-event-data": schema, _COMPONENTS: components}
+    return _responses(200, {"description": description, "content": {"text/event-stream": media}})
+
+
+def takes(kind: Any) -> dict[str, Any]:
+    """Arguments of a route decorator: its body is of this type."""
+    return {"openapi_extra": {"requestBody": {"required": True, **_content(*_schema(kind))}}}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document of an app, with the schemas of all types its routes name."""
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
+    )
+    components: dict[str, Any] = {}
+    for place in _carriers(document):
+        components.update(place.pop(_COMPONENTS))
+    document["components"] = {"schemas": dict(sorted(components.items()))}
+    return document
+
+
+def methods_of(document: dict[str, Any], path: str) -> list[str]:
+    """The methods of all operations at a path, sorted."""
+    found: set[str] = set()
+    for template, operations in document["paths"].items():
+        pattern = re.sub(r"\\{\w+_id\\}", "[^/:]+", re.escape(template))  # what follows a colon is an action
+        pattern = re.sub(r"\\{\w+\\}", "[^/]+", pattern)
+        if re.fullmatch(pattern, path):
+            found.update(method.upper() for method in operations)
+    return sorted(found)
+
+
+def _responses(status: int, done: dict[str, Any]) -> dict[str, Any]:
+    failed = _described("An error.", *_schema(codec.ErrorBody))
+    return {"responses": {status: done, "default": failed}, "response_model": None}
+
+
+def _described(description: str, schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, **_content(schema, components)}
+
+
+def _content(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {JSON: {"schema": schema, _COMPONENTS: components}}}
+
+
+def _schema(kind: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    (schema,), components = msgspec.json.schema_components((_wire(kind),), ref_template=_TEMPLATE)
+    return schema, components
+
+
+def _wire(kind: Any) -> Any:
+    """The type with the wire twins of contract dataclasses in their places."""
+    if is_dataclass(kind):
+        return codec.wire_type(kind)
+    if typing.get_origin(kind) is list:
+        return list[_wire(typing.get_args(kind)[0])]  # type: ignore[misc]
+    return kind
+
+
+def _carriers(node: Any) -> Iterator[dict[str, Any]]:
+    """Every part of a document that carries schemas."""
+    if isinstance(node, dict):
+        if _COMPONENTS in node:
+            yield node
+        for member in list(node.values()):
+            yield from _carriers(member)
+    elif isinstance(node, list):
+        for member in node:
+            yield from _carriers(member)

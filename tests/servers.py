@@ -1,0 +1,229 @@
+"""Servers for tests: in this process over ports in memory, reached without a socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import anyio.from_thread
+import httpx
+import uvicorn
+from starlette.types import ASGIApp
+
+from fake_runners import run as run_fake
+from qiosk.adapters.memory import InlineExecutor, ManualClock, MemoryJobStore
+from qiosk.adapters.memory_accounts import MemoryKeyStore, MemoryLimitStore, MemorySessionStore
+from qiosk.adapters.memory_blobs import MemoryBlobStore
+from qiosk.bootstrap import ServerParts
+from qiosk.contract.quotas import Dimension
+from qiosk.server.app import create_app
+from qiosk.server.settings import ServerSettings
+from qiosk.service.jobs import Job, JobState
+from qiosk.service.keys import Authenticator
+from qiosk.service.locations import ServedLocations
+from qiosk.service.quotas import QuotaService
+from qiosk.service.service import JobService
+from qiosk.service.session_service import SessionService
+from qiosk.service.sessions import SessionDoor
+from qiosk.service.statistics import EndedJob, JobStatistics
+from qiosk.solvers.registry import Catalogue
+
+HOST = "http://jobs.test:8000"
+WORKSPACE = "/subscriptions/ABC-1/resourceGroups/Group/providers/Microsoft.Quantum/workspaces/Mine"
+
+
+class LazyExecutor:
+    """Runs nothing until ``run``: jobs wait."""
+
+    def __init__(self, inner: InlineExecutor) -> None:
+        self.run = inner.wake
+
+    def wake(self) -> None:
+        pass
+
+    def ensure(self) -> None:
+        pass
+
+
+class MemoryStorage:
+    """Blobs of all workspaces in memory, reached through a server."""
+
+    def __init__(self) -> None:
+        self._stores: dict[str, MemoryBlobStore] = {}
+
+    def blobs(self, workspace: str) -> MemoryBlobStore:
+        return self._stores.setdefault(workspace, MemoryBlobStore(ServedLocations()))
+
+    def workspaces(self) -> list[str]:
+        return sorted(self._stores)
+
+    def signed_uri(self, *_arguments: object) -> None:
+        return None
+
+
+class MemoryStatistics:
+    """Counts the jobs of a store in memory."""
+
+    def __init__(self, store: MemoryJobStore) -> None:
+        self._store = store
+
+    def counts(self) -> Counter[JobState]:
+        return Counter(job.state for job in self._all())
+
+    def oldest_waiting(self) -> datetime | None:
+        return min((job.created_at for job in self._all() if job.state is JobState.WAITING), default=None)
+
+    def ended_since(self, since: datetime, limit: int) -> list[EndedJob]:
+        return [job for job in self._ended() if job.ended_at >= since][:limit]
+
+    def last_ended(self, limit: int) -> list[EndedJob]:
+        return self._ended()[-limit:]
+
+    def _all(self) -> list[Job]:
+        return list(self._store._jobs.values())
+
+    def _ended(self) -> list[EndedJob]:
+        ended = [
+            EndedJob(
+                job.workspace,
+                job.id,
+                job.target.lower(),
+                job.state,
+                job.created_at,
+                job.begun_at,
+                job.ended_at,
+                job.fence,
+                job.progress.sweeps,
+                job.progress.seconds,
+            )
+            for job in self._all()
+            if job.ended_at is not None
+        ]
+        return sorted(ended, key=lambda job: job.ended_at)
+
+
+class MemoryParts:
+    """All that a server serves, in memory. ``run`` runs the jobs that wait, by ``fake_runners``."""
+
+    def __init__(self, **limits: float) -> None:
+        self.clock = ManualClock()
+        self.store = MemoryJobStore()
+        self.storage = MemoryStorage()
+        self.keys = MemoryKeyStore()
+        self.session_store = MemorySessionStore(self.store)
+        self.limits = MemoryLimitStore()
+        self.quotas = QuotaService(
+            jobs=self.store,
+            limits=self.limits,
+            defaults={Dimension(name): limit for name, limit in limits.items()},
+            clock=self.clock,
+            stored_bytes=lambda workspace: self.storage.blobs(workspace).usage(),
+        )
+        self.executors: dict[str, LazyExecutor] = {}
+        self.parts = ServerParts(
+            jobs=self.jobs,
+            sessions=self.sessions,
+            authenticator=Authenticator(self.keys, self.clock),
+            storage=self.storage,
+            secret=b"a secret of the tests",
+            check_bytes=self.quotas.check_bytes,
+            executor=self.executor("of nobody"),
+            now=self.clock.now,
+            statistics=JobStatistics(MemoryStatistics(self.store), self.clock),
+            version=self.store.version,
+            checks={"database": lambda: None},
+            stop=lambda _timeout_s: True,
+            close=lambda: None,
+        )
+
+    def executor(self, workspace: str) -> LazyExecutor:
+        inner = InlineExecutor(self.store, self.storage.blobs(workspace), self.clock, run_fake)
+        return self.executors.setdefault(workspace, LazyExecutor(inner))
+
+    def run(self, workspace: str) -> None:
+        """Run the jobs that wait; all of them have to be of this workspace."""
+        self.executor(workspace).run()
+
+    def jobs(self, workspace: str) -> JobService:
+        return JobService(
+            workspace=workspace,
+            jobs=self.store,
+            blobs=self.storage.blobs(workspace),
+            targets=Catalogue(),
+            executor=self.executor(workspace),
+            clock=self.clock,
+            new_id=new_id,
+            sessions=SessionDoor(self.session_store, self.store),
+            quotas=self.quotas,
+        )
+
+    def sessions(self, workspace: str) -> SessionService:
+        return SessionService(
+            workspace=workspace,
+            sessions=self.session_store,
+            jobs=self.store,
+            targets=Catalogue(),
+            clock=self.clock,
+            new_id=new_id,
+            view_job=self.jobs(workspace).view_of,
+        )
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+class AppTransport(httpx.BaseTransport):
+    """Sends requests to an app that runs in another thread's event loop."""
+
+    def __init__(self, app: ASGIApp, portal: anyio.from_thread.BlockingPortal) -> None:
+        self._inner = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self._portal = portal
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        async def send() -> httpx.Response:
+            body = request.read()
+            again = httpx.Request(request.method, request.url, headers=request.headers, content=body)
+            response = await self._inner.handle_async_request(again)
+            await response.aread()
+            return response
+
+        response = self._portal.call(send)
+        return httpx.Response(response.status_code, headers=response.headers.raw, content=response.content)
+
+
+@contextmanager
+def serving(parts: ServerParts, **settings) -> Iterator[httpx.Client]:
+    """A client of a server over these parts."""
+    app = create_app(parts, ServerSettings(**settings))
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(app.router.lifespan_context(app)),
+        httpx.Client(transport=AppTransport(app, portal), base_url=HOST) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def listening(parts: ServerParts, **settings) -> Iterator[str]:
+    """The URL of a server over these parts, on a socket of the loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        app = create_app(parts, ServerSettings(**settings))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.005)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+        assert not thread.is_alive()

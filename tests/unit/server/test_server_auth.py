@@ -1,0 +1,262 @@
+"""Who may do what."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qiosk.errors import Forbidden, InvalidValue, ServiceUnavailable, Unauthorized
+from qiosk.server.auth import ALL, Gate, TokenVerifier, read_workspaces
+from qiosk.server.run import check_exposure
+from qiosk.server.settings import ServerSettings, read_server_settings
+from qiosk.service.keys import Authenticator, KeyService
+from servers import WORKSPACE, MemoryParts, serving
+
+KEY = "abc-1/group/mine"
+ISSUER = "https://issuer.test"
+SIGNING = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture
+def memory() -> MemoryParts:
+    return MemoryParts()
+
+
+@pytest.fixture
+def http(memory: MemoryParts) -> Iterator[httpx.Client]:
+    with serving(memory.parts) as client:
+        yield client
+
+
+def make_key(memory: MemoryParts, **members: Any) -> str:
+    return KeyService(memory.keys, memory.clock).create("test", **{"workspace": KEY, **members})[1]
+
+
+def status(http: httpx.Client, method: str, path: str, **headers: str) -> tuple[int, str]:
+    response = http.request(method, WORKSPACE + path, headers=headers)
+    return response.status_code, "" if response.is_success else response.json()["error"]["code"]
+
+
+def test_without_a_key_every_credential_is_accepted(http: httpx.Client) -> None:
+    assert status(http, "GET", "/jobs")[0] == 200
+    assert status(http, "GET", "/jobs", authorization="Bearer anything")[0] == 200
+
+
+def test_a_key_is_accepted_in_both_headers(http: httpx.Client, memory: MemoryParts) -> None:
+    key = make_key(memory)
+    assert status(http, "GET", "/jobs", authorization=f"Bearer {key}")[0] == 200
+    assert status(http, "GET", "/jobs", **{"x-ms-quantum-api-key": key})[0] == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer qk_a_b"}, {"authorization": "Basic Zm9v"},
+                                     {"x-ms-quantum-api-key": "x"}, {"authorization": "Bearer"}], ids=str)  # fmt: skip
+def test_other_credentials_are_not(http: httpx.Client, memory: MemoryParts, headers: dict[str, str]) -> None:
+    make_key(memory)
+    for call in (("GET", "/jobs"), ("GET", "/jobs/x"), ("POST", "/storage/sasUri"), ("GET", "/quotas")):
+        assert status(http, *call, **headers) == (401, "Unauthorized")
+    assert http.get("/metrics", headers=headers).status_code == 401
+    assert http.get(f"{WORKSPACE}/jobs", headers=headers).headers["www-authenticate"] == "Bearer"
+    assert http.get("/healthz", headers=headers).status_code == 200
+
+
+def test_a_key_opens_its_workspace_only(http: httpx.Client, memory: MemoryParts) -> None:
+    headers = {"x-ms-quantum-api-key": make_key(memory, workspace="other/group/mine")}
+    assert status(http, "GET", "/jobs", **headers) == (403, "Forbidden")
+    assert status(http, "GET", "/jobs/x", **headers) == (403, "Forbidden")
+    assert http.get("/metrics", headers=headers).status_code == 403
+
+
+def test_a_key_for_reading_changes_nothing(http: httpx.Client, memory: MemoryParts) -> None:
+    headers = {"x-ms-quantum-api-key": make_key(memory, is_read_only=True)}
+    assert status(http, "GET", "/jobs", **headers)[0] == 200
+    calls = [
+        *(("PUT", "/jobs/x"), ("DELETE", "/jobs/x"), ("PATCH", "/jobs/x"), ("POST", "/jobs/x:cancel")),
+        *(
+            ("POST", "/jobs/x:purge"),
+            ("PUT", "/sessions/x"),
+            ("POST", "/sessions/x:close"),
+            ("POST", "/storage/sasUri"),
+        ),
+    ]
+    for call in calls:
+        assert status(http, *call, **headers) == (403, "Forbidden"), call
+
+
+def test_an_administrator_may_do_everything(http: httpx.Client, memory: MemoryParts) -> None:
+    headers = {"x-ms-quantum-api-key": make_key(memory, workspace=None)}
+    assert status(http, "GET", "/jobs", **headers)[0] == 200
+    assert http.get("/metrics", headers=headers).status_code == 200
+
+
+# Tokens of an issuer.
+
+
+class Issuer:
+    """Signs tokens, and counts how often it is asked for its keys."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.now = 0.0
+        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(SIGNING.public_key()))
+        self.documents: dict[str, Mapping[str, Any]] = {
+            f"{ISSUER}/.well-known/openid-configuration": {"jwks_uri": f"{ISSUER}/keys"},
+            f"{ISSUER}/keys": {"keys": [{**public, "kid": "k1", "use": "sig"}]},
+        }
+
+    def fetch(self, url: str) -> Mapping[str, Any]:
+        self.asked.append(url)
+        if url not in self.documents:
+            raise OSError("not found")
+        return self.documents[url]
+
+    def verifier(self) -> TokenVerifier:
+        return TokenVerifier(
+            issuer=ISSUER, audience="qiosk", claim="spaces", fetch=self.fetch, monotonic=lambda: self.now
+        )
+
+    def token(self, key_id: str = "k1", key: Any = SIGNING, algorithm: str = "RS256", **claims: Any) -> str:
+        given = {"iss": ISSUER, "aud": "qiosk", "sub": "ann", "exp": time.time() + 60, "spaces": [KEY]}
+        members = {name: value for name, value in {**given, **claims}.items() if value is not None}
+        return jwt.encode(members, key, algorithm=algorithm, headers={"kid": key_id})
+
+
+def test_a_token_opens_the_workspaces_it_lists() -> None:
+    issuer = Issuer()
+    holder = issuer.verifier().verify(issuer.token(spaces=["ABC-1/Group/Mine", "a/b/c:read"]))
+    assert holder.name == "ann"
+    assert holder.may(KEY, write=True)
+    assert holder.may("a/b/c", write=False)
+    assert not holder.may("a/b/c", write=True)
+    assert not holder.may("x/y/z", write=False)
+    assert not holder.may(ALL, write=False)
+    with pytest.raises(Forbidden, match="reading"):
+        holder.require("a/b/c", write=True)
+    with pytest.raises(Forbidden, match="another"):
+        holder.require("x/y/z", write=True)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "https://other.test"},
+        {"aud": "other"},
+        {"exp": 1.0},
+        {"exp": None},
+        {"sub": None},
+        {"nbf": time.time() + 1000},
+        {"key_id": "k2"},
+        {"key": "a secret that the issuer does not have", "algorithm": "HS256"},
+        {"key": rsa.generate_private_key(public_exponent=65537, key_size=2048)},
+        {"key": None, "algorithm": "none"},
+    ],
+    ids=lambda claims: ",".join(claims),
+)
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_other_tokens_open_nothing(claims: dict[str, Any]) -> None:
+    issuer = Issuer()
+    with pytest.raises(Unauthorized):
+        issuer.verifier().verify(issuer.token(**claims))
+
+
+@pytest.mark.parametrize("token", ["a.b.c", "..", "\u00e9.a.b", "a" * 20_000 + ".b.c"])
+def test_what_is_no_token_opens_nothing(token: str) -> None:
+    with pytest.raises(Unauthorized):
+        Issuer().verifier().verify(token)
+
+
+def test_keys_are_fetched_rarely() -> None:
+    issuer = Issuer()
+    verifier = issuer.verifier()
+    for _ in range(3):
+        verifier.verify(issuer.token())
+        with pytest.raises(Unauthorized):
+            verifier.verify(issuer.token(key_id="invented"))
+    assert issuer.asked.count(f"{ISSUER}/keys") == 1
+    issuer.now = 11.0  # keys may have been added meanwhile
+    with pytest.raises(Unauthorized):
+        verifier.verify(issuer.token(key_id="invented"))
+    issuer.now = 4000.0  # and keys may have been taken back
+    verifier.verify(issuer.token())
+    assert issuer.asked.count(f"{ISSUER}/keys") == 3
+
+
+def test_an_issuer_that_is_silent_is_no_reason_to_refuse_for_good() -> None:
+    issuer = Issuer()
+    keys = issuer.documents.pop(f"{ISSUER}/keys")
+    verifier = issuer.verifier()
+    with pytest.raises(ServiceUnavailable):
+        verifier.verify(issuer.token())
+    issuer.documents[f"{ISSUER}/keys"] = keys
+    issuer.now = 11.0
+    verifier.verify(issuer.token())
+
+
+def test_with_an_issuer_somebody_without_token_is_nobody(memory: MemoryParts) -> None:
+    issuer = Issuer()
+    gate = Gate(Authenticator(memory.keys, memory.clock), issuer.verifier())
+    for credential in (None, "anything"):
+        with pytest.raises(Unauthorized):
+            gate.authenticate(credential)
+    assert gate.authenticate(issuer.token()).name == "ann"
+    assert gate.authenticate(make_key(memory)).name == "test"
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_any_claim_can_be_read(claim: object) -> None:
+    assert all(isinstance(name, str) for name in read_workspaces(claim))
+
+
+# Exposure and settings.
+
+
+def test_others_than_this_machine_need_a_key(memory: MemoryParts) -> None:
+    for host in ("127.0.0.1", "::1", "localhost", "127.1.2.3"):
+        check_exposure(memory.parts, ServerSettings(host=host))
+    for host in ("0.0.0.0", "::", "10.0.0.1", "example.org"):
+        with pytest.raises(Forbidden, match="key"):
+            check_exposure(memory.parts, ServerSettings(host=host))
+    check_exposure(memory.parts, ServerSettings(host="0.0.0.0", insecure=True))
+    check_exposure(memory.parts, ServerSettings(host="0.0.0.0", oidc_issuer=ISSUER, oidc_audience="a"))
+    make_key(memory)
+    check_exposure(memory.parts, ServerSettings(host="0.0.0.0"))
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({"port": 70000}, "QIOSK_PORT"),
+        ({"public_url": "example.org"}, "QIOSK_PUBLIC_URL"),
+        ({"admin_key": "short-secret"}, "QIOSK_ADMIN_KEY"),
+        ({"certfile": "x.pem"}, "certfile and keyfile"),
+        ({"oidc_issuer": ISSUER}, "oidc_audience"),
+        ({"log_format": "xml"}, "QIOSK_LOG_FORMAT"),
+        ({"max_body_bytes": 1}, "QIOSK_MAX_BODY_BYTES"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_wrong_settings_are_named(members: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidValue, match=says) as caught:
+        read_server_settings(**members)
+    assert "short-secret" not in str(caught.value)
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QIOSK_PORT", "81")
+    monkeypatch.setenv("QIOSK_PUBLIC_URL", "https://jobs.example.org/")
+    monkeypatch.setenv("QIOSK_HOST", "")
+    settings = read_server_settings(host=None, insecure=True)
+    assert (settings.port, settings.public_url, settings.host) == (81, "https://jobs.example.org", "127.0.0.1")
+    assert settings.insecure

@@ -1,0 +1,197 @@
+"""Live updates: what a follower is told, and what one that comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from qiosk.contract.jobs import JobProgress, SubmitJob, TracePoint
+from qiosk.errors import JobNotFound
+from qiosk.server import events
+from qiosk.server.access import Access
+from qiosk.server.changes import Changes
+from qiosk.server.events import Follower
+from qiosk.server.settings import ServerSettings
+from qiosk.service.attempts import claim_next
+from qiosk.service.jobs import JobEvent, JobKey
+from qiosk.service.ports import RunUpdate
+from servers import WORKSPACE, MemoryParts, serving
+
+KEY = "abc-1/group/mine"
+POINTS = [TracePoint(0.5 * place, place, -float(place)) for place in range(5)]
+
+
+class Running:
+    """A job that runs, and is written to by hand."""
+
+    def __init__(self) -> None:
+        self.memory = MemoryParts()
+        command = SubmitJob(id="j", name="n", provider_id="Microsoft", target="microsoft.tabu.cpu", input_data=b"{}")
+        self.memory.jobs(KEY).submit(command)
+        self.store, self.clock = self.memory.store, self.memory.clock
+        self.claim()
+
+    def claim(self) -> None:
+        claim_next(self.store, self.clock, worker="w")
+
+    def lose(self) -> None:
+        job = self.job()
+        self.store.swap(job.on(JobEvent.LOSE, at=self.clock.now()), expected=job)
+
+    def job(self):
+        return self.store.get(JobKey(KEY, "j"))
+
+    def find(self, start: int, points: list[TracePoint]) -> None:
+        progress = JobProgress(sweeps=start + len(points), best_cost=points[-1].cost)
+        update = RunUpdate(progress=progress, trace=points, trace_start=start)
+        assert self.store.record(JobKey(KEY, "j"), self.job().fence, update, lease_expires_at=self.clock.now())
+
+    def end(self) -> None:
+        job = self.job()
+        self.store.swap(job.on(JobEvent.SUCCEED, at=self.clock.now(), output_blob="rawOutputData"), expected=job)
+
+    def follower(self, known: int = 0) -> Follower:
+        return Follower(Access(KEY, self.memory.parts, ServerSettings(), "http://h"), "j", known=known)
+
+
+@pytest.fixture
+def running() -> Running:
+    return Running()
+
+
+def seen(event) -> tuple[int, list[TracePoint]]:
+    return event.trace_start, list(event.trace)
+
+
+def test_a_follower_is_told_what_is_new(running: Running) -> None:
+    follower = running.follower()
+    assert seen(follower.look()) == (0, [])
+    assert follower.look() is None
+    running.find(0, POINTS[:2])
+    assert seen(follower.look()) == (0, POINTS[:2])
+    running.find(2, POINTS[2:3])
+    assert seen(follower.look()) == (2, POINTS[2:3])
+    assert follower.known == 3
+
+
+def test_one_who_comes_back_goes_on_where_it_was(running: Running) -> None:
+    running.find(0, POINTS)
+    assert seen(running.follower(known=3).look()) == (3, POINTS[3:])
+    assert seen(running.follower(known=5).look()) == (5, [])
+
+
+def test_a_run_that_begins_anew_begins_its_trace_anew(running: Running) -> None:
+    running.find(0, POINTS)
+    follower = running.follower()
+    follower.look()
+    running.lose()
+    running.claim()
+    other = TracePoint(9.0, 9, -9.0)
+    running.find(1, [other])
+    assert seen(follower.look()) == (0, [POINTS[0], other])
+    assert seen(running.follower(known=5).look()) == (0, [POINTS[0], other])
+
+
+def test_unknown_jobs_are_not_followed(running: Running) -> None:
+    with serving(running.memory.parts) as http:
+        assert http.get(f"{WORKSPACE}/jobs/other/events").status_code == 404
+        refused = http.get(f"{WORKSPACE}/jobs/j/events", headers={"last-event-id": "x"})
+    assert refused.json()["error"]["code"] == "InvalidFilter"
+
+
+def test_the_stream_ends_with_the_job(running: Running) -> None:
+    running.find(0, POINTS)
+    running.end()
+    with serving(running.memory.parts) as http:
+        response = http.get(f"{WORKSPACE}/jobs/j/events", headers={"last-event-id": "3"})
+    assert response.headers["content-type"].startswith("text/event-stream")
+    retry, event, rest = response.text.split("\n\n")
+    assert (retry, rest) == ("retry: 1000", "")
+    kind, number, data = event.split("\n")
+    assert (kind, number) == ("event: update", "id: 5")
+    document = json.loads(data.removeprefix("data: "))
+    assert document["job"]["status"] == "Succeeded"
+    assert (document["traceStart"], document["trace"]) == (3, [[1.5, 3, -3.0], [2.0, 4, -4.0]])
+
+
+async def collect(running: Running, changes: Changes, meanwhile) -> list[str]:
+    """The kinds of what a stream says while ``meanwhile`` runs."""
+    follower = running.follower()
+    stream = events._events(follower, follower.look(), changes)
+    task = asyncio.create_task(meanwhile())
+    said = [piece.decode() async for piece in stream]
+    await task
+    return said
+
+
+def test_every_state_is_told_and_nothing_is_missed(running: Running) -> None:
+    async def meanwhile() -> None:
+        for place, point in enumerate(POINTS):
+            running.find(place, [point])
+            await asyncio.sleep(0.01)
+        running.end()
+
+    async def main() -> list[str]:
+        return await collect(running, Changes(running.store.version), meanwhile)
+
+    said = asyncio.run(main())
+    updates = [json.loads(text.split("data: ")[1]) for text in said if text.startswith("event: update")]
+    assert [update["job"]["status"] for update in updates][-1] == "Succeeded"
+    known: list[list[float]] = []
+    for update in updates:
+        known[update["traceStart"] :] = update["trace"]
+    assert len(known) == len(POINTS)
+    assert len(updates) < 2 + len(POINTS)  # changes that follow each other quickly come together
+
+
+def test_streams_end_when_the_server_does(running: Running) -> None:
+    async def main() -> list[str]:
+        changes = Changes(running.store.version)
+
+        async def meanwhile() -> None:
+            await asyncio.sleep(0.05)
+            changes.end()
+
+        return await collect(running, changes, meanwhile)
+
+    assert asyncio.run(main())[0].startswith("retry")
+
+
+def test_a_job_that_is_purged_ends_its_stream_with_an_error(running: Running) -> None:
+    async def meanwhile() -> None:
+        await asyncio.sleep(0.05)
+        running.store.delete(JobKey(KEY, "j"))
+
+    async def main() -> list[str]:
+        return await collect(running, Changes(running.store.version), meanwhile)
+
+    last = asyncio.run(main())[-1]
+    assert last.startswith("event: error")
+    assert "JobNotFound" in last
+
+
+def test_followers_go_on_when_the_store_does_not_answer_once(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qiosk.server.changes.TROUBLE_S", 0.01)
+    troubles = iter([OSError("gone")])
+
+    def version() -> int:
+        for trouble in troubles:
+            raise trouble
+        return running.store.version()
+
+    async def meanwhile() -> None:
+        await asyncio.sleep(0.05)
+        running.end()
+
+    async def main() -> list[str]:
+        return await collect(running, Changes(version), meanwhile)
+
+    assert "Succeeded" in asyncio.run(main())[-1]
+
+
+def test_a_follower_of_nothing_learns_so() -> None:
+    memory = MemoryParts()
+    with pytest.raises(JobNotFound):
+        Follower(Access(KEY, memory.parts, ServerSettings(), "http://h"), "j", known=0).look()
