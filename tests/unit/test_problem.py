@@ -312,13 +312,31 @@ def test_what_json_cannot_hold_is_refused_when_serialized() -> None:
     problem = Problem("p", terms=[Term(c=1, indices=[0]), Term(c=float("inf"), indices=[0])])
     with pytest.raises(InvalidValue, match="term 1: coefficient inf is not finite"):
         problem.serialize()
-    protobuf = Problem("p", content_type=ContentType.protobuf)
-    with pytest.raises(InvalidValue, match="application/x-protobuf is not supported yet"):
-        protobuf.serialize()
-    with pytest.raises(InvalidValue, match="not supported yet"):
-        Problem.deserialize("{}", content_type=ContentType.protobuf)
-    with pytest.raises(WrongType, match="from str or bytes, found list"):
-        Problem.deserialize([b""])
+    with pytest.raises(WrongType, match="from str, bytes or a list of messages, found int"):
+        Problem.deserialize(3)
+
+
+def test_a_protobuf_problem_becomes_messages_and_comes_back() -> None:
+    terms = [Term(c=t + 0.5, indices=[t, t + 1]) for t in range(1500)]
+    problem = Problem("p", terms=terms, init_config=dict.fromkeys(range(1501), 1), content_type=ContentType.protobuf)
+    messages = problem.serialize()
+    assert [type(message) for message in messages] == [bytes, bytes]
+    for data in (messages, problem.to_blob()):
+        back = Problem.deserialize(data)
+        assert (back.name, back.problem_type, back.terms) == ("p", ProblemType.ising, problem.terms)
+        assert back.init_config == {str(i): 1 for i in range(1501)}
+    assert Problem.deserialize(messages, "q", ContentType.protobuf).name == "q"
+    assert Problem.deserialize(messages).content_type is ContentType.protobuf
+    with pytest.raises(WrongType, match="message 1 must be bytes, found str"):
+        Problem.deserialize([messages[0], "x"])
+    with pytest.raises(ValueError, match="text/plain"):
+        Problem.deserialize("{}", content_type="text/plain")
+
+
+def test_a_protobuf_problem_with_groups_is_json() -> None:
+    problem = Problem("p", content_type=ContentType.protobuf)
+    problem.add_slc_term([(1, 0), (2, None)])
+    assert Problem.deserialize(problem.to_blob()).serialize() == problem.to_json()
 
 
 def test_blob_is_gzip_and_always_the_same_bytes() -> None:

@@ -19,7 +19,7 @@ from qiosk.errors import (
     NothingToFix,
     WrongType,
 )
-from qiosk.formats import qio_json
+from qiosk.formats import qio_json, qio_protobuf, qio_protobuf_writer, registry
 from qiosk.model.check import check, check_finite
 from qiosk.model.cost import evaluate, evaluate_reals
 from qiosk.model.cost_function import CostFunction, ProblemType
@@ -55,11 +55,11 @@ class Problem:
         terms: ``Term`` and ``SlcTerm`` objects to begin with.
         init_config: value of every variable, keyed by id (int or str), where solvers shall start; or None.
         problem_type: ``ising`` (-1, 1) or ``pubo`` (0, 1); becomes the grouped type with the first group.
-        content_type: encoding for ``serialize``; only JSON so far.
+        content_type: encoding for ``serialize``, ``to_blob`` and submission: JSON or protobuf.
 
     Terms are kept in columns. Coefficients and ids are converted when terms are added (InvalidCoefficient,
     WrongType); whether the whole is a valid problem is checked by ``cost_function()``, that is before it is
-    solved.
+    solved. ``metadata`` (JSON values by name) goes with the problem into its JSON form.
     """
 
     NUM_TERMS_LARGE: ClassVar[float] = 1e6
@@ -76,6 +76,7 @@ class Problem:
         self.name = _UNNAMED if name is None else name
         self.init_config = init_config
         self.content_type = ContentType(content_type)
+        self.metadata: dict[str, Any] = {}
         self.uploaded_blob_uri: str | None = None
         self._terms = TermColumns()
         self._groups = GroupColumns()
@@ -137,6 +138,7 @@ class Problem:
             init_config=None if initial is None else {str(i): value for i, value in initial.items()},
             problem_type=cost_function.problem_type,
         )
+        problem.metadata = {key: value for key, value in cost_function.metadata.items() if key != "name"}
         problem._terms.extend(cost_function.coefficients, cost_function.indptr, cost_function.ids)
         problem._groups.extend(cost_function.groups)
         if len(cost_function.groups):
@@ -240,7 +242,8 @@ class Problem:
     def _frozen(self) -> CostFunction:
         """The problem as it is now, unchecked."""
         initial = dict(self.init_config) if self.init_config else None
-        key = (self._terms.version, self._groups.version, self.name, self.problem_type, initial)
+        metadata = dict(self.metadata)
+        key = (self._terms.version, self._groups.version, self.name, self.problem_type, initial, metadata)
         if self._snapshot is None or self._snapshot[0] != key:
             coefficients, indptr, ids = self._terms.arrays()
             cost_function = CostFunction(
@@ -251,6 +254,7 @@ class Problem:
                 groups=self._groups.arrays(),
                 initial_configuration=None if initial is None else _integers(initial),
                 name=str(self.name),
+                metadata=metadata,
             )
             self._snapshot = key, cost_function
             self._is_checked = False
@@ -262,34 +266,66 @@ class Problem:
         check_finite(frozen)
         return frozen
 
-    def serialize(self) -> str:
+    def serialize(self) -> str | list[bytes]:
+        """The problem in the encoding of its ``content_type``: JSON text, or protobuf messages of 1000 terms each.
+
+        A problem with squared linear combinations is JSON always, for protobuf has none. Raises InvalidValue if a
+        coefficient is not finite.
+        """
+        return self.to_proto() if self._is_protobuf else self.to_json()
+
+    def to_json(self) -> str:
         """The problem as the service's JSON. Raises InvalidValue if a coefficient is not finite."""
-        if self.content_type is not ContentType.json:
-            raise InvalidValue(f"content type {self.content_type} is not supported yet, use {ContentType.json}")
         return qio_json.write(self._finite()).decode()
 
-    to_json = serialize
+    def to_proto(self) -> list[bytes]:
+        """The problem as protobuf messages. Raises InvalidValue for groups and coefficients that are not finite."""
+        return qio_protobuf_writer.messages(self._finite())
 
-    def to_blob(self) -> bytes:
-        """``serialize()``, gzipped."""
-        return gzip.compress(self.serialize().encode(), 1, mtime=0)
+    def to_blob(self, *, compress: bool = True) -> bytes:
+        """What is stored when the problem is submitted: JSON, gzipped if ``compress``; or an archive of messages."""
+        if self._is_protobuf:
+            return qio_protobuf_writer.write(self._finite())
+        text = self.to_json().encode()
+        return gzip.compress(text, 1, mtime=0) if compress else text
+
+    @property
+    def _is_protobuf(self) -> bool:
+        return self.content_type == ContentType.protobuf and not len(self._groups)
 
     @classmethod
     def deserialize(
-        cls, input_problem: str | bytes, name: str | None = None, content_type: ContentType | None = None
+        cls,
+        input_problem: str | bytes | Sequence[bytes],
+        name: str | None = None,
+        content_type: ContentType | None = None,
     ) -> Problem:
-        """The problem in a JSON document, raw or gzipped; ``name`` replaces the one that it holds.
+        """The problem that ``serialize`` or ``to_blob`` wrote; ``name`` replaces the one that it holds.
 
-        Raises InvalidInput.
+        A str is JSON, bytes are JSON or an archive of protobuf messages, raw or gzipped, and a list holds protobuf
+        messages. ``content_type`` is not needed to tell them apart. Raises InvalidInput.
         """
-        if content_type is not None and ContentType(content_type) is not ContentType.json:
-            raise InvalidValue(f"content type {content_type} is not supported yet, use {ContentType.json}")
+        if content_type is not None:
+            ContentType(content_type)
+        if isinstance(input_problem, list | tuple):
+            return cls.from_proto(input_problem, name)
         if not isinstance(input_problem, str | bytes):
-            raise WrongType(f"a problem is read from str or bytes, found {type(input_problem).__name__}")
+            found = type(input_problem).__name__
+            raise WrongType(f"a problem is read from str, bytes or a list of messages, found {found}")
         data = input_problem.encode() if isinstance(input_problem, str) else input_problem
-        return cls.from_cost_function(qio_json.read(data), name)
+        return cls.from_cost_function(registry.read(data), name)
 
     from_json = deserialize
+
+    @classmethod
+    def from_proto(cls, input_problem: Sequence[bytes], name: str | None = None) -> Problem:
+        """The problem in protobuf messages; ``name`` replaces the one that they hold. Raises InvalidInput."""
+        for m, message in enumerate(input_problem):
+            if not isinstance(message, bytes):
+                raise WrongType(f"message {m} must be bytes, found {type(message).__name__}")
+        problem = cls.from_cost_function(qio_protobuf.read_messages(input_problem), name)
+        problem.content_type = ContentType.protobuf
+        return problem
 
     def upload(self, workspace: Uploader, container_name: str = "qio-problems", blob_name: str = "inputData") -> str:
         """Store the problem in a workspace; returns the URI, which can be submitted instead of the
