@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import uuid
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,69 @@ def _own_home():
             del os.environ["QIOSK_HOME"]
         else:
             os.environ["QIOSK_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def s3_environment():
+    """Variables that lead to a bucket, for the whole run."""
+    import storages
+
+    with storages.s3_environment() as environ:
+        yield environ
+
+
+@pytest.fixture(scope="session")
+def azure_environment():
+    """Variables that lead to an Azure storage account, for the whole run."""
+    import storages
+
+    with storages.azure_environment() as environ:
+        yield environ
+
+
+@pytest.fixture
+def s3_storage(s3_environment, monkeypatch):
+    """A storage in a bucket, under a prefix of its own."""
+    from qiosk.adapters.storage import open_storage
+
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    return open_storage(f"s3://bucket/{uuid.uuid4()}")
+
+
+@pytest.fixture
+def azure_storage(azure_environment, monkeypatch):
+    """A storage in an account, which tests share: use workspaces of your own."""
+    from qiosk.adapters.storage import open_storage
+
+    for name, value in azure_environment.items():
+        monkeypatch.setenv(name, value)
+    return open_storage("az://devstoreaccount1")
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL database with our tables, for the whole run; tests empty it."""
+    from databases import postgres_schema
+    from qiosk.adapters.sql_database import parse_url
+    from qiosk.adapters.sql_schema import open_database
+
+    with postgres_schema() as url:
+        database = open_database(parse_url(url, default=Path()))
+        yield database
+        database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request, tmp_path):
+    """An empty database of each kind."""
+    from databases import empty
+    from qiosk.adapters.sql_schema import open_sqlite_database
+
+    if request.param == "sqlite":
+        opened = open_sqlite_database(tmp_path / "jobs.db")
+    else:
+        opened = request.getfixturevalue("postgres")
+        empty(opened)
+    yield opened
+    opened.close()

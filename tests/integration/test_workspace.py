@@ -1,15 +1,18 @@
-"""Workspaces over a home folder: real storage, real processes, real solvers."""
+"""Workspaces over a home folder, and over a server: real storage, real processes, real solvers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from qiosk.client.job import Job
 from qiosk.client.solvers import SOLVERS, ParallelTempering, SimulatedAnnealing, SimulatedBifurcationMachine
+from qiosk.client.streaming import OnlineProblem, StreamingProblem
 from qiosk.client.workspace import Workspace
 from qiosk.errors import (
     BlobAlreadyExists,
@@ -18,7 +21,10 @@ from qiosk.errors import (
     JobFailed,
     JobNotFound,
 )
-from qiosk.problem import Problem, ProblemType
+from qiosk.problem import Problem, ProblemType, Term
+from served import served
+
+KEY = "an-administrators-key"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,14 +34,25 @@ def short_idle() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+class Opening(Protocol):
+    """Opens a workspace; jobs of one are seen by all others of the same name."""
+
+    def __call__(self, *named: str) -> Workspace: ...
+
+
+@pytest.fixture(scope="module", params=["embedded", "http"])
+def opening(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opening]:
+    home = tmp_path_factory.mktemp("home")
+    if request.param == "embedded":
+        yield lambda *named: Workspace(*named, home=home)
+        return
+    with served(home, idle_seconds="1", admin_key=KEY) as server:
+        yield lambda *named: Workspace(*named, url=server.url, api_key=KEY)
 
 
 @pytest.fixture
-def workspace(home: Path) -> Iterator[Workspace]:
-    with Workspace(home=home) as opened:
+def workspace(opening: Opening) -> Iterator[Workspace]:
+    with opening() as opened:
         yield opened
 
 
@@ -89,9 +106,9 @@ def test_the_same_seed_gives_the_same_results(workspace: Workspace) -> None:
     assert first.get_results(timeout_secs=60) == second.get_results(timeout_secs=60)
 
 
-def test_another_workspace_object_sees_the_job(workspace: Workspace, home: Path) -> None:
+def test_another_workspace_object_sees_the_job(workspace: Workspace, opening: Opening) -> None:
     job = ParallelTempering(workspace, seed=1).submit(ship(), name="seen elsewhere", tags=["t"])
-    with Workspace(home=home) as other:
+    with opening() as other:
         listed = other.list_jobs(name_match="seen else", created_after=datetime.now() - timedelta(minutes=5))
         assert [found.id for found in listed] == [job.id]
         assert other.get_job(job.id).get_results(timeout_secs=60)["cost"] == -17.0
@@ -99,14 +116,14 @@ def test_another_workspace_object_sees_the_job(workspace: Workspace, home: Path)
         assert other.list_jobs(status="Failed", name_match="seen else") == []
 
 
-def test_named_workspaces_of_one_home_are_apart(workspace: Workspace, home: Path) -> None:
+def test_named_workspaces_of_one_place_are_apart(workspace: Workspace, opening: Opening) -> None:
     job = ParallelTempering(workspace, seed=1).submit(ship())
-    with Workspace("id", "Group", "Mine", home=home) as other:
+    with opening("id", "Group", "Mine") as other:
         assert other.list_jobs() == []
         with pytest.raises(JobNotFound):
             other.get_job(job.id)
         assert ParallelTempering(other, seed=1).optimize(ship(), timeout_secs=60).cost == -17.0
-    with Workspace("ID", "group", "mine", home=home) as again:
+    with opening("ID", "group", "mine") as again:
         assert len(again.list_jobs()) == 1
 
 
@@ -204,7 +221,8 @@ def test_targets_can_be_used_as_solvers(workspace: Workspace) -> None:
 def test_a_toshiba_job_names_its_input_and_returns_several_solutions(workspace: Workspace) -> None:
     job = SimulatedBifurcationMachine(workspace, steps=100, loops=2, maxout=3).submit(ship())
     results = job.get_results(timeout_secs=60)
-    assert results["input_data_uri"] == job.details.input_data_uri
+    place = urlsplit(results["input_data_uri"]).path.split("/")[-2:]  # without host, folder and signature
+    assert place == [job.container_name, "inputData"]
     assert results["solutions"][0]["cost"] == results.cost == -17.0
     assert len(results["solutions"]) == 3
     assert results["solutions"][0]["parameters"]["runs"] == 2
@@ -216,3 +234,26 @@ def test_the_problem_without_variables_is_solved(workspace: Workspace) -> None:
     problem.add_term(c=2.5, indices=[])
     results = ParallelTempering(workspace).optimize(problem, timeout_secs=60)
     assert (results.cost, results.configuration) == (2.5, {})
+
+
+def test_problems_may_be_streamed(workspace: Workspace) -> None:
+    problem = StreamingProblem(workspace, "streamed", upload_size_threshold=4e5, metadata={"by": "test"})
+    rng = np.random.default_rng(1)
+    for _ in range(4):
+        problem.add_terms(coefficients=rng.normal(size=40_000), ids=rng.integers(0, 10**15, (40_000, 1)))
+    problem.add_terms([Term(c=-2, indices=[0, 1]), Term(c=1, indices=[0])])
+    uri = problem.upload()
+    assert problem.download().cost_function().n_terms == 160_002
+    small = StreamingProblem(workspace, "small", [Term(c=-2, indices=[0, 1]), Term(c=1, indices=[0])])
+    assert SimulatedAnnealing(workspace, timeout=5).optimize(small)["cost"] == -3
+    assert SimulatedAnnealing(workspace, timeout=5).optimize(OnlineProblem("again", small.upload()))["cost"] == -3
+    assert uri.rpartition("/")[2] == "inputData"
+    container = workspace.api.container_uri(f"once-{problem.id}") and f"once-{problem.id}"
+    first, second = (workspace.api.upload_blob(container, "blob", overwrite=False) for _ in range(2))
+    for upload in (first, second):
+        upload.write(b"one")
+    first.commit()
+    with pytest.raises(BlobAlreadyExists):
+        second.commit()
+    second.abort()
+    assert workspace.api.get_blob(container, "blob") == b"one"

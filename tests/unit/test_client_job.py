@@ -144,7 +144,7 @@ def test_results_that_are_not_json_are_refused() -> None:
             read_results(data)
 
 
-def test_waiting_never_asks_for_longer_than_the_poll_limit_or_what_is_left(job: Job, api: FakeJobs) -> None:
+def test_waiting_never_asks_for_longer_than_what_is_left(job: Job, api: FakeJobs) -> None:
     api.steps = [lambda i: None, lambda i: api.finish(i, JobStatus.SUCCEEDED, RESULTS_BLOB)]
     job.wait_until_completed(max_poll_wait_secs=30, timeout_secs=5, print_progress=False)
     assert len(api.waits) == 2

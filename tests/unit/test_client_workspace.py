@@ -11,8 +11,9 @@ import pytest
 from fake_jobs import START, FakeJobs
 from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.solvers import ParallelTempering, SimulatedAnnealing, Solver
-from qiosk.client.workspace import Workspace, workspace_key
+from qiosk.client.workspace import Workspace
 from qiosk.contract.jobs import JobProgress, JobStatus, SubmitJob, TracePoint
+from qiosk.contract.workspaces import workspace_key
 from qiosk.errors import BlobAlreadyExists, JobNotFound
 
 RESOURCE_ID = "/subscriptions/ABC-1/resourceGroups/Group/providers/Microsoft.Quantum/Workspaces/Mine"
@@ -155,6 +156,20 @@ def test_watch_of_a_finished_job_gives_one_update(workspace: Workspace, api: Fak
     api.finish(job_id, JobStatus.SUCCEEDED, b"{}")
     assert [update.status for update in workspace.watch(job_id)] == ["Succeeded"]
     assert api.waits == []
+
+
+def test_quotas_are_dictionaries(workspace: Workspace) -> None:
+    assert workspace.get_quotas() == [
+        {
+            "dimension": "combined_job_hours",
+            "scope": "Workspace",
+            "provider_id": "Microsoft",
+            "utilization": 0.5,
+            "holds": 0.25,
+            "limit": 20.0,
+            "period": "Monthly",
+        }
+    ]
 
 
 def test_a_workspace_closes_its_jobs_interface(api: FakeJobs) -> None:

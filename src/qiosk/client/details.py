@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from qiosk.contract.jobs import QIO_OUTPUT_FORMAT, ErrorData, JobProgress, JobSt
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+_SIGNATURE = re.compile(r"(?<=[?&]sig=)[^&\s]+")
 
 
 @dataclass(kw_only=True)
@@ -121,6 +124,8 @@ def _readable(value: Any) -> str:
     if isinstance(value, JobProgress):
         best = "" if value.best_cost is None else f", best cost {value.best_cost:.10g}"
         return f"{value.fraction:.0%} after {value.seconds:.1f} s, {value.sweeps} sweeps{best}"
+    if isinstance(value, str):
+        value = _SIGNATURE.sub("…", value)  # what is printed may be shown to others
     plain = f"{value.code}: {value.message}" if isinstance(value, ErrorData) else _json_value(value)
     # a line break inside a value would break "one line per property"
     return "-" if plain is None or plain in ([], ()) else " ".join(str(plain).splitlines())

@@ -12,7 +12,6 @@ from qiosk.client.details import JobDetails, html_table
 from qiosk.client.filters import job_status, moment, name_pattern
 from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.results import Results, read_results
-from qiosk.client.watch import DEFAULT_POLL_S, updates
 from qiosk.contract.jobs import (
     INPUT_BLOB,
     QIO_INPUT_FORMAT,
@@ -21,10 +20,13 @@ from qiosk.contract.jobs import (
     JobStatus,
     TracePoint,
 )
-from qiosk.errors import BlobNotFound, JobFailed
+from qiosk.errors import BlobNotFound, InvalidValue, JobFailed
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from qiosk.client.workspace import Workspace
+    from qiosk.modeling import Solution
 
 DEFAULT_TIMEOUT_S = 300.0
 """How long ``get_results`` waits for a job to end, unless told otherwise."""
@@ -146,18 +148,18 @@ class Job:
 
     def wait_until_completed(
         self,
-        max_poll_wait_secs: float = DEFAULT_POLL_S,
+        max_poll_wait_secs: float | None = None,
         timeout_secs: float | None = None,
         print_progress: bool = True,
     ) -> None:
         """Return when the job has ended, with fresh details.
 
-        Shows a progress bar on standard error if that is a terminal and ``print_progress``. Raises
-        TimeoutError after ``timeout_secs`` [s]; the job goes on.
+        Shows a progress bar on standard error if that is a terminal and ``print_progress``. Programs may still
+        name ``max_poll_wait_secs``; ends are seen as they happen. Raises TimeoutError after ``timeout_secs`` [s];
+        the job goes on.
         """
-        following = updates(self.workspace.api, self.id, timeout_s=timeout_secs, poll_s=max_poll_wait_secs)
         with ProgressBar(enabled=print_progress) as bar:
-            for update in following:
+            for update in self.workspace.api.updates(self.id, timeout_s=timeout_secs):
                 self.details = JobDetails.from_view(update.view)
                 bar.update(update.status, update.progress)
 
@@ -201,6 +203,27 @@ class Job:
         """The best solution so far, also while the job runs; None if there is none yet."""
         data = self.workspace.api.best(self.id)
         return None if data is None else read_results(data)
+
+    def plot(self, **options: Any) -> Axes:
+        """Best cost against time, so far or to the end; see :func:`qiosk.plots.search`. Needs matplotlib."""
+        from qiosk.plots import search
+
+        return search(self, **options)
+
+    def decode(self) -> Solution:
+        """The results in the words of the :class:`qiosk.modeling.Model` whose problem the job solved.
+
+        Waits as :meth:`get_results`, and raises what it raises; InvalidValue if the problem came from no model.
+        """
+        from qiosk.formats.registry import read
+        from qiosk.modeling import Model
+
+        if self.details.input_data_uri is None:
+            self.refresh()
+        problem = read(self.download_data(str(self.details.input_data_uri)), self.details.input_data_format)
+        if "model" not in problem.metadata:
+            raise InvalidValue(f"job {self.id}: its problem was not made by a Model")
+        return Model.from_document(problem.metadata["model"]).decode(self.get_results())
 
     def cancel(self) -> None:
         """Stop the job; the best solution it has found becomes its result."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from qiosk.client.details import html_table
 from qiosk.errors import UnreadableInput
+
+if TYPE_CHECKING:
+    import pandas
 
 _SHOWN = 12
 """Variables shown when results are printed in a notebook."""
@@ -34,6 +37,16 @@ class Results(dict[str, Any]):
             found = self["solutions"][0][name]
             return {key: int(value) for key, value in found.items()} if name == "configuration" else found
         raise AttributeError(f"results have no member {name!r}: they have {', '.join(self)}")
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The solutions as a pandas DataFrame: a row each, best first; ``cost``, then a column per variable id."""
+        import pandas
+
+        rows = [
+            {"cost": solution["cost"], **{int(key): int(value) for key, value in solution["configuration"].items()}}
+            for solution in self.get("solutions") or ()
+        ]
+        return pandas.DataFrame(rows)
 
     def _repr_html_(self) -> str:
         configuration = getattr(self, "configuration", None) or {}

@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from qiosk.client.details import JobDetails
 from qiosk.client.filters import job_status, moment, name_pattern
 from qiosk.client.job import Job
 from qiosk.client.progress_bar import ProgressBar
+from qiosk.client.remote.connection import Connection, connection, connection_string_members
 from qiosk.client.solvers import PARAMETER_FREE, Solver, solver_for
-from qiosk.client.watch import JobUpdate, updates
 from qiosk.contract.jobs import (
     INPUT_BLOB,
     QIO_OUTPUT_FORMAT,
     JobQuery,
     JobsApi,
     JobStatus,
+    JobUpdate,
     JobView,
     SubmitJob,
     TargetView,
 )
+from qiosk.contract.paging import MAX_PAGE
+from qiosk.contract.workspaces import DEFAULT_KEY, workspace_key
 from qiosk.errors import InvalidFilter, InvalidJobDefinition
 
 if TYPE_CHECKING:
     from qiosk.problem import Problem
-
-DEFAULT_KEY = "default"
-"""The workspace of programs that name none."""
 
 _RESOURCE_ID = re.compile(
     r"/subscriptions/([^/\s]*)/resourceGroups/([^/\s]*)/providers/Microsoft\.Quantum/Workspaces/([^/\s]*)",
@@ -42,27 +43,32 @@ _RESOURCE_ID = re.compile(
 
 
 class Workspace:
-    """Jobs of one workspace, kept on this machine.
+    """Jobs of one workspace, on this machine or on a server.
 
     ``Workspace()`` needs nothing: jobs live in a per-user folder, and are run by a process that is started
-    when there is work. ``subscription_id``, ``resource_group`` and ``name`` (or one ``resource_id``) choose
-    another workspace of the same folder, so that programs written for the cloud keep their jobs apart; left
-    empty, they mean the default one.
+    when there is work. ``Workspace("https://host:port", api_key=…)`` speaks to a server instead, and so does
+    ``Workspace()`` where the environment has ``QIOSK_URL``. ``subscription_id``, ``resource_group`` and
+    ``name`` (or one ``resource_id``) choose another workspace of the same folder or server, so that programs
+    written for the cloud keep their jobs apart; left empty, they mean the default one.
 
     Args:
-        subscription_id, resource_group, name: which workspace; all three or none. Compared without regard to
-            case.
-        storage: accepted and not used: blobs live in the home folder.
+        subscription_id: which workspace, with the next two; all three or none, compared without regard to
+            case. A URL here is the server's.
+        resource_group, name: the same.
+        storage: accepted and not used: blobs live where the jobs are.
         resource_id: ``/subscriptions/…/resourceGroups/…/providers/Microsoft.Quantum/Workspaces/…``, instead
             of the three.
         location: kept as an attribute, without blanks and in lower case.
-        credential: kept as ``credentials``; nothing here needs one.
-        user_agent: kept as an attribute.
+        credential: kept as ``credentials``; not used.
+        user_agent: kept as an attribute, and sent to servers.
         home: folder of the jobs; by default ``QIOSK_HOME``, else a per-user data folder.
-        api: another implementation of the jobs interface, instead of an embedded one.
+        api: another implementation of the jobs interface.
+        url: of a server.
+        api_key: opens a server's workspace; by default ``QIOSK_API_KEY``.
 
-    Raises ValueError if the workspace is named only in part. A context manager; closing it does not stop
-    jobs.
+    For a server, a workspace that is not named is the one of ``QIOSK_SUBSCRIPTION_ID``,
+    ``QIOSK_RESOURCE_GROUP`` and ``QIOSK_WORKSPACE``. Raises ValueError if the workspace is named only in
+    part, InvalidValue for a URL or key that cannot be one. A context manager; closing it does not stop jobs.
     """
 
     def __init__(
@@ -78,9 +84,17 @@ class Workspace:
         *,
         home: str | Path | None = None,
         api: JobsApi | None = None,
+        url: str | None = None,
+        api_key: str | None = None,
     ) -> None:
+        if subscription_id is not None and "://" in subscription_id:
+            subscription_id, url = None, subscription_id
         if resource_id:
             subscription_id, resource_group, name = _split_resource_id(resource_id)
+        is_local = api is not None or home is not None
+        server = connection(url, api_key, subscription_id, resource_group, name, is_local=is_local)
+        if server is not None:
+            subscription_id, resource_group, name = server.subscription_id, server.resource_group, server.name
         self._key = workspace_key(subscription_id, resource_group, name)
         self.subscription_id = subscription_id
         self.resource_group = resource_group
@@ -89,7 +103,20 @@ class Workspace:
         self.location = "".join(location.split()).lower() if location else None
         self.credentials = credential
         self.user_agent = user_agent
-        self.api: JobsApi = _open_embedded(home, self._key) if api is None else api
+        self.url = None if server is None else server.url
+        if api is None:
+            api = _open_embedded(home, self._key) if server is None else _open_remote(server, user_agent)
+        self.api: JobsApi = api
+
+    @classmethod
+    def from_connection_string(cls, connection_string: str, **kwargs: Any) -> Workspace:
+        """The workspace of a server that a text names.
+
+        ``SubscriptionId=…;ResourceGroupName=…;WorkspaceName=…;ApiKey=…;QuantumEndpoint=https://host:port/;``, as
+        for the old service, with an endpoint of any host. ``kwargs``: further arguments of the class, which win.
+        Raises InvalidValue.
+        """
+        return cls(**{**connection_string_members(connection_string), **kwargs})
 
     def submit_job(self, job: Job) -> Job:
         """Queue a job made by hand; returns it as it was accepted.
@@ -151,6 +178,8 @@ class Workspace:
         if limit is not None and limit < 0:
             raise InvalidFilter(f"limit must not be negative, found {limit}")
         pattern = None if name_match is None else name_pattern(name_match)
+        if pattern is None and limit is not None and 0 < limit <= MAX_PAGE:
+            return [self._job(view) for view in self.api.page(query, top=limit).items]  # no more than is asked for
         views = (view for view in self.api.list(query) if pattern is None or pattern.search(view.name))
         return [self._job(view) for view in islice(views, limit)]
 
@@ -174,6 +203,14 @@ class Workspace:
             if (name is None or view.id.lower() == name.lower())
             and (provider_id is None or view.provider_id.lower() == provider_id.lower())
         ]
+
+    def get_quotas(self) -> list[dict[str, Any]]:
+        """What the workspace may use, and has used: a dictionary for each quota.
+
+        Each has ``dimension``, ``scope``, ``provider_id``, ``utilization``, ``holds``, ``limit`` and ``period``. Hours
+        are those of this calendar month (UTC); ``holds`` is what running jobs have used so far.
+        """
+        return [asdict(quota) for quota in self.api.quotas()]
 
     def get_container_uri(
         self,
@@ -210,7 +247,7 @@ class Workspace:
         leaves the job running. Raises JobNotFound; TimeoutError after ``timeout_secs`` [s].
         """
         with ProgressBar(enabled=show_progress) as bar:
-            for update in updates(self.api, _job_id(job), timeout_s=timeout_secs):
+            for update in self.api.updates(_job_id(job), timeout_s=timeout_secs):
                 if isinstance(job, Job):
                     job.details = JobDetails.from_view(update.view)
                 bar.update(update.status, update.progress)
@@ -230,27 +267,11 @@ class Workspace:
 
     def __repr__(self) -> str:
         # neither storage nor credential: both may hold secrets
-        return f"<Workspace {self._key!r}>"
+        place = "" if self.url is None else f" of {self.url}"
+        return f"<Workspace {self._key!r}{place}>"
 
     def _job(self, view: JobView) -> Job:
         return Job(self, JobDetails.from_view(view))
-
-
-def workspace_key(subscription_id: str | None, resource_group: str | None, name: str | None) -> str:
-    """What a home calls the workspace that is named by these three; the default one if none is given.
-
-    Raises ValueError if only some are given.
-    """
-    parts = {"subscription_id": subscription_id, "resource_group": resource_group, "name": name}
-    missing = [part for part, value in parts.items() if not value]
-    if len(missing) == len(parts):
-        return DEFAULT_KEY
-    if missing:
-        raise ValueError(
-            "a workspace is named by subscription_id, resource_group and name together, "
-            f"or by none of them: {', '.join(missing)} missing"
-        )
-    return "/".join(str(value).lower() for value in parts.values())
 
 
 def _split_resource_id(resource_id: str) -> tuple[str, str, str]:
@@ -269,6 +290,14 @@ def _open_embedded(home: str | Path | None, key: str) -> JobsApi:
     from qiosk.bootstrap import open_embedded
 
     return open_embedded(None if home is None else Path(home), workspace=key)
+
+
+def _open_remote(server: Connection, user_agent: str | None) -> JobsApi:
+    # here, so that an embedded workspace never loads an HTTP library
+    from qiosk.client.remote.jobs import HttpJobs
+    from qiosk.client.transfer_bar import TransferBar
+
+    return HttpJobs(server, user_agent=user_agent, on_bytes=TransferBar())
 
 
 def _job_id(job: Job | str) -> str:

@@ -13,12 +13,14 @@ from qiosk.client.solvers import (
     SubstochasticMonteCarlo,
     Tabu,
 )
+from qiosk.client.streaming import OnlineProblem, StreamingProblem
 from qiosk.problem import ContentType, GroupType, Problem, ProblemType, SlcTerm, Term
 
 __all__ = [
     "ContentType",
     "GroupType",
     "HardwarePlatform",
+    "OnlineProblem",
     "ParallelTempering",
     "PopulationAnnealing",
     "Problem",
@@ -28,6 +30,7 @@ __all__ = [
     "SimulatedAnnealing",
     "SlcTerm",
     "Solver",
+    "StreamingProblem",
     "SubstochasticMonteCarlo",
     "Tabu",
     "Term",

@@ -8,9 +8,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from qiosk.client.job import DEFAULT_TIMEOUT_S, Job
+from qiosk.client.streaming import OnlineProblem, StreamingProblem
 from qiosk.contract.jobs import QIO_INPUT_FORMAT, QIO_OUTPUT_FORMAT, QIO_OUTPUT_FORMAT_V1, SubmitJob
 from qiosk.errors import InvalidValue, WrongType
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from qiosk.client.results import Results
     from qiosk.client.workspace import Workspace
     from qiosk.problem import Problem
+
+Source: TypeAlias = "Problem | StreamingProblem | OnlineProblem | str | bytes"
+"""What solvers take: a problem, the URI of an uploaded one, or the bytes of a serialized one."""
 
 _log = logging.getLogger(__name__)
 
@@ -137,7 +141,7 @@ class Solver:
 
     def submit(
         self,
-        problem: Problem | str | bytes,
+        problem: Source,
         *,
         compress: bool = True,
         name: str | None = None,
@@ -172,7 +176,7 @@ class Solver:
         )
         return self.workspace.submit(command)
 
-    def optimize(self, problem: Problem | str | bytes, timeout_secs: float | None = DEFAULT_TIMEOUT_S) -> Results:
+    def optimize(self, problem: Source, timeout_secs: float | None = DEFAULT_TIMEOUT_S) -> Results:
         """Submit a job and return its results.
 
         Raises what ``submit`` and ``Job.get_results`` raise; after a TimeoutError the job goes on.
@@ -195,9 +199,9 @@ class Solver:
         values: dict[str, Any] = self.params["params"] if self.nested_params else self.params
         return values
 
-    def _warn_if_long(self, problem: Problem | str | bytes) -> None:
+    def _warn_if_long(self, problem: Source) -> None:
         sweeps, timeout = (self._values.get(key) for key in ("sweeps", "timeout"))
-        large = not isinstance(problem, (str, bytes)) and problem.is_large()
+        large = hasattr(problem, "is_large") and problem.is_large()
         if large and isinstance(sweeps, int) and sweeps >= SWEEPS_WARNING:
             _log.warning("a large problem and %d sweeps: this may take long", sweeps)
         if isinstance(timeout, (int, float)) and timeout >= TIMEOUT_WARNING_S:
@@ -232,17 +236,21 @@ def given(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value is not None}
 
 
-def _source(problem: Problem | str | bytes, compress: bool) -> tuple[str | None, bytes | None, str]:
+def _source(problem: Source, compress: bool) -> tuple[str | None, bytes | None, str]:
     """URI or bytes of a problem, and the name its job gets."""
     if isinstance(problem, str):
         return problem, None, UNNAMED
     if isinstance(problem, bytes):
         return None, _packed(problem, compress), UNNAMED
+    if isinstance(problem, StreamingProblem):
+        return problem.upload(), None, problem.name
+    if isinstance(problem, OnlineProblem):
+        return problem.uploaded_blob_uri, None, problem.name
     if not hasattr(problem, "serialize"):
         raise WrongType(
             f"problem must be a Problem, the URI of an uploaded one or bytes, found {type(problem).__name__}"
         )
-    return None, _packed(problem.serialize().encode(), compress), problem.name
+    return None, problem.to_blob(compress=compress), problem.name
 
 
 def _packed(data: bytes, compress: bool) -> bytes:

@@ -150,7 +150,7 @@ class PopulationAnnealing(Solver):
         sweeps: sweeps of each replica.
         beta: inverse temperature by sweep [1/cost]; increasing, its ends greater than 0.
         timeout: most seconds to search; makes the solver find the other parameters itself.
-        content_type: programs may still name it; problems are sent as JSON.
+        content_type: programs may still name it; the problem's own decides.
         params: further parameters by name, such as ``number_of_solutions``.
 
     Raises ValueError for a parameter out of its range or of another type.
@@ -198,7 +198,7 @@ class SubstochasticMonteCarlo(Solver):
         beta: weight of the resampling, by step [1/cost]; increasing, its ends greater than 0.
         steps_per_walker: moves that a walker tries before it is resampled.
         timeout: most seconds to search; makes the solver find the other parameters itself.
-        content_type: programs may still name it; problems are sent as JSON.
+        content_type: programs may still name it; the problem's own decides.
         params: further parameters by name, such as ``number_of_solutions``.
 
     Raises ValueError for a parameter out of its range or of another type.

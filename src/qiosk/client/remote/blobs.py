@@ -1,0 +1,224 @@
+"""Blobs of a workspace, through the signed URLs that its server hands out.
+
+Requests are those of Azure Blob Storage, so a signed URL may also lead to a real account. Large content goes up in
+blocks and comes down in ranges, each of which can be tried again by itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from xml.etree import ElementTree
+
+from qiosk.client.remote.transport import Answer, OnBytes, Request, Transport
+from qiosk.contract import codec
+from qiosk.errors import BlobAlreadyExists, BlobNotFound, Conflict, Forbidden, NotFound, QioskError, UnreadableInput
+
+BLOCK = 8 << 20
+"""Bytes of a block."""
+SINGLE = 32 << 20
+"""Content up to this size goes up in one request, and is asked for in one range."""
+_SAFETY = 0.1  # of its life: a signature that has less left is not used any more
+_VERSION = {"x-ms-version": "2021-08-06"}
+_LIST_PAGE = 5000
+
+
+class Blobs:
+    """Blobs of one workspace. ``on_bytes`` is told of transfers as (what, bytes so far, all bytes)."""
+
+    def __init__(
+        self, transport: Transport, sign: Callable[[str], str], on_bytes: Callable[[str, int, int], None] | None
+    ) -> None:
+        """``sign`` gives the signed URL of a container, which it creates if need be."""
+        self._transport = transport
+        self._sign = sign
+        self._on_bytes = on_bytes
+        self._signed: dict[str, tuple[str, float]] = {}
+        self._lock = threading.Lock()
+
+    def container_uri(self, container: str) -> str:
+        """Signed URL of a container; a new one if the last is about to run out."""
+        with self._lock:
+            url, until = self._signed.get(container, ("", 0.0))
+        if time.time() < until:
+            return url
+        url, now = self._sign(container), time.time()
+        with self._lock:
+            self._signed[container] = url, now + (1.0 - _SAFETY) * (_expiry(url) - now)
+        return url
+
+    def put(self, container: str, name: str, data: bytes, *, overwrite: bool, headers: Mapping[str, str]) -> str:
+        """Store a blob; returns its URL, without a signature. Raises BlobAlreadyExists."""
+        described = {"x-ms-blob-content-type": "application/octet-stream", **headers}
+        if not overwrite:
+            described["If-None-Match"] = "*"
+        try:
+            self._put(container, name, data, described)
+        except Conflict as error:
+            # Ours, perhaps: a first try may have arrived although its answer did not.
+            if "tries" not in error.details or self.get(container, name) != data:
+                raise BlobAlreadyExists(f"blob {container}/{name} exists") from error
+        return self.uri(container, name)
+
+    def get(self, container: str, name: str) -> bytes:
+        """Content of a blob, byte for byte as it was stored. Raises BlobNotFound."""
+        parts: list[bytes] = []
+        size, total, etag = 0, SINGLE, ""
+        while size < total:
+            headers = {"x-ms-range": f"bytes={size}-{size + SINGLE - 1}"} | ({"If-Match": etag} if etag else {})
+            on_received = self._telling(f"download {name}", size, total if etag else 0)
+            try:
+                answer = self._send("GET", container, name, headers=headers, on_received=on_received)
+            except _EmptyRange:
+                answer = self._send("GET", container, name)
+            parts.append(answer.body)
+            size += len(answer.body)
+            total, etag = _total(answer, size), answer.headers.get("ETag", "")
+        return b"".join(parts)
+
+    def list(self, container: str) -> Sequence[str]:
+        """Names of a container's blobs, sorted. Raises UnreadableInput."""
+        names: list[str] = []
+        marker: str | None = ""
+        while marker is not None:
+            query = {"restype": "container", "comp": "list", "maxresults": str(_LIST_PAGE), "marker": marker}
+            answer = self._send("GET", container, "", query={k: v for k, v in query.items() if v})
+            try:
+                page = ElementTree.fromstring(answer.body)
+            except ElementTree.ParseError as error:
+                raise UnreadableInput(f"reply: is no list of blobs: {error}") from error
+            names += [name.text or "" for name in page.iterfind("Blobs/Blob/Name")]
+            marker = page.findtext("NextMarker") or None
+        return sorted(names)
+
+    def _put(self, container: str, name: str, data: bytes, headers: Mapping[str, str]) -> None:
+        if len(data) <= SINGLE:
+            whole = {"x-ms-blob-type": "BlockBlob", **headers}
+            self._send("PUT", container, name, body=data, headers=whole, on_sent=self._telling(f"upload {name}"))
+            return
+        view = memoryview(data)
+        ids = [
+            self.put_block(
+                container, name, number, view[start : start + BLOCK], self._telling(f"upload {name}", start, len(data))
+            )
+            for number, start in enumerate(range(0, len(data), BLOCK))
+        ]
+        self.commit_blocks(container, name, ids, headers)
+
+    def upload(self, container: str, name: str, *, overwrite: bool) -> Upload:
+        """A blob to be stored piece by piece."""
+        return Upload(self, container, name, {} if overwrite else {"If-None-Match": "*"})
+
+    def put_block(
+        self, container: str, name: str, number: int, data: bytes | memoryview, on_sent: OnBytes | None
+    ) -> str:
+        """Upload a block; returns its id. Nobody sees it before its list is committed."""
+        block = base64.b64encode(b"%08d" % number).decode()
+        query = {"comp": "block", "blockid": block}
+        self._send("PUT", container, name, query=query, body=data, on_sent=on_sent)
+        return block
+
+    def commit_blocks(self, container: str, name: str, ids: Sequence[str], headers: Mapping[str, str]) -> None:
+        """Make a blob of blocks. Raises Conflict."""
+        blocks = "".join(f"<Latest>{block}</Latest>" for block in ids)
+        body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{blocks}</BlockList>'.encode()
+        self._send("PUT", container, name, query={"comp": "blocklist"}, body=body, headers=headers)
+
+    def uri(self, container: str, name: str) -> str:
+        """URL of a blob, without a signature."""
+        return codec.blob_uri(self.container_uri(container).partition("?")[0], quote(name))
+
+    def _send(
+        self, method: str, container: str, name: str, *, query: Mapping[str, str] | None = None, **members: Any
+    ) -> Answer:
+        """One request, with a fresh signature if the one at hand is not accepted any more."""
+        headers = {**_VERSION, **members.pop("headers", {})}
+        for is_fresh in (False, True):
+            base, _, signature = self.container_uri(container).partition("?")
+            url = f"{base}/{quote(name)}" if name else base
+            url += "?" + "&".join(filter(None, (urlencode(query or {}), signature)))
+            try:
+                return self._transport.send(Request(method=method, url=url, headers=headers, is_signed=True, **members))
+            except Forbidden:
+                with self._lock:
+                    self._signed.pop(container, None)
+                if is_fresh:
+                    raise
+            except NotFound as error:
+                raise BlobNotFound(f"blob {container}/{name} was not found") from error
+            except QioskError as error:
+                if error.details.get("storage_code") == "InvalidRange":
+                    raise _EmptyRange(error.message) from error
+                raise
+        raise AssertionError("the second turn returns or raises")
+
+    def _telling(self, what: str, before: int = 0, total: int = 0) -> OnBytes | None:
+        """Tells of a part of a transfer, of which so many bytes were done before."""
+        tell = self._on_bytes
+        if tell is None:
+            return None
+        return lambda size, all_bytes: tell(what, before + size, total or all_bytes)
+
+
+class Upload:
+    """A ``contract.jobs.BlobUpload``: blocks of ``BLOCK`` bytes, and their list at the end."""
+
+    def __init__(self, blobs: Blobs, container: str, name: str, headers: Mapping[str, str]) -> None:
+        self._blobs = blobs
+        self._container = container
+        self._name = name
+        self._headers = headers
+        self._rest = bytearray()
+        self._ids: list[str] = []
+
+    def write(self, data: bytes) -> None:
+        """Append; what fills a block is uploaded."""
+        self._rest += data
+        while len(self._rest) >= BLOCK:
+            self._put(bytes(self._rest[:BLOCK]))
+            del self._rest[:BLOCK]
+
+    def commit(self, metadata: Mapping[str, str] | None = None) -> str:
+        """Upload the rest and put the blob in its place; returns its URL. Raises BlobAlreadyExists."""
+        if self._rest:
+            self._put(bytes(self._rest))
+            self._rest.clear()
+        described = {f"x-ms-meta-{key}": value for key, value in (metadata or {}).items()}
+        headers = {"x-ms-blob-content-type": "application/octet-stream", **described, **self._headers}
+        try:
+            self._blobs.commit_blocks(self._container, self._name, self._ids, headers)
+        except Conflict as error:
+            raise BlobAlreadyExists(f"blob {self._container}/{self._name} exists") from error
+        return self._blobs.uri(self._container, self._name)
+
+    def abort(self) -> None:
+        """Forget what was written; the server removes blocks that nobody commits."""
+        self._rest.clear()
+        self._ids.clear()
+
+    def _put(self, data: bytes) -> None:
+        self._ids.append(self._blobs.put_block(self._container, self._name, len(self._ids), data, None))
+
+
+class _EmptyRange(QioskError):
+    """There is nothing in the range that was asked for: the blob is empty."""
+
+
+def _total(answer: Answer, size: int) -> int:
+    """Bytes of the whole blob."""
+    text = answer.headers.get("Content-Range", "").rpartition("/")[2]
+    return int(text) if answer.status == 206 and text.isdecimal() else size
+
+
+def _expiry(url: str) -> float:
+    """When a signed URL runs out, in seconds since 1970; 0 if it does not say."""
+    values = parse_qs(urlsplit(url).query).get("se")
+    try:
+        return datetime.fromisoformat(values[0]).timestamp() if values else 0.0
+    except ValueError:
+        return 0.0

@@ -1,0 +1,150 @@
+"""A remote workspace, and what happens to its server meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from qiosk.client.remote.connection import Connection
+from qiosk.client.remote.jobs import HttpJobs
+from qiosk.client.remote.transport import Patience
+from qiosk.client.solvers import SimulatedAnnealing
+from qiosk.client.workspace import Workspace
+from qiosk.errors import Forbidden, JobNotFound, ServiceUnavailable, Unauthorized
+from qiosk.problem import Problem
+from served import Served, certificate, served
+
+KEY = "an-administrators-key"
+
+
+def ring(variables: int = 600) -> Problem:
+    problem = Problem(name="ring")
+    for i in range(variables):
+        for step, sign in ((1, 1), (2, 1), (7, -1), (31, 1)):
+            problem.add_term(c=sign, indices=[i, (i + step) % variables])
+    return problem
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("remote") / "home", admin_key=KEY) as running:
+        yield running
+
+
+def test_updates_outlive_a_restart_of_the_server(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with ExitStack() as first:
+        before = first.enter_context(served(home, admin_key=KEY))
+        port = urlsplit(before.url).port or 0
+        workspace = Workspace(before.url, api_key=KEY)
+        job = SimulatedAnnealing(workspace, sweeps=10**8, restarts=8, seed=1).submit(ring())
+        following = workspace.watch(job, timeout_secs=240)
+        for update in following:
+            if update.progress.sweeps > 0:
+                break
+        sweeps = update.progress.sweeps
+        seen = len(job.trace)
+    with pytest.raises(ServiceUnavailable):
+        HttpJobs(Connection(url=before.url, api_key=KEY), patience=Patience(tries=1)).targets()
+    with served(home, admin_key=KEY, port=port):
+        for update in following:
+            if update.progress.sweeps > sweeps and update.view.attempts > 1:
+                break
+        assert len(job.trace) >= seen
+        job.cancel()
+        *_, last = following
+        assert last.status == "Cancelled"
+        assert job.get_results().cost <= 0
+    workspace.close()
+
+
+def test_many_threads_share_a_workspace(server: Served) -> None:
+    workspace = Workspace(server.url, api_key=KEY)
+    found: list[float] = []
+
+    def work(seed: int) -> None:
+        job = SimulatedAnnealing(workspace, sweeps=5, restarts=2, seed=seed).submit(ring(50))
+        found.append(job.get_results(timeout_secs=240).cost)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 12
+    workspace.close()
+
+
+def test_keys_open_what_they_are_for(server: Served) -> None:
+    with pytest.raises(Unauthorized), Workspace(server.url, api_key="wrong") as stranger:
+        stranger.list_jobs()
+    with pytest.raises(Unauthorized), Workspace(server.url) as nobody:
+        nobody.list_jobs()
+
+
+def test_a_read_only_key_reads_and_does_no_more(server: Served) -> None:
+    command = [sys.executable, "-m", "qiosk", "keys", "create", "--home", str(server.home), "--read-only", "reader"]
+    made = subprocess.run(command, capture_output=True, text=True, check=True)
+    with Workspace(server.url, api_key=made.stdout.strip()) as workspace:
+        workspace.list_jobs()
+        with pytest.raises(Forbidden):
+            SimulatedAnnealing(workspace, sweeps=5).submit(ring(10))
+
+
+def test_waiting_ends_with_the_job(server: Served) -> None:
+    with Workspace(server.url, api_key=KEY) as workspace:
+        job = SimulatedAnnealing(workspace, sweeps=10**8, restarts=8, seed=1).submit(ring())
+        threading.Timer(2.0, job.cancel).start()
+        begun = time.monotonic()
+        job.wait_until_completed(timeout_secs=240)
+        assert job.status == "Cancelled"
+        assert time.monotonic() - begun >= 1.5
+        with pytest.raises(JobNotFound):
+            workspace.get_job("unknown")
+
+
+def test_commands_work_with_the_server_that_the_environment_names(server: Served, tmp_path: Path) -> None:
+    file = tmp_path / "ring.json"
+    file.write_text(ring(20).to_json())
+    environ = {**os.environ, "QIOSK_URL": server.url, "QIOSK_API_KEY": KEY, "QIOSK_HOME": str(tmp_path / "unused")}
+
+    def qiosk(*words: str) -> str:
+        command = [sys.executable, "-m", "qiosk", *words]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=240).stdout
+
+    job_id = qiosk("submit", str(file), "-p", "sweeps=20", "--target", "simulatedannealing", "--name", "cli").strip()
+    watched = json.loads(qiosk("jobs", "watch", job_id, "--json"))
+    assert watched["job"]["status"] == "Succeeded"
+    assert json.loads(qiosk("jobs", "results", job_id, "--json")) == watched["results"]
+    assert job_id in [job["id"] for job in json.loads(qiosk("jobs", "list", "--name", "^cli$", "--json"))]
+    assert "microsoft.qmc.cpu" in qiosk("targets")
+    qiosk("jobs", "delete", job_id)
+    with Workspace(server.url, api_key=KEY) as workspace, pytest.raises(JobNotFound):
+        workspace.get_job(job_id)
+    assert not (tmp_path / "unused").exists()
+
+
+def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = certificate(tmp_path)
+    if pair is None:
+        pytest.skip("openssl is missing")
+    chain, key = map(str, pair)
+    with served(tmp_path / "home", "--certfile", chain, "--keyfile", key) as secure:
+        assert secure.url.startswith("https://")
+        with Workspace(secure.url) as workspace, pytest.raises(ServiceUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            workspace.list_jobs()
+        monkeypatch.setenv("SSL_CERT_FILE", chain)
+        with Workspace(secure.url) as workspace:
+            job = SimulatedAnnealing(workspace, sweeps=5, seed=1).submit(ring(20))
+            assert job.get_results(timeout_secs=240).cost <= 0
+            assert job.details.output_data_uri.startswith("https://")
