@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from fake_jobs import FakeJobs
 from qiosk.cli.app import app
+from qiosk.client.remote.connection import Connection
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus, SubmitJob
 
 TERMS = b'[{"c": -9, "ids": [0]}, {"c": -3, "ids": [1, 0]}]'
@@ -226,3 +227,28 @@ def test_version_is_printed() -> None:
     from qiosk import __version__
 
     assert qiosk("--version").stdout.strip() == __version__
+
+
+def test_a_server_is_named_by_option_or_environment(
+    monkeypatch: pytest.MonkeyPatch, problem: str, tmp_path: Path
+) -> None:
+    opened: list[str] = []
+    fake = FakeJobs()
+
+    def open_remote(server: Connection, user_agent: str | None) -> FakeJobs:
+        opened.append(f"{server.url} {server.api_key}")
+        return fake
+
+    monkeypatch.setattr("qiosk.client.workspace._open_remote", open_remote)
+    monkeypatch.setattr("qiosk.client.workspace._open_embedded", lambda home, key: FakeJobs())
+    done = qiosk("submit", problem, "--url", "http://one:1")
+    assert done.exit_code == 0, done.output
+    monkeypatch.setenv("QIOSK_URL", "http://two:2")
+    monkeypatch.setenv("QIOSK_API_KEY", "k")
+    assert json.loads(qiosk("jobs", "list", "--json").stdout)[0]["id"] == done.stdout.strip()
+    assert qiosk("targets").exit_code == 0
+    assert opened == ["http://one:1 None", "http://two:2 k", "http://two:2 k"]
+    assert qiosk("jobs", "list", "--home", str(tmp_path)).exit_code == 0
+    assert len(opened) == 3
+    both = qiosk("jobs", "list", "--home", str(tmp_path), "--url", "http://one:1")
+    assert (both.exit_code, "not both" in both.stderr) == (2, True)

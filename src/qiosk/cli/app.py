@@ -7,8 +7,12 @@ from typing import Annotated
 import typer
 
 from qiosk.cli import options
+from qiosk.cli.admin import admin
+from qiosk.cli.db import db
 from qiosk.cli.jobs import jobs
+from qiosk.cli.keys import keys
 from qiosk.cli.output import FAILED, print_json, print_solution, print_table, reported
+from qiosk.cli.serve import serve
 
 _FOREGROUND_IDLE_S = "999999999"
 
@@ -21,6 +25,10 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(jobs, name="jobs")
+app.add_typer(keys, name="keys")
+app.add_typer(admin, name="admin")
+app.add_typer(db, name="db")
+app.command()(serve)
 
 
 def _version(asked: bool) -> None:
@@ -79,6 +87,7 @@ def submit(
     name: Annotated[str | None, typer.Option("--name", help="Name of the job; the file's unless given.")] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag to keep with the job.")] = None,
     home: options.Home = None,
+    url: options.Url = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Queue a job that solves a problem, and print its id. The job runs on after this command has ended."""
@@ -87,7 +96,7 @@ def submit(
 
     params = parse_params(param, timeout=timeout, seed=seed)
     with reported():
-        details = submit_file(file, target, params, name=name, tags=tag or (), home=home)
+        details = submit_file(file, target, params, name=name, tags=tag or (), home=home, url=url)
         if as_json:
             print_json(details.as_dict())
         else:
@@ -95,12 +104,43 @@ def submit(
 
 
 @app.command()
-def targets(home: options.Home = None, as_json: options.AsJson = False) -> None:
+def convert(
+    source: Annotated[str, typer.Argument(metavar="A", help="File to read, plain or gzip; - is standard input.")],
+    destination: Annotated[str, typer.Argument(metavar="B", help="File to write; - is standard output.")],
+    from_format: Annotated[
+        str | None, typer.Option("--from", help="Format of A, else told by name or content.")
+    ] = None,
+    to_format: Annotated[str | None, typer.Option("--to", help="Format of B, else told by its name.")] = None,
+    instance: Annotated[int | None, typer.Option("--instance", help="Which problem of an OR-Library file.")] = None,
+    renumber: Annotated[bool, typer.Option("--renumber", help="Number the variables 0, 1, … anew.")] = False,
+    drop_constant: Annotated[bool, typer.Option("--drop-constant", help="Leave out the constant.")] = False,
+) -> None:
+    """Turn a problem from one file format into another.
+
+    Formats: qio (.json), rudy (.rud, .mc, Gset), orlib (.bqp), qubo, coo, qplib, wcnf (.cnf), lp and mps. Costs stay
+    the same, with x = (1 + s) / 2 between bits and spins; what a format maximizes is minimized with the other sign.
+    """
+    from qiosk.cli.convert import convert_file
+
+    with reported():
+        convert_file(
+            source,
+            destination,
+            from_format=from_format,
+            to_format=to_format,
+            instance=instance,
+            renumber=renumber,
+            drop_constant=drop_constant,
+        )
+
+
+@app.command()
+def targets(home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False) -> None:
     """List the solvers that jobs can be sent to."""
     from qiosk.client.details import wire_members
     from qiosk.client.workspace import Workspace
 
-    with reported(), Workspace(home=home) as workspace:
+    with reported(), Workspace(home=home, url=url) as workspace:
         views = workspace.target_views()
         if as_json:
             print_json([wire_members(view) for view in views])

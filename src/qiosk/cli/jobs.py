@@ -29,10 +29,11 @@ def list_jobs(
     since: Annotated[datetime | None, typer.Option("--since", help="Created then or later, local time.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
     home: options.Home = None,
+    url: options.Url = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    with reported(), _open(home) as workspace:
+    with reported(), _open(home, url) as workspace:
         found = workspace.list_jobs(name, status and status.capitalize(), since, limit=limit + 1)
         if len(found) > limit:
             found.pop()
@@ -44,9 +45,11 @@ def list_jobs(
 
 
 @jobs.command()
-def show(job_id: options.JobId, home: options.Home = None, as_json: options.AsJson = False) -> None:
+def show(
+    job_id: options.JobId, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+) -> None:
     """Show every property of a job."""
-    with reported(), _open(home) as workspace:
+    with reported(), _open(home, url) as workspace:
         job = workspace.get_job(job_id)
         if as_json:
             print_json(job.details.as_dict())
@@ -60,10 +63,11 @@ def results(
     timeout: Annotated[float, typer.Option("--timeout", min=0, help="Most seconds to wait for the end.")] = 300.0,
     output: options.Output = None,
     home: options.Home = None,
+    url: options.Url = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Print the results of a job, as soon as it has ended."""
-    with reported(), _open(home) as workspace:
+    with reported(), _open(home, url) as workspace:
         job = workspace.get_job(job_id)
         found = job.get_results(timeout_secs=timeout)
         if as_json:
@@ -75,12 +79,14 @@ def results(
 
 
 @jobs.command()
-def watch(job_id: options.JobId, home: options.Home = None, as_json: options.AsJson = False) -> None:
+def watch(
+    job_id: options.JobId, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+) -> None:
     """Follow a job to its end, then print its results.
 
     Ctrl-C cancels the job and prints the best it has found; a second one leaves at once.
     """
-    with reported(), _open(home) as workspace:
+    with reported(), _open(home, url) as workspace:
         job = workspace.get_job(job_id)
         try:
             job.wait_until_completed()
@@ -99,9 +105,11 @@ def watch(job_id: options.JobId, home: options.Home = None, as_json: options.AsJ
 
 
 @jobs.command()
-def cancel(job_ids: options.JobIds, home: options.Home = None, as_json: options.AsJson = False) -> None:
+def cancel(
+    job_ids: options.JobIds, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+) -> None:
     """Stop jobs; the best solutions they have found are kept."""
-    with reported(), _open(home) as workspace:
+    with reported(), _open(home, url) as workspace:
         stopped = [workspace.cancel_job(job_id) for job_id in job_ids]
         if as_json:
             print_json([job.details.as_dict() for job in stopped])
@@ -110,9 +118,11 @@ def cancel(job_ids: options.JobIds, home: options.Home = None, as_json: options.
 
 
 @jobs.command()
-def delete(job_ids: options.JobIds, home: options.Home = None, as_json: options.AsJson = False) -> None:
+def delete(
+    job_ids: options.JobIds, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+) -> None:
     """Remove jobs and their data; those that still run are cancelled first."""
-    with reported(), _open(home) as workspace:
+    with reported(), _open(home, url) as workspace:
         for job_id in job_ids:
             workspace.delete_job(job_id)
             if not as_json:
@@ -121,10 +131,10 @@ def delete(job_ids: options.JobIds, home: options.Home = None, as_json: options.
             print_json({"deleted": job_ids})
 
 
-def _open(home: Path | None) -> Workspace:
+def _open(home: Path | None, url: str | None) -> Workspace:
     from qiosk.client.workspace import Workspace
 
-    return Workspace(home=home)
+    return Workspace(home=home, url=url)
 
 
 def _outcome(job: Job) -> tuple[Results | None, JobFailed | None]:

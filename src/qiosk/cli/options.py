@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-_FILE_HELP = "Problem in JSON, plain or gzip; - is standard input."
+_FILE_HELP = "Problem in QIO JSON or a format that 'qiosk convert' reads, plain or gzip; - is standard input."
 _HOME_HELP = "Folder of the jobs; QIOSK_HOME or a per-user folder unless given."
+_URL_HELP = "Server to work with; QIOSK_URL unless given, its key in QIOSK_API_KEY. Without either: this machine."
 _TARGET_HELP = "Solver, as 'qiosk targets' lists them, or the middle part of its name: paralleltempering."
 
 File = Annotated[str, typer.Argument(metavar="FILE", help=_FILE_HELP)]
@@ -16,6 +17,7 @@ JobId = Annotated[str, typer.Argument(metavar="ID", help="Id of the job.")]
 JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the jobs.")]
 
 Home = Annotated[Path | None, typer.Option("--home", help=_HOME_HELP)]
+Url = Annotated[str | None, typer.Option("--url", help=_URL_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the results to this JSON file.")]
 TargetName = Annotated[str | None, typer.Option("--target", help=_TARGET_HELP)]

@@ -11,7 +11,7 @@ from qiosk.cli.inputs import check_names, read_bytes, resolve_target
 from qiosk.cli.interrupt import Interrupt
 from qiosk.client.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress
-from qiosk.formats.registry import read
+from qiosk.formats.files import read_file
 
 if TYPE_CHECKING:
     from qiosk.solvers.result import Result
@@ -24,7 +24,7 @@ def solve_file(file: str, target: str | None, params: Mapping[str, Any]) -> tupl
     """The result, and whether Ctrl-C cut the search short. Raises OSError and what :func:`qiosk.solve` raises."""
     chosen = resolve_target(target, params)
     check_names(chosen, params)
-    problem = read(read_bytes(file))
+    problem = read_file(file, read_bytes(file))
 
     # here: it loads the kernels, which a wrong command line need not wait for
     from qiosk.solvers.api import solve

@@ -11,7 +11,7 @@ from qiosk.cli.inputs import check_names, problem_name, read_bytes, resolve_targ
 from qiosk.client.details import JobDetails
 from qiosk.client.solvers import Solver, wire_of
 from qiosk.client.workspace import Workspace
-from qiosk.formats.registry import read
+from qiosk.formats.files import job_input
 
 
 def submit_file(
@@ -22,12 +22,14 @@ def submit_file(
     name: str | None,
     tags: Sequence[str],
     home: Path | None,
+    url: str | None,
 ) -> JobDetails:
     """Check a problem, then queue a job for it. Raises OSError, InvalidInput, InvalidJobDefinition."""
     chosen = resolve_target(target, params)
     check_names(chosen, params)
-    data = read_bytes(file)
-    read(data)  # a slip in the file is told now, not by a job that fails later
-    with Workspace(home=home) as workspace:
-        solver = Solver(workspace, chosen, params=params, **asdict(wire_of(chosen)))
+    data, input_format = job_input(
+        file, read_bytes(file)
+    )  # a slip in the file is told now, not by a job that fails later
+    with Workspace(home=home, url=url) as workspace:
+        solver = Solver(workspace, chosen, params=params, input_data_format=input_format, **asdict(wire_of(chosen)))
         return solver.submit(data, name=name or problem_name(file), tags=tags).details

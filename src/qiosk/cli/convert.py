@@ -1,0 +1,63 @@
+"""``qiosk convert``: a problem from one file format to another."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from qiosk.cli.inputs import read_bytes
+from qiosk.formats.compression import decompressed
+from qiosk.formats.files import (
+    by_content,
+    by_name,
+    by_suffix,
+    destination_format,
+    read_file,
+    renumbered,
+    without_constant,
+    write_file,
+)
+from qiosk.formats.orlib import read as read_orlib
+from qiosk.model.cost_function import CostFunction
+
+
+def convert_file(
+    source: str,
+    destination: str,
+    *,
+    from_format: str | None,
+    to_format: str | None,
+    instance: int | None,
+    renumber: bool,
+    drop_constant: bool,
+) -> None:
+    """Read one file and write the other; what changes on the way is told on standard error.
+
+    Raises OSError, InvalidInput.
+    """
+    problem = _read(source, from_format, instance)
+    if renumber:
+        problem = renumbered(problem)
+    if drop_constant:
+        to_domain = destination_format(destination, to_format).to_domain
+        problem, constant = without_constant(to_domain(problem) if to_domain else problem)
+        if constant:
+            typer.echo(f"left out the constant {constant:.15g}", err=True)
+    content = write_file(destination, problem, to_format)
+    if destination == "-":
+        sys.stdout.buffer.write(content)
+    else:
+        Path(destination).write_bytes(content)
+
+
+def _read(source: str, from_format: str | None, instance: int | None) -> CostFunction:
+    data = read_bytes(source)
+    if instance is None:
+        return read_file(source, data, from_format)
+    content = decompressed(data)
+    chosen = by_name(from_format) if from_format else by_suffix(source) or by_content(content)
+    if chosen.name != "orlib":
+        raise typer.BadParameter(f"--instance: files of format {chosen.name} have one problem each")
+    return read_orlib(content, instance=instance)

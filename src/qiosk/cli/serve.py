@@ -1,0 +1,62 @@
+"""``qiosk serve``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qiosk.cli import options
+from qiosk.cli.output import fail, reported
+
+
+def serve(
+    home: options.Home = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless given.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 8000 unless given, 0 takes a free one.")] = None,
+    certfile: Annotated[Path | None, typer.Option(help="Certificate chain in PEM, for TLS.")] = None,
+    keyfile: Annotated[Path | None, typer.Option(help="The certificate's private key in PEM.")] = None,
+    public_url: Annotated[str | None, typer.Option(help="Where clients reach the server, if elsewhere.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Listen anywhere though no key is configured.")] = False,
+    log_format: Annotated[str | None, typer.Option(help="json or console.")] = None,
+) -> None:
+    """Serve jobs over HTTP to many people and machines, until Ctrl-C or SIGTERM.
+
+    Running jobs are saved then, and go on when the server is started again. Options win over the variables
+    QIOSK_HOST, QIOSK_PORT and so on.
+    """
+    import os
+    from importlib.util import find_spec
+
+    from qiosk.settings import read_settings
+
+    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+        raise fail("the server is not installed; try: pip install 'qiosk[server]'")
+    with reported():
+        from qiosk.bootstrap import open_server
+        from qiosk.server.logs import configure_logs
+        from qiosk.server.run import serve as run
+        from qiosk.server.settings import read_server_settings
+
+        chosen = read_server_settings(
+            host=host,
+            port=port,
+            certfile=certfile,
+            keyfile=keyfile,
+            public_url=public_url,
+            insecure=insecure or None,
+            log_format=log_format,
+        )
+        settings = read_settings(os.environ)
+        if home is not None:
+            settings = replace(settings, home=home)
+        configure_logs(chosen.log_format)
+        parts = open_server(
+            settings,
+            admin_key=None if chosen.admin_key is None else chosen.admin_key.get_secret_value(),
+            secret_key=None if chosen.secret_key is None else chosen.secret_key.get_secret_value(),
+            base_path=chosen.base_path,
+        )
+        run(parts, chosen, announce=lambda url: typer.echo(f"Qiosk serves {settings.home} at {url}"))
