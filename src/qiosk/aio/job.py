@@ -1,0 +1,157 @@
+"""A job, for programs that use asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from qiosk.aio.threads import in_thread
+from qiosk.client.details import JobDetails
+from qiosk.client.job import DEFAULT_TIMEOUT_S
+from qiosk.client.job import Job as SyncJob
+from qiosk.client.progress_bar import ProgressBar
+from qiosk.client.results import Results
+from qiosk.contract.jobs import JobProgress, JobStatus, TracePoint
+
+if TYPE_CHECKING:
+    from qiosk.aio.workspace import Workspace
+
+SLICE_S = 1.0
+"""Longest wait in one call: a task that is cancelled leaves a thread behind for no longer."""
+
+
+class Job:
+    """As :class:`qiosk.Job`: its attributes, and its methods as coroutines. ``sync`` is the job itself."""
+
+    def __init__(self, workspace: Workspace, job_details: JobDetails) -> None:
+        self.workspace = workspace
+        self.sync = SyncJob(workspace.sync, job_details)
+
+    create_job_id = staticmethod(SyncJob.create_job_id)
+
+    @classmethod
+    async def from_input_data(
+        cls, workspace: Workspace, name: str, target: str, input_data: bytes, **properties: Any
+    ) -> Job:
+        """See :meth:`qiosk.Job.from_input_data`."""
+        job = await in_thread(SyncJob.from_input_data, workspace.sync, name, target, input_data, **properties)
+        return cls(workspace, job.details)
+
+    @classmethod
+    async def from_storage_uri(
+        cls, workspace: Workspace, name: str, target: str, input_data_uri: str, *args: Any, **properties: Any
+    ) -> Job:
+        """See :meth:`qiosk.Job.from_storage_uri`."""
+        make = SyncJob.from_storage_uri
+        job = await in_thread(make, workspace.sync, name, target, input_data_uri, *args, **properties)
+        return cls(workspace, job.details)
+
+    @property
+    def details(self) -> JobDetails:
+        """Everything about the job, as it was when it was last read."""
+        return self.sync.details
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.sync.id
+
+    @property
+    def status(self) -> JobStatus | None:
+        """State of the job when its details were last read."""
+        return self.sync.status
+
+    @property
+    def container_name(self) -> str:
+        """Container of the job's data."""
+        return self.sync.container_name
+
+    @property
+    def results(self) -> Results | None:
+        """The results, once they were fetched."""
+        return self.sync.results
+
+    def has_completed(self) -> bool:
+        """Whether the job had succeeded, failed or been cancelled."""
+        return self.sync.has_completed()
+
+    def matches_filter(self, *args: Any, **conditions: Any) -> bool:
+        """See :meth:`qiosk.Job.matches_filter`."""
+        return self.sync.matches_filter(*args, **conditions)
+
+    async def submit(self) -> None:
+        """See :meth:`qiosk.Job.submit`."""
+        await in_thread(self.sync.submit)
+
+    async def refresh(self) -> None:
+        """See :meth:`qiosk.Job.refresh`."""
+        await in_thread(self.sync.refresh)
+
+    async def wait_until_completed(
+        self,
+        max_poll_wait_secs: float | None = None,
+        timeout_secs: float | None = None,
+        print_progress: bool = True,
+    ) -> None:
+        """See :meth:`qiosk.Job.wait_until_completed`."""
+        with ProgressBar(enabled=print_progress) as bar:
+            async with asyncio.timeout(timeout_secs):
+                await self.refresh()
+                while not self.has_completed():
+                    view = await in_thread(self.workspace.sync.api.wait, self.id, SLICE_S)
+                    self.sync.details = JobDetails.from_view(view)
+                    bar.update(view.status, view.progress)
+
+    async def get_results(self, timeout_secs: float | None = DEFAULT_TIMEOUT_S) -> Results:
+        """See :meth:`qiosk.Job.get_results`."""
+        if self.sync.results is None and not self.has_completed():
+            await self.wait_until_completed(timeout_secs=timeout_secs)
+        return await in_thread(self.sync.get_results)
+
+    async def watch(self) -> AsyncIterator[JobProgress]:
+        """How far the job has come: now, and after every change, until it has ended."""
+        await self.refresh()
+        while True:
+            yield self.details.progress
+            if self.has_completed():
+                return
+            view = await in_thread(self.workspace.sync.api.wait, self.id, SLICE_S)
+            self.sync.details = JobDetails.from_view(view)
+
+    async def progress(self) -> JobProgress:
+        """How far the job has come, now."""
+        if not self.has_completed():
+            await self.refresh()
+        return self.details.progress
+
+    async def trace(self) -> list[TracePoint]:
+        """Every improvement so far."""
+        return await in_thread(lambda: self.sync.trace)
+
+    async def best(self) -> Results | None:
+        """See :meth:`qiosk.Job.best`."""
+        return await in_thread(self.sync.best)
+
+    async def cancel(self) -> None:
+        """See :meth:`qiosk.Job.cancel`."""
+        await in_thread(self.sync.cancel)
+
+    async def delete(self) -> None:
+        """See :meth:`qiosk.Job.delete`."""
+        await in_thread(self.sync.delete)
+
+    async def upload_attachment(self, name: str, data: bytes, container_uri: str | None = None) -> str:
+        """See :meth:`qiosk.Job.upload_attachment`."""
+        return await in_thread(self.sync.upload_attachment, name, data, container_uri)
+
+    async def download_attachment(self, name: str, container_uri: str | None = None) -> bytes:
+        """See :meth:`qiosk.Job.download_attachment`."""
+        return await in_thread(self.sync.download_attachment, name, container_uri)
+
+    async def download_data(self, blob_uri: str) -> bytes:
+        """See :meth:`qiosk.Job.download_data`."""
+        return await in_thread(self.sync.download_data, blob_uri)
+
+    def __repr__(self) -> str:
+        return repr(self.sync)

@@ -1,0 +1,85 @@
+"""A workspace, for programs that use asyncio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qiosk.aio.job import Job
+from qiosk.aio.solvers import Solver, twin_of
+from qiosk.aio.threads import in_thread
+from qiosk.client.job import Job as SyncJob
+from qiosk.client.workspace import Workspace as SyncWorkspace
+from qiosk.problem import Problem
+
+
+class Workspace:
+    """As :class:`qiosk.Workspace`, with the same arguments: its methods as coroutines.
+
+    ``sync`` is the workspace itself. An asynchronous context manager; closing it does not stop jobs.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.sync = SyncWorkspace(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        # plain attributes, such as `name` or `location`; what blocks has a coroutine below
+        if name.startswith("__") or callable(getattr(SyncWorkspace, name, None)):
+            raise AttributeError(f"the asyncio workspace has no attribute {name!r}")
+        return getattr(self.sync, name)
+
+    async def submit_job(self, job: Job) -> Job:
+        """See :meth:`qiosk.Workspace.submit_job`."""
+        return self._job(await in_thread(self.sync.submit_job, job.sync))
+
+    async def get_job(self, job_id: str) -> Job:
+        """See :meth:`qiosk.Workspace.get_job`."""
+        return self._job(await in_thread(self.sync.get_job, job_id))
+
+    async def list_jobs(self, *args: Any, **conditions: Any) -> list[Job]:
+        """See :meth:`qiosk.Workspace.list_jobs`."""
+        return [self._job(job) for job in await in_thread(self.sync.list_jobs, *args, **conditions)]
+
+    async def cancel_job(self, job: Job | str) -> Job:
+        """See :meth:`qiosk.Workspace.cancel_job`."""
+        return self._job(await in_thread(self.sync.cancel_job, _plain(job)))
+
+    async def delete_job(self, job: Job | str) -> None:
+        """See :meth:`qiosk.Workspace.delete_job`."""
+        await in_thread(self.sync.delete_job, _plain(job))
+
+    async def get_targets(self, name: str | None = None, provider_id: str | None = None) -> Solver | list[Solver]:
+        """See :meth:`qiosk.Workspace.get_targets`."""
+        found = await in_thread(self.sync.get_targets, name, provider_id)
+        return [twin_of(self, one) for one in found] if isinstance(found, list) else twin_of(self, found)
+
+    async def get_container_uri(self, *args: Any, **kwargs: Any) -> str:
+        """See :meth:`qiosk.Workspace.get_container_uri`."""
+        return await in_thread(self.sync.get_container_uri, *args, **kwargs)
+
+    async def get_quotas(self) -> list[dict[str, Any]]:
+        """See :meth:`qiosk.Workspace.get_quotas`."""
+        return await in_thread(self.sync.get_quotas)
+
+    async def upload_problem(self, problem: Problem, *args: Any, **kwargs: Any) -> str:
+        """See :meth:`qiosk.Workspace.upload_problem`."""
+        return await in_thread(self.sync.upload_problem, problem, *args, **kwargs)
+
+    async def close(self) -> None:
+        """See :meth:`qiosk.Workspace.close`."""
+        await in_thread(self.sync.close)
+
+    async def __aenter__(self) -> Workspace:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return repr(self.sync)
+
+    def _job(self, job: SyncJob) -> Job:
+        return Job(self, job.details)
+
+
+def _plain(job: Job | str) -> SyncJob | str:
+    return job if isinstance(job, str) else job.sync
