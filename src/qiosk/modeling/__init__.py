@@ -1,0 +1,24 @@
+"""Models with named variables and constraints, turned into problems and back.
+
+See :class:`Model`. Constraints become penalties, integers and choices become bits; ``decode`` turns a configuration
+back into the names.
+"""
+
+from __future__ import annotations
+
+from qiosk.modeling.expression import Condition, Expression, total
+from qiosk.modeling.model import Constraint, Model
+from qiosk.modeling.solution import ConstraintReport, Solution
+from qiosk.modeling.variables import Choice, Encoding
+
+__all__ = [
+    "Choice",
+    "Condition",
+    "Constraint",
+    "ConstraintReport",
+    "Encoding",
+    "Expression",
+    "Model",
+    "Solution",
+    "total",
+]

@@ -1,0 +1,206 @@
+"""Polynomials over bits, written with ``+``, ``-``, ``*``, ``**`` and compared with ``==``, ``<=``, ``>=``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from numbers import Integral, Real
+from typing import Any
+
+from qiosk.errors import InvalidValue, WrongType
+
+Monomial = tuple[int, ...]
+"""Bits of a product, ascending and distinct; the empty one is the constant."""
+
+MAX_TERMS = 10_000_000
+"""Most terms that a product of two expressions may have before like ones are merged."""
+
+
+class Expression:
+    """A polynomial over bits of one model. Immutable; ``x * x`` is ``x``, since bits are 0 or 1.
+
+    Comparing gives a :class:`Condition` for ``Model.add``, not a truth value.
+    """
+
+    __slots__ = ("terms",)
+
+    def __init__(self, terms: Mapping[Monomial, float] | None = None) -> None:
+        self.terms: Mapping[Monomial, float] = {} if terms is None else terms
+
+    @property
+    def constant(self) -> float:
+        """The part without variables."""
+        return self.terms.get((), 0.0)
+
+    @property
+    def degree(self) -> int:
+        """Most variables in a term; 0 for a constant."""
+        return max(map(len, self.terms), default=0)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """A lower and an upper bound of the value: exact if no variable is in two terms."""
+        low = high = self.constant
+        for bits, c in self.terms.items():
+            if bits:
+                low, high = low + min(c, 0.0), high + max(c, 0.0)
+        return low, high
+
+    @property
+    def is_integral(self) -> bool:
+        """Whether all coefficients are integers, and so all values."""
+        return all(c.is_integer() for c in self.terms.values())
+
+    def value(self, bits: Mapping[int, int]) -> float:
+        """The value where each bit has the value given."""
+        return math.fsum(c * math.prod(bits[i] for i in some) for some, c in self.terms.items())
+
+    def __add__(self, other: Any) -> Expression:
+        right = as_expression(other)
+        if right is None:
+            return NotImplemented
+        terms = dict(self.terms)
+        for bits, c in right.terms.items():
+            terms[bits] = terms.get(bits, 0.0) + c
+        return _without_zeros(terms)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Expression:
+        return Expression({bits: -c for bits, c in self.terms.items()})
+
+    def __pos__(self) -> Expression:
+        return self
+
+    def __sub__(self, other: Any) -> Expression:
+        right = as_expression(other)
+        return NotImplemented if right is None else self + (-right)
+
+    def __rsub__(self, other: Any) -> Expression:
+        left = as_expression(other)
+        return NotImplemented if left is None else left + (-self)
+
+    def __mul__(self, other: Any) -> Expression:
+        right = as_expression(other)
+        if right is None:
+            return NotImplemented
+        size = len(self.terms) * len(right.terms)
+        if size > MAX_TERMS:
+            raise InvalidValue(f"a product has {size} terms, at most {MAX_TERMS} are allowed")
+        terms: dict[Monomial, float] = {}
+        for mine, c in self.terms.items():
+            for theirs, d in right.terms.items():
+                bits = tuple(sorted({*mine, *theirs})) if mine and theirs else mine or theirs
+                terms[bits] = terms.get(bits, 0.0) + c * d
+        return _without_zeros(terms)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Expression:
+        if not isinstance(other, Real):
+            return NotImplemented
+        return self * (1.0 / float(other))
+
+    def __pow__(self, exponent: Any) -> Expression:
+        if not isinstance(exponent, Integral) or int(exponent) < 0:
+            raise InvalidValue(f"exponent: must be an integer of at least 0, found {exponent!r}")
+        power = Expression({(): 1.0})
+        for _ in range(int(exponent)):
+            power = power * self
+        return power
+
+    def __eq__(self, other: Any) -> Condition:  # type: ignore[override]
+        return self._compared(other, Sense.EQUAL)
+
+    def __le__(self, other: Any) -> Condition:
+        return self._compared(other, Sense.AT_MOST)
+
+    def __ge__(self, other: Any) -> Condition:
+        return self._compared(other, Sense.AT_LEAST)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _compared(self, other: Any, sense: Sense) -> Condition:
+        right = as_expression(other)
+        if right is None:
+            raise WrongType(f"an expression can be compared to expressions and numbers, found {other!r}")
+        difference = self - right
+        return Condition(difference - difference.constant, sense, 0.0 - difference.constant)
+
+    def __bool__(self) -> bool:
+        raise WrongType("an expression has no truth value: give comparisons to Model.add, one at a time")
+
+    def __repr__(self) -> str:
+        shown = [f"{c:+g}" + "".join(f" b{i}" for i in bits) for bits, c in list(self.terms.items())[:8]]
+        return " ".join(shown or ["0"]) + (" …" if len(self.terms) > 8 else "")
+
+
+class Sense(StrEnum):
+    """How an expression shall compare to a bound."""
+
+    EQUAL = "=="
+    AT_MOST = "<="
+    AT_LEAST = ">="
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """``expression`` (without a constant) compared to ``bound``."""
+
+    expression: Expression
+    sense: Sense
+    bound: float
+
+    def violation(self, bits: Mapping[int, int]) -> float:
+        """How far the condition is from holding; 0 where it holds."""
+        excess = self.expression.value(bits) - self.bound
+        match self.sense:
+            case Sense.EQUAL:
+                return abs(excess)
+            case Sense.AT_MOST:
+                return max(0.0, excess)
+            case Sense.AT_LEAST:
+                return max(0.0, -excess)
+
+    def __bool__(self) -> bool:
+        raise WrongType("a condition has no truth value: give it to Model.add; a <= x <= b are two conditions")
+
+
+def as_expression(value: Any) -> Expression | None:
+    """A number or an expression as an expression; None for anything else. Raises InvalidValue if not finite."""
+    if isinstance(value, Expression):
+        return value
+    if isinstance(value, Real):
+        number = float(value)
+        if not math.isfinite(number):
+            raise InvalidValue(f"coefficient: must be finite, found {number}")
+        return Expression({(): number} if number else {})
+    return None
+
+
+def total(expressions: Iterable[Expression | float]) -> Expression:
+    """The sum of many, in time linear in their terms; ``sum`` takes quadratic time."""
+    terms: dict[Monomial, float] = {}
+    for item in expressions:
+        expression = as_expression(item)
+        if expression is None:
+            raise WrongType(f"a sum must be over expressions and numbers, found {item!r}")
+        for bits, c in expression.terms.items():
+            terms[bits] = terms.get(bits, 0.0) + c
+    return _without_zeros(terms)
+
+
+def _without_zeros(terms: dict[Monomial, float]) -> Expression:
+    for c in terms.values():
+        if not math.isfinite(c):
+            raise InvalidValue(f"coefficient: must be finite, found {c}")
+    return Expression({bits: c for bits, c in terms.items() if c})
+
+
+def bits_of(expressions: Iterable[Expression]) -> Iterator[int]:
+    """Every bit that occurs, perhaps several times."""
+    for expression in expressions:
+        for bits in expression.terms:
+            yield from bits

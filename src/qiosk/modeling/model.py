@@ -1,0 +1,268 @@
+"""``Model``: named variables, an objective and constraints; a ``Problem`` out, and its results back in."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from qiosk.errors import InvalidValue, MissingValue, WrongType
+from qiosk.modeling.expression import Condition, Expression, as_expression, bits_of, total
+from qiosk.modeling.penalties import Penalty, automatic_weight, penalty_for, squared
+from qiosk.modeling.solution import Solution, report
+from qiosk.modeling.variables import Choice, Encoding, Variable, bounded_weights
+from qiosk.problem import Problem, ProblemType
+
+MAX_BITS = 10_000_000
+"""Most bits of a model."""
+MAX_VALUES = 100_000
+"""Most values of an integer that has a bit for each."""
+EXPANDED = 64
+"""Squares of up to so many variables are multiplied out; kernels for pairs are faster than those for squares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A condition that shall hold. ``weight`` times its squared violation is its penalty; None: automatic."""
+
+    name: str
+    condition: Condition
+    weight: float | None = None
+
+
+@final
+class Model:
+    """Variables with names, an objective, and constraints that become penalties.
+
+    ::
+
+        model = Model("knapsack")
+        take = model.bits("take", ["lamp", "rope", "tent"])
+        model.maximize(6 * take["lamp"] + 5 * take["rope"] + 9 * take["tent"])
+        model.add(2 * take["lamp"] + 3 * take["rope"] + 4 * take["tent"] <= 6, "capacity")
+        result = qiosk.solve(model.problem())
+        model.decode(result)["take"]  # {"lamp": 1, "rope": 0, "tent": 1}
+    """
+
+    def __init__(self, name: str = "model") -> None:
+        self.name = name
+        self.variables: dict[str, Variable] = {}
+        self.families: dict[str, dict[Any, str]] = {}
+        self.objective = Expression()
+        self.is_maximized = False
+        self.constraints: list[Constraint] = []
+        self._n_bits = 0
+
+    def bit(self, name: str) -> Expression:
+        """A variable that is 0 or 1."""
+        return self._add(Variable(name, "bit", self._n_bits, (1.0,))).expression()
+
+    def spin(self, name: str) -> Expression:
+        """A variable that is -1 or 1."""
+        return self._add(Variable(name, "spin", self._n_bits, (2.0,), -1.0)).expression()
+
+    def bits(self, name: str, keys: Iterable[Hashable]) -> dict[Any, Expression]:
+        """A family of bits, one for each key; ``decode(…)[name]`` gives them back by key."""
+        return {key: self.bit(member) for key, member in self._family(name, keys).items()}
+
+    def integer(self, name: str, low: int, high: int, encoding: Encoding | str = Encoding.binary) -> Expression:
+        """An integer from ``low`` to ``high``, both included; see :class:`Encoding`. Raises InvalidValue."""
+        chosen, span = _encoding(encoding), _span(name, low, high)
+        if chosen is not Encoding.binary and span >= MAX_VALUES:
+            raise InvalidValue(f"variable `{name}`: {chosen} allows at most {MAX_VALUES} values, found {span + 1}")
+        if chosen is Encoding.binary:
+            weights = bounded_weights(span)
+        else:
+            weights = (1.0,) * span if chosen is Encoding.unary else tuple(map(float, range(span + 1)))
+        is_one_hot = chosen is Encoding.one_hot
+        variable = self._add(Variable(name, "integer", self._n_bits, weights, float(low), is_one_hot=is_one_hot))
+        if is_one_hot:
+            self._choose_one(variable)
+        return variable.expression()
+
+    def choice(self, name: str, options: Iterable[Hashable]) -> Choice:
+        """A variable that is exactly one of the options; the constraint that says so is added."""
+        distinct = tuple(dict.fromkeys(options))
+        if not distinct:
+            raise InvalidValue(f"choice `{name}`: needs at least one option")
+        variable = self._add(Variable(name, "choice", self._n_bits, (), options=distinct))
+        self._choose_one(variable)
+        return Choice(name, {option: _bit(bit) for option, bit in zip(distinct, variable.bits, strict=True)})
+
+    def choices(self, name: str, keys: Iterable[Hashable], options: Iterable[Hashable]) -> dict[Any, Choice]:
+        """A family of choices among the same options, one for each key."""
+        distinct = list(options)
+        return {key: self.choice(member, distinct) for key, member in self._family(name, keys).items()}
+
+    def minimize(self, objective: Expression | float) -> None:
+        """Set the objective, in place of an earlier one."""
+        self.objective, self.is_maximized = self._own(objective), False
+
+    def maximize(self, objective: Expression | float) -> None:
+        """Set the objective, in place of an earlier one."""
+        self.objective, self.is_maximized = self._own(objective), True
+
+    def add(self, condition: Condition, name: str | None = None, weight: float | None = None) -> None:
+        """Add a constraint.
+
+        Args:
+            condition: a comparison of expressions and numbers. Inequalities need coefficients that are multiples
+                of one fraction.
+            name: to tell it by in solutions; a number unless given.
+            weight: cost of a violation of one unit, in the objective's unit; automatic unless given. A small one
+                makes a wish of it.
+
+        Raises WrongType, InvalidValue.
+        """
+        if not isinstance(condition, Condition):
+            raise WrongType(f"constraint: must be a comparison of expressions, found {condition!r}")
+        if weight is not None and not 0 < weight < float("inf"):
+            raise InvalidValue(f"constraint weight: must be greater than 0, found {weight}")
+        self._own(condition.expression)
+        taken = {constraint.name for constraint in self.constraints}
+        chosen = f"constraint {len(self.constraints)}" if name is None else name
+        if chosen in taken:
+            raise InvalidValue(f"constraint `{chosen}`: the name is taken")
+        self.constraints.append(Constraint(chosen, condition, weight))
+
+    def problem(self, *, scale: float = 1.0) -> Problem:
+        """The problem that solvers take; its metadata lets results be decoded elsewhere.
+
+        ``scale`` multiplies all automatic weights: raise it if solutions break constraints, lower it if the
+        search gets stuck. Raises InvalidValue for a constraint that can never hold.
+        """
+        if not 0 < scale < float("inf"):
+            raise InvalidValue(f"scale: must be greater than 0, found {scale}")
+        cost = -self.objective if self.is_maximized else self.objective
+        weight = scale * automatic_weight(cost)
+        next_bit = self._n_bits
+
+        def new_bit() -> int:
+            nonlocal next_bit
+            next_bit += 1
+            return next_bit - 1
+
+        terms, squares = [cost], list[tuple[float, Expression]]()
+        for constraint in self.constraints:
+            penalty = penalty_for(constraint.name, constraint.condition, new_bit)
+            of_one = weight if constraint.weight is None else constraint.weight
+            if all(len(square.terms) <= EXPANDED for square in penalty.squares):
+                penalty = Penalty(products=squared(penalty))
+            squares += [(of_one, square) for square in penalty.squares]
+            if penalty.products is not None:
+                terms.append(of_one * penalty.products)
+        problem = _problem(self.name, total(terms), squares, next_bit)
+        problem.metadata["model"] = self.to_document()
+        return problem
+
+    def decode(self, source: Any) -> Solution:
+        """What a configuration means.
+
+        ``source``: a configuration (variable id, int or str, to value), or results that have one, such as those
+        of ``qiosk.solve`` and of jobs. Raises MissingValue if a bit has no value.
+        """
+        configuration = getattr(source, "configuration", source)
+        bits = {int(key): int(value) for key, value in configuration.items()}
+        for bit in range(self._n_bits):
+            if bit not in bits:
+                raise MissingValue(f"configuration: variable {bit} has no value")
+        return Solution(
+            values={name: variable.value(bits) for name, variable in self.variables.items()},
+            objective=self.objective.value(bits),
+            constraints=tuple(report(c.name, c.condition, bits) for c in self.constraints),
+            families=self.families,
+            bits=bits,
+        )
+
+    def configuration(self, values: Mapping[str, Any]) -> dict[int, int]:
+        """Bits that encode values of all variables, by name; without slack. Raises MissingValue, InvalidValue."""
+        bits: dict[int, int] = {}
+        for name, variable in self.variables.items():
+            if name not in values:
+                raise MissingValue(f"variable `{name}`: has no value")
+            value = values[name]
+            bits |= variable.bits_for(value)
+        return bits
+
+    def to_document(self) -> dict[str, Any]:
+        """The model as JSON values: variables, objective and constraints."""
+        from qiosk.modeling.document import model_document
+
+        return model_document(self)
+
+    @classmethod
+    def from_document(cls, document: Any) -> Model:
+        """The model of a document. Raises InvalidValue if it is none."""
+        from qiosk.modeling.document import read_model
+
+        return read_model(document)
+
+    def _add(self, variable: Variable) -> Variable:
+        if not isinstance(variable.name, str) or not variable.name:
+            raise InvalidValue(f"variable name: must be a text, found {variable.name!r}")
+        if variable.name in self.variables or variable.name in self.families:
+            raise InvalidValue(f"variable `{variable.name}`: the name is taken")
+        if self._n_bits + len(variable.bits) > MAX_BITS:
+            raise InvalidValue(f"variable `{variable.name}`: a model has at most {MAX_BITS} bits")
+        self.variables[variable.name] = variable
+        self._n_bits += len(variable.bits)
+        return variable
+
+    def _family(self, name: str, keys: Iterable[Hashable]) -> dict[Any, str]:
+        if name in self.variables or name in self.families:
+            raise InvalidValue(f"variable `{name}`: the name is taken")
+        members = {key: f"{name}[{_label(key)}]" for key in keys}
+        self.families[name] = members
+        return members
+
+    def _choose_one(self, variable: Variable) -> None:
+        self.add(total(map(_bit, variable.bits)) == 1, f"one of {variable.name}")
+
+    def _own(self, value: Expression | float) -> Expression:
+        expression = as_expression(value)
+        if expression is None:
+            raise WrongType(f"an expression or a number is needed, found {value!r}")
+        if max(bits_of([expression]), default=-1) >= self._n_bits:
+            raise InvalidValue("expression: has variables of another model")
+        return expression
+
+
+def _bit(bit: int) -> Expression:
+    return Expression({(bit,): 1.0})
+
+
+def _label(key: Hashable) -> str:
+    return ",".join(map(str, key)) if isinstance(key, tuple) else str(key)
+
+
+def _encoding(encoding: Encoding | str) -> Encoding:
+    try:
+        return Encoding(encoding)
+    except ValueError as error:
+        raise InvalidValue(f"encoding: must be one of {', '.join(Encoding)}, found {encoding!r}") from error
+
+
+def _span(name: str, low: int, high: int) -> int:
+    if int(low) != low or int(high) != high or low > high:
+        raise InvalidValue(f"variable `{name}`: must have integers low <= high, found {low!r} and {high!r}")
+    if high - low > 2**40:
+        raise InvalidValue(f"variable `{name}`: must have at most {2**40} values, found {high - low + 1}")
+    return int(high) - int(low)
+
+
+def _problem(name: str, cost: Expression, squares: Sequence[tuple[float, Expression]], n_bits: int) -> Problem:
+    """The problem of a polynomial and weighted squares, in which every bit occurs."""
+    problem = Problem(name, problem_type=ProblemType.pubo)
+    members = [*cost.terms, *((bit,) for bit in range(n_bits) if (bit,) not in cost.terms)]
+    coefficients = np.zeros(len(members))
+    coefficients[: len(cost.terms)] = list(cost.terms.values())
+    problem.add_terms(
+        coefficients=coefficients,
+        ids=np.array([bit for some in members for bit in some], np.int64),
+        indptr=np.cumsum([0, *map(len, members)], dtype=np.int64),
+    )
+    for weight, square in squares:
+        problem.add_slc_term([(c, bits[0] if bits else None) for bits, c in square.terms.items()], c=weight)
+    return problem

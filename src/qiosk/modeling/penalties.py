@@ -1,0 +1,126 @@
+"""Conditions as penalties: what is added to the cost so that breaking them does not pay.
+
+A linear equality becomes the square of its difference, kept as one squared linear combination. An inequality gets
+slack bits that make it an equality, unless it is a sum of bits of which at most one may be 1, where the products of
+pairs do without. Weights chosen automatically are a little greater than the most that one flip of a bit can change
+the objective (after A. Verma and M. Lewis, Discrete Optim. 44, 100594 (2022), doi:10.1016/j.disopt.2020.100594).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
+
+from qiosk.errors import InvalidValue
+from qiosk.modeling.expression import Condition, Expression, Sense, total
+from qiosk.modeling.variables import bounded_weights
+
+MAX_DENOMINATOR = 10**6
+"""Coefficients of an inequality are read as fractions with denominators up to this."""
+MAX_SLACK = 2**40
+"""Most units between an inequality's bound and the least value of its expression."""
+
+
+@dataclass(frozen=True, slots=True)
+class Penalty:
+    """A cost that is 0 where a condition holds (for the best slack) and at least 1 where it does not.
+
+    ``squares`` are linear expressions to be squared, ``products`` a polynomial to be added.
+    """
+
+    squares: tuple[Expression, ...] = ()
+    products: Expression | None = None
+
+
+def penalty_for(name: str, condition: Condition, new_bit: Callable[[], int]) -> Penalty:
+    """The penalty of a condition; ``new_bit`` gives ids of slack bits.
+
+    Raises InvalidValue if the condition cannot be met, or an inequality's coefficients are no simple fractions.
+    """
+    expression, bound = _integral(name, condition)
+    low, high = expression.bounds
+    if condition.sense is Sense.AT_LEAST:
+        expression, bound, (low, high) = -expression, -bound, (-high, -low)
+    is_equality = condition.sense is Sense.EQUAL
+    if low > bound or (is_equality and high < bound):
+        raise InvalidValue(f"constraint `{name}`: can never hold, its values are from {low:g} to {high:g}")
+    if not is_equality:
+        if high <= bound:
+            return Penalty()
+        if _is_at_most_one(expression, bound):
+            return Penalty(products=_pairs(expression))
+        expression = expression + _slack(name, int(bound - low), new_bit)
+    difference = expression - bound
+    if difference.degree > 1:
+        return Penalty(products=difference * difference)
+    return Penalty(squares=(difference,))
+
+
+def _integral(name: str, condition: Condition) -> tuple[Expression, float]:
+    """The condition in whole units, so that what breaks it does so by at least 1.
+
+    An equality with other coefficients than fractions stays as it is: only slack has to be counted.
+    """
+    scale = _common_denominator(condition.expression)
+    if scale is None:
+        if condition.sense is Sense.EQUAL:
+            return condition.expression, condition.bound
+        raise InvalidValue(
+            f"constraint `{name}`: coefficients must be multiples of one fraction such as 0.01, so that slack"
+            " can be counted in units; round them first"
+        )
+    terms = {bits: float(round(c * scale)) for bits, c in condition.expression.terms.items()}
+    bound = round(condition.bound * scale, 9)
+    if condition.sense is Sense.EQUAL and not float(bound).is_integer():
+        raise InvalidValue(f"constraint `{name}`: can never hold, its values are multiples of 1/{scale}")
+    rounded = math.ceil(bound) if condition.sense is Sense.AT_LEAST else math.floor(bound)
+    return Expression(terms), float(rounded)
+
+
+def _common_denominator(expression: Expression) -> int | None:
+    """The least factor that makes all coefficients integers; None if there is none up to ``MAX_DENOMINATOR``."""
+    scale = 1
+    for c in expression.terms.values():
+        fraction = Fraction(c).limit_denominator(MAX_DENOMINATOR)
+        scale = math.lcm(scale, fraction.denominator)
+        if scale > MAX_DENOMINATOR or abs(float(fraction) - c) > 1e-14 * max(1.0, abs(c)):
+            return None
+    return scale
+
+
+def _is_at_most_one(expression: Expression, bound: float) -> bool:
+    return bound == 1 and expression.degree == 1 and all(c == 1 for c in expression.terms.values())
+
+
+def _pairs(expression: Expression) -> Expression:
+    bits = sorted(bit for (bit,) in expression.terms)
+    return Expression(dict.fromkeys(combinations(bits, 2), 1.0))
+
+
+def _slack(name: str, span: int, new_bit: Callable[[], int]) -> Expression:
+    if span > MAX_SLACK:
+        raise InvalidValue(f"constraint `{name}`: its slack would be up to {span}, at most {MAX_SLACK} is allowed")
+    return Expression({(new_bit(),): weight for weight in bounded_weights(span)})
+
+
+def automatic_weight(objective: Expression) -> float:
+    """A little more than the most that flipping one bit can change the objective; 1 if it is constant."""
+    up: dict[int, float] = defaultdict(float)
+    down: dict[int, float] = defaultdict(float)
+    for bits, c in objective.terms.items():
+        for bit in bits:
+            (up if c > 0 else down)[bit] += abs(c)
+    largest = max([*up.values(), *down.values()], default=0.0)
+    if largest == 0:
+        return 1.0
+    return largest + 1.0 if objective.is_integral else 1.1 * largest
+
+
+def squared(penalty: Penalty) -> Expression:
+    """The penalty as one polynomial."""
+    parts = [square * square for square in penalty.squares]
+    return total(parts if penalty.products is None else [*parts, penalty.products])

@@ -1,0 +1,117 @@
+"""Named variables, and the bits that encode them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from qiosk.errors import InvalidValue
+from qiosk.modeling.expression import Expression, total
+
+
+class Encoding(StrEnum):
+    """How an integer is written in bits.
+
+    ``binary``: few bits of weights 1, 2, 4, …, the last one cut so that every combination is in range.
+    ``unary``: one bit of weight 1 per unit; many bits, small coefficients, every step is one flip.
+    ``one_hot``: one bit per value, exactly one of which is 1; needs a constraint, which the model adds.
+    """
+
+    binary = "binary"
+    unary = "unary"
+    one_hot = "one_hot"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A named variable: its kind, and the value as a sum over its bits, or a choice among options.
+
+    ``kind`` is ``bit``, ``spin``, ``integer`` or ``choice``. Bit ``first + k`` has ``weights[k]``; the value of
+    a number is ``offset`` plus the weights of its bits that are 1, that of a choice the option of that bit.
+    """
+
+    name: str
+    kind: str
+    first: int
+    weights: tuple[float, ...]
+    offset: float = 0.0
+    options: tuple[Any, ...] = ()
+    is_one_hot: bool = False
+
+    @property
+    def bits(self) -> range:
+        """Ids of its bits."""
+        return range(self.first, self.first + max(len(self.weights), len(self.options)))
+
+    def expression(self) -> Expression:
+        """The value of a number as an expression."""
+        terms = {(bit,): float(w) for bit, w in zip(self.bits, self.weights, strict=True) if w}
+        return Expression(terms | ({(): float(self.offset)} if self.offset else {}))
+
+    def value(self, configuration: Mapping[int, int]) -> Any:
+        """The value where the bits are as given; None for a choice that is not made, or made twice.
+
+        A one-hot integer without its one bit, or with several, has no value either.
+        """
+        ones = [k for k, bit in enumerate(self.bits) if configuration[bit]]
+        if self.kind == "choice":
+            return self.options[ones[0]] if len(ones) == 1 else None
+        if self.is_one_hot and len(ones) != 1:
+            return None
+        number = self.offset + sum(self.weights[k] for k in ones)
+        return int(number)
+
+    def bits_for(self, value: Any) -> dict[int, int]:
+        """Bits that encode a value. Raises InvalidValue if it has none."""
+        if self.kind == "choice" or self.is_one_hot:
+            known: Sequence[Any] = self.options or [int(self.offset + w) for w in self.weights]
+            if value not in known:
+                raise InvalidValue(f"variable `{self.name}`: must be one of {list(known)[:20]}, found {value!r}")
+            chosen = known.index(value)
+            return {bit: int(k == chosen) for k, bit in enumerate(self.bits)}
+        left, bits = float(value) - self.offset, {}
+        for bit, weight in sorted(zip(self.bits, self.weights, strict=True), key=lambda item: -item[1]):
+            bits[bit] = int(left >= weight)
+            left -= weight * bits[bit]
+        if left:
+            raise InvalidValue(f"variable `{self.name}`: the value {value!r} is out of its range")
+        return bits
+
+
+def bounded_weights(span: int) -> tuple[float, ...]:
+    """Weights 1, 2, 4, … and a remainder, whose sums are exactly 0..span."""
+    weights: list[int] = []
+    while span > 0:
+        weight = min(1 << len(weights), span)
+        weights.append(weight)
+        span -= weight
+    return tuple(map(float, weights))
+
+
+class Choice:
+    """A variable that is exactly one of several options. ``choice[option]`` is 1 if it is that one, else 0."""
+
+    __slots__ = ("_bits", "name")
+
+    def __init__(self, name: str, bits: Mapping[Hashable, Expression]) -> None:
+        self.name = name
+        self._bits = bits
+
+    @property
+    def options(self) -> list[Any]:
+        """All options, in the order in which they were given."""
+        return list(self._bits)
+
+    def __getitem__(self, option: Hashable) -> Expression:
+        if option not in self._bits:
+            raise InvalidValue(f"choice `{self.name}`: must be one of {self.options[:20]}, found {option!r}")
+        return self._bits[option]
+
+    def of(self, values: Mapping[Any, float]) -> Expression:
+        """A number for each option, as an expression: that of the option chosen. Missing ones count 0."""
+        return total(value * self[option] for option, value in values.items())
+
+    def __repr__(self) -> str:
+        return f"<Choice {self.name!r} of {len(self._bits)}>"
