@@ -1,0 +1,83 @@
+"""Problems whose variables have names elsewhere, and the way back to those names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from qiosk.errors import MissingValue
+from qiosk.model.cost_function import CostFunction
+from qiosk.problem import Problem, ProblemType
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded(Generic[T]):
+    """A problem, and ``decode`` for what comes back: results, or a configuration (id, int or str, to value)."""
+
+    problem: Problem
+    read: Callable[[Mapping[int, int]], T]
+
+    def cost_function(self) -> CostFunction:
+        """That of the problem, so that ``qiosk.solve`` takes this as well."""
+        return self.problem.cost_function()
+
+    def decode(self, source: Any) -> T:
+        """What a configuration, or results that have one, means. Raises MissingValue."""
+        return self.read(configuration_of(source))
+
+
+def configuration_of(source: Any) -> dict[int, int]:
+    """A configuration by integer id, from one by int or str, or from results that have one."""
+    given = getattr(source, "configuration", source)
+    return {int(key): int(value) for key, value in given.items()}
+
+
+def labeled(problem: Problem, labels: Sequence[Hashable]) -> Encoded[dict[Any, int]]:
+    """The problem whose variable i is called ``labels[i]``; decoded into values by label."""
+
+    def read(configuration: Mapping[int, int]) -> dict[Any, int]:
+        for i, label in enumerate(labels):
+            if i not in configuration:
+                raise MissingValue(f"configuration: variable {i} ({label!r}) has no value")
+        return {label: configuration[i] for i, label in enumerate(labels)}
+
+    return Encoded(problem, read)
+
+
+def from_polynomial(
+    terms: Mapping[Any, Any], *, is_ising: bool, name: str, labels: Sequence[Hashable] | None = None
+) -> Encoded[dict[Any, int]]:
+    """The problem of a polynomial {(label, …): coefficient}; ``()`` is the constant.
+
+    Variables are numbered as in ``labels``, else in the order in which they occur. Repeated labels cancel for
+    spins (s² = 1) and merge for bits (x² = x).
+    """
+    numbers: dict[Hashable, int] = {label: i for i, label in enumerate(labels or ())}
+    members: list[list[int]] = []
+    for key in terms:
+        some = [numbers.setdefault(label, len(numbers)) for label in key]
+        members.append([i for i in dict.fromkeys(some) if not is_ising or some.count(i) % 2])
+    members += [[i] for i in range(len(numbers))]  # so that every label is a variable
+    problem = Problem(name, problem_type=ProblemType.ising if is_ising else ProblemType.pubo)
+    problem.add_terms(
+        coefficients=np.array([*map(float, terms.values()), *[0.0] * len(numbers)]),
+        ids=np.array([i for some in members for i in some], np.int64),
+        indptr=np.cumsum([0, *map(len, members)], dtype=np.int64),
+    )
+    return labeled(problem, list(numbers))
+
+
+def to_polynomial(problem: Problem | CostFunction) -> tuple[dict[tuple[int, ...], float], bool]:
+    """{ids: coefficient} of a problem, like terms merged and squares multiplied out; and whether it is Ising."""
+    from qiosk.model.domain import flattened
+
+    flat = flattened(problem if isinstance(problem, CostFunction) else problem.cost_function())
+    ids, indptr = flat.ids.tolist(), flat.indptr.tolist()
+    members = [tuple(ids[start:stop]) for start, stop in pairwise(indptr)]
+    return dict(zip(members, flat.coefficients.tolist(), strict=True)), flat.problem_type.is_ising

@@ -1,0 +1,58 @@
+"""Qiskit Optimization: models from its ``QuadraticProgram``. Needs ``pip install qiosk[qiskit]``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qiosk.errors import InvalidValue
+from qiosk.modeling import Condition, Expression, Model, total
+
+MAX_RANGE = 2**40
+
+
+def from_quadratic_program(program: Any) -> Model:
+    """The model of a program of binary and bounded integer variables, with linear and quadratic constraints.
+
+    Variables and constraints keep their names. Raises InvalidValue for a continuous variable.
+    """
+    model = Model(program.name or "quadratic program")
+    variables: list[Expression] = []
+    for variable in program.variables:
+        kind = variable.vartype.name
+        if kind == "BINARY":
+            variables.append(model.bit(variable.name))
+        elif kind == "INTEGER" and variable.upperbound - variable.lowerbound <= MAX_RANGE:
+            variables.append(model.integer(variable.name, int(variable.lowerbound), int(variable.upperbound)))
+        else:
+            raise InvalidValue(f"variable `{variable.name}`: must be binary or a bounded integer, found {kind.lower()}")
+    for constraint in [*program.linear_constraints, *program.quadratic_constraints]:
+        left = _expression(constraint, variables)
+        model.add(_condition(left, constraint.sense.name, constraint.rhs), constraint.name)
+    objective = _expression(program.objective, variables) + program.objective.constant
+    if program.objective.sense.name == "MAXIMIZE":
+        model.maximize(objective)
+    else:
+        model.minimize(objective)
+    return model
+
+
+def to_vector(model: Model, source: Any) -> list[int]:
+    """A configuration or results as the values of the program's variables, in their order."""
+    solution = model.decode(source)
+    return [solution.values[name] for name in model.variables]
+
+
+def _expression(function: Any, variables: list[Expression]) -> Expression:
+    linear: Mapping[int, float] = function.linear.to_dict()
+    quadratic: Mapping[tuple[int, int], float] = {}
+    if hasattr(function, "quadratic"):
+        quadratic = function.quadratic.to_dict()
+    parts = [float(c) * variables[i] for i, c in linear.items()]
+    return total([*parts, *(float(c) * variables[i] * variables[j] for (i, j), c in quadratic.items())])
+
+
+def _condition(left: Expression, sense: str, bound: float) -> Condition:
+    if sense == "EQ":
+        return left == bound
+    return left <= bound if sense == "LE" else left >= bound

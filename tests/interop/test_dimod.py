@@ -1,0 +1,96 @@
+"""dimod's own tests of samplers, and models both ways."""
+
+from __future__ import annotations
+
+import unittest
+
+import dimod
+import dimod.testing
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qiosk.client.workspace import Workspace
+from qiosk.errors import InvalidValue
+from qiosk.interop.dimod import (
+    QioskSampler,
+    from_binary_polynomial,
+    from_bqm,
+    to_binary_polynomial,
+    to_bqm,
+)
+
+
+@dimod.testing.load_sampler_bqm_tests(QioskSampler)
+class TestOurSampler(unittest.TestCase):
+    def test_the_interface(self):
+        dimod.testing.assert_sampler_api(QioskSampler())
+
+
+def bqms(vartype):
+    labels = st.sampled_from(["a", "b", ("c", 1), 7, 3.5])
+    numbers = st.integers(-5, 5)
+    linear = st.dictionaries(labels, numbers, max_size=5)
+    pairs = st.dictionaries(st.tuples(labels, labels).filter(lambda p: p[0] != p[1]), numbers, max_size=6)
+    return st.builds(lambda h, J, offset: dimod.BinaryQuadraticModel(h, J, offset, vartype), linear, pairs, numbers)
+
+
+@pytest.mark.parametrize("vartype", [dimod.SPIN, dimod.BINARY], ids=str)
+@given(data=st.data())
+def test_models_keep_their_energies(vartype, data):
+    bqm = data.draw(bqms(vartype))
+    encoded = from_bqm(bqm)
+    back = to_bqm(encoded.problem)
+    assert back.vartype is vartype
+    low = -1 if vartype is dimod.SPIN else 0
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        configuration = {i: int(rng.choice([low, 1])) for i in range(bqm.num_variables)}
+        cost = encoded.problem.evaluate(configuration) if configuration else bqm.offset
+        assert cost == pytest.approx(bqm.energy(encoded.decode(configuration)))
+        if configuration:
+            assert back.energy(configuration) == pytest.approx(cost)
+
+
+def test_samples_are_the_best_and_distinct():
+    bqm = dimod.BinaryQuadraticModel({"a": -1, "b": 2}, {("a", "b"): 1.5}, 4.0, dimod.BINARY)
+    found = QioskSampler().sample(bqm, seed=1, number_of_solutions=3)
+    assert found.first.sample == {"a": 1, "b": 0}
+    assert found.first.energy == 3.0
+    assert found.record.energy.tolist() == [3.0, 4.0, 6.0]
+    assert found.info["parameters"]["seed"] == 1
+    again = QioskSampler("microsoft.simulatedannealing.cpu").sample(bqm, sweeps=20, restarts=4, seed=2)
+    assert again.first.energy == 3.0
+
+
+def test_polynomials_of_higher_degree():
+    poly = dimod.BinaryPolynomial({("x", "y", "z"): 2, ("x",): -0.5, (): 1}, dimod.SPIN)
+    found = QioskSampler().sample_poly(poly, seed=1)
+    assert found.first.energy == -1.5
+    assert poly.energy(found.first.sample) == -1.5
+    encoded = from_binary_polynomial(poly)
+    back = to_binary_polynomial(encoded.problem)
+    assert back == dimod.BinaryPolynomial({(0, 1, 2): 2, (0,): -0.5, (): 1, (1,): 0, (2,): 0}, dimod.SPIN) or (
+        back.energy({0: 1, 1: -1, 2: 1}) == poly.energy({"x": 1, "y": -1, "z": 1})
+    )
+    assert QioskSampler().sample_hubo({("x", "y", "z"): -1}, seed=1).first.energy == -1
+    assert len(QioskSampler().sample_poly(dimod.BinaryPolynomial({}, dimod.SPIN))) == 0
+
+
+def test_models_of_higher_degree_are_refused():
+    with pytest.raises(InvalidValue, match="at most 2 variables"):
+        to_bqm(from_binary_polynomial(dimod.BinaryPolynomial({"abc": 1}, dimod.BINARY)).problem)
+
+
+def test_unknown_parameters_are_named():
+    with pytest.raises(InvalidValue, match="parameter `num_reads`: must be one of timeout"):
+        QioskSampler().sample(dimod.BinaryQuadraticModel("SPIN"), num_reads=3)
+
+
+def test_as_a_job(tmp_path, monkeypatch):
+    monkeypatch.setenv("QIOSK_IDLE_SECONDS", "1")
+    with Workspace(home=tmp_path) as workspace:
+        found = QioskSampler(workspace=workspace).sample_ising({"a": 1}, {("a", "b"): 1}, seed=1, timeout=5)
+        assert found.first.energy == -2
+        assert workspace.get_job(found.info["job_id"]).status == "Succeeded"
