@@ -1,0 +1,173 @@
+"""Plots of searches, with matplotlib: ``pip install qiosk[plot]``.
+
+Everything here takes a *run*: a job, a result, or a sequence of trace points. ``job.plot()`` and ``result.plot()`` are
+:func:`search` of one; :func:`compare` sets several side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qiosk.contract.jobs import TracePoint
+from qiosk.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+EARLIEST_S = 1e-3
+"""Where logarithmic time begins: what was found before counts as found then."""
+
+
+def search(run: Any, *, ax: Axes | None = None, label: str | None = None, log_time: bool = True) -> Axes:
+    """Best cost against time, as steps; returns the axes.
+
+    Args:
+        run: a job, a result, or trace points.
+        ax: where to draw; axes of their own if None.
+        label: for a legend.
+        log_time: logarithmic seconds.
+
+    Raises InvalidValue for a run that has found nothing.
+    """
+    seconds, costs = _steps(run)
+    end = max(_end(run), float(seconds[-1]))
+    axes = _axes() if ax is None else ax
+    axes.step([*seconds, end], [*costs, costs[-1]], where="post", label=label)
+    axes.plot(seconds, costs, ".", color=axes.lines[-1].get_color())
+    axes.set(xlabel="time [s]", ylabel="best cost", title=None if label else _name(run))
+    if log_time:
+        axes.set_xscale("log")
+    return axes
+
+
+def compare(runs: Mapping[str, Iterable[Any] | Any] | Sequence[Any], *, target: float | None = None) -> Figure:
+    """Several solvers side by side: how many of their runs have reached a cost by a time, and the gap to it.
+
+    Args:
+        runs: by name, each one run or several (other seeds); or a sequence of runs, which name themselves.
+        target: the cost to be reached; the best of all runs if None.
+
+    The left axes show the part of the runs that have reached the target (the distribution of time to target), the right
+    ones the median gap (cost - target) / max(1, |target|). Raises InvalidValue without runs.
+    """
+    groups = _groups(runs)
+    goal = min(costs[-1] for some in groups.values() for _, costs in some) if target is None else target
+    latest = max(float(seconds[-1]) for some in groups.values() for seconds, _ in some)
+    times = np.geomspace(EARLIEST_S, max(2 * EARLIEST_S, latest), 400)
+    figure = _figure(2)
+    reached, gaps = figure.axes
+    for name, some in groups.items():
+        costs = np.array([_at(times, *steps) for steps in some])
+        tolerance = 1e-9 * max(1.0, abs(goal))
+        reached.step(times, (costs <= goal + tolerance).mean(axis=0), where="post", label=name)
+        gap = np.median(costs, axis=0) - goal
+        gaps.step(times, np.where(np.isfinite(gap), gap, np.nan) / max(1.0, abs(goal)), where="post", label=name)
+    reached.set(xscale="log", xlabel="time [s]", ylabel=f"runs that reached {goal:g}", ylim=(-0.02, 1.02))
+    gaps.set(xscale="log", xlabel="time [s]", ylabel="median gap")
+    gaps.set_yscale("symlog", linthresh=1e-6)
+    reached.legend()
+    return figure
+
+
+def solutions(run: Any, *, ax: Axes | None = None) -> Axes:
+    """Costs of the solutions that a result, or a job's results, list: best first."""
+    found = run.get_results() if hasattr(run, "get_results") else run
+    listed = found.solutions if hasattr(found, "solutions") else found["solutions"]
+    costs = [item["cost"] if isinstance(item, Mapping) else item.cost for item in listed]
+    axes = _axes() if ax is None else ax
+    axes.bar(range(1, len(costs) + 1), np.array(costs) - min(costs, default=0.0))
+    axes.set(xlabel="solution", ylabel=f"cost above {min(costs, default=0.0):g}")
+    return axes
+
+
+def replicas(result: Any, *, ax: Axes | None = None) -> Axes:
+    """How many replicas of an annealing run ended at which cost. Raises InvalidValue for a result without them."""
+    costs = result.statistics.get("replica_costs")
+    if not costs:
+        raise InvalidValue(f"result of {result.target}: has no costs of replicas to show")
+    axes = _axes() if ax is None else ax
+    axes.hist(costs, bins="auto")
+    axes.set(xlabel="cost after the last sweep", ylabel="replicas")
+    return axes
+
+
+def ladder(result: Any, *, ax: Axes | None = None) -> Axes:
+    """Part of the exchanges accepted between neighbouring rungs of a parallel tempering run, against beta.
+
+    Raises InvalidValue for a result of another solver.
+    """
+    rates = result.statistics.get("exchange_rates")
+    betas = result.parameters.get("all_betas")
+    if not rates or not betas:
+        raise InvalidValue(f"result of {result.target}: has no exchanges between rungs to show")
+    axes = _axes() if ax is None else ax
+    middles = (np.array(betas[1:]) + np.array(betas[:-1])) / 2
+    axes.plot(middles[: len(rates)], rates, ".-")
+    axes.set(xlabel="beta [1/cost]", ylabel="exchanges accepted", ylim=(0, 1))
+    return axes
+
+
+def _groups(runs: Any) -> dict[str, list[tuple[NDArray[Any], NDArray[Any]]]]:
+    named: dict[str, list[Any]] = {}
+    if isinstance(runs, Mapping):
+        named = {name: _several(given) for name, given in runs.items()}
+    else:
+        for number, run in enumerate(runs):
+            named.setdefault(_name(run) or f"run {number}", []).append(run)
+    groups = {name: [_steps(run) for run in some] for name, some in named.items() if some}
+    if not groups:
+        raise InvalidValue("compare: needs at least one run")
+    return groups
+
+
+def _several(given: Any) -> list[Any]:
+    is_one = hasattr(given, "trace") or (isinstance(given, Sequence) and all(isinstance(p, TracePoint) for p in given))
+    return [given] if is_one else list(given)
+
+
+def _steps(run: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Times [s] and costs of every new best."""
+    trace = run.trace if hasattr(run, "trace") else run
+    if not len(trace):
+        raise InvalidValue(f"{_name(run) or 'run'}: has found nothing yet")
+    seconds = np.maximum([point.seconds for point in trace], EARLIEST_S)
+    return seconds, np.array([point.cost for point in trace])
+
+
+def _at(times: NDArray[Any], seconds: NDArray[Any], costs: NDArray[Any]) -> NDArray[Any]:
+    """The best cost at each time; infinite before the first."""
+    return np.concatenate([[np.inf], costs])[np.searchsorted(seconds, times, side="right")]
+
+
+def _end(run: Any) -> float:
+    """When the run ended [s]; 0 if it does not say."""
+    if hasattr(run, "statistics"):
+        return float(run.statistics["seconds"])
+    return float(run.progress.seconds) if hasattr(run, "progress") else 0.0
+
+
+def _name(run: Any) -> str | None:
+    details = getattr(run, "details", None)
+    if details is not None:
+        return f"{details.name} ({details.target})"
+    name: str | None = getattr(run, "target", None)
+    return name
+
+
+def _axes() -> Axes:
+    axes: Axes = _figure(1).axes[0]
+    return axes
+
+
+def _figure(columns: int) -> Figure:
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError("plots need matplotlib: pip install qiosk[plot]") from error
+    figure, _ = pyplot.subplots(1, columns, figsize=(5.2 * columns, 3.6), layout="constrained")
+    return figure
