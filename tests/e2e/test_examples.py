@@ -1,0 +1,32 @@
+"""Every example runs unchanged and finds the right answer, which it checks itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PROGRAMS = sorted(EXAMPLES.glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.stem)
+def test_example(program, home, tmp_path):
+    env = os.environ | {"QIOSK_HOME": str(home), "QIOSK_IDLE_SECONDS": "3"}
+    command = [sys.executable, "-W", "error", "-m", "qiosk.azure", str(program)]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_every_example_is_listed():
+    page = (EXAMPLES / "README.md").read_text()
+    assert [p.name for p in PROGRAMS if f"`{p.name}`" not in page] == []
