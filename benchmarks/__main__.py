@@ -9,7 +9,8 @@ SUITES = (
     ("ingest", "--rounds", "3"),
     ("speed",),
     ("service",),
-    ("quality", "--seconds", "1", "--seeds", "3"),
+    ("time_to_target", "--seconds", "0.2", "--limit", "1", "--only", "n=30|n=36|16x16"),
+    ("quality", "--seconds", "1", "--seeds", "1"),
 )
 
 if __name__ == "__main__":

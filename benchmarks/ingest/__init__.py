@@ -1,1 +1,1 @@
-"""How fast problems come in: JSON against ``orjson.loads``, terms into a ``Problem``, compiling, evaluating."""
+"""How soon a solver is at work: reading JSON, building and compiling problems, starting a process."""

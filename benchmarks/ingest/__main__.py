@@ -7,16 +7,22 @@ import statistics
 import time
 import tracemalloc
 from collections.abc import Callable, Mapping
+from functools import partial
 
+import msgspec
 import numpy as np
 import orjson
 
+from benchmarks.ingest.start import first_use, second_process
 from qiosk.formats import qio_json, scanner
 from qiosk.formats.qio_document import cost_function_from
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.problem import Problem, Term
+from qiosk.solvers.planner import plan, warm_up
+
+REPLICAS = 64
 
 
 def quadratic(terms: int, coefficients: str) -> CostFunction:
@@ -62,6 +68,32 @@ def measure_reading(terms: int, coefficients: str, rounds: int) -> None:
     print(f"  qio_json.read is {found['orjson.loads'] / found['qio_json.read']:.1f} times as fast as orjson.loads")
 
 
+def measure_start(terms: int, coefficients: str, rounds: int) -> None:
+    """From bytes to the end of a solver's first sweep, against general parsers that only read the same bytes."""
+    data = qio_json.write(quadratic(terms, coefficients))
+    plan_of = partial(plan, replicas=REPLICAS)
+
+    def start() -> None:
+        sampler = plan_of(compile_problem(qio_json.read(data)))
+        sampler.sweep(sampler.start((1,)), np.array([1.0]))
+
+    warm_up(plan_of(compile_problem(quadratic(terms, coefficients))))
+    parsers = {"orjson.loads": partial(orjson.loads, data), "msgspec.json.decode": partial(msgspec.json.decode, data)}
+    found = medians({**parsers, f"first sweep of {REPLICAS} replicas done": start}, rounds)
+    fastest = min(found[parser] for parser in parsers)
+    print(f"\n{terms} quadratic terms, {coefficients} coefficients, from bytes to a solver")
+    for name, seconds in found.items():
+        print(f"  {name:34} {seconds:8.3f} s {seconds / fastest:6.2f} times the fastest parser")
+
+
+def measure_processes(rounds: int) -> None:
+    print("\na process that solves a small problem for 0.05 s, by target: wall seconds with kernels compiled before,")
+    print("and seconds of compiling where there are none")
+    later, first = second_process(rounds), first_use()
+    for target, seconds in later.items():
+        print(f"  {target:50} {seconds:6.2f} s {first[target]:6.2f} s")
+
+
 def measure_problem(terms: int, rounds: int) -> None:
     cost_function = quadratic(terms, "normal")
     c, ids = cost_function.coefficients, cost_function.ids.reshape(-1, 2)
@@ -101,7 +133,9 @@ def main() -> None:
     arguments = parser.parse_args()
     for coefficients in ("integer", "normal"):
         measure_reading(arguments.terms, coefficients, arguments.rounds)
+        measure_start(arguments.terms, coefficients, arguments.rounds)
     measure_problem(arguments.terms, arguments.rounds)
+    measure_processes(arguments.rounds)
 
 
 if __name__ == "__main__":

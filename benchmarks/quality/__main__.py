@@ -1,120 +1,107 @@
-"""``python -m benchmarks.quality [--seconds 1] [--seeds 3] [INSTANCE ...]``: best cost at equal wall time, one thread.
+"""``python -m benchmarks.quality [--seconds 1 10] [--seeds 5] [--contenders REGEX] [--fresh-ours] [--table] [NAME …]``.
 
-Quadratic instances are also given to dwave-samplers' simulated annealing (linear and geometric schedule over the beta
-range that is tuned here, and its own default) and to its tabu search. A row shows the median cost over the seeds.
+Runs what is missing in ``benchmarks/results/quality.jsonl``, contenders in turn seed by seed, shorter wall times first,
+and writes the table to ``quality.md`` beside it. From 10 s on, only the two settings of each library that were best on
+the instance at the shortest wall time take part, unless ``--all`` is given.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
-import dimod
-import numpy as np
-from dwave.samplers import SimulatedAnnealingSampler, TabuSampler
+from benchmarks.contender import Contender, Race, Search
+from benchmarks.contenders import OURS, PEERS, ours, peers
+from benchmarks.instance import Instance, catalogue, load
+from benchmarks.quality.cells import Cell, Cells, best_of_each, library
+from benchmarks.quality.table import markdown
 
-from qiosk.formats import qio_json
-from qiosk.model.compile import compile_problem
-from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import CostFunction
-from qiosk.solvers.api import solve
-from qiosk.solvers.descent import Descent
-from qiosk.solvers.tuning import beta_range
+RESULTS = Path(__file__).parents[1] / "results" / "quality.jsonl"
+LONG = 10.0  # [s], from which on only the best settings take part
+BEST = 2
+WARM_UP = 0.2  # [s]
+# A run that had less of a processor than this was disturbed by others, and is run again.
+UNDISTURBED = 0.95
+ATTEMPTS = 3
 
-FOLDER = Path(__file__).parents[1] / "instances"
-RESULTS = Path(__file__).parents[1] / "results" / "quality.json"
-DENSEST = 10_000  # variables for which the tabu sampler's square matrix fits memory
-Contender = Callable[[float, int], float]
+
+class Comparison:
+    """Instances and contenders, prepared when they first run, and kept."""
+
+    def __init__(self, contenders: Sequence[Contender], cells: Cells) -> None:
+        self.contenders = contenders
+        self.cells = cells
+        self.instance = cache(load)
+        self._searches: dict[tuple[str, str], Search] = {}
+
+    def run(self, names: Sequence[str], seconds: float, seeds: int, *, every: bool) -> None:
+        """Whatever is missing at one wall time."""
+        for seed in range(seeds):
+            for name in names:
+                for contender in self._missing(name, seconds, seed, every):
+                    self._measure(self.instance(name), contender, seconds, seed)
+
+    def _missing(self, name: str, seconds: float, seed: int, every: bool) -> Iterator[Contender]:
+        chosen = self._chosen(name) if seconds >= LONG and not every else None
+        for contender in self.contenders:
+            if (name, contender.name, seconds, seed) in self.cells or (chosen and contender.name not in chosen):
+                continue
+            if contender.can_run(self.instance(name)):
+                yield contender
+
+    def _chosen(self, name: str) -> set[str]:
+        shortest = min((seconds for seconds in self.cells.times() if seconds < LONG), default=None)
+        medians = self.cells.medians(name, shortest) if shortest is not None else {}
+        return best_of_each(medians, [OURS, *PEERS], BEST)
+
+    def _measure(self, instance: Instance, contender: Contender, seconds: float, seed: int) -> None:
+        search = self._search(instance, contender)
+        for _ in range(ATTEMPTS):
+            race, began = Race(seconds), time.process_time()
+            search(race, seed)
+            wall, cpu = race.elapsed, time.process_time() - began
+            if cpu > UNDISTURBED * wall:
+                break
+        cost = race.best(instance)
+        self.cells.add(Cell(instance.name, contender.name, seconds, seed, cost, round(wall, 4), round(cpu, 4)))
+        print(f"{seconds:4g} s  seed {seed}  {instance.name:18} {contender.name:52} {cost}  {wall:.2f} s", flush=True)
+
+    def _search(self, instance: Instance, contender: Contender) -> Search:
+        key = instance.name, contender.name
+        if key not in self._searches:
+            self._searches[key] = contender.prepare(instance)
+            self._searches[key](Race(WARM_UP), 10**6)
+        return self._searches[key]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality")
-    parser.add_argument("instances", nargs="*")
-    parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
+    parser.add_argument("instances", nargs="*", help="all if none is named")
+    parser.add_argument("--seconds", type=float, nargs="+", default=[1.0, 10.0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--contenders", default="", help="regular expression that their names contain")
+    parser.add_argument("--all", action="store_true", help="every setting, at long wall times too")
+    parser.add_argument("--fresh-ours", action="store_true", help="forget what was measured of the targets here")
+    parser.add_argument("--table", action="store_true", help="measure nothing, write the table of what there is")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    index = {row["name"]: row for row in json.loads((FOLDER / "index.json").read_text())}
-    table = []
-    for name in options.instances or index:
-        row = measure(name, options.seconds, options.seeds)
-        table.append({"instance": name, "best_known": index[name]["best_known"], "seconds": options.seconds, **row})
-        print(name, "best known", index[name]["best_known"], flush=True)
-        for contender, cost in sorted(row.items(), key=lambda item: item[1]):
-            print(f"    {cost:16.1f}  {contender}", flush=True)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(table, indent=1) + "\n")
-
-
-def measure(name: str, seconds: float, seeds: int) -> dict[str, float]:
-    """Median cost of every contender; they take turns, seed by seed."""
-    cost_function = qio_json.read((FOLDER / f"{name}.json.gz").read_bytes())
-    problem = compile_problem(cost_function)
-    contenders = ours(cost_function) | (peers(problem) if problem.is_quadratic else {})
-    for run in contenders.values():
-        run(0.3, 99)  # load kernels and libraries
-    costs: dict[str, list[float]] = {contender: [] for contender in contenders}
-    for seed in range(seeds):
-        for contender, run in contenders.items():
-            costs[contender].append(run(seconds, seed))
-    return {contender: statistics.median(some) for contender, some in costs.items()}
-
-
-def ours(cost_function: CostFunction) -> dict[str, Contender]:
-    def run(target: str) -> Contender:
-        return lambda seconds, seed: solve(cost_function, target, timeout=seconds, seed=seed, threads=1).cost
-
-    names = ("simulatedannealing", "paralleltempering", "tabu", "populationannealing")
-    return {f"qiosk {name}": run(f"microsoft.{name}-parameterfree.cpu") for name in names}
-
-
-def peers(problem: CompiledProblem) -> dict[str, Contender]:
-    model = binary_model(problem)
-    betas = beta_range(problem, 0, Descent(problem))
-    tuned = {"beta_range": [betas.hot, betas.cold]}
-    found: dict[str, Contender] = {}
-    for schedule in ("linear", "geometric"):
-        found[f"dwave SA {schedule}, tuned betas"] = annealer(model, beta_schedule_type=schedule, **tuned)
-    found["dwave SA default"] = annealer(model)
-    if problem.n <= DENSEST:
-        found["dwave tabu"] = lambda seconds, seed: (
-            TabuSampler().sample(model, timeout=int(1000 * seconds), seed=seed).first.energy
-        )
-    return found
-
-
-def annealer(model: dimod.BinaryQuadraticModel, **options: object) -> Contender:
-    """Reads of dwave-samplers' annealer, its sweeps doubled until one read takes a third of the time."""
-    sampler = SimulatedAnnealingSampler()
-
-    def run(seconds: float, seed: int) -> float:
-        end, sweeps, best = time.perf_counter() + seconds, 16, np.inf
-        rng = np.random.default_rng(seed)
-        while (left := end - time.perf_counter()) > 0:
-            began = time.perf_counter()
-            read = sampler.sample(model, num_reads=1, num_sweeps=sweeps, seed=int(rng.integers(2**31)), **options)
-            best = min(best, read.first.energy)
-            took = time.perf_counter() - began
-            if 4 * took < left:
-                sweeps *= 2
-            elif took > left - took > 0:
-                sweeps = max(16, int(sweeps * (left - took) / took))
-        return float(best)
-
-    return run
-
-
-def binary_model(problem: CompiledProblem) -> dimod.BinaryQuadraticModel:
-    vartype = dimod.SPIN if problem.is_spin else dimod.BINARY
-    model = dimod.BinaryQuadraticModel(vartype)
-    model.add_linear_from(enumerate(problem.linear.tolist()))
-    pairs = (problem.pair_rows.tolist(), problem.pair_cols.tolist(), problem.pair_values.tolist())
-    model.add_quadratic_from(zip(*pairs, strict=True))
-    model.offset = problem.constant
-    return model
+    cells = Cells(options.results)
+    known = catalogue()
+    names = options.instances or list(known)
+    if options.fresh_ours:
+        cells.drop(lambda cell: library(cell.contender) == OURS and cell.instance in names)
+    if not options.table:
+        wanted = re.compile(options.contenders)
+        comparison = Comparison([c for c in [*peers(), *ours()] if wanted.search(c.name)], cells)
+        for seconds in sorted(options.seconds):
+            comparison.run(names, seconds, options.seeds, every=options.all)
+    report = markdown(cells, {name: known[name] for name in names}, list(PEERS))
+    options.results.with_suffix(".md").write_text(report)
+    print(report)
 
 
 if __name__ == "__main__":

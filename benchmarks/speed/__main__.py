@@ -1,40 +1,49 @@
 """``python -m benchmarks.speed [--seconds 0.3] [--rounds 5] [--only torus]``: interleaved medians.
 
-One thread, ``time.thread_time``, beta from 0.1 to 3. Where dwave-samplers can run a problem, its
-simulated annealing runs the same schedule in turn with the kernels, and the last column says how many times as fast
-a kernel is. Its set-up is taken off by timing two lengths of the schedule.
+One thread, ``time.thread_time``, beta from 0.1 to 3. Peers run the same schedule in turn with the kernels; the last
+column says how many times as fast as the fastest peer a kernel is. Written to ``benchmarks/results/speed.md`` and
+``.json``, with the speed-up by a second thread where the process may use two processors.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import os
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
-from benchmarks.speed.workloads import klocal, random_graph, regular, spin_glass, torus
+from benchmarks.contender import Annealer
+from benchmarks.speed.peers import BETAS, peers
+from benchmarks.speed.report import Timings, write
+from benchmarks.speed.workloads import klocal, random_graph, regular, spin_glass, torus, torus_terms
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import ProblemType
+from qiosk.solvers.api import solve
 from qiosk.solvers.planner import plan, warm_up
 from qiosk.solvers.sampler import Sampler
 
-SPARSE = {"packed-int8": 256, "packed-int16": 64, "packed-float32": 64, "packed-float64": 64, "cached": 1}
+MEDIUM = {"packed-int8": 256, "packed-int16": 64, "packed-float32": 64, "packed-float64": 64, "cached": 1}
+SPARSE = {"bit-sliced": 512} | MEDIUM
 DENSE = {"packed-float32": 64, "packed-float64": 64, "dense": 64, "cached": 1}
 TERMS = {"klocal": 64, "klocal-float64": 64}
 WORKLOADS: dict[str, tuple[Callable[[], CompiledProblem], dict[str, int]]] = {
     "torus 10k": (lambda: torus(100), SPARSE),
     "3-regular 100k": (lambda: regular(100_000, 3), SPARSE),
-    "G(800, 6 %)": (lambda: random_graph(800, 0.06), SPARSE | {"dense": 64}),
-    "SK 1000": (lambda: spin_glass(1000), DENSE),
+    "G(800, 6 %)": (lambda: random_graph(800, 0.06), MEDIUM | {"dense": 64}),
+    "SK 1000": (lambda: spin_glass(1000, 1 / 1000), DENSE),
+    "SK 1000, frozen": (lambda: spin_glass(1000, 1.0), DENSE),  # nothing moves: looking at a spin is all there is
     "3-local spins 1000/4000": (lambda: klocal(ProblemType.ising, 1000, 4000, 3), TERMS),
     "4-local spins 1000/4000": (lambda: klocal(ProblemType.ising, 1000, 4000, 4), TERMS),
     "3-local bits 1000/4000": (lambda: klocal(ProblemType.pubo, 1000, 4000, 3), TERMS),
     "4-local bits 1000/4000": (lambda: klocal(ProblemType.pubo, 1000, 4000, 4), TERMS),
 }
-BETAS = 0.1, 3.0
+ANNEALING = "microsoft.simulatedannealing.cpu"
+RESULTS = Path(__file__).parents[1] / "results"
 COSTS = 32  # calls in a row
 
 
@@ -77,40 +86,33 @@ class Kernel:
         }
 
 
-class DWave:
-    """The same of dwave-samplers' simulated annealing."""
+class Peer:
+    """The same of another library's anneal; what a call takes on top is taken off by timing two lengths."""
 
-    def __init__(self, problem: CompiledProblem, seconds: float) -> None:
-        import dimod
-        from dwave.samplers import SimulatedAnnealingSampler
-
-        self.sampler = SimulatedAnnealingSampler()
-        pairs = problem.pair_rows, problem.pair_cols, problem.pair_values
-        self.model = dimod.BinaryQuadraticModel.from_numpy_vectors(problem.linear, pairs, 0.0, "SPIN")
-        self.n = problem.n
-        self.sweeps = max(4, int(seconds / (self.n * 30e-9)))
+    def __init__(self, annealer: Annealer, n: int, seconds: float) -> None:
+        self.annealer, self.n = annealer, n
+        self._seconds(2)
+        trial = self._seconds(8) / 8
+        self.sweeps = int(np.clip(seconds / trial, 4, 100_000))
 
     def _seconds(self, sweeps: int) -> float:
-        arguments = {"num_reads": 1, "beta_schedule_type": "linear", "beta_range": BETAS, "seed": 1}
-        return timed(lambda: self.sampler.sample(self.model, num_sweeps=sweeps, **arguments))
+        return timed(lambda: self.annealer.anneal(sweeps, 1, 1))
 
     def nanoseconds(self) -> dict[str, float]:
         seconds = self._seconds(self.sweeps + 2) - self._seconds(2)
         return {"sweep": seconds / (self.n * self.sweeps) * 1e9}
 
 
-def measure(name: str, seconds: float, rounds: int) -> None:
+def measure(name: str, seconds: float, rounds: int) -> Timings:
     """Time everything on one workload, a round of each in turn."""
     build, kernels = WORKLOADS[name]
     problem = build()
-    runners: dict[str, Kernel | DWave] = {}
+    runners: dict[str, Kernel | Peer] = {}
     for kernel, replicas in kernels.items():
         sampler = plan(problem, replicas=replicas, kernel=kernel)
         runners[sampler.kernel] = Kernel(sampler, seconds)
-    reference = None
-    if problem.is_spin and problem.is_quadratic:
-        reference = "dwave-samplers"
-        runners[reference] = DWave(problem, seconds)
+    others = {library: Peer(annealer, problem.n, seconds) for library, annealer in peers(problem).items()}
+    runners |= others
     found: dict[str, list[dict[str, float]]] = {runner: [] for runner in runners}
     for _ in range(rounds):
         for runner, some in found.items():
@@ -119,12 +121,21 @@ def measure(name: str, seconds: float, rounds: int) -> None:
         runner: {column: statistics.median(row[column] for row in some) for column in some[0]}
         for runner, some in found.items()
     }
-    print(f"\n{name}: {problem.n} variables", flush=True)
-    print(f"  {'ns per update':24} {'sweep':>9} {'ladder':>9} {'costs':>9}   ratio")
-    for runner, row in medians.items():
-        cells = " ".join(f"{row[c]:9.3f}" if c in row else " " * 9 for c in ("sweep", "ladder", "costs"))
-        ratio = f"{medians[reference]['sweep'] / row['sweep']:7.1f}" if reference else ""
-        print(f"  {runner:24} {cells} {ratio}", flush=True)
+    return Timings(name, problem.n, medians, sorted(others, key=lambda library: medians[library]["sweep"]))
+
+
+def scaling(restarts: int = 2048, sweeps: int = 4000, rounds: int = 3) -> dict[str, float]:
+    """Median seconds of sweeping the torus in one thread and in two, by turns."""
+    seconds: dict[str, list[float]] = {"1": [], "2": []}
+    betas = {"beta_start": BETAS[0], "beta_stop": BETAS[1]}
+    cost_function = torus_terms(100)
+    for _ in range(rounds + 1):
+        for threads, some in seconds.items():
+            result = solve(
+                cost_function, ANNEALING, seed=1, threads=int(threads), sweeps=sweeps, restarts=restarts, **betas
+            )
+            some.append(result.statistics["seconds"])
+    return {threads: statistics.median(some[1:]) for threads, some in seconds.items()}
 
 
 def main() -> None:
@@ -133,9 +144,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="workloads whose name contains this")
     arguments = parser.parse_args()
+    table = []
     for name in WORKLOADS:
         if arguments.only in name:
-            measure(name, arguments.seconds, arguments.rounds)
+            table.append(measure(name, arguments.seconds, arguments.rounds))
+            print("\n".join(table[-1].lines()), flush=True)
+    threads = scaling() if len(os.sched_getaffinity(0)) > 1 and not arguments.only else None
+    write(RESULTS, table, threads)
 
 
 if __name__ == "__main__":

@@ -9,20 +9,27 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I64, CostFunction, ProblemType
 
 
-def _compiled(kind: ProblemType, coefficients: F64, ids: I64) -> CompiledProblem:
-    """The problem of terms of one size: coefficients (T,), ids (T, k)."""
+def _terms(kind: ProblemType, coefficients: F64, ids: I64) -> CostFunction:
+    """Terms of one size: coefficients (T,), ids (T, k)."""
     indptr = np.arange(len(ids) + 1) * ids.shape[1]
-    return compile_problem(
-        CostFunction(kind, np.asarray(coefficients, np.float64), indptr, ids.astype(np.int64).ravel())
-    )
+    return CostFunction(kind, np.asarray(coefficients, np.float64), indptr, ids.astype(np.int64).ravel())
 
 
-def torus(side: int) -> CompiledProblem:
+def _compiled(kind: ProblemType, coefficients: F64, ids: I64) -> CompiledProblem:
+    return compile_problem(_terms(kind, coefficients, ids))
+
+
+def torus_terms(side: int) -> CostFunction:
     """Square lattice with periodic boundaries, couplings +-1, side ** 2 spins."""
     rng = np.random.default_rng(1)
     place = np.arange(side * side).reshape(side, side)
     ids = np.concatenate([np.stack([place, np.roll(place, -1, axis)], axis=-1).reshape(-1, 2) for axis in (0, 1)])
-    return _compiled(ProblemType.ising, rng.choice([-1.0, 1.0], len(ids)), ids)
+    return _terms(ProblemType.ising, rng.choice([-1.0, 1.0], len(ids)), ids)
+
+
+def torus(side: int) -> CompiledProblem:
+    """The same, compiled."""
+    return compile_problem(torus_terms(side))
 
 
 def regular(n: int, degree: int) -> CompiledProblem:
@@ -41,10 +48,10 @@ def random_graph(n: int, density: float) -> CompiledProblem:
     return _compiled(ProblemType.ising, rng.choice([-1.0, 1.0], len(ids)), ids)
 
 
-def spin_glass(n: int) -> CompiledProblem:
-    """Sherrington-Kirkpatrick: normal couplings of variance 1 / n between all spins."""
+def spin_glass(n: int, variance: float) -> CompiledProblem:
+    """Sherrington-Kirkpatrick: normal couplings between all spins. At variance 1 / n they freeze at beta 1."""
     ids = np.stack(np.triu_indices(n, 1), axis=1)
-    return _compiled(ProblemType.ising, np.random.default_rng(4).normal(size=len(ids)) / np.sqrt(n), ids)
+    return _compiled(ProblemType.ising, np.random.default_rng(4).normal(size=len(ids)) * np.sqrt(variance), ids)
 
 
 def klocal(kind: ProblemType, n: int, terms: int, locality: int) -> CompiledProblem:

@@ -1,0 +1,80 @@
+"""Peers are given the problem that it is: their configurations are its own, and reach its optimum."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+
+import numpy as np
+import pytest
+from benchmarks.contender import LongAnneals, Restarts
+from benchmarks.contenders import PEERS, Target, ours, versions
+from benchmarks.instance import Instance
+from benchmarks.peers.tabu import Tabu
+
+from qiosk.model.cost import evaluate
+from qiosk.model.cost_function import CostFunction, ProblemType
+
+N = 10
+CLUSTERS = "Swendsen-Wang"  # its clusters know no fields, and rarely find an optimum that has them
+
+
+def random_instance(kind, locality):
+    """Terms of one to ``locality`` variables, and a constant."""
+    rng = np.random.default_rng(locality)
+    terms = [list(ids) for k in range(locality + 1) for ids in itertools.combinations(range(N), k)]
+    terms = [ids for ids in terms if len(ids) < 3 or rng.random() < 0.3]
+    bounds = np.cumsum([0, *map(len, terms)])
+    ids = np.array([i for term in terms for i in term], np.int64)
+    cost_function = CostFunction(kind, rng.integers(-9, 10, len(terms)).astype(np.float64), bounds, ids)
+    domain = [-1, 1] if kind.is_ising else [0, 1]
+    everything = np.array(list(itertools.product(domain, repeat=N)), np.int8)
+    return Instance("random", cost_function, float(evaluate(cost_function, everything).min()))
+
+
+def searches(library, instance):
+    """Every setting of a library that can run the instance, prepared."""
+    module, distributions = PEERS[library]
+    if versions(distributions) is None:
+        pytest.skip(f"{library} is not installed")
+    for contender in importlib.import_module(module).CONTENDERS:
+        if contender.can_run(instance):
+            yield contender.setting, contender.prepare(instance)
+
+
+@pytest.mark.filterwarnings("ignore")  # those of other libraries
+@pytest.mark.parametrize("library", PEERS)
+@pytest.mark.parametrize("kind", [ProblemType.ising, ProblemType.pubo], ids=str)
+@pytest.mark.parametrize("locality", [2, 4])
+def test_peers_find_the_optimum_of_small_problems(library, kind, locality):
+    instance = random_instance(kind, locality)
+    for setting, search in searches(library, instance):
+        if isinstance(search, LongAnneals | Restarts):
+            found = search.annealer.configurations(search.annealer.anneal(200, 20, 1))
+            assert found.shape[1] == N
+            assert len(found) >= 20
+        else:
+            assert isinstance(search, Tabu)
+            found = search.until(instance.best_known, 5.0, 1)
+        best = np.min(evaluate(instance.cost_function, found))
+        assert best == instance.best_known or (setting == CLUSTERS and best > instance.best_known), setting
+
+
+def test_targets_stop_at_the_optimum():
+    instance = random_instance(ProblemType.pubo, 4)
+    for contender in ours():
+        if contender.can_run(instance):
+            search = contender.prepare(instance)
+            assert isinstance(search, Target)
+            assert evaluate(instance.cost_function, search.until(instance.best_known, 5.0, 1)) == instance.best_known
+
+
+def test_targets_for_pairs_are_not_given_larger_terms():
+    larger, pairs = (random_instance(ProblemType.ising, locality) for locality in (4, 2))
+    assert "qiosk toshiba.sbm.ising" in [c.name for c in ours() if c.can_run(pairs)]
+    assert "qiosk toshiba.sbm.ising" not in [c.name for c in ours() if c.can_run(larger)]
+
+
+def test_a_library_that_is_not_installed_has_no_version():
+    assert versions(("no-such-distribution",)) is None
+    assert versions(("numpy",)) == f"numpy {np.__version__}"
