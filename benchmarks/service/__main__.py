@@ -95,7 +95,7 @@ def measure_starts(home: Path, runs: int) -> None:
         input_data_format="",
         output_data_format="",
     )
-    options = ProcessOptions(blobs=home, runner="benchmarks.service.probe:run", memory_limit=0)
+    options = ProcessOptions(storage=home.as_uri(), runner="benchmarks.service.probe:run", memory_limit=0)
     context = warm_context(SOLVER_RUNNER)
     starts = []
     for _ in range(runs + 5):
