@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; 
 BIN := .venv/bin
 STAMP := .venv/.built
 
-.PHONY: help setup demo test lint types bench serve docs fmt clean
+.PHONY: azurite help setup demo test lint types bench serve docs fmt clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -25,7 +25,10 @@ demo: setup  ## solve the ship-loading problem and a published max-cut instance,
 	$(BIN)/qiosk demo
 
 test: setup  ## the whole test suite, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --cov --cov-report=term
+
+azurite:  ## install the emulator of Azure storage, for the tests that need it (npm)
+	npm install --silent --no-audit --no-fund --prefix .azurite azurite@3
 
 lint: setup  ## ruff: style and mistakes
 	$(BIN)/ruff check .
@@ -39,10 +42,13 @@ types: setup  ## mypy --strict
 	$(BIN)/mypy
 
 bench: setup  ## speed and quality, side by side with other libraries
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench-torch]'
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench-compiled]'
 	$(BIN)/python -m benchmarks
 
-serve: setup  ## watch and run this home's jobs in the foreground
-	$(BIN)/qiosk supervise
+serve: setup  ## serve this home's jobs over HTTP, on this machine alone unless keys are configured
+	$(BIN)/qiosk serve
 
 docs: setup  ## run every snippet of the documentation
 	$(BIN)/python -m pytest tests/e2e/test_docs.py

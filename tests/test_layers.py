@@ -15,14 +15,15 @@ SOURCE = Path(__file__).parents[1] / "src" / "qiosk"
 ROWS = [
     {"errors"},
     {"contract", "model", "kernels", "settings"},
-    {"formats"},
+    {"formats", "plots"},
     {"solvers"},
     {"problem"},
-    {"service"},
+    {"service", "modeling"},
     {"adapters"},
     {"bootstrap"},
-    {"client"},
-    {"optimization"},
+    {"client", "server"},
+    {"optimization", "aio"},
+    {"azure", "azure_bootstrap", "interop"},
     {"cli"},
 ]
 RANK = {layer: rank for rank, row in enumerate(ROWS) for layer in row}
@@ -30,7 +31,7 @@ RANK = {layer: rank for rank, row in enumerate(ROWS) for layer in row}
 # Narrower than their place in the rows: package -> the layers it may name.
 ONLY = {
     "kernels": {"kernels"},
-    "client": {"client", "contract", "errors", "model", "formats", "problem"},
+    "client": {"client", "contract", "errors", "model", "formats", "problem", "modeling", "plots"},
 }
 # The one place where a client opens an embedded workspace.
 ALLOWED = {("client/workspace.py", "bootstrap")}
@@ -85,9 +86,11 @@ def loaded_by(statement):
     [
         ("import qiosk", {"numpy", "numba", "sqlalchemy", "obstore"}),
         ("import qiosk.optimization", {"numba", "sqlalchemy", "obstore", "typer"}),
-        ("import qiosk.client.workspace", {"numba", "sqlalchemy", "obstore"}),
+        ("import qiosk.client.workspace", {"numba", "sqlalchemy", "obstore", "urllib3"}),
         ("import qiosk.solvers.registry", {"numba", "sqlalchemy", "obstore"}),
         ("import qiosk.solvers.api", {"numba", "sqlalchemy", "obstore"}),
+        ("import qiosk.azure_bootstrap", {"numpy", "msgspec", "urllib3"}),
+        ("import qiosk.client.remote.jobs", {"numba", "sqlalchemy", "obstore"}),
         ("import qiosk.bootstrap", {"numba"}),
     ],
 )
