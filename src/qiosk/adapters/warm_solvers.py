@@ -6,6 +6,7 @@ Loading the kernels from Numba's cache on disk takes some 0.4 s, which every job
 
 from __future__ import annotations
 
+import gc
 import time
 import traceback
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ WARM_UP_S = 1.0
 """No kernel is begun after so many seconds: on a machine whose cache is empty they are compiled, and jobs
 wait.
 """
+RESTARTS = (64, 1)
+"""Runs beside each other have kernels of their own."""
 
 
 def warm_up() -> None:
@@ -27,7 +30,8 @@ def warm_up() -> None:
     for problem in _samples():
         if time.monotonic() - began >= WARM_UP_S:
             return
-        api.solve(problem, "microsoft.simulatedannealing.cpu", seed=0, threads=1, sweeps=1, restarts=64)
+        for restarts in RESTARTS:
+            api.solve(problem, "microsoft.simulatedannealing.cpu", seed=0, threads=1, sweeps=1, restarts=restarts)
 
 
 def _samples() -> Iterator[CostFunction]:
@@ -48,3 +52,5 @@ try:
     warm_up()
 except Exception:  # noqa: BLE001 - a solver that fails here fails its own jobs; the fork server has to live
     traceback.print_exc()
+gc.collect()
+gc.freeze()  # collections of the children leave what they inherited alone, and its pages shared
