@@ -10,7 +10,7 @@ from typing import final
 import structlog
 from starlette.concurrency import run_in_threadpool
 
-POLL_S = 0.02
+POLL_S = 0.005
 """How often the store is asked whether anything changed, while anybody wants to know."""
 TROUBLE_S = 1.0
 """Pause after the store could not be asked."""

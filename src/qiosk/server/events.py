@@ -69,16 +69,28 @@ class Follower:
         self._known = known
         self._last_point: TracePoint | None = None
         self._view: JobView | None = None
+        self._is_behind = False
 
     @property
     def known(self) -> int:
         """Trace points that were sent."""
         return self._known
 
-    def look(self) -> JobEvent | None:
-        """What is new since the last look; None if nothing is. Raises JobNotFound."""
+    @property
+    def is_behind(self) -> bool:
+        """Whether the last look saw something that it kept for later."""
+        return self._is_behind
+
+    def look(self, *, states_only: bool = False) -> JobEvent | None:
+        """What is new since the last look; None if nothing is. Raises JobNotFound.
+
+        With ``states_only`` all that is new waits for a later look, unless the job's status is.
+        """
         view = self._access.jobs.get(self._job_id)
         if view == self._view:
+            return None
+        self._is_behind = states_only and self._view is not None and view.status is self._view.status
+        if self._is_behind:
             return None
         start, points = self._new_points()
         self._view = view
@@ -97,24 +109,23 @@ class Follower:
 
 
 async def _events(follower: Follower, first: JobEvent | None, changes: Changes) -> AsyncIterator[bytes]:
-    event, sent_at, status = first, 0.0, None
+    event, quiet_until = first, 0.0
     count = -1  # so that there is a second look at once: nobody looked out for changes before the first one
     yield b"retry: %d\n\n" % RETRY_MS
     async with changes.followed():
         while not changes.is_over:
             if event is not None:
-                if event.job.status == status:
-                    await asyncio.sleep(sent_at + PACE_S - time.monotonic())
                 yield _encode(event, follower.known)
-                sent_at, status = time.monotonic(), event.job.status
-                if status.is_final:
+                if event.job.status.is_final:
                     return
-            if not await changes.wait(count, PING_S):
+                quiet_until = time.monotonic() + PACE_S
+            patience = quiet_until - time.monotonic() if follower.is_behind else PING_S
+            if not await changes.wait(count, patience) and not follower.is_behind:
                 yield b": ping\n\n"
             await asyncio.sleep(changes.pace_s)
             count = changes.count
             try:
-                event = await run_in_threadpool(follower.look)
+                event = await run_in_threadpool(follower.look, states_only=time.monotonic() < quiet_until)
             except QioskError as error:  # deleted meanwhile, or a store that does not answer
                 yield b"event: error\ndata: %b\n\n" % codec.encode(codec.error_body(error))
                 return

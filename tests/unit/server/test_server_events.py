@@ -146,6 +146,40 @@ def test_every_state_is_told_and_nothing_is_missed(running: Running) -> None:
     assert len(updates) < 2 + len(POINTS)  # changes that follow each other quickly come together
 
 
+def test_an_end_does_not_wait_for_the_pace_of_updates(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PACE_S", 3600.0)
+
+    async def meanwhile() -> None:
+        running.find(0, POINTS[:2])
+        await asyncio.sleep(0.05)
+        running.end()
+
+    async def main() -> list[str]:
+        return await collect(running, Changes(running.store.version), meanwhile)
+
+    last = json.loads(asyncio.run(main())[-1].split("data: ")[1])
+    assert last["job"]["status"] == "Succeeded"
+    assert len(last["trace"]) + last["traceStart"] == 2
+
+
+def test_updates_that_come_early_are_told_later(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PACE_S", 0.2)
+    told: list[str] = []
+
+    async def main() -> None:
+        changes = Changes(running.store.version)
+        follower = running.follower()
+        first = follower.look()
+        running.find(0, POINTS[:1])  # nothing happens after this
+        async for piece in events._events(follower, first, changes):
+            told.append(piece.decode())
+            if len(told) == 3:
+                changes.end()
+
+    asyncio.run(main())
+    assert json.loads(told[2].split("data: ")[1])["trace"] == [[0.0, 0, 0.0]]
+
+
 def test_streams_end_when_the_server_does(running: Running) -> None:
     async def main() -> list[str]:
         changes = Changes(running.store.version)
