@@ -8,6 +8,7 @@
     HOME/home.id            tells this home from others that share its database; do not copy it
     HOME/supervisor.lock    locked by the supervisor as long as it lives; holds its process id
     HOME/server.lock        locked, shared, by every server of the home as long as it lives
+    HOME/supervisor.bell    a named pipe; who submits a job writes to it, and the supervisor wakes up
     HOME/supervisor.log     what it has to say, and HOME/supervisor.log.1 what it said before
 
 The lock is the kernel's (flock), so it ends with its holder, however that dies.
@@ -37,6 +38,7 @@ class Home:
         self.database = self.path / "jobs.db"
         self.blobs = self.path / "blobs"
         self.lock = self.path / "supervisor.lock"
+        self.bell = self.path / "supervisor.bell"
         self.log = self.path / "supervisor.log"
         self.server_lock = self.path / "server.lock"
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import final
 
+from qiosk.adapters.bell import ring
 from qiosk.adapters.home import Home, SupervisorLock
 from qiosk.errors import SupervisorUnavailable
 
@@ -45,7 +46,8 @@ class SupervisorLauncher:
         self._launches = 0
 
     def wake(self) -> None:
-        """Start a supervisor unless one lives. Raises SupervisorUnavailable if none could be started."""
+        """Wake the supervisor, or start one unless one lives. Raises SupervisorUnavailable if none could be started."""
+        ring(self._home.bell)
         with self._guard:
             self._probe()
 

@@ -1,7 +1,8 @@
 """What a supervisor does: claim waiting jobs, run each in a process of its own, write down what comes of it.
 
-One thread, one loop. It sleeps until a process says something or ends, at most ``POLL_S``; then it looks whether the
-store has changed. All job rows are written here, through ``Attempt``, which shows the fence.
+One thread, one loop. It sleeps until a process says something or ends, or the bell rings for a job that could start,
+at most ``POLL_S``; then it looks whether the store has changed. All job rows are written here, through ``Attempt``,
+which shows the fence.
 
 The store may be a database on another machine. While it cannot be reached, the processes go on and what they say is
 kept. It may be shared by several homes: each home's supervisor takes over what its own predecessors left behind at
@@ -16,10 +17,11 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from typing import final
 
+from qiosk.adapters.bell import BellListener
 from qiosk.adapters.clock import SystemClock
 from qiosk.adapters.exits import describe_exit, judge_exit
 from qiosk.adapters.home import Home
@@ -73,6 +75,7 @@ class Supervision:
         self._limit_of = limit_of
         self._clock = SystemClock()
         self._home_id = home.identity()
+        self._bell = BellListener(home.bell)
         self._worker = f"{self._home_id}/{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._running: list[RunningJob] = []
         self._held: Attempt | None = None  # a suspect that waits until it is alone
@@ -98,17 +101,21 @@ class Supervision:
         """
         self._must_take_over = True
         self._version = None
-        try:
-            busy_at = time.monotonic()
-            while may_go_on():
-                self._step()
-                now = time.monotonic()
-                if self._running or self._held or self._retry_at:
-                    busy_at = now
-                elif now - busy_at >= self._settings.idle_seconds:
-                    return
-        finally:
-            self._leave_all()
+        with self._bell:
+            try:
+                self._work_while(may_go_on)
+            finally:
+                self._leave_all()
+
+    def _work_while(self, may_go_on: Callable[[], bool]) -> None:
+        busy_at = time.monotonic()
+        while may_go_on():
+            self._step()
+            now = time.monotonic()
+            if self._running or self._held or self._retry_at:
+                busy_at = now
+            elif now - busy_at >= self._settings.idle_seconds:
+                return
 
     def _step(self) -> None:
         self._listen()
@@ -130,13 +137,16 @@ class Supervision:
 
     def _listen(self) -> None:
         """Sleep until there is something to do, and take what the processes say. Does not touch the store."""
-        ready = [
+        sources: list[Connection | int] = [
             source for running in self._running if running.exit_code is None for source in running.process.wait_on()
         ]
-        if ready:
-            wait(ready, timeout=POLL_S)
+        if self._bell.is_open and self._may_claim():
+            sources.append(self._bell.fileno())
+        if sources:
+            wait(sources, timeout=POLL_S)
         else:
             time.sleep(POLL_S)
+        self._bell.hush()
         for running in self._running:
             running.hear()
 
