@@ -135,6 +135,7 @@ class FakeJobs:
                 (query.statuses is None or view.status in query.statuses)
                 and (query.provider_ids is None or view.provider_id in query.provider_ids)
                 and (query.targets is None or view.target in query.targets)
+                and (query.session_id is None or view.session_id == query.session_id)
                 and (query.created_after is None or view.creation_time >= query.created_after)
             ):
                 yield view

@@ -29,8 +29,6 @@ from qiosk.service.keys import Authenticator
 from qiosk.service.locations import ServedLocations
 from qiosk.service.quotas import QuotaService
 from qiosk.service.service import JobService
-from qiosk.service.session_service import SessionService
-from qiosk.service.sessions import SessionDoor
 from qiosk.service.statistics import EndedJob, JobStatistics
 from qiosk.solvers.registry import Catalogue
 
@@ -128,7 +126,6 @@ class MemoryParts:
         self.executors: dict[str, LazyExecutor] = {}
         self.parts = ServerParts(
             jobs=self.jobs,
-            sessions=self.sessions,
             authenticator=Authenticator(self.keys, self.clock),
             storage=self.storage,
             secret=b"a secret of the tests",
@@ -159,19 +156,8 @@ class MemoryParts:
             executor=self.executor(workspace),
             clock=self.clock,
             new_id=new_id,
-            sessions=SessionDoor(self.session_store, self.store),
-            quotas=self.quotas,
-        )
-
-    def sessions(self, workspace: str) -> SessionService:
-        return SessionService(
-            workspace=workspace,
             sessions=self.session_store,
-            jobs=self.store,
-            targets=Catalogue(),
-            clock=self.clock,
-            new_id=new_id,
-            view_job=self.jobs(workspace).view_of,
+            quotas=self.quotas,
         )
 
 

@@ -26,7 +26,6 @@ from qiosk.adapters.storage import open_storage, storage_url
 from qiosk.adapters.upkeep import open_quotas
 from qiosk.contract.jobs import JobsApi
 from qiosk.contract.quotas import QuotaView
-from qiosk.contract.sessions import SessionsApi
 from qiosk.service.blobs import Storage
 from qiosk.service.keys import Authenticator, KeyService
 from qiosk.service.locations import BlobLocations, ServedLocations
@@ -34,8 +33,6 @@ from qiosk.service.ports import Executor
 from qiosk.service.quotas import LimitStore
 from qiosk.service.retention import Pruned, prune
 from qiosk.service.service import JobService
-from qiosk.service.session_service import SessionService
-from qiosk.service.sessions import SessionDoor
 from qiosk.service.statistics import JobStatistics
 from qiosk.settings import Settings, read_settings
 from qiosk.solvers.registry import Catalogue
@@ -70,7 +67,6 @@ class ServerParts:
     """
 
     jobs: Callable[[str], JobsApi]
-    sessions: Callable[[str], SessionsApi]
     storage: Storage
     secret: bytes = field(repr=False)
     authenticator: Authenticator
@@ -113,7 +109,6 @@ def open_server(
 
     return ServerParts(
         jobs=lru_cache(_OPEN_WORKSPACES)(assembly.jobs),
-        sessions=lru_cache(_OPEN_WORKSPACES)(assembly.sessions),
         storage=assembly.storage,
         secret=load_secret(place.path / "secret.key") if secret_key is None else secret_key.encode(),
         authenticator=Authenticator(SqlKeyStore(assembly.database), assembly.clock, admin_key=admin_key),
@@ -178,7 +173,6 @@ class _Assembly:
         self.executor = SupervisorLauncher(self.place, settings.to_environ(), runner=runner)
         self.quotas = open_quotas(self.database, self.storage, settings)
         self._sessions = SqlSessionStore(self.database)
-        self._door = SessionDoor(self._sessions, self.store)
         self._targets = Catalogue()
 
     def jobs(self, workspace: str) -> JobService:
@@ -191,20 +185,8 @@ class _Assembly:
             executor=self.executor,
             clock=self.clock,
             new_id=_new_id,
-            sessions=self._door,
-            quotas=self.quotas,
-        )
-
-    def sessions(self, workspace: str) -> SessionService:
-        """The sessions of a workspace."""
-        return SessionService(
-            workspace=workspace,
             sessions=self._sessions,
-            jobs=self.store,
-            targets=self._targets,
-            clock=self.clock,
-            new_id=_new_id,
-            view_job=self.jobs(workspace).view_of,
+            quotas=self.quotas,
         )
 
 

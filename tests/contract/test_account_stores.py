@@ -38,7 +38,7 @@ from qiosk.service.ports import JobStore
 from qiosk.service.quotas import LimitStore
 from qiosk.service.service import JobService
 from qiosk.service.session_service import define_session
-from qiosk.service.sessions import Session, SessionDoor, SessionKey, SessionStore, place_of, sweep
+from qiosk.service.sessions import Session, SessionKey, SessionStore, place_of, sweep
 from qiosk.solvers.registry import Catalogue
 
 NOW = datetime(2026, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
@@ -226,9 +226,9 @@ class Nobody:
 
 
 def test_no_job_of_an_aborted_session_is_left_whoever_submits_meanwhile(stores):
-    door, clock, blobs = SessionDoor(stores.sessions, stores.jobs), SystemClock(), MemoryBlobStore()
+    clock, blobs = SystemClock(), MemoryBlobStore()
     shared = {"workspace": "w", "targets": Catalogue(), "clock": clock, "new_id": lambda: str(uuid.uuid4())}
-    service = JobService(jobs=stores.jobs, blobs=blobs, executor=Nobody(), sessions=door, **shared)
+    service = JobService(jobs=stores.jobs, blobs=blobs, executor=Nobody(), sessions=stores.sessions, **shared)
     target = "microsoft.tabu.cpu"
     stores.sessions.add(replace(a_session(target=target), created_at=clock.now(), active_at=clock.now()))
     command = SubmitJob(name="a", provider_id="Microsoft", target=target, input_data=b"{}", session_id="s")

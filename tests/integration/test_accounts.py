@@ -50,7 +50,8 @@ def utilization(service, dimension: Dimension) -> float:
 def test_a_failed_job_ends_its_session_and_stops_the_others_though_nobody_asks_for_the_session(members, path):
     settings = Settings(home=path, idle_seconds=30.0, concurrent_jobs=2, cancel_seconds=1.0, **members)
     parts = open_server(settings, runner=homes.FAKE)
-    jobs, sessions = parts.jobs("w"), parts.sessions("w")
+    jobs = parts.jobs("w")
+    sessions = jobs.sessions
     sessions.open(OpenSession(id="s", name="a", provider_id="Microsoft", target=homes.TARGET))
     others = [homes.submit(jobs, {"chunks": 100_000}, session_id="s", name=str(number)) for number in range(3)]
     homes.wait_until(jobs, others[0].id, lambda view: view.status is JobStatus.EXECUTING)

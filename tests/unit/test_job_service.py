@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 import fake_runners
 from qiosk.adapters.memory import InlineExecutor, ManualClock, MemoryBlobStore, MemoryJobStore
+from qiosk.adapters.memory_accounts import MemorySessionStore
 from qiosk.contract.jobs import ErrorData, JobPatch, JobQuery, JobsApi, JobStatus, SubmitJob, TracePoint
 from qiosk.contract.paging import ItemOrder, Page
+from qiosk.contract.sessions import OpenSession
 from qiosk.errors import (
     BlobAlreadyExists,
     BlobNotFound,
@@ -64,6 +66,7 @@ class World:
         self.service = JobService(
             workspace=workspace,
             jobs=self.jobs,
+            sessions=MemorySessionStore(self.jobs),
             blobs=self.blobs,
             targets=Catalogue(),
             executor=self.executor,
@@ -99,6 +102,7 @@ def test_the_service_is_a_jobs_api(world):
 
 def test_a_submitted_job_shows_every_property():
     world = World(Nobody())
+    world.service.sessions.open(OpenSession(id="s", name="a", provider_id="Microsoft", target=TARGET))
     view = world.service.submit(
         command(
             id="my-job",

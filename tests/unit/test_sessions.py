@@ -29,8 +29,8 @@ from qiosk.errors import (
 from qiosk.service.attempts import Attempt, claim_next
 from qiosk.service.jobs import JobState
 from qiosk.service.service import JobService
-from qiosk.service.session_service import SessionService, define_session
-from qiosk.service.sessions import ABORT_WATCH, TIMEOUT, TRANSITIONS, SessionDoor, SessionEvent, sweep
+from qiosk.service.session_service import define_session
+from qiosk.service.sessions import ABORT_WATCH, TIMEOUT, TRANSITIONS, SessionEvent, sweep
 from qiosk.solvers.registry import Catalogue
 
 TARGET = "microsoft.simulatedannealing.cpu"
@@ -54,11 +54,9 @@ class World:
         self.clock = ManualClock()
         ids = iter(f"id-{number}" for number in range(10**6))
         shared = {"workspace": "w", "targets": Catalogue(), "clock": self.clock, "new_id": lambda: next(ids)}
-        door = SessionDoor(self.sessions, self.jobs)
-        self.job_service = JobService(jobs=self.jobs, blobs=self.blobs, executor=Nobody(), sessions=door, **shared)
-        self.service = SessionService(
-            sessions=self.sessions, jobs=self.jobs, view_job=self.job_service.view_of, **shared
-        )
+        ports = {"jobs": self.jobs, "blobs": self.blobs, "executor": Nobody(), "sessions": self.sessions}
+        self.job_service = JobService(**ports, **shared)
+        self.service = self.job_service.sessions
 
     def open(self, session_id: str = "s", **members) -> None:
         given = {"name": "a", "provider_id": "Microsoft", "target": TARGET}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from qiosk.aio.job import Job
 from qiosk.aio.problem import StreamingProblem
+from qiosk.aio.session import Session
 from qiosk.aio.threads import in_thread
 from qiosk.client import solvers as sync
 from qiosk.client.job import DEFAULT_TIMEOUT_S
@@ -42,6 +43,10 @@ class Solver:
         """See :meth:`qiosk.optimization.Solver.optimize`."""
         job = await self.submit(problem)
         return await job.get_results(timeout_secs=timeout_secs)
+
+    async def open_session(self, **properties: Any) -> Session:
+        """See :meth:`qiosk.optimization.Solver.open_session`."""
+        return Session(self.workspace, await in_thread(self.sync.open_session, **properties))
 
     async def refresh(self) -> None:
         """See :meth:`qiosk.optimization.Solver.refresh`."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from qiosk.aio.job import Job
+from qiosk.aio.session import Session
 from qiosk.aio.solvers import Solver, twin_of
 from qiosk.aio.threads import in_thread
 from qiosk.client.job import Job as SyncJob
+from qiosk.client.session import Session as SyncSession
 from qiosk.client.workspace import Workspace as SyncWorkspace
 from qiosk.problem import Problem
 
@@ -46,6 +48,36 @@ class Workspace:
     async def delete_job(self, job: Job | str) -> None:
         """See :meth:`qiosk.Workspace.delete_job`."""
         await in_thread(self.sync.delete_job, _plain(job))
+
+    async def open_session(self, session: Session) -> Session:
+        """See :meth:`qiosk.Workspace.open_session`."""
+        return await session.open()
+
+    async def close_session(self, session: Session) -> Session:
+        """See :meth:`qiosk.Workspace.close_session`."""
+        return await session.close()
+
+    async def refresh_session(self, session: Session) -> Session:
+        """See :meth:`qiosk.Workspace.refresh_session`."""
+        return await session.refresh()
+
+    async def get_session(self, session_id: str) -> Session:
+        """See :meth:`qiosk.Workspace.get_session`."""
+        return Session(self, await in_thread(self.sync.get_session, session_id))
+
+    async def list_sessions(self, *args: Any, **conditions: Any) -> list[Session]:
+        """See :meth:`qiosk.Workspace.list_sessions`."""
+        return [Session(self, found) for found in await in_thread(self.sync.list_sessions, *args, **conditions)]
+
+    async def list_session_jobs(self, session_id: str, *args: Any, **conditions: Any) -> list[Job]:
+        """See :meth:`qiosk.Workspace.list_session_jobs`."""
+        found = await in_thread(self.sync.list_session_jobs, session_id, *args, **conditions)
+        return [self._job(job) for job in found]
+
+    async def list_top_level_items(self, *args: Any, **conditions: Any) -> list[Job | Session]:
+        """See :meth:`qiosk.Workspace.list_top_level_items`."""
+        found = await in_thread(self.sync.list_top_level_items, *args, **conditions)
+        return [Session(self, item) if isinstance(item, SyncSession) else self._job(item) for item in found]
 
     async def get_targets(self, name: str | None = None, provider_id: str | None = None) -> Solver | list[Solver]:
         """See :meth:`qiosk.Workspace.get_targets`."""

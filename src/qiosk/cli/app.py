@@ -13,6 +13,7 @@ from qiosk.cli.jobs import jobs
 from qiosk.cli.keys import keys
 from qiosk.cli.output import FAILED, print_json, print_solution, print_table, reported
 from qiosk.cli.serve import serve
+from qiosk.cli.sessions import sessions
 
 _FOREGROUND_IDLE_S = "999999999"
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(jobs, name="jobs")
+app.add_typer(sessions, name="sessions")
 app.add_typer(keys, name="keys")
 app.add_typer(admin, name="admin")
 app.add_typer(db, name="db")
@@ -86,6 +88,7 @@ def submit(
     param: options.Params = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the job; the file's unless given.")] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag to keep with the job.")] = None,
+    session: Annotated[str | None, typer.Option("--session", help="Id of the session it joins.")] = None,
     home: options.Home = None,
     url: options.Url = None,
     as_json: options.AsJson = False,
@@ -96,7 +99,7 @@ def submit(
 
     params = parse_params(param, timeout=timeout, seed=seed)
     with reported():
-        details = submit_file(file, target, params, name=name, tags=tag or (), home=home, url=url)
+        details = submit_file(file, target, params, name=name, tags=tag or (), session_id=session, home=home, url=url)
         if as_json:
             print_json(details.as_dict())
         else:

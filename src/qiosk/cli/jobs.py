@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qiosk.cli import options
-from qiosk.cli.output import FAILED, print_json, print_solution, print_table, reported, to_json
+from qiosk.cli.output import FAILED, local_time, print_json, print_solution, print_table, reported, to_json
 from qiosk.errors import JobFailed
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def list_jobs(
     as_json: options.AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    with reported(), _open(home, url) as workspace:
+    with reported(), open_workspace(home, url) as workspace:
         found = workspace.list_jobs(name, status and status.capitalize(), since, limit=limit + 1)
         if len(found) > limit:
             found.pop()
@@ -41,7 +42,7 @@ def list_jobs(
         if as_json:
             print_json([job.details.as_dict() for job in found])
         else:
-            print_table(("ID", "NAME", "STATUS", "TARGET", "CREATED", "BEST"), [_row(job) for job in found])
+            print_jobs(found)
 
 
 @jobs.command()
@@ -49,7 +50,7 @@ def show(
     job_id: options.JobId, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
 ) -> None:
     """Show every property of a job."""
-    with reported(), _open(home, url) as workspace:
+    with reported(), open_workspace(home, url) as workspace:
         job = workspace.get_job(job_id)
         if as_json:
             print_json(job.details.as_dict())
@@ -67,7 +68,7 @@ def results(
     as_json: options.AsJson = False,
 ) -> None:
     """Print the results of a job, as soon as it has ended."""
-    with reported(), _open(home, url) as workspace:
+    with reported(), open_workspace(home, url) as workspace:
         job = workspace.get_job(job_id)
         found = job.get_results(timeout_secs=timeout)
         if as_json:
@@ -86,7 +87,7 @@ def watch(
 
     Ctrl-C cancels the job and prints the best it has found; a second one leaves at once.
     """
-    with reported(), _open(home, url) as workspace:
+    with reported(), open_workspace(home, url) as workspace:
         job = workspace.get_job(job_id)
         try:
             job.wait_until_completed()
@@ -109,7 +110,7 @@ def cancel(
     job_ids: options.JobIds, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
 ) -> None:
     """Stop jobs; the best solutions they have found are kept."""
-    with reported(), _open(home, url) as workspace:
+    with reported(), open_workspace(home, url) as workspace:
         stopped = [workspace.cancel_job(job_id) for job_id in job_ids]
         if as_json:
             print_json([job.details.as_dict() for job in stopped])
@@ -122,7 +123,7 @@ def delete(
     job_ids: options.JobIds, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
 ) -> None:
     """Remove jobs and their data; those that still run are cancelled first."""
-    with reported(), _open(home, url) as workspace:
+    with reported(), open_workspace(home, url) as workspace:
         for job_id in job_ids:
             workspace.delete_job(job_id)
             if not as_json:
@@ -131,10 +132,16 @@ def delete(
             print_json({"deleted": job_ids})
 
 
-def _open(home: Path | None, url: str | None) -> Workspace:
+def open_workspace(home: Path | None, url: str | None) -> Workspace:
+    """The workspace that the options name."""
     from qiosk.client.workspace import Workspace
 
     return Workspace(home=home, url=url)
+
+
+def print_jobs(found: Sequence[Job]) -> None:
+    """A table of jobs."""
+    print_table(("ID", "NAME", "STATUS", "TARGET", "CREATED", "BEST"), [_row(job) for job in found])
 
 
 def _outcome(job: Job) -> tuple[Results | None, JobFailed | None]:
@@ -146,13 +153,13 @@ def _outcome(job: Job) -> tuple[Results | None, JobFailed | None]:
 
 
 def _row(job: Job) -> tuple[str, ...]:
-    created, best = job.details.creation_time, job.details.progress.best_cost
+    best = job.details.progress.best_cost
     return (
         job.id,
         job.details.name or "",
         _state(job),
         job.details.target,
-        "" if created is None else f"{created.astimezone():%Y-%m-%d %H:%M:%S}",
+        local_time(job.details.creation_time),
         "" if best is None else f"{best:.10g}",
     )
 

@@ -14,6 +14,7 @@ _TARGET_HELP = "Solver, as 'qiosk targets' lists them, or the middle part of its
 
 File = Annotated[str, typer.Argument(metavar="FILE", help=_FILE_HELP)]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="Id of the job.")]
+SessionId = Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")]
 JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the jobs.")]
 
 Home = Annotated[Path | None, typer.Option("--home", help=_HOME_HELP)]

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import typer
@@ -69,6 +70,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         console.print(table)
     for line in captured.get().splitlines():
         typer.echo(line.rstrip())  # tables are padded to the full width
+
+
+def local_time(moment: datetime | None) -> str:
+    """A time for a table."""
+    return "" if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:

@@ -21,6 +21,7 @@ def submit_file(
     *,
     name: str | None,
     tags: Sequence[str],
+    session_id: str | None,
     home: Path | None,
     url: str | None,
 ) -> JobDetails:
@@ -32,4 +33,4 @@ def submit_file(
     )  # a slip in the file is told now, not by a job that fails later
     with Workspace(home=home, url=url) as workspace:
         solver = Solver(workspace, chosen, params=params, input_data_format=input_format, **asdict(wire_of(chosen)))
-        return solver.submit(data, name=name or problem_name(file), tags=tags).details
+        return solver.submit(data, name=name or problem_name(file), tags=tags, session_id=session_id).details

@@ -1,4 +1,4 @@
-"""The properties of a job, as programs read and print them."""
+"""The properties of jobs and sessions, as programs read and print them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from enum import StrEnum
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from qiosk.contract.jobs import QIO_OUTPUT_FORMAT, ErrorData, JobProgress, JobStatus, JobView
+from qiosk.contract.sessions import JobFailurePolicy, SessionStatus, SessionView
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -17,8 +19,29 @@ if TYPE_CHECKING:
 _SIGNATURE = re.compile(r"(?<=[?&]sig=)[^&\s]+")
 
 
-@dataclass(kw_only=True)
-class JobDetails:
+@dataclass(kw_only=True, repr=False)
+class _Details:
+    """Properties that print as one line each."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The properties under their wire names (``containerUri``), as JSON values; times end in ``Z``."""
+        return wire_members(self)
+
+    def __str__(self) -> str:
+        width = max(len(f.name) for f in fields(self))
+        return "\n".join(f"{name:<{width}}  {text}" for name, text in self._rows())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_table(self._rows())
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [(f.name, _readable(getattr(self, f.name))) for f in fields(self)]
+
+
+@dataclass(kw_only=True, repr=False)
+class JobDetails(_Details):
     """Every property of the job table, under the names of the old SDK.
 
     Properties that only the service sets (``status``, the times, ``cost_estimate``, ``error_data`` …) are
@@ -64,21 +87,39 @@ class JobDetails:
         """Whether the job has ended, so that nothing here changes any more."""
         return self.status is not None and JobStatus(self.status).is_final
 
-    def as_dict(self) -> dict[str, Any]:
-        """The properties under their wire names (``containerUri``), as JSON values; times end in ``Z``."""
-        return wire_members(self)
 
-    def __str__(self) -> str:
-        width = max(len(f.name) for f in fields(self))
-        return "\n".join(f"{name:<{width}}  {text}" for name, text in self._rows())
+@dataclass(kw_only=True, repr=False)
+class SessionDetails(_Details):
+    """Every property of a session.
 
-    __repr__ = __str__
+    Properties that only the service sets (``status``, the times, ``error_data`` …) are None on details that were made
+    by hand and not opened yet. Times are aware UTC. ``str()`` gives one line per property.
+    """
 
-    def _repr_html_(self) -> str:
-        return html_table(self._rows())
+    id: str
+    name: str
+    provider_id: str
+    target: str
+    job_failure_policy: JobFailurePolicy = JobFailurePolicy.ABORT
+    status: SessionStatus | None = None
+    creation_time: datetime | None = None
+    begin_execution_time: datetime | None = None
+    end_execution_time: datetime | None = None
+    error_data: ErrorData | None = None
+    cost_estimate: Mapping[str, Any] | None = None
+    item_type: str = "Session"
+    tags: Sequence[str] = ()
+    priority: str | None = None
 
-    def _rows(self) -> list[tuple[str, str]]:
-        return [(f.name, _readable(getattr(self, f.name))) for f in fields(self)]
+    @classmethod
+    def from_view(cls, view: SessionView) -> SessionDetails:
+        """The details of a session as the service shows it."""
+        return cls(**{f.name: getattr(view, f.name) for f in fields(cls)})
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the session has ended, so that it takes no more jobs and nothing here changes any more."""
+        return self.status is not None and self.status.is_final
 
 
 def wire_members(value: DataclassInstance) -> dict[str, Any]:
@@ -111,7 +152,7 @@ def _json_value(value: Any) -> Any:
         return {"code": value.code, "message": value.message}
     if isinstance(value, JobProgress):
         return wire_members(value)
-    if isinstance(value, JobStatus):
+    if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):
         return {str(key): _json_value(member) for key, member in value.items()}

@@ -6,6 +6,7 @@ import re
 from datetime import date, datetime
 
 from qiosk.contract.jobs import JobStatus
+from qiosk.contract.sessions import SessionStatus
 from qiosk.errors import InvalidFilter
 
 
@@ -23,6 +24,14 @@ def job_status(status: JobStatus | str) -> JobStatus:
         return JobStatus(status)
     except ValueError:
         raise InvalidFilter(f"status must be one of {', '.join(JobStatus)}, found {status!r}") from None
+
+
+def item_status(status: str) -> str:
+    """A state of jobs or sessions, as it is written. Raises InvalidFilter."""
+    known = dict.fromkeys([*map(str, SessionStatus), *map(str, JobStatus)])
+    if status not in known:
+        raise InvalidFilter(f"status must be one of {', '.join(known)}, found {status!r}")
+    return str(status)
 
 
 def moment(created_after: datetime | date) -> datetime:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from qiosk.client.details import JobDetails
-from qiosk.client.filters import job_status, moment, name_pattern
+from qiosk.client.details import JobDetails, SessionDetails
+from qiosk.client.filters import item_status, job_status, moment, name_pattern
 from qiosk.client.job import Job
 from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.remote.connection import Connection, connection, connection_string_members
+from qiosk.client.session import Session
 from qiosk.client.solvers import PARAMETER_FREE, Solver, solver_for
+from qiosk.contract.items import ItemQuery
 from qiosk.contract.jobs import (
     INPUT_BLOB,
     QIO_OUTPUT_FORMAT,
@@ -29,7 +31,8 @@ from qiosk.contract.jobs import (
     SubmitJob,
     TargetView,
 )
-from qiosk.contract.paging import MAX_PAGE
+from qiosk.contract.paging import MAX_PAGE, Page
+from qiosk.contract.sessions import SessionStatus, SessionView
 from qiosk.contract.workspaces import DEFAULT_KEY, workspace_key
 from qiosk.errors import InvalidFilter, InvalidJobDefinition
 
@@ -40,6 +43,7 @@ _RESOURCE_ID = re.compile(
     r"/subscriptions/([^/\s]*)/resourceGroups/([^/\s]*)/providers/Microsoft\.Quantum/Workspaces/([^/\s]*)",
     re.IGNORECASE,
 )
+Item = TypeVar("Item", bound=JobView | SessionView)
 
 
 class Workspace:
@@ -155,6 +159,7 @@ class Workspace:
         *,
         provider_id: str | None = None,
         target: str | None = None,
+        session_id: str | None = None,
         limit: int | None = None,
     ) -> list[Job]:
         """Jobs that meet every condition given, newest first.
@@ -165,6 +170,7 @@ class Workspace:
             created_after: created then or later; a date means its first moment, times without a zone are
                 local.
             provider_id, target: where they were sent.
+            session_id: in this session.
             limit: at most so many.
 
         Raises InvalidFilter.
@@ -174,14 +180,73 @@ class Workspace:
             provider_ids=None if provider_id is None else (provider_id,),
             targets=None if target is None else (target,),
             created_after=None if created_after is None else moment(created_after),
+            session_id=session_id,
         )
-        if limit is not None and limit < 0:
-            raise InvalidFilter(f"limit must not be negative, found {limit}")
-        pattern = None if name_match is None else name_pattern(name_match)
-        if pattern is None and limit is not None and 0 < limit <= MAX_PAGE:
-            return [self._job(view) for view in self.api.page(query, top=limit).items]  # no more than is asked for
-        views = (view for view in self.api.list(query) if pattern is None or pattern.search(view.name))
-        return [self._job(view) for view in islice(views, limit)]
+        found = _matching(lambda top, token: self.api.page(query, top=top, token=token), name_match, limit)
+        return [self._job(view) for view in found]
+
+    def open_session(self, session: Session) -> Session:
+        """Open a session made by hand; returns it, with fresh details. The same again gives the same session.
+
+        Raises InvalidJobDefinition (ProviderNotFound, InvalidTarget); SessionAlreadyExists if the id is another's.
+        """
+        session.details = SessionDetails.from_view(self.api.sessions.open(session.command()))
+        return session
+
+    def close_session(self, session: Session) -> Session:
+        """End a session: it takes no more jobs, those it has run on. Raises SessionNotFound."""
+        session.details = SessionDetails.from_view(self.api.sessions.close(session.id))
+        return session
+
+    def refresh_session(self, session: Session) -> Session:
+        """Read a session's details again. Raises SessionNotFound."""
+        session.details = SessionDetails.from_view(self.api.sessions.get(session.id))
+        return session
+
+    def get_session(self, session_id: str) -> Session:
+        """The session with this id. Raises SessionNotFound."""
+        return self._session(self.api.sessions.get(session_id))
+
+    def list_sessions(
+        self,
+        name_match: str | None = None,
+        status: SessionStatus | str | None = None,
+        created_after: datetime | date | None = None,
+        *,
+        provider_id: str | None = None,
+        target: str | None = None,
+        limit: int | None = None,
+    ) -> list[Session]:
+        """Sessions that meet every condition given, which are those of :meth:`list_jobs`, newest first.
+
+        Raises InvalidFilter.
+        """
+        query = _item_query(status, created_after, provider_id, target)
+        found = _matching(lambda top, token: self.api.sessions.page(query, top=top, token=token), name_match, limit)
+        return [self._session(view) for view in found]
+
+    def list_session_jobs(self, session_id: str, name_match: str | None = None, **conditions: Any) -> list[Job]:
+        """The jobs of a session that meet the conditions of :meth:`list_jobs`, newest first.
+
+        Raises SessionNotFound, InvalidFilter.
+        """
+        self.api.sessions.get(session_id)
+        return self.list_jobs(name_match, session_id=session_id, **conditions)
+
+    def list_top_level_items(
+        self,
+        name_match: str | None = None,
+        status: JobStatus | SessionStatus | str | None = None,
+        created_after: datetime | date | None = None,
+        *,
+        provider_id: str | None = None,
+        target: str | None = None,
+        limit: int | None = None,
+    ) -> list[Job | Session]:
+        """Sessions, and jobs without one, that meet every condition given, newest first. Raises InvalidFilter."""
+        query = _item_query(status, created_after, provider_id, target)
+        found = _matching(lambda top, token: self.api.sessions.items(query, top=top, token=token), name_match, limit)
+        return [self._session(view) if isinstance(view, SessionView) else self._job(view) for view in found]
 
     def get_targets(self, name: str | None = None, provider_id: str | None = None) -> Solver | list[Solver]:
         """Solvers this workspace can run: the one that was asked for, else a list.
@@ -272,6 +337,43 @@ class Workspace:
 
     def _job(self, view: JobView) -> Job:
         return Job(self, JobDetails.from_view(view))
+
+    def _session(self, view: SessionView) -> Session:
+        return Session(self, SessionDetails.from_view(view))
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 0:
+        raise InvalidFilter(f"limit must not be negative, found {limit}")
+
+
+def _item_query(
+    status: str | None, created_after: datetime | date | None, provider_id: str | None, target: str | None
+) -> ItemQuery:
+    return ItemQuery(
+        statuses=None if status is None else (item_status(status),),
+        provider_ids=None if provider_id is None else (provider_id,),
+        targets=None if target is None else (target,),
+        created_after=None if created_after is None else moment(created_after),
+    )
+
+
+def _matching(
+    page: Callable[[int, str | None], Page[Item]], name_match: str | None, limit: int | None
+) -> Iterator[Item]:
+    """At most ``limit`` items whose name fits, from as few pages as it takes; ``page`` takes a size and a token."""
+    _check_limit(limit)
+    pattern = None if name_match is None else name_pattern(name_match)
+    top = MAX_PAGE if limit is None or pattern is not None else min(max(limit, 1), MAX_PAGE)
+
+    def items() -> Iterator[Item]:
+        found = page(top, None)
+        yield from found.items
+        while found.next is not None:
+            found = page(top, found.next)
+            yield from found.items
+
+    return islice((item for item in items() if pattern is None or pattern.search(item.name)), limit)
 
 
 def _split_resource_id(resource_id: str) -> tuple[str, str, str]:

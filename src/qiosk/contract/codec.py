@@ -221,6 +221,20 @@ def submission(command: SubmitJob) -> dict[str, Any]:
     return {"itemType": "Job", **typing.cast("dict[str, Any]", msgspec.to_builtins(put))}
 
 
+def session_request(command: OpenSession) -> dict[str, Any]:
+    """The body of a ``PUT`` that opens this session."""
+    put = PutSession(
+        provider_id=command.provider_id,
+        target=command.target,
+        id=command.id,
+        name=command.name,
+        job_failure_policy=command.job_failure_policy,
+        tags=list(command.tags),
+        priority=command.priority,
+    )
+    return {"itemType": "Session", **typing.cast("dict[str, Any]", msgspec.to_builtins(put))}
+
+
 def decode_patch(body: bytes) -> JobPatch:
     """The changes in the body of ``PATCH``: a merge patch, or a list of RFC 6902 operations.
 

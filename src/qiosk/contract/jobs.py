@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from qiosk.contract.paging import DEFAULT_PAGE, ItemOrder, Page
 from qiosk.contract.quotas import QuotaView
+
+if TYPE_CHECKING:
+    from qiosk.contract.sessions import SessionsApi
 
 QIO_INPUT_FORMAT = "microsoft.qio.v2"
 QIO_OUTPUT_FORMAT = "microsoft.qio-results.v2"
@@ -210,6 +213,11 @@ class BlobUpload(Protocol):
 
 class JobsApi(Protocol):
     """A workspace's jobs. Every method is safe to call from several threads and processes at once."""
+
+    @property
+    def sessions(self) -> SessionsApi:
+        """The workspace's sessions."""
+        ...
 
     def submit(self, command: SubmitJob) -> JobView:
         """Queue a job; when this returns the job is stored and will reach a final state.

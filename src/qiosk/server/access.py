@@ -42,7 +42,7 @@ class Access:
     @property
     def sessions(self) -> SessionsApi:
         """The workspace's sessions."""
-        return self.parts.sessions(self.workspace)
+        return self.jobs.sessions
 
     @property
     def links(self) -> Links:

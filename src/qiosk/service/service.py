@@ -40,7 +40,8 @@ from qiosk.service.paging import (
 from qiosk.service.ports import BlobStore, Clock, Executor, JobStore, TargetCatalogue
 from qiosk.service.quotas import NO_LIMITS, QuotaGate
 from qiosk.service.removal import remove_job
-from qiosk.service.sessions import SessionGate, SessionKey
+from qiosk.service.session_service import SessionService
+from qiosk.service.sessions import SessionDoor, SessionKey, SessionStore
 from qiosk.service.watching import follow
 
 POLL_S = (0.002, 0.02)
@@ -78,22 +79,19 @@ class StoredUpload:
 
 @final
 class JobService:
-    """A workspace's jobs, in this process. Implements ``contract.jobs.JobsApi``.
-
-    Without ``sessions`` any session id is accepted, and means nothing.
-    """
+    """A workspace's jobs, in this process. Implements ``contract.jobs.JobsApi``."""
 
     def __init__(
         self,
         *,
         workspace: str,
         jobs: JobStore,
+        sessions: SessionStore,
         blobs: BlobStore,
         targets: TargetCatalogue,
         executor: Executor,
         clock: Clock,
         new_id: Callable[[], str],
-        sessions: SessionGate | None = None,
         quotas: QuotaGate = NO_LIMITS,
     ) -> None:
         self._workspace = workspace
@@ -101,10 +99,19 @@ class JobService:
         self._blobs = blobs
         self._targets = targets
         self._executor = executor
-        self._sessions = sessions
+        self._door = SessionDoor(sessions, jobs)
         self._quotas = quotas
         self._clock = clock
         self._new_id = new_id
+        self.sessions = SessionService(
+            workspace=workspace,
+            sessions=sessions,
+            jobs=jobs,
+            targets=targets,
+            clock=clock,
+            new_id=new_id,
+            view_job=self.view_of,
+        )
 
     def submit(self, command: SubmitJob) -> JobView:
         """Queue a job; see ``JobsApi``."""
@@ -114,8 +121,8 @@ class JobService:
         stored = self._existing(job)
         if stored is None:
             self._quotas.check_submit(self._workspace)
-            if job.session_id is not None and self._sessions is not None:
-                self._sessions.admit(SessionKey(self._workspace, job.session_id), job.created_at)
+            if job.session_id is not None:
+                self._door.admit(SessionKey(self._workspace, job.session_id), job.created_at)
             self._store_input(job, command.input_data)
             stored = self._add(job)
         self._executor.wake()

@@ -185,14 +185,6 @@ class SessionStore(Protocol):
         ...
 
 
-class SessionGate(Protocol):
-    """Decides whether a job may join a session."""
-
-    def admit(self, key: SessionKey, at: datetime) -> None:
-        """Note a new job. Raises SessionNotFound, SessionClosed."""
-        ...
-
-
 def sweep(sessions: SessionStore, jobs: JobStore, now: datetime, *, workspace: str | None = None) -> None:
     """``settle`` every session, of one workspace or of all, that needs it now; at most ``_SWEEP`` of them."""
     for session in sessions.due(now - TIMEOUT, _SWEEP, workspace=workspace):
@@ -247,7 +239,7 @@ def _cancel_jobs(session: Session, sessions: SessionStore, jobs: JobStore, now: 
 
 @final
 class SessionDoor:
-    """``SessionGate`` over stores."""
+    """Decides whether a job may join a session."""
 
     def __init__(self, sessions: SessionStore, jobs: JobStore) -> None:
         self._sessions = sessions

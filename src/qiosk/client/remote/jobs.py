@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, final
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
-
-import msgspec
 
 from qiosk.client.remote import events
 from qiosk.client.remote.blobs import Blobs
+from qiosk.client.remote.calls import Calls, listed
 from qiosk.client.remote.connection import Connection
-from qiosk.client.remote.queries import filter_text, is_empty, orderby_text
-from qiosk.client.remote.transport import Answer, OnBytes, Patience, Request, Transport
+from qiosk.client.remote.sessions import HttpSessions, session_path
+from qiosk.client.remote.transport import OnBytes, Patience, Transport
 from qiosk.contract import codec
 from qiosk.contract.jobs import (
     INPUT_BLOB,
@@ -58,7 +57,8 @@ class HttpJobs:
         self._transport = Transport(
             connection.url, api_key=connection.api_key, user_agent=user_agent, patience=patience
         )
-        self._root = self._transport.base + connection.workspace_path
+        self._calls = Calls(self._transport, connection.workspace_path)
+        self.sessions = HttpSessions(self._calls)
         self._on_bytes = on_bytes
         self._blobs = Blobs(self._transport, self._signed_container, on_bytes)
 
@@ -90,16 +90,10 @@ class HttpJobs:
         """At most ``top`` matching jobs behind those of the page that came with ``token``; see ``JobsApi``."""
         path, asked = "/jobs", query
         if query.session_id is not None:
-            path, asked = f"/sessions/{quote(query.session_id, safe='')}/jobs", replace(query, is_top_level=False)
+            path, asked = f"{session_path(query.session_id)}/jobs", replace(query, is_top_level=False)
         elif query.is_top_level:
             path = "/topLevelItems"
-        parameters = {"filter": filter_text(asked), "orderby": orderby_text(query), "token": token}
-        parameters |= {"top": str(top), "skip": str(skip) if skip else None}
-        if is_empty(query):
-            return Page(())
-        members = _object(self._send("GET", path, query=parameters))
-        views = tuple(map(codec.job_view, _listed(members, "value")))
-        return Page(views, _token(members.get("nextLink")))
+        return self._calls.page(path, asked, codec.job_view, top=top, skip=skip, token=token)
 
     def cancel(self, job_id: str) -> JobView:
         """Ask a job to stop; see ``JobsApi``."""
@@ -108,7 +102,7 @@ class HttpJobs:
     def delete(self, job_id: str) -> None:
         """Remove a job and its data; one that still runs is cancelled first. Raises JobNotFound, Conflict."""
         try:
-            self._send("POST", f"{_path(job_id)}:purge")
+            self._calls.send("POST", f"{_path(job_id)}:purge")
         except NotFound as error:
             if "tries" not in error.details:  # else an earlier try has removed it
                 raise
@@ -134,21 +128,22 @@ class HttpJobs:
 
     def updates(self, job_id: str, after: int = 0, timeout_s: float | None = None) -> Iterator[JobUpdate]:
         """The job now, then whenever something changed, its end last; see ``JobsApi``."""
-        url = f"{self._root}{_path(job_id)}/events"
+        url = f"{self._calls.root}{_path(job_id)}/events"
         return events.updates(self._transport, url, job_id, after=max(0, after), timeout_s=timeout_s)
 
     def results(self, job_id: str) -> bytes:
         """The results blob. Raises JobNotFound; BlobNotFound if the job has none (yet)."""
-        return self._send("GET", f"{_path(job_id)}/results", on_received=self._telling(f"results of {job_id}")).body
+        tell = self._telling(f"results of {job_id}")
+        return self._calls.send("GET", f"{_path(job_id)}/results", on_received=tell).body
 
     def best(self, job_id: str) -> bytes | None:
         """Best solution so far in the results format, also while the job runs; None if there is none yet."""
-        answer = self._send("GET", f"{_path(job_id)}/best")
+        answer = self._calls.send("GET", f"{_path(job_id)}/best")
         return None if answer.status == 204 else answer.body
 
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
         """New bests in order, from the ``after``-th on. Raises JobNotFound."""
-        rows = self._send("GET", f"{_path(job_id)}/trace", query={"after": str(max(0, after))}).json()
+        rows = self._calls.send("GET", f"{_path(job_id)}/trace", query={"after": str(max(0, after))}).json()
         try:
             return codec.decode_trace(rows)
         except (TypeError, ValueError, OverflowError) as error:
@@ -156,17 +151,17 @@ class HttpJobs:
 
     def targets(self) -> Sequence[TargetView]:
         """Every target the server can run."""
-        members = _object(self._send("GET", "/providerStatus"))
+        members = self._calls.members("GET", "/providerStatus")
         return [
             codec.from_wire(TargetView, {**target, "providerId": provider.get("id")})
-            for provider in _listed(members, "value")
-            for target in _listed(provider, "targets")
+            for provider in listed(members, "value")
+            for target in listed(provider, "targets")
         ]
 
     def quotas(self) -> Sequence[QuotaView]:
         """What the workspace may use, and has used."""
-        members = _object(self._send("GET", "/quotas"))
-        return [codec.from_wire(QuotaView, quota) for quota in _listed(members, "value")]
+        members = self._calls.members("GET", "/quotas")
+        return [codec.from_wire(QuotaView, quota) for quota in listed(members, "value")]
 
     def container_uri(self, container: str) -> str:
         """Signed URL of a container, which is created if it does not exist."""
@@ -209,31 +204,14 @@ class HttpJobs:
             yield from page.items
 
     def _signed_container(self, container: str) -> str:
-        members = _object(self._send("POST", "/storage/sasUri", body={"containerName": container}))
+        members = self._calls.members("POST", "/storage/sasUri", body={"containerName": container})
         uri = members.get("sasUri")
         if not isinstance(uri, str):
             raise UnreadableInput("reply: `sasUri` must be a text")
         return uri
 
     def _job(self, method: str, path: str, **members: Any) -> JobView:
-        return codec.job_view(self._send(method, path, **members).json())
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str | None] | None = None,
-        body: Mapping[str, Any] | None = None,
-        content_type: str = "application/json",
-        on_received: OnBytes | None = None,
-    ) -> Answer:
-        given = {name: value for name, value in (query or {}).items() if value is not None}
-        url = f"{self._root}{path}?{urlencode(given, quote_via=quote)}" if given else f"{self._root}{path}"
-        headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": content_type})
-        data = None if body is None else msgspec.json.encode(body)
-        request = Request(method=method, url=url, body=data, headers=headers, on_received=on_received)
-        return self._transport.send(request)
+        return codec.job_view(self._calls.send(method, path, **members).json())
 
     def _telling(self, what: str) -> OnBytes | None:
         tell = self._on_bytes
@@ -242,29 +220,6 @@ class HttpJobs:
 
 def _path(job_id: str) -> str:
     return f"/jobs/{quote(job_id, safe='')}"
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    members = answer.json()
-    if not isinstance(members, dict):
-        raise UnreadableInput("reply: must be an object")
-    return members
-
-
-def _listed(members: Mapping[str, Any], name: str) -> Sequence[dict[str, Any]]:
-    """The objects of a list; a missing one is empty. Raises UnreadableInput."""
-    value = members.get(name)
-    listed = [] if value is None else value
-    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
-        raise UnreadableInput(f"reply: `{name}` must be a list of objects")
-    return listed
-
-
-def _token(next_link: object) -> str | None:
-    """What a link to the next page hands back; only that, for a link may lead to other hosts."""
-    if not isinstance(next_link, str):
-        return None
-    return parse_qs(urlsplit(next_link).query).get("token", [None])[0]
 
 
 def _last_segment(uri: str) -> str:

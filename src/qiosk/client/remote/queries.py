@@ -1,14 +1,15 @@
-"""Conditions on jobs as the text that servers read."""
+"""Conditions on jobs and sessions as the text that servers read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qiosk.contract.items import ItemQuery, ItemType
 from qiosk.contract.jobs import JobQuery
 from qiosk.errors import InvalidFilter
 
 
-def filter_text(query: JobQuery) -> str | None:
+def filter_text(query: JobQuery | ItemQuery) -> str | None:
     """The ``filter`` of a query; None if it has no conditions but those on sessions.
 
     ``is_empty`` tells beforehand whether the query asks for one of no values, which a filter cannot say. Raises
@@ -16,6 +17,7 @@ def filter_text(query: JobQuery) -> str | None:
     """
     clauses = [f"startswith(Name, '{_quoted(query.name_prefix)}')"] if query.name_prefix else []
     choices: dict[str, Sequence[str] | None] = {
+        "ItemType": _item_types(query),
         "JobType": query.job_types,
         "ProviderId": query.provider_ids,
         "Target": query.targets,
@@ -25,8 +27,6 @@ def filter_text(query: JobQuery) -> str | None:
         if values is not None:
             alternatives = [f"{name} eq '{_quoted(str(value))}'" for value in values]
             clauses.append(f"({' or '.join(alternatives)})")
-    if query.is_top_level:
-        clauses.append("(ItemType eq 'Job')")
     for operator, bound in (("ge", query.created_after), ("le", query.created_before)):
         if bound is not None:
             if bound.tzinfo is None:
@@ -35,17 +35,23 @@ def filter_text(query: JobQuery) -> str | None:
     return " and ".join(clauses) or None
 
 
-def is_empty(query: JobQuery) -> bool:
-    """Whether no job can meet the conditions, because one of them allows no value."""
+def is_empty(query: JobQuery | ItemQuery) -> bool:
+    """Whether nothing can meet the conditions, because one of them allows no value."""
     return any(
         values is not None and not values
-        for values in (query.statuses, query.job_types, query.provider_ids, query.targets)
+        for values in (_item_types(query), query.statuses, query.job_types, query.provider_ids, query.targets)
     )
 
 
-def orderby_text(query: JobQuery) -> str:
+def orderby_text(query: JobQuery | ItemQuery) -> str:
     """The ``orderby`` of a query."""
     return f"{query.order_by} {'desc' if query.descending else 'asc'}"
+
+
+def _item_types(query: JobQuery | ItemQuery) -> Sequence[ItemType] | None:
+    if isinstance(query, ItemQuery):
+        return query.item_types
+    return (ItemType.JOB,) if query.is_top_level else None
 
 
 def _quoted(text: str) -> str:

@@ -11,8 +11,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from qiosk.client.job import DEFAULT_TIMEOUT_S, Job
+from qiosk.client.session import Session
 from qiosk.client.streaming import OnlineProblem, StreamingProblem
 from qiosk.contract.jobs import QIO_INPUT_FORMAT, QIO_OUTPUT_FORMAT, QIO_OUTPUT_FORMAT_V1, SubmitJob
+from qiosk.contract.sessions import JobFailurePolicy
 from qiosk.errors import InvalidValue, WrongType
 
 if TYPE_CHECKING:
@@ -110,6 +112,7 @@ class Solver:
         self.force_str_params = force_str_params
         self.average_queue_time = average_queue_time
         self.current_availability = current_availability
+        self.latest_session: Session | None = None
         self.params: dict[str, Any] = {"params": {}} if nested_params else {}
         for parameter, value in params.items():
             self.set_one_param(parameter, value)
@@ -148,6 +151,7 @@ class Solver:
         tags: Sequence[str] = (),
         priority: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        session_id: str | None = None,
     ) -> Job:
         """Queue a job that solves a problem.
 
@@ -156,8 +160,10 @@ class Solver:
             compress: store the problem as gzip.
             name: of the job; the problem's own by default.
             tags, priority, metadata: kept with the job.
+            session_id: a session the job belongs to; by default the one that :meth:`open_session` opened, as long
+                as it was not closed.
 
-        Raises WrongType, InvalidInput, InvalidJobDefinition, before anything is stored.
+        Raises WrongType, InvalidInput, InvalidJobDefinition, SessionNotFound, SessionClosed, before anything is stored.
         """
         uri, data, own_name = _source(problem, compress)
         command = SubmitJob(
@@ -173,6 +179,7 @@ class Solver:
             tags=tuple(tags),
             priority=priority,
             metadata=metadata,
+            session_id=self.get_latest_session_id() if session_id is None else session_id,
         )
         return self.workspace.submit(command)
 
@@ -185,6 +192,38 @@ class Solver:
         job = self.submit(problem)
         _log.info("submitted job %s", job.id)
         return job.get_results(timeout_secs=timeout_secs)
+
+    def open_session(
+        self,
+        id: str | None = None,
+        name: str | None = None,
+        job_failure_policy: JobFailurePolicy | str | None = None,
+        priority: str | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> Session:
+        """Open a session, which the jobs that this solver submits join until it is closed.
+
+        The arguments are those of :class:`Session`. One that this solver had opened before is closed. Raises
+        InvalidJobDefinition; SessionAlreadyExists if the id is another session's.
+        """
+        if self.get_latest_session_id() is not None and self.latest_session is not None:
+            self.latest_session.close()
+        session = Session(
+            self.workspace,
+            target=self,
+            id=id,
+            name=name,
+            job_failure_policy=job_failure_policy,
+            priority=priority,
+            tags=tags,
+        )
+        self.latest_session = session.open()
+        return session
+
+    def get_latest_session_id(self) -> str | None:
+        """Id of the session that jobs join; None without one, or after it was closed."""
+        session = self.latest_session
+        return None if session is None or session.is_in_terminal_state() else session.id
 
     def refresh(self) -> None:
         """Read availability and queue time again. Raises ValueError if the target is gone."""

@@ -1,0 +1,108 @@
+"""The commands under ``qiosk sessions``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qiosk.cli import options
+from qiosk.cli.jobs import open_workspace, print_jobs
+from qiosk.cli.output import local_time, print_json, print_table, reported
+
+if TYPE_CHECKING:
+    from qiosk.client.session import Session
+
+sessions = typer.Typer(
+    help="Open, list, show and close sessions: jobs that belong together.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+_TARGET_HELP = "Target that it is opened for; its jobs may go to others, too."
+_CONTINUE_HELP = "Take more jobs after one has failed; else the first failure ends the session."
+
+
+@sessions.command("open")
+def open_session(
+    name: Annotated[str, typer.Argument(help="Name of the session; not unique.")],
+    target: Annotated[str, typer.Option("--target", help=_TARGET_HELP)] = "microsoft.paralleltempering.cpu",
+    keep_going: Annotated[bool, typer.Option("--continue", help=_CONTINUE_HELP)] = False,
+    home: options.Home = None,
+    url: options.Url = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Open a session, and print its id, which 'qiosk submit --session' takes."""
+    from qiosk.client.session import Session
+
+    with reported(), open_workspace(home, url) as workspace:
+        policy = "Continue" if keep_going else "Abort"
+        session = Session(workspace, target=target, name=name, job_failure_policy=policy).open()
+        if as_json:
+            print_json(session.details.as_dict())
+        else:
+            typer.echo(session.id)
+
+
+@sessions.command("list")
+def list_sessions(
+    name: Annotated[str | None, typer.Option("--name", help="Regular expression to be found in the name.")] = None,
+    status: Annotated[str | None, typer.Option("--status", help="State, such as Executing.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+    home: options.Home = None,
+    url: options.Url = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List sessions, newest first."""
+    with reported(), open_workspace(home, url) as workspace:
+        found = workspace.list_sessions(name, status, limit=limit + 1)
+        if len(found) > limit:
+            found.pop()
+            typer.echo(f"more than {limit} sessions match: --limit shows more", err=True)
+        if as_json:
+            print_json([session.details.as_dict() for session in found])
+        else:
+            print_table(("ID", "NAME", "STATUS", "TARGET", "CREATED"), [_row(session) for session in found])
+
+
+@sessions.command()
+def show(
+    session_id: options.SessionId, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+) -> None:
+    """Show every property of a session."""
+    with reported(), open_workspace(home, url) as workspace:
+        _print(workspace.get_session(session_id), as_json=as_json)
+
+
+@sessions.command()
+def jobs(
+    session_id: options.SessionId, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+) -> None:
+    """List the jobs of a session, newest first."""
+    with reported(), open_workspace(home, url) as workspace:
+        found = workspace.list_session_jobs(session_id)
+        if as_json:
+            print_json([job.details.as_dict() for job in found])
+        else:
+            print_jobs(found)
+
+
+@sessions.command()
+def close(
+    session_id: options.SessionId, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+) -> None:
+    """End a session: it takes no more jobs, those it has run on."""
+    with reported(), open_workspace(home, url) as workspace:
+        _print(workspace.get_session(session_id).close(), as_json=as_json)
+
+
+def _print(session: Session, *, as_json: bool) -> None:
+    if as_json:
+        print_json(session.details.as_dict())
+    else:
+        typer.echo(str(session.details))
+
+
+def _row(session: Session) -> tuple[str, ...]:
+    details = session.details
+    return (session.id, session.name, str(session.status), details.target, local_time(details.creation_time))

@@ -1,0 +1,86 @@
+"""Requests about one workspace of a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, final
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+import msgspec
+
+from qiosk.client.remote.queries import filter_text, is_empty, orderby_text
+from qiosk.client.remote.transport import Answer, OnBytes, Request, Transport
+from qiosk.contract.items import ItemQuery
+from qiosk.contract.jobs import JobQuery
+from qiosk.contract.paging import Page
+from qiosk.errors import UnreadableInput
+
+T = TypeVar("T")
+
+
+@final
+class Calls:
+    """Requests below ``root``, the URL of a workspace."""
+
+    def __init__(self, transport: Transport, workspace_path: str) -> None:
+        self._transport = transport
+        self.root = transport.base + workspace_path
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | None] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        on_received: OnBytes | None = None,
+    ) -> Answer:
+        """The answer to a request; a ``body`` is sent as JSON. Raises what the server says is wrong."""
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        url = f"{self.root}{path}?{urlencode(given, quote_via=quote)}" if given else f"{self.root}{path}"
+        headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": content_type})
+        data = None if body is None else msgspec.json.encode(body)
+        request = Request(method=method, url=url, body=data, headers=headers, on_received=on_received)
+        return self._transport.send(request)
+
+    def members(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """As ``send``, and what the object in the answer holds. Raises UnreadableInput if it is none."""
+        members = self.send(method, path, **request).json()
+        if not isinstance(members, dict):
+            raise UnreadableInput("reply: must be an object")
+        return members
+
+    def page(
+        self,
+        path: str,
+        query: JobQuery | ItemQuery,
+        read: Callable[[dict[str, Any]], T],
+        *,
+        top: int,
+        skip: int,
+        token: str | None,
+    ) -> Page[T]:
+        """One page of a list, each of its members read by ``read``. Raises InvalidFilter."""
+        parameters = {"filter": filter_text(query), "orderby": orderby_text(query), "token": token}
+        parameters |= {"top": str(top), "skip": str(skip) if skip else None}
+        if is_empty(query):
+            return Page(())
+        members = self.members("GET", path, query=parameters)
+        return Page(tuple(map(read, listed(members, "value"))), _token(members.get("nextLink")))
+
+
+def listed(members: Mapping[str, Any], name: str) -> Sequence[dict[str, Any]]:
+    """The objects of a list; a missing one is empty. Raises UnreadableInput."""
+    value = members.get(name)
+    found = [] if value is None else value
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise UnreadableInput(f"reply: `{name}` must be a list of objects")
+    return found
+
+
+def _token(next_link: object) -> str | None:
+    """What a link to the next page hands back; only that, for a link may lead to other hosts."""
+    if not isinstance(next_link, str):
+        return None
+    return parse_qs(urlsplit(next_link).query).get("token", [None])[0]

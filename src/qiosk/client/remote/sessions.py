@@ -1,0 +1,61 @@
+"""A workspace's sessions on a server. Implements ``contract.sessions.SessionsApi``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, final
+from urllib.parse import quote
+from uuid import uuid4
+
+from qiosk.client.remote.calls import Calls
+from qiosk.contract import codec
+from qiosk.contract.items import ItemQuery, ItemType
+from qiosk.contract.jobs import JobView
+from qiosk.contract.paging import DEFAULT_PAGE, Page
+from qiosk.contract.sessions import OpenSession, SessionView
+
+
+@final
+class HttpSessions:
+    """Sessions of one workspace of a server; safe to use from several threads."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def open(self, command: OpenSession) -> SessionView:
+        """Open a session; see ``SessionsApi``."""
+        named = replace(command, id=command.id or str(uuid4()))  # so that the request can be repeated
+        return _view(self._calls.members("PUT", session_path(str(named.id)), body=codec.session_request(named)))
+
+    def get(self, session_id: str) -> SessionView:
+        """The session as it is now. Raises SessionNotFound."""
+        return _view(self._calls.members("GET", session_path(session_id)))
+
+    def close(self, session_id: str) -> SessionView:
+        """End a session; see ``SessionsApi``."""
+        return _view(self._calls.members("POST", f"{session_path(session_id)}:close"))
+
+    def page(
+        self, query: ItemQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
+    ) -> Page[SessionView]:
+        """At most ``top`` matching sessions; see ``SessionsApi``."""
+        return self._calls.page("/sessions", query, _view, top=top, skip=skip, token=token)
+
+    def items(
+        self, query: ItemQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
+    ) -> Page[JobView | SessionView]:
+        """Sessions, and jobs without one; see ``SessionsApi``."""
+        return self._calls.page("/topLevelItems", query, _item, top=top, skip=skip, token=token)
+
+
+def session_path(session_id: str) -> str:
+    """Path of a session below its workspace."""
+    return f"/sessions/{quote(session_id, safe='')}"
+
+
+def _view(members: dict[str, Any]) -> SessionView:
+    return codec.from_wire(SessionView, members)
+
+
+def _item(members: dict[str, Any]) -> JobView | SessionView:
+    return _view(members) if members.get("itemType") == ItemType.SESSION else codec.job_view(members)
