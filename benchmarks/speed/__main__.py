@@ -13,6 +13,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,17 +31,20 @@ from qiosk.solvers.sampler import Sampler
 MEDIUM = {"packed-int8": 256, "packed-int16": 64, "packed-float32": 64, "packed-float64": 64, "cached": 1}
 SPARSE = {"bit-sliced": 512} | MEDIUM
 DENSE = {"packed-float32": 64, "packed-float64": 64, "dense": 64, "cached": 1}
-TERMS = {"klocal": 64, "klocal-float64": 64}
+TERMS = {"klocal-int16": 64, "klocal-float32": 64, "klocal-float64": 64}
+WHOLE = {"klocal-int8": 256} | TERMS
 WORKLOADS: dict[str, tuple[Callable[[], CompiledProblem], dict[str, int]]] = {
     "torus 10k": (lambda: torus(100), SPARSE),
     "3-regular 100k": (lambda: regular(100_000, 3), SPARSE),
     "G(800, 6 %)": (lambda: random_graph(800, 0.06), MEDIUM | {"dense": 64}),
     "SK 1000": (lambda: spin_glass(1000, 1 / 1000), DENSE),
     "SK 1000, frozen": (lambda: spin_glass(1000, 1.0), DENSE),  # nothing moves: looking at a spin is all there is
-    "3-local spins 1000/4000": (lambda: klocal(ProblemType.ising, 1000, 4000, 3), TERMS),
-    "4-local spins 1000/4000": (lambda: klocal(ProblemType.ising, 1000, 4000, 4), TERMS),
-    "3-local bits 1000/4000": (lambda: klocal(ProblemType.pubo, 1000, 4000, 3), TERMS),
-    "4-local bits 1000/4000": (lambda: klocal(ProblemType.pubo, 1000, 4000, 4), TERMS),
+    **{
+        f"{k}-local {kind}, {coefficients}": (partial(klocal, domain, 1000, 4000, k, whole=kernels is WHOLE), kernels)
+        for kind, domain in (("spins", ProblemType.ising), ("bits", ProblemType.pubo))
+        for k in (3, 4)
+        for coefficients, kernels in (("normal", TERMS), ("+-1", WHOLE))
+    },
 }
 ANNEALING = "microsoft.simulatedannealing.cpu"
 RESULTS = Path(__file__).parents[1] / "results"

@@ -54,8 +54,8 @@ def spin_glass(n: int, variance: float) -> CompiledProblem:
     return _compiled(ProblemType.ising, np.random.default_rng(4).normal(size=len(ids)) * np.sqrt(variance), ids)
 
 
-def klocal(kind: ProblemType, n: int, terms: int, locality: int) -> CompiledProblem:
-    """``terms`` random terms of ``locality`` variables, normal coefficients."""
+def klocal(kind: ProblemType, n: int, terms: int, locality: int, *, whole: bool = False) -> CompiledProblem:
+    """``terms`` random terms of ``locality`` variables; coefficients are normal, or +-1 if ``whole``."""
     rng = np.random.default_rng(5)
     ids = np.array([rng.choice(n, locality, replace=False) for _ in range(terms)])
-    return _compiled(kind, rng.normal(size=terms), ids)
+    return _compiled(kind, rng.choice([-1.0, 1.0], terms) if whole else rng.normal(size=terms), ids)

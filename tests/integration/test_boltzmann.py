@@ -138,7 +138,7 @@ def test_larger_problems_over_long_runs(kernel):
 POOLED = [
     *(partial(PackedSampler, arithmetic="int8", lanes=lanes, fresh=False) for lanes in (64, 256)),
     *(partial(PackedSampler, arithmetic=real, fresh=False) for real in ("float32", "float64")),
-    partial(KLocalSampler, fresh=False),
+    *(partial(KLocalSampler, arithmetic=real, fresh=False) for real in ("int16", "float32", "float64")),
 ]
 
 

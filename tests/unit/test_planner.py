@@ -14,6 +14,7 @@ from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.solvers.api import solve
 from qiosk.solvers.planner import KERNELS, choose, memory_bytes, plan, warm_up
+from qiosk.solvers.samplers.incidence import Incidence
 from qiosk.solvers.samplers.ising import IsingForm, common_unit
 from qiosk.solvers.samplers.klocal import HalfChanges
 from qiosk.solvers.samplers.pool import pool_entries
@@ -167,7 +168,58 @@ def test_groups_of_large_weights_need_float64():
     exact = compile_problem(cost_function("ising_grouped", [], [(1.0, weights)]))
     assert HalfChanges(exact).arithmetic == "float64"
     light = compile_problem(cost_function("ising_grouped", [], [(1.0, [(1.0, i) for i in range(12)])]))
-    assert HalfChanges(light).arithmetic == "float32"
+    assert HalfChanges(light).arithmetic == "int8"
+
+
+def terms_of(values, kind="ising"):
+    """Every four neighbours of a ring."""
+    n = len(values)
+    return compile_problem(
+        cost_function(kind, [(float(v), [(i + k) % n for k in range(4)]) for i, v in enumerate(values)])
+    )
+
+
+TERMS = [
+    ("signs", RNG.choice([-1.0, 1.0], 50), "int8"),
+    ("tenths", RNG.integers(1, 9, 50) / 10, "int8"),
+    ("hundreds", RNG.integers(-500, 501, 50), "int16"),
+    ("normal", RNG.normal(size=50), "int16"),
+    ("hundred thousands", RNG.integers(10**5, 10**6, 50), "float32"),
+    ("penalties", np.where(np.arange(50) % 3, RNG.normal(size=50), 1e3 / 7), "float32"),
+    ("large penalties", np.where(np.arange(50) % 3, RNG.normal(size=50), 1e9 / 7), "float64"),
+]
+
+
+@pytest.mark.parametrize("kind", ["ising", "pubo"])
+@pytest.mark.parametrize(("values", "arithmetic"), [pytest.param(*c[1:], id=c[0]) for c in TERMS])
+def test_arithmetic_of_larger_terms(values, arithmetic, kind):
+    assert HalfChanges(terms_of(values, kind)).arithmetic == arithmetic
+
+
+@pytest.mark.parametrize("kind", ["ising", "pubo"])
+def test_rounded_half_changes_are_as_near_as_is_said(kind):
+    problem = terms_of(RNG.normal(size=60), kind)
+    halves = HalfChanges(problem)
+    rounded = halves.rounded()
+    exact, near = Incidence(problem), Incidence(rounded)
+    per_id = np.repeat(np.abs(exact.terms[2] - near.terms[2]), 4)
+    share = 1.0 if kind == "ising" else 0.5
+    assert np.bincount(exact.terms[1], per_id * share).max() <= 4 * halves.rounding_step / 2
+    assert np.max(near.bounds) / 2 <= 32767 * halves.rounding_step
+    assert halves.rounding_step < halves.largest / 32000
+
+
+@pytest.mark.parametrize("kernel", ["klocal-int8", "klocal-int16"])
+def test_integer_kernels_refuse_larger_terms_that_do_not_fit(kernel):
+    with pytest.raises(InvalidValue, match=f"kernel '{kernel}' cannot represent the coefficients"):
+        plan(terms_of(np.array([1e6, 1, 1, 1, 1, 1])), replicas=64, kernel=kernel)
+
+
+@needs_simd
+def test_lanes_of_larger_terms():
+    signs = terms_of(RNG.choice([-1.0, 1.0], 50))
+    assert [plan(signs, replicas=replicas).kernel for replicas in (1, 200)] == ["klocal-int8x64", "klocal-int8x256"]
+    assert plan(terms_of(RNG.normal(size=50)), replicas=200).kernel == "klocal-int16x64"
 
 
 @needs_simd

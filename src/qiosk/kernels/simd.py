@@ -266,6 +266,41 @@ def store_mask(typingctx: Any, words: Any, offset: Any, mask: Any) -> Any:
 
 
 @intrinsic
+def load_words(typingctx: Any, words: Any, offset: Any, lanes: Any) -> Any:
+    """The uint64 words, from ``words[offset]`` on, that hold ``lanes`` packed bits."""
+    n_lanes = _lane_count(lanes)
+    if n_lanes is None:
+        return None
+    vec = Vec(types.uint64, n_lanes // 64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
+        value = builder.load(builder.bitcast(pointer, _llvm_vector(vec).as_pointer()))
+        value.align = words.dtype.bitwidth // 8
+        return value
+
+    return vec(words, types.intp, lanes), codegen
+
+
+@intrinsic
+def mask_to_words(typingctx: Any, mask: Any) -> Any:
+    """A mask as uint64 words: lane r is bit r % 64 of word r // 64, little-endian."""
+    if not (isinstance(mask, Vec) and mask.elem == types.boolean and mask.lanes % 64 == 0):
+        return None
+    vec = Vec(types.uint64, mask.lanes // 64)
+    return vec(mask), lambda context, builder, sig, args: builder.bitcast(args[0], _llvm_vector(vec))
+
+
+@intrinsic
+def words_to_mask(typingctx: Any, words: Any) -> Any:
+    """The inverse of ``mask_to_words``."""
+    if not (isinstance(words, Vec) and words.elem == types.uint64):
+        return None
+    vec = Vec(types.boolean, 64 * words.lanes)
+    return vec(words), lambda context, builder, sig, args: builder.bitcast(args[0], _llvm_vector(vec))
+
+
+@intrinsic
 def mask_to_word(typingctx: Any, mask: Any) -> Any:
     """A mask of 64 lanes as one uint64; bit r is lane r."""
     if not (isinstance(mask, Vec) and mask.elem == types.boolean and mask.lanes == 64):

@@ -15,7 +15,7 @@ from qiosk.solvers.samplers.bitsliced import BitSlicedSampler, is_sliceable
 from qiosk.solvers.samplers.cached import CachedSampler
 from qiosk.solvers.samplers.dense import DenseSampler, padded
 from qiosk.solvers.samplers.ising import ARITHMETICS, Arithmetic, IsingForm, Real
-from qiosk.solvers.samplers.klocal import KLocalSampler
+from qiosk.solvers.samplers.klocal import HalfChanges, KLocalSampler
 from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.plain import PlainSampler
 
@@ -108,8 +108,7 @@ def _packed(arithmetic: Arithmetic) -> Build:
         form = _quadratic(problem, f"packed-{arithmetic}")
         if arithmetic.startswith("int") and not form.is_resolved_by(arithmetic):
             raise InvalidValue(f"kernel 'packed-{arithmetic}' cannot represent the coefficients")
-        lanes = MANY if arithmetic == "int8" and 2 * replicas > MANY else 64
-        return PackedSampler(problem, arithmetic=arithmetic, lanes=lanes, form=form)
+        return PackedSampler(problem, arithmetic=arithmetic, lanes=_integer_lanes(arithmetic, replicas), form=form)
 
     return build
 
@@ -141,8 +140,20 @@ def _rows(replicas: int) -> int:
     return max(1, min(replicas, 64))
 
 
-def _klocal(arithmetic: Real | None = None) -> Build:
-    return lambda problem, replicas: KLocalSampler(problem, arithmetic=arithmetic)
+def _klocal(forced: Arithmetic | None = None) -> Build:
+    def build(problem: CompiledProblem, replicas: int) -> Sampler:
+        halves = HalfChanges(problem)
+        arithmetic = forced or halves.arithmetic
+        if arithmetic.startswith("int") and not halves.is_resolved_by(arithmetic):
+            raise InvalidValue(f"kernel 'klocal-{arithmetic}' cannot represent the coefficients")
+        return KLocalSampler(problem, arithmetic=arithmetic, lanes=_integer_lanes(arithmetic, replicas), halves=halves)
+
+    return build
+
+
+def _integer_lanes(arithmetic: Arithmetic, replicas: int) -> int:
+    """More than 64 where a register holds as many."""
+    return MANY if arithmetic == "int8" and 2 * replicas > MANY else 64
 
 
 KERNELS: dict[str, Build] = {
@@ -151,7 +162,7 @@ KERNELS: dict[str, Build] = {
     "cached": _cached,
     "dense": _dense,
     "klocal": _klocal(),
-    "klocal-float64": _klocal("float64"),
+    **{f"klocal-{arithmetic}": _klocal(arithmetic) for arithmetic in ARITHMETICS},
     "plain": _plain,
 }
 """Every kernel by name, as a function of the problem and the replicas wanted."""

@@ -20,10 +20,8 @@ Arithmetic = Literal["int8", "int16", "float32", "float64"]
 Real = Literal["float32", "float64"]
 ARITHMETICS: tuple[Arithmetic, ...] = ("int8", "int16", "float32", "float64")
 
-EXACT32 = 2**24
-"""float32 holds every whole number up to this."""
-
-_LARGEST_FIELD = {"int8": 127, "int16": 32767, "float32": EXACT32}
+LARGEST_FIELD = {"int8": 127, "int16": 32767, "float32": 2**24}
+"""The whole numbers up to which an arithmetic is exact."""
 _ROUNDING32 = 2.0**-24
 _RESOLVED = 2.0**-8
 _CANCELLED = 2.0**-50
@@ -103,7 +101,7 @@ class IsingForm:
         largest = self.largest_field / self.unit
         if arithmetic != "float32":
             largest = max(largest, 2 * float(np.max(np.abs(self.couplings), initial=0.0)) / self.unit)
-        return largest <= _LARGEST_FIELD[arithmetic]
+        return largest <= LARGEST_FIELD[arithmetic]
 
     @cached_property
     def arithmetic(self) -> Arithmetic:
@@ -123,10 +121,13 @@ class IsingForm:
 
 def is_resolved_by_float32(largest: float, coefficients: F64) -> bool:
     """Whether rounding sums as large as ``largest`` to float32 is small against most coefficients."""
+    return _ROUNDING32 * largest <= _RESOLVED * typical_small(coefficients)
+
+
+def typical_small(coefficients: F64) -> float:
+    """The size that a tenth of all nonzero coefficients do not exceed; infinite if there are none."""
     sizes = np.abs(coefficients[coefficients != 0])
-    if len(sizes) == 0:
-        return True
-    return bool(_ROUNDING32 * largest <= _RESOLVED * np.quantile(sizes, 0.1))
+    return float(np.quantile(sizes, 0.1)) if len(sizes) else np.inf
 
 
 def power_of_two_above(value: float) -> float:

@@ -1,8 +1,8 @@
-"""Problems with terms of any size and squared linear combinations: 64 replicas as the bits of a word."""
+"""Problems with terms of any size and squared linear combinations: replicas as the bits of words."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_copy, aligned_empty
-from qiosk.kernels.klocal import LANES, klocal_costs, klocal_sweeps
+from qiosk.kernels.klocal import klocal_costs, klocal_sweeps
 from qiosk.kernels.rng import combine_seed, generator_states
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
@@ -18,13 +18,17 @@ from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.bits import move_lanes, read_lane, start_bits, write_lane
 from qiosk.solvers.samplers.incidence import Incidence, index_by_variable
 from qiosk.solvers.samplers.ising import (
-    EXACT32,
-    Real,
+    ARITHMETICS,
+    LARGEST_FIELD,
+    Arithmetic,
     common_unit,
     is_resolved_by_float32,
     power_of_two_above,
+    typical_small,
 )
 from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool
+
+_ROUNDED = 2.0**-6  # of a small coefficient: what an error of a change of cost is small against
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,96 +74,154 @@ class HalfChanges:
         return float(np.max(np.abs(p.group_offsets) + sums, initial=0.0))
 
     @cached_property
-    def arithmetic(self) -> Real:
-        """float32 if that is exact for whole multiples of a unit, or resolves the parts otherwise; else float64."""
+    def largest_count(self) -> float:
+        """The largest whole number among half changes and what adds up to them, in units; infinite without units."""
+        p = self.problem
+        if self.unit is None or self.weight_unit is None:
+            return np.inf
+        twice = 2.0 if p.is_spin else 0.5
+        couplings = twice * np.max(np.abs(np.concatenate([p.pair_values, p.term_values])), initial=0.0)
+        members = np.repeat(np.abs(p.group_values), np.diff(p.group_indptr)) * np.abs(p.group_weights)
+        weights = 2 * self.weight_unit * np.max(members, initial=0.0)
+        changes = 2 * np.max(np.abs(p.group_weights), initial=0.0)
+        sums = max(self.largest_sum, float(changes)) / self.weight_unit
+        return float(max(max(self.largest, couplings, weights) / self.unit, sums))
+
+    @property
+    def rounding_step(self) -> float:
+        """What coefficients are rounded to multiples of, as parts of half changes, for these to fit int16."""
+        return self.largest / (LARGEST_FIELD["int16"] - self._summands)
+
+    @cached_property
+    def _summands(self) -> int:
+        """The most parts that a half change has; without groups."""
+        p = self.problem
+        ends = np.concatenate([p.pair_rows, p.pair_cols, p.term_variables])
+        return 1 + int(np.max(np.bincount(ends, minlength=1)))
+
+    def is_resolved_by(self, arithmetic: Arithmetic) -> bool:
+        """Whether an arithmetic is exact, or its rounding is small against the small coefficients.
+
+        With a unit: if all counts fit, exactly. Without: int16, where there are no groups, if the root of the mean
+        square error of half changes, sqrt(summands / 12) * ``rounding_step``, is below 1/64 of the part that a tenth of
+        all nonzero ones do not exceed; float32 as in ``IsingForm.is_resolved_by``; float64 always.
+        """
+        if arithmetic == "float64":
+            return True
         if self.unit is not None and self.weight_unit is not None:
-            counts = max(self.largest / self.unit, self.largest_sum / self.weight_unit)
-            return "float32" if counts <= EXACT32 else "float64"
-        return "float32" if is_resolved_by_float32(self.largest, self.parts) else "float64"
+            return self.largest_count <= LARGEST_FIELD[arithmetic]
+        if arithmetic == "float32":
+            return is_resolved_by_float32(self.largest, self.parts)
+        if arithmetic == "int8" or len(self.problem.group_values) or 2 * self._summands > LARGEST_FIELD["int16"]:
+            return False
+        error = (self._summands / 12) ** 0.5 * self.rounding_step
+        return bool(error <= _ROUNDED * typical_small(self.parts))
+
+    @cached_property
+    def arithmetic(self) -> Arithmetic:
+        """The narrowest arithmetic that resolves the coefficients."""
+        return next(a for a in ARITHMETICS if self.is_resolved_by(a))
 
     @property
     def scale(self) -> float:
         """The cost that counts as 1: the unit, or a power of two that bounds all half changes."""
         return self.unit if self.unit is not None else power_of_two_above(self.largest)
 
+    def rounded(self) -> CompiledProblem:
+        """The problem with its coefficients rounded so that half changes are multiples of ``rounding_step``."""
+        p, step = self.problem, self.rounding_step * (1.0 if self.problem.is_spin else 2.0)
+        names = ("linear", "pair_values", "term_values")
+        return replace(p, **{name: step * np.rint(getattr(p, name) / step) for name in names})
+
 
 class KLocalSampler:
-    """Metropolis dynamics of any problem, 64 replicas at once; terms and squares are never expanded into pairs.
+    """Metropolis dynamics of any problem, ``lanes`` replicas (a multiple of 64) at once; no term or square is expanded.
 
-    Arithmetic, float32 or float64: half changes of cost have an error of at most (summands + 2) * 2**-24 or 2**-53
-    times the largest, running sums of groups of (members + 2) * 2**-24 or 2**-53 times theirs; none if all are whole
-    multiples below 2**24 or 2**53 of common units. Costs are added up in float64 from the unrounded coefficients.
+    Arithmetic: int8 and int16 are exact for whole multiples of a unit. Other coefficients are rounded in int16: half
+    changes of cost then err by at most summands / 2 times, typically by the root of summands / 12 times, 1 / 32767 of
+    the largest. In float32 and float64 half changes err by at most (summands + 2) * 2**-24 or 2**-53 times the largest,
+    running sums of groups by (members + 2) * 2**-24 or 2**-53 times theirs; not at all if all are whole multiples below
+    2**24 or 2**53 of common units. Costs are added up in float64 from the coefficients as they were given.
     """
 
-    def __init__(self, problem: CompiledProblem, *, arithmetic: Real | None = None, fresh: bool | None = None) -> None:
-        halves = HalfChanges(problem)
+    def __init__(
+        self,
+        problem: CompiledProblem,
+        *,
+        arithmetic: Arithmetic | None = None,
+        lanes: int = 64,
+        fresh: bool | None = None,
+        halves: HalfChanges | None = None,
+    ) -> None:
+        halves = halves if halves is not None else HalfChanges(problem)
         chosen = arithmetic or halves.arithmetic
-        self._problem = problem
+        is_rounded = chosen == "int16" and halves.unit is None
         self._is_spin = problem.is_spin
         self.n = problem.n
-        self.lanes = LANES
-        self.kernel = f"klocal-{chosen}x{LANES}"
-        self._real = np.dtype(chosen)
-        self._unit = halves.scale
+        self.lanes = lanes
+        self.kernel = f"klocal-{chosen}x{lanes}"
+        self._words = lanes // 64
+        self._dtype = np.dtype(chosen)
+        self._unit = halves.rounding_step if is_rounded else halves.scale
         self._weight_unit = halves.weight_unit or 1.0
-        self._thresholds = ThresholdPool(self.n, LANES, chosen, self._unit, fresh)
-        self._lay_out()
+        self._thresholds = ThresholdPool(self.n, lanes, chosen, self._unit, fresh, scales_late=True)
+        self._n_terms, self._n_groups = len(problem.term_values), len(problem.group_values)
+        self._cost_arguments = self._cost_layout(problem)
+        self._lay_out(halves.rounded() if is_rounded else problem)
 
-    def _lay_out(self) -> None:
-        incidence = Incidence(self._problem)
-        self._pairs = self._pair_layout()
-        self._terms = self._term_layout()
-        self._groups = self._group_layout(incidence)
-        self._constants, self._base = self._start_layout(incidence)
-        self._cost_arguments = self._cost_layout(incidence)
+    def _lay_out(self, problem: CompiledProblem) -> None:
+        incidence = Incidence(problem)
+        self._pairs = self._pair_layout(problem)
+        self._terms = self._term_layout(problem)
+        self._groups = self._group_layout(problem, incidence)
+        self._constants, self._base = self._start_layout(problem, incidence)
 
     def _scaled(self, values: NDArray[Any]) -> NDArray[Any]:
-        return aligned_copy(values / self._unit, self._real)
+        return self._counted(values / self._unit)
 
-    def _pair_layout(self) -> tuple[NDArray[Any], ...]:
-        p = self._problem
+    def _counted(self, values: NDArray[Any]) -> NDArray[Any]:
+        return aligned_copy(np.rint(values) if self._dtype.kind == "i" else values, self._dtype)
+
+    def _pair_layout(self, p: CompiledProblem) -> tuple[NDArray[Any], ...]:
         here, there = np.concatenate([p.pair_rows, p.pair_cols]), np.concatenate([p.pair_cols, p.pair_rows])
         indptr, order = index_by_variable(here, self.n)
         couplings2 = np.concatenate([p.pair_values, p.pair_values])[order] * (-2.0 if self._is_spin else -0.5)
         return indptr, aligned_copy(there[order]), self._scaled(couplings2)
 
-    def _term_layout(self) -> tuple[NDArray[Any], ...]:
-        p = self._problem
+    def _term_layout(self, p: CompiledProblem) -> tuple[NDArray[Any], ...]:
         term_of = np.repeat(np.arange(len(p.term_values), dtype=np.int32), np.diff(p.term_indptr))
         indptr, order = index_by_variable(p.term_variables, self.n)
         values2 = p.term_values[term_of[order]] * (-2.0 if self._is_spin else -0.5)
         return p.term_indptr, p.term_variables, indptr, aligned_copy(term_of[order]), self._scaled(values2)
 
-    def _group_layout(self, incidence: Incidence) -> tuple[NDArray[Any], ...]:
+    def _group_layout(self, p: CompiledProblem, incidence: Incidence) -> tuple[NDArray[Any], ...]:
         """Sums count in ``weight_unit``, so what multiplies them does too."""
-        p = self._problem
         _, _, indptr, groups_of, weights_of = incidence.by_variable
-        steps, starts = self._group_steps()
+        steps, starts = self._group_steps(p)
         step = -2.0 if self._is_spin else 1.0
         weights = p.group_values[groups_of] * weights_of * step * self._weight_unit
         return (
             p.group_indptr,
             p.group_variables,
-            aligned_copy(steps / self._weight_unit, self._real),
-            aligned_copy(starts / self._weight_unit, self._real),
+            self._counted(steps / self._weight_unit),
+            self._counted(starts / self._weight_unit),
             indptr,
             groups_of,
             self._scaled(weights),
-            aligned_copy(step * weights_of / self._weight_unit, self._real),
+            self._counted(step * weights_of / self._weight_unit),
         )
 
-    def _group_steps(self) -> tuple[F64, F64]:
+    def _group_steps(self, p: CompiledProblem) -> tuple[F64, F64]:
         """(M,) what a set member adds to its group's sum, and (G,) the sums at nothing set."""
-        p = self._problem
         if not self._is_spin:
             return p.group_weights, p.group_offsets
         owners = np.repeat(np.arange(len(p.group_values)), np.diff(p.group_indptr))
         sums = np.bincount(owners, p.group_weights, minlength=len(p.group_values))
         return -2 * p.group_weights, np.asarray(p.group_offsets + sums, np.float64)
 
-    def _start_layout(self, incidence: Incidence) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _start_layout(self, p: CompiledProblem, incidence: Incidence) -> tuple[NDArray[Any], NDArray[Any]]:
         """(n,) the constant parts of half changes, and the signed parts at nothing set."""
-        p, n = self._problem, self.n
+        n = self.n
         _, _, indptr, groups_of, weights_of = incidence.by_variable
         variable_of = np.repeat(np.arange(n), np.diff(indptr))
         squares = np.bincount(variable_of, p.group_values[groups_of] * weights_of**2, minlength=n)
@@ -171,10 +233,9 @@ class KLocalSampler:
         term_sums = np.bincount(p.term_variables, per_id, minlength=n)
         return self._scaled(2 * squares - term_sums), self._scaled(-(p.linear + pair_sums))
 
-    def _cost_layout(self, incidence: Incidence) -> tuple[Any, ...]:
-        p = self._problem
-        indptr, variables, values = incidence.terms
-        steps, starts = self._group_steps()
+    def _cost_layout(self, p: CompiledProblem) -> tuple[Any, ...]:
+        indptr, variables, values = Incidence(p).terms
+        steps, starts = self._group_steps(p)
         start, step = p.constant, -1.0
         if self._is_spin:
             start, step = p.constant + float(p.linear.sum()) + float(values.sum()), 2.0
@@ -186,7 +247,7 @@ class KLocalSampler:
         base = combine_seed(seed)
         return LaneGroup(
             {
-                "spins": start_bits(base, self.n, 1, self._is_spin, initial),
+                "spins": start_bits(base, self.n, self._words, self._is_spin, initial),
                 "generators": generator_states(base),
                 "offsets": np.array([base], np.uint64),
             }
@@ -194,18 +255,18 @@ class KLocalSampler:
 
     def sweep(self, group: LaneGroup, betas: F64) -> None:
         """One sweep per entry of ``betas``."""
-        self._run(group, self._thresholds.uniform(betas))
+        self._run(group, self._thresholds.uniform(betas), ladder=False)
 
     def sweep_ladder(self, group: LaneGroup, betas: F64, sweeps: int) -> None:
         """``sweeps`` sweeps, replica r at ``betas[r]``."""
-        self._run(group, self._thresholds.ladder(betas, sweeps))
+        self._run(group, self._thresholds.ladder(betas, sweeps), ladder=True)
 
-    def _run(self, group: LaneGroup, thresholds: ThresholdArguments) -> None:
-        arrays, p = group.arrays, self._problem
-        parities = np.empty(len(p.term_values) if self._is_spin else 0, np.uint64)
-        sums = aligned_empty(LANES * len(p.group_values), self._real)
+    def _run(self, group: LaneGroup, thresholds: ThresholdArguments, *, ladder: bool) -> None:
+        arrays = group.arrays
+        parities = np.empty(self._n_terms * self._words if self._is_spin else 0, np.uint64)
+        sums = aligned_empty(self.lanes * self._n_groups, self._dtype)
         with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
-            klocal_sweeps(self._is_spin)(
+            klocal_sweeps(self._is_spin, self.lanes, ladder)(
                 self._pairs,
                 self._terms,
                 self._groups,
@@ -221,18 +282,18 @@ class KLocalSampler:
 
     def costs(self, group: LaneGroup) -> F64:
         """(lanes,) cost of every replica, added up anew: each term once, so less work than a sweep."""
-        out = aligned_empty(LANES, np.float64)
-        klocal_costs(self._is_spin)(*self._cost_arguments, group.arrays["spins"], out)
+        out = aligned_empty(self.lanes, np.float64)
+        klocal_costs(self._is_spin, self.lanes)(*self._cost_arguments, group.arrays["spins"], out)
         return out
 
     def configuration(self, group: LaneGroup, lane: int) -> I8:
         """(n,) configuration of one replica."""
-        return read_lane(group.arrays["spins"], 1, lane, self._is_spin)
+        return read_lane(group.arrays["spins"], self._words, lane, self._is_spin)
 
     def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
         """Put a replica at a configuration."""
-        write_lane(group.arrays["spins"], 1, lane, self._is_spin, configuration)
+        write_lane(group.arrays["spins"], self._words, lane, self._is_spin, configuration)
 
     def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
         """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
-        move_lanes(group.arrays["spins"], to, source.arrays["spins"], lanes, 1)
+        move_lanes(group.arrays["spins"], to, source.arrays["spins"], lanes, self._words)
