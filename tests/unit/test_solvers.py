@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,9 +25,12 @@ from qiosk.errors import (
 from qiosk.formats import qio_results
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction
+from qiosk.solvers import ground as grounds
 from qiosk.solvers import registry
 from qiosk.solvers import task as tasks
 from qiosk.solvers.api import Hooks, run_target, solve
+from qiosk.solvers.ground import warm_up
+from qiosk.solvers.parameters import read_parameters
 from qiosk.solvers.registry import targets
 from strategies import cost_function, cost_functions
 
@@ -244,6 +249,32 @@ def test_a_time_out_ends_a_long_run_and_keeps_the_best(target):
     assert result.stop_reason == "timeout"
     assert result.cost < 0
     assert result.cost == float(naive.cost(cf, result.configuration))
+
+
+SAMPLED = ["microsoft.simulatedannealing-parameterfree.cpu", "microsoft.paralleltempering-parameterfree.cpu"]
+
+
+@pytest.mark.parametrize("target", SAMPLED)
+def test_compiling_does_not_count_against_the_time_limit(target, monkeypatch):
+    late = 0.0
+
+    def clock():
+        return time.monotonic() + late
+
+    def compile_for_an_hour(sampler):
+        nonlocal late
+        warm_up(sampler)
+        late += 3600.0
+
+    monkeypatch.setattr(grounds, "warm_up", compile_for_an_hour)
+    monkeypatch.setattr(grounds, "time", SimpleNamespace(monotonic=clock))
+    found = registry.target(target)
+    values = read_parameters(found.parameters, {"seed": 1, "timeout": 600.0})
+    task = tasks.Task(found, values, glass(30), clock=clock)
+    result = task.run(is_cancelled=lambda: False, on_chunk=lambda report: None)
+    assert result.stop_reason == "converged"
+    assert result.statistics["compile_seconds"] >= 3600
+    assert result.statistics["prepare_seconds"] < 3600
 
 
 @pytest.mark.parametrize("target", TARGETS)

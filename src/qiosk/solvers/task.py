@@ -93,10 +93,11 @@ class Task:
         loading_seconds = self.clock() - before
         ground = self._ground(problem, initial)
         solver = self.target.build(ground, self.values)
-        compile_seconds = loading_seconds + ground.compile_seconds
         if self.saved and self.saved["kernel"] != solver.kernel:
             raise UnreadableCheckpoint(f"checkpoint: kernel must be {solver.kernel}, found {self.saved['kernel']}")
-        run = self._begin(solver, began + compile_seconds)
+        state = self.saved["state"] if self.saved else solver.init()  # which compiles kernels, too
+        compile_seconds = loading_seconds + ground.compile_seconds
+        run = self._begin(solver, state, began + compile_seconds)
         prepare_seconds = self.clock() - began - compile_seconds
         parallel = Parallel(self.threads)
         try:
@@ -166,7 +167,7 @@ class Task:
             starts_anywhere=self.target.is_parameter_free,
         )
 
-    def _begin(self, solver: Solver[Any], began: float) -> Run[Any]:
+    def _begin(self, solver: Solver[Any], state: Any, began: float) -> Run[Any]:
         timeout = self.target.timeout_s(self.values)
         if timeout is None and self.target.is_parameter_free:
             timeout = self.target.default_timeout
@@ -177,7 +178,6 @@ class Task:
             deadline=np.inf if timeout is None else began + timeout,
             target_cost=-np.inf if target_cost is None else target_cost,
         )
-        state = self.saved["state"] if self.saved else solver.init()
         run = Run(solver, state, limits, began, self.clock())
         if self.saved:
             run.trace.extend(TracePoint(s, int(k), c) for s, k, c in self.saved["trace"].tolist())
