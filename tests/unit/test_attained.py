@@ -135,6 +135,17 @@ def _terms(problem):
     return zip(problem.pair_values, zip(problem.pair_rows, problem.pair_cols, strict=True), strict=True)
 
 
+def test_an_eigenvector_of_signs_is_found_without_a_lattice(monkeypatch):
+    monkeypatch.setattr("qiosk.solvers.attained.reduce_lattice", None)
+    hidden = np.random.default_rng(7).choice([-1, 1], 40)
+    terms = [(-float(hidden[i] * hidden[j]), [i, j]) for i, j in itertools.combinations(range(40), 2)]
+    problem = compile_problem(cost_function("ising", terms))
+    LowestEigenspace(problem).warm_up()
+    s = searched(problem)
+    assert s is not None
+    assert cost_of(problem, s) == -len(terms)
+
+
 def test_a_search_of_an_eigenspace_without_spins_ends():
     rng = np.random.default_rng(0)
     glass = [(float(rng.normal()), [i, j]) for i, j in itertools.combinations(range(30), 2)]

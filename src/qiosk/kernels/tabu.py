@@ -11,11 +11,11 @@ blocks and the list of minima, not all deltas; on a dense one everything changes
 memory.
 
 Tables (n variables, N with padding, a multiple of BLOCK; "real" is int32 or int64):
-``(shape, pairs, dense, terms, groups)``. shape: n, B = N / BLOCK, and whether values are spins, pairs are dense, there
-are terms, there are groups. pairs: indptr (n + 1,) int64, neighbors, weights, CSR; weights are the change of delta.
-dense: (N * N,) weights, or empty where pairs are used. terms: indptr (T + 1,), variables, weights (T,), indptr by
-variable (n + 1,), terms by variable. groups: indptr (G + 1,), variables, weights and values in float64, indptr by
-variable (n + 1,), groups and weights by variable; the value times both weights is the change of delta.
+``(shape, pairs, dense, terms, groups)``. shape: n, B = N / BLOCK, and whether pairs are dense. pairs: indptr (n + 1,)
+int64, neighbors, weights, CSR; weights are the change of delta. dense: (N * N,) weights, or empty where pairs are used.
+terms: indptr (T + 1,), variables, weights (T,), indptr by variable (n + 1,), terms by variable. groups: indptr (G + 1,)
+and variables, weights and values in float64, indptr by variable (n + 1,), groups and weights by variable; the value
+times both weights is the change of delta.
 
 Walker: ``(high (N,) real, deltas (N,) real, penalties (N,) real, free_minima (B,) real, minima (B,) real, is_stale (B,)
 uint8, stale (B,) int32, slots (W,) int32, links (n,) int32, grown (n,) int32, counts (T,) int32, home (n,) int8, trail
@@ -199,27 +199,32 @@ def _flip_groups(j: Any, groups: Any, walker: Any) -> None:
                 _touch(i, is_stale, stale, numbers)
 
 
-@inlined()
-def _flip(j: Any, tables: Any, walker: Any) -> None:
-    shape, pairs, dense, terms, groups = tables
-    _, blocks, is_spin, is_dense, has_terms, has_groups = shape
-    high, deltas, numbers = walker[0], walker[1], walker[13]
-    own = deltas[j]
-    numbers[COST] += own
-    if is_dense:
-        _flip_dense(j, dense, blocks, walker)
-    else:
-        _flip_pairs(j, pairs, walker)
-    if has_terms:
-        if is_spin:
-            _flip_spin_terms(j, terms, walker)
+@cache
+def _flip(is_spin: bool, is_dense: bool, has_terms: bool, has_groups: bool) -> Any:
+    """``flip(j, tables, walker)`` for one kind of problem: what it has not is not compiled."""
+
+    @inlined()
+    def flip(j: Any, tables: Any, walker: Any) -> None:
+        shape, pairs, dense, terms, groups = tables
+        high, deltas, numbers = walker[0], walker[1], walker[13]
+        own = deltas[j]
+        numbers[COST] += own
+        if is_dense:
+            _flip_dense(j, dense, shape[1], walker)
         else:
-            _flip_bit_terms(j, terms, walker)
-    if has_groups:
-        _flip_groups(j, groups, walker)
-    deltas[j] = -own
-    high[j] = ~high[j]
-    _touch(j, walker[5], walker[6], numbers)
+            _flip_pairs(j, pairs, walker)
+        if has_terms:
+            if is_spin:
+                _flip_spin_terms(j, terms, walker)
+            else:
+                _flip_bit_terms(j, terms, walker)
+        if has_groups:
+            _flip_groups(j, groups, walker)
+        deltas[j] = -own
+        high[j] = ~high[j]
+        _touch(j, walker[5], walker[6], numbers)
+
+    return flip
 
 
 @inlined()
@@ -330,7 +335,7 @@ def _neighbor(i: Any, tables: Any, random: Any) -> Any:
     of_pairs = pairs[0][i + 1] - pairs[0][i]
     of_terms = terms[3][i + 1] - terms[3][i]
     of_groups = groups[4][i + 1] - groups[4][i]
-    if shape[3] or of_pairs + of_terms + of_groups == 0:
+    if shape[2] or of_pairs + of_terms + of_groups == 0:
         return _below(random, shape[0])
     k = _below(random, of_pairs + of_terms + of_groups)
     if k < of_pairs:
@@ -343,19 +348,20 @@ def _neighbor(i: Any, tables: Any, random: Any) -> Any:
 
 
 @cache
-def _compiled_flip() -> Any:
+def _compiled_flip(is_spin: bool, is_dense: bool, has_terms: bool, has_groups: bool) -> Any:
     """``flip(j, tables, walker)`` for where it may take a call, which is 20 ns: it is not compiled once more there."""
+    inner = _flip(is_spin, is_dense, has_terms, has_groups)
 
     @kernel
     def flip(j: Any, tables: Any, walker: Any) -> None:
-        _flip(j, tables, walker)
+        inner(j, tables, walker)
 
     return flip
 
 
 @cache
-def _go_home() -> Any:
-    flip = _compiled_flip()
+def _go_home(is_spin: bool, is_dense: bool, has_terms: bool, has_groups: bool) -> Any:
+    flip = _compiled_flip(is_spin, is_dense, has_terms, has_groups)
 
     @kernel
     def go_home(tables: Any, walker: Any) -> None:
@@ -386,8 +392,9 @@ def _go_home() -> Any:
 
 
 @cache
-def _kick() -> Any:
-    flip, go_home = _compiled_flip(), _go_home()
+def _kick(is_spin: bool, is_dense: bool, has_terms: bool, has_groups: bool) -> Any:
+    flip = _compiled_flip(is_spin, is_dense, has_terms, has_groups)
+    go_home = _go_home(is_spin, is_dense, has_terms, has_groups)
 
     @kernel
     def kick(tables: Any, walker: Any, rules: Any) -> None:
@@ -424,13 +431,13 @@ def _kick() -> Any:
 
 
 @cache
-def tabu_moves() -> Any:
+def tabu_moves(is_spin: bool, is_dense: bool, has_terms: bool, has_groups: bool) -> Any:
     """``moves(tables, walker, rules, n_moves)``: so many moves, in place, kicks included.
 
     rules: (4,) int64 tenure, its random spread, the most moves without improvement before a kick, and the
     flips of the largest kick.
     """
-    kick = _kick()
+    flip, kick = _flip(is_spin, is_dense, has_terms, has_groups), _kick(is_spin, is_dense, has_terms, has_groups)
 
     @kernel
     def moves(tables: Any, walker: Any, rules: Any, n_moves: Any) -> None:
@@ -444,7 +451,7 @@ def tabu_moves() -> Any:
                 numbers[LAST] = numbers[CLOCK]
                 if deltas[i] >= 0:
                     _record(walker_at)
-            _flip(i, tables_at, walker_at)
+            flip(i, tables_at, walker_at)
             _list(i, walker_at)
             _forbid(i, rules_at, walker_at)
             numbers[CLOCK] += 1
@@ -455,7 +462,7 @@ def tabu_moves() -> Any:
 
 
 @cache
-def relink() -> Any:
+def relink(is_spin: bool, is_dense: bool, has_terms: bool, has_groups: bool) -> Any:
     """``relink(tables, walker, begin, target, first, last, is_greedy)``: stay at the best of a path.
 
     The path leads from ``begin`` (n,) to ``target`` (n,), 1 where high. Steps flip variables that differ from
@@ -463,8 +470,7 @@ def relink() -> Any:
     The walker ends where the cost was least between ``first`` and ``last`` steps, both at least 1 and at most the
     distance; it stays at ``begin`` if ``last`` is less than ``first``.
     """
-
-    flip = _compiled_flip()
+    flip = _compiled_flip(is_spin, is_dense, has_terms, has_groups)
 
     @kernel
     def relink(tables: Any, walker: Any, begin: Any, target: Any, first: Any, last: Any, is_greedy: Any) -> None:

@@ -112,19 +112,20 @@ class LowestEigenspace:
         is_ising = p.is_spin and p.is_quadratic and not np.any(p.linear)
         return is_ising and EQUATIONS < p.n <= LARGEST_MATRIX and bool(np.any(p.pair_values))
 
-    @staticmethod
-    def warm_up() -> None:
-        """Compile, or load, what the search needs."""
-        reduce_lattice()(np.eye(2, dtype=np.int64), DELTA, 1)
+    def warm_up(self) -> None:
+        """Compile, or load, what the search needs: nothing in most cases, where the least eigenvalue is alone."""
+        if 1 < self._spectrum[1].shape[1] <= self._largest:
+            reduce_lattice()(np.eye(2, dtype=np.int64), DELTA, 1)
 
     def advance(self, state: EigenspaceState) -> I8 | None:
         """Search on; a configuration (n,) of least cost as soon as there is one, and None otherwise."""
         if state.is_over:
             return None
         bound, space = self._spectrum
-        if not 0 < space.shape[1] <= min(LARGEST_EIGENSPACE, self.problem.n - EQUATIONS):
+        if space.shape[1] == 1 or space.shape[1] > self._largest:
             state.is_over = True
-            return None
+            s = np.where(space[:, 0] < 0.0, -1, 1).astype(np.int8)
+            return s if self._attains(bound, s) else None
         part = np.roll(space, -STRIDE * state.attempt, axis=0)[: space.shape[1] + EQUATIONS]
         if not state.table.size:
             equations = np.linalg.qr(part, mode="complete")[0][:, space.shape[1] :]
@@ -132,7 +133,7 @@ class LowestEigenspace:
         state.calls += 1
         is_reduced = reduce_lattice()(state.table, DELTA, REDUCTIONS) >= 0
         for s in _signs_in(state.table, part, space):
-            if cost_of(self.problem, s) <= bound + tolerance(bound):
+            if self._attains(bound, s):
                 state.is_over = True
                 return s
         if is_reduced:
@@ -140,6 +141,14 @@ class LowestEigenspace:
             state.table = state.table[:0]
         state.is_over = state.attempt == ATTEMPTS or state.calls == CALLS
         return None
+
+    def _attains(self, bound: float, s: I8) -> bool:
+        return bool(cost_of(self.problem, s) <= bound + tolerance(bound))
+
+    @property
+    def _largest(self) -> int:
+        """Dimensions of the largest eigenspace that is searched."""
+        return min(LARGEST_EIGENSPACE, self.problem.n - EQUATIONS)
 
     @cached_property
     def _spectrum(self) -> tuple[float, F64]:

@@ -18,7 +18,7 @@ from qiosk.solvers.base import Allowance, Parallel, S, Solver, StopReason
 from qiosk.solvers.incumbents import tolerance
 
 # Long enough that the dispatch of a chunk does not show, short enough that a cancel is felt at once.
-CHUNK_SECONDS = 0.02
+CHUNK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

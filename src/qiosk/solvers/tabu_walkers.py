@@ -175,9 +175,14 @@ class TabuWalkers:
             member_weights,
         )
         blocks = self._padded // kernels.BLOCK
+        return (n, blocks, self._is_dense), pairs, dense.ravel(), terms, groups
+
+    @property
+    def _kind(self) -> tuple[bool, bool, bool, bool]:
+        """Whether terms are of spins, pairs are dense, there are terms, there are groups: what kernels are made for."""
+        p = self.problem
         has_terms, has_groups = len(p.term_values) > 0, len(p.group_values) > 0
-        shape = (n, blocks, p.is_spin, self._is_dense, has_terms, has_groups)
-        return shape, pairs, dense.ravel(), terms, groups
+        return p.is_spin and has_terms, self._is_dense, has_terms, has_groups
 
     def rules(self, tenure: int = 0, spread: int = 0) -> tuple[Rules, Rules]:
         """Rules for this many variables, with large and with small kicks; a tenure or a spread of 0 is chosen here."""
@@ -247,7 +252,7 @@ class TabuWalkers:
 
     def run(self, walker: LaneGroup, rules: Rules, moves: int) -> None:
         """So many moves, in place. Releases the GIL."""
-        kernels.tabu_moves()(self._tables, self._arrays(walker), rules.array, moves)
+        kernels.tabu_moves(*self._kind)(self._tables, self._arrays(walker), rules.array, moves)
 
     def relink(self, walker: LaneGroup, ends: tuple[I8, I8], band: tuple[int, int], *, is_greedy: bool) -> None:
         """Put the walker on the best configuration of a path, and forget what it has seen.
@@ -257,7 +262,7 @@ class TabuWalkers:
         """
         arrays = self._arrays(walker)
         begin, target = ((end > 0).astype(np.int8) for end in ends)
-        kernels.relink()(self._tables, arrays, begin, target, band[0], band[1], is_greedy)
+        kernels.relink(*self._kind)(self._tables, arrays, begin, target, band[0], band[1], is_greedy)
         numbers = walker.arrays["numbers"]
         for name in ("home", "trail"):
             walker.arrays[name][:] = walker.arrays["high"][: self.problem.n] & 1
