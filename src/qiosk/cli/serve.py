@@ -32,7 +32,7 @@ def serve(
 
     from qiosk.settings import read_settings
 
-    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+    if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise fail("the server is not installed; try: pip install 'qiosk[server]'")
     with reported():
         from qiosk.bootstrap import open_server

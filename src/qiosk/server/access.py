@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
-from fastapi import Depends, Path, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 
 from qiosk.bootstrap import ServerParts
 from qiosk.contract.jobs import JobsApi, JobView
@@ -97,28 +97,25 @@ async def authenticated(request: Request) -> Caller:
     return caller
 
 
-async def reading(
-    request: Request,
-    subscription: Annotated[str, Path(description="Subscription of the workspace.")],
-    group: Annotated[str, Path(description="Resource group of the workspace.")],
-    workspace: Annotated[str, Path(description="Name of the workspace.")],
-) -> Access:
+async def reading(request: Request) -> Access:
     """Access to a workspace, for whoever may read it. Raises Unauthorized, Forbidden."""
     settings: ServerSettings = request.app.state.settings
     parts: ServerParts = request.app.state.parts
-    key = workspace_key(subscription, group, workspace)
+    place = request.path_params
+    key = workspace_key(place["subscription"], place["group"], place["workspace"])
     caller = await authenticated(request)
     caller.require(key, write=False)
     request.state.workspace = key
     return Access(key, parts, settings, base_url(request, settings), caller.may(key, write=True))
 
 
-async def writing(access: Annotated[Access, Depends(reading)]) -> Access:
+async def writing(request: Request) -> Access:
     """Access to a workspace, for whoever may change it. Raises Unauthorized, Forbidden."""
+    access = await reading(request)
     if not access.may_write:
         raise Forbidden("this credential is for reading only")
     return access
 
 
-Reading = Annotated[Access, Depends(reading)]
-Writing = Annotated[Access, Depends(writing)]
+Reading = Annotated[Access, reading]
+Writing = Annotated[Access, writing]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
 import anyio.to_thread
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, Response
 
 import qiosk
@@ -18,52 +19,45 @@ from qiosk.server import events, health, jobs, openapi, sessions, workspace
 from qiosk.server.auth import open_gate
 from qiosk.server.blobs import BlobEndpoint, BlobService
 from qiosk.server.changes import Changes
-from qiosk.server.errors import add_error_handlers
+from qiosk.server.errors import ERROR_HANDLERS
 from qiosk.server.keeper import kept_alive
 from qiosk.server.metrics import JobMetrics, RequestMetrics
 from qiosk.server.paths import WORKSPACE, CanonicalPaths
 from qiosk.server.reference import CONTENT_SECURITY_POLICY, reference_page
 from qiosk.server.replies import reply
 from qiosk.server.requests import Requests
+from qiosk.server.routing import Route, Routes, RouteTable
 from qiosk.server.settings import ServerSettings
 
-_ROUTERS = (jobs.router, events.router, sessions.router, workspace.router)
+_OF_WORKSPACE = (jobs.router, events.router, sessions.router, workspace.router)
 
 
-def create_app(parts: ServerParts, settings: ServerSettings) -> FastAPI:
+def create_app(parts: ServerParts, settings: ServerSettings) -> Starlette:
     """The server over a service. The caller closes ``parts`` when the app is done with."""
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.server_threads
         async with kept_alive(parts.executor):
             yield
 
-    app = FastAPI(
-        title="Qiosk",
-        version=qiosk.__version__,
-        description="Quantum-inspired optimization jobs.",
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        redirect_slashes=False,
-    )
+    registry = CollectorRegistry()
+    registry.register(JobMetrics(parts.statistics))
+    around = [Middleware(Requests, metrics=RequestMetrics(registry)), Middleware(CanonicalPaths)]
+    app = Starlette(lifespan=lifespan, middleware=around, exception_handlers=ERROR_HANDLERS)
     app.state.parts = parts
     app.state.settings = settings
     app.state.gate = open_gate(parts.authenticator, settings)
     app.state.changes = Changes(parts.version)
-    app.state.registry = CollectorRegistry()
-    app.state.registry.register(JobMetrics(parts.statistics))
-    for router in _ROUTERS:
-        app.include_router(router, prefix=WORKSPACE)
-    app.include_router(health.router)
-    _add_description(app)
-    app.router.default = BlobEndpoint(_blob_service(parts, settings))  # every other path may be a blob's
-    add_error_handlers(app)
-    app.add_middleware(CanonicalPaths)
-    app.add_middleware(Requests, metrics=RequestMetrics(app.state.registry))  # added last: around all others
+    app.state.registry = registry
+    app.router.default = RouteTable(all_routes(), BlobEndpoint(_blob_service(parts, settings)))
     return app
+
+
+def all_routes() -> Sequence[Route]:
+    """Every route of the server; all paths that none of them knows may be blobs'."""
+    described = [route for routes in _OF_WORKSPACE for route in routes.below(WORKSPACE)]
+    return [*described, *health.router.below(""), *_descriptions(described).below("")]
 
 
 def _blob_service(parts: ServerParts, settings: ServerSettings) -> BlobService:
@@ -76,18 +70,22 @@ def _blob_service(parts: ServerParts, settings: ServerSettings) -> BlobService:
     )
 
 
-def _add_description(app: FastAPI) -> None:
+def _descriptions(routes: Sequence[Route]) -> Routes:
+    found = Routes()
+
     @cache
     def description() -> dict[str, Any]:
-        return openapi.describe(app)
+        return openapi.describe(
+            routes, title="Qiosk", version=qiosk.__version__, description="Quantum-inspired optimization jobs."
+        )
 
-    @app.get("/openapi.json", include_in_schema=False)
+    @found.get("/openapi.json")
     async def get_description() -> Response:
         return reply(description())
 
-    @app.get("/docs", include_in_schema=False)
+    @found.get("/docs")
     async def get_reference() -> Response:
         page = reference_page(description(), prefix=WORKSPACE)
         return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
 
-    app.openapi = description  # type: ignore[method-assign]
+    return found

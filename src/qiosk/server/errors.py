@@ -6,15 +6,13 @@ import http
 from collections.abc import Mapping
 from typing import Final
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from qiosk import errors
 from qiosk.contract import codec
 from qiosk.errors import QioskError
-from qiosk.server.openapi import methods_of
 from qiosk.server.replies import reply
 
 RETRY_S = 5
@@ -57,29 +55,19 @@ def error_reply(error: QioskError) -> Response:
     return reply(codec.error_body(error), status=status, headers=headers)
 
 
-def add_error_handlers(app: FastAPI) -> None:
-    """Make every error an answer in the words of the protocol."""
+async def on_qiosk_error(_request: Request, error: Exception) -> Response:
+    """The answer to a request that ended with an error of ours."""
+    assert isinstance(error, QioskError)
+    return error_reply(error)
 
-    async def on_qiosk_error(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, QioskError)
-        return error_reply(error)
 
-    async def on_http_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        headers = dict(error.headers or {})
-        if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:  # a route knows its own methods only
-            headers["Allow"] = ", ".join(methods_of(app.openapi(), request.scope["path"])) or headers.get(
-                "Allow", "GET"
-            )
-        status = http.HTTPStatus(error.status_code)
-        members = codec.ErrorMembers(code=_CODES.get(status, status.phrase.replace(" ", "")), message=error.detail)
-        return reply(codec.ErrorBody(error=members), status=int(status), headers=headers)
+async def on_http_error(_request: Request, error: Exception) -> Response:
+    """The answer, in the words of the protocol, to a request that no route wants."""
+    assert isinstance(error, HTTPException)
+    status = http.HTTPStatus(error.status_code)
+    members = codec.ErrorMembers(code=_CODES.get(status, status.phrase.replace(" ", "")), message=error.detail)
+    return reply(codec.ErrorBody(error=members), status=int(status), headers=error.headers)
 
-    async def on_invalid_request(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        return error_reply(errors.InvalidJobDefinition(f"{' '.join(map(str, first['loc']))}: {first['msg']}"))
 
-    app.add_exception_handler(QioskError, on_qiosk_error)
-    app.add_exception_handler(HTTPException, on_http_error)
-    app.add_exception_handler(RequestValidationError, on_invalid_request)
+ERROR_HANDLERS: Final = {QioskError: on_qiosk_error, HTTPException: on_http_error}
+"""What makes every error an answer."""

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from qiosk.contract import codec
@@ -24,6 +24,7 @@ from qiosk.server.access import Access, Reading
 from qiosk.server.changes import Changes
 from qiosk.server.listing import AFTER, read_count
 from qiosk.server.openapi import streams
+from qiosk.server.routing import Routes
 
 PACE_S: Final = 0.05
 """Shortest time between two events, unless the state changed."""
@@ -34,7 +35,7 @@ RETRY_MS: Final = 1000
 
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
-router = APIRouter(tags=["Jobs"])
+router = Routes("Jobs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,20 +6,21 @@ import asyncio
 from collections.abc import Callable
 
 import structlog
-from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import Response
 
 from qiosk.bootstrap import ServerParts
 from qiosk.server.access import authenticated
 from qiosk.server.auth import ALL
 from qiosk.server.replies import reply
+from qiosk.server.routing import Routes
 
 CHECK_S = 5.0
 """How long one thing may take to prove that it works."""
 
-router = APIRouter(include_in_schema=False)
+router = Routes()
 log = structlog.get_logger("qiosk.server")
 
 

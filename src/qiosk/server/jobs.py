@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
 
 from qiosk.contract import codec
 from qiosk.contract.jobs import JobView
@@ -15,9 +16,10 @@ from qiosk.server.bodies import request_body
 from qiosk.server.listing import AFTER, PAGING, Window, next_link, read_count, window
 from qiosk.server.openapi import answers, pages, takes
 from qiosk.server.replies import JSON, list_reply, reply
+from qiosk.server.routing import Routes
 from qiosk.service.filters import job_query
 
-router = APIRouter(tags=["Jobs"])
+router = Routes("Jobs")
 
 _JOB = answers(JobView)
 
@@ -45,7 +47,7 @@ async def list_jobs(request: Request, access: Reading) -> Response:
     return await list_page(request, access, window(request))
 
 
-@router.delete("/jobs/{job_id}", operation_id="cancelJobByDelete", status_code=204, **answers(None, status=204))
+@router.delete("/jobs/{job_id}", operation_id="cancelJobByDelete", **answers(None, status=204))
 async def delete_job(job_id: str, access: Writing) -> Response:
     """Cancel a job. The job stays listed; `:purge` removes it."""
     await run_in_threadpool(access.jobs.cancel, job_id)
@@ -58,7 +60,7 @@ async def cancel_job(job_id: str, access: Writing) -> Response:
     return await _reply(access, lambda: access.jobs.cancel(job_id))
 
 
-@router.post("/jobs/{job_id}:purge", operation_id="purgeJob", status_code=204, **answers(None, status=204))
+@router.post("/jobs/{job_id}:purge", operation_id="purgeJob", **answers(None, status=204))
 async def purge_job(job_id: str, access: Writing) -> Response:
     """Remove a job and its data; one that still runs is cancelled first."""
     await run_in_threadpool(access.jobs.delete, job_id)

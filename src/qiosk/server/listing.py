@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from fastapi import Request
+from starlette.requests import Request
 
 from qiosk.contract.paging import DEFAULT_PAGE, MAX_PAGE
 from qiosk.errors import InvalidFilter
@@ -33,23 +33,17 @@ def _parameter(name: str, description: str, **schema: Any) -> dict[str, Any]:
 
 _COUNT_SCHEMA: dict[str, Any] = {"type": "integer", "maximum": 10**15 - 1}
 AFTER: Final[dict[str, Any]] = {
-    "openapi_extra": {
-        "parameters": [_parameter("after", "Trace points that are known already.", minimum=0, **_COUNT_SCHEMA)]
-    }
+    "parameters": [_parameter("after", "Trace points that are known already.", minimum=0, **_COUNT_SCHEMA)]
 }
 """What the description of a route with a trace says about its parameter."""
 PAGING: Final[dict[str, Any]] = {
-    "openapi_extra": {
-        "parameters": [
-            _parameter("filter", "Conditions, joined by ` and `; see the reference.", type="string"),
-            _parameter("orderby", "A property, then `asc` or `desc`.", type="string"),
-            _parameter(
-                "top", f"Most items of a page; {MAX_PAGE} are the most there can be.", minimum=1, **_COUNT_SCHEMA
-            ),
-            _parameter("skip", "Items to leave out.", minimum=0, **_COUNT_SCHEMA),
-            _parameter(_TOKEN, "Where the page begins; taken from `nextLink`.", type="string"),
-        ]
-    }
+    "parameters": [
+        _parameter("filter", "Conditions, joined by ` and `; see the reference.", type="string"),
+        _parameter("orderby", "A property, then `asc` or `desc`.", type="string"),
+        _parameter("top", f"Most items of a page; {MAX_PAGE} are the most there can be.", minimum=1, **_COUNT_SCHEMA),
+        _parameter("skip", "Items to leave out.", minimum=0, **_COUNT_SCHEMA),
+        _parameter(_TOKEN, "Where the page begins; taken from `nextLink`.", type="string"),
+    ]
 }
 """What the description of a route with a list says about its parameters."""
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import re
+import inspect
 import typing
 from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import is_dataclass
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from qiosk.contract import codec
 from qiosk.server.replies import JSON
+from qiosk.server.routing import Route
 
 _TEMPLATE = "#/components/schemas/{name}"
 _COMPONENTS = "x-components"
 """Where a route's description carries the schemas it refers to, until they are gathered."""
+_IN_PATH = {
+    "subscription": "Subscription of the workspace.",
+    "group": "Resource group of the workspace.",
+    "workspace": "Name of the workspace.",
+    "job_id": "Id of the job.",
+    "session_id": "Id of the session.",
+}
 
 
 def answers(kind: Any, *, status: int = 200, or_nothing: bool = False) -> dict[str, Any]:
@@ -30,7 +37,7 @@ def answers(kind: Any, *, status: int = 200, or_nothing: bool = False) -> dict[s
     done = {"description": "Done."} if kind is None else _described("Done.", *_schema(kind))
     found = _responses(status, done)
     if or_nothing:
-        found["responses"][204] = {"description": "There is none yet."}
+        found["responses"]["204"] = {"description": "There is none yet."}
     return found
 
 
@@ -56,35 +63,47 @@ def streams(kind: Any, description: str) -> dict[str, Any]:
 
 def takes(kind: Any) -> dict[str, Any]:
     """Arguments of a route decorator: its body is of this type."""
-    return {"openapi_extra": {"requestBody": {"required": True, **_content(*_schema(kind))}}}
+    return {"requestBody": {"required": True, **_content(*_schema(kind))}}
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document of an app, with the schemas of all types its routes name."""
-    document = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
-    )
+def describe(routes: Iterable[Route], *, title: str, version: str, description: str) -> dict[str, Any]:
+    """The OpenAPI document of routes that have a tag, with the schemas of all types they name."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if route.tag is not None:
+            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, route.tag)
     components: dict[str, Any] = {}
-    for place in _carriers(document):
+    for place in _carriers(paths):
         components.update(place.pop(_COMPONENTS))
-    document["components"] = {"schemas": dict(sorted(components.items()))}
-    return document
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "description": description, "version": version},
+        "paths": paths,
+        "components": {"schemas": dict(sorted(components.items()))},
+    }
 
 
-def methods_of(document: dict[str, Any], path: str) -> list[str]:
-    """The methods of all operations at a path, sorted."""
-    found: set[str] = set()
-    for template, operations in document["paths"].items():
-        pattern = re.sub(r"\\{\w+_id\\}", "[^/:]+", re.escape(template))  # what follows a colon is an action
-        pattern = re.sub(r"\\{\w+\\}", "[^/]+", pattern)
-        if re.fullmatch(pattern, path):
-            found.update(method.upper() for method in operations)
-    return sorted(found)
+def _operation(route: Route, tag: str) -> dict[str, Any]:
+    said = deepcopy(dict(route.said))
+    of_path = [_path_parameter(name) for name in route.path_parameters]
+    return {
+        "tags": [tag],
+        "summary": route.endpoint.__name__.replace("_", " ").title(),
+        "description": inspect.getdoc(route.endpoint) or "",
+        "operationId": said.pop("operation_id"),
+        "parameters": [*of_path, *said.pop("parameters", ())],
+        **said,
+    }
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    schema = {"type": "string", "title": name.replace("_", " ").title()}
+    return {"name": name, "in": "path", "required": True, "description": _IN_PATH[name], "schema": schema}
 
 
 def _responses(status: int, done: dict[str, Any]) -> dict[str, Any]:
     failed = _described("An error.", *_schema(codec.ErrorBody))
-    return {"responses": {status: done, "default": failed}, "response_model": None}
+    return {"responses": {str(status): done, "default": failed}}
 
 
 def _described(description: str, schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
 
 from qiosk.contract import codec
 from qiosk.contract.items import ItemQuery
@@ -19,9 +20,10 @@ from qiosk.server.jobs import list_page
 from qiosk.server.listing import PAGING, next_link, window
 from qiosk.server.openapi import answers, pages, takes
 from qiosk.server.replies import list_reply, reply
+from qiosk.server.routing import Routes
 from qiosk.service.filters import item_query
 
-router = APIRouter(tags=["Sessions"])
+router = Routes("Sessions")
 
 _SESSION = answers(SessionView)
 

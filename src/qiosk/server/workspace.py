@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
 
 from qiosk.contract import codec
 from qiosk.contract.jobs import TargetView
@@ -17,8 +18,9 @@ from qiosk.server.access import Access, Reading, Writing
 from qiosk.server.bodies import request_body
 from qiosk.server.openapi import answers, pages, takes
 from qiosk.server.replies import list_reply, reply
+from qiosk.server.routing import Routes
 
-router = APIRouter(tags=["Workspace"])
+router = Routes("Workspace")
 
 
 class TargetStatus(msgspec.Struct, rename="camel", kw_only=True):

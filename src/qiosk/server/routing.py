@@ -1,0 +1,172 @@
+"""Routes: templates of paths, the functions behind them, and what the description of the server says about both.
+
+A function behind a route is given what its parameters ask for: ``request`` is the request; one whose type is
+``Annotated[T, provide]`` is what ``await provide(request)`` returns; any other one is the part of the path of its name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+Endpoint = Callable[..., Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A method of a path. ``said`` are members of its description besides those that follow from the function; ``tag``
+    is the chapter that describes it, None if none does.
+    """
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    handler: Handler
+    tag: str | None
+    said: Mapping[str, Any]
+
+    @property
+    def path_parameters(self) -> Sequence[str]:
+        """Names of the variable parts of the path, in order."""
+        return _PARAMETER.findall(self.path)
+
+
+@final
+class Routes:
+    """Routes that are declared by decorators, of one chapter of the description."""
+
+    def __init__(self, tag: str | None = None) -> None:
+        self._tag = tag
+        self._routes: list[Route] = []
+
+    def get(self, path: str, **said: Any) -> Callable[[Endpoint], Endpoint]:
+        """The decorated function answers GET."""
+        return self._adds("GET", path, said)
+
+    def put(self, path: str, **said: Any) -> Callable[[Endpoint], Endpoint]:
+        """The decorated function answers PUT."""
+        return self._adds("PUT", path, said)
+
+    def post(self, path: str, **said: Any) -> Callable[[Endpoint], Endpoint]:
+        """The decorated function answers POST."""
+        return self._adds("POST", path, said)
+
+    def patch(self, path: str, **said: Any) -> Callable[[Endpoint], Endpoint]:
+        """The decorated function answers PATCH."""
+        return self._adds("PATCH", path, said)
+
+    def delete(self, path: str, **said: Any) -> Callable[[Endpoint], Endpoint]:
+        """The decorated function answers DELETE."""
+        return self._adds("DELETE", path, said)
+
+    def below(self, prefix: str) -> Sequence[Route]:
+        """All routes so far, with ``prefix`` before their paths."""
+        return [replace(route, path=f"{prefix}{route.path}") for route in self._routes]
+
+    def _adds(self, method: str, path: str, said: Mapping[str, Any]) -> Callable[[Endpoint], Endpoint]:
+        def add(endpoint: Endpoint) -> Endpoint:
+            handler = _handler(endpoint)
+            self._routes.append(
+                Route(method=method, path=path, endpoint=endpoint, handler=handler, tag=self._tag, said=said)
+            )
+            return endpoint
+
+        return add
+
+
+@final
+class RouteTable:
+    """An application that answers by routes; ``otherwise`` answers for paths that no route knows."""
+
+    def __init__(self, routes: Iterable[Route], otherwise: ASGIApp) -> None:
+        self._otherwise = otherwise
+        self._templates: dict[int, list[_Template]] = {}  # by their number of slashes
+        for route in routes:
+            self._template(route.path).methods.setdefault(route.method, route)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        found = self._matches(scope["path"])
+        if not found:
+            await self._otherwise(scope, receive, send)
+            return
+        for template, parameters in found:
+            route = template.methods.get(scope["method"])
+            if route is not None:
+                scope["route"], scope["path_params"] = route, parameters
+                response = await route.handler(Request(scope, receive, send))
+                await response(scope, receive, send)
+                return
+        raise HTTPException(405, headers={"Allow": ", ".join(_methods(found))})
+
+    def _matches(self, path: str) -> list[tuple[_Template, dict[str, str]]]:
+        found = []
+        for template in self._templates.get(path.count("/"), ()):
+            match = template.pattern.fullmatch(path)
+            if match is not None:
+                found.append((template, match.groupdict()))
+        return found
+
+    def _template(self, path: str) -> _Template:
+        templates = self._templates.setdefault(path.count("/"), [])
+        for template in templates:
+            if template.path == path:
+                return template
+        templates.append(_Template(path, _pattern(path), {}))
+        return templates[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """A path with variable parts, and what it answers by method."""
+
+    path: str
+    pattern: re.Pattern[str]
+    methods: dict[str, Route]
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    literals = _PARAMETER.split(path)
+    names = literals[1::2]
+    parts = [re.escape(literals[0])]
+    for name, literal in zip(names, literals[2::2], strict=True):
+        parts += [f"(?P<{name}>[^/]+)", re.escape(literal)]
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def _methods(found: Sequence[tuple[_Template, Mapping[str, str]]]) -> Sequence[str]:
+    """Methods of a path. What follows a colon in its last part is an action, unless no template knows it."""
+    exact = [template for template, parameters in found if not any(":" in text for text in parameters.values())]
+    return sorted({method for template in exact or [template for template, _ in found] for method in template.methods})
+
+
+def _handler(endpoint: Endpoint) -> Handler:
+    """The endpoint as a function of the request alone."""
+    hints = typing.get_type_hints(endpoint, include_extras=True)
+    names = [name for name in inspect.signature(endpoint).parameters if name != "request"]
+    has_request = "request" in hints
+    providers = {name: _provider(hints[name]) for name in names}
+
+    async def handle(request: Request) -> Response:
+        given: dict[str, Any] = {"request": request} if has_request else {}
+        for name, provide in providers.items():
+            given[name] = request.path_params[name] if provide is None else await provide(request)
+        return await endpoint(**given)
+
+    return handle
+
+
+def _provider(hint: Any) -> Callable[[Request], Awaitable[Any]] | None:
+    return hint.__metadata__[0] if typing.get_origin(hint) is typing.Annotated else None
