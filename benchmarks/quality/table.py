@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from benchmarks.quality.cells import Cells, library
 
@@ -86,6 +87,7 @@ def markdown(cells: Cells, known: Mapping[str, float | None], libraries: Sequenc
         parts += ["", f"## {seconds:g} s", "", *_section(rows(cells, known, seconds), libraries)]
     parts += ["", f"## {SHORT:g} s of {OURS} against {LONG:g} s of each peer, sparse ±1", ""]
     parts += _ahead_of_time(rows(cells, known, SHORT), rows(cells, known, LONG), libraries)
+    parts += ["", "## More time", "", *_more_time(cells, list(known))]
     return "\n".join(parts) + "\n"
 
 
@@ -113,6 +115,20 @@ def _ahead_of_time(short: Sequence[Row], long: Sequence[Row], libraries: Sequenc
         if row.instance in SPARSE and row.instance in later and row.ours is not None:
             peers = [_against(row.ours, later[row.instance].best.get(peer)) for peer in libraries]
             yield "| " + " | ".join([row.instance, _number(row.ours.cost), *peers]) + " |"
+
+
+def _more_time(cells: Cells, instances: Sequence[str]) -> Iterator[str]:
+    """How often a target's median is worse at the longer of two wall times."""
+    times = cells.times()
+    for short, long in pairwise(times):
+        worse, pairs = [], 0
+        for instance in instances:
+            before, after = cells.medians(instance, short), cells.medians(instance, long)
+            for contender in (c for c in after if library(c) == OURS and c in before):
+                pairs += 1
+                if outcome(after[contender], before[contender]) == "loss":
+                    worse.append(f"{contender.partition(' ')[2]} on {instance}")
+        yield f"- {long:g} s worse than {short:g} s: {len(worse)} of {pairs} medians" + "".join(f"; {w}" for w in worse)
 
 
 def _against(ours: Best | None, theirs: Best | None) -> str:

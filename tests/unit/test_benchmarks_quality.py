@@ -101,6 +101,14 @@ def test_the_table_compares_the_best_setting_of_each_library(cells):
     assert "reached by the median run on 1 of 1 instances" in report
 
 
+def test_medians_that_are_worse_after_more_time_are_named(cells):
+    for contender, short, long in (("qiosk a", -3.0, -4.0), ("qiosk b", -4.0, -3.5), ("peer a", -3.0, -2.0)):
+        cells.add(cell(contender, short))
+        cells.add(cell(contender, long, seconds=10.0))
+    cells.add(cell("qiosk c", -1.0))
+    assert "10 s worse than 1 s: 1 of 2 medians; b on x" in markdown(cells, {"x": None}, ["peer"])
+
+
 def test_only_missing_cells_run_and_only_the_best_settings_for_long(monkeypatch, cells, chain):
     runs = []
 
