@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_copy
 from qiosk.kernels.lanes import copy_lanes
-from qiosk.kernels.rng import random_words
+from qiosk.kernels.rng import combine_seed, generator_states, random_words
 from qiosk.model.cost_function import I8, I64
+from qiosk.solvers.sampler import LaneGroup
 
 U64 = NDArray[np.uint64]
 _ALL = np.uint64(2**64 - 1)
@@ -45,3 +46,40 @@ def move_lanes(spins: U64, to: I64, source: U64, lanes: I64, words: int) -> None
     """Set lanes ``to`` of ``spins`` to the values of lanes ``lanes`` of ``source``, in place."""
     order = np.argsort(to)
     copy_lanes()(spins, to[order].astype(np.uint64), source, lanes[order].astype(np.uint64), words)
+
+
+class WordLanes:
+    """What bit-packed samplers share: how their replicas are started, read and moved."""
+
+    def __init__(self, n: int, lanes: int, is_spin: bool) -> None:
+        self.n = n
+        self.lanes = lanes
+        self._is_spin = is_spin
+        self._words = lanes // 64
+
+    def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
+        """A new group: random configurations, or all replicas at ``initial``."""
+        base = combine_seed(seed)
+        return LaneGroup(
+            {
+                "spins": start_bits(base, self.n, self._words, self._is_spin, initial),
+                "generators": generator_states(base),
+                "offsets": np.array([base], np.uint64),
+            }
+        )
+
+    def configuration(self, group: LaneGroup, lane: int) -> I8:
+        """(n,) configuration of one replica."""
+        return read_lane(self._spins(group), self._words, lane, self._is_spin)
+
+    def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
+        """Put a replica at a configuration."""
+        write_lane(self._spins(group), self._words, lane, self._is_spin, configuration)
+
+    def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
+        """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
+        move_lanes(self._spins(group), to, self._spins(source), lanes, self._words)
+
+    def _spins(self, group: LaneGroup) -> U64:
+        """(n * words,) those of the variables; behind them a kernel may keep more."""
+        return group.arrays["spins"][: self.n * self._words]

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from qiosk.errors import InvalidValue
 from qiosk.kernels.aligned import aligned_copy, aligned_empty, aligned_zeros
-from qiosk.kernels.bernoulli import CHUNK_BYTES, ROWS, thresholds
+from qiosk.kernels.bernoulli import ROWS, thresholds
 from qiosk.kernels.bitsliced import bitsliced_sweeps
-from qiosk.kernels.rng import GENERATORS, combine_seed, generator_states
+from qiosk.kernels.rng import GENERATORS
 from qiosk.model.compiled import I32, CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.bit_costs import BitCosts
-from qiosk.solvers.samplers.bits import move_lanes, read_lane, start_bits, write_lane
+from qiosk.solvers.samplers.bits import WordLanes
 from qiosk.solvers.samplers.ising import IsingForm
 
 MOST_SLOTS = 6
@@ -86,7 +86,7 @@ def _neighbors(form: IsingForm, needed: I64, count: int) -> I32:
     return aligned_copy(filled.ravel(), np.int32)
 
 
-class BitSlicedSampler:
+class BitSlicedSampler(WordLanes):
     """Metropolis dynamics of couplings +-J and at most six neighbours, ``lanes`` replicas as the bits of words.
 
     A coupling of k J counts as k neighbours, and so does a field. ``lanes``: 64, 128, ... 1024, a power of two.
@@ -104,11 +104,8 @@ class BitSlicedSampler:
     ) -> None:
         self._form = form if form is not None else IsingForm.of(problem)
         slots = Slots.of(self._form)
-        self._is_spin = problem.is_spin
-        self.n = problem.n
-        self.lanes = lanes
+        super().__init__(problem.n, lanes, problem.is_spin)
         self.kernel = f"bit-sliced-{slots.count}x{lanes}"
-        self._words = lanes // 64
         self._slots = slots
         self._signs = aligned_copy(np.repeat(np.array([0, 255], np.uint8), lanes // 8))
         self._costs = BitCosts(self._form, "int8", lanes)
@@ -119,11 +116,12 @@ class BitSlicedSampler:
         self._scratch = threading.local()
 
     def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
-        """A new group: random configurations, or all replicas at ``initial``."""
-        base = combine_seed(seed)
+        """A new group: random configurations, or all replicas at ``initial``; behind the variables is one that is 0."""
+        group = super().start(seed, initial)
         spins = aligned_zeros((self.n + 1) * self._words, np.uint64)
-        spins[: self.n * self._words] = start_bits(base, self.n, self._words, self._is_spin, initial)
-        return LaneGroup({"spins": spins, "generators": generator_states(base), "offsets": np.array([base], np.uint64)})
+        spins[: self.n * self._words] = group.arrays["spins"]
+        group.arrays["spins"] = spins
+        return group
 
     def sweep(self, group: LaneGroup, betas: F64) -> None:
         """One sweep per entry of ``betas``."""
@@ -177,22 +175,6 @@ class BitSlicedSampler:
     def costs(self, group: LaneGroup) -> F64:
         """(lanes,) cost of every replica, added up anew."""
         return self._costs(group.arrays["spins"])
-
-    def configuration(self, group: LaneGroup, lane: int) -> I8:
-        """(n,) configuration of one replica."""
-        return read_lane(self._variables(group), self._words, lane, self._is_spin)
-
-    def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
-        """Put a replica at a configuration."""
-        write_lane(self._variables(group), self._words, lane, self._is_spin, configuration)
-
-    def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
-        """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
-        move_lanes(group.arrays["spins"], to, source.arrays["spins"], lanes, self._words)
-
-    def _variables(self, group: LaneGroup) -> NDArray[np.uint64]:
-        """Their words, without those of the spin that is always +1."""
-        return group.arrays["spins"][: self.n * self._words]
 
 
 def pool_bytes(n: int) -> int:

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_copy, aligned_empty
 from qiosk.kernels.klocal import klocal_costs, klocal_sweeps
-from qiosk.kernels.rng import combine_seed, generator_states
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import F64, I8, I64
+from qiosk.model.cost_function import F64
 from qiosk.solvers.sampler import LaneGroup
-from qiosk.solvers.samplers.bits import move_lanes, read_lane, start_bits, write_lane
+from qiosk.solvers.samplers.bits import WordLanes
 from qiosk.solvers.samplers.incidence import Incidence, index_by_variable
 from qiosk.solvers.samplers.ising import (
     ARITHMETICS,
@@ -134,7 +133,7 @@ class HalfChanges:
         return replace(p, **{name: step * np.rint(getattr(p, name) / step) for name in names})
 
 
-class KLocalSampler:
+class KLocalSampler(WordLanes):
     """Metropolis dynamics of any problem, ``lanes`` replicas (a multiple of 64) at once; no term or square is expanded.
 
     Arithmetic: int8 and int16 are exact for whole multiples of a unit. Other coefficients are rounded in int16: half
@@ -156,11 +155,8 @@ class KLocalSampler:
         halves = halves if halves is not None else HalfChanges(problem)
         chosen = arithmetic or halves.arithmetic
         is_rounded = chosen == "int16" and halves.unit is None
-        self._is_spin = problem.is_spin
-        self.n = problem.n
-        self.lanes = lanes
+        super().__init__(problem.n, lanes, problem.is_spin)
         self.kernel = f"klocal-{chosen}x{lanes}"
-        self._words = lanes // 64
         self._dtype = np.dtype(chosen)
         self._unit = halves.rounding_step if is_rounded else halves.scale
         self._weight_unit = halves.weight_unit or 1.0
@@ -242,17 +238,6 @@ class KLocalSampler:
         groups = (p.group_indptr, p.group_variables, steps, starts, p.group_values)
         return start, step * p.linear, (indptr, variables, step * values), groups
 
-    def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
-        """A new group: random configurations, or all replicas at ``initial``."""
-        base = combine_seed(seed)
-        return LaneGroup(
-            {
-                "spins": start_bits(base, self.n, self._words, self._is_spin, initial),
-                "generators": generator_states(base),
-                "offsets": np.array([base], np.uint64),
-            }
-        )
-
     def sweep(self, group: LaneGroup, betas: F64) -> None:
         """One sweep per entry of ``betas``."""
         self._run(group, self._thresholds.uniform(betas), ladder=False)
@@ -285,15 +270,3 @@ class KLocalSampler:
         out = aligned_empty(self.lanes, np.float64)
         klocal_costs(self._is_spin, self.lanes)(*self._cost_arguments, group.arrays["spins"], out)
         return out
-
-    def configuration(self, group: LaneGroup, lane: int) -> I8:
-        """(n,) configuration of one replica."""
-        return read_lane(group.arrays["spins"], self._words, lane, self._is_spin)
-
-    def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
-        """Put a replica at a configuration."""
-        write_lane(group.arrays["spins"], self._words, lane, self._is_spin, configuration)
-
-    def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
-        """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
-        move_lanes(group.arrays["spins"], to, source.arrays["spins"], lanes, self._words)

@@ -6,17 +6,16 @@ import numpy as np
 
 from qiosk.kernels.aligned import aligned_copy
 from qiosk.kernels.packed import packed_sweeps
-from qiosk.kernels.rng import combine_seed, generator_states
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import F64, I8, I64
+from qiosk.model.cost_function import F64
 from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.bit_costs import BitCosts
-from qiosk.solvers.samplers.bits import move_lanes, read_lane, start_bits, write_lane
+from qiosk.solvers.samplers.bits import WordLanes
 from qiosk.solvers.samplers.ising import Arithmetic, IsingForm
 from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool
 
 
-class PackedSampler:
+class PackedSampler(WordLanes):
     """Metropolis dynamics of a quadratic problem, ``lanes`` (a multiple of 64) replicas as the bits of words.
 
     Arithmetic: int8 and int16 are exact; float32 and float64 have a field error of at most (degree + 2) * 2**-24 or
@@ -36,11 +35,8 @@ class PackedSampler:
     ) -> None:
         self._form = form if form is not None else IsingForm.of(problem)
         chosen: Arithmetic = arithmetic or self._form.arithmetic
-        self._is_spin = problem.is_spin
-        self.n = problem.n
-        self.lanes = lanes
+        super().__init__(problem.n, lanes, problem.is_spin)
         self.kernel = f"packed-{chosen}x{lanes}"
-        self._words = lanes // 64
         unit = self._form.scale
         self._thresholds = ThresholdPool(self.n, lanes, chosen, unit, fresh, scales_late=True)
         self._costs = BitCosts(self._form, chosen, lanes)
@@ -57,17 +53,6 @@ class PackedSampler:
         self._neighbors = aligned_copy(neighbors)
         self._couplings2 = aligned_copy(couplings2, dtype)
         self._base = aligned_copy(base, dtype)
-
-    def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
-        """A new group: random configurations, or all replicas at ``initial``."""
-        base = combine_seed(seed)
-        return LaneGroup(
-            {
-                "spins": start_bits(base, self.n, self._words, self._is_spin, initial),
-                "generators": generator_states(base),
-                "offsets": np.array([base], np.uint64),
-            }
-        )
 
     def sweep(self, group: LaneGroup, betas: F64) -> None:
         """One sweep per entry of ``betas``."""
@@ -94,15 +79,3 @@ class PackedSampler:
     def costs(self, group: LaneGroup) -> F64:
         """(lanes,) cost of every replica, added up anew: about as much work as half a sweep."""
         return self._costs(group.arrays["spins"])
-
-    def configuration(self, group: LaneGroup, lane: int) -> I8:
-        """(n,) configuration of one replica."""
-        return read_lane(group.arrays["spins"], self._words, lane, self._is_spin)
-
-    def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
-        """Put a replica at a configuration."""
-        write_lane(group.arrays["spins"], self._words, lane, self._is_spin, configuration)
-
-    def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
-        """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
-        move_lanes(group.arrays["spins"], to, source.arrays["spins"], lanes, self._words)
