@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; 
 BIN := .venv/bin
 STAMP := .venv/.built
 
-.PHONY: azurite help setup demo test lint types bench serve docs fmt clean
+.PHONY: azurite gallery help setup demo test lint types bench serve docs fmt clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -52,6 +52,9 @@ serve: setup  ## serve this home's jobs over HTTP, on this machine alone unless 
 
 docs: setup  ## run every snippet of the documentation
 	$(BIN)/python -m pytest tests/e2e/test_docs.py
+
+gallery: setup  ## draw the pictures of docs/gallery.md anew
+	$(BIN)/python docs/gallery/draw.py
 
 clean:  ## remove what the targets made
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* dist build

@@ -6,6 +6,7 @@ Everything here takes a *run*: a job, a result, or a sequence of trace points. `
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+SMALLEST_GAP = 1e-6
+"""Smaller gaps are drawn on a linear scale, down to 0."""
 EARLIEST_S = 1e-3
 """Where logarithmic time begins: what was found before counts as found then."""
 
@@ -58,7 +61,9 @@ def compare(runs: Mapping[str, Iterable[Any] | Any] | Sequence[Any], *, target: 
     groups = _groups(runs)
     goal = min(costs[-1] for some in groups.values() for _, costs in some) if target is None else target
     latest = max(float(seconds[-1]) for some in groups.values() for seconds, _ in some)
-    times = np.geomspace(EARLIEST_S, max(2 * EARLIEST_S, latest), 400)
+    first = min(float(seconds[0]) for some in groups.values() for seconds, _ in some)
+    decades = math.floor(math.log10(first)), math.floor(math.log10(latest)) + 1
+    times = np.logspace(*decades, 200 * (decades[1] - decades[0]) + 1)
     figure = _figure(2)
     reached, gaps = figure.axes
     for name, some in groups.items():
@@ -67,10 +72,14 @@ def compare(runs: Mapping[str, Iterable[Any] | Any] | Sequence[Any], *, target: 
         reached.step(times, (costs <= goal + tolerance).mean(axis=0), where="post", label=name)
         gap = np.median(costs, axis=0) - goal
         gaps.step(times, np.where(np.isfinite(gap), gap, np.nan) / max(1.0, abs(goal)), where="post", label=name)
-    reached.set(xscale="log", xlabel="time [s]", ylabel=f"runs that reached {goal:g}", ylim=(-0.02, 1.02))
-    gaps.set(xscale="log", xlabel="time [s]", ylabel="median gap")
-    gaps.set_yscale("symlog", linthresh=1e-6)
-    reached.legend()
+    for axes in figure.axes:
+        axes.set(xscale="log", xlabel="time [s]", xlim=(times[0], times[-1]))
+        axes.xaxis.set_minor_formatter("")
+    reached.set(ylabel=f"part of the runs that reached {goal:g}", ylim=(-0.02, 1.02))
+    gaps.set(ylabel=f"median of (cost - target) / {max(1.0, abs(goal)):g}")
+    gaps.set_yscale("symlog", linthresh=SMALLEST_GAP)
+    gaps.set_ylim(bottom=min(-SMALLEST_GAP / 4, gaps.dataLim.y0))
+    reached.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
     return figure
 
 
@@ -81,25 +90,29 @@ def solutions(run: Any, *, ax: Axes | None = None) -> Axes:
     costs = [item["cost"] if isinstance(item, Mapping) else item.cost for item in listed]
     axes = _axes() if ax is None else ax
     axes.bar(range(1, len(costs) + 1), np.array(costs) - min(costs, default=0.0))
-    axes.set(xlabel="solution", ylabel=f"cost above {min(costs, default=0.0):g}")
+    axes.set(xlabel="solution, best first", ylabel=f"cost above {min(costs, default=0.0):g}")
+    axes.set_xticks(range(1, len(costs) + 1))
     return axes
 
 
-def replicas(result: Any, *, ax: Axes | None = None) -> Axes:
-    """How many replicas of an annealing run ended at which cost. Raises InvalidValue for a result without them."""
+def replicas(result: Any, *, ax: Axes | None = None, label: str | None = None) -> Axes:
+    """How many replicas of an annealing run ended at which cost; ``label`` is for a legend.
+
+    Raises InvalidValue for a result without them.
+    """
     costs = result.statistics.get("replica_costs")
     if not costs:
         raise InvalidValue(f"result of {result.target}: has no costs of replicas to show")
     axes = _axes() if ax is None else ax
-    axes.hist(costs, bins="auto")
+    axes.hist(costs, bins="auto", label=label, alpha=0.8)
     axes.set(xlabel="cost after the last sweep", ylabel="replicas")
     return axes
 
 
-def ladder(result: Any, *, ax: Axes | None = None) -> Axes:
+def ladder(result: Any, *, ax: Axes | None = None, label: str | None = None) -> Axes:
     """Part of the exchanges accepted between neighbouring rungs of a parallel tempering run, against beta.
 
-    Raises InvalidValue for a result of another solver.
+    ``label`` is for a legend. Raises InvalidValue for a result of another solver.
     """
     rates = result.statistics.get("exchange_rates")
     betas = result.parameters.get("all_betas")
@@ -107,8 +120,8 @@ def ladder(result: Any, *, ax: Axes | None = None) -> Axes:
         raise InvalidValue(f"result of {result.target}: has no exchanges between rungs to show")
     axes = _axes() if ax is None else ax
     middles = (np.array(betas[1:]) + np.array(betas[:-1])) / 2
-    axes.plot(middles[: len(rates)], rates, ".-")
-    axes.set(xlabel="beta [1/cost]", ylabel="exchanges accepted", ylim=(0, 1))
+    axes.plot(middles[: len(rates)], rates, ".-", label=label)
+    axes.set(xlabel="beta [1/cost]", ylabel="part of the exchanges accepted", ylim=(0, 1))
     return axes
 
 
