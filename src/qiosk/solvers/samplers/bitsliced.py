@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qiosk.errors import InvalidValue
 from qiosk.kernels.aligned import aligned_copy, aligned_empty, aligned_zeros
-from qiosk.kernels.bernoulli import ROWS, thresholds
+from qiosk.kernels.bernoulli import CHUNK_BYTES, ROWS, thresholds
 from qiosk.kernels.bitsliced import bitsliced_sweeps
 from qiosk.kernels.rng import GENERATORS
 from qiosk.model.compiled import I32, CompiledProblem
