@@ -28,6 +28,7 @@ class Place:
         self.sessions = MemorySessionStore(self.jobs)
         self.blobs_of_all = MemoryBlobStore()
         self.looks = 0
+        self.checkpoints = 0
         command = OpenSession(name="a", provider_id="m", target="t")
         at = SystemClock().now() - TIMEOUT
         self.sessions.add(define_session("s", command, workspace="w", at=at))
@@ -35,6 +36,9 @@ class Place:
     def workspaces(self) -> Sequence[str]:
         self.looks += 1
         return ("w",)
+
+    def checkpoint(self) -> None:
+        self.checkpoints += 1
 
     def blobs(self, workspace: str) -> MemoryBlobStore:
         return self.blobs_of_all
@@ -44,6 +48,7 @@ class Place:
             jobs=self.jobs,
             sessions=sessions or self.sessions,
             storage=self,
+            checkpoint=self.checkpoint,
             clock=SystemClock(),
             retention=retention,
             sweep_s=0.001,
@@ -100,3 +105,9 @@ def test_a_store_that_is_away_is_asked_again_and_the_log_says_so_once(caplog: py
     with place.keep(sessions=Flaky(place)):
         assert eventually(lambda: status(place) is SessionStatus.TIMED_OUT)
     assert [record.getMessage() for record in caplog.records] == ["housekeeping: database: it is away"]
+
+
+def test_the_database_is_brought_to_rest_again_and_again() -> None:
+    place = Place()
+    with place.keep():
+        assert eventually(lambda: place.checkpoints >= 2)

@@ -1,4 +1,4 @@
-"""What a supervisor looks after besides its jobs: sessions, and what is old. In a thread of its own.
+"""What a supervisor looks after besides its jobs: the database's log, sessions, what is old. In a thread of its own.
 
 Jobs do not wait for it: looking through the blobs of a large home takes minutes. Whatever is interrupted or fails is
 done the next time.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import final
 
@@ -17,7 +18,8 @@ from qiosk.service.retention import prune
 from qiosk.service.sessions import SessionStore, sweep
 
 SWEEP_S = 1.0
-"""How often sessions are looked at: how long the jobs of one that is aborted may run on."""
+"""How often sessions are looked at: how long the jobs of one that is aborted may run on. And what is written to the
+database by then survives a power cut."""
 PRUNE_S = 3600.0
 """How often old things are removed; for the first time ``FIRST_PRUNE_S`` after the start."""
 FIRST_PRUNE_S = 30.0
@@ -28,7 +30,9 @@ log = logging.getLogger(__name__)
 
 @final
 class Housekeeping:
-    """A context manager: works as long as it is open. ``retention`` None: nothing is ever old."""
+    """A context manager: works as long as it is open. ``checkpoint`` is the database's; ``retention`` None: nothing is
+    ever old.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Housekeeping:
         jobs: JobStore,
         sessions: SessionStore,
         storage: Storage,
+        checkpoint: Callable[[], None],
         clock: Clock,
         retention: timedelta | None,
         sweep_s: float = SWEEP_S,
@@ -44,6 +49,7 @@ class Housekeeping:
         self._jobs = jobs
         self._sessions = sessions
         self._storage = storage
+        self._checkpoint = checkpoint
         self._clock = clock
         self._retention = retention
         self._sweep_s = sweep_s
@@ -71,6 +77,7 @@ class Housekeeping:
                     log.warning("housekeeping: %s", error, exc_info=True)
 
     def _work(self) -> None:
+        self._checkpoint()
         sweep(self._sessions, self._jobs, self._clock.now())
         if self._retention is not None and self._clock.monotonic() >= self._prune_at:
             self._prune_at = self._clock.monotonic() + PRUNE_S

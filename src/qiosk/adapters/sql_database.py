@@ -1,7 +1,10 @@
 """A database, SQLite or PostgreSQL, as all stores use it: connections, transactions, and what went wrong in our words.
 
-Writers in SQLite begin IMMEDIATE. A transaction that reads first and writes later would otherwise fail at once,
-whatever the busy time-out, if another process wrote in between.
+SQLite has one writer at a time, and those who wait for it sleep longer and longer, up to a tenth of a second. Here the
+threads of a process wait for each other at a lock, so that few wait in SQLite, and these look again every other
+millisecond. Writers begin IMMEDIATE: a transaction that reads first and writes later would otherwise fail at once if
+another process wrote in between. What was written is copied from the log into the file, which takes as long as the disk
+needs, by ``checkpoint``, not by whoever happens to commit.
 """
 
 from __future__ import annotations
@@ -21,6 +24,12 @@ from qiosk.errors import Conflict, InvalidValue, QioskError, ServiceUnavailable,
 
 BUSY_S = 30.0
 """How long a writer of SQLite waits for the others."""
+LOOK_S = 0.002
+"""How long SQLite itself lets a writer wait: between its looks it sleeps for 1 ms."""
+RESTART_S = 0.2
+"""How long writers of SQLite may have to wait so that a log that became long begins anew."""
+LOG_PAGES = 16_384
+"""Size of SQLite's log at which a commit does what ``checkpoint`` should have done: 64 MiB."""
 CONNECT_S = 5
 """How long a connection to PostgreSQL may take to come about."""
 PING_S = 1.0
@@ -67,10 +76,13 @@ class Database:
     def __init__(self, url: sa.URL) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self._engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
-        reading: dict[str, Any] = {"qiosk_read_only": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
-        self._reader = self._engine.execution_options(**reading)
-        self._single = self._engine if self.is_sqlite else self._reader
+        if self.is_sqlite:
+            self._engine = self._single = _sqlite_writer(url)
+            self._reader = _sqlite_engine(url, busy_s=BUSY_S, pool_size=8)
+        else:
+            self._engine = _postgres_engine(url)
+            self._single = self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._turn = threading.Lock()
         self._watch_lock = threading.Lock()
         self._watch: sa.Connection | None = None
 
@@ -79,20 +91,20 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A connection for SELECT. SQLite's statements see one state, each one of PostgreSQL its own."""
+        """A connection for SELECT. Each statement sees the state of its own time."""
         with _in_our_words(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction, which commits at the end unless an error leaves the block."""
-        with _in_our_words(), self._engine.begin() as connection:
+        with _in_our_words(), self._writers_turn(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write_once(self) -> Iterator[sa.Connection]:
         """As ``write``, for a single statement: it needs no transaction of its own to be atomic."""
-        with _in_our_words(), self._single.begin() as connection:
+        with _in_our_words(), self._writers_turn(), self._single.begin() as connection:
             yield connection
 
     def version(self) -> int:
@@ -105,7 +117,7 @@ class Database:
         with self._watch_lock, _in_our_words():
             # SQLite's own counter, which changes when another connection commits; all writes use other ones.
             if self._watch is None:
-                self._watch = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                self._watch = self._reader.connect().execution_options(isolation_level="AUTOCOMMIT")
             return int(self._watch.connection.cursor().execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
@@ -115,18 +127,51 @@ class Database:
                 self._watch.close()
                 self._watch = None
         self._engine.dispose()
+        self._reader.dispose()
+
+    def checkpoint(self) -> None:
+        """Copy what was written from SQLite's log into its file, so that it survives a power cut and the log stays
+        short. Nobody waits for it, unless the log became long because it never came to rest.
+        """
+        if not self.is_sqlite:
+            return
+        with _in_our_words(), self._reader.connect() as connection:
+            cursor = connection.connection.cursor()
+            (_, pages, _) = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if pages > LOG_PAGES // 2:
+                cursor.execute(f"PRAGMA busy_timeout = {round(1e3 * RESTART_S)}")
+                cursor.execute("PRAGMA wal_checkpoint(RESTART)")
+                cursor.execute(f"PRAGMA busy_timeout = {round(1e3 * BUSY_S)}")
+
+    @contextmanager
+    def _writers_turn(self) -> Iterator[None]:
+        """Wait until no other thread of this process writes, where only one can."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=BUSY_S):
+            raise ServiceUnavailable(f"database: another thread has been writing for {BUSY_S:g} s")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
 
-def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_S, "isolation_level": None}, pool_size=8)
+def _sqlite_engine(url: sa.URL, *, busy_s: float, **options: Any) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": busy_s, "isolation_level": None}, **options)
     sa.event.listen(engine, "connect", _set_pragmas)
-    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _sqlite_writer(url: sa.URL) -> sa.Engine:
+    engine = _sqlite_engine(url, busy_s=LOOK_S, pool_size=1)
+    sa.event.listen(engine, "begin", _begin_to_write)
     return engine
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:
-    # NORMAL: a commit survives the death of every process; only a power cut can take the last ones.
-    for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
+    # NORMAL: a commit survives the death of every process; only a power cut can take those since the last checkpoint.
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON", f"wal_autocheckpoint = {LOG_PAGES}"):
         connection.execute(f"PRAGMA {pragma}")
     deadline = time.monotonic() + BUSY_S
     while not _logs_ahead(connection):
@@ -145,9 +190,18 @@ def _logs_ahead(connection: Any) -> bool:
         return False
 
 
-def _begin(connection: sa.Connection) -> None:
-    is_reader = connection.get_execution_options().get("qiosk_read_only", False)
-    connection.exec_driver_sql("BEGIN DEFERRED" if is_reader else "BEGIN IMMEDIATE")
+def _begin_to_write(connection: sa.Connection) -> None:
+    sqlite = connection.connection.driver_connection
+    assert isinstance(sqlite, sqlite3.Connection)
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            sqlite.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.Error as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= deadline:
+                raise exc.OperationalError("BEGIN IMMEDIATE", None, error) from error
 
 
 def _postgres_engine(url: sa.URL) -> sa.Engine:

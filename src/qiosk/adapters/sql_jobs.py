@@ -45,6 +45,12 @@ _RECORD = (
     .values(revision=jobs.c.revision + 1)
     .returning(jobs.c.state)
 )
+_WAITING = sa.select(jobs.c.id).where(jobs.c.state == JobState.WAITING.value)
+_WAITING_OF_ONE = _WAITING.where(jobs.c.workspace == sa.bindparam("of_workspace"))
+_COUNT_WAITING, _COUNT_WAITING_OF_ONE = (
+    sa.select(sa.func.count()).select_from(some.limit(sa.bindparam("most", type_=sa.Integer)).subquery())
+    for some in (_WAITING, _WAITING_OF_ONE)
+)
 _DELETE = jobs.delete().where(IS_JOB)
 _IS_TRACE = sa.and_(
     trace_points.c.workspace == sa.bindparam("key_workspace"), trace_points.c.job_id == sa.bindparam("key_id")
@@ -164,11 +170,9 @@ class SqlJobStore:
 
     def waiting(self, limit: int, *, workspace: str | None = None) -> int:
         """How many jobs wait, counted no further than ``limit``."""
-        some = sa.select(jobs.c.id).where(jobs.c.state == JobState.WAITING.value).limit(limit)
-        if workspace is not None:
-            some = some.where(jobs.c.workspace == workspace)
+        counted = _COUNT_WAITING if workspace is None else _COUNT_WAITING_OF_ONE
         with self._database.read() as tx:
-            return tx.execute(sa.select(sa.func.count()).select_from(some.subquery())).scalar_one()
+            return tx.execute(counted, {"most": limit, "of_workspace": workspace}).scalar_one()
 
     def run_seconds(self, workspace: str, month: str) -> float:
         """How long the workspace's jobs ran, of those that ended in this month."""

@@ -30,6 +30,7 @@ def open_housekeeping(database: Database, storage: Storage, settings: Settings) 
         jobs=SqlJobStore(database),
         sessions=SqlSessionStore(database),
         storage=storage,
+        checkpoint=database.checkpoint,
         clock=SystemClock(),
         retention=settings.retention,
     )

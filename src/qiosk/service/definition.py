@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -97,7 +97,12 @@ def _check_text(member: str, text: object) -> None:
 
 def is_storable(text: str) -> bool:
     """Whether every database can store the text: not half a surrogate pair, nor NUL."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return False
+    return "\x00" not in text
 
 
 def _check_metadata(metadata: Mapping[str, str] | None) -> None:
@@ -136,7 +141,8 @@ def _resolve(member: str, uri: str, blobs: BlobStore) -> tuple[str, str | None]:
 
 def _digest(command: SubmitJob, container: str, input_blob: BlobRef) -> str:
     """Digest of all members but the id; input data counts by its content, URIs by the place they lead to."""
-    members: dict[str, Any] = {**asdict(command), "container_uri": container, "input_data_uri": input_blob}
+    members: dict[str, Any] = {member.name: getattr(command, member.name) for member in fields(command)}
+    members.update(container_uri=container, input_data_uri=input_blob)
     del members["id"]
     if command.input_data is not None:
         members["input_data"] = hashlib.sha256(command.input_data).hexdigest()
