@@ -110,23 +110,25 @@ class Follower:
 
 
 async def _events(follower: Follower, first: JobEvent | None, changes: Changes) -> AsyncIterator[bytes]:
-    event, quiet_until = first, 0.0
+    event, said_at = first, time.monotonic()
     count = -1  # so that there is a second look at once: nobody looked out for changes before the first one
     yield b"retry: %d\n\n" % RETRY_MS
     async with changes.followed():
         while not changes.is_over:
             if event is not None:
                 yield _encode(event, follower.known)
+                said_at = time.monotonic()
                 if event.job.status.is_final:
                     return
-                quiet_until = time.monotonic() + PACE_S
-            patience = quiet_until - time.monotonic() if follower.is_behind else PING_S
-            if not await changes.wait(count, patience) and not follower.is_behind:
+            patience = PACE_S if follower.is_behind else PING_S
+            await changes.wait(count, said_at + patience - time.monotonic())
+            if time.monotonic() - said_at >= PING_S:  # also while other jobs change all the time
                 yield b": ping\n\n"
+                said_at = time.monotonic()
             await asyncio.sleep(changes.pace_s)
             count = changes.count
             try:
-                event = await run_in_threadpool(follower.look, states_only=time.monotonic() < quiet_until)
+                event = await run_in_threadpool(follower.look, states_only=time.monotonic() - said_at < PACE_S)
             except QioskError as error:  # deleted meanwhile, or a store that does not answer
                 yield b"event: error\ndata: %b\n\n" % codec.encode(codec.error_body(error))
                 return

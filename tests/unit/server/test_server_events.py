@@ -180,6 +180,30 @@ def test_updates_that_come_early_are_told_later(running: Running, monkeypatch: p
     assert json.loads(told[2].split("data: ")[1])["trace"] == [[0.0, 0, 0.0]]
 
 
+def test_a_stream_is_never_silent_for_long(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PING_S", 0.05)
+    other = SubmitJob(name="n", provider_id="Microsoft", target="microsoft.tabu.cpu", input_data=b"{}")
+    told: list[str] = []
+
+    async def submit_others() -> None:
+        while True:
+            running.memory.jobs(KEY).submit(other)
+            await asyncio.sleep(0.01)
+
+    async def main() -> None:
+        changes = Changes(running.store.version)
+        task = asyncio.create_task(submit_others())
+        follower = running.follower()
+        async for piece in events._events(follower, follower.look(), changes):
+            told.append(piece.decode())
+            if len(told) == 5:
+                changes.end()
+        task.cancel()
+
+    asyncio.run(main())
+    assert told[2:] == [": ping\n\n"] * 3
+
+
 def test_streams_end_when_the_server_does(running: Running) -> None:
     async def main() -> list[str]:
         changes = Changes(running.store.version)
