@@ -1,4 +1,4 @@
-"""What holds for every test: no deadline on a busy machine, and no test touches the user's own home."""
+"""What holds for every test: no time limits of Hypothesis, which runs on busy machines; no test in the user's home."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import uuid
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("default", deadline=None, print_blob=True)
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import subprocess
+import sys
 import unittest
 
 import dimod
@@ -71,11 +75,31 @@ def test_polynomials_of_higher_degree():
     assert poly.energy(found.first.sample) == -1.5
     encoded = from_binary_polynomial(poly)
     back = to_binary_polynomial(encoded.problem)
-    assert back == dimod.BinaryPolynomial({(0, 1, 2): 2, (0,): -0.5, (): 1, (1,): 0, (2,): 0}, dimod.SPIN) or (
-        back.energy({0: 1, 1: -1, 2: 1}) == poly.energy({"x": 1, "y": -1, "z": 1})
-    )
+    for values in itertools.product((-1, 1), repeat=3):
+        configuration = dict(enumerate(values))
+        assert back.energy(configuration) == poly.energy(encoded.decode(configuration))
     assert QioskSampler().sample_hubo({("x", "y", "z"): -1}, seed=1).first.energy == -1
     assert len(QioskSampler().sample_poly(dimod.BinaryPolynomial({}, dimod.SPIN))) == 0
+
+
+def test_variables_are_numbered_alike_in_every_process():
+    """Keys of a polynomial are sets, whose order differs from process to process where labels are texts."""
+    program = (
+        "import dimod; from qiosk.interop.dimod import from_binary_polynomial as read;"
+        "encoded = read(dimod.BinaryPolynomial({('y', 'x', 'z'): 2, ('w', 'x'): 1}, 'SPIN'));"
+        "print(encoded.decode(dict.fromkeys(range(4), 1)), [t.ids for t in encoded.problem.terms])"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(3)
+    }
+    assert len(printed) == 1
 
 
 def test_models_of_higher_degree_are_refused():

@@ -125,7 +125,9 @@ def to_bqm(problem: Problem) -> Any:
 def from_binary_polynomial(poly: Any, name: str = "binary polynomial") -> Encoded[dict[Any, int]]:
     """The problem of a BinaryPolynomial, of any degree."""
     is_ising = _problem_type(poly.vartype).is_ising
-    return from_polynomial({tuple(key): c for key, c in poly.items()}, is_ising=is_ising, name=name)
+    # keys are sets, whose order differs between processes: without sorting, one seed would give several results
+    terms = {tuple(sorted(key, key=str)): c for key, c in poly.items()}
+    return from_polynomial(terms, is_ising=is_ising, name=name)
 
 
 def to_binary_polynomial(problem: Problem) -> Any:
