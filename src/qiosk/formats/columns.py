@@ -20,16 +20,20 @@ from __future__ import annotations
 
 import io
 import json
+import mmap
+import struct
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qiosk.errors import InvalidValue, MissingSection, UnreadableInput, WrongType
 from qiosk.formats.compression import MAX_SIZE
 from qiosk.model.check import check
+from qiosk.model.compact import LARGE, Column, CompactCostFunction
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups, ProblemType
 
 NAME = "qiosk.columns.v1"
@@ -38,6 +42,8 @@ MAGIC = b"PK\x03\x04"
 _FORMAT, _VERSION = "qiosk.columns", 1
 _WIDTHS = (np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32)
 _EXACT = 2.0**53
+_LOCAL_HEADER, _NAME_SIZE_AT = 30, 26  # of a member of a ZIP archive
+_PIECE = 1 << 24
 
 
 def write(cost_function: CostFunction, *, compress: bool = False) -> bytes:
@@ -47,7 +53,7 @@ def write(cost_function: CostFunction, *, compress: bool = False) -> bytes:
     return buffer.getvalue()
 
 
-def _members(cost_function: CostFunction) -> dict[str, NDArray[Any]]:
+def _members(cost_function: CostFunction) -> dict[str, Column]:
     degrees = np.diff(cost_function.indptr)
     members: dict[str, Any] = {
         "format": _FORMAT,
@@ -76,7 +82,7 @@ def _members(cost_function: CostFunction) -> dict[str, NDArray[Any]]:
     return {name: np.asarray(value) for name, value in members.items()}
 
 
-def _narrow(values: I64) -> NDArray[Any]:
+def _narrow(values: I64) -> Column:
     low, high = int(values.min(initial=0)), int(values.max(initial=0))
     for width in _WIDTHS:
         if np.iinfo(width).min <= low and high <= np.iinfo(width).max:
@@ -84,7 +90,7 @@ def _narrow(values: I64) -> NDArray[Any]:
     return values
 
 
-def _narrow_reals(values: F64) -> NDArray[Any]:
+def _narrow_reals(values: F64) -> Column:
     if np.all(values == np.trunc(values)) and np.all(np.abs(values) < _EXACT):
         return _narrow(values.astype(np.int64))
     with np.errstate(over="ignore"):  # what does not fit is not equal
@@ -95,15 +101,19 @@ def _narrow_reals(values: F64) -> NDArray[Any]:
 def read(data: bytes, *, max_size: int = MAX_SIZE) -> CostFunction:
     """The cost function in an archive of at most ``max_size`` bytes when inflated.
 
-    Raises InvalidInput: UnreadableInput for a broken archive, MissingSection, WrongType and InvalidValue, naming
-    the member.
+    Large columns that are not deflated stay where they are in ``data``. Raises InvalidInput: UnreadableInput for a
+    broken archive, MissingSection, WrongType and InvalidValue, naming the member.
     """
-    return read_file(io.BytesIO(data), max_size=max_size)
+    return _read(io.BytesIO(data), data, max_size)
 
 
-def read_file(file: IO[bytes], *, max_size: int = MAX_SIZE) -> CostFunction:
-    """As :func:`read`, from an open file: its bytes need not be in memory at once."""
-    members = _load(file, max_size)
+def read_mapped(file: IO[bytes], content: mmap.mmap, *, max_size: int = MAX_SIZE) -> CostFunction:
+    """As :func:`read`, from an open file and its mapping: large columns are read from the disk when they are needed."""
+    return _read(file, content, max_size)
+
+
+def _read(file: IO[bytes], content: bytes | mmap.mmap, max_size: int) -> CostFunction:
+    members = _load(file, content, max_size)
     if _text(members, "format") != _FORMAT:
         raise InvalidValue(f"columns: `format` must be {_FORMAT!r}, found {_text(members, 'format')!r}")
     if _scalar(members, "version") != _VERSION:
@@ -111,15 +121,12 @@ def read_file(file: IO[bytes], *, max_size: int = MAX_SIZE) -> CostFunction:
     type_name = _text(members, "type")
     if type_name not in ProblemType.__members__:
         raise InvalidValue(f"columns: `type` must be one of {', '.join(ProblemType)}, found {type_name!r}")
-    coefficients = _reals(members, "coefficients")
-    ids = _integers(members, "ids")
     metadata = _metadata(members)
     name = metadata.get("name")
-    cost_function = CostFunction(
+    cost_function = _assembled(
+        members,
+        _forgetting(content),
         problem_type=ProblemType(type_name),
-        coefficients=coefficients,
-        indptr=_indptr(members, len(coefficients), len(ids)),
-        ids=ids,
         groups=_groups(members),
         initial_configuration=_initial(members),
         name=name if isinstance(name, str) else "",
@@ -129,33 +136,74 @@ def read_file(file: IO[bytes], *, max_size: int = MAX_SIZE) -> CostFunction:
     return cost_function
 
 
-def _load(file: IO[bytes], max_size: int) -> dict[str, NDArray[Any]]:
+def _assembled(members: Mapping[str, Column], forget: Callable[[], None], **others: Any) -> CostFunction:
+    """Of narrow columns if there are many terms."""
+    if len(_member(members, "coefficients", 1)) < LARGE:
+        coefficients, ids = _reals(members, "coefficients"), _integers(members, "ids")
+        indptr = _indptr(members, len(coefficients), len(ids))
+        return CostFunction(coefficients=coefficients, indptr=indptr, ids=ids, **others)
+    narrow_coefficients, narrow_ids = _narrow_reals_of(members, "coefficients"), _narrow_integers(members, "ids")
+    pointers: Column | int = _degree(members, len(narrow_coefficients), len(narrow_ids))
+    if pointers < 0:
+        pointers = _pointers(members, "indptr", len(narrow_coefficients), len(narrow_ids))
+    return CompactCostFunction(
+        coefficients=narrow_coefficients, indptr=pointers, ids=narrow_ids, forget=forget, **others
+    )
+
+
+def _forgetting(content: bytes | mmap.mmap) -> Callable[[], None]:
+    """What gives back the memory that pages of a mapped file take: they can be read again."""
+    if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        return partial(content.madvise, mmap.MADV_DONTNEED)
+    return lambda: None
+
+
+def _load(file: IO[bytes], content: bytes | mmap.mmap, max_size: int) -> dict[str, Column]:
     try:
         with zipfile.ZipFile(file) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
             if size > max_size:
                 raise UnreadableInput(f"columns: the content has {size} bytes, more than the limit of {max_size}")
-            return {entry.filename.removesuffix(".npy"): _array(archive, entry) for entry in archive.infolist()}
+            return {
+                entry.filename.removesuffix(".npy"): _array(archive, entry, content) for entry in archive.infolist()
+            }
     except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError, RuntimeError, MemoryError) as e:
         if isinstance(e, UnreadableInput):
             raise
         raise UnreadableInput(f"columns: not an archive of arrays: {e}") from e
 
 
-def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
-    """One member, whose header may not promise more than the entry holds."""
+def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, content: bytes | mmap.mmap) -> Column:
+    """One member, whose header may not promise more than the entry holds; a large one where it is in ``content``."""
     with archive.open(entry) as stream:
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(stream)
-        if dtype.hasobject or int(np.prod(shape, dtype=object)) * dtype.itemsize > entry.file_size:
+        header_size, count = stream.tell(), int(np.prod(shape, dtype=object))
+        if dtype.hasobject or count * dtype.itemsize > entry.file_size - header_size:
             raise UnreadableInput(f"columns: `{entry.filename}` is longer in its header than in the archive")
+    if entry.compress_type == zipfile.ZIP_STORED and len(shape) == 1 and count >= LARGE:
+        return np.frombuffer(_stored(entry, content), dtype, count, header_size)
     with archive.open(entry) as stream:
-        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+        array: Column = np.lib.format.read_array(stream, allow_pickle=False)
         return array
 
 
-def _member(members: Mapping[str, NDArray[Any]], name: str, ndim: int) -> NDArray[Any]:
+def _stored(entry: zipfile.ZipInfo, content: bytes | mmap.mmap) -> memoryview:
+    """The bytes of a member that is not deflated, in place. Raises BadZipFile if they are not what they should be."""
+    name_size, extra_size = struct.unpack_from("<HH", content, entry.header_offset + _NAME_SIZE_AT)
+    start = entry.header_offset + _LOCAL_HEADER + name_size + extra_size
+    view = memoryview(content)[start : start + entry.file_size]
+    forget, checksum = _forgetting(content), 0
+    for piece in range(0, len(view), _PIECE):
+        checksum = zlib.crc32(view[piece : piece + _PIECE], checksum)
+        forget()
+    if len(view) < entry.file_size or checksum != entry.CRC:
+        raise zipfile.BadZipFile(f"Bad CRC-32 for file {entry.filename!r}")
+    return view
+
+
+def _member(members: Mapping[str, Column], name: str, ndim: int) -> Column:
     if name not in members:
         raise MissingSection(f"columns: `{name}` is missing")
     if members[name].ndim != ndim:
@@ -163,53 +211,69 @@ def _member(members: Mapping[str, NDArray[Any]], name: str, ndim: int) -> NDArra
     return members[name]
 
 
-def _text(members: Mapping[str, NDArray[Any]], name: str) -> str:
+def _text(members: Mapping[str, Column], name: str) -> str:
     value = _member(members, name, 0)
     if value.dtype.kind != "U":
         raise WrongType(f"columns: `{name}` must be a text, found {value.dtype}")
     return str(value)
 
 
-def _scalar(members: Mapping[str, NDArray[Any]], name: str) -> int:
+def _scalar(members: Mapping[str, Column], name: str) -> int:
     value = _member(members, name, 0)
     if value.dtype.kind not in "iu":
         raise WrongType(f"columns: `{name}` must be an integer, found {value.dtype}")
     return int(value)
 
 
-def _reals(members: Mapping[str, NDArray[Any]], name: str) -> F64:
+def _reals(members: Mapping[str, Column], name: str) -> F64:
+    return _narrow_reals_of(members, name).astype(np.float64, copy=False)
+
+
+def _narrow_reals_of(members: Mapping[str, Column], name: str) -> Column:
     values = _member(members, name, 1)
     if values.dtype.kind not in "iuf" or values.dtype.itemsize > 8:
         raise WrongType(f"columns: `{name}` must be integers or floats, found {values.dtype}")
-    return values.astype(np.float64, copy=False)
+    return values
 
 
-def _integers(members: Mapping[str, NDArray[Any]], name: str) -> I64:
+def _integers(members: Mapping[str, Column], name: str) -> I64:
+    return _narrow_integers(members, name).astype(np.int64, copy=False)
+
+
+def _narrow_integers(members: Mapping[str, Column], name: str) -> Column:
     values = _member(members, name, 1)
     if values.dtype.kind not in "iu":
         raise WrongType(f"columns: `{name}` must be integers, found {values.dtype}")
     if values.dtype == np.uint64 and len(values) and values.max() > np.iinfo(np.int64).max:
         raise InvalidValue(f"columns: `{name}` must be at most 2**63 - 1, found {values.max()}")
-    return values.astype(np.int64, copy=False)
+    return values
 
 
-def _indptr(members: Mapping[str, NDArray[Any]], n_terms: int, n_ids: int) -> I64:
-    if "indptr" in members or "degree" not in members:
+def _indptr(members: Mapping[str, Column], n_terms: int, n_ids: int) -> I64:
+    degree = _degree(members, n_terms, n_ids)
+    if degree < 0:
         return _pointers(members, "indptr", n_terms, n_ids)
-    degree = _scalar(members, "degree")
-    if degree < 0 or degree * n_terms != n_ids:
-        raise InvalidValue(f"columns: `degree` {degree} and {n_terms} coefficients do not fit {n_ids} ids")
     return np.arange(n_terms + 1, dtype=np.int64) * degree
 
 
-def _pointers(members: Mapping[str, NDArray[Any]], name: str, rows: int, entries: int) -> I64:
+def _degree(members: Mapping[str, Column], n_terms: int, n_ids: int) -> int:
+    """The number of ids that all terms have; -1 if ``indptr`` tells it."""
+    if "indptr" in members or "degree" not in members:
+        return -1
+    degree = _scalar(members, "degree")
+    if degree < 0 or degree * n_terms != n_ids:
+        raise InvalidValue(f"columns: `degree` {degree} and {n_terms} coefficients do not fit {n_ids} ids")
+    return degree
+
+
+def _pointers(members: Mapping[str, Column], name: str, rows: int, entries: int) -> I64:
     indptr = _integers(members, name)
     if len(indptr) != rows + 1 or indptr[0] != 0 or indptr[-1] != entries or (indptr[1:] < indptr[:-1]).any():
         raise InvalidValue(f"columns: `{name}` must be {rows + 1} values that rise from 0 to {entries}")
     return indptr
 
 
-def _groups(members: Mapping[str, NDArray[Any]]) -> Groups:
+def _groups(members: Mapping[str, Column]) -> Groups:
     if "group_coefficients" not in members:
         return Groups()
     coefficients, weights = _reals(members, "group_coefficients"), _reals(members, "group_weights")
@@ -222,7 +286,7 @@ def _groups(members: Mapping[str, NDArray[Any]]) -> Groups:
     return Groups(coefficients, indptr, weights, np.where(ids == -1, CONSTANT, ids))
 
 
-def _initial(members: Mapping[str, NDArray[Any]]) -> dict[int, int] | None:
+def _initial(members: Mapping[str, Column]) -> dict[int, int] | None:
     if "initial_ids" not in members:
         return None
     ids, values = _integers(members, "initial_ids"), _integers(members, "initial_values")
@@ -231,7 +295,7 @@ def _initial(members: Mapping[str, NDArray[Any]]) -> dict[int, int] | None:
     return dict(zip(ids.tolist(), values.tolist(), strict=True))
 
 
-def _metadata(members: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+def _metadata(members: Mapping[str, Column]) -> dict[str, Any]:
     if "metadata" not in members:
         return {}
     try:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import BinaryIO, cast
 
 from qiosk.contract.jobs import QIO_INPUT_FORMAT
 from qiosk.errors import UnreadableInput
@@ -18,6 +22,22 @@ def _read_qio(content: bytes) -> CostFunction:
 
 READERS: Mapping[str, Callable[[bytes], CostFunction]] = {QIO_INPUT_FORMAT: _read_qio, columns.NAME: columns.read}
 """Readers by the name of their format, in lower case."""
+
+
+def read_path(path: Path, input_format: str = QIO_INPUT_FORMAT, *, max_size: int = MAX_SIZE) -> CostFunction:
+    """As :func:`read`, from a file, which is mapped: it need not fit the memory. Raises also OSError."""
+    with path.open("rb") as file:
+        return read_open(file, input_format, max_size=max_size)
+
+
+def read_open(file: BinaryIO, input_format: str = QIO_INPUT_FORMAT, *, max_size: int = MAX_SIZE) -> CostFunction:
+    """As :func:`read_path`, from a file that is open; it must not change while the cost function is used."""
+    if os.fstat(file.fileno()).st_size == 0:
+        return read(b"", input_format)
+    content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if input_format.lower() == columns.NAME and content[: len(columns.MAGIC)] == columns.MAGIC:
+        return columns.read_mapped(file, content, max_size=max_size)
+    return read(cast(bytes, content), input_format, max_size=max_size)  # all that readers ask of bytes
 
 
 def read(data: bytes, input_format: str = QIO_INPUT_FORMAT, *, max_size: int = MAX_SIZE) -> CostFunction:

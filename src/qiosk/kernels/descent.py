@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from qiosk.kernels.compiler import kernel
 
 
@@ -42,6 +44,48 @@ def pair_descent() -> Any:
                     flips += 1
                     for k in range(indptr[i], indptr[i + 1]):
                         slopes[neighbors[k]] += couplings[k] * step
+            if flips == before:
+                break
+        return flips
+
+    return descend
+
+
+@cache
+def halves_descent() -> Any:
+    """``descend(indptr, cols, values_above, lower_indptr, rows, values_below, slopes, is_spin, values, tolerances,
+    passes) -> flips``.
+
+    As ``pair_descent``, of pairs in two halves: rows of pairs with larger variables, and with smaller ones; (n + 1,)
+    int64, (P,) int32 and (P,) numbers of any type, each.
+    """
+
+    @kernel
+    def descend(
+        indptr: Any,
+        cols: Any,
+        values_above: Any,
+        lower_indptr: Any,
+        rows: Any,
+        values_below: Any,
+        slopes: Any,
+        is_spin: Any,
+        values: Any,
+        tolerances: Any,
+        passes: Any,
+    ) -> int:
+        flips = 0
+        for _ in range(passes):
+            before = flips
+            for i in range(values.size):
+                step = -2 * values[i] if is_spin else 1 - 2 * values[i]
+                if step * slopes[i] < -tolerances[i]:
+                    values[i] += step
+                    flips += 1
+                    for k in range(lower_indptr[i], lower_indptr[i + 1]):
+                        slopes[rows[k]] += np.float64(values_below[k]) * step
+                    for k in range(indptr[i], indptr[i + 1]):
+                        slopes[cols[k]] += np.float64(values_above[k]) * step
             if flips == before:
                 break
         return flips

@@ -15,11 +15,14 @@ def check(cost_function: CostFunction) -> None:
     that occurs twice in one Ising term or in one squared linear combination, and InvalidInitialConfiguration.
     """
     check_finite(cost_function)
-    _check_ids("term", cost_function.indptr, cost_function.ids)
+    for block in cost_function.blocks():
+        _check_ids("term", block.indptr, block.ids, block.start)
     if cost_function.problem_type.is_ising:
-        repeat = _first_repeat(cost_function.indptr, cost_function.ids)
-        if repeat is not None:
-            raise RepeatedVariable(f"term {repeat[0]}: variable {repeat[1]} occurs twice in an Ising term")
+        for block in cost_function.blocks():
+            repeat = _first_repeat(block.indptr, block.ids)
+            if repeat is not None:
+                term = block.start + repeat[0]
+                raise RepeatedVariable(f"term {term}: variable {repeat[1]} occurs twice in an Ising term")
     _check_groups(cost_function)
     if cost_function.initial_configuration is not None:
         _check_initial_configuration(cost_function)
@@ -29,7 +32,8 @@ def check_finite(cost_function: CostFunction) -> None:
     """Raise InvalidValue if a coefficient is not finite, as is needed to write or evaluate a cost
     function."""
     groups = cost_function.groups
-    _check_coefficients("term", cost_function.coefficients)
+    for block in cost_function.blocks():
+        _check_coefficients("term", block.coefficients, block.start)
     _check_coefficients("group", groups.coefficients)
     if not np.isfinite(groups.weights).all():
         m = int(np.argmin(np.isfinite(groups.weights)))
@@ -37,16 +41,16 @@ def check_finite(cost_function: CostFunction) -> None:
         raise InvalidValue(f"group {g}: coefficient {groups.weights[m]} of a member is not finite")
 
 
-def _check_coefficients(what: str, coefficients: F64) -> None:
+def _check_coefficients(what: str, coefficients: F64, start: int = 0) -> None:
     if not np.isfinite(coefficients).all():
         t = int(np.argmin(np.isfinite(coefficients)))
-        raise InvalidValue(f"{what} {t}: coefficient {coefficients[t]} is not finite")
+        raise InvalidValue(f"{what} {start + t}: coefficient {coefficients[t]} is not finite")
 
 
-def _check_ids(what: str, indptr: I64, ids: I64) -> None:
+def _check_ids(what: str, indptr: I64, ids: I64, start: int = 0) -> None:
     if len(ids) and ids.min() < 0:
         k = int(np.argmax(ids < 0))
-        raise InvalidValue(f"{what} {_owner(indptr, k)}: variable id {ids[k]} is negative")
+        raise InvalidValue(f"{what} {start + _owner(indptr, k)}: variable id {ids[k]} is negative")
 
 
 def _check_groups(cost_function: CostFunction) -> None:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from qiosk.errors import InvalidValue, NotEnoughMemory, RepeatedVariable
+from qiosk.model.compact import LARGE, CompactProblem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, rows_of
+from qiosk.model.rows import collect_rows
 
 _KEY_LIMIT = 2**62
 _MAX_PACKED = 64  # ids in a term; longer ones are rare and compared as bytes, without a pass per id
@@ -55,6 +57,8 @@ def compile_problem(cost_function: CostFunction) -> CompiledProblem:
         raise NotEnoughMemory(f"the problem has {n} variables, more than {2**31 - 1}")
     with np.errstate(over="ignore", invalid="ignore"):  # _check_finite says it better
         groups = _compile_groups(cost_function, n)
+        if is_large(cost_function):
+            return _compile_rows(cost_function, groups)
         merged = {d: _merge(terms, n) for d, terms in sorted(_reduced(cost_function).items())}
         linear, constant = groups.linear, groups.constant
         if 0 in merged:
@@ -74,6 +78,37 @@ def compile_problem(cost_function: CostFunction) -> CompiledProblem:
         term_indptr=_indptr(_joined([np.full(*terms.columns.shape) for terms in larger])),
         term_variables=np.concatenate([np.empty(0, np.int64), *(t.columns.ravel() for t in larger)]).astype(np.int32),
         term_values=np.concatenate([np.empty(0), *(terms.values for terms in larger)]),
+        group_indptr=groups.indptr,
+        group_variables=groups.variables.astype(np.int32),
+        group_weights=groups.weights,
+        group_values=groups.values,
+        group_offsets=groups.offsets,
+    )
+    _check_finite(problem)
+    return problem
+
+
+def is_large(cost_function: CostFunction) -> bool:
+    """Whether a problem is better sorted by counting: it has many terms, and none of three or more ids."""
+    if cost_function.n_terms < LARGE:
+        return False
+    return all(int(np.diff(block.indptr).max(initial=0)) <= 2 for block in cost_function.blocks())
+
+
+def _compile_rows(cost_function: CostFunction, groups: _Groups) -> CompactProblem:
+    """The same for terms of at most two ids, which are counted into rows, a block at a time."""
+    pairs = collect_rows(cost_function)
+    problem = CompactProblem(
+        is_spin=cost_function.problem_type.is_ising,
+        variables=cost_function.variables,
+        constant=groups.constant + pairs.constant,
+        linear=groups.linear + pairs.linear,
+        pair_indptr=pairs.indptr,
+        pair_cols=pairs.cols,
+        pair_values=pairs.values,
+        term_indptr=np.zeros(1, np.int64),
+        term_variables=np.empty(0, np.int32),
+        term_values=np.empty(0),
         group_indptr=groups.indptr,
         group_variables=groups.variables.astype(np.int32),
         group_weights=groups.weights,
@@ -211,6 +246,10 @@ def _indptr(sizes: I64) -> I64:
 
 def _check_finite(problem: CompiledProblem) -> None:
     for name in ("constant", "linear", "pair_values", "term_values", "group_weights", "group_offsets"):
-        if not np.isfinite(getattr(problem, name)).all():
+        if name == "pair_values":
+            is_finite = all(bool(np.isfinite(values).all()) for _, _, values in problem.pair_blocks())
+        else:
+            is_finite = bool(np.isfinite(getattr(problem, name)).all())
+        if not is_finite:
             what = name.replace("_", " ")
             raise InvalidValue(f"{what}: like terms add up to a value beyond the range of float64")

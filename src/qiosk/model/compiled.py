@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from qiosk.model.cost_function import F64, I64
 
 I32 = NDArray[np.int32]
+PairBlock = tuple[NDArray[np.integer], NDArray[np.integer], F64]
+"""Rows, columns and values of some pairs."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,6 +53,15 @@ class CompiledProblem:
         return len(self.variables)
 
     @property
+    def n_pairs(self) -> int:
+        """Number of pairs."""
+        return len(self.pair_cols)
+
+    def pair_blocks(self) -> Iterator[PairBlock]:
+        """All pairs, in blocks that need not be made at once."""
+        yield self.pair_rows, self.pair_cols, self.pair_values
+
+    @property
     def is_quadratic(self) -> bool:
         """Whether there are neither terms of three or more variables nor groups."""
         return len(self.term_values) == 0 and len(self.group_values) == 0
@@ -59,6 +71,6 @@ class CompiledProblem:
         """Variables in the largest term; a group counts as 2."""
         if len(self.term_values):
             return int(np.diff(self.term_indptr).max())
-        if len(self.pair_values) or len(self.group_values):
+        if self.n_pairs or len(self.group_values):
             return 2
         return 1 if np.any(self.linear) else 0

@@ -10,12 +10,14 @@ summed the same way inside, then squared and multiplied in float64.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qiosk.errors import InvalidValue, WrongType
-from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, rows_of
+from qiosk.model.cost_function import BLOCK, CONSTANT, F64, I8, I64, CostFunction
 
 _EXACT = float(2**53)
 _BLOCK = 1 << 22  # elements of an intermediate array, some 4 MB of products or 32 MB of summands
@@ -31,12 +33,13 @@ def evaluate(cost_function: CostFunction, configurations: ArrayLike) -> F64 | np
     """
     x = _checked(cost_function, np.asarray(configurations))
     rows = np.atleast_2d(x)
-    classes = _terms_by_locality(cost_function)
-    width = max((len(c) for c, _ in classes), default=1) + len(cost_function.groups.ids)
+    is_exact = _has_exact_sums(cost_function)
+    terms = cost_function.n_terms - len(cost_function.groups)
+    width = (min(terms, BLOCK) if is_exact else terms) + len(cost_function.groups.ids)
     step = max(1, _BLOCK // max(1, width))
     costs = np.empty(len(rows))
     for start in range(0, len(rows), step):
-        costs[start : start + step] = _costs(cost_function, classes, rows[start : start + step])
+        costs[start : start + step] = _costs(cost_function, rows[start : start + step], is_exact)
     return costs if x.ndim == 2 else costs[0]
 
 
@@ -55,7 +58,7 @@ def evaluate_reals(cost_function: CostFunction, values: F64) -> float:
     members = groups.weights * np.where(at >= 0, np.append(values, 1.0)[at], 1.0)
     owners = np.repeat(np.arange(len(groups)), np.diff(groups.indptr))
     sums = np.bincount(owners, weights=members, minlength=len(groups))
-    return _sum(products * cost_function.coefficients, groups.coefficients * sums**2)
+    return _sum([products * cost_function.coefficients, groups.coefficients * sums**2])
 
 
 def _checked(cost_function: CostFunction, x: NDArray[np.generic]) -> I8:
@@ -75,31 +78,29 @@ def _checked(cost_function: CostFunction, x: NDArray[np.generic]) -> I8:
     return x.astype(np.int8, copy=False)
 
 
-def _terms_by_locality(cost_function: CostFunction) -> list[tuple[F64, I64]]:
-    """Coefficients (m,) and positions (m, d) of the terms with d ids, for every d that occurs."""
-    degrees = np.diff(cost_function.indptr)
-    classes = []
-    for degree in np.unique(degrees).tolist():
-        where = np.flatnonzero(degrees == degree)
-        columns = rows_of(cost_function.positions, cost_function.indptr, where, degree)
-        classes.append((cost_function.coefficients[where], columns))
-    return classes
-
-
-def _costs(cost_function: CostFunction, classes: list[tuple[F64, I64]], x: I8) -> F64:
+def _costs(cost_function: CostFunction, x: I8, is_exact: bool) -> F64:
     """(R,) costs of x (R, n)."""
     groups = _group_costs(cost_function, x)
-    if _is_exact(cost_function.coefficients):
+    if is_exact:
         total = np.zeros(len(x))
-        for coefficients, columns in classes:
-            total += _products(x, columns) @ coefficients
+        for coefficients, products in _terms(cost_function, x):
+            total += products @ coefficients
         if groups.shape[1] == 0:
             return total
-        parts = [total[:, None], groups]
+        summands = iter([total[:, None]])
     else:
-        parts = [_products(x, columns) * coefficients for coefficients, columns in classes]
-        parts.append(groups)
-    return np.array([_sum(*(part[r] for part in parts)) for r in range(len(x))])
+        summands = (products * coefficients for coefficients, products in _terms(cost_function, x))
+    if len(x) == 1:
+        return np.array([_sum(part[0] for part in chain(summands, [groups]))])
+    parts = [*summands, groups]
+    return np.array([_sum(part[r] for part in parts) for r in range(len(x))])
+
+
+def _terms(cost_function: CostFunction, x: I8) -> Iterator[tuple[F64, I8]]:
+    """Coefficients (m,) of some terms at a time, and the products (R, m) of their variables."""
+    for block in cost_function.blocks(numbered=True):
+        for _, where, columns in block.by_degree():
+            yield block.coefficients[where], _products(x, columns)
 
 
 def _products(x: I8, columns: I64) -> I8:
@@ -122,9 +123,20 @@ def _group_costs(cost_function: CostFunction, x: I8) -> F64:
     for g in range(len(groups)):
         span = slice(groups.indptr[g], groups.indptr[g + 1])
         members = values[:, span]
-        sums[:, g] = members.sum(axis=1) if _is_exact(groups.weights[span]) else [_sum(row) for row in members]
+        sums[:, g] = members.sum(axis=1) if _is_exact(groups.weights[span]) else [_sum([row]) for row in members]
     with np.errstate(over="ignore"):
         return np.asarray(groups.coefficients * sums**2, np.float64)
+
+
+def _has_exact_sums(cost_function: CostFunction) -> bool:
+    """Whether sums and differences of the coefficients of terms are exact in any order."""
+    total = 0.0
+    for block in cost_function.blocks():
+        with np.errstate(over="ignore"):
+            total += float(np.abs(block.coefficients).sum())
+        if total >= _EXACT or not np.array_equal(block.coefficients, np.trunc(block.coefficients)):
+            return False
+    return True
 
 
 def _is_exact(values: F64) -> bool:
@@ -133,10 +145,9 @@ def _is_exact(values: F64) -> bool:
         return float(np.abs(values).sum()) < _EXACT and bool(np.all(values == np.trunc(values)))
 
 
-def _sum(*parts: F64) -> float:
-    values = np.concatenate(parts) if len(parts) > 1 else parts[0]
+def _sum(parts: Iterable[F64]) -> float:
     try:
-        total = math.fsum(values.tolist())
+        total = math.fsum(chain.from_iterable(part.tolist() for part in parts))
     except OverflowError:
         total = math.inf
     if not math.isfinite(total):

@@ -6,7 +6,7 @@ x_i in {-1, +1} (Ising) or {0, 1} (PUBO).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -106,6 +106,28 @@ class Groups:
 CONSTANT = np.iinfo(np.int64).min
 """Marks the constant member of a squared linear combination; no variable has this id."""
 
+BLOCK = 1 << 20
+"""Terms that are looked at together where all of them at once would take too much memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Some terms in a row, the first of them number ``start``: coefficients (m,), indptr (m + 1,) from 0, and ids."""
+
+    start: int
+    coefficients: F64
+    indptr: I64
+    ids: I64
+
+    def by_degree(self) -> Iterator[tuple[int, I64, I64]]:
+        """For every number d of ids that occurs: d, where its terms are in the block (m,), and their ids (m, d)."""
+        degrees = np.diff(self.indptr)
+        low, high = int(degrees.min(initial=0)), int(degrees.max(initial=0))
+        for degree in (low,) if low == high else np.unique(degrees).tolist():
+            where = np.flatnonzero(degrees == degree)
+            if len(where):
+                yield degree, where, rows_of(self.ids, self.indptr, where, degree)
+
 
 @dataclass(frozen=True, eq=False)
 class CostFunction:
@@ -150,6 +172,15 @@ class CostFunction:
         positions = np.full(len(members), -1, np.int64)
         positions[members != CONSTANT] = self._numbering[1][len(self.ids) :]
         return positions
+
+    def blocks(self, *, numbered: bool = False) -> Iterator[Block]:
+        """All terms, in their order, in blocks of at most ``BLOCK``; with ``numbered``, positions for ids."""
+        members = self.positions if numbered else self.ids
+        for start in range(0, len(self.coefficients), BLOCK):
+            indptr = self.indptr[start : start + BLOCK + 1]
+            first = int(indptr[0])
+            own = members[first : int(indptr[-1])]
+            yield Block(start, self.coefficients[start : start + BLOCK], indptr - first, own)
 
     @property
     def n_terms(self) -> int:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qiosk.kernels.descent import pair_descent
+from qiosk.kernels.descent import halves_descent, pair_descent
+from qiosk.kernels.pairs import lower_rows
 from qiosk.kernels.plain.general import general_descent
+from qiosk.model.compact import CompactProblem
 from qiosk.model.compiled import I32, CompiledProblem
-from qiosk.model.cost_function import F64, I8, I64
+from qiosk.model.cost_function import BLOCK, F64, I8, I64
 from qiosk.solvers.moves import term_slopes
 from qiosk.solvers.samplers.incidence import Incidence, symmetric_rows
 
@@ -32,7 +36,8 @@ class Descent:
     @cached_property
     def tolerances(self) -> F64:
         """(n,) least decrease of cost that counts, above the rounding error of a float64 sum."""
-        return _ROUNDING * self._incidence.bounds
+        is_large = isinstance(self.problem, CompactProblem) and self.problem.is_quadratic
+        return _ROUNDING * (_pair_bounds(self.problem) if is_large else self._incidence.bounds)
 
     def __call__(self, configuration: I8) -> I8:
         """The local minimum that passes over the variables in order lead to; ``configuration`` (n,) is not changed.
@@ -52,8 +57,34 @@ class Descent:
         p = self.problem
         for _ in range(_REFRESHES):
             slopes = term_slopes(p, values.astype(np.float64))
-            if not pair_descent()(*self._rows, slopes, p.is_spin, values, self.tolerances, _PASSES):
+            if isinstance(p, CompactProblem):
+                flips = halves_descent()(
+                    p.pair_indptr,
+                    p.pair_cols,
+                    p.narrow_values,
+                    *self._lower,
+                    slopes,
+                    p.is_spin,
+                    values,
+                    self.tolerances,
+                    _PASSES,
+                )
+            else:
+                flips = pair_descent()(*self._rows, slopes, p.is_spin, values, self.tolerances, _PASSES)
+            if not flips:
                 return
+
+    @cached_property
+    def _lower(self) -> tuple[I64, I32, NDArray[Any]]:
+        """Of a large problem, the pairs of each variable with smaller ones: indptr (n + 1,), rows and values (P,)."""
+        p = cast(CompactProblem, self.problem)
+        indptr = np.zeros(p.n + 1, np.int64)
+        for start in range(0, p.n_pairs, BLOCK):
+            indptr[1:] += np.bincount(p.pair_cols[start : start + BLOCK], minlength=p.n)
+        np.cumsum(indptr, out=indptr)
+        rows, values = np.empty(p.n_pairs, np.int32), np.empty(p.n_pairs, p.narrow_values.dtype)
+        lower_rows()(p.pair_indptr, p.pair_cols, p.narrow_values, indptr[:-1].copy(), rows, values)
+        return indptr, rows, values
 
     @cached_property
     def _rows(self) -> tuple[I64, I32, F64]:
@@ -67,3 +98,12 @@ class Descent:
         general_descent()(
             p.linear, index.terms, index.groups, index.by_variable, p.is_spin, values, sums, self.tolerances, _PASSES
         )
+
+
+def _pair_bounds(problem: CompiledProblem) -> F64:
+    """(n,) the most that flipping each variable of a quadratic problem can change the cost, either way."""
+    sizes = np.zeros(problem.n)
+    for rows, cols, values in problem.pair_blocks():
+        sizes += np.bincount(rows, np.abs(values), problem.n)
+        sizes += np.bincount(cols, np.abs(values), problem.n)
+    return (2.0 if problem.is_spin else 1.0) * (np.abs(problem.linear) + sizes)

@@ -13,7 +13,8 @@ def cost_of(problem: CompiledProblem, x: I8) -> float:
     # sums of products, not inner products: those may wake the threads of a BLAS, which takes longer on busy machines
     v = x.astype(np.float64)
     cost = problem.constant + (problem.linear * v).sum()
-    cost += (problem.pair_values * v[problem.pair_rows] * v[problem.pair_cols]).sum()
+    for rows, cols, values in problem.pair_blocks():
+        cost += (values * v[rows] * v[cols]).sum()
     if len(problem.term_values):
         products = np.multiply.reduceat(v[problem.term_variables], problem.term_indptr[:-1])
         cost += (problem.term_values * products).sum()
@@ -43,9 +44,10 @@ def deltas(problem: CompiledProblem, x: I8) -> F64:
 
 def term_slopes(problem: CompiledProblem, v: F64) -> F64:
     """(n,) derivative of the terms, groups apart, by each x_i at the values ``v`` (n,)."""
-    rows, cols, values = problem.pair_rows, problem.pair_cols, problem.pair_values
-    slopes: F64 = problem.linear + np.bincount(rows, values * v[cols], problem.n)
-    slopes += np.bincount(cols, values * v[rows], problem.n)
+    slopes: F64 = problem.linear.copy()
+    for rows, cols, values in problem.pair_blocks():
+        slopes += np.bincount(rows, values * v[cols], problem.n)
+        slopes += np.bincount(cols, values * v[rows], problem.n)
     if len(problem.term_values):
         sizes = np.diff(problem.term_indptr)
         members = v[problem.term_variables]

@@ -60,7 +60,7 @@ def choose(problem: CompiledProblem, replicas: int, ladder: bool = False) -> str
     if not problem.is_quadratic:
         return "klocal"
     form = IsingForm.of(problem)
-    density = 2 * len(form.couplings) / max(1, problem.n * (problem.n - 1))
+    density = 2 * problem.n_pairs / max(1, problem.n * (problem.n - 1))
     matrix_bytes = padded(problem.n) ** 2 * np.dtype(form.real).itemsize
     is_dense = density >= DENSE and problem.n >= 2 * MANY and matrix_bytes <= DENSE_BYTES
     if replicas <= FEW:
@@ -76,7 +76,7 @@ def memory_bytes(problem: CompiledProblem, sampler: Sampler) -> tuple[int, int]:
     Counted are arrays that grow with the problem; a sampler also keeps a pool of thresholds per thread, below
     8 * max(8192, 8 n) bytes.
     """
-    n, P, K, M = (problem.n, len(problem.pair_values), len(problem.term_variables), len(problem.group_variables))
+    n, P, K, M = (problem.n, problem.n_pairs, len(problem.term_variables), len(problem.group_variables))
     if isinstance(sampler, DenseSampler | CachedSampler):
         row = 2 * 8 * sampler.lanes * padded(n) + 1024 * sampler.lanes
         return (8 * padded(n) ** 2 if isinstance(sampler, DenseSampler) else 24 * P + 40 * n), row

@@ -45,7 +45,7 @@ def beta_range(problem: CompiledProblem, seed: int, descend: Callable[[I8], I8])
     where nothing depends on it. ``descend`` leads a configuration to a local minimum.
     """
     rng = np.random.default_rng((seed % 2**64, 0xBE7A))
-    terms = len(problem.pair_values) + len(problem.term_variables) + len(problem.group_variables) + problem.n
+    terms = problem.n_pairs + len(problem.term_variables) + len(problem.group_variables) + problem.n
     samples = int(np.clip(MOVES_TO_SEE // max(1, terms), 2, SAMPLES))
     low = -1 if problem.is_spin else 0
     starts = [rng.choice(np.array([low, 1], np.int8), problem.n) for _ in range(samples)]

@@ -28,8 +28,7 @@ def slots_needed(form: IsingForm) -> I64 | None:
     """(n,) sum of the magnitudes of a variable's field and couplings, in units; None if there is no unit."""
     if form.unit is None:
         return None
-    sizes = np.abs(form.couplings)
-    ends = np.bincount(form.rows, sizes, minlength=form.n) + np.bincount(form.cols, sizes, minlength=form.n)
+    ends = form.sums_of(np.abs, np.zeros(form.n))
     needed = np.minimum((np.abs(form.fields) + ends) / form.unit, 2.0**31)
     return np.asarray(np.rint(needed), np.int64)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ from qiosk.model.compiled import I32, CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.incidence import index_by_variable
-from qiosk.solvers.samplers.ising import IsingForm, Real
+from qiosk.solvers.samplers.ising import IsingForm, LargeForm, Real
 from qiosk.solvers.samplers.rows import Rows
 
 
@@ -41,8 +43,8 @@ class CachedSampler:
         self.lanes = lanes
         self.kernel = f"cached-{chosen}x{lanes}"
         self._unit = form.scale
-        order, self._indptr, self._neighbors, couplings = _by_color(form)
-        self._couplings2 = aligned_copy(2 * couplings / form.scale, chosen)
+        order = _color_order(form)
+        self._indptr, self._neighbors, self._couplings2 = _by_place(form, order, np.dtype(chosen))
         self._rows = Rows(
             form=form,
             is_spin=problem.is_spin,
@@ -102,16 +104,22 @@ class CachedSampler:
         self._rows.copy(group, to, source, lanes)
 
 
-def _by_color(form: IsingForm) -> tuple[I64, I64, I32, F64]:
-    """Variables by color, (n,); and the CSR of their places: indptr (n + 1,), neighbors (2P,), couplings (2P,)."""
-    indptr, neighbors, _ = form.neighbors()
+def _color_order(form: IsingForm) -> I64:
+    """(n,) variables, color by color."""
+    indptr, neighbors = form.topology()
     colors = np.empty(form.n, np.int32)
     color_order()(indptr, neighbors, colors, np.full(form.n + 1, -1, np.int32))
-    order = np.argsort(colors, kind="stable").astype(np.int64)
+    return np.argsort(colors, kind="stable").astype(np.int64)
+
+
+def _by_place(form: IsingForm, order: I64, dtype: np.dtype[Any]) -> tuple[I64, I32, NDArray[Any]]:
+    """CSR of places: indptr (n + 1,), neighbors (2P,), twice the couplings by the scale (2P,)."""
+    if isinstance(form, LargeForm):
+        return form.reordered(order).lay_out(2.0, dtype)
     place = np.empty(form.n, np.int32)
     place[order] = np.arange(form.n, dtype=np.int32)
     here = np.concatenate([place[form.rows], place[form.cols]])
     there = np.concatenate([place[form.cols], place[form.rows]])
-    place_indptr, by_place = index_by_variable(here, form.n)
+    indptr, by_place = index_by_variable(here, form.n)
     couplings = np.concatenate([form.couplings, form.couplings])[by_place]
-    return order, place_indptr, aligned_copy(there[by_place]), couplings
+    return indptr, aligned_copy(there[by_place]), aligned_copy(2 * couplings / form.scale, dtype)

@@ -44,14 +44,10 @@ class PackedSampler(WordLanes):
 
     def _lay_out(self, dtype: np.dtype[np.generic], unit: float) -> None:
         form = self._form
-        indptr, neighbors, couplings = form.neighbors()
         base = -(form.fields + form.coupling_sums) / unit
-        couplings2 = -2 * couplings / unit
         if dtype.kind == "i":
-            base, couplings2 = np.rint(base), np.rint(couplings2)
-        self._indptr = indptr
-        self._neighbors = aligned_copy(neighbors)
-        self._couplings2 = aligned_copy(couplings2, dtype)
+            base = np.rint(base)
+        self._indptr, self._neighbors, self._couplings2 = form.lay_out(-2.0, dtype)
         self._base = aligned_copy(base, dtype)
 
     def sweep(self, group: LaneGroup, betas: F64) -> None:
