@@ -55,8 +55,8 @@ def serve(
         configure_logs(chosen.log_format)
         parts = open_server(
             settings,
-            admin_key=None if chosen.admin_key is None else chosen.admin_key.get_secret_value(),
-            secret_key=None if chosen.secret_key is None else chosen.secret_key.get_secret_value(),
+            admin_key=chosen.admin_key,
+            secret_key=chosen.secret_key,
             base_path=chosen.base_path,
         )
         run(parts, chosen, announce=lambda url: typer.echo(f"Qiosk serves {settings.home} at {url}"))

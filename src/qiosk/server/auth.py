@@ -14,13 +14,14 @@ import urllib.request
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, final
-
-import jwt
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from qiosk.errors import Forbidden, ServiceUnavailable, Unauthorized
 from qiosk.server.settings import ServerSettings
 from qiosk.service.keys import ANYBODY, Authenticator
+
+if TYPE_CHECKING:
+    import jwt  # with the cryptography behind it 9 MiB, which a server without an issuer can do without
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures by public keys only: a token signed with a shared secret would prove nothing."""
@@ -146,6 +147,8 @@ class TokenVerifier:
         """Whose token this is. Raises Unauthorized; ServiceUnavailable if the issuer's keys cannot be fetched."""
         if len(token) > _MAX_TOKEN:
             raise Unauthorized("the access token is too long")
+        import jwt
+
         try:
             key = self._key(jwt.get_unverified_header(token).get("kid"))
             claims = jwt.decode(
@@ -172,6 +175,8 @@ class TokenVerifier:
             return self._keys[key_id]
 
     def _fetch_keys(self) -> Mapping[str | None, jwt.PyJWK]:
+        import jwt
+
         try:
             if self._jwks_url is None:
                 found = self._fetch(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
