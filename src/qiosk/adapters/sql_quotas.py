@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, cast, final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from qiosk.adapters.sql_database import Database
 from qiosk.adapters.sql_tables import TEXT, metadata
@@ -31,21 +31,13 @@ workspace_limits = sa.Table(
 )
 
 
-def _insert(dialect: str, table: sa.Table) -> Any:
-    """The dialect's own INSERT, which knows ON CONFLICT. Imported when needed: most processes see one dialect only."""
-    if dialect == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert
-    else:
-        from sqlalchemy.dialects.postgresql import insert
-    return insert(table)
-
-
-@cache
-def _book(dialect: str) -> sa.Insert:
-    insert = _insert(dialect, job_usage)
+def _book(insert: Any) -> sa.Insert:
     is_stored = [job_usage.c.workspace, job_usage.c.month]
     sum_of_both = job_usage.c.seconds + insert.excluded.seconds
     return cast(sa.Insert, insert.on_conflict_do_update(index_elements=is_stored, set_={"seconds": sum_of_both}))
+
+
+_BOOK = {"sqlite": _book(sqlite.insert(job_usage)), "postgresql": _book(postgresql.insert(job_usage))}
 
 
 def book(tx: sa.Connection, job: Job) -> None:
@@ -54,7 +46,7 @@ def book(tx: sa.Connection, job: Job) -> None:
         return
     seconds = (job.ended_at - job.begun_at).total_seconds()
     tx.execute(
-        _book(tx.dialect.name),
+        _BOOK[tx.dialect.name],
         {"workspace": job.workspace, "month": month_of(job.ended_at), "seconds": seconds},
     )
 
@@ -95,8 +87,5 @@ class SqlLimitStore:
 
 def _put(tx: sa.Connection, table: sa.Table, row: Mapping[str, object], changes: Mapping[str, object]) -> None:
     """Insert a row, or make changes to the one that has its key."""
-    tx.execute(
-        _insert(tx.dialect.name, table)
-        .values(row)
-        .on_conflict_do_update(index_elements=table.primary_key.c, set_=changes)
-    )
+    insert = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
+    tx.execute(insert(table).values(row).on_conflict_do_update(index_elements=table.primary_key.c, set_=changes))
