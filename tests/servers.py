@@ -23,6 +23,7 @@ from qiosk.adapters.memory_blobs import MemoryBlobStore
 from qiosk.bootstrap import ServerParts
 from qiosk.contract.quotas import Dimension
 from qiosk.server.app import create_app
+from qiosk.server.connections import Connection
 from qiosk.server.settings import ServerSettings
 from qiosk.service.jobs import Job, JobState
 from qiosk.service.keys import Authenticator
@@ -201,7 +202,7 @@ def listening(parts: ServerParts, **settings) -> Iterator[str]:
     """The URL of a server over these parts, on a socket of the loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         app = create_app(parts, ServerSettings(**settings))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        server = uvicorn.Server(uvicorn.Config(app, http=Connection, log_config=None, access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:

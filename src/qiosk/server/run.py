@@ -13,6 +13,7 @@ import uvicorn
 from qiosk.bootstrap import ServerParts
 from qiosk.errors import Forbidden, ServiceUnavailable
 from qiosk.server.app import create_app
+from qiosk.server.connections import Connection
 from qiosk.server.settings import ServerSettings
 
 KEEP_ALIVE_S = 75
@@ -63,6 +64,7 @@ def _serve_on(
     config = uvicorn.Config(
         app,
         log_config=None,
+        http=Connection,
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,

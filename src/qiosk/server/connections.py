@@ -1,0 +1,80 @@
+"""Connections that do not wait for ever: the head of a request must arrive in some seconds, and must not be endless.
+
+Uvicorn bounds the time between two requests only. Whoever opened connections and sent nothing, or a header a minute,
+could take all that a server has. Bodies are bounded where they are read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_S = 30.0
+"""How long a request line and its headers may take to arrive, from the connection or the first byte on."""
+MAX_HEAD_BYTES: Final = 64 << 10
+"""Names and values of headers, and the address, together."""
+
+
+@final
+class Connection(HttpToolsProtocol):
+    """Uvicorn's connection with a time limit on heads, and a limit of their size."""
+
+    _closing: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; if nothing is being answered it has to be a head."""
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_head()
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Part of the address. Raises ValueError, which the parser reports as a bad request."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header. Raises ValueError, as ``on_url``."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is there; what was left of its body did not begin another one."""
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def _expect_head(self) -> None:
+        if self._closing is None:
+            self._closing = self.loop.call_later(HEAD_S, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError(f"headers: must have at most {MAX_HEAD_BYTES} bytes")

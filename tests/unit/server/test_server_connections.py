@@ -1,0 +1,110 @@
+"""Connections on which nothing sensible arrives come to an end; all others are left alone."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from qiosk.server import connections
+from servers import MemoryParts, listening
+
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with listening(MemoryParts().parts) as url:
+        yield url
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEAD_S", 1.0)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[socket.socket]:
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+        yield connection
+
+
+def answer(connection: socket.socket) -> bytes:
+    """An answer whose body is a JSON object; what came of it if the connection ends."""
+    received = b""
+    while not received.endswith(b"}"):
+        try:
+            piece = connection.recv(4096)
+        except ConnectionError:
+            break
+        if not piece:
+            break
+        received += piece
+    return received
+
+
+def send_until_it_ends(connection: socket.socket, piece: bytes, within: float = 20.0) -> bool:
+    """Send a piece now and then; whether the other side hung up."""
+    connection.settimeout(0.02)
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        try:
+            connection.sendall(piece)
+            if connection.recv(1) == b"":
+                return True
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("begin", [b"", REQUEST])
+@pytest.mark.parametrize("piece", [b"", b"\r\n", b"X-A: b\r\n"], ids=["nothing", "empty lines", "headers"])
+def test_a_head_that_does_not_end_ends_the_connection(impatient: None, url: str, begin: bytes, piece: bytes) -> None:
+    with connected(url) as connection:
+        if begin:
+            connection.sendall(begin)
+            assert b"alive" in answer(connection)
+            if not piece:
+                connection.sendall(b"G")  # silence between requests is what the keep-alive time is for
+        elif piece.startswith(b"X"):
+            connection.sendall(b"GET / HTTP/1.1\r\n")
+        if begin and piece.startswith(b"X"):
+            connection.sendall(b"GET / HTTP/1.1\r\n")
+        assert send_until_it_ends(connection, piece)
+
+
+def test_requests_one_after_the_other_are_answered(impatient: None, url: str) -> None:
+    with connected(url) as connection:
+        for pause_s in (1.1, 0.0):
+            connection.sendall(REQUEST)
+            assert b"alive" in answer(connection)
+            time.sleep(pause_s)
+
+
+def test_a_slow_body_is_no_slow_head(impatient: None, url: str) -> None:
+    with connected(url) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n")
+        assert b"alive" in answer(connection)
+        connection.sendall(b"abc")
+        connection.sendall(b"def")
+        time.sleep(1.1)
+        connection.sendall(REQUEST)
+        assert b"alive" in answer(connection)
+
+
+LONG = b"X: " + b"a" * 70_000
+MANY = b"".join(b"X-%d: abcdef\r\n" % n for n in range(8000))
+
+
+@pytest.mark.parametrize("head", [LONG, MANY], ids=["long", "many"])
+def test_heads_have_a_largest_size(url: str, head: bytes) -> None:
+    with connected(url) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n" + head + b"\r\n\r\n")
+        assert b" 400 " in connection.recv(4096).partition(b"\r\n")[0]
