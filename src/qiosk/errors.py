@@ -127,7 +127,7 @@ class MissingValue(InvalidInput, KeyError):
 
 
 class UnreadableInput(InvalidInput):
-    """Bytes that cannot be parsed: JSON syntax, broken gzip, tar or protobuf."""
+    """Bytes that cannot be parsed: JSON syntax, broken gzip, zstd, tar or protobuf."""
 
     azq = "AZQ105"
 

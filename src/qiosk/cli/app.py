@@ -108,7 +108,7 @@ def submit(
 
 @app.command()
 def convert(
-    source: Annotated[str, typer.Argument(metavar="A", help="File to read, plain or gzip; - is standard input.")],
+    source: Annotated[str, typer.Argument(metavar="A", help="File to read, plain, gzip or zstd; - is standard input.")],
     destination: Annotated[str, typer.Argument(metavar="B", help="File to write; - is standard output.")],
     from_format: Annotated[
         str | None, typer.Option("--from", help="Format of A, else told by name or content.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-_FILE_HELP = "Problem in QIO JSON or a format that 'qiosk convert' reads, plain or gzip; - is standard input."
+_FILE_HELP = "Problem in QIO JSON or a format that 'qiosk convert' reads, plain, gzip or zstd; - is standard input."
 _HOME_HELP = "Folder of the jobs; QIOSK_HOME or a per-user folder unless given."
 _URL_HELP = "Server to work with; QIOSK_URL unless given, its key in QIOSK_API_KEY. Without either: this machine."
 _TARGET_HELP = "Solver, as 'qiosk targets' lists them, or the middle part of its name: paralleltempering."

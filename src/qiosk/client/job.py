@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -21,6 +20,7 @@ from qiosk.contract.jobs import (
     TracePoint,
 )
 from qiosk.errors import BlobNotFound, InvalidValue, JobFailed
+from qiosk.formats.compression import decompressed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT_S = 300.0
 """How long ``get_results`` waits for a job to end, unless told otherwise."""
-
-_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class Job:
@@ -66,7 +64,7 @@ class Job:
         container_name: str | None = None,
         **job_properties: Any,
     ) -> Job:
-        """Store a problem's bytes (raw or gzip), then submit a job that reads them.
+        """Store a problem's bytes (raw, gzip or zstd), then submit a job that reads them.
 
         ``job_properties`` are those of :meth:`from_storage_uri`. The container is the job's own unless named.
         """
@@ -263,12 +261,12 @@ class Job:
         return self.workspace.api.get_blob(self._container(container_uri), name)
 
     def download_data(self, blob_uri: str) -> bytes:
-        """Content of one of the workspace's blobs, unpacked if it is gzip. Raises BlobNotFound.
+        """Content of one of the workspace's blobs, unpacked if it is gzip or zstd. Raises BlobNotFound.
 
         ``job.download_data(job.details.input_data_uri)`` is the problem as it was submitted.
         """
         data = self.workspace.api.get_blob(*self._locate(blob_uri))
-        return gzip.decompress(data) if data.startswith(_GZIP_MAGIC) else data
+        return decompressed(data)
 
     def _container(self, uri: str | None) -> str:
         return self.container_name if uri is None else _segments(uri)[-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ import numpy as np
 from qiosk.contract.jobs import QIO_INPUT_FORMAT
 from qiosk.errors import InvalidValue, UnreadableInput
 from qiosk.formats import columns, coo, lp, mps, orlib, qio_json, qplib, qubo_file, registry, rudy, wcnf
-from qiosk.formats.compression import MAX_SIZE, decompressed
+from qiosk.formats.compression import MAX_SIZE, compressed, decompressed, without_suffix
 from qiosk.model.cost_function import CONSTANT, CostFunction
 from qiosk.model.domain import flattened, to_bits, to_spins
 
@@ -104,8 +103,8 @@ def by_name(name: str) -> FileFormat:
 
 
 def by_suffix(file: str) -> FileFormat | None:
-    """The format that a file's name tells, with or without ``.gz``; None if it tells none."""
-    suffix = PurePath(file.lower().removesuffix(".gz")).suffix
+    """The format that a file's name tells, with or without ``.gz`` or ``.zst``; None if it tells none."""
+    suffix = PurePath(without_suffix(file.lower())[0]).suffix
     return next((form for form in FORMATS if suffix in form.suffixes), None)
 
 
@@ -121,7 +120,7 @@ def by_content(data: bytes) -> FileFormat:
 
 
 def read_file(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_SIZE) -> CostFunction:
-    """The cost function in the content of a file, raw or gzipped.
+    """The cost function in the content of a file, raw, gzipped or as Zstandard.
 
     ``form`` names its format, which else the suffix of ``file`` tells, and else the content. Raises
     InvalidInput.
@@ -155,12 +154,13 @@ def destination_format(file: str, form: str | None = None) -> FileFormat:
 
 
 def write_file(file: str, cost_function: CostFunction, form: str | None = None) -> bytes:
-    """The content of a file, gzipped if its name ends in ``.gz``; in the format ``form`` or of its suffix.
+    """The content of a file in the format ``form`` or of its suffix, compressed if it ends in ``.gz`` or ``.zst``.
 
     Raises InvalidValue, also for what the format cannot hold.
     """
     content = destination_format(file, form).write(cost_function)
-    return gzip.compress(content, mtime=0) if file.lower().endswith(".gz") else content
+    _, compression = without_suffix(file)
+    return content if compression is None else compressed(content, compression)
 
 
 def renumbered(cost_function: CostFunction) -> CostFunction:

@@ -16,7 +16,12 @@ from qiosk.model.cost_function import CostFunction
 
 
 def _read_qio(content: bytes) -> CostFunction:
-    """The format's name says nothing of its form: a tar archive holds protobuf, all else is JSON."""
+    """The format's name says nothing of its form: a tar archive holds protobuf, all else is JSON.
+
+    Columns are read as well, so that whoever has the URI of an uploaded problem need not know how it was written.
+    """
+    if content[: len(columns.MAGIC)] == columns.MAGIC:
+        return columns.read(content)
     return qio_protobuf.read(content) if tar.is_tar(content) else qio_json.read(content)
 
 
@@ -35,15 +40,15 @@ def read_open(file: BinaryIO, input_format: str = QIO_INPUT_FORMAT, *, max_size:
     if os.fstat(file.fileno()).st_size == 0:
         return read(b"", input_format)
     content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if input_format.lower() == columns.NAME and content[: len(columns.MAGIC)] == columns.MAGIC:
+    if input_format.lower() in READERS and content[: len(columns.MAGIC)] == columns.MAGIC:
         return columns.read_mapped(file, content, max_size=max_size)
     return read(cast(bytes, content), input_format, max_size=max_size)  # all that readers ask of bytes
 
 
 def read(data: bytes, input_format: str = QIO_INPUT_FORMAT, *, max_size: int = MAX_SIZE) -> CostFunction:
-    """The cost function in the content of an input blob, raw or gzipped.
+    """The cost function in the content of an input blob, raw, gzipped or as Zstandard.
 
-    ``input_format`` is a name in any case; ``max_size`` the most bytes that gzip data may hold. Raises
+    ``input_format`` is a name in any case; ``max_size`` the most bytes that compressed data may hold. Raises
     InvalidInput; UnreadableInput also for an unknown format.
     """
     reader = READERS.get(input_format.lower())

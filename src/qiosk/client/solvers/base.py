@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from qiosk.client.streaming import OnlineProblem, StreamingProblem
 from qiosk.contract.jobs import QIO_INPUT_FORMAT, QIO_OUTPUT_FORMAT, QIO_OUTPUT_FORMAT_V1, SubmitJob
 from qiosk.contract.sessions import JobFailurePolicy
 from qiosk.errors import InvalidValue, WrongType
+from qiosk.formats.compression import compressed, is_compressed
 
 if TYPE_CHECKING:
     from qiosk.client.results import Results
@@ -156,7 +156,7 @@ class Solver:
         """Queue a job that solves a problem.
 
         Args:
-            problem: a problem, the URI of an uploaded one, or the bytes of a serialized one (raw or gzip).
+            problem: a problem, the URI of an uploaded one, or the bytes of a serialized one (raw, gzip or zstd).
             compress: store the problem as gzip.
             name: of the job; the problem's own by default.
             tags, priority, metadata: kept with the job.
@@ -294,4 +294,4 @@ def _source(problem: Source, compress: bool) -> tuple[str | None, bytes | None, 
 
 def _packed(data: bytes, compress: bool) -> bytes:
     # level 1: on lists of terms a third bigger than the best level, and ten times faster
-    return gzip.compress(data, 1, mtime=0) if compress and not data.startswith(b"\x1f\x8b") else data
+    return compressed(data, "gzip") if compress and not is_compressed(data) else data

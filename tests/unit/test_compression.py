@@ -1,0 +1,147 @@
+"""Gzip and Zstandard: told by their first bytes, bounded, and broken streams are named."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qiosk.errors import InvalidInput, InvalidValue, UnreadableInput
+from qiosk.formats import columns, qio_json, qio_protobuf_writer, registry
+from qiosk.formats.compression import compressed, decompressed, is_compressed, without_suffix
+from qiosk.formats.files import by_suffix, job_input, read_file, write_file
+from strategies import cost_function
+
+PROBLEM = cost_function("ising", [(1.0, [0, 1]), (-2.5, [1, 7])])
+SKIPPED = (0x184D2A53).to_bytes(4, "little") + (5).to_bytes(4, "little") + b"notes"
+
+
+def zstd(data, **options):
+    return zstandard.ZstdCompressor(**options).compress(data)
+
+
+def wide():
+    """A stream that asks for a window of 1 GiB, and does not say how little it holds."""
+    options = zstandard.ZstdCompressionParameters(window_log=30, write_content_size=False)
+    stream = zstandard.ZstdCompressor(compression_params=options).compressobj()
+    return stream.compress(b" " * 900) + stream.flush()
+
+
+WIDE = wide()
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+@given(data=st.binary(max_size=2000), more=st.binary(max_size=100))
+def test_content_comes_back(name, data, more):
+    packed = compressed(data, name)
+    assert is_compressed(packed)
+    assert decompressed(packed) == data
+    assert decompressed(packed + compressed(more, name)) == data + more
+    assert decompressed(packed, len(data)) == data
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"\x28\xb5\x2f", b"\x1f"])
+def test_other_data_stay_as_they_are(data):
+    assert not is_compressed(data)
+    assert decompressed(data) is data
+
+
+def test_frames_without_content_are_passed_over():
+    assert decompressed(zstd(b"ab") + SKIPPED + zstd(b"c") + SKIPPED) == b"abc"
+
+
+def test_streams_that_do_not_say_their_size_are_read():
+    stream = zstandard.ZstdCompressor().compressobj()
+    packed = b"".join([stream.compress(b"x" * 10**6), stream.flush()])
+    assert decompressed(packed) == b"x" * 10**6
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (zstd(b"{}" * 99, write_checksum=True)[:-3], "zstd: the stream ends too early"),
+        (zstd(b"{}") + b"x", "zstd: there are bytes after the end of the stream"),
+        (zstd(b"{}") + SKIPPED[:-1], "zstd: the stream ends too early"),
+        (b"\x28\xb5\x2f\xfd" + b"\xff" * 30, "zstd: "),
+        (b"\x28\xb5\x2f\xfd", "zstd: the stream ends too early"),
+        (zstd(b" " * 1001), "zstd: the content is larger than the limit of 1000 bytes"),
+        (zstd(b" " * 10**8), "zstd: the content is larger than the limit of 1000 bytes"),
+        (zstd(b" " * 900) + zstd(b" " * 900), "larger than the limit"),
+        (WIDE, "zstd: "),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
+)
+def test_broken_and_oversized_zstd_is_refused(data, message):
+    with pytest.raises(UnreadableInput, match=message):
+        decompressed(data, 1000)
+
+
+@given(st.data())
+def test_mutated_streams_give_an_error_or_some_content(data):
+    packed = bytearray(zstd(qio_json.write(PROBLEM), write_checksum=data.draw(st.booleans())))
+    for _ in range(data.draw(st.integers(1, 4))):
+        packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        registry.read(bytes(packed[: data.draw(st.integers(4, len(packed)))]), max_size=10**6)
+    except InvalidInput:
+        return
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_behind_the_magic_raise_nothing_else(data):
+    try:
+        decompressed(b"\x28\xb5\x2f\xfd" + data, 10**6)
+    except UnreadableInput as error:
+        assert error.message.startswith("zstd: ")
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(UnreadableInput, match=r"install qiosk\[zstd\]"):
+        decompressed(b"\x28\xb5\x2f\xfd....")
+    with pytest.raises(InvalidValue, match=r"install qiosk\[zstd\]"):
+        compressed(b"", "zstd")
+    assert decompressed(gzip.compress(b"a")) == b"a"
+
+
+def test_an_unknown_compression_is_named():
+    with pytest.raises(InvalidValue, match="compression: must be gzip or zstd, found 'lz4'"):
+        compressed(b"", "lz4")
+
+
+def test_endings_of_names():
+    assert without_suffix("A.json.ZST") == ("A.json", "zstd")
+    assert without_suffix("a.rud.gz") == ("a.rud", "gzip")
+    assert without_suffix("a.rud") == ("a.rud", None)
+    assert by_suffix("b.qubo.zst").name == "qubo"
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.npz"])
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+def test_files_are_written_and_read(name, ending):
+    packed = write_file(name + ending, PROBLEM)
+    assert is_compressed(packed)
+    assert read_file(name + ending, packed).ids.tolist() == [0, 1, 1, 7]
+    assert read_file("-", packed).ids.tolist() == [0, 1, 1, 7]
+    data, form = job_input(name + ending, packed)
+    assert registry.read(data, form).ids.tolist() == [0, 1, 1, 7]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd], ids=["raw", "gzip", "zstd"])
+@pytest.mark.parametrize(
+    "write", [qio_json.write, columns.write, qio_protobuf_writer.write], ids=["json", "columns", "protobuf"]
+)
+def test_an_uploaded_problem_is_read_however_it_was_written(write, pack):
+    packed = pack(decompressed(write(PROBLEM)))
+    assert registry.read(packed).ids.tolist() == [0, 1, 1, 7]
+
+
+def test_such_a_file_is_mapped_or_unpacked(tmp_path):
+    path = tmp_path / "problem"
+    for data in (columns.write(PROBLEM), zstd(columns.write(PROBLEM)), gzip.compress(qio_json.write(PROBLEM))):
+        path.write_bytes(data)
+        assert registry.read_path(path).ids.tolist() == [0, 1, 1, 7]
