@@ -21,6 +21,7 @@ from qiosk.client.remote.transport import Patience
 from qiosk.client.solvers import SimulatedAnnealing
 from qiosk.client.workspace import Workspace
 from qiosk.errors import Forbidden, JobNotFound, ServiceUnavailable, Unauthorized
+from qiosk.modeling import Model, total
 from qiosk.problem import Problem
 from served import Served, certificate, served
 
@@ -111,6 +112,18 @@ def test_waiting_ends_with_the_job(server: Served) -> None:
         assert time.monotonic() - begun >= 1.5
         with pytest.raises(JobNotFound):
             workspace.get_job("unknown")
+
+
+def test_models_are_decoded_from_a_server(server: Served) -> None:
+    model = Model("halves")
+    sizes = (3, 1, 4, 1, 5)
+    side = model.choices("side", range(5), ["left", "right"])
+    model.add(total(size * side[i]["left"] for i, size in enumerate(sizes)) == 7, "even")
+    with Workspace(server.url, api_key=KEY) as workspace:
+        job = SimulatedAnnealing(workspace, timeout=5, seed=1).submit(model.problem())
+        found = workspace.get_job(job.id).decode()
+    assert found.is_feasible
+    assert sum(size for i, size in enumerate(sizes) if found["side"][i] == "left") == 7
 
 
 def test_commands_work_with_the_server_that_the_environment_names(server: Served, tmp_path: Path) -> None:

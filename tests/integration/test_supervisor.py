@@ -83,7 +83,7 @@ def test_a_job_that_ignores_its_cancellation_is_killed_and_keeps_its_best(servic
     began = time.monotonic()
     assert service.cancel(view.id).is_cancelling
     ended = homes.finished(service, view.id)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # its work would take minutes
     assert (ended.status, ended.has_results) == (JobStatus.CANCELLED, True)
     assert json.loads(service.results(view.id))["cost"] < 0
 

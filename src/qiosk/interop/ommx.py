@@ -8,7 +8,7 @@ from ommx.adapter import SolverAdapter
 
 from qiosk.interop.labels import Encoded, from_polynomial
 from qiosk.modeling import Expression
-from qiosk.modeling.penalties import automatic_weight
+from qiosk.modeling.weights import automatic_weight
 from qiosk.solvers.api import solve
 from qiosk.solvers.registry import DEFAULT_TARGET
 

@@ -94,7 +94,7 @@ def _model(read: _Document) -> Model:
     model.objective, model.is_maximized = model._own(_expression(read.objective)), read.is_maximized
     for c in read.constraints:
         expression = model._own(_expression(c.terms))
-        model.constraints.append(Constraint(c.name, Condition(expression, c.sense, c.bound), c.weight))
+        model._constraints[c.name] = Constraint(c.name, Condition(expression, c.sense, c.bound), c.weight)
     return model
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from qiosk.errors import InvalidValue, MissingValue, WrongType
 from qiosk.modeling.expression import Condition, Expression, as_expression, bits_of, total
-from qiosk.modeling.penalties import Penalty, automatic_weight, penalty_for, squared
+from qiosk.modeling.penalties import Penalty, penalty_for, squared
 from qiosk.modeling.solution import Solution, report
 from qiosk.modeling.variables import Choice, Encoding, Variable, bounded_weights
+from qiosk.modeling.weights import automatic_weight
 from qiosk.problem import Problem, ProblemType
 
 MAX_BITS = 10_000_000
@@ -52,8 +53,13 @@ class Model:
         self.families: dict[str, dict[Any, str]] = {}
         self.objective = Expression()
         self.is_maximized = False
-        self.constraints: list[Constraint] = []
+        self._constraints: dict[str, Constraint] = {}
         self._n_bits = 0
+
+    @property
+    def constraints(self) -> Sequence[Constraint]:
+        """The constraints, those of choices among them, in the order in which they were added."""
+        return tuple(self._constraints.values())
 
     def bit(self, name: str) -> Expression:
         """A variable that is 0 or 1."""
@@ -111,8 +117,8 @@ class Model:
             condition: a comparison of expressions and numbers. Inequalities need coefficients that are multiples
                 of one fraction.
             name: to tell it by in solutions; a number unless given.
-            weight: cost of a violation of one unit, in the objective's unit; automatic unless given. A small one
-                makes a wish of it.
+            weight: cost of the least violation that the coefficients allow, in the objective's unit; twice the
+                violation costs four times as much. Automatic unless given. A small one makes a wish of it.
 
         Raises WrongType, InvalidValue.
         """
@@ -121,11 +127,10 @@ class Model:
         if weight is not None and not 0 < weight < float("inf"):
             raise InvalidValue(f"constraint weight: must be greater than 0, found {weight}")
         self._own(condition.expression)
-        taken = {constraint.name for constraint in self.constraints}
-        chosen = f"constraint {len(self.constraints)}" if name is None else name
-        if chosen in taken:
+        chosen = f"constraint {len(self._constraints)}" if name is None else name
+        if chosen in self._constraints:
             raise InvalidValue(f"constraint `{chosen}`: the name is taken")
-        self.constraints.append(Constraint(chosen, condition, weight))
+        self._constraints[chosen] = Constraint(chosen, condition, weight)
 
     def problem(self, *, scale: float = 1.0) -> Problem:
         """The problem that solvers take; its metadata lets results be decoded elsewhere.
@@ -136,7 +141,7 @@ class Model:
         if not 0 < scale < float("inf"):
             raise InvalidValue(f"scale: must be greater than 0, found {scale}")
         cost = -self.objective if self.is_maximized else self.objective
-        weight = scale * automatic_weight(cost)
+        weight = scale * automatic_weight(cost, [constraint.condition for constraint in self.constraints])
         next_bit = self._n_bits
 
         def new_bit() -> int:

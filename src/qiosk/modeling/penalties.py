@@ -2,14 +2,12 @@
 
 A linear equality becomes the square of its difference, kept as one squared linear combination. An inequality gets
 slack bits that make it an equality, unless it is a sum of bits of which at most one may be 1, where the products of
-pairs do without. Weights chosen automatically are a little greater than the most that one flip of a bit can change
-the objective (after A. Verma and M. Lewis, Discrete Optim. 44, 100594 (2022), doi:10.1016/j.disopt.2020.100594).
+pairs do without. ``weights`` says how much a penalty counts.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -73,10 +71,13 @@ def _integral(name: str, condition: Condition) -> tuple[Expression, float]:
             f"constraint `{name}`: coefficients must be multiples of one fraction such as 0.01, so that slack"
             " can be counted in units; round them first"
         )
-    terms = {bits: float(round(c * scale)) for bits, c in condition.expression.terms.items()}
-    bound = round(condition.bound * scale, 9)
+    whole = {bits: round(c * scale) for bits, c in condition.expression.terms.items()}
+    divisor = math.gcd(*whole.values()) or 1
+    terms = {bits: float(c // divisor) for bits, c in whole.items()}
+    bound = round(condition.bound * scale / divisor, 9)
     if condition.sense is Sense.EQUAL and not float(bound).is_integer():
-        raise InvalidValue(f"constraint `{name}`: can never hold, its values are multiples of 1/{scale}")
+        unit = Fraction(divisor, scale)
+        raise InvalidValue(f"constraint `{name}`: can never hold, its values are multiples of {unit}")
     rounded = math.ceil(bound) if condition.sense is Sense.AT_LEAST else math.floor(bound)
     return Expression(terms), float(rounded)
 
@@ -105,19 +106,6 @@ def _slack(name: str, span: int, new_bit: Callable[[], int]) -> Expression:
     if span > MAX_SLACK:
         raise InvalidValue(f"constraint `{name}`: its slack would be up to {span}, at most {MAX_SLACK} is allowed")
     return Expression({(new_bit(),): weight for weight in bounded_weights(span)})
-
-
-def automatic_weight(objective: Expression) -> float:
-    """A little more than the most that flipping one bit can change the objective; 1 if it is constant."""
-    up: dict[int, float] = defaultdict(float)
-    down: dict[int, float] = defaultdict(float)
-    for bits, c in objective.terms.items():
-        for bit in bits:
-            (up if c > 0 else down)[bit] += abs(c)
-    largest = max([*up.values(), *down.values()], default=0.0)
-    if largest == 0:
-        return 1.0
-    return largest + 1.0 if objective.is_integral else 1.1 * largest
 
 
 def squared(penalty: Penalty) -> Expression:
