@@ -66,6 +66,30 @@ def test_parities_are_solved_iff_they_can_be(n_rows, n_columns, seed):
         assert ((picks @ right) % 2)[is_nothing].any()
 
 
+@given(st.integers(1, 12), st.integers(0, 14), st.booleans(), st.integers(0, 2**32))
+def test_pairs_are_solved_iff_equations_are(n, pairs, is_planted, seed):
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(0, n, (2, pairs))
+    hidden = rng.random(n) < 0.5
+    right = hidden[first] ^ hidden[second] if is_planted else rng.random(pairs) < 0.5
+    x = parities.solve_pairs(first, second, right, n)
+    rows = np.repeat(np.arange(pairs), 2)
+    matrix = parities.pack(rows, np.stack([first, second], axis=1).ravel(), pairs, n)
+    assert (x is None) == (parities.solve(matrix, right, n) is None)
+    if x is not None:
+        npt.assert_array_equal((x[first] ^ x[second]).astype(bool), right)
+
+
+def test_a_large_ferromagnet_with_fields_is_solved():
+    n = 20_000
+    rng = np.random.default_rng(2)
+    hidden = rng.choice([-1.0, 1.0], n)
+    pairs = [(i, (i + step) % n) for i in range(n) for step in (1, 141)]
+    terms = [(-float(hidden[i] * hidden[j]), [i, j]) for i, j in pairs] + [(-float(hidden[0]), [0])]
+    x = unfrustrated(compile_problem(cost_function("ising", terms)))
+    npt.assert_array_equal(x, hidden)
+
+
 @pytest.mark.parametrize("d", [1, 2, 9])
 def test_a_reduced_basis_is_short_and_of_the_same_lattice(d):
     rng = np.random.default_rng(d)
@@ -159,11 +183,12 @@ def test_a_search_of_an_eigenspace_without_spins_ends():
     [
         cost_function("ising", [(1.0, [0]), *((1.0, [i, i + 1]) for i in range(20))]),
         cost_function("pubo", [(1.0, [i, i + 1]) for i in range(20)]),
-        cost_function("ising", [(1.0, [i, i + 1]) for i in range(300)]),
+        cost_function("ising", [(1.0, [i, j]) for i, j in itertools.combinations(range(300), 2)]),
+        cost_function("ising", [(1.0, [i, i + 1]) for i in range(20)]),
     ],
-    ids=["fields", "bits", "large"],
+    ids=["fields", "bits", "large", "sparse"],
 )
-def test_only_couplings_between_few_spins_are_eligible(function):
+def test_only_dense_couplings_between_few_spins_are_eligible(function):
     assert not LowestEigenspace(compile_problem(function)).is_eligible
 
 

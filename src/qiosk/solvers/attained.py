@@ -36,8 +36,12 @@ from qiosk.solvers.moves import cost_of
 
 # Operations on words that solving parities may take: some 10 ms.
 PARITY_WORK = 20_000_000
+# Pairs that are looked at, at most: as many that agree take some 0.1 s, ones that do not far less.
+MOST_PAIRS = 100_000
 # Variables of the largest matrix whose eigenvectors are computed, which takes some 20 ms.
 LARGEST_MATRIX = 256
+# Share of all pairs from which couplings count as dense.
+DENSE = 0.5
 # Dimensions of the largest eigenspace that is searched. In larger ones reduction hardly finds anything.
 LARGEST_EIGENSPACE = 64
 # Eigenvalues that differ by less than this share of the largest are the same.
@@ -63,16 +67,31 @@ def unfrustrated(problem: CompiledProblem) -> I8 | None:
     """Spins (n,) at which every term is at its least; None if there are none, or if it takes too long to say."""
     if not problem.is_spin or len(problem.group_values):
         return None
+    bits = _even_bits(problem) if problem.is_quadratic else _bits(problem)
+    return None if bits is None else np.asarray(1 - 2 * bits, np.int8)
+
+
+def _bits(problem: CompiledProblem) -> I8 | None:
+    """Bits x for which every product of spins (-1)**x has the right sign: -1 iff an odd number of them is set."""
     values, indptr, variables = _all_terms(problem)
     n, terms = problem.n, len(values)
     if terms == 0 or terms * n * min(n, terms) > 64 * PARITY_WORK:
         return None
     owner = np.repeat(np.arange(terms), np.diff(indptr))
-    # a product of spins (-1)**x is -1 iff an odd number of the bits x is set
-    bits = parities.solve(parities.pack(owner, variables, terms, n), values > 0.0, n)
-    if bits is None:
+    return parities.solve(parities.pack(owner, variables, terms, n), values > 0.0, n)
+
+
+def _even_bits(problem: CompiledProblem) -> I8 | None:
+    """The same for fields and pairs. One more spin, +1, makes pairs of fields."""
+    values = np.concatenate([problem.linear, problem.pair_values])
+    is_there = np.flatnonzero(values)
+    if not 0 < len(is_there) <= MOST_PAIRS:
         return None
-    return np.asarray(1 - 2 * bits, np.int8)
+    n = problem.n
+    first = np.concatenate([np.arange(n), problem.pair_rows])[is_there].astype(np.int64)
+    second = np.concatenate([np.full(n, n), problem.pair_cols])[is_there].astype(np.int64)
+    bits = parities.solve_pairs(first, second, values[is_there] > 0.0, n + 1)
+    return None if bits is None else bits[:n] ^ bits[n]
 
 
 def _all_terms(problem: CompiledProblem) -> tuple[F64, I64, I64]:
@@ -101,16 +120,20 @@ class EigenspaceState:
 
 @dataclass(frozen=True, eq=False)
 class LowestEigenspace:
-    """Looks for spins in the lowest eigenspace of the couplings, a little in every call."""
+    """Looks for spins in the lowest eigenspace of the couplings, a little in every call.
+
+    Only of dense couplings: the few dimensions that the rest of the space has are a sum of few products of vectors.
+    """
 
     problem: CompiledProblem
 
     @property
     def is_eligible(self) -> bool:
-        """Whether there is anything to look for: couplings only, between few enough spins."""
+        """Whether there is anything to look for: couplings only, of most pairs of few enough spins."""
         p = self.problem
         is_ising = p.is_spin and p.is_quadratic and not np.any(p.linear)
-        return is_ising and EQUATIONS < p.n <= LARGEST_MATRIX and bool(np.any(p.pair_values))
+        is_dense = np.count_nonzero(p.pair_values) >= DENSE * p.n * (p.n - 1) / 2
+        return bool(is_ising and is_dense and EQUATIONS < p.n <= LARGEST_MATRIX)
 
     def warm_up(self) -> None:
         """Compile, or load, what the search needs: nothing in most cases, where the least eigenvalue is alone."""

@@ -44,3 +44,31 @@ def solve(matrix: U64, right: NDArray[np.bool_], n_columns: int) -> I8 | None:
     x = np.zeros(n_columns, np.int8)
     x[pivots] = table[: len(pivots), -1]
     return x
+
+
+def solve_pairs(first: I64, second: I64, right: NDArray[np.bool_], n: int) -> I8 | None:
+    """A solution (n,) of x[first] + x[second] = ``right`` modulo 2, (T,) each; None without any.
+
+    Variables are merged pair by pair, in random order, so that the first contradiction ends it: of many pairs that
+    contradict each other, few are looked at.
+    """
+    parents, offsets = list(range(n)), [0] * n  # each variable differs from its parent by its offset
+
+    def root(i: int) -> tuple[int, int]:
+        offset = 0
+        while parents[i] != i:
+            parent = parents[i]
+            offsets[i] ^= offsets[parent]
+            parents[i] = parents[parent]
+            offset ^= offsets[i]
+            i = parents[i]
+        return i, offset
+
+    order = np.random.default_rng(len(first)).permutation(len(first))
+    for i, j, differs in zip(first[order].tolist(), second[order].tolist(), right[order].tolist(), strict=True):
+        (a, offset), (b, other) = root(i), root(j)
+        if a != b:
+            parents[a], offsets[a] = b, offset ^ other ^ differs
+        elif offset ^ other != differs:
+            return None
+    return np.array([root(i)[1] for i in range(n)], np.int8)
