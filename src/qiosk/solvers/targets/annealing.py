@@ -11,7 +11,6 @@ from qiosk.solvers.target import (
     ADVISED_SWEEPS,
     DEFAULT_RESTARTS,
     DEFAULT_SWEEPS,
-    FREE_REPLICAS,
     MICROSOFT,
     Target,
 )
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
     from qiosk.solvers.base import Solver
     from qiosk.solvers.ground import Ground
     from qiosk.solvers.tuning import BetaRange
+
+# Replicas in a lane group of a parameter-free search: as many as the widest kernels sweep in little more time than 64.
+FREE_ANNEALS = 256
 
 
 def _annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
@@ -78,7 +80,7 @@ TARGETS = (
         "Simulated annealing, parameter-free",
         COMMON,
         _free_annealing,
-        lambda values: FREE_REPLICAS,
+        lambda values: FREE_ANNEALS,
         _annealing_advice,
         prefers_length=True,
     ),
