@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from qiosk.errors import InvalidValue, UnreadableInput
 from qiosk.problem import GroupType, Problem, ProblemType, SlcTerm, Term
 
 
@@ -291,3 +292,73 @@ def test_deserialized_problem_has_the_name_given_else_its_own_else_a_default() -
     with_configuration = Problem("x", terms=[Term(c=1, indices=[0])], init_config={"0": 1})
     assert Problem.deserialize(with_configuration.serialize()).init_config == {"0": 1}
     assert json.loads(Problem.deserialize(grouped().serialize()).serialize()) == json.loads(grouped().serialize())
+
+
+def test_terms_of_an_archive(tmp_path) -> None:
+    path = tmp_path / "terms.npz"
+    np.savez(path, np.array([0, 1]), np.array([1, 2.0]), np.array([1.5, -2]))
+    wanted = [Term(c=1.5, indices=[0, 1]), Term(c=-2.0, indices=[1, 2])]
+    problem = Problem("x")
+    assert problem.terms_from_npz(str(path)) == wanted
+    np.savez(path, c=[1.0, 2.0], i=[3, 4])
+    assert problem.terms_from_npz(path, ["i"], "c") == [Term(c=1.0, indices=[3]), Term(c=2.0, indices=[4])]
+    assert problem.is_valid_npz(["arr_1", "arr_2", "arr_0"])
+    assert problem.is_valid_npz(["c", "i"], ["i"], "c")
+    assert not problem.is_valid_npz(["arr_0", "arr_1", "arr_2", "arr_3"])
+    assert not problem.is_valid_npz(["a", "b", "c"])
+
+
+def test_archives_that_hold_no_terms_are_refused(tmp_path) -> None:
+    path = tmp_path / "terms.npz"
+    with pytest.raises(Exception, match="there is no file"):
+        Problem("x").terms_from_npz(path)
+    path.write_bytes(b"PK\x03\x04 not quite")
+    with pytest.raises(UnreadableInput, match="no archive of arrays"):
+        Problem("x").terms_from_npz(path)
+    np.savez(path, rows=[0], cols=[1], values=[1.0])
+    with pytest.raises(InvalidValue, match="columns must be arr_0, arr_1, arr_2, found rows, cols, values"):
+        Problem("x").terms_from_npz(path)
+    for broken in ([1, 2, 3], ["a", "b"]):
+        np.savez(path, [0, 1], broken, [1.0, 2.0])
+        with pytest.raises(InvalidValue, match="`arr_1` must be 2 numbers"):
+            Problem("x").terms_from_npz(path)
+
+
+def test_the_type_becomes_a_grouped_one() -> None:
+    problem = three_terms()
+    problem.check_for_grouped_term()
+    assert problem.problem_type is ProblemType.ising
+    problem.problem_type_to_grouped()
+    assert problem.problem_type is ProblemType.ising_grouped
+    problem.problem_type_to_grouped()
+    assert problem.problem_type is ProblemType.ising_grouped
+    other = grouped()
+    other.check_for_grouped_term()
+    assert other.problem_type is ProblemType.pubo_grouped
+
+
+class Shelf:
+    """A workspace as far as problems know it."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[tuple[str, str], bytes] = {}
+        self.api = self
+
+    def upload_problem(self, problem: Problem, container_name: str, blob_name: str) -> str:
+        self.blobs[container_name, blob_name] = problem.to_blob()
+        return f"https://example.org/account/{container_name}/{blob_name}?sig=x"
+
+    def get_blob(self, container: str, name: str) -> bytes:
+        return self.blobs[container, name]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-protobuf"])
+def test_an_uploaded_problem_is_downloaded(content_type) -> None:
+    problem, shelf = three_terms(), Shelf()
+    problem.content_type = content_type
+    with pytest.raises(Exception, match="must be uploaded before it can be downloaded"):
+        problem.download(shelf)
+    problem.upload(shelf, container_uri="https://example.org/account/my-own?sig=x")
+    assert list(shelf.blobs) == [("my-own", "inputData")]
+    again = problem.download(shelf)
+    assert (again.name, again.terms) == ("x", problem.terms)

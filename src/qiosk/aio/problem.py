@@ -17,13 +17,21 @@ if TYPE_CHECKING:
 
 
 class Problem(SyncProblem):
-    """As :class:`qiosk.optimization.Problem`; ``upload`` is a coroutine."""
+    """As :class:`qiosk.optimization.Problem`; ``upload`` and ``download`` are coroutines."""
 
     async def upload(  # type: ignore[override]
-        self, workspace: Workspace, container_name: str = "qio-problems", blob_name: str = "inputData"
+        self,
+        workspace: Workspace,
+        container_name: str = "qio-problems",
+        blob_name: str = "inputData",
+        container_uri: str | None = None,
     ) -> str:
         """See :meth:`qiosk.optimization.Problem.upload`."""
-        return await in_thread(super().upload, workspace.sync, container_name, blob_name)
+        return await in_thread(super().upload, workspace.sync, container_name, blob_name, container_uri)
+
+    async def download(self, workspace: Workspace) -> SyncProblem:  # type: ignore[override]
+        """See :meth:`qiosk.optimization.Problem.download`."""
+        return await in_thread(super().download, workspace.sync)
 
 
 class StreamingProblem:

@@ -6,7 +6,9 @@ import gzip
 import html
 from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from enum import StrEnum
+from os import PathLike
 from typing import Any, ClassVar, Protocol
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +26,7 @@ from qiosk.model.check import check, check_finite
 from qiosk.model.cost import evaluate, evaluate_reals
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.transform import fix_variables
+from qiosk.problem import npz
 from qiosk.problem.columns import GroupColumns, TermColumns, checked_arrays
 from qiosk.problem.matrix import terms_from_matrix
 from qiosk.problem.term import GroupType, Number, SlcTerm, Term
@@ -44,6 +47,23 @@ class Uploader(Protocol):
 
     def upload_problem(self, problem: Problem, container_name: str, blob_name: str) -> str:
         """Store a problem; returns its URI."""
+        ...
+
+
+class Blobs(Protocol):
+    """Where uploaded problems are read from."""
+
+    def get_blob(self, container: str, name: str) -> bytes:
+        """Content of a blob. Raises BlobNotFound."""
+        ...
+
+
+class Downloader(Protocol):
+    """The part of a workspace that ``Problem.download`` needs."""
+
+    @property
+    def api(self) -> Blobs:
+        """Its blobs."""
         ...
 
 
@@ -327,11 +347,57 @@ class Problem:
         problem.content_type = ContentType.protobuf
         return problem
 
-    def upload(self, workspace: Uploader, container_name: str = "qio-problems", blob_name: str = "inputData") -> str:
-        """Store the problem in a workspace; returns the URI, which can be submitted instead of the
-        problem."""
+    @staticmethod
+    def is_valid_npz(
+        files: Sequence[str], indices_column_names: Sequence[str] = npz.INDICES, c_column_name: str = npz.COEFFICIENTS
+    ) -> bool:
+        """Whether the columns ``files`` of an archive are those that :meth:`terms_from_npz` needs, and no others."""
+        return npz.has_columns(files, indices_column_names, c_column_name)
+
+    @staticmethod
+    def terms_from_npz(
+        file_path: str | PathLike[str],
+        indices_column_names: Sequence[str] = npz.INDICES,
+        c_column_name: str = npz.COEFFICIENTS,
+    ) -> list[Term]:
+        """The terms in a NumPy archive: columns of ids, one for each variable of a term, and of coefficients.
+
+        The default names are those that ``numpy.savez(file, rows, columns, values)`` gives. Many terms are better read
+        with :meth:`from_arrays`. Raises UnreadableInput or InvalidValue.
+        """
+        return npz.read_terms(file_path, indices_column_names, c_column_name)
+
+    def upload(
+        self,
+        workspace: Uploader,
+        container_name: str = "qio-problems",
+        blob_name: str = "inputData",
+        container_uri: str | None = None,
+    ) -> str:
+        """Store the problem in a workspace; returns the URI, which can be submitted instead of the problem.
+
+        ``container_uri`` names the container by its URI instead.
+        """
+        if container_uri is not None:
+            container_name = unquote(urlsplit(container_uri).path.rstrip("/").rpartition("/")[2])
         self.uploaded_blob_uri = workspace.upload_problem(self, container_name, blob_name)
         return self.uploaded_blob_uri
+
+    def download(self, workspace: Downloader) -> Problem:
+        """The problem as it was uploaded. Raises InvalidValue before it was, BlobNotFound, InvalidInput."""
+        if not self.uploaded_blob_uri:
+            raise InvalidValue(f"problem {self.name!r}: must be uploaded before it can be downloaded")
+        path = [unquote(part) for part in urlsplit(self.uploaded_blob_uri).path.split("/") if part]
+        return Problem.deserialize(workspace.api.get_blob(path[-2], path[-1]), self.name)
+
+    def problem_type_to_grouped(self) -> None:
+        """Make the problem's type the one of its domain that allows squared linear combinations."""
+        self.problem_type = self.problem_type.grouped
+
+    def check_for_grouped_term(self) -> None:
+        """Make the problem's type a grouped one if the problem has squared linear combinations."""
+        if len(self._groups):
+            self.problem_type_to_grouped()
 
     def evaluate(self, configuration: Mapping[Any, Number]) -> np.float64:
         """Cost of a configuration, keyed by ids (int or str). Ids that do not occur are ignored.

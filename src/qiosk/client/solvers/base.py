@@ -233,6 +233,14 @@ class Solver:
         self.current_availability = views[0].current_availability
         self.average_queue_time = views[0].average_queue_time
 
+    def supports_grouped_terms(self) -> bool:
+        """Whether the target takes squared linear combinations: all of them do."""
+        return True
+
+    def supports_protobuf(self) -> bool:
+        """Whether the target takes problems as protobuf messages: all of them do."""
+        return True
+
     @property
     def _values(self) -> dict[str, Any]:
         values: dict[str, Any] = self.params["params"] if self.nested_params else self.params
