@@ -26,6 +26,91 @@ print(result["cost"], opt.Tabu is Tabu, Job.__module__, RangeSchedule.__name__)
 """
 
 
+EVERY_FORM = """
+from datetime import date, datetime, timedelta, timezone
+from azure.quantum import Job, JobStatus, Workspace
+from azure.quantum._client.models import ErrorData, JobDetails, Quota, TargetStatus
+from azure.quantum.job.base_job import BaseJob, ContentType
+from azure.quantum.job.filtered_job import FilteredJob
+from azure.quantum.optimization import (
+    GroupType, OnlineProblem, ParallelTempering, PopulationAnnealing, Problem, ProblemType, QuantumMonteCarlo,
+    RangeSchedule, SimulatedAnnealing, SlcTerm, StreamingProblem, SubstochasticMonteCarlo, Term,
+)
+from azure.quantum.target.target import Target
+
+PLACE = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.Quantum/Workspaces/ws"
+workspace = Workspace(resource_id=PLACE, location="West US", credential="secret")
+assert (workspace.name, workspace.location, workspace.login()) == ("ws", "westus", "secret")
+workspace.append_user_agent("notebook")
+assert workspace.user_agent == "notebook"
+assert all(isinstance(target, Target) for target in workspace.get_targets(provider_id="Microsoft"))
+assert isinstance(workspace.get_targets(name="microsoft.paralleltempering.cpu"), ParallelTempering)
+assert set(workspace.get_quotas()[0]) >= {"dimension", "scope", "utilization", "holds", "limit", "period"}
+
+problem = Problem(name="ship", problem_type=ProblemType.ising, terms=[Term(c=1.0, indices=[0, 1])])
+problem.add_term(c=2, indices=[1, 2])
+problem.add_terms([Term(c=-1, indices=[0]), Term(w=2, indices=[2])])
+assert [term.c for term in problem.get_terms(1)] == [1, 2]
+assert problem.evaluate({"0": 1, "1": -1, "2": 1}) == problem.evaluate({0: 1, 1: -1, 2: 1}) == -2
+fixed = problem.set_fixed_variables({"0": 1})
+assert fixed.evaluate({"1": -1, "2": 1}) == -2
+assert problem.evaluate(configuration=SimulatedAnnealing(workspace).optimize(problem)["configuration"]) == -4
+
+squares = Problem(name="squares", problem_type=ProblemType.pubo)
+squares.add_slc_term(terms=[(1, 0), (2, 1), (-3, None)], c=2)
+assert squares.evaluate({0: 1, 1: 1}) == 0 and isinstance(squares.terms_slc[0], SlcTerm)
+
+solver = SimulatedAnnealing(workspace, timeout=5)
+job = solver.submit(problem)
+assert isinstance(job, BaseJob) and isinstance(job, FilteredJob) and job.details.status == "Waiting"
+job.refresh()
+job.wait_until_completed(max_poll_wait_secs=3, timeout_secs=60)
+results = job.get_results(timeout_secs=60)
+assert results["cost"] == results["solutions"][0]["cost"] == -4 and set(results["configuration"]) == {"0", "1", "2"}
+details = job.details
+assert job.has_completed() and details.status == JobStatus.SUCCEEDED and isinstance(details, JobDetails)
+assert details.creation_time <= details.begin_execution_time <= details.end_execution_time
+assert details.input_params == {"params": {"timeout": 5}} and details.error_data is None
+assert details.provider_id == "Microsoft" and details.target == "microsoft.simulatedannealing-parameterfree.cpu"
+yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+listed = workspace.list_jobs(name_match="sh.*", status=JobStatus.SUCCEEDED, created_after=yesterday)
+assert job.id in [found.id for found in listed]
+assert workspace.get_job(job.id).details.name == "ship"
+assert job.matches_filter(name_match="ship", created_after=date(2020, 1, 1)) and not job.matches_filter(status="Failed")
+assert job.download_data(details.input_data_uri).startswith(b'{')
+job.upload_attachment("notes.txt", b"hello")
+assert job.download_attachment("notes.txt") == b"hello"
+
+uri = problem.upload(workspace, container_name="shared", blob_name="ship.json")
+assert solver.submit(uri).get_results()["cost"] == -4
+online = OnlineProblem(name="online", blob_uri=uri)
+assert solver.optimize(online)["cost"] == -4 and len(online.download(workspace).terms) == 4
+solver.set_number_of_solutions(2)
+assert len(solver.optimize(problem, timeout_secs=60)["solutions"]) == 2
+line = RangeSchedule("linear", 0.1, 3)
+for made in (
+    ParallelTempering(workspace, sweeps=100, replicas=2, all_betas=[0.5, 3.5], seed=3),
+    PopulationAnnealing(workspace, seed=1, population=8, sweeps=50, beta=line),
+    SubstochasticMonteCarlo(workspace, step_limit=200, target_population=8, beta=line, seed=1),
+    QuantumMonteCarlo(workspace, sweeps=20, trotter_number=4, restarts=2, beta_start=0.1, seed=1),
+):
+    assert made.optimize(problem)["cost"] == -4
+streamed = StreamingProblem(workspace=workspace, name="streamed", problem_type=ProblemType.ising)
+streamed.add_terms([Term(c=1, indices=[0, 1]), Term(c=-1, indices=[1, 2])])
+assert solver.optimize(streamed)["cost"] == -2
+raw = Job.from_input_data(
+    workspace, name="raw", target="microsoft.tabu-parameterfree.cpu", input_data=problem.serialize().encode(),
+    provider_id="Microsoft", input_data_format="microsoft.qio.v2", output_data_format="microsoft.qio-results.v2",
+    input_params={"params": {"timeout": 2}},
+)
+assert raw.get_results()["cost"] == -4
+endless = SimulatedAnnealing(workspace, sweeps=10**8, restarts=72).submit(problem)
+workspace.cancel_job(endless)
+endless.wait_until_completed()
+assert endless.details.status == "Cancelled" and endless.details.cancellation_time is not None
+"""
+
+
 @pytest.fixture
 def run(tmp_path):
     def run_program(text, *command, before="", path=None):
@@ -34,7 +119,7 @@ def run(tmp_path):
         if path:
             env["PYTHONPATH"] = str(path)
         words = [sys.executable, "-W", "error", *(command or ("-m", "qiosk.azure")), "program.py", "word"]
-        return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+        return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240)
 
     return run_program
 
@@ -56,6 +141,11 @@ def test_a_program_runs_unchanged(run):
     done = run(PROGRAM)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "-12.0 True qiosk.client.job RangeSchedule\n"
+
+
+def test_every_form_of_the_old_documentation_works(run):
+    done = run(EVERY_FORM)
+    assert done.returncode == 0, done.stderr
 
 
 def test_with_one_line_before_it(run):

@@ -96,6 +96,10 @@ class Workspace:
         """See :meth:`qiosk.Workspace.upload_problem`."""
         return await in_thread(self.sync.upload_problem, problem, *args, **kwargs)
 
+    def append_user_agent(self, value: str) -> None:
+        """See :meth:`qiosk.Workspace.append_user_agent`."""
+        self.sync.append_user_agent(value)
+
     async def close(self) -> None:
         """See :meth:`qiosk.Workspace.close`."""
         await in_thread(self.sync.close)

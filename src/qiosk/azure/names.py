@@ -29,7 +29,13 @@ _BASE = dict.fromkeys(("HardwarePlatform", "RangeSchedule", "Solver"), _CLIENT)
 _TERMS = dict.fromkeys(("GroupType", "SlcTerm", "Term"), _PROBLEM)
 _PROBLEMS = dict.fromkeys(("ContentType", "Problem", "ProblemType"), _PROBLEM)
 _UPLOADED = dict.fromkeys(("OnlineProblem", "StreamingProblem"), "qiosk.client.streaming")
-_DETAILS = {"JobDetails": "qiosk.client.details", "JobStatus": "qiosk.contract.jobs"}
+_DETAILS = {
+    "ErrorData": "qiosk.contract.jobs",
+    "JobDetails": "qiosk.client.details",
+    "JobStatus": "qiosk.contract.jobs",
+    "QuotaView": "qiosk.contract.quotas",
+    "TargetView": "qiosk.contract.jobs",
+}
 _TARGETS = {"Solver": _CLIENT, **_MICROSOFT, **_ONEQBIT, **_TOSHIBA}
 
 
@@ -52,7 +58,8 @@ MODULES: Mapping[str, Names] = {
     "azure.quantum.workspace": _WORKSPACE,
     "azure.quantum.job": {"Job": "qiosk.client.job"},
     "azure.quantum.job.job": _JOBS,
-    "azure.quantum.job.base_job": {"ContentType": _PROBLEM},
+    "azure.quantum.job.base_job": {"ContentType": _PROBLEM, "Job": "qiosk.client.job", **_DETAILS},
+    "azure.quantum.job.filtered_job": _JOBS,
     "azure.quantum._client": {},
     "azure.quantum._client.models": _DETAILS,
     "azure.quantum.optimization": {**_PROBLEMS, **_UPLOADED, **_TERMS, **_BASE, **_MICROSOFT},
@@ -66,7 +73,7 @@ MODULES: Mapping[str, Names] = {
     "azure.quantum.optimization.toshiba": _TOSHIBA,
     "azure.quantum.optimization.toshiba.solvers": _TOSHIBA,
     "azure.quantum.target": _TARGETS,
-    "azure.quantum.target.target": {},
+    "azure.quantum.target.target": {"Solver": _CLIENT, "Job": "qiosk.client.job", "ContentType": _PROBLEM},
     "azure.quantum.target.solvers": _BASE,
     "azure.quantum.target.microsoft": {**_MICROSOFT},
     "azure.quantum.target.microsoft.qio": _MICROSOFT,
@@ -89,6 +96,7 @@ MODULES: Mapping[str, Names] = {
     "azure.quantum.aio.optimization.streaming_problem": _AIO_UPLOADED,
     "azure.quantum.aio.optimization.online_problem": _AIO_UPLOADED,
     "azure.quantum.aio.target": _asynchronous(_TARGETS),
+    "azure.quantum.aio.target.target": {"Solver": "qiosk.aio.solvers", "Job": "qiosk.aio.job"},
     "azure.quantum.aio.target.solvers": _asynchronous(_BASE),
     "azure.quantum.aio.target.microsoft": _AIO_MICROSOFT,
     "azure.quantum.aio.target.microsoft.qio": _AIO_MICROSOFT,
@@ -97,5 +105,12 @@ MODULES: Mapping[str, Names] = {
 }
 """Every module that programs import, and what they find in it."""
 
-ALIASES: Mapping[str, str] = {"Target": "Solver", "TermBase": "Term", "BaseJob": "Job"}
+ALIASES: Mapping[str, str] = {
+    "BaseJob": "Job",
+    "FilteredJob": "Job",
+    "Quota": "QuotaView",
+    "Target": "Solver",
+    "TargetStatus": "TargetView",
+    "TermBase": "Term",
+}
 """Names of base classes, and what is the nearest to them here."""

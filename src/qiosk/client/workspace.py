@@ -318,6 +318,16 @@ class Workspace:
                 bar.update(update.status, update.progress)
                 yield update
 
+    def login(self, refresh: bool = False) -> object:
+        """The credential; old programs call this, and nothing needs it."""
+        del refresh
+        return self.credentials
+
+    def append_user_agent(self, value: str) -> None:
+        """Add to ``user_agent``, after a dash; connections that are open keep theirs."""
+        if value not in (self.user_agent or ""):
+            self.user_agent = f"{self.user_agent}-{value}" if self.user_agent else value
+
     def close(self) -> None:
         """Release files and connections. Jobs go on."""
         self.api.close()
