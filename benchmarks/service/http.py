@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.service.served import WORKSPACE, Client, server
+from benchmarks.service.served import WORKSPACE, Client, QuickClient, server
 
 ONE_WORKER = {"QIOSK_CONCURRENT_JOBS": "1", "QIOSK_THREADS": "1"}
 
@@ -49,7 +49,7 @@ def _submit_for(url: str, seconds: float, threads: int, counted: multiprocessing
     until = time.monotonic() + seconds
 
     def work(place: int) -> None:
-        client = Client(url)
+        client = QuickClient(url)
         while time.monotonic() < until:
             client.submit()
             done[place] += 1

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -97,3 +98,40 @@ class Client:
             if line.startswith(b"data: "):
                 job = json.loads(line[6:])["job"]
         return job
+
+
+class QuickClient(Client):
+    """As ``Client``, at a third of its processor time, for measurements that need many on the server's own machine.
+
+    Knows only answers with a length.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        parts = urlsplit(url)
+        self._host = parts.netloc
+        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=60)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
+        """The answer's body. Raises RuntimeError unless the request succeeded."""
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}", f"Content-Length: {len(body or b'')}"]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        self._socket.sendall("\r\n".join([*lines, "\r\n"]).encode() + (body or b""))
+        received = self._socket.recv(1 << 16)
+        while (end := received.find(b"\r\n\r\n")) < 0:
+            received += self._receive()
+        head = received[:end].lower()
+        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+        while len(received) < end + 4 + length:
+            received += self._receive()
+        data = received[end + 4 :]
+        if not head.startswith(b"http/1.1 2"):
+            raise RuntimeError(f"{method} {path}: {head[9:12]!r} {data[:300]!r}")
+        return data
+
+    def _receive(self) -> bytes:
+        piece = self._socket.recv(1 << 16)
+        if not piece:
+            raise RuntimeError("the server closed the connection")
+        return piece

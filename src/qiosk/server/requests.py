@@ -26,6 +26,8 @@ SECURITY_HEADERS: Final = {
 }
 """Added to every answer that does not say otherwise itself; what lies in a blob must never run as a page of ours."""
 
+_SECURITY_HEADERS: Final = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
 CLIENT_CLOSED: Final = 499
 """Status under which requests are counted whose client went away."""
 
@@ -91,12 +93,12 @@ class _Exchange:
         self._has_begun = False
         headers = Headers(scope=scope)
         self._body_left = _has_large_body(headers)
-        self._added = {**SECURITY_HEADERS, "x-ms-request-id": self.id}
+        self._added = [*_SECURITY_HEADERS, (b"x-ms-request-id", self.id.encode())]
         if scope["scheme"] == "https":
-            self._added["Strict-Transport-Security"] = "max-age=31536000"
+            self._added.append((b"strict-transport-security", b"max-age=31536000"))
         client_id = headers.get("x-ms-client-request-id", "")
         if _CLIENT_ID.fullmatch(client_id):
-            self._added["x-ms-client-request-id"] = client_id
+            self._added.append((b"x-ms-client-request-id", client_id.encode()))
 
     @property
     def route(self) -> str:
@@ -115,11 +117,10 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._has_begun = True
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
             if self._body_left:  # nobody is going to read it, so it must not keep coming
-                headers["Connection"] = "close"
-            for name, value in self._added.items():
-                headers.setdefault(name, value)
+                MutableHeaders(scope=message)["Connection"] = "close"
+            said = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(pair for pair in self._added if pair[0] not in said)]
         elif message["type"] == "http.response.body":
             self.bytes_sent += len(message.get("body", b""))
         await self._send(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol, final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -10,6 +11,7 @@ from qiosk.service.names import check_blob, check_container
 
 ACCOUNT = "qiosk"
 """First segment of the paths under which a server offers blobs, as clients of Azure expect one."""
+_PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*")
 
 
 class BlobLocations(Protocol):
@@ -81,7 +83,7 @@ def join_path(container: str, name: str | None = None) -> str:
     if name is None:
         return container
     check_blob(name)
-    return f"{container}/{quote(name, safe='/')}"
+    return f"{container}/{name if _PLAIN.fullmatch(name) else quote(name, safe='/')}"
 
 
 def split_path(path: str, uri: str) -> tuple[str, str | None]:

@@ -62,7 +62,8 @@ class Grant:
 def sign(secret: bytes, grant: Grant) -> str:
     """The query string of a grant, without ``?``."""
     members, query = _unsigned(grant.workspace, grant.blob is None, grant.permissions, grant.since, grant.until)
-    return f"{query}&sig={quote(_signature(secret, members, grant.container, grant.blob), safe='')}"
+    signature = _signature(secret, members, grant.container, grant.blob)
+    return f"{query}&sig={signature.replace('+', '%2B').replace('/', '%2F').replace('=', '%3D')}"
 
 
 @lru_cache(1024)

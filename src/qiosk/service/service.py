@@ -25,6 +25,7 @@ from qiosk.errors import (
     Conflict,
     JobAlreadyExists,
     JobNotFound,
+    QuotaExceeded,
 )
 from qiosk.service.cancellation import request_cancellation
 from qiosk.service.definition import check_name, check_priority, check_tags, define_job
@@ -118,13 +119,10 @@ class JobService:
         self._targets.check(command.provider_id, command.target)
         job_id = self._new_id() if command.id is None else command.id
         job = define_job(job_id, command, workspace=self._workspace, blobs=self._blobs, at=self._clock.now())
-        stored = self._existing(job)
-        if stored is None:
-            self._quotas.check_submit(self._workspace)
-            if job.session_id is not None:
-                self._door.admit(SessionKey(self._workspace, job.session_id), job.created_at)
-            self._store_input(job, command.input_data)
-            stored = self._add(job)
+        # Most jobs are new, and the store refuses to add one twice. Others must not have left anything before they are.
+        leaves_something = command.input_data is not None or job.session_id is not None
+        stored = self._existing(job) if leaves_something else None
+        stored = stored or self._store(job, command.input_data)
         self._executor.wake()
         return self.view_of(stored)
 
@@ -283,6 +281,19 @@ class JobService:
         if stored.definition != job.definition:
             raise JobAlreadyExists(f"job {job.id}: the id belongs to another job", job_id=job.id)
         return stored
+
+    def _store(self, job: Job, data: bytes | None) -> Job:
+        try:
+            self._quotas.check_submit(self._workspace)
+        except QuotaExceeded:
+            stored = self._existing(job)  # what was accepted is not refused when it is sent again
+            if stored is None:
+                raise
+            return stored
+        if job.session_id is not None:
+            self._door.admit(SessionKey(self._workspace, job.session_id), job.created_at)
+        self._store_input(job, data)
+        return self._add(job)
 
     def _store_input(self, job: Job, data: bytes | None) -> None:
         # Blob first: no row points at nothing. What lies there is left alone, for another job may be
