@@ -119,7 +119,7 @@ def read_server_settings(**overrides: Any) -> ServerSettings:
         if isinstance(error.__cause__, InvalidValue):
             raise error.__cause__ from None
         rule, _, place = str(error).partition(" - at `$.")
-        raise InvalidValue(f"{_variable(place.rstrip('`'))}: {rule.lower()}") from None
+        raise InvalidValue(f"{_variable(place.rstrip('`'))}: {rule[:1].lower()}{rule[1:]}") from None
 
 
 def _variable(name: str) -> str:
@@ -127,9 +127,9 @@ def _variable(name: str) -> str:
 
 
 def _decode(kind: type, value: object) -> object:
-    if kind is Path and isinstance(value, str):
+    if kind is Path and isinstance(value, str | Path):
         return Path(value)
-    raise TypeError(f"expected `{kind.__name__}`, found {value!r}")
+    raise TypeError(f"Expected `{kind.__name__}`, found {value!r}")
 
 
 def _checked_url(url: str) -> str:

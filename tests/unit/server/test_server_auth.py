@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -257,6 +258,12 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("QIOSK_PORT", "81")
     monkeypatch.setenv("QIOSK_PUBLIC_URL", "https://jobs.example.org/")
     monkeypatch.setenv("QIOSK_HOST", "")
-    settings = read_server_settings(host=None, insecure=True)
+    monkeypatch.setenv("QIOSK_CERTFILE", "/etc/Chain.pem")
+    settings = read_server_settings(host=None, insecure=True, keyfile=Path("/etc/key.pem"))
     assert (settings.port, settings.public_url, settings.host) == (81, "https://jobs.example.org", "127.0.0.1")
     assert settings.insecure
+    assert (settings.certfile, settings.keyfile) == (Path("/etc/Chain.pem"), Path("/etc/key.pem"))
+
+
+def test_secrets_are_not_shown() -> None:
+    assert "a secret of sixteen" not in repr(read_server_settings(admin_key="a secret of sixteen"))
