@@ -28,6 +28,7 @@ from qiosk.client.solvers import (
     TabuSearch,
 )
 from qiosk.client.workspace import Workspace
+from qiosk.errors import WrongType
 
 # Positional parameters, in order, of the public methods of azure-quantum 0.27.
 SIGNATURES: list[tuple[Any, list[str]]] = [
@@ -376,5 +377,12 @@ def test_only_the_cpu_is_left(workspace: Workspace) -> None:
 
 
 def test_unknown_arguments_are_refused(workspace: Workspace) -> None:
-    with pytest.raises(TypeError, match="sweep"):
-        SimulatedAnnealing(workspace, sweep=1)  # type: ignore[call-arg]
+    told = (
+        "SimulatedAnnealing has no parameter 'sweep'; it takes beta_start, beta_stop, sweeps, restarts, timeout, seed,"
+    )
+    with pytest.raises(TypeError, match=told):
+        SimulatedAnnealing(workspace, sweep=1)
+    with pytest.raises(TypeError, match="Solver has no parameter 'sweep'$"):
+        Solver(workspace, "other.newsolver", sweep=1)
+    with pytest.raises(WrongType, match="workspace: must be a Workspace, found dict"):
+        SimulatedAnnealing({})  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from qiosk.client.solvers import ParallelTempering, SimulatedAnnealing, Solver
 from qiosk.client.workspace import Workspace
 from qiosk.contract.jobs import JobProgress, JobStatus, SubmitJob, TracePoint
 from qiosk.contract.workspaces import workspace_key
-from qiosk.errors import BlobAlreadyExists, JobNotFound
+from qiosk.errors import BlobAlreadyExists, InvalidValue, JobNotFound
 
 RESOURCE_ID = "/subscriptions/ABC-1/resourceGroups/Group/providers/Microsoft.Quantum/Workspaces/Mine"
 
@@ -52,6 +52,12 @@ def test_a_workspace_named_in_part_is_refused() -> None:
         Workspace(subscription_id="a", api=FakeJobs())
     with pytest.raises(ValueError, match=r"resource_id must be /subscriptions/.*found 'mine'"):
         Workspace(resource_id="mine", api=FakeJobs())
+
+
+@pytest.mark.parametrize("text", ["localhost:8000", "jobs.example.org:443/", "localhost"])
+def test_a_server_without_its_scheme_is_told(text: str) -> None:
+    with pytest.raises(InvalidValue, match=rf"server url: must begin with http:// or https://, found '{text}'"):
+        Workspace(text)
 
 
 def test_repr_shows_no_secret() -> None:

@@ -21,6 +21,7 @@ from qiosk.errors import (
     NotEnoughMemory,
     TimeoutTooSmall,
     UnreadableCheckpoint,
+    WrongType,
 )
 from qiosk.formats import qio_results
 from qiosk.model.compile import compile_problem
@@ -389,6 +390,29 @@ def test_results_documents_hold_what_was_found():
     assert [s["cost"] for s in document["solutions"]] == [s.cost for s in result.solutions]
     assert document["parameters"]["seed"] == 4
     assert list(document["configuration"]) == [str(k) for k in sorted(result.configuration)]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: solve(glass(4), sweep=3),
+            InvalidValue,
+            "`sweep`: microsoft.* has no such parameter; it takes",
+        ),
+        (lambda: solve(glass(4), "microsoft.qmc.cpu", sweep=3), InvalidValue, "did you mean `sweeps`?"),
+        (
+            lambda: solve([[1, 2], [2, 1]]),
+            WrongType,
+            "must be a Problem, or have a cost_function.., found list",
+        ),
+        (lambda: solve(glass(4), timeout="10"), WrongType, "parameter `timeout`: must be a number, found str '10'"),
+    ],
+    ids=["unknown", "misspelt", "matrix", "text"],
+)
+def test_slips_of_newcomers_are_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
 
 
 def test_wrong_calls_are_refused():

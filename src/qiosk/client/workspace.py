@@ -34,7 +34,7 @@ from qiosk.contract.jobs import (
 from qiosk.contract.paging import MAX_PAGE, Page
 from qiosk.contract.sessions import SessionStatus, SessionView
 from qiosk.contract.workspaces import DEFAULT_KEY, workspace_key
-from qiosk.errors import InvalidFilter, InvalidJobDefinition
+from qiosk.errors import InvalidFilter, InvalidJobDefinition, InvalidValue
 
 if TYPE_CHECKING:
     from qiosk.problem import Problem
@@ -43,6 +43,7 @@ _RESOURCE_ID = re.compile(
     r"/subscriptions/([^/\s]*)/resourceGroups/([^/\s]*)/providers/Microsoft\.Quantum/Workspaces/([^/\s]*)",
     re.IGNORECASE,
 )
+_HOST = re.compile(r"[\w.-]+:[0-9]+/?|localhost/?")
 Item = TypeVar("Item", bound=JobView | SessionView)
 
 
@@ -95,6 +96,8 @@ class Workspace:
             subscription_id, url = None, subscription_id
         if resource_id:
             subscription_id, resource_group, name = _split_resource_id(resource_id)
+        if subscription_id is not None and resource_group is None and name is None and _HOST.fullmatch(subscription_id):
+            raise InvalidValue(f"server url: must begin with http:// or https://, found {subscription_id!r}")
         is_local = api is not None or home is not None
         server = connection(url, api_key, subscription_id, resource_group, name, is_local=is_local)
         if server is not None:

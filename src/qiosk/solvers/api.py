@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
+from numbers import Real
 from typing import Any, Protocol
 
 from qiosk.contract.jobs import JobProgress
+from qiosk.errors import InvalidValue, WrongType
 from qiosk.model.cost_function import CostFunction
 from qiosk.solvers.parameters import read_parameters
 from qiosk.solvers.registry import DEFAULT_TARGET, target
@@ -62,7 +65,7 @@ def solve(
         **params: parameters of the target, such as ``sweeps`` or ``number_of_solutions``, and ``target_cost``.
 
     Raises:
-        InvalidInput: the problem or a parameter is wrong (AZQ101 to AZQ107).
+        InvalidInput: the problem or a parameter is wrong (AZQ101 to AZQ107), or the target has no such parameter.
         InvalidTarget: no such target.
         InsufficientResources: the problem does not fit memory, or the time-out leaves no time at all.
     """
@@ -74,10 +77,31 @@ def solve(
             stop = True
 
     chosen = target(solver)
-    given = {**params, "timeout": timeout if timeout is None else timeout / chosen.timeout_unit, "seed": seed}
+    _check_names(chosen, params)
+    limit: Any = timeout
+    if isinstance(limit, Real):  # anything else is refused where parameters are read
+        limit = float(limit) / chosen.timeout_unit
+    given = {**params, "timeout": limit, "seed": seed}
     hooks = Hooks(is_cancelled=lambda: stop, on_chunk=follow)
-    cost_function = problem if isinstance(problem, CostFunction) else problem.cost_function()
-    return _run(chosen, given, cost_function, threads, hooks, kernel)
+    return _run(chosen, given, _cost_function(problem), threads, hooks, kernel)
+
+
+def _check_names(chosen: Target, params: Mapping[str, Any]) -> None:
+    known = [parameter.name for parameter in chosen.parameters]
+    for name in params:
+        if name not in known:
+            close = get_close_matches(name, known, 1, cutoff=0.75)
+            hint = f", did you mean `{close[0]}`?" if close else f"; it takes {', '.join(known)}"
+            raise InvalidValue(f"parameter `{name}`: {chosen.id} has no such parameter{hint}")
+
+
+def _cost_function(problem: Any) -> CostFunction:
+    if isinstance(problem, CostFunction):
+        return problem
+    if not hasattr(problem, "cost_function"):
+        raise WrongType(f"problem: must be a Problem, or have a cost_function(), found {type(problem).__name__}")
+    found: CostFunction = problem.cost_function()
+    return found
 
 
 def run_target(

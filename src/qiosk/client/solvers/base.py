@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from qiosk.client.job import DEFAULT_TIMEOUT_S, Job
@@ -101,7 +102,12 @@ class Solver:
         *,
         average_queue_time: float | None = None,
         current_availability: str = "",
+        **unknown: Any,
     ) -> None:
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no parameter {next(iter(unknown))!r}{self._own_parameters()}")
+        if not hasattr(workspace, "submit"):
+            raise WrongType(f"workspace: must be a Workspace, found {type(workspace).__name__}")
         params = params or {}
         self.workspace = workspace
         self.name = self.target_for(name, params)
@@ -130,6 +136,13 @@ class Solver:
         is_untuned = bool(cls.tuned_by) and all(params.get(key) is None for key in cls.tuned_by)
         is_freed = any(params.get(key) is not None for key in cls.freed_by)
         return f"{head}{PARAMETER_FREE}.{platform}" if is_untuned or is_freed else name
+
+    @classmethod
+    def _own_parameters(cls) -> str:
+        """What to say of a class's own parameters; nothing for one that has none."""
+        own = list(signature(cls.__init__).parameters)[2:] if cls is not Solver else []
+        names = [name for name in own if name not in ("name", "platform", "params", "target", "solver")]
+        return f"; it takes {', '.join(names)}, and others as params={{…}}" if names else ""
 
     def set_one_param(self, name: str, value: Any) -> None:
         """Set a parameter; None leaves it as it is. Raises WrongType or InvalidValue if JSON cannot hold it."""
