@@ -117,6 +117,9 @@ def convert(
     instance: Annotated[int | None, typer.Option("--instance", help="Which problem of an OR-Library file.")] = None,
     renumber: Annotated[bool, typer.Option("--renumber", help="Number the variables 0, 1, … anew.")] = False,
     drop_constant: Annotated[bool, typer.Option("--drop-constant", help="Leave out the constant.")] = False,
+    penalty: Annotated[
+        str | None, typer.Option("--penalty", help="Cost of a unit by which a constraint is violated, or auto.")
+    ] = None,
 ) -> None:
     """Turn a problem from one file format into another.
 
@@ -134,6 +137,7 @@ def convert(
             instance=instance,
             renumber=renumber,
             drop_constant=drop_constant,
+            penalty=penalty,
         )
 
 

@@ -19,6 +19,7 @@ from qiosk.formats.files import (
     without_constant,
     write_file,
 )
+from qiosk.formats.lines import to_number
 from qiosk.formats.orlib import read as read_orlib
 from qiosk.model.cost_function import CostFunction
 
@@ -32,12 +33,13 @@ def convert_file(
     instance: int | None,
     renumber: bool,
     drop_constant: bool,
+    penalty: str | None = None,
 ) -> None:
     """Read one file and write the other; what changes on the way is told on standard error.
 
     Raises OSError, InvalidInput.
     """
-    problem = _read(source, from_format, instance)
+    problem = _read(source, from_format, instance) if penalty is None else _read_penalized(source, from_format, penalty)
     if renumber:
         problem = renumbered(problem)
     if drop_constant:
@@ -61,3 +63,14 @@ def _read(source: str, from_format: str | None, instance: int | None) -> CostFun
     if chosen.name != "orlib":
         raise typer.BadParameter(f"--instance: files of format {chosen.name} have one problem each")
     return read_orlib(content, instance=instance)
+
+
+def _read_penalized(source: str, from_format: str | None, penalty: str) -> CostFunction:
+    """The problem of a file with constraints, which cost ``penalty`` a unit, or what is enough for ``auto``."""
+    from qiosk.modeling import Model
+
+    weight = None if penalty == "auto" else to_number(penalty)
+    if penalty != "auto" and weight is None:
+        raise typer.BadParameter(f"--penalty: must be a number or auto, found {penalty!r}")
+    model = Model.from_file(source, read_bytes(source), format=from_format, penalty=weight)
+    return model.problem().cost_function()

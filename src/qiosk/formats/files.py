@@ -13,6 +13,7 @@ from qiosk.contract.jobs import QIO_INPUT_FORMAT
 from qiosk.errors import InvalidValue, UnreadableInput
 from qiosk.formats import columns, coo, lp, mps, orlib, qio_json, qplib, qubo_file, registry, rudy, wcnf
 from qiosk.formats.compression import MAX_SIZE, compressed, decompressed, without_suffix
+from qiosk.formats.programs import Program
 from qiosk.model.cost_function import CONSTANT, CostFunction
 from qiosk.model.domain import flattened, to_bits, to_spins
 
@@ -22,7 +23,8 @@ _HEAD = 4096
 @dataclass(frozen=True, slots=True)
 class FileFormat:
     """A format: its name, what it is, the suffixes of its files, the beginning of its content, its codecs, and
-    what a cost function becomes when it is written: one over spins, over bits, or (None) neither.
+    what a cost function becomes when it is written: one over spins, over bits, or (None) neither. ``read_program``
+    also reads constraints, where the format has them.
     """
 
     name: str
@@ -32,6 +34,7 @@ class FileFormat:
     read: Callable[[bytes], CostFunction]
     write: Callable[[CostFunction], bytes]
     to_domain: Callable[[CostFunction], CostFunction] | None = to_bits
+    read_program: Callable[[bytes], Program] | None = None
 
 
 def _head(pattern: bytes) -> re.Pattern[bytes]:
@@ -63,8 +66,17 @@ FORMATS = (
         _head(rb"([!%#].*\n|\s*\n)*\S+.*\n([!%#].*\n)*[ldcq][a-z]{2}\b.*\n([!%#].*\n)*(minimize|maximize)\b"),
         qplib.read,
         qplib.write,
+        read_program=qplib.read_program,
     ),
-    FileFormat("mps", "MPS", (".mps",), _head(rb"(\*.*\n|\s*\n)*(NAME|ROWS|OBJSENSE)\b"), mps.read, mps.write),
+    FileFormat(
+        "mps",
+        "MPS",
+        (".mps",),
+        _head(rb"(\*.*\n|\s*\n)*(NAME|ROWS|OBJSENSE)\b"),
+        mps.read,
+        mps.write,
+        read_program=mps.read_program,
+    ),
     FileFormat(
         "lp",
         "CPLEX LP",
@@ -72,6 +84,7 @@ FORMATS = (
         _head(rb"(\s*\\.*\n|\s*\n)*\s*(minimi[sz]e|maximi[sz]e|min|max)\b"),
         lp.read,
         lp.write,
+        read_program=lp.read_program,
     ),
     FileFormat(
         "orlib",
@@ -128,6 +141,16 @@ def read_file(file: str, data: bytes, form: str | None = None, *, max_size: int 
     content = decompressed(data, max_size)
     chosen = by_name(form) if form is not None else by_suffix(file) or by_content(content)
     return chosen.read(content)
+
+
+def read_program(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_SIZE) -> Program:
+    """As :func:`read_file`, with the linear constraints of the file. Raises InvalidInput."""
+    content = decompressed(data, max_size)
+    chosen = by_name(form) if form is not None else by_suffix(file) or by_content(content)
+    if chosen.read_program is None:
+        having = ", ".join(form.name for form in FORMATS if form.read_program)
+        raise InvalidValue(f"file format: constraints are read from {having}, found {chosen.name!r}")
+    return chosen.read_program(content)
 
 
 def job_input(file: str, data: bytes) -> tuple[bytes, str]:

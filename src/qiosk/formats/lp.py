@@ -1,4 +1,4 @@
-"""The LP format of CPLEX and others, as far as there are bits and no constraints.
+"""The LP format of CPLEX and others, as far as there are bits, and constraints that are linear.
 
 Source: IBM ILOG CPLEX, "LP file format: algebraic representation".
 """
@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from qiosk.errors import UnreadableInput
 from qiosk.formats.lines import Lines, shown
-from qiosk.formats.named import Objective, to_named
+from qiosk.formats.named import Objective, Row, to_named
+from qiosk.formats.programs import Program, Sense
 from qiosk.model.cost_function import CostFunction
 
 _FORM = "lp"
@@ -37,7 +38,12 @@ class _Token(NamedTuple):
 
 
 def read(data: bytes) -> CostFunction:
-    """The objective of a file, as a cost to be minimized. Raises UnreadableInput, naming the line."""
+    """The objective of a file without constraints, as a cost to be minimized. Raises UnreadableInput."""
+    return read_program(data).unconstrained(_FORM)
+
+
+def read_program(data: bytes) -> Program:
+    """The objective of a file, as a cost to be minimized, and its constraints. Raises UnreadableInput."""
     lines = Lines(data, _FORM, comments=("\\",))
     first = lines.take("minimize or maximize")
     word, _, rest = first.text.partition(" ")
@@ -56,7 +62,9 @@ def read(data: bytes) -> CostFunction:
         sections[section] += _tokens(text, line.number)
     objective = Objective(_FORM, is_maximized=_SENSES[word.lower()])
     _Expression(sections["objective"], objective).read()
-    return objective.cost_function(_bits(sections))
+    for name in _CONSTRAINTS:
+        _Constraints(sections.get(name, []), objective).read()
+    return objective.program(_bits(sections))
 
 
 def _tokens(text: str, line: int) -> list[_Token]:
@@ -65,8 +73,6 @@ def _tokens(text: str, line: int) -> list[_Token]:
 
 def _bits(sections: dict[str, list[_Token]]) -> Iterator[str]:
     for section, tokens in sections.items():
-        if section in _CONSTRAINTS and tokens:
-            raise _wrong(tokens[0], "constraints must be made penalties first, this format is read without them")
         if section in _BINARY:
             for token in tokens:
                 if token.kind != "name":
@@ -80,6 +86,8 @@ def _wrong(token: _Token, rule: str) -> UnreadableInput:
 
 class _Expression:
     """Reads ``name: 3 x + 2 - y + [ x^2 + 4 x * y ] / 2``."""
+
+    _what = "objective"
 
     def __init__(self, tokens: list[_Token], objective: Objective) -> None:
         self._tokens = tokens
@@ -163,8 +171,58 @@ class _Expression:
     def _unexpected(self, wanted: str, back: int = 0) -> UnreadableInput:
         at = self._at - back
         if at >= len(self._tokens):
-            return UnreadableInput(f"{_FORM}: the objective ends where {wanted} should be")
+            return UnreadableInput(f"{_FORM}: the {self._what} ends where {wanted} should be")
         return _wrong(self._tokens[at], f"must be {wanted}")
+
+
+class _Constraints(_Expression):
+    """Reads ``name: 3 x - y <= 2``, one after the other."""
+
+    _what = "list of constraints"
+
+    def read(self) -> None:
+        """Add all of them to the objective's rows."""
+        while self._at < len(self._tokens):
+            name = f"c{len(self._objective.rows)}"
+            if [token.text for token in self._tokens[self._at + 1 : self._at + 2]] == [":"]:
+                name = self._tokens[self._at].text
+                self._at += 2
+            row = Row("==")
+            while self._peek() not in ("<", ">", "="):
+                self._term(row)
+            row.sense = self._sense()
+            sign = self._sign()
+            bound = self._number()
+            if bound is None:
+                raise self._unexpected("a number")
+            row.bound += sign * bound
+            if name in self._objective.rows:
+                raise self._unexpected(f"a name that no other constraint has, not `{name}`", back=1)
+            self._objective.rows[name] = row
+
+    def _term(self, row: Row) -> None:
+        sign = self._sign()
+        if self._peek() == "[":
+            raise self._unexpected("a linear term")
+        coefficient, variable = self._number(), self._name()
+        if coefficient is None and variable is None:
+            raise self._unexpected("a number or a variable")
+        value = sign * (1.0 if coefficient is None else coefficient)
+        if variable is None:
+            row.bound -= value
+        else:
+            row.add(value, variable)
+
+    def _sense(self) -> Sense:
+        """``<``, ``<=``, ``=<``, and so on."""
+        found = ""
+        while self._peek() in ("<", ">", "="):
+            found += self._tokens[self._at].text
+            self._at += 1
+        senses: dict[str, Sense] = {"<": "<=", "<=": "<=", "=<": "<=", ">": ">=", ">=": ">=", "=>": ">=", "=": "=="}
+        if found not in senses:
+            raise self._unexpected("<=, >= or =", back=1)
+        return senses[found]
 
 
 def write(cost_function: CostFunction) -> bytes:

@@ -1,4 +1,4 @@
-"""The MPS format with its quadratic extensions, as far as there are bits and no constraints.
+"""The MPS format with its quadratic extensions, as far as there are bits, and constraints that are linear.
 
 Fields are separated by blanks ("free MPS"), so names have none. ``QUADOBJ`` holds the lower or upper triangle
 of Q, ``QMATRIX`` all of it, in 1/2 x^T Q x; the right-hand side of the objective is its negative constant.
@@ -10,16 +10,23 @@ from __future__ import annotations
 import re
 
 from qiosk.formats.lines import Line, Lines, shown, to_number
-from qiosk.formats.named import Objective, to_named
+from qiosk.formats.named import Objective, Row, to_named
+from qiosk.formats.programs import Program, Sense
 from qiosk.model.cost_function import CostFunction
 
 _FORM = "mps"
 _NAMES = re.compile(r"[!-~]{1,200}")
+_SENSES: dict[str, Sense] = {"L": "<=", "G": ">=", "E": "=="}
 _SECTIONS = ("NAME", "OBJSENSE", "ROWS", "COLUMNS", "RHS", "RANGES", "BOUNDS", "QUADOBJ", "QMATRIX", "ENDATA")
 
 
 def read(data: bytes) -> CostFunction:
-    """The objective of a file, as a cost to be minimized. Raises UnreadableInput, naming the line."""
+    """The objective of a file without constraints, as a cost to be minimized. Raises UnreadableInput."""
+    return read_program(data).unconstrained(_FORM)
+
+
+def read_program(data: bytes) -> Program:
+    """The objective of a file, as a cost to be minimized, and its constraints. Raises UnreadableInput."""
     return _Reader(Lines(data, _FORM, comments=("*",)), data).read()
 
 
@@ -34,7 +41,7 @@ class _Reader:
         self._bits: dict[str, None] = {}
         self._upper: dict[str, float] = {}
 
-    def read(self) -> CostFunction:
+    def read(self) -> Program:
         section = ""
         for line in self._lines:
             words = line.text.split()
@@ -48,7 +55,7 @@ class _Reader:
             else:
                 self._entry(section, line, words)
         ones = {name for name in self._integers if self._upper.get(name, 1.0) == 1.0}
-        return self._objective.cost_function([*self._bits, *ones])
+        return self._objective.program([*self._bits, *ones])
 
     def _begin(self, section: str, words: list[str]) -> None:
         if section == "NAME" and len(words) > 1:
@@ -68,8 +75,12 @@ class _Reader:
                 self._add_column(line, words)
             case "RHS":
                 for row, value in self._pairs(line, words[len(words) % 2 :]):
-                    self._check_row(line, row)
-                    self._objective.add(-value)
+                    if row == self._row:
+                        self._objective.add(-value)
+                    else:
+                        self._constraint(line, row).bound = value
+            case "RANGES":
+                raise self._lines.fail(line, "a range must be written as two constraints")
             case "BOUNDS":
                 self._add_bound(line, words)
             case "QUADOBJ" | "QMATRIX":
@@ -80,21 +91,30 @@ class _Reader:
     def _add_row(self, line: Line, words: list[str]) -> None:
         if len(words) != 2 or words[0].upper() not in ("N", "E", "L", "G"):
             raise self._lines.fail(line, "a row must have a type (N, E, L or G) and a name")
-        if words[0].upper() != "N" or self._row is not None:
-            raise self._lines.fail(line, "constraints must be made penalties first, this format is read without them")
-        self._row = words[1]
+        kind, name = words[0].upper(), words[1]
+        if name == self._row or name in self._objective.rows:
+            raise self._lines.fail(line, "a row must have a name that no other has")
+        if kind != "N":
+            self._objective.rows[name] = Row(_SENSES[kind])
+        elif self._row is not None:
+            raise self._lines.fail(line, f"there must be one objective, which is `{self._row}`")
+        else:
+            self._row = name
 
-    def _check_row(self, line: Line, row: str) -> None:
-        if row != self._row:
-            raise self._lines.fail(line, f"the row must be the objective `{self._row}`")
+    def _constraint(self, line: Line, row: str) -> Row:
+        if row not in self._objective.rows:
+            raise self._lines.fail(line, f"the row must be the objective `{self._row}` or a constraint")
+        return self._objective.rows[row]
 
     def _add_column(self, line: Line, words: list[str]) -> None:
         name = words[0]
         if self._is_integer:
             self._integers[name] = None
         for row, value in self._pairs(line, words[1:]):
-            self._check_row(line, row)
-            self._objective.add(value, name)
+            if row == self._row:
+                self._objective.add(value, name)
+            else:
+                self._constraint(line, row).add(value, name)
 
     def _pairs(self, line: Line, words: list[str]) -> list[tuple[str, float]]:
         values = [to_number(word) for word in words[1::2]]

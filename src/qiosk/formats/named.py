@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from qiosk.errors import UnreadableInput
+from qiosk.formats.programs import LinearConstraint, Program, Sense
 from qiosk.formats.quadratic import Quadratic, from_entries, to_entries
 from qiosk.model.cost_function import CostFunction, ProblemType
 
@@ -19,8 +20,21 @@ _NUMBERED = re.compile(r"x_?(0|[1-9][0-9]{0,8})")
 
 
 @dataclass
+class Row:
+    """A linear constraint, read little by little: coefficients by the variable's name."""
+
+    sense: Sense
+    bound: float = 0.0
+    coefficients: dict[str, float] = field(default_factory=dict)
+
+    def add(self, value: float, variable: str) -> None:
+        """Add ``value`` times the variable."""
+        self.coefficients[variable] = self.coefficients.get(variable, 0.0) + value
+
+
+@dataclass
 class Objective:
-    """What is read little by little: linear and quadratic coefficients by name."""
+    """What is read little by little: linear and quadratic coefficients by name, and constraints."""
 
     form: str
     name: str = ""
@@ -28,6 +42,7 @@ class Objective:
     constant: float = 0.0
     linear: dict[str, float] = field(default_factory=dict)
     pairs: dict[tuple[str, str], float] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
 
     def add(self, value: float, *names: str) -> None:
         """Add ``value`` times the product of at most two variables; x x is x."""
@@ -42,13 +57,16 @@ class Objective:
             first, second = sorted(names)
             self.pairs[first, second] = self.pairs.get((first, second), 0.0) + value
 
-    def cost_function(self, bits: Iterable[str]) -> CostFunction:
-        """The objective as a cost to be minimized, if all its variables are among ``bits``.
+    def program(self, bits: Iterable[str]) -> Program:
+        """The objective as a cost to be minimized, if all its variables are among ``bits``, and the constraints.
 
         Variables called x0, x1, … without a gap keep their numbers, others are numbered as they came. Raises
         UnreadableInput for a variable that is no bit.
         """
         of_bits = set(bits)
+        for row in self.rows.values():
+            for variable in row.coefficients:
+                self.linear.setdefault(variable, 0.0)
         for variable in self.linear:
             if variable not in of_bits:
                 raise UnreadableInput(f"{self.form}: variable `{variable}` must be binary")
@@ -67,10 +85,14 @@ class Objective:
             linear=sign * np.array([self.linear[variable] for variable in names]),
             name=self.name,
         )
-        if all(_NUMBERED.fullmatch(variable) for variable in names):
-            return cost_function
-        of_ids = {str(i): variable for i, variable in enumerate(names)}
-        return replace(cost_function, metadata={**cost_function.metadata, NAMES: of_ids})
+        if not all(_NUMBERED.fullmatch(variable) for variable in names):
+            of_ids = {str(i): variable for i, variable in enumerate(names)}
+            cost_function = replace(cost_function, metadata={**cost_function.metadata, NAMES: of_ids})
+        constraints = [
+            LinearConstraint(name, {at[v]: c for v, c in row.coefficients.items()}, row.sense, row.bound)
+            for name, row in self.rows.items()
+        ]
+        return Program(cost_function, names, constraints)
 
 
 def _numbered(names: list[str]) -> list[str]:

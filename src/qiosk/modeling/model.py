@@ -204,6 +204,17 @@ class Model:
 
         return read_model(document)
 
+    @classmethod
+    def from_file(cls, file: str, data: bytes, *, format: str | None = None, penalty: float | None = None) -> Model:
+        """The model of an ``lp``, ``mps`` or ``qplib`` file over bits, with its linear constraints.
+
+        ``file`` tells the format by its name, unless ``format`` does, or else the content. ``penalty`` is the cost of a
+        violation of one unit, of every constraint; automatic unless given. Raises InvalidInput.
+        """
+        from qiosk.modeling.programs import read_model
+
+        return read_model(file, data, format, penalty)
+
     def _add(self, variable: Variable) -> Variable:
         if not isinstance(variable.name, str) or not variable.name:
             raise InvalidValue(f"variable name: must be a text, found {variable.name!r}")

@@ -1,0 +1,178 @@
+"""Linear constraints of mathematical programming files: read alike, and made penalties that hold."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+import naive
+from qiosk.cli.app import app
+from qiosk.errors import InvalidInput, InvalidValue, UnreadableInput
+from qiosk.formats.files import read_file, read_program
+from qiosk.modeling import Model
+
+LP = b"""maximize
+ obj: 6 x0 + 5 x1 + 9 x2 - 2 x0 * 0
+subject to
+ capacity: 2 x0 + 3 x1
+   + 4 x2 <= 6
+ x0 + x1 >= 1
+ pair: x1 + x2 + x3 = 1
+binary
+ x0 x1 x2 x3
+end
+""".replace(b" - 2 x0 * 0", b"")
+MPS = b"""NAME tiny
+OBJSENSE
+ MAX
+ROWS
+ N obj
+ L capacity
+ G c1
+ E pair
+COLUMNS
+ x0 obj 6 capacity 2
+ x0 c1 1
+ x1 obj 5 capacity 3
+ x1 c1 1 pair 1
+ x2 obj 9 capacity 4
+ x2 pair 1
+ x3 pair 1
+RHS
+ RHS capacity 6 c1 1
+ RHS pair 1
+BOUNDS
+ BV B x0
+ BV B x1
+ BV B x2
+ BV B x3
+ENDATA
+"""
+QPLIB = b"""TINY
+LBL
+maximize
+4 # variables
+3 # constraints
+0 # default linear
+3
+1 6
+2 5
+3 9
+0 # constant
+8 # linear terms in constraints
+1 1 2
+1 2 3
+1 3 4
+2 1 1
+2 2 1
+3 2 1
+3 3 1
+3 4 1
+1e30 # infinity
+-1e30 # default left
+2
+2 1
+3 1
+1e30 # default right
+2
+1 6
+3 1
+0 # default start
+0
+0
+0
+"""
+FILES = {"a.lp": LP, "a.mps": MPS, "a.qplib": QPLIB}
+
+
+def is_feasible(x):
+    return 2 * x[0] + 3 * x[1] + 4 * x[2] <= 6 and x[0] + x[1] >= 1 and x[1] + x[2] + x[3] == 1
+
+
+def objective(x):
+    return -(6 * x[0] + 5 * x[1] + 9 * x[2])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_same_program_in_every_format(name):
+    program = read_program(name, FILES[name])
+    assert program.names == ["x0", "x1", "x2", "x3"]
+    found = {(tuple(sorted(c.coefficients.items())), c.sense, c.bound) for c in program.constraints}
+    assert found == {
+        (((0, 2.0), (1, 3.0), (2, 4.0)), "<=", 6.0),
+        (((0, 1.0), (1, 1.0)), ">=", 1.0),
+        (((1, 1.0), (2, 1.0), (3, 1.0)), "==", 1.0),
+    }
+    for x in itertools.product((0, 1), repeat=4):
+        assert naive.cost(program.cost_function, dict(enumerate(x))) == objective(x)
+
+
+@pytest.mark.parametrize("penalty", [None, 100.0])
+@pytest.mark.parametrize("name", FILES)
+def test_the_least_cost_is_that_of_the_best_feasible_solution(name, penalty):
+    cf = Model.from_file(name, FILES[name], penalty=penalty).problem().cost_function()
+    best: dict[tuple[int, ...], float] = {}
+    for x in naive.configurations(cf):
+        own = tuple(x[i] for i in range(4))
+        best[own] = min(best.get(own, float("inf")), float(naive.cost(cf, x)))
+    for own, cost in best.items():
+        if is_feasible(own):
+            assert cost == objective(own)
+    winner = min(best, key=best.__getitem__)
+    assert winner == (1, 0, 1, 0)
+    assert all(best[x] > best[winner] for x in best if not is_feasible(x))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_without_being_asked_such_a_file_is_refused(name):
+    with pytest.raises(UnreadableInput, match="constraints must be made penalties .*--penalty auto"):
+        read_file(name, FILES[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.lp", LP.replace(b"<= 6", b"<> 6"), "must be <=, >= or ="),
+        ("a.lp", LP.replace(b"<= 6", b"<= x"), "must be a number"),
+        ("a.lp", LP.replace(b"pair:", b"capacity:"), "a name that no other constraint has, not `capacity`"),
+        ("a.lp", LP.replace(b"x0 + x1 >=", b"[ x0 ^ 2 ] >="), "must be a linear term"),
+        ("a.lp", LP.replace(b" x0 x1 x2 x3", b" x0 x1 x2"), "variable `x3` must be binary"),
+        ("a.lp", LP.replace(b"= 1\nbinary", b"\nbinary"), "list of constraints ends where a number or a variable"),
+        ("a.mps", MPS.replace(b"x3 pair 1", b"x3 nothing 1"), "must be the objective `obj` or a constraint"),
+        ("a.mps", MPS.replace(b" E pair", b" E c1"), "a name that no other has"),
+        ("a.mps", MPS.replace(b" E pair", b" N other"), "one objective, which is `obj`"),
+        ("a.mps", MPS.replace(b"BOUNDS", b"RANGES\n RNG pair 2\nBOUNDS"), "must be written as two constraints"),
+        ("a.qplib", QPLIB.replace(b"3 4 1\n", b"4 4 1\n"), "a constraint must be an integer from 1 to 3, found 4"),
+        ("a.qplib", QPLIB.replace(b"LBL", b"LBQ"), "bits and linear constraints at most"),
+        ("a.qplib", QPLIB[: QPLIB.index(b"1e30 # default right")], "the file ends where the default right-hand side"),
+        ("a.rud", b"2 1\n1 2 1\n", "constraints are read from qplib, mps, lp, found 'rudy'"),
+    ],
+)
+def test_what_is_wrong_is_named(name, data, message):
+    with pytest.raises(InvalidInput, match=message):
+        read_program(name, data)
+
+
+def test_penalties_are_positive():
+    with pytest.raises(InvalidValue, match="penalty: must be greater than 0, found -1"):
+        Model.from_file("a.lp", LP, penalty=-1.0)
+
+
+def test_constraints_that_cannot_hold_are_named():
+    with pytest.raises(InvalidValue, match="constraint `pair`: can never hold"):
+        Model.from_file("a.lp", LP.replace(b"= 1\nbinary", b"= 7\nbinary")).problem()
+
+
+def test_the_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.lp").write_bytes(LP)
+    run = CliRunner().invoke
+    assert "--penalty auto" in run(app, ["convert", "a.lp", "a.json"]).stderr
+    for penalty in ("auto", "25"):
+        done = run(app, ["convert", "a.lp", "a.json", "--penalty", penalty])
+        assert done.exit_code == 0, done.output
+        assert json.loads((tmp_path / "a.json").read_text())["cost_function"]["type"].startswith("pubo")
+    assert run(app, ["convert", "a.lp", "a.json", "--penalty", "much"]).exit_code == 2
