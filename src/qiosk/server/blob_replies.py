@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from email.utils import format_datetime
 from xml.sax.saxutils import escape, quoteattr
@@ -67,13 +67,15 @@ def span_headers(span: Span | None, size: int) -> dict[str, str]:
 class BlobResponse(Response):
     """Content of a blob, byte for byte, in pieces that are read as the client takes them. Closes its reader."""
 
-    def __init__(self, reader: BlobReader, span: Span | None) -> None:
+    def __init__(self, reader: BlobReader, span: Span | None, headers: Mapping[str, str] | None = None) -> None:
+        """``headers`` are by default all that describe the blob and the span; a given mapping stands for the former."""
         size = reader.properties.size_bytes
         self.status_code = 200 if span is None else 206
         self.background = None
         self._reader = reader
         self._pieces = reader.pieces(*(span or (0, size)))
-        self.init_headers({**blob_headers(reader.properties), **span_headers(span, size)})
+        described = blob_headers(reader.properties) if headers is None else headers
+        self.init_headers({**described, **span_headers(span, size)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it. A reader that fails half-way ends the connection, so that nobody takes a part for the whole."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -11,13 +12,17 @@ from starlette.responses import Response
 
 from qiosk.contract import codec
 from qiosk.contract.jobs import JobView
+from qiosk.errors import BlobNotFound
 from qiosk.server.access import Access, Reading, Writing
+from qiosk.server.blob_bodies import SMALL
+from qiosk.server.blob_replies import BlobResponse
 from qiosk.server.bodies import request_body
 from qiosk.server.listing import AFTER, PAGING, Window, next_link, read_count, window
 from qiosk.server.openapi import answers, pages, takes
 from qiosk.server.replies import JSON, list_reply, reply
 from qiosk.server.routing import Routes
 from qiosk.service.filters import job_query
+from qiosk.service.jobs import BlobRef
 
 router = Routes("Jobs")
 
@@ -77,7 +82,7 @@ async def update_job(request: Request, job_id: str, access: Writing) -> Response
 @router.get("/jobs/{job_id}/results", operation_id="getResults", **answers(dict[str, Any]))
 async def get_results(job_id: str, access: Reading) -> Response:
     """The results as the job's solver wrote them; 404 `BlobNotFound` if there are none yet."""
-    return Response(await run_in_threadpool(access.jobs.results, job_id), media_type=JSON)
+    return await run_in_threadpool(_results, access, job_id)
 
 
 @router.get("/jobs/{job_id}/best", operation_id="getBest", **answers(dict[str, Any], or_nothing=True))
@@ -103,6 +108,20 @@ async def list_page(request: Request, access: Access, asked: Window, *, session_
         return list_reply([access.shown(view) for view in page.items], next_link(request, access.base, page.next))
 
     return await run_in_threadpool(work)
+
+
+def _results(access: Access, job_id: str) -> Response:
+    """Large results go from the store to the client in pieces, as blobs do."""
+    view = access.jobs.get(job_id)
+    if not view.has_results or view.output_data_uri is None:
+        raise BlobNotFound(f"job {job_id}: has no results, it is {view.status}", job_id=job_id, state=view.status)
+    blobs = access.parts.storage.blobs(access.workspace)
+    container, name = blobs.resolve(view.output_data_uri)
+    reader = blobs.open(BlobRef(container, name or ""))
+    if reader.properties.size_bytes > SMALL:
+        return BlobResponse(reader, None, {"Content-Type": JSON})
+    with closing(reader):
+        return Response(b"".join(reader.pieces()), media_type=JSON)
 
 
 async def _reply(access: Access, work: Callable[[], JobView]) -> Response:

@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from qiosk.contract.jobs import SubmitJob
+from qiosk.server.blob_bodies import SMALL
+from qiosk.service.jobs import BlobRef, JobKey
 from servers import HOST, WORKSPACE, MemoryParts, serving
 
 KEY = "abc-1/group/mine"
@@ -74,6 +76,19 @@ def test_a_job_is_created_run_and_read(http: httpx.Client, memory: MemoryParts) 
     trace = http.get(f"{JOBS}/{ID}/trace").json()
     assert len(trace[0]) == 3
     assert http.get(f"{JOBS}/{ID}/trace?after=1").json() == trace[1:]
+
+
+def test_large_results_come_as_they_are(http: httpx.Client, memory: MemoryParts) -> None:
+    http.put(f"{JOBS}/{ID}", json=body(memory))
+    memory.run(KEY)
+    job = memory.store.get(JobKey(KEY, ID))
+    large = b'{"a": "' + b"x" * (3 * SMALL) + b'"}'
+    memory.storage.blobs(KEY).put(BlobRef(job.container, str(job.output_blob)), large)
+    answer = http.get(f"{JOBS}/{ID}/results")
+    assert answer.content == large
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-length"] == str(len(large))
+    assert answer.headers["cache-control"] == "no-store"
 
 
 def test_a_repeated_submission_is_the_same_job(http: httpx.Client, memory: MemoryParts) -> None:
