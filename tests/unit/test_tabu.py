@@ -18,6 +18,7 @@ from qiosk.solvers.api import Hooks, run_target, solve
 from qiosk.solvers.moves import cost_of, deltas, flip
 from qiosk.solvers.parameters import read_parameters
 from qiosk.solvers.registry import target
+from qiosk.solvers.tabu_search import next_look
 from qiosk.solvers.tabu_walkers import Rules, TabuWalkers, automatic_tenure
 from strategies import cost_function, cost_functions, integers, reals
 
@@ -272,6 +273,16 @@ def test_oneqbit_targets_take_strings_and_milliseconds_and_refuse_three_variable
         InvalidValue, match=f"AZQ107: target {name}: terms may have at most 2 variables, found one of 3"
     ):
         run_target(name, flat, cost_function("ising", [(1.0, [0, 1, 2])]), threads=1, hooks=hooks)
+
+
+@pytest.mark.parametrize("spacing", [1, 7, 32, 333, 1024, 1250])
+def test_looks_do_not_depend_on_where_a_search_was_interrupted(spacing):
+    done = 0
+    while done < 4 * spacing + 100:
+        look = next_look(done, spacing)
+        assert done < look <= done + max(spacing, 32)
+        assert {next_look(between, spacing) for between in range(done, look)} == {look}
+        done = look
 
 
 def test_a_cutoff_ends_the_search_after_so_many_moves_without_improvement():

@@ -132,14 +132,12 @@ class TabuSearch(Solver[TabuState]):
         return self.rules[k % len(self.rules)]
 
     def _next_look(self, state: TabuState) -> int:
-        """Index of the sweep after which the walkers are looked at next: every doubling at first, then evenly."""
+        """Index of the sweep after which the walkers are looked at next."""
         begin = state.wave * self.sweeps
-        done = state.sweeps_done - begin
         spacing = max(SWEEPS_BETWEEN_LOOKS, self.ground.problem.n // 8)
         if self.cutoff is not None:
             spacing = min(spacing, self.cutoff)
-        look = max(FIRST_LOOK, 1 << done.bit_length()) if done < spacing else (done // spacing + 1) * spacing
-        return begin + min(look, self.sweeps)
+        return begin + min(next_look(state.sweeps_done - begin, spacing), self.sweeps)
 
     def _move(self, state: TabuState, n: int, parallel: Parallel) -> None:
         def work(k: int) -> None:
@@ -157,6 +155,13 @@ class TabuSearch(Solver[TabuState]):
         state.is_cut_off = self.cutoff is not None and state.sweeps_done - state.improved_at >= self.cutoff
         if state.sweeps_done == (state.wave + 1) * self.sweeps:
             state.search_costs = state.offered.copy()
+
+
+def next_look(done: int, spacing: int) -> int:
+    """Sweeps after which to look next, the same from any in between: every doubling, later ``spacing`` apart."""
+    if done < spacing:
+        return min(spacing, max(FIRST_LOOK, 1 << done.bit_length()))
+    return (done // spacing + 1) * spacing
 
 
 def local_minimum(ground: Ground, seed: tuple[int, ...]) -> I8:
