@@ -40,7 +40,7 @@ class Budget:
     """How much is spent on a picture: seconds of a run, and runs of a solver."""
 
     seconds: int = 5
-    runs: int = 12
+    runs: int = 6
 
 
 def lattice(length: int = 36) -> Problem:
@@ -132,9 +132,9 @@ def solutions(budget: Budget) -> Figure:
 
 
 def tour(budget: Budget) -> Figure:
-    """A shortest tour through twelve cities, decoded from a model."""
+    """A short tour through ten cities, decoded from a model."""
     rng = np.random.default_rng(3)
-    cities = {name: tuple(rng.uniform(0, 100, 2)) for name in "ABCDEFGHIJKL"}
+    cities = {name: tuple(rng.uniform(0, 100, 2)) for name in "ABCDEFGHIJ"}
     model = Model("tour")
     at = model.choices("at", range(len(cities)), cities)
     for city in cities:
