@@ -8,6 +8,7 @@ import gc
 import importlib
 import io
 import itertools
+import mmap
 from unittest import mock
 
 import numpy as np
@@ -15,7 +16,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from qiosk.errors import InvalidInput, InvalidValue, RepeatedVariable, UnreadableInput
+from qiosk.adapters.blobs import LocalBlobStore
+from qiosk.errors import BlobNotFound, InvalidInput, InvalidValue, RepeatedVariable, UnreadableInput
 from qiosk.formats import columns, qio_json, registry
 from qiosk.model.check import check
 from qiosk.model.compact import CompactCostFunction, CompactProblem, narrowed
@@ -23,6 +25,8 @@ from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
 from qiosk.model.reorder import ReorderedProblem, reorder
+from qiosk.service.blobs import MapsBlobs
+from qiosk.service.jobs import BlobRef
 from qiosk.solvers.api import solve
 from qiosk.solvers.descent import Descent
 from qiosk.solvers.moves import cost_of, deltas
@@ -285,3 +289,22 @@ def test_blocks_are_all_terms_in_their_order():
             assert all(a.indptr[0] == 0 and a.indptr[-1] == len(a.ids) for a in blocks)
             degrees = list(itertools.chain.from_iterable(np.diff(block.indptr) for block in blocks))
             assert degrees == np.diff(cf.indptr).tolist()
+
+
+def test_large_blobs_of_a_folder_are_mapped(tmp_path, monkeypatch):
+    monkeypatch.setattr("qiosk.adapters.blobs.MAPPED_FROM", 100)
+    store, problem = LocalBlobStore(tmp_path, "w"), random_problem("ising")
+    small, large = BlobRef("box", "small"), BlobRef("box", "large")
+    store.put(small, b"few")
+    store.put(large, columns.write(problem))
+    assert isinstance(store, MapsBlobs)
+    assert store.mapped(small) == b"few"
+    content = store.mapped(large)
+    store.put(large, b"another")  # what is mapped stays
+    assert isinstance(content, mmap.mmap)
+    with everything_is_large():
+        found = registry.read(content, columns.NAME)
+        assert isinstance(found, CompactCostFunction)
+        assert evaluate(found, np.ones(60, np.int8)) == evaluate(problem, np.ones(60, np.int8))
+    with pytest.raises(BlobNotFound):
+        store.mapped(BlobRef("box", "none"))

@@ -142,6 +142,8 @@ def test_an_uploaded_problem_is_read_however_it_was_written(write, pack):
 
 def test_such_a_file_is_mapped_or_unpacked(tmp_path):
     path = tmp_path / "problem"
-    for data in (columns.write(PROBLEM), zstd(columns.write(PROBLEM)), gzip.compress(qio_json.write(PROBLEM))):
+    messages = qio_protobuf_writer.write(PROBLEM)
+    plain = (columns.write(PROBLEM), qio_json.write(PROBLEM), decompressed(messages))
+    for data in (*plain, zstd(plain[0]), gzip.compress(plain[1]), messages):
         path.write_bytes(data)
         assert registry.read_path(path).ids.tolist() == [0, 1, 1, 7]

@@ -39,6 +39,8 @@ _MAX_FOLDER_NAME = 150
 _KEY_FILE = ".workspace"
 _MAX_FILE_NAME = 240  # bytes; most file systems allow 255
 _OPEN_STORES = 1024
+MAPPED_FROM = 1 << 24
+"""Bytes of a blob from which on it is better mapped than read."""
 _MAX_FILE_PATH = 3000  # bytes; Linux allows 4096, of which the home needs some
 
 
@@ -93,6 +95,14 @@ class LocalBlobStore:
         reader = self.open(ref)
         try:
             return b"".join(reader.pieces())
+        finally:
+            reader.close()
+
+    def mapped(self, ref: BlobRef) -> bytes:
+        """Content of a blob; from ``MAPPED_FROM`` bytes on, a mapping of its file. Raises BlobNotFound."""
+        reader = self.open(ref)
+        try:
+            return reader.mapped() if reader.properties.size_bytes >= MAPPED_FROM else b"".join(reader.pieces())
         finally:
             reader.close()
 

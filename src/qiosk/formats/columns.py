@@ -26,7 +26,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -101,19 +101,11 @@ def _narrow_reals(values: F64) -> Column:
 def read(data: bytes, *, max_size: int = MAX_SIZE) -> CostFunction:
     """The cost function in an archive of at most ``max_size`` bytes when inflated.
 
-    Large columns that are not deflated stay where they are in ``data``. Raises InvalidInput: UnreadableInput for a
+    Large columns that are not deflated stay where they are in ``data``, which may also be a mapped file: then they are
+    read from the disk when they are needed. Raises InvalidInput: UnreadableInput for a
     broken archive, MissingSection, WrongType and InvalidValue, naming the member.
     """
-    return _read(io.BytesIO(data), data, max_size)
-
-
-def read_mapped(file: IO[bytes], content: mmap.mmap, *, max_size: int = MAX_SIZE) -> CostFunction:
-    """As :func:`read`, from an open file and its mapping: large columns are read from the disk when they are needed."""
-    return _read(file, content, max_size)
-
-
-def _read(file: IO[bytes], content: bytes | mmap.mmap, max_size: int) -> CostFunction:
-    members = _load(file, content, max_size)
+    members = _load(data, max_size)
     if _text(members, "format") != _FORMAT:
         raise InvalidValue(f"columns: `format` must be {_FORMAT!r}, found {_text(members, 'format')!r}")
     if _scalar(members, "version") != _VERSION:
@@ -125,7 +117,7 @@ def _read(file: IO[bytes], content: bytes | mmap.mmap, max_size: int) -> CostFun
     name = metadata.get("name")
     cost_function = _assembled(
         members,
-        _forgetting(content),
+        _forgetting(data),
         problem_type=ProblemType(type_name),
         groups=_groups(members),
         initial_configuration=_initial(members),
@@ -158,9 +150,36 @@ def _forgetting(content: bytes | mmap.mmap) -> Callable[[], None]:
     return lambda: None
 
 
-def _load(file: IO[bytes], content: bytes | mmap.mmap, max_size: int) -> dict[str, Column]:
+class _View(io.RawIOBase):
+    """Bytes, or a mapping, as a file: without a copy of them."""
+
+    def __init__(self, content: bytes | mmap.mmap) -> None:
+        self._content = content
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._content)}[whence]
+        if start + offset < 0:
+            raise ValueError(f"seek to {start + offset}")
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        some = self._content[self._at : self._at + len(buffer)]
+        buffer[: len(some)] = some
+        self._at += len(some)
+        return len(some)
+
+
+def _load(content: bytes | mmap.mmap, max_size: int) -> dict[str, Column]:
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(io.BufferedReader(_View(content))) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
             if size > max_size:
                 raise UnreadableInput(f"columns: the content has {size} bytes, more than the limit of {max_size}")

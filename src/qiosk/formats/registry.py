@@ -40,9 +40,7 @@ def read_open(file: BinaryIO, input_format: str = QIO_INPUT_FORMAT, *, max_size:
     if os.fstat(file.fileno()).st_size == 0:
         return read(b"", input_format)
     content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if input_format.lower() in READERS and content[: len(columns.MAGIC)] == columns.MAGIC:
-        return columns.read_mapped(file, content, max_size=max_size)
-    return read(cast(bytes, content), input_format, max_size=max_size)  # all that readers ask of bytes
+    return read(cast(bytes, content), input_format, max_size=max_size)  # it does all that readers ask of bytes
 
 
 def read(data: bytes, input_format: str = QIO_INPUT_FORMAT, *, max_size: int = MAX_SIZE) -> CostFunction:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from qiosk.service.jobs import BlobRef
 
@@ -97,6 +97,15 @@ class BlobReader(Protocol):
 
     def close(self) -> None:
         """Let go of the version."""
+        ...
+
+
+@runtime_checkable
+class MapsBlobs(Protocol):
+    """A store whose blobs are files, which need not be read into memory."""
+
+    def mapped(self, ref: BlobRef) -> bytes:
+        """Content of a blob; of a large one, a mapping of its file in the place of bytes. Raises BlobNotFound."""
         ...
 
 

@@ -16,7 +16,7 @@ from typing import TypeVar, final
 
 from qiosk.contract.jobs import OUTPUT_BLOB, ErrorData, JobProgress, TracePoint
 from qiosk.errors import BlobNotFound, InvalidInput, NotEnoughMemory, QioskError, StorageFull
-from qiosk.service.blobs import JSON, PLAIN, BlobHeaders
+from qiosk.service.blobs import JSON, PLAIN, BlobHeaders, MapsBlobs
 from qiosk.service.jobs import BlobRef
 from qiosk.service.names import BEST_BLOB, CHECKPOINT_BLOB, blob_name
 from qiosk.service.ports import (
@@ -87,7 +87,9 @@ def run_job(
     """
     reporter = Reporter(spec, blobs, send=send, monotonic=monotonic, is_leaving=is_leaving)
     try:
-        data = reporter.insist(lambda: blobs.get(spec.input))
+        data = reporter.insist(
+            lambda: blobs.mapped(spec.input) if isinstance(blobs, MapsBlobs) else blobs.get(spec.input)
+        )
     except BlobNotFound as error:
         raise InvalidInput(f"input data: {error.message}") from error
     resume = None
