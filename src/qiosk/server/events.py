@@ -139,4 +139,4 @@ def _encode(event: JobEvent, known: int) -> bytes:
 
 
 def _known(request: Request) -> int:
-    return read_count("after", request.headers.get("last-event-id") or request.query_params.get("after") or "0")
+    return read_count("after", request.headers.get("last-event-id") or request.query_params.get("after", "0"))

@@ -95,7 +95,7 @@ async def get_best(job_id: str, access: Reading) -> Response:
 @router.get("/jobs/{job_id}/trace", operation_id="getTrace", **answers(list[tuple[float, int, float]]), **AFTER)
 async def get_trace(request: Request, job_id: str, access: Reading) -> Response:
     """New bests in order, as rows of seconds, sweep and cost, from the `after`-th on."""
-    after = read_count("after", request.query_params.get("after") or "0")
+    after = read_count("after", request.query_params.get("after", "0"))
     return reply(await run_in_threadpool(access.jobs.trace, job_id, after))
 
 

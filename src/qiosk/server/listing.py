@@ -81,10 +81,13 @@ def read_count(name: str, text: str) -> int:
 
 
 def _text(request: Request, name: str) -> str | None:
-    value = request.query_params.get(name, request.query_params.get(f"${name}"))
-    return value or None
+    return _given(request, name) or None
 
 
 def _count(request: Request, name: str, default: int) -> int:
-    text = _text(request, name)
+    text = _given(request, name)
     return default if text is None else read_count(name, text)
+
+
+def _given(request: Request, name: str) -> str | None:
+    return request.query_params.get(name, request.query_params.get(f"${name}"))
