@@ -177,7 +177,10 @@ def test_lists_come_in_pages_that_links_lead_through(http: httpx.Client, memory:
     assert names == [f"job {{{number}}}" for number in range(1, 5)]
 
 
-@pytest.mark.parametrize("query", ["top=x", "top=0", "skip=-1", "filter=x", "orderby=x", "token=x", "$top=1e3", "top=", "skip="])
+COUNTS = ["top=x", "top=0", "$top=1e3", "top=", "skip=-1", "skip="]
+
+
+@pytest.mark.parametrize("query", [*COUNTS, "filter=x", "orderby=x", "token=x"])
 def test_queries_that_nobody_understands_are_refused(http: httpx.Client, query: str) -> None:
     response = http.get(f"{JOBS}?{query}")
     assert response.status_code == 400
