@@ -26,6 +26,9 @@ LEAST_REJECTION = 0.02
 # Configurations to look at: at most so many, fewer where they have many moves.
 SAMPLES = 8
 MOVES_TO_SEE = 1_000_000
+# Newton's method ends with a step of this share of beta; mostly after ten.
+NEWTON_TOLERANCE = 1e-9
+NEWTON_STEPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +71,20 @@ def _uphill(samples: list[F64]) -> F64:
 
 
 def _beta_at(moves: F64, weights: F64, level: float) -> float:
-    """beta at which the mean of weight * exp(-beta * move) is ``level``; by bisection, as it falls with beta."""
-    low, high = np.log(1e-6 / moves.max()), np.log(1e3 / moves.min())
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        if (weights * np.exp(-np.exp(middle) * moves)).mean() > level:
-            low = middle
-        else:
-            high = middle
-    return float(np.exp(low))
+    """beta at which the mean of weight * exp(-beta * move) is ``level``, below that of the weights.
+
+    By Newton's method for its logarithm: that falls with beta and is convex, so steps from 0 on never lead too far.
+    """
+    beta, total = 0.0, level * len(moves)
+    for _ in range(NEWTON_STEPS):
+        with np.errstate(over="ignore"):  # a large move is never accepted
+            accepted = weights * np.exp(-beta * moves)
+        left = accepted.sum()
+        step = np.log(left / total) * left / (accepted @ moves)
+        beta += step
+        if step <= NEWTON_TOLERANCE * beta:
+            break
+    return float(beta)
 
 
 def first_ladder(betas: BetaRange, rungs: int) -> F64:
