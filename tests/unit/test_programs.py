@@ -6,6 +6,8 @@ import itertools
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import naive
@@ -176,3 +178,17 @@ def test_the_command(tmp_path, monkeypatch):
         assert done.exit_code == 0, done.output
         assert json.loads((tmp_path / "a.json").read_text())["cost_function"]["type"].startswith("pubo")
     assert run(app, ["convert", "a.lp", "a.json", "--penalty", "much"]).exit_code == 2
+
+
+@pytest.mark.parametrize("name", FILES)
+@given(data=st.data())
+def test_broken_programs_raise_nothing_but_invalid_input(name, data):
+    words = FILES[name].split(b" ")
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(words) - 1))
+        odd = st.sampled_from([b"-1", b"1e400", b"nan", b"<=", b":", b"x9", b"]", b"\n", b"RHS\n", b"E", b"0"])
+        words[at] = data.draw(odd | st.binary(max_size=6))
+    try:
+        Model.from_file(name, b" ".join(words)).problem().cost_function()
+    except InvalidInput:
+        return
