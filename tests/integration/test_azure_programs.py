@@ -36,7 +36,12 @@ from azure.quantum.optimization import (
     GroupType, OnlineProblem, ParallelTempering, PopulationAnnealing, Problem, ProblemType, QuantumMonteCarlo,
     RangeSchedule, SimulatedAnnealing, SlcTerm, StreamingProblem, SubstochasticMonteCarlo, Term,
 )
+from azure.quantum.optimization.problem import Term as ProblemTerm
+from azure.quantum.optimization.streaming_problem import Problem as StreamedProblem
+from azure.quantum.job.job import JobDetails as DetailsOfJob
 from azure.quantum.target.target import Target
+
+assert (ProblemTerm, StreamedProblem, DetailsOfJob) == (Term, Problem, JobDetails)
 
 PLACE = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.Quantum/Workspaces/ws"
 workspace = Workspace(resource_id=PLACE, location="West US", credential="secret")

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from fake_jobs import FakeJobs
-from qiosk.client.solvers import SOLVERS, ParallelTempering, SimulatedAnnealing, Solver, target_for, wire_of
+from qiosk.client.solvers import SOLVERS, ParallelTempering, SimulatedAnnealing, Solver, Tabu, target_for, wire_of
 from qiosk.client.workspace import Workspace
 from qiosk.contract.jobs import JobStatus, TargetView
-from qiosk.errors import InvalidTarget, InvalidValue, WrongType
+from qiosk.errors import InvalidTarget, InvalidValue, RepeatedVariable, WrongType
 from qiosk.problem import Problem, ProblemType
 
 
@@ -196,3 +196,36 @@ def test_optimize_warns_about_what_may_take_long(
         assert caplog.messages == []
         SimulatedAnnealing(workspace, timeout=3600).optimize(problem)
     assert caplog.messages == ["a time-out of 3600 s: this may take long"]
+
+
+def test_a_long_job_is_told_of_before_it_is_submitted(
+    monkeypatch: pytest.MonkeyPatch, workspace: Workspace, problem: Problem, caplog: pytest.LogCaptureFixture
+) -> None:
+    solver = SimulatedAnnealing(workspace, sweeps=10_000, timeout=599)
+    with caplog.at_level(logging.WARNING):
+        solver.check_submission_warnings(problem)
+        assert caplog.messages == []
+        monkeypatch.setattr(Problem, "NUM_TERMS_LARGE", 2)
+        monkeypatch.setattr(Problem, "NUM_VARIABLES_LARGE", 2)
+        solver.check_submission_warnings(problem)
+        monkeypatch.setattr(Solver, "TIMEOUT_WARNING", 599)
+        monkeypatch.setattr(Solver, "SWEEPS_WARNING", 10_001)
+        solver.check_submission_warnings(problem)
+    assert caplog.messages == [
+        "a large problem and 10000 sweeps: this may take long",
+        "a time-out of 599 s: this may take long",
+    ]
+
+
+def test_a_problem_is_checked_without_a_job(workspace: Workspace, api: FakeJobs, problem: Problem) -> None:
+    solver = SimulatedAnnealing(workspace)
+    solver.check_valid_problem(problem)
+    problem.add_term(c=1, indices=[2, 2])
+    with pytest.raises(RepeatedVariable, match="term 2: variable 2 occurs twice in an Ising term"):
+        solver.check_valid_problem(problem)
+    assert api.commands == []
+
+
+def test_no_price_is_estimated(workspace: Workspace, problem: Problem) -> None:
+    with pytest.raises(NotImplementedError, match="target 'microsoft.tabu-parameterfree.cpu' has no price"):
+        Tabu(workspace).estimate_cost(problem)

@@ -5,6 +5,7 @@ import gzip
 import itertools
 import pickle
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import numpy.testing as npt
@@ -250,6 +251,22 @@ def test_arrays_in_both_forms_give_the_same_problem() -> None:
 def test_arrays_that_do_not_fit_together_are_refused(arrays, error, message) -> None:
     with pytest.raises(error, match=message):
         Problem.from_arrays(*arrays, problem_type=ProblemType.pubo)
+
+
+@pytest.mark.parametrize(
+    ("added", "error", "message"),
+    [
+        (Term(c=2, indices=[7]), RepeatedVariable, "7"),
+        (Term(c=2, indices=[7, 8]), InvalidValue, "7, 8"),
+        (3, WrongType, "member 1 of a squared linear combination must be a Term, found int"),
+    ],
+)
+def test_a_changed_group_is_validated_again(added: Any, error: type[Exception], message: str) -> None:
+    group = SlcTerm([Term(c=1, indices=[7])])
+    group.validate()
+    group.terms.append(added)
+    with pytest.raises(error, match=message):
+        group.validate()
 
 
 def test_terms_and_arrays_cannot_be_mixed() -> None:

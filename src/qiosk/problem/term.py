@@ -100,6 +100,10 @@ class SlcTerm:
     def __init__(self, terms: Iterable[Term], c: Any = 1.0) -> None:
         self.c = coefficient(c)
         self.terms = list(terms)
+        self.validate()
+
+    def validate(self) -> None:
+        """Check the terms again, after a change to the list. Raises WrongType, InvalidValue, RepeatedVariable."""
         _check_linear(self.terms)
 
     def to_dict(self) -> dict[str, Any]:

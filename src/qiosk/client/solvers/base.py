@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from inspect import signature
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from qiosk.client.job import DEFAULT_TIMEOUT_S, Job
 from qiosk.client.session import Session
@@ -29,11 +29,6 @@ Source: TypeAlias = "Problem | StreamingProblem | OnlineProblem | str | bytes"
 _log = logging.getLogger(__name__)
 
 PARAMETER_FREE = "-parameterfree"
-
-SWEEPS_WARNING = 10_000
-"""From this number of sweeps on, ``optimize`` warns about large problems."""
-TIMEOUT_WARNING_S = 600
-"""From this time-out on, ``optimize`` warns."""
 
 UNNAMED = "Optimization problem"
 """Name of a job whose problem has none of its own."""
@@ -88,6 +83,10 @@ class Solver:
     """Parameters that shape the search: without any of them the parameter-free target is used."""
     freed_by: ClassVar[tuple[str, ...]] = ()
     """Parameters with any of which the parameter-free target is used."""
+    SWEEPS_WARNING: ClassVar[int] = 10_000
+    """From this number of sweeps on, ``optimize`` warns about large problems."""
+    TIMEOUT_WARNING: ClassVar[float] = 600
+    """From this time-out on [s], ``optimize`` warns."""
 
     def __init__(
         self,
@@ -201,7 +200,7 @@ class Solver:
 
         Raises what ``submit`` and ``Job.get_results`` raise; after a TimeoutError the job goes on.
         """
-        self._warn_if_long(problem)
+        self.check_submission_warnings(problem)
         job = self.submit(problem)
         _log.info("submitted job %s", job.id)
         return job.get_results(timeout_secs=timeout_secs)
@@ -254,18 +253,28 @@ class Solver:
         """Whether the target takes problems as protobuf messages: all of them do."""
         return True
 
+    def check_valid_problem(self, problem: Problem) -> None:
+        """Check a problem as the solver will, without submitting it. Raises InvalidInput."""
+        problem.cost_function()
+
+    def check_submission_warnings(self, problem: Source) -> None:
+        """Log a warning if the job may take long: a large problem with many sweeps, or a long time-out."""
+        sweeps, timeout = (self._values.get(key) for key in ("sweeps", "timeout"))
+        large = hasattr(problem, "is_large") and problem.is_large()
+        if large and isinstance(sweeps, int) and sweeps >= self.SWEEPS_WARNING:
+            _log.warning("a large problem and %d sweeps: this may take long", sweeps)
+        if isinstance(timeout, (int, float)) and timeout >= self.TIMEOUT_WARNING:
+            _log.warning("a time-out of %s s: this may take long", timeout)
+
+    def estimate_cost(self, input_data: Any, input_params: Mapping[str, Any] | None = None) -> NoReturn:
+        """Raises NotImplementedError: jobs have no price."""
+        del input_data, input_params
+        raise NotImplementedError(f"target {self.name!r} has no price, jobs cost nothing but the machine they run on")
+
     @property
     def _values(self) -> dict[str, Any]:
         values: dict[str, Any] = self.params["params"] if self.nested_params else self.params
         return values
-
-    def _warn_if_long(self, problem: Source) -> None:
-        sweeps, timeout = (self._values.get(key) for key in ("sweeps", "timeout"))
-        large = hasattr(problem, "is_large") and problem.is_large()
-        if large and isinstance(sweeps, int) and sweeps >= SWEEPS_WARNING:
-            _log.warning("a large problem and %d sweeps: this may take long", sweeps)
-        if isinstance(timeout, (int, float)) and timeout >= TIMEOUT_WARNING_S:
-            _log.warning("a time-out of %s s: this may take long", timeout)
 
     def __repr__(self) -> str:
         queue = "" if self.average_queue_time is None else f", avg. queue time={self.average_queue_time} s"
