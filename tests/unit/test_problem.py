@@ -315,6 +315,37 @@ def test_duplicate_entries_of_a_sparse_matrix_add_up() -> None:
     assert problem.evaluate({0: 1, 1: -1}) == -7.0
 
 
+@given(cost_functions(max_terms=6), st.booleans(), st.integers(0, 2**32))
+def test_a_problem_and_its_matrix_have_the_same_cost(given_cost: CostFunction, is_sparse: bool, seed: int) -> None:
+    if is_sparse:
+        pytest.importorskip("scipy.sparse")
+    problem = Problem.from_cost_function(given_cost)
+    locality = compile_problem(given_cost).locality
+    if locality > 2:
+        with pytest.raises(InvalidValue, match=f"at most 2 variables, found one of {locality}"):
+            problem.to_matrix(sparse=is_sparse)
+        return
+    matrix, h, constant = problem.to_matrix(sparse=is_sparse)
+    dense = matrix.toarray() if is_sparse else matrix
+    npt.assert_array_equal(dense, np.triu(dense, 1))
+    back = Problem.from_matrix(matrix, h, constant=constant, problem_type=problem.problem_type)
+    ids = given_cost.variables.tolist()
+    assert back.cost_function().variables.tolist() == list(range(len(ids)))
+    low = -1 if problem.problem_type.is_ising else 0
+    x = np.random.default_rng(seed).choice([low, 1], len(ids))
+    cost = problem.evaluate(dict(zip(ids, x.tolist(), strict=True)))
+    assert x @ dense @ x + h @ x + constant == cost == back.evaluate(dict(enumerate(x.tolist())))
+
+
+def test_a_matrix_comes_back_as_it_was_given() -> None:
+    couplings, fields = np.array([[0.0, 2.5, 0.0], [0.0, 0.0, -1.0], [0.0, 0.0, 0.0]]), np.array([0.5, 0.0, 0.0])
+    for kind in (ProblemType.ising, ProblemType.pubo):
+        matrix, h, constant = Problem.from_matrix(couplings, fields, constant=3, problem_type=kind).to_matrix()
+        npt.assert_array_equal(matrix, couplings)
+        npt.assert_array_equal(h, fields)
+        assert constant == 3
+
+
 def test_problems_are_copied_and_pickled_apart() -> None:
     problem = Problem("p", terms=[Term(c=1, indices=[0, 1])])
     problem.cost_function()

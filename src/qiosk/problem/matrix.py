@@ -1,14 +1,49 @@
-"""Terms from matrices: cost = x^T M x + h^T x + constant."""
+"""Terms from matrices, and matrices from terms: cost = x^T M x + h^T x + constant."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.errors import InvalidValue, WrongType
-from qiosk.model.cost_function import F64, I64
+from qiosk.model.compile import compile_problem
+from qiosk.model.cost_function import F64, I64, CostFunction
+from qiosk.model.domain import flattened
+
+
+class MatrixForm(NamedTuple):
+    """A cost x^T M x + h^T x + constant; M is strictly upper triangular. Shapes: matrix (n, n), h (n,)."""
+
+    matrix: Any
+    h: F64
+    constant: float
+
+
+def matrix_form(cost_function: CostFunction, *, is_sparse: bool) -> MatrixForm:
+    """A quadratic cost function as a matrix, a NumPy array or a CSR one; row k is its k-th variable.
+
+    Raises InvalidValue for a term of more than two variables, ImportError without SciPy for ``is_sparse``.
+    """
+    problem = compile_problem(flattened(cost_function))
+    if problem.locality > 2:
+        raise InvalidValue(f"a matrix holds terms of at most 2 variables, found one of {problem.locality}")
+    shape = (problem.n, problem.n)
+    if is_sparse:
+        matrix = _csr((problem.pair_values, (problem.pair_rows, problem.pair_cols)), shape)
+    else:
+        matrix = np.zeros(shape)
+        matrix[problem.pair_rows, problem.pair_cols] = problem.pair_values
+    return MatrixForm(matrix, problem.linear.copy(), problem.constant)
+
+
+def _csr(entries: tuple[F64, tuple[NDArray[Any], NDArray[Any]]], shape: tuple[int, int]) -> Any:
+    try:
+        from scipy.sparse import csr_array
+    except ImportError as error:
+        raise ImportError("sparse matrices need SciPy: pip install qiosk[scipy]") from error
+    return csr_array(entries, shape=shape)
 
 
 def terms_from_matrix(matrix: Any, h: Any, constant: float, is_ising: bool) -> tuple[F64, I64, I64]:

@@ -28,7 +28,7 @@ from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.transform import fix_variables
 from qiosk.problem import npz
 from qiosk.problem.columns import GroupColumns, TermColumns, checked_arrays
-from qiosk.problem.matrix import terms_from_matrix
+from qiosk.problem.matrix import MatrixForm, matrix_form, terms_from_matrix
 from qiosk.problem.term import GroupType, Number, SlcTerm, Term
 from qiosk.problem.views import GroupsView, TermsView
 
@@ -148,6 +148,16 @@ class Problem:
         problem = cls(name, problem_type=problem_type)
         problem._terms.extend(*terms_from_matrix(matrix, h, constant, problem.problem_type.is_ising))
         return problem
+
+    def to_matrix(self, *, sparse: bool = False) -> MatrixForm:
+        """The problem as ``matrix``, ``h`` and ``constant``, such that cost = x^T M x + h^T x + constant.
+
+        ``matrix`` (n, n) has each pair once, above the diagonal: a NumPy array, or SciPy's ``csr_array`` if
+        ``sparse``; ``h`` (n,). Row k is the variable with the k-th id in ascending order. Squared linear
+        combinations are multiplied out. Raises InvalidInput: a term of more than two variables (InvalidValue),
+        or what ``cost_function`` raises; ImportError without SciPy.
+        """
+        return matrix_form(self.cost_function(), is_sparse=sparse)
 
     @classmethod
     def from_cost_function(cls, cost_function: CostFunction, name: str | None = None) -> Problem:
