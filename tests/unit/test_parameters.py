@@ -151,6 +151,30 @@ def test_targets_are_found_in_any_case():
         target("x")
 
 
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("microsoft.simulatedanealing.cpu", "microsoft.simulatedannealing.cpu"),
+        ("microsoft.simulatedannealing.fpga", "microsoft.simulatedannealing.cpu"),
+        ("Microsoft.ParallelTempering-ParameterFree", "microsoft.paralleltempering-parameterfree.cpu"),
+        ("simulatedannealing.cpu", "microsoft.simulatedannealing.cpu"),
+        ("microsft.tabu.cpu", "microsoft.tabu.cpu"),
+        ("ParallelTempering", "microsoft.paralleltempering.cpu"),
+    ],
+)
+def test_a_slip_in_a_target_is_told_with_the_nearest(slip, meant):
+    with pytest.raises(InvalidTarget) as caught:
+        target(slip)
+    assert str(caught.value) == f"target {slip!r} is not offered, did you mean {meant!r}?"
+
+
+def test_the_nearest_target_is_one_of_the_provider():
+    with pytest.raises(InvalidTarget, match=r"by provider Microsoft, did you mean 'microsoft\.tabu\.cpu'\?"):
+        Catalogue().check("Microsoft", "1qbit.tabu")
+    with pytest.raises(InvalidTarget, match=r"by provider Microsoft; its targets are microsoft\."):
+        Catalogue().check("Microsoft", "microsoft.nope.cpu")
+
+
 def test_the_catalogue_knows_which_provider_offers_what():
     catalogue = Catalogue()
     catalogue.check("MICROSOFT", "microsoft.paralleltempering.cpu")

@@ -5,7 +5,8 @@ Light to import: a solver's module, and with it the kernels, is loaded when its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from qiosk.contract.jobs import TargetView
 from qiosk.errors import InvalidTarget, ProviderNotFound
@@ -22,8 +23,21 @@ def target(name: str) -> Target:
     """The target of this name, in any case. Raises InvalidTarget."""
     found = _TARGETS.get(name.lower())
     if found is None:
-        raise InvalidTarget(f"target {name!r} is not offered; targets are {', '.join(_TARGETS)}")
+        hint = _nearest(name, _TARGETS) or f"; targets are {', '.join(_TARGETS)}"
+        raise InvalidTarget(f"target {name!r} is not offered{hint}")
     return found
+
+
+def _nearest(name: str, offered: Iterable[str]) -> str | None:
+    """A question for the target that is meant: whose solver's name is nearest to a part of ``name``; None if none is.
+
+    Whole names are no measure, for what they share, ``microsoft.`` and ``.cpu``, is most of the short ones.
+    """
+    solver_of = {target_id: target_id.split(".")[1] for target_id in offered}
+    solvers = set(solver_of.values())
+    near = [solver for part in name.lower().split(".") for solver in get_close_matches(part, solvers, 1, cutoff=0.75)]
+    meant = [target_id for target_id, solver in solver_of.items() if solver in near]
+    return f", did you mean {get_close_matches(name.lower(), meant, 1, cutoff=0)[0]!r}?" if meant else None
 
 
 def targets() -> Sequence[Target]:
@@ -44,8 +58,7 @@ class Catalogue:
         if not offered:
             known = sorted({found.provider_id for found in targets()})
             raise ProviderNotFound(f"provider {provider_id!r} is unknown; providers are {', '.join(known)}")
-        if name.lower() not in [found.id for found in offered]:
-            raise InvalidTarget(
-                f"target {name!r} is not offered by provider {provider_id}; "
-                f"its targets are {', '.join(found.id for found in offered)}"
-            )
+        ids = [found.id for found in offered]
+        if name.lower() not in ids:
+            hint = _nearest(name, ids) or f"; its targets are {', '.join(ids)}"
+            raise InvalidTarget(f"target {name!r} is not offered by provider {provider_id}{hint}")
