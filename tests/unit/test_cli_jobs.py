@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from fake_jobs import FakeJobs
 from qiosk.cli.app import app
 from qiosk.client.remote.connection import Connection
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus, SubmitJob
+from qiosk.formats import columns
+from qiosk.problem import Problem
 
 TERMS = b'[{"c": -9, "ids": [0]}, {"c": -3, "ids": [1, 0]}]'
 PROBLEM = b'{"cost_function": {"version": "1.0", "type": "ising", "terms": %s}}' % TERMS
@@ -68,6 +71,18 @@ def test_submit_reads_standard_input_and_keeps_gzip_as_it_is(api: FakeJobs) -> N
     done = qiosk("submit", "-", "--json", "--name", "mine", stdin=packed)
     assert json.loads(done.stdout)["name"] == "mine"
     assert api.commands[0].input_data == packed
+
+
+def test_submit_makes_penalties_of_constraints(api: FakeJobs) -> None:
+    content = b"maximize\n obj: 6 x0 + 5 x1\nsubject to\n one: x0 + x1 = 1\nbinary\n x0 x1\nend\n"
+    assert "--penalty auto" in qiosk("submit", "-", stdin=content).stderr
+    assert api.commands == []
+    assert qiosk("submit", "-", "--penalty", "100", stdin=content).exit_code == 0
+    command = api.commands[0]
+    assert command.input_data_format == columns.NAME
+    sent = Problem.from_cost_function(columns.read(gzip.decompress(command.input_data or b"")))
+    costs = {bits: float(sent.evaluate(dict(enumerate(bits)))) for bits in itertools.product((0, 1), repeat=2)}
+    assert costs == {(0, 0): 100, (1, 0): -6, (0, 1): -5, (1, 1): 89}
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,20 @@ def test_the_command(tmp_path, monkeypatch):
     assert run(app, ["convert", "a.lp", "a.json", "--penalty", "much"]).exit_code == 2
 
 
+def test_files_with_constraints_are_solved_and_submitted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.lp").write_bytes(LP)
+    run = CliRunner().invoke
+    refused = run(app, ["solve", "a.lp"])
+    assert (refused.exit_code, "--penalty auto" in refused.stderr) == (2, True)
+    for penalty in ("auto", "25"):
+        done = run(app, ["solve", "a.lp", "--penalty", penalty, "--json", "--seed", "1"])
+        assert json.loads(done.stdout)["solutions"][0]["cost"] == -15  # x0 and x2: 6 + 9
+    for command in ("solve", "submit"):
+        wrong = run(app, [command, "a.lp", "--penalty", "much"])
+        assert (wrong.exit_code, "must be a number or auto, found 'much'" in wrong.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("name", FILES)
 @given(data=st.data())
 def test_broken_programs_raise_nothing_but_invalid_input(name, data):

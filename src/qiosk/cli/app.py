@@ -57,6 +57,7 @@ def solve(
     timeout: options.Timeout = None,
     seed: options.Seed = None,
     param: options.Params = None,
+    penalty: options.Penalty = None,
     output: options.Output = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -67,7 +68,7 @@ def solve(
 
     params = parse_params(param, timeout=timeout, seed=seed)
     with reported():
-        result, was_interrupted = solve_file(file, target, params)
+        result, was_interrupted = solve_file(file, target, params, penalty=penalty)
         document = result.to_json()
         if as_json:
             typer.echo(document)
@@ -86,6 +87,7 @@ def submit(
     timeout: options.Timeout = None,
     seed: options.Seed = None,
     param: options.Params = None,
+    penalty: options.Penalty = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the job; the file's unless given.")] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag to keep with the job.")] = None,
     session: Annotated[str | None, typer.Option("--session", help="Id of the session it joins.")] = None,
@@ -99,7 +101,17 @@ def submit(
 
     params = parse_params(param, timeout=timeout, seed=seed)
     with reported():
-        details = submit_file(file, target, params, name=name, tags=tag or (), session_id=session, home=home, url=url)
+        details = submit_file(
+            file,
+            target,
+            params,
+            name=name,
+            tags=tag or (),
+            session_id=session,
+            home=home,
+            url=url,
+            penalty=penalty,
+        )
         if as_json:
             print_json(details.as_dict())
         else:
@@ -117,9 +129,7 @@ def convert(
     instance: Annotated[int | None, typer.Option("--instance", help="Which problem of an OR-Library file.")] = None,
     renumber: Annotated[bool, typer.Option("--renumber", help="Number the variables 0, 1, … anew.")] = False,
     drop_constant: Annotated[bool, typer.Option("--drop-constant", help="Leave out the constant.")] = False,
-    penalty: Annotated[
-        str | None, typer.Option("--penalty", help="Cost of a unit by which a constraint is violated, or auto.")
-    ] = None,
+    penalty: options.Penalty = None,
 ) -> None:
     """Turn a problem from one file format into another.
 

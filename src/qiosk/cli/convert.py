@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from qiosk.cli.inputs import read_bytes
+from qiosk.cli.inputs import read_bytes, read_penalized
 from qiosk.formats.compression import decompressed
 from qiosk.formats.files import (
     by_content,
@@ -19,7 +19,6 @@ from qiosk.formats.files import (
     without_constant,
     write_file,
 )
-from qiosk.formats.lines import to_number
 from qiosk.formats.orlib import read as read_orlib
 from qiosk.model.cost_function import CostFunction
 
@@ -39,7 +38,7 @@ def convert_file(
 
     Raises OSError, InvalidInput.
     """
-    problem = _read(source, from_format, instance) if penalty is None else _read_penalized(source, from_format, penalty)
+    problem = _read(source, from_format, instance) if penalty is None else read_penalized(source, penalty, from_format)
     if renumber:
         problem = renumbered(problem)
     if drop_constant:
@@ -63,14 +62,3 @@ def _read(source: str, from_format: str | None, instance: int | None) -> CostFun
     if chosen.name != "orlib":
         raise typer.BadParameter(f"--instance: files of format {chosen.name} have one problem each")
     return read_orlib(content, instance=instance)
-
-
-def _read_penalized(source: str, from_format: str | None, penalty: str) -> CostFunction:
-    """The problem of a file with constraints, which cost ``penalty`` a unit, or what is enough for ``auto``."""
-    from qiosk.modeling import Model
-
-    weight = None if penalty == "auto" else to_number(penalty)
-    if penalty != "auto" and weight is None:
-        raise typer.BadParameter(f"--penalty: must be a number or auto, found {penalty!r}")
-    model = Model.from_file(source, read_bytes(source), format=from_format, penalty=weight)
-    return model.problem().cost_function()

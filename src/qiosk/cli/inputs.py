@@ -12,6 +12,8 @@ import typer
 
 from qiosk.client.solvers import target_for
 from qiosk.errors import InvalidValue
+from qiosk.formats.lines import to_number
+from qiosk.model.cost_function import CostFunction
 from qiosk.solvers.registry import target as known_target
 
 _DEFAULT_SOLVER = "paralleltempering"
@@ -20,6 +22,19 @@ _DEFAULT_SOLVER = "paralleltempering"
 def read_bytes(file: str) -> bytes:
     """Content of a file, or of standard input for ``-``. Raises OSError."""
     return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+
+
+def read_penalized(file: str, penalty: str, form: str | None = None) -> CostFunction:
+    """The problem of a file with constraints, which cost ``penalty`` a unit, or what is enough for ``auto``.
+
+    Raises BadParameter for another penalty, OSError, InvalidInput.
+    """
+    from qiosk.modeling import Model
+
+    weight = None if penalty == "auto" else to_number(penalty)
+    if penalty != "auto" and weight is None:
+        raise typer.BadParameter(f"--penalty: must be a number or auto, found {penalty!r}")
+    return Model.from_file(file, read_bytes(file), format=form, penalty=weight).problem().cost_function()
 
 
 def problem_name(file: str) -> str:

@@ -28,3 +28,6 @@ Params = Annotated[
     list[str] | None,
     typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter of the solver, its value in JSON."),
 ]
+Penalty = Annotated[
+    str | None, typer.Option("--penalty", help="Cost of a unit by which a constraint is violated, or auto.")
+]

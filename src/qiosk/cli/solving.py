@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from qiosk.cli.inputs import check_names, read_bytes, resolve_target
+from qiosk.cli.inputs import check_names, read_bytes, read_penalized, resolve_target
 from qiosk.cli.interrupt import Interrupt
 from qiosk.client.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress
@@ -20,11 +20,17 @@ WORTH_A_WORD_S = 2.0
 """Kernels that took longer to load are mentioned."""
 
 
-def solve_file(file: str, target: str | None, params: Mapping[str, Any]) -> tuple[Result, bool]:
-    """The result, and whether Ctrl-C cut the search short. Raises OSError and what :func:`qiosk.solve` raises."""
+def solve_file(
+    file: str, target: str | None, params: Mapping[str, Any], *, penalty: str | None = None
+) -> tuple[Result, bool]:
+    """The result, and whether Ctrl-C cut the search short.
+
+    With a ``penalty``, of :func:`read_penalized`, the file may have constraints. Raises BadParameter, OSError and what
+    :func:`qiosk.solve` raises.
+    """
     chosen = resolve_target(target, params)
     check_names(chosen, params)
-    problem = read_file(file, read_bytes(file))
+    problem = read_file(file, read_bytes(file)) if penalty is None else read_penalized(file, penalty)
 
     # here: it loads the kernels, which a wrong command line need not wait for
     from qiosk.solvers.api import solve

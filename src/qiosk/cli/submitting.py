@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from qiosk.cli.inputs import check_names, problem_name, read_bytes, resolve_target
+from qiosk.cli.inputs import check_names, problem_name, read_bytes, read_penalized, resolve_target
 from qiosk.client.details import JobDetails
 from qiosk.client.solvers import Solver, wire_of
 from qiosk.client.workspace import Workspace
+from qiosk.formats import columns
 from qiosk.formats.files import job_input
 
 
@@ -24,13 +25,19 @@ def submit_file(
     session_id: str | None,
     home: Path | None,
     url: str | None,
+    penalty: str | None = None,
 ) -> JobDetails:
-    """Check a problem, then queue a job for it. Raises OSError, InvalidInput, InvalidJobDefinition."""
+    """Check a problem, then queue a job for it; with a ``penalty``, of :func:`read_penalized`, it may have constraints.
+
+    Raises BadParameter, OSError, InvalidInput, InvalidJobDefinition.
+    """
     chosen = resolve_target(target, params)
     check_names(chosen, params)
-    data, input_format = job_input(
-        file, read_bytes(file)
-    )  # a slip in the file is told now, not by a job that fails later
+    # a slip in the file is told now, not by a job that fails later
+    if penalty is None:
+        data, input_format = job_input(file, read_bytes(file))
+    else:
+        data, input_format = columns.write(read_penalized(file, penalty)), columns.NAME
     with Workspace(home=home, url=url) as workspace:
         solver = Solver(workspace, chosen, params=params, input_data_format=input_format, **asdict(wire_of(chosen)))
         return solver.submit(data, name=name or problem_name(file), tags=tags, session_id=session_id).details
