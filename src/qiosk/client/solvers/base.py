@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from inspect import signature
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from qiosk.client.job import DEFAULT_TIMEOUT_S, Job
 from qiosk.client.session import Session
@@ -266,10 +266,13 @@ class Solver:
         if isinstance(timeout, (int, float)) and timeout >= self.TIMEOUT_WARNING:
             _log.warning("a time-out of %s s: this may take long", timeout)
 
-    def estimate_cost(self, input_data: Any, input_params: Mapping[str, Any] | None = None) -> NoReturn:
-        """Raises NotImplementedError: jobs have no price."""
+    def estimate_cost(self, input_data: Any, input_params: Mapping[str, Any] | None = None) -> NotImplementedError:
+        """An error that says that jobs have no price.
+
+        Returned, not raised, as the old SDK does: programs that print the estimate of each target go on.
+        """
         del input_data, input_params
-        raise NotImplementedError(f"target {self.name!r} has no price, jobs cost nothing but the machine they run on")
+        return NotImplementedError(f"target {self.name!r} has no price")
 
     @property
     def _values(self) -> dict[str, Any]:
