@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from qiosk.adapters.blob_files import FileWriter
 from qiosk.adapters.blobs import LocalBlobStore, LocalStorage, folder_name
 from qiosk.adapters.memory import MemoryBlobStore
 from qiosk.errors import (
@@ -231,6 +232,21 @@ def test_sizes(blobs, size):
 def test_foreign_uris_are_refused(blobs, uri):
     with pytest.raises(InvalidValue, match=r"(blob uri|container name): "):
         blobs.resolve(uri)
+
+
+def test_a_blob_that_appears_while_its_folder_is_made_is_kept(tmp_path, monkeypatch):
+    blobs = LocalBlobStore(tmp_path, "default")
+    make_folder = FileWriter._make_folder
+
+    def overtaken(writer):
+        make_folder(writer)
+        monkeypatch.setattr(FileWriter, "_make_folder", make_folder)
+        blobs.put(BlobRef("c", "a"), b"first", overwrite=False)
+
+    monkeypatch.setattr(FileWriter, "_make_folder", overtaken)
+    with pytest.raises(BlobAlreadyExists, match="blob c/a exists"):
+        blobs.put(BlobRef("c", "a"), b"second", overwrite=False)
+    assert blobs.get(BlobRef("c", "a")) == b"first"
 
 
 def test_a_file_uri_cannot_climb_out_of_its_workspace(tmp_path):

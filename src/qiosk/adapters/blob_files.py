@@ -38,6 +38,7 @@ from qiosk.service.jobs import BlobRef
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NS = 10**9
 UNFINISHED = ".unfinished"
+_MOVES = 10  # to its place, at most, that a writer tries
 HEADERS = ".headers"
 _numbers = itertools.count()
 
@@ -270,22 +271,30 @@ class FileWriter:
             raise as_storage_error(error, self._file.ref) from error
 
     def _publish(self) -> None:
-        try:
-            self._move()
-        except FileNotFoundError:
+        """Move what was written to its place; others may make and remove the same folders and files meanwhile."""
+        for _ in range(_MOVES - 1):
             try:
-                self._target.parent.mkdir(parents=True, exist_ok=True)
-            except (FileExistsError, NotADirectoryError) as error:
+                self._move()
+                return
+            except FileNotFoundError:
+                self._make_folder()
+            except NotADirectoryError as error:
                 raise self._conflict() from error
-            self._move()
-        except NotADirectoryError as error:
+            except (FileExistsError, IsADirectoryError) as error:
+                self._make_room(error)
+        self._move()
+
+    def _make_folder(self) -> None:
+        try:
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
             raise self._conflict() from error
-        except (FileExistsError, IsADirectoryError) as error:
-            if not self._target.is_dir():
-                raise BlobAlreadyExists(f"blob {self._file.ref.container}/{self._file.ref.name} exists") from error
-            if not _remove_empty_folder(self._target):
-                raise self._conflict() from error
-            self._move()
+
+    def _make_room(self, error: OSError) -> None:
+        if not self._target.is_dir():
+            raise BlobAlreadyExists(f"blob {self._file.ref.container}/{self._file.ref.name} exists") from error
+        if not _remove_empty_folder(self._target):
+            raise self._conflict() from error
 
     def _move(self) -> None:
         if self._overwrite:
