@@ -83,11 +83,13 @@ def _bits(problem: CompiledProblem) -> I8 | None:
 
 def _even_bits(problem: CompiledProblem) -> I8 | None:
     """The same for fields and pairs. One more spin, +1, makes pairs of fields."""
+    n = problem.n
+    if problem.n_pairs > MOST_PAIRS:  # large problems do not have their pairs in a list
+        return None
     values = np.concatenate([problem.linear, problem.pair_values])
     is_there = np.flatnonzero(values)
     if not 0 < len(is_there) <= MOST_PAIRS:
         return None
-    n = problem.n
     first = np.concatenate([np.arange(n), problem.pair_rows])[is_there].astype(np.int64)
     second = np.concatenate([np.full(n, n), problem.pair_cols])[is_there].astype(np.int64)
     bits = parities.solve_pairs(first, second, values[is_there] > 0.0, n + 1)
@@ -131,9 +133,9 @@ class LowestEigenspace:
     def is_eligible(self) -> bool:
         """Whether there is anything to look for: couplings only, of most pairs of few enough spins."""
         p = self.problem
-        is_ising = p.is_spin and p.is_quadratic and not np.any(p.linear)
-        is_dense = np.count_nonzero(p.pair_values) >= DENSE * p.n * (p.n - 1) / 2
-        return bool(is_ising and is_dense and EQUATIONS < p.n <= LARGEST_MATRIX)
+        if not EQUATIONS < p.n <= LARGEST_MATRIX or not p.is_spin or not p.is_quadratic or np.any(p.linear):
+            return False
+        return bool(np.count_nonzero(p.pair_values) >= DENSE * p.n * (p.n - 1) / 2)
 
     def warm_up(self) -> None:
         """Compile, or load, what the search needs: nothing in most cases, where the least eigenvalue is alone."""
