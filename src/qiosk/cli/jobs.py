@@ -39,10 +39,7 @@ def list_jobs(
         if len(found) > limit:
             found.pop()
             typer.echo(f"more than {limit} jobs match: --limit shows more", err=True)
-        if as_json:
-            print_json([job.details.as_dict() for job in found])
-        else:
-            print_jobs(found)
+        print_jobs(found, as_json=as_json)
 
 
 @jobs.command()
@@ -139,9 +136,12 @@ def open_workspace(home: Path | None, url: str | None) -> Workspace:
     return Workspace(home=home, url=url)
 
 
-def print_jobs(found: Sequence[Job]) -> None:
-    """A table of jobs."""
-    print_table(("ID", "NAME", "STATUS", "TARGET", "CREATED", "BEST"), [_row(job) for job in found])
+def print_jobs(found: Sequence[Job], *, as_json: bool) -> None:
+    """A table of jobs, or all that is known of them as JSON."""
+    if as_json:
+        print_json([job.details.as_dict() for job in found])
+    else:
+        print_table(("ID", "NAME", "STATUS", "TARGET", "CREATED", "BEST"), [_row(job) for job in found])
 
 
 def _outcome(job: Job) -> tuple[Results | None, JobFailed | None]:

@@ -81,10 +81,7 @@ def jobs(
     """List the jobs of a session, newest first."""
     with reported(), open_workspace(home, url) as workspace:
         found = workspace.list_session_jobs(session_id)
-        if as_json:
-            print_json([job.details.as_dict() for job in found])
-        else:
-            print_jobs(found)
+        print_jobs(found, as_json=as_json)
 
 
 @sessions.command()
