@@ -128,8 +128,8 @@ def measure(name: str, seconds: float, rounds: int) -> Timings:
     return Timings(name, problem.n, medians, sorted(others, key=lambda library: medians[library]["sweep"]))
 
 
-def scaling(restarts: int = 2048, sweeps: int = 4000, rounds: int = 3) -> dict[str, float]:
-    """Median seconds of sweeping the torus in one thread and in two, by turns."""
+def scaling(restarts: int = 1024, sweeps: int = 40_000, rounds: int = 3) -> dict[str, float]:
+    """Median seconds of annealing the torus in one thread and in two, by turns; runs of some seconds, as users have."""
     seconds: dict[str, list[float]] = {"1": [], "2": []}
     betas = {"beta_start": BETAS[0], "beta_stop": BETAS[1]}
     cost_function = torus_terms(100)

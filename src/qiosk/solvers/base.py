@@ -7,8 +7,9 @@ thread and no global random state: the driver has the clock and hands over :clas
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
@@ -40,25 +41,40 @@ class Allowance:
 
 
 class Parallel:
-    """Runs independent pieces of work, in threads if there is more than one; the kernels release the GIL."""
+    """Runs independent pieces of work in ``threads`` threads, one of them the caller's; kernels release the GIL."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._pool = ThreadPoolExecutor(threads, "qiosk-sweeps") if threads > 1 else None
+        self._helpers = ThreadPoolExecutor(threads - 1, "qiosk-sweeps") if threads > 1 else None
 
     def each(self, work: Callable[[T], None], items: Iterable[T]) -> None:
-        """Call ``work`` on every item; returns when all are done, raises what the first failing one raised."""
-        if self._pool is None:
-            for item in items:
+        """Call ``work`` on every item, begun in their order; returns when all are done, raises what one has raised."""
+        waiting = deque(items)
+
+        def take() -> None:
+            while waiting:
+                try:
+                    item = waiting.popleft()
+                except IndexError:  # another thread has taken the last one
+                    return
                 work(item)
-        else:
-            for _ in self._pool.map(work, items):
-                pass
+
+        if self._helpers is None:
+            take()
+            return
+        # Waking a thread takes as long as a small piece of work, so the caller does not wait for its helpers to begin.
+        helpers = [self._helpers.submit(take) for _ in range(min(self.threads, len(waiting)) - 1)]
+        try:
+            take()
+        finally:
+            wait(helpers)
+        for helper in helpers:
+            helper.result()
 
     def close(self) -> None:
         """Let the threads go."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        if self._helpers is not None:
+            self._helpers.shutdown()
 
 
 class SolverState(Protocol):
