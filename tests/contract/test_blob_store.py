@@ -639,3 +639,38 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
             blobs.put(ref, b"after")
     assert blobs.get(ref) == b"before"
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+
+
+@pytest.mark.parametrize("answer", [errno.EXDEV, errno.ENOSYS, None])
+def test_blocks_are_copied_where_the_kernel_cannot(tmp_path, monkeypatch, answer):
+    blobs = LocalBlobStore(tmp_path, "w")
+    ref = BlobRef("c", "a")
+    large = os.urandom(2 * PIECE + 17)
+
+    def cannot(*_, **__):
+        raise OSError(answer, os.strerror(answer))
+
+    if answer is None:
+        monkeypatch.delattr(os, "copy_file_range", raising=False)
+    else:
+        monkeypatch.setattr(os, "copy_file_range", cannot, raising=False)
+    blobs.commit_blocks(ref, upload(blobs, ref, large, b"", b"end"))
+    blobs.commit_blocks(ref, [Block(BlockSource.COMMITTED, block_id(n)) for n in (2, 0)])
+    assert blobs.get(ref) == b"end" + large
+
+
+def test_a_disk_that_is_full_when_blocks_are_copied_is_told(tmp_path, monkeypatch):
+    blobs = LocalBlobStore(tmp_path, "w")
+    ref = BlobRef("c", "a")
+    blocks = upload(blobs, ref, b"new")
+
+    def no_room(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "copy_file_range", no_room, raising=False)
+        with pytest.raises(StorageFull, match="blob c/a: no room is left"):
+            blobs.commit_blocks(ref, blocks)
+    assert blobs.list("c") == []
+    blobs.commit_blocks(ref, blocks)
+    assert blobs.get(ref) == b"new"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, Self, final
 from urllib.parse import quote
 
-from qiosk.adapters.blob_files import BlobFile, FileReader, open_version
+from qiosk.adapters.blob_files import BlobFile, FileReader, FileWriter, open_version
 from qiosk.errors import InvalidBlockList
-from qiosk.service.blobs import PIECE, Block, BlockSource
+from qiosk.service.blobs import Block, BlockSource
 from qiosk.service.names import check_block_id
 
 
@@ -27,8 +26,8 @@ class Part(Protocol):
         """Its bytes."""
         ...
 
-    def pieces(self) -> Iterator[bytes]:
-        """The content, piece by piece."""
+    def copy_to(self, writer: FileWriter) -> None:
+        """Append the content to a file."""
         ...
 
 
@@ -40,11 +39,11 @@ class UploadedPart:
         self._path = path
         self.size = path.stat().st_size
 
-    def pieces(self) -> Iterator[bytes]:
-        """The content."""
+    def copy_to(self, writer: FileWriter) -> None:
+        """Append the content to a file."""
         with self._path.open("rb", buffering=0) as file:
-            while piece := file.read(PIECE):
-                yield piece
+            self.size = os.fstat(file.fileno()).st_size  # it may have been uploaded anew
+            writer.copy(file.fileno(), 0, self.size)
 
 
 @final
@@ -56,9 +55,9 @@ class CommittedPart:
         self._start = start
         self.size = size
 
-    def pieces(self) -> Iterator[bytes]:
-        """The content."""
-        return self._reader.pieces(self._start, self._start + self.size)
+    def copy_to(self, writer: FileWriter) -> None:
+        """Append the content to a file."""
+        writer.copy(self._reader.fileno(), self._start, self.size)
 
 
 @final

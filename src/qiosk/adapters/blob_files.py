@@ -36,6 +36,9 @@ from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, BlobProperties
 from qiosk.service.jobs import BlobRef
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_CANNOT_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
+"""What a kernel says of files that it cannot copy by itself."""
+_COPY = 1 << 30  # bytes copied at a time, at most
 _NS = 10**9
 UNFINISHED = ".unfinished"
 _MOVES = 10  # to its place, at most, that a writer tries
@@ -197,6 +200,10 @@ class FileReader:
         """A mapping of the file, which outlives this reader; it does all that readers ask of bytes."""
         return cast(bytes, mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ))
 
+    def fileno(self) -> int:
+        """The file's descriptor, until this reader is closed."""
+        return self._descriptor
+
     def touch(self, mtime_ns: int) -> None:
         """Make the opened file, and no other that has taken its name since, another version."""
         os.utime(self._descriptor, ns=(mtime_ns, mtime_ns))
@@ -226,6 +233,18 @@ class FileWriter:
         try:
             while left:
                 left = left[os.write(self._descriptor, left) :]
+        except OSError as error:
+            raise as_storage_error(error, self._file.ref) from error
+
+    def copy(self, source: int, start: int, size: int) -> None:
+        """Append bytes of another open file. Raises StorageFull; Conflict if that has fewer."""
+        end = start + size
+        try:
+            while start < end:
+                copied = _copy_some(source, self._descriptor, start, end - start)
+                if not copied:
+                    raise Conflict(f"blob {self._file.ref.container}/{self._file.ref.name}: a block was cut short")
+                start += copied
         except OSError as error:
             raise as_storage_error(error, self._file.ref) from error
 
@@ -358,6 +377,17 @@ def as_storage_error(error: OSError, ref: BlobRef) -> Exception:
 def remove_tree(folder: Path) -> None:
     """Remove a folder with all in it; nothing happens if there is none."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy_some(source: int, target: int, start: int, size: int) -> int:
+    """Append at most ``size`` bytes of a file to another, inside the kernel where it can do that; returns how many."""
+    if hasattr(os, "copy_file_range"):
+        try:
+            return os.copy_file_range(source, target, min(size, _COPY), offset_src=start)
+        except OSError as error:
+            if error.errno not in _CANNOT_COPY:
+                raise
+    return os.write(target, os.pread(source, min(size, PIECE), start))
 
 
 def _version_at(path: Path) -> Version | None:

@@ -143,8 +143,7 @@ class LocalBlobStore:
             with BlockFiles(file) as sources:
                 parts = [sources.find(block) for block in blocks]
                 for part in parts:
-                    for piece in part.pieces():
-                        writer.write(piece)
+                    part.copy_to(writer)
             properties = writer.commit([(block.id, part.size) for block, part in zip(blocks, parts, strict=True)])
         finally:
             writer.abort()

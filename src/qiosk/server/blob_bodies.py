@@ -18,7 +18,7 @@ from qiosk.service.blobs import BlobProperties, BlobWriter
 
 SMALL = 1 << 20
 """Bodies up to this size are handed over as a whole, in one step."""
-_GATHER = 4 << 20  # bytes written at a time: one visit to a thread each
+_GATHER = 1 << 20  # bytes written at a time: one visit to a thread each
 _MAX_LENGTH_DIGITS = 18
 
 
@@ -92,9 +92,10 @@ class Body:
             pieces.append(piece)
             size += len(piece)
             if size >= _GATHER:
-                yield b"".join(pieces)
-                pieces.clear()
+                gathered = b"".join(pieces)
+                pieces.clear()  # before they are written: what waits is held once
                 size = 0
+                yield gathered
         if pieces:
             yield b"".join(pieces)
 
