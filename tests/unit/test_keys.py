@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qiosk.adapters.memory import ManualClock
 from qiosk.adapters.memory_accounts import MemoryKeyStore
-from qiosk.errors import Forbidden, InvalidValue, KeyNotFound, Unauthorized
+from qiosk.errors import Forbidden, InvalidValue, KeyNotFound, ServiceUnavailable, Unauthorized
 from qiosk.service.keys import ANYBODY, CACHE_S, FIRST_KEY_S, Authenticator, KeyService, Principal, digest
 
 
@@ -46,6 +46,35 @@ def test_everybody_may_do_everything_until_there_is_a_key(door, credential):
     door.clock.sleep(CACHE_S)
     assert not door.opens(credential)  # nor after the last key is gone
     assert not door.opens(text)
+
+
+def test_nobody_is_let_in_before_the_store_has_said_that_there_is_no_key(door, monkeypatch):
+    door.keys.create("first")
+    asked = []
+
+    def is_empty():
+        asked.append(len(asked))
+        if len(asked) == 1:  # another request arrives while the first look is still under way
+            assert not door.opens(None)
+        return False
+
+    monkeypatch.setattr(door.store, "is_empty", is_empty)
+    assert not door.opens(None)
+    assert asked == [0, 1]
+
+
+def test_nobody_is_let_in_while_the_store_cannot_say_whether_there_is_a_key(door, monkeypatch):
+    door.keys.create("first")
+
+    def is_empty():
+        raise ServiceUnavailable("the database is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(door.store, "is_empty", is_empty)
+        for _ in range(3):
+            with pytest.raises(ServiceUnavailable):
+                door.authenticator.authenticate(None)
+    assert not door.opens(None)
 
 
 def test_a_key_belongs_to_its_workspace(door):

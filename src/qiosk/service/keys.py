@@ -116,7 +116,7 @@ class Authenticator:
         self._clock = clock
         self._admin_digest = None if admin_key is None else digest(admin_key)
         self._has_keys = admin_key is not None
-        self._look_at = -math.inf
+        self._open_until = -math.inf
         self._cache: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -138,10 +138,11 @@ class Authenticator:
     def _is_open(self) -> bool:
         """As not ``has_keys``, up to ``FIRST_KEY_S`` late: open servers do not ask the store for every request."""
         now = self._clock.monotonic()
-        if self._has_keys or now < self._look_at:
+        if self._has_keys or now < self._open_until:
             return not self._has_keys
-        self._look_at = now + FIRST_KEY_S
-        return not self.has_keys()
+        is_open = not self.has_keys()
+        self._open_until = now + FIRST_KEY_S  # only after the store has said so: until then nobody is let in
+        return is_open
 
     def _known(self, credential: str) -> Principal | None:
         if len(credential) > _MAX_CREDENTIAL:
