@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Final
 from xml.sax.saxutils import escape
@@ -10,8 +11,11 @@ from starlette.responses import Response
 
 from qiosk import errors
 from qiosk.errors import QioskError
+from qiosk.server.errors import RETRY_S
 
 XML = "application/xml"
+
+log = logging.getLogger(__name__)
 
 _ANSWERS: Final[Mapping[type[QioskError], tuple[int, str]]] = {  # the first class that fits counts
     errors.AccessDenied: (403, "AuthenticationFailed"),
@@ -39,11 +43,17 @@ class BlobRefusal(Exception):
         self.headers = headers or {}
 
 
-def as_refusal(error: QioskError) -> BlobRefusal:
-    """The answer to a request that ended with an error of ours."""
+def as_refusal(error: BlobRefusal | QioskError | OSError) -> BlobRefusal:
+    """The answer to a request that ended with this error; what the caller can do nothing about is logged."""
+    if isinstance(error, BlobRefusal):
+        return error
     for kind, (status, code) in _ANSWERS.items():
         if isinstance(error, kind):
             return BlobRefusal(status, code, error.message)
+    if isinstance(error, OSError | errors.ServiceUnavailable):
+        log.error("the blob store does not answer", exc_info=error)
+        return BlobRefusal(503, "ServerBusy", "the blob store does not answer", {"Retry-After": str(RETRY_S)})
+    log.error("a request for a blob failed", exc_info=error)
     return BlobRefusal(500, "InternalError", "the server made a mistake")
 
 

@@ -7,7 +7,6 @@ byte: no middleware may compress these answers.
 from __future__ import annotations
 
 import hashlib
-import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,8 +57,6 @@ MAX_PAGE = 5000
 
 _MARKS = ("x-ms-version", "x-ms-blob-type", "x-ms-date")  # headers that only requests for blobs have
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobService:
@@ -94,7 +91,7 @@ class BlobEndpoint:
         try:
             response = await self._answer(request)
         except (BlobRefusal, QioskError, OSError) as error:
-            response = refusal_reply(_refusal(error), is_head=request.method == "HEAD")
+            response = refusal_reply(as_refusal(error), is_head=request.method == "HEAD")
         _add_common_headers(request, response)
         await response(scope, receive, send)
 
@@ -287,15 +284,6 @@ def is_blob_request(request: Request) -> bool:
         or b"sig=" in request.scope["query_string"]
         or any(name in request.headers for name in _MARKS)
     )
-
-
-def _refusal(error: BlobRefusal | QioskError | OSError) -> BlobRefusal:
-    if isinstance(error, BlobRefusal):
-        return error
-    if isinstance(error, QioskError):
-        return as_refusal(error)
-    log.error("the blob store does not answer", exc_info=error)
-    return BlobRefusal(503, "ServerBusy", "the blob store does not answer", {"Retry-After": "5"})
 
 
 def _properties_or_none(blobs: BlobStore, ref: BlobRef) -> BlobProperties | None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qiosk.server.blob_errors import BlobRefusal
+from qiosk.errors import JobFailed, QuotaExceeded, ServiceUnavailable, SupervisorUnavailable
+from qiosk.server.blob_errors import BlobRefusal, as_refusal
 from qiosk.server.blob_replies import decode_marker, encode_marker
 from qiosk.server.blob_requests import (
     MAX_BLOCKS,
@@ -262,3 +263,21 @@ def test_no_marker():
     for wrong in ("!", "YQ", "/w=="):
         with pytest.raises(BlobRefusal):
             decode_marker(wrong)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "is_logged"),
+    [
+        (QuotaExceeded("too many bytes"), 403, "QuotaExceeded", False),
+        (ServiceUnavailable("the database db.example cannot be reached"), 503, "ServerBusy", True),
+        (OSError(5, "Input/output error"), 503, "ServerBusy", True),
+        (SupervisorUnavailable("none lives"), 500, "InternalError", True),
+        (JobFailed("unexpected here"), 500, "InternalError", True),
+    ],
+)
+def test_what_the_caller_can_do_nothing_about_is_logged_and_not_told(error, status, code, is_logged, caplog):
+    refusal = as_refusal(error)
+    assert (refusal.status, refusal.code) == (status, code)
+    assert ("Retry-After" in refusal.headers) == (status == 503)
+    assert bool(caplog.records) == is_logged
+    assert (str(error) in refusal.message) != is_logged
