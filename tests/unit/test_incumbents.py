@@ -15,7 +15,6 @@ from qiosk.solvers.counter import uniforms
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.parameter_free import RoundsState
 from qiosk.solvers.sampler import LaneGroup
-from qiosk.solvers.schedules import LinearSchedule
 from qiosk.solvers.simulated_annealing import AnnealingState
 
 offers = st.lists(st.tuples(st.integers(0, 15), st.integers(-3, 3)), max_size=30)
@@ -94,16 +93,6 @@ def test_only_marked_classes_are_packed():
 
     with pytest.raises(UnreadableCheckpoint, match="Stranger may not be part of a checkpoint"):
         pack(Stranger(1))
-
-
-@given(st.integers(1, 50), st.integers(0, 49))
-def test_schedules_depend_on_the_sweep_index_alone(sweeps, cut):
-    schedule = LinearSchedule(0.5, 3.0, sweeps)
-    cut = min(cut, sweeps)
-    parts = np.concatenate([schedule.betas(0, cut), schedule.betas(cut, sweeps - cut)])
-    np.testing.assert_array_equal(parts, schedule.betas(0, sweeps))
-    assert parts[0] == 0.5
-    assert parts[-1] == (3.0 if sweeps > 1 else 0.5)
 
 
 def test_counter_draws_are_uniform_and_streams_differ():

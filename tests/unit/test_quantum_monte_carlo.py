@@ -143,7 +143,7 @@ def test_restarts_beyond_a_wave_follow_in_further_waves(monkeypatch):
 
 
 def test_more_slices_than_memory_are_refused():
-    with pytest.raises(NotEnoughMemory, match="systems of 1000000000000 slices of 3 variables need"):
+    with pytest.raises(NotEnoughMemory, match="1000000000000 replicas of 3 variables need"):
         solve(PROBLEMS["spins"], QMC, trotter_number=10**12, seed=1)
 
 

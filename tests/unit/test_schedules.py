@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.testing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qiosk.solvers.schedules import Schedule
 
@@ -23,10 +25,11 @@ def test_a_schedule_goes_from_end_to_end_and_back_to_its_parameter(value):
 
 
 @pytest.mark.parametrize("value", [LINEAR, GEOMETRIC])
-def test_values_depend_on_the_index_alone(value):
-    schedule = Schedule.from_parameter(value)
-    cut = np.concatenate([schedule.values(0, 3, 11), schedule.values(3, 1, 11), schedule.values(4, 7, 11)])
-    npt.assert_array_equal(cut, schedule.values(0, 11, 11))
+@given(steps=st.integers(1, 50), cut=st.integers(0, 50))
+def test_values_depend_on_the_index_alone(value, steps, cut):
+    schedule, cut = Schedule.from_parameter(value), min(cut, steps)
+    parts = np.concatenate([schedule.values(0, cut, steps), schedule.values(cut, steps - cut, steps)])
+    npt.assert_array_equal(parts, schedule.values(0, steps, steps))
 
 
 def test_a_schedule_of_one_step_stays_at_its_beginning():

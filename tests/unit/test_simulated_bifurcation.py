@@ -13,8 +13,8 @@ from qiosk.errors import InvalidInput, InvalidValue, MissingSection, NotEnoughMe
 from qiosk.kernels.bifurcation import bifurcation_steps
 from qiosk.kernels.plain import bifurcation as plain
 from qiosk.model.compile import compile_problem
+from qiosk.solvers import ground as ground_module
 from qiosk.solvers import network as networks
-from qiosk.solvers import simulated_bifurcation as solver_module
 from qiosk.solvers.api import Hooks, run_target, solve
 from qiosk.solvers.base import Allowance, Parallel
 from qiosk.solvers.ground import Ground
@@ -141,8 +141,8 @@ def test_linear_combinations_beyond_memory_are_refused(monkeypatch):
 
 
 def test_trajectories_beyond_memory_are_refused(monkeypatch):
-    monkeypatch.setattr(solver_module, "physical_memory", lambda: 1000)
-    with pytest.raises(NotEnoughMemory, match="32 trajectories of 30 oscillators need 7680 bytes"):
+    monkeypatch.setattr(ground_module, "physical_memory", lambda: 1000)
+    with pytest.raises(NotEnoughMemory, match="32 replicas of 30 variables need 7680 bytes"):
         solve(glass(30), SBM)
 
 

@@ -9,7 +9,7 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8, I64
 from qiosk.solvers.counter import uniforms
 from qiosk.solvers.sampler import LaneGroup, Sampler
-from qiosk.solvers.samplers.incidence import index_by_variable
+from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows
 
 
 class Clusters:
@@ -17,8 +17,7 @@ class Clusters:
 
     def __init__(self, problem: CompiledProblem) -> None:
         n = problem.n
-        indptr, order = index_by_variable(np.concatenate([problem.pair_rows, problem.pair_cols]), n)
-        self._pairs = indptr, np.concatenate([problem.pair_cols, problem.pair_rows])[order]
+        self._pairs = symmetric_rows(problem.pair_rows, problem.pair_cols, problem.pair_values, n)[:2]
         member_indptr, members = index_by_variable(problem.group_variables, n)
         sizes = np.diff(problem.group_indptr)
         self._by_variable = member_indptr, np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[members]

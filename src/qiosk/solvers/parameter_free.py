@@ -25,7 +25,7 @@ from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Improvement, Incumbents
 from qiosk.solvers.moves import cost_of
 from qiosk.solvers.parallel_tempering import ParallelTempering, TemperingState, exchange_rates
-from qiosk.solvers.schedules import LinearSchedule
+from qiosk.solvers.schedules import Schedule
 from qiosk.solvers.simulated_annealing import AnnealingState, SimulatedAnnealing
 from qiosk.solvers.tuning import BetaRange, even_ladder, first_ladder
 
@@ -75,7 +75,7 @@ class RoundsState(Generic[Inner]):
     inner: Inner
     sweeps: int  # planned in this round
     most_sweeps: int  # planned in any round
-    betas: F64  # this round's ladder, hot and cold end, or what a round is about instead
+    setting: F64  # what this round is about: its ladder, a hot and a cold end, a tenure
     round: int = 0
     rounds_agreed: int = 0  # in a row
     searches_agreed: int = 0  # in those rounds
@@ -96,12 +96,12 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     agreement: ClassVar[Agreement]
 
     @abstractmethod
-    def _round(self, state_betas: F64, round_: int, sweeps: int) -> Solver[Inner]:
+    def _round(self, setting: F64, round_: int, sweeps: int) -> Solver[Inner]:
         """The search that round number ``round_`` runs."""
 
     @abstractmethod
-    def _first_betas(self) -> F64:
-        """Betas of round 0."""
+    def _first_setting(self) -> F64:
+        """That of round 0."""
 
     @abstractmethod
     def _searches(self, state: RoundsState[Inner]) -> F64:
@@ -131,9 +131,9 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     def init(self) -> RoundsState[Inner]:
         """The beginning of round 0."""
         sweeps = self._first_sweeps()
-        betas = self._first_betas()
-        inner = self._round(betas, 0, sweeps).init()
-        state = RoundsState(self.ground.incumbents(), inner, sweeps, sweeps, betas)
+        setting = self._first_setting()
+        inner = self._round(setting, 0, sweeps).init()
+        state = RoundsState(self.ground.incumbents(), inner, sweeps, sweeps, setting)
         state.eigenspace.is_over = not self._eigenspace.is_eligible
         self._take_best(state, unfrustrated(self.ground.problem))
         return state
@@ -174,7 +174,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     @final
     def parameters(self, state: RoundsState[Inner]) -> dict[str, Any]:
         """Those of the longest round, in the names of the parameterized target."""
-        return self._round(state.betas, state.round, state.most_sweeps).parameters(state.inner)
+        return self._round(state.setting, state.round, state.most_sweeps).parameters(state.inner)
 
     @final
     def statistics(self, state: RoundsState[Inner]) -> dict[str, Any]:
@@ -186,7 +186,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         return int(np.clip(FIRST_UPDATES // updates, *FIRST_SWEEPS))
 
     def _search(self, state: RoundsState[Inner]) -> Solver[Inner]:
-        return self._round(state.betas, state.round, state.sweeps)
+        return self._round(state.setting, state.round, state.sweeps)
 
     def _adopt(self, state: RoundsState[Inner]) -> None:
         """Take over what the round in progress found."""
@@ -282,13 +282,13 @@ class ParameterFreeAnnealing(Rounds[AnnealingState]):
     ground: Ground
     betas: BetaRange
 
-    def _first_betas(self) -> F64:
+    def _first_setting(self) -> F64:
         return np.array([self.betas.hot, self.betas.cold])
 
-    def _round(self, state_betas: F64, round_: int, sweeps: int) -> SimulatedAnnealing:
-        schedule = LinearSchedule(float(state_betas[0]), float(state_betas[1]), sweeps)
+    def _round(self, setting: F64, round_: int, sweeps: int) -> SimulatedAnnealing:
+        schedule = Schedule(float(setting[0]), float(setting[1]))
         restarts = self._groups(sweeps) * self.ground.sampler.lanes
-        return SimulatedAnnealing(self.ground, schedule, restarts, stream=round_)
+        return SimulatedAnnealing(self.ground, schedule, sweeps, restarts, stream=round_)
 
     @property
     def prefers_length(self) -> bool:
@@ -315,12 +315,12 @@ class ParameterFreeTempering(Rounds[TemperingState]):
     betas: BetaRange
     rungs: int
 
-    def _first_betas(self) -> F64:
+    def _first_setting(self) -> F64:
         return first_ladder(self.betas, self.rungs)
 
-    def _round(self, state_betas: F64, round_: int, sweeps: int) -> ParallelTempering:
+    def _round(self, setting: F64, round_: int, sweeps: int) -> ParallelTempering:
         return ParallelTempering(
-            self.ground, state_betas, sweeps, groups_in(sweeps, self.ground.sampler.lanes), stream=round_
+            self.ground, setting, sweeps, groups_in(sweeps, self.ground.sampler.lanes), stream=round_
         )
 
     def _searches(self, state: RoundsState[TemperingState]) -> F64:
@@ -333,5 +333,5 @@ class ParameterFreeTempering(Rounds[TemperingState]):
         else:
             rates = exchange_rates(state.inner)
             lanes = self.ground.sampler.lanes * groups_in(sweeps, self.ground.sampler.lanes)
-            state.betas = even_ladder(state.betas, 1.0 - rates, (FEWEST_RUNGS, lanes // 2))
+            state.setting = even_ladder(state.setting, 1.0 - rates, (FEWEST_RUNGS, lanes // 2))
             self._restart(state, sweeps)

@@ -55,17 +55,17 @@ class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
 
     def compile(self) -> None:
         """Compile what the rounds need."""
-        self._round(self._first_betas(), 0, 1).compile()
+        self._round(self._first_setting(), 0, 1).compile()
 
-    def _first_betas(self) -> F64:
+    def _first_setting(self) -> F64:
         return np.array([self.betas.hot, self.betas.cold])
 
-    def _round(self, state_betas: F64, round_: int, sweeps: int) -> PopulationAnnealing:
+    def _round(self, setting: F64, round_: int, sweeps: int) -> PopulationAnnealing:
         replicas = self._groups(sweeps) * self.ground.sampler.lanes
         islands = max(self._islands, replicas // MOST_ISLAND_REPLICAS)
         return PopulationAnnealing(
             self.ground,
-            Schedule(float(state_betas[0]), float(state_betas[1])),
+            Schedule(float(setting[0]), float(setting[1])),
             sweeps,
             population=replicas // islands,
             alpha=ALPHA,
@@ -101,20 +101,20 @@ class ParameterFreeSubstochastic(Rounds[WalkersState]):
     @property
     def kernel(self) -> str:
         """That of a round."""
-        return self._round(self._first_betas(), 0, 1).kernel
+        return self._round(self._first_setting(), 0, 1).kernel
 
     def compile(self) -> None:
         """Compile what the rounds need."""
-        self._round(self._first_betas(), 0, 1).compile()
+        self._round(self._first_setting(), 0, 1).compile()
 
-    def _first_betas(self) -> F64:
+    def _first_setting(self) -> F64:
         return np.array([0.0, self.last_beta])
 
-    def _round(self, state_betas: F64, round_: int, sweeps: int) -> SubstochasticMonteCarlo:
+    def _round(self, setting: F64, round_: int, sweeps: int) -> SubstochasticMonteCarlo:
         return SubstochasticMonteCarlo(
             self.ground,
             alpha=Schedule(1.0, 0.0),
-            beta=Schedule(float(state_betas[0]), float(state_betas[1])),
+            beta=Schedule(float(setting[0]), float(setting[1])),
             step_limit=sweeps * self._block,
             population=WALKERS,
             islands=self._islands,

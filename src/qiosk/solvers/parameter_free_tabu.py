@@ -38,7 +38,7 @@ class ParameterFreeTabu(Rounds[TabuState]):
         """The walkers'."""
         return self.walkers.kernel
 
-    def _first_betas(self) -> F64:
+    def _first_setting(self) -> F64:
         return np.array([automatic_tenure(self.ground.problem.n)], np.float64)
 
     @property
@@ -53,8 +53,8 @@ class ParameterFreeTabu(Rounds[TabuState]):
     def _first_sweeps(self) -> int:
         return max(SHORTEST_ROUND, (1 if self._is_large else FIRST_MOVES) * self.ground.problem.n)
 
-    def _round(self, state_betas: F64, round_: int, sweeps: int) -> TabuSearch:
-        contenders = self._contenders(state_betas[0])
+    def _round(self, setting: F64, round_: int, sweeps: int) -> TabuSearch:
+        contenders = self._contenders(setting[0])
         return TabuSearch(self.ground, self.walkers, contenders, sweeps, self._restarts, stream=round_)
 
     def _contenders(self, tenure: float) -> tuple[Rules, ...]:
@@ -73,6 +73,6 @@ class ParameterFreeTabu(Rounds[TabuState]):
         contender = np.arange(len(costs)) // kicks % len(CONTENDERS)
         means = [float(costs[contender == k].mean()) for k in range(len(CONTENDERS))]
         best = min(range(len(CONTENDERS)), key=lambda k: (means[k], abs(CONTENDERS[k] - 1.0)))
-        tenure = state.betas[0] * CONTENDERS[best]
-        state.betas = np.array([np.clip(tenure, 1.0, max(1.0, self.ground.problem.n / 4.0))])
+        tenure = state.setting[0] * CONTENDERS[best]
+        state.setting = np.array([np.clip(tenure, 1.0, max(1.0, self.ground.problem.n / 4.0))])
         self._double(state, allowance)

@@ -16,17 +16,16 @@ from typing import Any, final
 
 import numpy as np
 
-from qiosk.errors import NotEnoughMemory
 from qiosk.model.cost_function import F64
-from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
+from qiosk.solvers.base import Parallel
 from qiosk.solvers.checkpoint import checkpointed
-from qiosk.solvers.ground import Ground, physical_memory
+from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.moves import cost_of
 from qiosk.solvers.sampler import LaneGroup
-from qiosk.solvers.schedules import LinearSchedule
+from qiosk.solvers.schedules import Schedule
 from qiosk.solvers.tuning import BetaRange
-from qiosk.solvers.waves import Waves
+from qiosk.solvers.waves import Waves, WaveSolver
 from qiosk.solvers.world_lines import WorldLines
 
 # Systems swept at the same time, at most; further restarts follow in further waves: memory does not grow with them.
@@ -55,7 +54,7 @@ class PathState:
 
 @final
 @dataclass(frozen=True)
-class QuantumMonteCarlo(Solver[PathState]):
+class QuantumMonteCarlo(WaveSolver[PathState]):
     """Independent systems of ``slices`` slices, each slice at ``beta`` [1/cost], in a field that follows ``field``.
 
     The system as a whole is at the inverse temperature slices * beta. ``field`` is a schedule of transverse fields
@@ -65,7 +64,8 @@ class QuantumMonteCarlo(Solver[PathState]):
 
     ground: Ground
     beta: float
-    field: LinearSchedule
+    field: Schedule
+    sweeps: int
     slices: int
     restarts: int
 
@@ -73,12 +73,7 @@ class QuantumMonteCarlo(Solver[PathState]):
     def lines(self) -> WorldLines:
         """The dynamics. Raises NotEnoughMemory if this machine has no memory for a wave of systems."""
         lines = WorldLines(self.ground.problem, self.slices)
-        needed, there = min(WAVE, self.restarts) * lines.group_bytes, physical_memory()
-        if needed > there:
-            raise NotEnoughMemory(
-                f"{min(WAVE, self.restarts)} systems of {self.slices} slices of {self.ground.problem.n} variables "
-                f"need {needed} bytes, this machine has {there}"
-            )
+        self.ground.require_memory(min(WAVE, self.restarts) * self.slices, lines.slice_bytes)
         return lines
 
     def warm_up(self) -> None:
@@ -99,42 +94,20 @@ class QuantumMonteCarlo(Solver[PathState]):
         """Every slice of the first wave at a random configuration, or at the given initial one."""
         return PathState(self._groups(0), self.ground.incumbents())
 
-    def step(self, state: PathState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
-        """Sweep on, by sweep index, and look at the slices at fixed indices."""
-        self._waves.walk(
-            state,
-            n_sweeps,
-            groups=self._groups,
-            sweep=lambda n, done: self._sweep(state, n, done, parallel),
-            look=lambda: self._look(state, parallel),
-        )
-
-    def outcome(self, state: PathState) -> StopReason | None:
-        """FINISHED after the quench of the last wave."""
-        return StopReason.FINISHED if state.sweeps_done >= self._waves.total else None
-
-    def fraction(self, state: PathState) -> float:
-        """Sweeps done of sweeps planned."""
-        return state.sweeps_done / self._waves.total
-
-    def look(self, state: PathState) -> None:
-        """Offer the slices as they are."""
-        self._look(state, Parallel(1))
-
     def parameters(self, state: PathState) -> dict[str, Any]:
         """sweeps, trotter_number, restarts, beta_start, transverse_field_start and transverse_field_stop."""
         return {
-            "sweeps": self.field.sweeps,
+            "sweeps": self.sweeps,
             "trotter_number": self.slices,
             "restarts": self.restarts,
             "beta_start": self.beta,
-            "transverse_field_start": self.field.start,
-            "transverse_field_stop": self.field.stop,
+            "transverse_field_start": self.field.initial,
+            "transverse_field_stop": self.field.final,
         }
 
     @property
     def _waves(self) -> Waves:
-        return Waves(-(-self.restarts // WAVE), self.field.sweeps, QUENCH_SWEEPS)
+        return Waves(-(-self.restarts // WAVE), self.sweeps, QUENCH_SWEEPS)
 
     def _groups(self, wave: int) -> list[LaneGroup]:
         first, initial = wave * WAVE, None if self.ground.starts_anywhere else self.ground.initial
@@ -142,10 +115,10 @@ class QuantumMonteCarlo(Solver[PathState]):
         return [self.lines.start((self.ground.seed, 0, system), initial) for system in systems]
 
     def _sweep(self, state: PathState, n: int, done: int, parallel: Parallel) -> None:
-        annealed = min(n, max(0, self.field.sweeps - done))
+        annealed = min(n, max(0, self.sweeps - done))
         quench = n - annealed
         betas = np.concatenate([np.full(annealed, self.beta), np.full(quench, np.inf)])
-        cuts = np.concatenate([np.tanh(self.beta * self.field.betas(done, annealed)), np.ones(quench)])
+        cuts = np.concatenate([np.tanh(self.beta * self.field.values(done, annealed, self.sweeps)), np.ones(quench)])
         parallel.each(lambda group: self.lines.sweep(group, betas, cuts), state.groups)
         state.sweeps_done += n
         state.spin_updates += len(state.groups) * self.slices * self.ground.problem.n * n

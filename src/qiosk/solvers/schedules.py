@@ -12,20 +12,6 @@ from qiosk.model.cost_function import F64
 
 
 @dataclass(frozen=True, slots=True)
-class LinearSchedule:
-    """beta from ``start`` in the first sweep to ``stop`` in the last, in equal steps [1/cost]."""
-
-    start: float
-    stop: float
-    sweeps: int
-
-    def betas(self, first: int, n: int) -> F64:
-        """(n,) betas of sweeps ``first`` .. ``first + n - 1``; depends on the index alone, never on the chunk."""
-        index = np.arange(first, first + n, dtype=np.float64)
-        return self.start + (self.stop - self.start) * (index / max(1, self.sweeps - 1))
-
-
-@dataclass(frozen=True, slots=True)
 class Schedule:
     """From ``initial`` to ``final`` in equal steps or, if ``is_geometric`` (both ends > 0), at a constant ratio."""
 

@@ -11,13 +11,13 @@ from typing import Any, final
 import numpy as np
 
 from qiosk.model.cost_function import F64
-from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
+from qiosk.solvers.base import Parallel
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.sampler import LaneGroup
-from qiosk.solvers.schedules import LinearSchedule
-from qiosk.solvers.waves import Waves
+from qiosk.solvers.schedules import Schedule
+from qiosk.solvers.waves import Waves, WaveSolver
 
 # Replicas annealed at the same time, at most; further restarts follow in further waves: memory does not grow with them.
 WAVE = 1024
@@ -40,7 +40,7 @@ class AnnealingState:
 
 @final
 @dataclass(frozen=True)
-class SimulatedAnnealing(Solver[AnnealingState]):
+class SimulatedAnnealing(WaveSolver[AnnealingState]):
     """Metropolis annealing of independent replicas, then a short quench.
 
     ``restarts`` replicas are asked for; whole lane groups are run, so there may be more. ``stream`` tells apart the
@@ -48,7 +48,8 @@ class SimulatedAnnealing(Solver[AnnealingState]):
     """
 
     ground: Ground
-    schedule: LinearSchedule
+    schedule: Schedule  # of beta [1/cost]
+    sweeps: int
     restarts: int
     stream: int = 0
 
@@ -61,34 +62,12 @@ class SimulatedAnnealing(Solver[AnnealingState]):
         """Every replica of the first wave at a random configuration, or at the given initial one."""
         return AnnealingState(self._groups(0), self.ground.incumbents())
 
-    def step(self, state: AnnealingState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
-        """Sweep on, by sweep index, and look at the replicas at fixed indices."""
-        self._waves.walk(
-            state,
-            n_sweeps,
-            groups=self._groups,
-            sweep=lambda n, done: self._sweep(state, n, done, parallel),
-            look=lambda: self._look(state, parallel),
-        )
-
-    def outcome(self, state: AnnealingState) -> StopReason | None:
-        """FINISHED after the quench of the last wave."""
-        return StopReason.FINISHED if state.sweeps_done >= self._waves.total else None
-
-    def fraction(self, state: AnnealingState) -> float:
-        """Sweeps done of sweeps planned."""
-        return state.sweeps_done / self._waves.total
-
-    def look(self, state: AnnealingState) -> None:
-        """Offer the replicas as they are."""
-        self._look(state, Parallel(1))
-
     def parameters(self, state: AnnealingState) -> dict[str, Any]:
         """beta_start, beta_stop, sweeps, restarts."""
         return {
-            "beta_start": self.schedule.start,
-            "beta_stop": self.schedule.stop,
-            "sweeps": self.schedule.sweeps,
+            "beta_start": self.schedule.initial,
+            "beta_stop": self.schedule.final,
+            "sweeps": self.sweeps,
             "restarts": self.restarts,
         }
 
@@ -98,7 +77,7 @@ class SimulatedAnnealing(Solver[AnnealingState]):
 
     @property
     def _waves(self) -> Waves:
-        return Waves(-(-self._n_groups // self._wave_groups), self.schedule.sweeps, QUENCH_SWEEPS)
+        return Waves(-(-self._n_groups // self._wave_groups), self.sweeps, QUENCH_SWEEPS)
 
     @property
     def _n_groups(self) -> int:
@@ -113,8 +92,8 @@ class SimulatedAnnealing(Solver[AnnealingState]):
         return self.ground.groups(self.stream, min(self._wave_groups, self._n_groups - first), first)
 
     def _sweep(self, state: AnnealingState, n: int, done: int, parallel: Parallel) -> None:
-        hot = min(n, max(0, self.schedule.sweeps - done))
-        betas = np.concatenate([self.schedule.betas(done, hot), np.full(n - hot, np.inf)])
+        hot = min(n, max(0, self.sweeps - done))
+        betas = np.concatenate([self.schedule.values(done, hot, self.sweeps), np.full(n - hot, np.inf)])
         parallel.each(lambda group: self.ground.sampler.sweep(group, betas), state.groups)
         state.sweeps_done += n
         state.spin_updates += self.ground.updates(len(state.groups), n)

@@ -17,7 +17,6 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.errors import NotEnoughMemory
 from qiosk.kernels.aligned import aligned_copy
 from qiosk.kernels.bifurcation import bifurcation_steps
 from qiosk.kernels.plain.bifurcation import sign_costs
@@ -25,7 +24,7 @@ from qiosk.kernels.rng import combine_seed, random_words
 from qiosk.model.cost_function import F64
 from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
 from qiosk.solvers.checkpoint import checkpointed
-from qiosk.solvers.ground import Ground, physical_memory
+from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.moves import cost_of
 from qiosk.solvers.network import Network
@@ -127,12 +126,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
 
     def init(self) -> BifurcationState:
         """The first wave, at random positions. Raises NotEnoughMemory if this machine has no memory for it."""
-        needed, there = 8 * LANES * self.network.n * self._wave_loops, physical_memory()
-        if needed > there:
-            raise NotEnoughMemory(
-                f"{LANES * self._wave_loops} trajectories of {self.network.n} oscillators need {needed} bytes, "
-                f"this machine has {there}"
-            )
+        self.ground.require_memory(LANES * self._wave_loops, 8 * self.network.n)
         steps = self.steps
         if steps is None:
             steps = self._auto_steps if self.loops is not None else max(1, self._auto_steps // FIRST_SHARE)

@@ -19,7 +19,7 @@ from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers.ground import Ground
 from qiosk.solvers.moves import cost_of, deltas
 from qiosk.solvers.sampler import LaneGroup
-from qiosk.solvers.samplers.incidence import Incidence, index_by_variable
+from qiosk.solvers.samplers.incidence import Incidence, index_by_variable, symmetric_rows
 
 # Pairs are kept as a matrix from this share of all pairs on: its rows are read in order, and with SIMD.
 DENSE = 0.15
@@ -147,10 +147,7 @@ class TabuWalkers:
     def _tables(self) -> tuple[Any, ...]:
         p, n, step2 = self.problem, self.problem.n, self._step2
         weights = self._scaled(step2 * p.pair_values)
-        ends = np.concatenate([p.pair_rows, p.pair_cols])
-        indptr, order = index_by_variable(ends, n)
-        others = np.concatenate([p.pair_cols, p.pair_rows])
-        pairs = (indptr, others[order], np.concatenate([weights, weights])[order])
+        pairs = symmetric_rows(p.pair_rows, p.pair_cols, weights, n)
         dense = np.zeros((self._padded if self._is_dense else 0, self._padded), self.dtype)
         if self._is_dense:
             dense[p.pair_rows, p.pair_cols] = dense[p.pair_cols, p.pair_rows] = weights

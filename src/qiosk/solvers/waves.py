@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar, final
 
+from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
+from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.sampler import LaneGroup
 
 # A look at the replicas costs about as much as a few sweeps; so many of them in the colder half do not show, if they
@@ -30,8 +33,13 @@ class WaveState(Protocol):
     """State of anneals that are run wave after wave: the groups of the one in progress, and its number."""
 
     groups: list[LaneGroup]
+    incumbents: Incumbents
     sweeps_done: int
+    spin_updates: int
     wave: int
+
+
+W = TypeVar("W", bound=WaveState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +88,50 @@ class Waves:
             sweep(min(end, at) - state.sweeps_done, state.sweeps_done - begin)
             if state.sweeps_done == at:
                 look()
+
+
+class WaveSolver(Solver[W], Generic[W]):
+    """Anneals wave after wave. What a wave is, how it is swept and looked at, subclasses say."""
+
+    @property
+    @abstractmethod
+    def _waves(self) -> Waves:
+        """The plan."""
+
+    @abstractmethod
+    def _groups(self, wave: int) -> list[LaneGroup]:
+        """The groups of a wave before its first sweep."""
+
+    @abstractmethod
+    def _sweep(self, state: W, n: int, done: int, parallel: Parallel) -> None:
+        """Sweep all groups ``n`` more times after ``done`` of this wave, and count that."""
+
+    @abstractmethod
+    def _look(self, state: W, parallel: Parallel) -> None:
+        """Offer what is best among the groups."""
+
+    @final
+    def step(self, state: W, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
+        """Sweep on, by sweep index, and look at fixed indices."""
+        self._waves.walk(
+            state,
+            n_sweeps,
+            groups=self._groups,
+            sweep=lambda n, done: self._sweep(state, n, done, parallel),
+            look=lambda: self._look(state, parallel),
+        )
+
+    @final
+    def outcome(self, state: W) -> StopReason | None:
+        """FINISHED after the quench of the last wave."""
+        return StopReason.FINISHED if state.sweeps_done >= self._waves.total else None
+
+    @final
+    def fraction(self, state: W) -> float:
+        """Sweeps done of sweeps planned."""
+        return state.sweeps_done / self._waves.total
+
+    @final
+    def look(self, state: W) -> None:
+        """Offer what is there as it is."""
+        self._look(state, Parallel(1))

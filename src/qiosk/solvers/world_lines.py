@@ -12,7 +12,7 @@ from qiosk.kernels.world_lines import world_line_costs, world_line_sweeps
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
 from qiosk.solvers.sampler import LaneGroup
-from qiosk.solvers.samplers.incidence import index_by_variable
+from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows
 
 
 class WorldLines:
@@ -27,9 +27,9 @@ class WorldLines:
         self.kernel = f"world-lines-float64x{slices}"
 
     @property
-    def group_bytes(self) -> int:
-        """Memory of one lane group and of what sweeping it takes [bytes]."""
-        return self.slices * (self.problem.n + 8 * len(self.problem.group_values) + 32)
+    def slice_bytes(self) -> int:
+        """Memory of one slice and of what sweeping it takes [bytes]."""
+        return self.problem.n + 8 * len(self.problem.group_values) + 32
 
     def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
         """A new system: random slices, or all at ``initial``. Equal seeds give equal systems."""
@@ -72,13 +72,8 @@ class WorldLines:
         p = self.problem
         groups = (p.group_indptr, p.group_variables, p.group_weights, p.group_values, p.group_offsets)
         terms = (p.term_indptr, p.term_variables, p.term_values)
-        return p.linear, self._pairs(), terms, groups, self._by_variable()
-
-    def _pairs(self) -> tuple[Any, ...]:
-        p = self.problem
-        indptr, order = index_by_variable(np.concatenate([p.pair_rows, p.pair_cols]), p.n)
-        neighbours = np.concatenate([p.pair_cols, p.pair_rows])[order]
-        return indptr, neighbours, np.concatenate([p.pair_values, p.pair_values])[order]
+        pairs = symmetric_rows(p.pair_rows, p.pair_cols, p.pair_values, p.n)
+        return p.linear, pairs, terms, groups, self._by_variable()
 
     def _by_variable(self) -> tuple[Any, ...]:
         p = self.problem

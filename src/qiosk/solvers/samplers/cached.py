@@ -12,14 +12,14 @@ from qiosk.kernels.cached import cached_sweeps
 from qiosk.kernels.plain.cached import BLOCK, color_order, fields_of
 from qiosk.kernels.thresholds import threshold_scales
 from qiosk.model.compiled import I32, CompiledProblem
-from qiosk.model.cost_function import F64, I8, I64
+from qiosk.model.cost_function import F64, I64
 from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.incidence import index_by_variable
 from qiosk.solvers.samplers.ising import IsingForm, LargeForm, Real
-from qiosk.solvers.samplers.rows import Rows
+from qiosk.solvers.samplers.rows import RowLanes
 
 
-class CachedSampler:
+class CachedSampler(RowLanes):
     """Metropolis dynamics of a quadratic problem, replica after replica, an accepted flip updating its neighbours.
 
     Variables are visited color by color of a greedy coloring, so that neighbours are seldom in one block.
@@ -39,29 +39,14 @@ class CachedSampler:
     ) -> None:
         form = form if form is not None else IsingForm.of(problem)
         chosen = arithmetic or form.real
-        self.n = problem.n
-        self.lanes = lanes
-        self.kernel = f"cached-{chosen}x{lanes}"
-        self._unit = form.scale
         order = _color_order(form)
-        self._indptr, self._neighbors, self._couplings2 = _by_place(form, order, np.dtype(chosen))
-        self._rows = Rows(
-            form=form,
-            is_spin=problem.is_spin,
-            lanes=lanes,
-            width=-(-self.n // BLOCK) * BLOCK,
-            real=np.dtype(chosen),
-            order=order,
-            base=-form.fields[order] / form.scale,
-            fill=self._fill,
-        )
+        width = -(-form.n // BLOCK) * BLOCK
+        super().__init__(form, is_spin=problem.is_spin, lanes=lanes, width=width, real=chosen, order=order)
+        self.kernel = f"cached-{chosen}x{lanes}"
+        self._indptr, self._neighbors, self._couplings2 = _by_place(form, order, self._real)
 
     def _fill(self, spins: NDArray[np.floating], fields: NDArray[np.floating]) -> None:
-        fields_of()(self._indptr, self._neighbors, self._couplings2, self._rows.base, spins, fields)
-
-    def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
-        """A new group: random configurations, or all replicas at ``initial``."""
-        return self._rows.start(seed, initial)
+        fields_of()(self._indptr, self._neighbors, self._couplings2, self._base, spins, fields)
 
     def sweep(self, group: LaneGroup, betas: F64) -> None:
         """One sweep per entry of ``betas``."""
@@ -77,31 +62,15 @@ class CachedSampler:
             self._indptr,
             self._neighbors,
             self._couplings2,
-            self._rows.base,
+            self._base,
             arrays["spins"],
             arrays["fields"],
             arrays["generators"],
             arrays["age"],
-            threshold_scales(betas, self._unit),
+            threshold_scales(betas, self._form.scale),
             by_replica,
             sweeps,
         )
-
-    def costs(self, group: LaneGroup) -> F64:
-        """(lanes,) cost of every replica, from its fields."""
-        return self._rows.costs(group)
-
-    def configuration(self, group: LaneGroup, lane: int) -> I8:
-        """(n,) configuration of one replica."""
-        return self._rows.configuration(group, lane)
-
-    def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
-        """Put a replica at a configuration."""
-        self._rows.replace(group, lane, configuration)
-
-    def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
-        """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
-        self._rows.copy(group, to, source, lanes)
 
 
 def _color_order(form: IsingForm) -> I64:

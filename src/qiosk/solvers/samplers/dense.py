@@ -11,13 +11,13 @@ from qiosk.kernels.plain.cached import BLOCK, REFRESH
 from qiosk.kernels.plain.dense import TILE, dense_fields
 from qiosk.kernels.thresholds import threshold_scales
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import F64, I8, I64
+from qiosk.model.cost_function import F64
 from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.ising import IsingForm, Real
-from qiosk.solvers.samplers.rows import Rows
+from qiosk.solvers.samplers.rows import RowLanes
 
 
-class DenseSampler:
+class DenseSampler(RowLanes):
     """Metropolis dynamics of a dense quadratic problem, the coupling matrix in tiles.
 
     Arithmetic, float32 or float64: whole multiples of a unit are exact up to 2**24 or 2**53; other fields collect an
@@ -35,35 +35,19 @@ class DenseSampler:
     ) -> None:
         form = form if form is not None else IsingForm.of(problem)
         chosen = arithmetic or form.real
-        self.n = problem.n
-        self.lanes = lanes
+        width, order = padded(form.n), np.arange(form.n)
+        super().__init__(form, is_spin=problem.is_spin, lanes=lanes, width=width, real=chosen, order=order)
         self.kernel = f"dense-{chosen}x{lanes}"
-        self._unit = form.scale
-        width = padded(self.n)
         self._couplings2 = aligned_zeros((width // BLOCK, width // TILE, BLOCK, TILE), chosen)
         for i, j in ((form.rows, form.cols), (form.cols, form.rows)):
             self._couplings2[i // BLOCK, j // TILE, i % BLOCK, j % TILE] = 2 * form.couplings / form.scale
-        self._rows = Rows(
-            form=form,
-            is_spin=problem.is_spin,
-            lanes=lanes,
-            width=width,
-            real=np.dtype(chosen),
-            order=np.arange(self.n),
-            base=-form.fields / form.scale,
-            fill=self._fill,
-        )
 
     def _fill(self, spins: NDArray[np.floating], fields: NDArray[np.floating]) -> None:
-        dense_fields()(self._couplings2, self._rows.base, spins, fields)
-
-    def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
-        """A new group: random configurations, or all replicas at ``initial``."""
-        return self._rows.start(seed, initial)
+        dense_fields()(self._couplings2, self._base, spins, fields)
 
     def sweep(self, group: LaneGroup, betas: F64) -> None:
         """One sweep per entry of ``betas``."""
-        scales = threshold_scales(betas, self._unit)
+        scales = threshold_scales(betas, self._form.scale)
         done = 0
         while done < len(scales):
             part = scales[done : done + self._until_refresh(group)]
@@ -72,7 +56,7 @@ class DenseSampler:
 
     def sweep_ladder(self, group: LaneGroup, betas: F64, sweeps: int) -> None:
         """``sweeps`` sweeps, replica r at ``betas[r]``."""
-        scales = threshold_scales(betas, self._unit)
+        scales = threshold_scales(betas, self._form.scale)
         self._run(group, scales, True, 0)  # a call without sweeps compiles, as in the other samplers
         while sweeps > 0:
             part = min(sweeps, self._until_refresh(group))
@@ -93,22 +77,6 @@ class DenseSampler:
             self._couplings2, arrays["spins"], arrays["fields"], arrays["generators"], scales, by_replica, sweeps
         )
         arrays["age"] += sweeps
-
-    def costs(self, group: LaneGroup) -> F64:
-        """(lanes,) cost of every replica, from its fields."""
-        return self._rows.costs(group)
-
-    def configuration(self, group: LaneGroup, lane: int) -> I8:
-        """(n,) configuration of one replica."""
-        return self._rows.configuration(group, lane)
-
-    def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
-        """Put a replica at a configuration."""
-        self._rows.replace(group, lane, configuration)
-
-    def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
-        """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
-        self._rows.copy(group, to, source, lanes)
 
 
 def padded(n: int) -> int:

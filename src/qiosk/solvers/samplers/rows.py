@@ -1,9 +1,8 @@
-"""Replicas as padded rows of spins with stored fields: what the cached and the dense sampler share."""
+"""Replicas as padded rows of spins with stored fields."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -14,37 +13,41 @@ from qiosk.kernels.plain.cached import BLOCK, field_costs
 from qiosk.kernels.rng import combine_seed, generator_states, random_words
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers.sampler import LaneGroup
-from qiosk.solvers.samplers.ising import IsingForm
+from qiosk.solvers.samplers.ising import IsingForm, Real
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Rows:
-    """Shapes: R lanes, n variables, ``width`` places in a row; place p holds variable ``order[p]``.
+class RowLanes(ABC):
+    """What samplers with stored fields share: how their replicas are started, read and moved.
 
-    ``fill(spins, fields)`` sets the fields of rows of spins; both count in ``unit`` [cost]. ``base`` is -h by place.
+    Shapes: R lanes, n variables, ``width`` places in a row; place p holds variable ``order[p]``. Spins and fields are
+    (R, width) of type ``real`` and count in the form's scale [cost]; ``_base`` is -h by place.
     """
 
-    form: IsingForm
-    is_spin: bool
-    lanes: int
-    width: int
-    real: np.dtype[Any]
-    order: I64  # (n,)
-    base: F64  # (n,)
-    fill: Callable[[NDArray[Any], NDArray[Any]], None]
+    def __init__(self, form: IsingForm, *, is_spin: bool, lanes: int, width: int, real: Real, order: I64) -> None:
+        self.n = form.n
+        self.lanes = lanes
+        self._form = form
+        self._is_spin = is_spin
+        self._width = width
+        self._real = np.dtype(real)
+        self._order = order
+        self._base: F64 = -form.fields[order] / form.scale
 
-    def start(self, seed: tuple[int, ...], initial: I8 | None) -> LaneGroup:
-        """Random rows, or all at ``initial``; their fields and generators."""
+    @abstractmethod
+    def _fill(self, spins: NDArray[Any], fields: NDArray[Any]) -> None:
+        """Set the fields of rows of spins."""
+
+    def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
+        """A new group: random configurations, or all replicas at ``initial``."""
         base = combine_seed(seed)
-        spins, fields = (aligned_empty((self.lanes, self.width), self.real) for _ in range(2))
-        n = self.form.n
-        spins[:, n:] = 1
+        spins, fields = (aligned_empty((self.lanes, self._width), self._real) for _ in range(2))
+        spins[:, self.n :] = 1
         if initial is None:
-            words = random_words(base, self.lanes * n).reshape(self.lanes, n)
-            spins[:, :n] = 1.0 - 2.0 * (words >> np.uint64(63)).astype(np.float64)
+            words = random_words(base, self.lanes * self.n).reshape(self.lanes, self.n)
+            spins[:, : self.n] = 1.0 - 2.0 * (words >> np.uint64(63)).astype(np.float64)
         else:
-            spins[:, :n] = self._spins(initial)
-        self.fill(spins, fields)
+            spins[:, : self.n] = self._spins(initial)
+        self._fill(spins, fields)
         return LaneGroup(
             {
                 "spins": spins,
@@ -60,30 +63,29 @@ class Rows:
         return np.ascontiguousarray(words.transpose(1, 0, 2)).ravel()
 
     def _spins(self, configuration: I8) -> NDArray[np.int8]:
-        ordered = configuration[self.order]
-        return np.asarray(ordered if self.is_spin else 1 - 2 * ordered, np.int8)
+        ordered = configuration[self._order]
+        return np.asarray(ordered if self._is_spin else 1 - 2 * ordered, np.int8)
 
     def costs(self, group: LaneGroup) -> F64:
-        """(R,) costs from the fields: n additions for each lane."""
+        """(lanes,) cost of every replica, from its fields."""
         out = np.empty(self.lanes)
-        field_costs()(self.base, group.arrays["spins"], group.arrays["fields"], out)
-        return self.form.constant + self.form.scale * out
+        field_costs()(self._base, group.arrays["spins"], group.arrays["fields"], out)
+        return self._form.constant + self._form.scale * out
 
     def configuration(self, group: LaneGroup, lane: int) -> I8:
-        """(n,) values of one lane."""
-        n = self.form.n
-        spins = group.arrays["spins"][lane, :n].astype(np.int8)
-        values = np.empty(n, np.int8)
-        values[self.order] = spins if self.is_spin else (1 - spins) // 2
+        """(n,) configuration of one replica."""
+        spins = group.arrays["spins"][lane, : self.n].astype(np.int8)
+        values = np.empty(self.n, np.int8)
+        values[self._order] = spins if self._is_spin else (1 - spins) // 2
         return values
 
     def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
-        """Set one lane, and its fields."""
+        """Put a replica at a configuration, and its fields with it."""
         spins, fields = group.arrays["spins"], group.arrays["fields"]
-        spins[lane, : self.form.n] = self._spins(configuration)
-        self.fill(spins[lane : lane + 1], fields[lane : lane + 1])
+        spins[lane, : self.n] = self._spins(configuration)
+        self._fill(spins[lane : lane + 1], fields[lane : lane + 1])
 
     def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
-        """Lanes ``to`` take spins and fields of lanes ``lanes`` of ``source``."""
+        """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
         for name in ("spins", "fields"):
             group.arrays[name][to] = source.arrays[name][lanes]

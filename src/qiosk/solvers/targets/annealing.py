@@ -25,7 +25,7 @@ FREE_ANNEALS = 256
 
 
 def _annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.schedules import LinearSchedule
+    from qiosk.solvers.schedules import Schedule
     from qiosk.solvers.simulated_annealing import SimulatedAnnealing
 
     start, stop = values["beta_start"], values["beta_stop"]
@@ -37,7 +37,7 @@ def _annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
             stop = max(found.cold, 2.0 * start)
     if stop <= start:
         raise InvalidValue(f"parameter `beta_stop`: must be greater than beta_start = {start:g}, found {stop:g}")
-    return SimulatedAnnealing(ground, LinearSchedule(start, stop, values["sweeps"]), values["restarts"])
+    return SimulatedAnnealing(ground, Schedule(start, stop), values["sweeps"], values["restarts"])
 
 
 def _free_annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:

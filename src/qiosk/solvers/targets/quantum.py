@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 def _quantum(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.quantum_monte_carlo import QuantumMonteCarlo, slice_beta, strong_field
-    from qiosk.solvers.schedules import LinearSchedule
+    from qiosk.solvers.schedules import Schedule
 
     beta, start = values["beta_start"], values["transverse_field_start"]
     if beta is None:
         beta = slice_beta(ground.beta_range)
     if start is None:
         start = strong_field(beta)
-    field = LinearSchedule(start, values["transverse_field_stop"], values["sweeps"])
-    solver = QuantumMonteCarlo(ground, beta, field, values["trotter_number"], values["restarts"])
+    field = Schedule(start, values["transverse_field_stop"])
+    solver = QuantumMonteCarlo(ground, beta, field, values["sweeps"], values["trotter_number"], values["restarts"])
     solver.warm_up()
     return solver
 
