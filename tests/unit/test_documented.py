@@ -7,8 +7,10 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from qiosk import errors
+from qiosk.cli.app import app
 from qiosk.settings import Settings
 from qiosk.solvers.parameters import COMMON
 from qiosk.solvers.registry import targets
@@ -43,3 +45,17 @@ def test_every_error_is_described():
     assert not [name for name in names if f"`{name}`" not in text]
     codes = {c.azq for n in names if (c := getattr(errors, n)).azq}
     assert codes <= set(re.findall(r"AZQ\d{3}", text))
+
+
+def test_every_command_is_described():
+    text = (DOCS / "cli.md").read_text()
+    missing = [
+        words for words in commands(typer.main.get_command(app), "qiosk") if not re.search(rf"^{words}\b", text, re.M)
+    ]
+    assert not missing
+
+
+def commands(command, words):
+    if not (below := getattr(command, "commands", {})):
+        return [words]
+    return [line for name, sub in below.items() for line in commands(sub, f"{words} {name}")]
