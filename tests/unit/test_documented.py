@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from qiosk.settings import Settings
 from qiosk.solvers.parameters import COMMON
 from qiosk.solvers.registry import targets
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 SOLVERS = [page.read_text() for page in sorted((DOCS / "solvers").glob("*.md")) if page.name != "README.md"]
 
 
@@ -45,6 +47,12 @@ def test_every_error_is_described():
     assert not [name for name in names if f"`{name}`" not in text]
     codes = {c.azq for n in names if (c := getattr(errors, n)).azq}
     assert codes <= set(re.findall(r"AZQ\d{3}", text))
+
+
+def test_every_extra_is_described():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    text = (ROOT / "README.md").read_text()
+    assert not [name for name in extras if not name.startswith(("bench", "dev")) and f"`{name}`" not in text]
 
 
 def test_every_command_is_described():
