@@ -133,7 +133,10 @@ class Workspace:
         return self._job(self.api.submit(_command(job.details)))
 
     def submit(self, command: SubmitJob) -> Job:
-        """Queue a job. Raises InvalidJobDefinition, JobAlreadyExists before anything is stored."""
+        """Queue a job.
+
+        Raises InvalidJobDefinition, JobAlreadyExists, before anything is stored but, on a server, the input.
+        """
         return self._job(self.api.submit(command))
 
     def cancel_job(self, job: Job | str) -> Job:

@@ -222,7 +222,8 @@ class JobsApi(Protocol):
     def submit(self, command: SubmitJob) -> JobView:
         """Queue a job; when this returns the job is stored and will reach a final state.
 
-        Raises InvalidJobDefinition (ProviderNotFound, InvalidTarget) or JobAlreadyExists before anything is stored.
+        Raises InvalidJobDefinition (ProviderNotFound, InvalidTarget) or JobAlreadyExists before anything is stored;
+        the jobs of a server store the input first, and leave it there.
         """
         ...
 

@@ -175,7 +175,8 @@ class Solver:
             session_id: a session the job belongs to; by default the one that :meth:`open_session` opened, as long
                 as it was not closed.
 
-        Raises WrongType, InvalidInput, InvalidJobDefinition, SessionNotFound, SessionClosed, before anything is stored.
+        Raises WrongType, InvalidInput, InvalidJobDefinition, SessionNotFound, SessionClosed, before anything is stored
+        but, on a server, the problem: that goes up before the job.
         """
         uri, data, own_name = _source(problem, compress)
         command = SubmitJob(
