@@ -1,4 +1,4 @@
-"""What holds for every test: no time limits of Hypothesis, which runs on busy machines; no test in the user's home."""
+"""What holds for every test: no time limits of Hypothesis; no test in the user's home."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def effort(target, sweeps):
 
 
 UNHURRIED = {"timeout": 200.0}
-"""For parameter-free runs that must end by themselves, also on a busy machine."""
+"""For parameter-free runs that must end by themselves."""
 
 
 def short(target):
