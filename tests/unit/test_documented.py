@@ -49,6 +49,12 @@ def test_every_error_is_described():
     assert codes <= set(re.findall(r"AZQ\d{3}", text))
 
 
+def test_every_package_has_its_row_in_the_architecture():
+    text = (DOCS / "architecture.md").read_text()
+    packages = {path.stem for path in (ROOT / "src" / "qiosk").glob("[a-z]*") if path.suffix in ("", ".py")}
+    assert not [name for name in packages if not re.search(rf"^\|.*`{name}`.*\|.*\|$", text, re.M)]
+
+
 def test_every_extra_is_described():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     text = (ROOT / "README.md").read_text()
