@@ -74,9 +74,7 @@ def cpu_count() -> int:
 
 
 def default_memory_limit() -> int:
-    """``MEMORY_SHARE`` of the machine's or container's memory, whichever is smaller, in bytes; 0 if
-    unknown.
-    """
+    """``MEMORY_SHARE`` of the machine's or container's memory, whichever is smaller, in bytes; 0 if unknown."""
     try:
         sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     except (OSError, ValueError):

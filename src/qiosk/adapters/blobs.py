@@ -80,9 +80,7 @@ class LocalBlobStore:
             return []
 
     def put(self, ref: BlobRef, data: bytes, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> BlobProperties:
-        """Store a blob. Raises BlobAlreadyExists; Conflict if its name is a folder of others, or the other
-        way.
-        """
+        """Store a blob. Raises BlobAlreadyExists; Conflict if its name is a folder of others, or the other way."""
         writer = self.writer(ref, overwrite=overwrite, headers=headers)
         try:
             writer.write(data)

@@ -53,9 +53,7 @@ def limit_memory(size_bytes: int) -> None:
 
 
 def oom_kills() -> int:
-    """How many processes this machine, or our control group, has killed for want of memory; 0 where nobody
-    counts.
-    """
+    """How many processes this machine, or our control group, has killed for want of memory; 0 where nobody counts."""
     total = 0
     for path in _OOM_COUNTERS:
         try:

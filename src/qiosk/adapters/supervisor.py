@@ -35,8 +35,7 @@ log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Supervise a home in this process, until it is idle or a SIGTERM or SIGINT comes; returns an exit
-    status.
+    """Supervise a home in this process, until it is idle or a SIGTERM or SIGINT comes; returns an exit status.
 
     Settings come from the environment, ``--home`` wins over it.
     """
@@ -59,9 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def supervise(home_path: Path | None, runner: str | None, stop: threading.Event) -> None:
-    """Hold the home's lock and run its jobs until it is idle or ``stop`` is set; at once if somebody else
-    does.
-    """
+    """Hold the home's lock and run its jobs until it is idle or ``stop`` is set; at once if somebody else does."""
     from qiosk.adapters.home import Home, SupervisorLock
     from qiosk.adapters.job_process import SOLVER_RUNNER, warm_context
     from qiosk.settings import read_settings
@@ -118,9 +115,7 @@ def _open_database(settings: Settings, home: Home, watch: _Watch) -> Database | 
 
 
 class _Watch:
-    """Looks now and then at what lies outside the jobs: the log's size, and whether the home is still
-    there.
-    """
+    """Looks now and then at what lies outside the jobs: the log's size, and whether the home is still there."""
 
     def __init__(self, log_path: Path, is_home_there: Callable[[], bool], stop: threading.Event) -> None:
         self._log_path = log_path
@@ -141,9 +136,7 @@ class _Watch:
 
 
 def bound_log(path: Path, max_bytes: int) -> None:
-    """Move a log's content aside once it is larger than ``max_bytes``; its writers append and notice
-    nothing.
-    """
+    """Move a log's content aside once it is larger than ``max_bytes``; its writers append and notice nothing."""
     if path.exists() and path.stat().st_size > max_bytes:
         shutil.copyfile(path, path.with_name(path.name + ".1"))
         os.truncate(path, 0)

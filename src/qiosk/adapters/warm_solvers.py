@@ -1,5 +1,4 @@
-"""Importing this module runs the solvers' kernels once. It is for fork servers, whose children then find
-them ready.
+"""Importing this module runs the most used kernels once. It is for fork servers, whose children then find them ready.
 
 Loading the kernels from Numba's cache on disk takes some 0.4 s, which every job would otherwise spend anew.
 """
@@ -17,9 +16,7 @@ from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.solvers import api
 
 WARM_UP_S = 1.0
-"""No kernel is begun after so many seconds: on a machine whose cache is empty they are compiled, and jobs
-wait.
-"""
+"""No kernel is begun after so many seconds: on a machine whose cache is empty they are compiled, and jobs wait."""
 RESTARTS = (64, 1)
 """Runs beside each other have kernels of their own."""
 

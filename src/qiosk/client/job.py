@@ -94,8 +94,7 @@ class Job:
     ) -> Job:
         """A job that reads an uploaded problem; submitted at once, unless ``submit_job`` is False.
 
-        ``details``: further members of :class:`JobDetails` (``metadata``, ``tags``, ``priority``,
-        ``session_id``).
+        ``details``: further members of :class:`JobDetails` (``metadata``, ``tags``, ``priority``, ``session_id``).
         """
         job = cls(
             workspace,

@@ -17,12 +17,10 @@ _SHOWN = 12
 
 
 class Results(dict[str, Any]):
-    """Results as they are on the wire: ``version``, ``configuration``, ``cost``, ``parameters``,
-    ``solutions``.
+    """Results as they are on the wire: ``version``, ``configuration``, ``cost``, ``parameters``, ``solutions``.
 
-    A plain dictionary for programs that index it (``results["cost"]``), with its keys as attributes for those
-    that do not (``results.cost``). Keys of ``configuration`` are the variables' ids as strings, in ascending
-    order.
+    A plain dictionary for programs that index it (``results["cost"]``), with its keys as attributes for those that do
+    not (``results.cost``). Keys of ``configuration`` are the variables' ids as strings, in ascending order.
 
     The documents of 1QBit and Toshiba have no cost and no configuration of their own, and ``input_params`` for
     parameters: there the attributes are those of the best solution, its values as numbers.

@@ -265,9 +265,7 @@ class Workspace:
         return [solver_for(self, view) for view in views if PARAMETER_FREE not in view.id.lower()]
 
     def target_views(self, name: str | None = None, provider_id: str | None = None) -> Sequence[TargetView]:
-        """Every target with this id and provider, compared without regard to case, as the service lists
-        them.
-        """
+        """Every target with this id and provider, compared without regard to case, as the service lists them."""
         return [
             view
             for view in self.api.targets()

@@ -102,8 +102,8 @@ def read(data: bytes, *, max_size: int = MAX_SIZE) -> CostFunction:
     """The cost function in an archive of at most ``max_size`` bytes when inflated.
 
     Large columns that are not deflated stay where they are in ``data``, which may also be a mapped file: then they are
-    read from the disk when they are needed. Raises InvalidInput: UnreadableInput for a
-    broken archive, MissingSection, WrongType and InvalidValue, naming the member.
+    read from the disk when they are needed. Raises InvalidInput: UnreadableInput for a broken archive, MissingSection,
+    WrongType and InvalidValue, naming the member.
     """
     members = _load(data, max_size)
     if _text(members, "format") != _FORMAT:

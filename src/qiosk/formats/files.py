@@ -135,8 +135,7 @@ def by_content(data: bytes) -> FileFormat:
 def read_file(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_SIZE) -> CostFunction:
     """The cost function in the content of a file, raw, gzipped or as Zstandard.
 
-    ``form`` names its format, which else the suffix of ``file`` tells, and else the content. Raises
-    InvalidInput.
+    ``form`` names its format, which else the suffix of ``file`` tells, and else the content. Raises InvalidInput.
     """
     content = decompressed(data, max_size)
     chosen = by_name(form) if form is not None else by_suffix(file) or by_content(content)

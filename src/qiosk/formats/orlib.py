@@ -20,8 +20,7 @@ _FORM = "orlib"
 def read(data: bytes, *, instance: int | None = None) -> CostFunction:
     """An instance of a file, as a cost to be minimized.
 
-    ``instance`` counts from 1 and may be left out if there is one only. Raises UnreadableInput, naming the
-    line.
+    ``instance`` counts from 1 and may be left out if there is one only. Raises UnreadableInput, naming the line.
     """
     lines = Lines(data, _FORM)
     count = lines.integers("the number of instances", 1)[0]

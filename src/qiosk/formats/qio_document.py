@@ -28,8 +28,7 @@ _MAX_ID = 2**63 - 1
 def cost_function_from(document: Any, terms: Columns | None = None) -> CostFunction:
     """The cost function that a document describes.
 
-    ``terms`` replaces the document's own, for a reader that took them out of the text beforehand. Raises
-    InvalidInput.
+    ``terms`` replaces the document's own, for a reader that took them out of the text beforehand. Raises InvalidInput.
     """
     if not isinstance(document, dict):
         raise WrongType(f"the document must be an object, found {kind(document)}")

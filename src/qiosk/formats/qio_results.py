@@ -29,8 +29,7 @@ _VALUES_AS_TEXT = {"-1": -1, "0": 0, "1": 1}
 
 @dataclass(frozen=True, eq=False)
 class ResultsDocument:
-    """Content of a results blob: solutions best first, the parameters used, members that are not of the
-    format."""
+    """Content of a results blob: solutions best first, the parameters used, members that are not of the format."""
 
     solutions: Sequence[SolutionColumns]
     parameters: Mapping[str, Any]

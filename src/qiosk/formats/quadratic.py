@@ -49,8 +49,7 @@ def from_entries(
 ) -> CostFunction:
     """A cost function of variables 0..n-1 from matrix entries; those on the diagonal are linear.
 
-    Every variable gets a linear term, which may be 0, so that it is one. Shapes: rows, cols, values (P,);
-    linear (n,).
+    Every variable gets a linear term, which may be 0, so that it is one. Shapes: rows, cols, values (P,); linear (n,).
     """
     is_linear = rows == cols
     of_variables = np.zeros(n) if linear is None else linear.copy()

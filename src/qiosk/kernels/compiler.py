@@ -1,12 +1,11 @@
 """How kernels are compiled, and where the machine code is kept.
 
-Numba's own on-disk cache looks at the file that holds a function and not at what that file imports, so an
-edit of ``simd.py`` would leave stale machine code behind; and two processes that save different signatures of
-one function at once can give both the same file. Here each specialization has a file of its own, named by a
-digest of everything that
-decides its contents: the source of this whole package, the versions of Numba, llvmlite and Python, the name
-of the function, the constants of its closure, the argument types, and the processor with its features. Files
-are written beside their place and renamed into it, so any number of processes may share a folder.
+Numba's own on-disk cache looks at the file that holds a function and not at what that file imports, so an edit of
+``simd.py`` would leave stale machine code behind; and two processes that save different signatures of one function at
+once can give both the same file. Here each specialization has a file of its own, named by a digest of everything that
+decides its contents: the source of this whole package, the versions of Numba, llvmlite and Python, the name of the
+function, the constants of its closure, the argument types, and the processor with its features. Files are written
+beside their place and renamed into it, so any number of processes may share a folder.
 
 The folder is ``NUMBA_CACHE_DIR`` if that is set, else a per-user cache folder; when it cannot be written,
 kernels are compiled anew in every process. In it there is a folder for every version of the sources. One that is used

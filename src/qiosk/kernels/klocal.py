@@ -96,8 +96,7 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
 
     pairs: indptr (n + 1,) int64, neighbors (2P,) int32, couplings2 (2P,) real: -2 J (spins), -J / 2 (bits).
     terms: indptr (T + 1,) int64 and variables (K,) int32 of each term; then by variable indptr (n + 1,) int64, terms
-    (K,)
-        int32, values2 (K,) real: -2 c (spins), -c / 2 (bits).
+        (K,) int32, values2 (K,) real: -2 c (spins), -c / 2 (bits).
     groups: indptr (G + 1,) int64, variables (M,) int32, steps (M,) real and starts (G,) real of each group's sum: a
         member that is set adds its step, -2 a (spins) or a (bits), to the sum at nothing set; then by variable indptr
         (n + 1,) int64, groups (M,) int32, weights (M,) real: -2 c a (spins), c a (bits), and changes (M,) real: what

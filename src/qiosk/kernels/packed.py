@@ -14,9 +14,8 @@ one entry per lane all thresholds are fresh. With ``period`` n and a large pool 
 consecutive entries from a pseudo-random offset; entries are used more than once per sweep, so the pool must be
 large: 8192 entries or more, and a multiple of n.
 
-The accumulator's type is that of ``couplings2``, ``base`` and ``pool``: int8, int16, float32 or float64.
-Integers are exact as long as every field, at all neighbours' values, fits the type (sums in between may
-wrap).
+The accumulator's type is that of ``couplings2``, ``base`` and ``pool``: int8, int16, float32 or float64. Integers are
+exact as long as every field, at all neighbours' values, fits the type (sums in between may wrap).
 """
 
 from __future__ import annotations

@@ -4,9 +4,8 @@ Every lane group owns its generators, so what it draws depends on its seed alone
 xoshiro128+ generators advances as one; state arrays are uint32 (4 * GENERATORS,), word w of generator l at
 ``w * GENERATORS + l``.
 
-References: Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2660193.2660195 (splitmix64); Blackman, Vigna, ACM
-TOMS 47, 36 (2021), doi:10.1145/3460772 (xoshiro128+); Knuth, MMIX linear congruential generator (TAOCP 2,
-3.3.4).
+References: Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2660193.2660195 (splitmix64); Blackman, Vigna, ACM TOMS 47, 36
+(2021), doi:10.1145/3460772 (xoshiro128+); Knuth, MMIX linear congruential generator (TAOCP 2, 3.3.4).
 """
 
 from __future__ import annotations

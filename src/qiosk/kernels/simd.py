@@ -1,10 +1,9 @@
 """An explicit SIMD vector type for Numba.
 
-``Vec(elem, lanes)`` is an LLVM ``<lanes x elem>`` and lives in registers only. Lanes may exceed the width of
-the
-machine: LLVM splits a ``<64 x float>`` into four AVX-512 registers, eight AVX2 ones or sixteen SSE ones, and
-the result is the same bit for bit, because no operation carries a fast-math flag: neither contraction to
-fused multiply-add nor reassociation is allowed.
+``Vec(elem, lanes)`` is an LLVM ``<lanes x elem>`` and lives in registers only. Lanes may exceed the width of the
+machine: LLVM splits a ``<64 x float>`` into four AVX-512 registers, eight AVX2 ones or sixteen SSE ones, and the result
+is the same bit for bit, because no operation carries a fast-math flag: neither contraction to fused multiply-add nor
+reassociation is allowed.
 
 Inside a compiled function vectors support ``+ - * & | ^ << >> ~`` and the six comparisons, between two
 vectors of one type or a vector and a scalar (which is converted to the element type and broadcast). Shifts of

@@ -5,10 +5,9 @@ A move is accepted with probability min(1, exp(-beta * delta)) iff delta <= -ln(
 beta costs one product per threshold. u = (32 random bits | 1) / 2**32, converted to float32 as an integer,
 which keeps the tail down to 2**-32.
 
--log2(u) is exact in the exponent; in the mantissa a polynomial of degree 4 is off by at most 1.1e-4, hence
-acceptance probabilities by a factor of at most 1 +- 8e-5. It is never below ``LEAST``, so that at beta = 0,
-where the scale is ``LARGEST_SCALE``, every move is accepted; at beta = inf the scale and every threshold are
-0.
+-log2(u) is exact in the exponent; in the mantissa a polynomial of degree 4 is off by at most 1.1e-4, hence acceptance
+probabilities by a factor of at most 1 +- 8e-5. It is never below ``LEAST``, so that at beta = 0, where the scale is
+``LARGEST_SCALE``, every move is accepted; at beta = inf the scale and every threshold are 0.
 """
 
 from __future__ import annotations

@@ -1,2 +1,1 @@
-"""The mathematics of a problem: what it is, what a configuration costs, and the arrays that solvers work
-on."""
+"""The mathematics of a problem: what it is, what a configuration costs, and the arrays that solvers work on."""

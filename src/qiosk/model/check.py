@@ -29,8 +29,7 @@ def check(cost_function: CostFunction) -> None:
 
 
 def check_finite(cost_function: CostFunction) -> None:
-    """Raise InvalidValue if a coefficient is not finite, as is needed to write or evaluate a cost
-    function."""
+    """Raise InvalidValue if a coefficient is not finite, as is needed to write or evaluate a cost function."""
     groups = cost_function.groups
     for block in cost_function.blocks():
         _check_coefficients("term", block.coefficients, block.start)

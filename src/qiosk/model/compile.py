@@ -46,11 +46,10 @@ class _Groups:
 def compile_problem(cost_function: CostFunction) -> CompiledProblem:
     """Number the variables, merge like terms and split off constants.
 
-    Terms of three and more variables come out by locality, then by variables. A group of one variable is
-    expanded into a linear term and a constant, which is exact up to rounding; members of a group that share a
-    variable are added up. Raises RepeatedVariable if a variable occurs twice in an Ising term, InvalidValue
-    if a merged coefficient leaves the range of float64, and NotEnoughMemory for more than 2**31 - 1
-    variables.
+    Terms of three and more variables come out by locality, then by variables. A group of one variable is expanded into
+    a linear term and a constant, which is exact up to rounding; members of a group that share a variable are added up.
+    Raises RepeatedVariable if a variable occurs twice in an Ising term, InvalidValue if a merged coefficient leaves the
+    range of float64, and NotEnoughMemory for more than 2**31 - 1 variables.
     """
     n = len(cost_function.variables)
     if n >= 2**31:

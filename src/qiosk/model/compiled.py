@@ -17,8 +17,7 @@ PairBlock = tuple[NDArray[np.integer], NDArray[np.integer], F64]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CompiledProblem:
-    """A cost function over variables 0..n-1 in ascending order of their ids, each set of variables at most
-    once.
+    """A cost function over variables 0..n-1 in ascending order of their ids, each set of variables at most once.
 
     cost(x) = constant + sum_i linear[i] x_i + sum_p pair_values[p] x_{pair_rows[p]} x_{pair_cols[p]}
               + sum_t term_values[t] prod_{i in term t} x_i

@@ -1,5 +1,4 @@
-"""Cost of a configuration, computed from the terms as they were given: the reference that every solver
-answers to.
+"""Cost of a configuration, computed from the terms as they were given: the reference that every solver answers to.
 
 Products of spins or bits are exact. Their sum is exact for integer coefficients whose absolute values add up
 to less than 2**53; any other sum is that of ``math.fsum``, rounded once, so a cost depends neither on the
@@ -24,8 +23,7 @@ _BLOCK = 1 << 22  # elements of an intermediate array, some 4 MB of products or 
 
 
 def evaluate(cost_function: CostFunction, configurations: ArrayLike) -> F64 | np.float64:
-    """Cost of one configuration (n,), or the costs (R,) of several (R, n), columns as in
-    ``cost_function.variables``.
+    """Cost of one configuration (n,), or the costs (R,) of several (R, n), columns as in ``cost_function.variables``.
 
     Returns a float64 for (n,) and a float64 array for (R, n). Raises InvalidValue if the number of columns is
     not that of the variables, if a value is outside the domain, or if a cost is beyond the range of float64;

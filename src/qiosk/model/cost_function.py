@@ -47,8 +47,7 @@ class ProblemType(StrEnum):
 def number_variables(ids: I64) -> tuple[I64, I64]:
     """Distinct ids in ascending order, and where each id is among them.
 
-    Shapes: ids (nnz,); returns variables (n,) and positions (nnz,) with ``variables[positions]
-    == ids``.
+    Shapes: ids (nnz,); returns variables (n,) and positions (nnz,) with ``variables[positions] == ids``.
     """
     if len(ids) == 0:
         return _empty_i(), _empty_i()
@@ -131,8 +130,7 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class CostFunction:
-    """Terms in the order in which they were given, unmerged. Checked by whoever builds it, then never
-    changed.
+    """Terms in the order in which they were given, unmerged. Checked by whoever builds it, then never changed.
 
     Shapes: T terms, nnz ids in all terms. Coefficients are finite float64. Ids are int64 of any value >= 0,
     in any order; inside one PUBO term they may repeat. ``initial_configuration`` maps every id to its value,

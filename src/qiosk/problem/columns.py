@@ -1,8 +1,7 @@
 """Terms in growing columns: 24 bytes for a quadratic term and its place, and no Python object.
 
-The standard library's arrays grow in amortized constant time, for single terms and for a million at once, and
-take values from Python faster than NumPy does. Snapshots are copies, so that what was handed out never
-changes.
+The standard library's arrays grow in amortized constant time, for single terms and for a million at once, and take
+values from Python faster than NumPy does. Snapshots are copies, so that what was handed out never changes.
 """
 
 from __future__ import annotations
@@ -53,8 +52,7 @@ def as_float(c: Number) -> float:
 
 
 class TermColumns:
-    """The terms of a problem. ``version`` grows with every change, ``order`` with every one that moves
-    terms."""
+    """The terms of a problem. ``version`` grows with every change, ``order`` with every one that moves terms."""
 
     def __init__(self) -> None:
         self.coefficients = array("d")

@@ -49,9 +49,8 @@ def _csr(entries: tuple[F64, tuple[NDArray[Any], NDArray[Any]]], shape: tuple[in
 def terms_from_matrix(matrix: Any, h: Any, constant: float, is_ising: bool) -> tuple[F64, I64, I64]:
     """Coefficients (T,), indptr (T + 1,) and ids (nnz,) of the terms of a matrix.
 
-    Entries (i, j) and (j, i) are one term. A variable without a nonzero entry gets a linear term 0, so that
-    it stays a variable. Raises InvalidValue for shapes that do not fit, WrongType for values that are not
-    real numbers.
+    Entries (i, j) and (j, i) are one term. A variable without a nonzero entry gets a linear term 0, so that it stays a
+    variable. Raises InvalidValue for shapes that do not fit, WrongType for values that are not real numbers.
     """
     n, rows, cols, values = _entries(matrix)
     linear = np.zeros(n)
@@ -78,8 +77,7 @@ def terms_from_matrix(matrix: Any, h: Any, constant: float, is_ising: bool) -> t
 
 
 def _entries(matrix: Any) -> tuple[int, I64, I64, F64]:
-    """Size, and rows, columns and values of the nonzero entries; a dense matrix's mirror images are added
-    up."""
+    """Size, and rows, columns and values of the nonzero entries; a dense matrix's mirror images are added up."""
     if hasattr(matrix, "tocoo"):
         sparse = matrix.tocoo()
         values = _real(np.asarray(sparse.data), "matrix")

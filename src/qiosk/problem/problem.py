@@ -117,8 +117,7 @@ class Problem:
         name: str = _UNNAMED,
         init_config: Mapping[Any, int] | None = None,
     ) -> Problem:
-        """A problem from columns: term t is ``coefficients[t]`` times the variables ``ids[indptr[t]:indptr[t
-        + 1]]``.
+        """A problem from columns: term t is ``coefficients[t]`` times the variables ``ids[indptr[t]:indptr[t + 1]]``.
 
         Shapes: coefficients (T,), ids (nnz,) and indptr (T + 1,); or ids (T, k) without indptr. Arrays are
         copied. Raises WrongType or InvalidValue.
@@ -139,11 +138,10 @@ class Problem:
     ) -> Problem:
         """The problem with cost = x^T M x + h^T x + constant, over variables 0..n-1.
 
-        ``matrix`` (n, n) is dense or SciPy sparse; ``h`` (n,). Every entry counts: (i, j) and (j, i) add up,
-        so a symmetric Ising matrix has each coupling twice; give its upper triangle for sum_{i<j} J_ij s_i
-        s_j. Diagonal entries are linear terms of bits (x**2 = x) and constants of spins (s**2 = 1). All n
-        variables are variables of the problem, also without a nonzero entry. Raises WrongType or
-        InvalidValue.
+        ``matrix`` (n, n) is dense or SciPy sparse; ``h`` (n,). Every entry counts: (i, j) and (j, i) add up, so a
+        symmetric Ising matrix has each coupling twice; give its upper triangle for sum_{i<j} J_ij s_i s_j. Diagonal
+        entries are linear terms of bits (x**2 = x) and constants of spins (s**2 = 1). All n variables are variables of
+        the problem, also without a nonzero entry. Raises WrongType or InvalidValue.
         """
         problem = cls(name, problem_type=problem_type)
         problem._terms.extend(*terms_from_matrix(matrix, h, constant, problem.problem_type.is_ising))

@@ -154,8 +154,7 @@ class _StoredTerm(Term):
 class TermsView(ColumnView[Term]):
     """The terms of a problem, without its squared linear combinations.
 
-    ``problem.terms[3].c = 2`` changes the problem; a change inside a list of ids does not, assign the list
-    instead.
+    ``problem.terms[3].c = 2`` changes the problem; a change inside a list of ids does not, assign the list instead.
     """
 
     def __init__(self, columns: TermColumns) -> None:

@@ -97,9 +97,7 @@ class Attempt:
         return self._end(end)
 
     def lose(self, reason: str, *, max_losses: int) -> bool:
-        """The run vanished: the job waits again, but fails if that has happened ``max_losses`` times by
-        now.
-        """
+        """The run vanished: the job waits again, but fails if that has happened ``max_losses`` times by now."""
 
         def end(job: Job) -> Job:
             losses = job.losses + 1

@@ -144,11 +144,9 @@ class BlobStore(Protocol):
         ...
 
     def put(self, ref: BlobRef, data: bytes, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> BlobProperties:
-        """Store a blob, and its container if need be. Readers see the old content or the new, nothing
-        between.
+        """Store a blob, and its container if need be. Readers see the old content or the new, nothing between.
 
-        Raises BlobAlreadyExists if it exists and may not be overwritten: of several such callers one
-        succeeds.
+        Raises BlobAlreadyExists if it exists and may not be overwritten: of several such callers one succeeds.
         """
         ...
 

@@ -23,8 +23,7 @@ MAX_JOB_TYPE = 100
 def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobStore, at: datetime) -> Job:
     """The waiting job that ``command`` asks for.
 
-    Equal commands under one id give jobs of equal ``definition``. Raises InvalidJobDefinition, naming the
-    member.
+    Equal commands under one id give jobs of equal ``definition``. Raises InvalidJobDefinition, naming the member.
     """
     check_job_id(job_id)
     _check_types(command)

@@ -1,7 +1,6 @@
 """Names of jobs, containers and blobs: what is allowed, and which blob of a job is called what.
 
-The rules are those of every blob store we write to, so a name that passes here is a path that cannot leave
-its place.
+The rules are those of every blob store we write to, so a name that passes here is a path that cannot leave its place.
 """
 
 from __future__ import annotations

@@ -50,9 +50,7 @@ class JobStore(Protocol):
     """Rows of jobs of all workspaces, and their traces."""
 
     def add(self, job: Job) -> None:
-        """Store a new job, durable against the death of this process. Raises JobAlreadyExists if its key is
-        taken.
-        """
+        """Store a new job, durable against the death of this process. Raises JobAlreadyExists if its key is taken."""
         ...
 
     def get(self, key: JobKey) -> Job:
@@ -62,17 +60,14 @@ class JobStore(Protocol):
     def page(
         self, workspace: str, query: JobQuery, after: Cursor | None, limit: int, *, skip: int = 0
     ) -> Sequence[Job]:
-        """At most ``limit`` matching jobs, ``skip`` behind ``after``, sorted by ``cursor_of`` in the query's
-        direction.
+        """At most ``limit`` matching jobs, ``skip`` behind ``after``, sorted by ``cursor_of`` in the query's direction.
 
         Paging on yields every job that exists throughout, once, whatever is added or removed meanwhile.
         """
         ...
 
     def swap(self, job: Job, *, expected: Job) -> bool:
-        """Store ``job`` in place of ``expected``; False, and nothing stored, if that is not what is there
-        any more.
-        """
+        """Store ``job`` in place of ``expected``; False, and nothing stored, if that is not what is there any more."""
         ...
 
     def claim(
@@ -149,15 +144,11 @@ class Executor(Protocol):
     """Whoever runs waiting jobs."""
 
     def wake(self) -> None:
-        """A job was stored: make sure that somebody will run it. Raises SupervisorUnavailable if nobody
-        can.
-        """
+        """A job was stored: make sure that somebody will run it. Raises SupervisorUnavailable if nobody can."""
         ...
 
     def ensure(self) -> None:
-        """As ``wake``, for callers that merely saw an unfinished job; may check less often than it is
-        called.
-        """
+        """As ``wake``, for callers that merely saw an unfinished job; may check less often than it is called."""
         ...
 
 
@@ -185,9 +176,7 @@ class TargetCatalogue(Protocol):
         ...
 
     def check(self, provider_id: str, target: str) -> None:
-        """Raise ProviderNotFound or InvalidTarget unless the provider offers the target; letter case is
-        ignored.
-        """
+        """Raise ProviderNotFound or InvalidTarget unless the provider offers the target; letter case is ignored."""
         ...
 
 

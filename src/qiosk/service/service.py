@@ -155,9 +155,7 @@ class JobService:
         return self._view(job)
 
     def delete(self, job_id: str) -> None:
-        """Remove a job and its data. Raises JobNotFound; Conflict if it runs and does not stop within a
-        minute.
-        """
+        """Remove a job and its data. Raises JobNotFound; Conflict if it runs and does not stop within a minute."""
         view = self.cancel(job_id)
         deadline = self._clock.monotonic() + DELETE_PATIENCE_S
         while not view.status.is_final:
@@ -323,9 +321,7 @@ class JobService:
             yield from page.items
 
     def _view(self, job: Job) -> JobView:
-        """What users see of a job; whoever sees one that is not finished makes sure that somebody works on
-        it.
-        """
+        """What users see of a job; whoever sees one that is not finished makes sure that somebody works on it."""
         if not job.state.is_final:
             self._executor.ensure()
         return self.view_of(job)

@@ -1,5 +1,4 @@
-"""What happens in a job's own process: load the problem, solve it, write the results; and tell how it goes
-on.
+"""What happens in a job's own process: load the problem, solve it, write the results; and tell how it goes on.
 
 The worker writes blobs only, under names that carry the job's fence, so a run that was given up and still
 lives disturbs nobody. Rows are written by whoever listens to it.

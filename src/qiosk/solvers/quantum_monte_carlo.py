@@ -33,8 +33,7 @@ WAVE = 32
 # Sweeps at beta = infinity after the schedule, every slice by itself: they carry it into its local minimum.
 QUENCH_SWEEPS = 4
 # Where the default beta of a slice lies between the hot (0) and the cold end (1) of the annealer's range, on a scale of
-# ratios; on max-cut and dense QUBO 0.4 to 0.75 did best, on tori
-# and random PUBO 0.75 to 0.9.
+# ratios; on max-cut and dense QUBO 0.4 to 0.75 did best, on tori and random PUBO 0.75 to 0.9.
 COLDNESS = 0.7
 # beta * field at the start: equal neighbours are then tied with probability 1 - tanh(3) = 0.005.
 STRONG_FIELD = 3.0

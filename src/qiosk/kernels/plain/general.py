@@ -82,11 +82,9 @@ def apply_flip(i: int, by_variable: Any, values: Any, sums: Any, dx: Any) -> Non
 def general_sweeps() -> Any:
     """``sweeps(linear, terms, groups, by_variable, is_spin, values, sums, states, betas)``.
 
-    terms: (indptr (T + 1,), variables (K,), values (T,)); groups: (indptr (G + 1,), variables (M,), weights
-    (M,), values (G,), offsets (G,)); by_variable: (indptr (n + 1,), terms (K,), indptr (n + 1,), groups (M,),
-    weights (M,)).
-    values: (R, n) int8, updated. sums: (G,) float64 scratch. states: (R,) uint64, updated. betas: (sweeps, R)
-    float64.
+    terms: (indptr (T + 1,), variables (K,), values (T,)); groups: (indptr (G + 1,), variables (M,), weights (M,),
+    values (G,), offsets (G,)); by_variable: (indptr (n + 1,), terms (K,), indptr (n + 1,), groups (M,), weights (M,)).
+    values: (R, n) int8, updated. sums: (G,) float64 scratch. states: (R,) uint64, updated. betas: (sweeps, R) float64.
     """
 
     @kernel
@@ -146,10 +144,9 @@ def general_costs() -> Any:
 def general_descent() -> Any:
     """``descend(linear, terms, groups, by_variable, is_spin, values, sums, tolerances, passes) -> flips``.
 
-    Passes over the variables in order, flipping each whose flip lowers the cost by more than
-    ``tolerances[i]``, until a pass flips nothing. values: (n,) int8, updated. sums: (G,) float64 scratch.
-    tolerances: (n,) float64 [cost], above rounding error, so that no cycle is possible; ``passes``
-    bounds the time all the same.
+    Passes over the variables in order, flipping each whose flip lowers the cost by more than ``tolerances[i]``, until a
+    pass flips nothing. values: (n,) int8, updated. sums: (G,) float64 scratch. tolerances: (n,) float64 [cost], above
+    rounding error, so that no cycle is possible; ``passes`` bounds the time all the same.
     """
 
     @kernel

@@ -20,8 +20,8 @@ class PackedSampler(WordLanes):
 
     Arithmetic: int8 and int16 are exact; float32 and float64 have a field error of at most (degree + 2) * 2**-24 or
     2**-53 times the largest field, and none if all fields are whole multiples below 2**24 or 2**53 of a common unit.
-    Random thresholds are float32. Costs are added up exactly in integers, or in float64 from
-    the unrounded coefficients.
+    Random thresholds are float32. Costs are added up exactly in integers, or in float64 from the unrounded
+    coefficients.
     """
 
     def __init__(
