@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from dataclasses import fields
@@ -18,6 +19,16 @@ from qiosk.solvers.registry import targets
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+SOURCE = ROOT / "src" / "qiosk"
+PUBLIC = [
+    "__init__.py",
+    *(f"optimization/{name}.py" for name in ("__init__", "oneqbit", "toshiba")),
+    "modeling/__init__.py",
+    *(f"interop/{name}.py" for name in ("dimod", "networkx", "ommx", "pyqubo", "qiskit", "qubovert")),
+    "plots.py",
+    *(f"aio/{name}.py" for name in ("__init__", "optimization")),
+    "azure_bootstrap.py",
+]
 SOLVERS = [page.read_text() for page in sorted((DOCS / "solvers").glob("*.md")) if page.name != "README.md"]
 
 
@@ -49,9 +60,25 @@ def test_every_error_is_described():
     assert codes <= set(re.findall(r"AZQ\d{3}", text))
 
 
+@pytest.mark.parametrize("module", PUBLIC)
+def test_every_public_name_is_on_a_page(module):
+    pages = "\n".join(page.read_text() for page in [ROOT / "README.md", *DOCS.rglob("*.md")])
+    assert not [name for name in public_names(SOURCE / module) if not re.search(rf"\b{name}\b", pages)]
+
+
+def public_names(module):
+    """What a module lists in ``__all__``, else its functions and classes. It is not imported: some need extras."""
+    body = ast.parse(module.read_text()).body
+    for node in body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return [name for name in ast.literal_eval(node.value) if name != "__version__"]
+    named = [node.name for node in body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+    return [name for name in named if not name.startswith("_")]
+
+
 def test_every_package_has_its_row_in_the_architecture():
     text = (DOCS / "architecture.md").read_text()
-    packages = {path.stem for path in (ROOT / "src" / "qiosk").glob("[a-z]*") if path.suffix in ("", ".py")}
+    packages = {path.stem for path in SOURCE.glob("[a-z]*") if path.suffix in ("", ".py")}
     assert not [name for name in packages if not re.search(rf"^\|.*`{name}`.*\|.*\|$", text, re.M)]
 
 

@@ -56,8 +56,8 @@ def solve(
     Args:
         problem: a ``Problem``, or a ``CostFunction``.
         solver: target name, as ``qiosk targets`` lists them; any case.
-        timeout: time limit [s]. Parameter-free solvers stop earlier when they have converged, and after 30 s if no
-            limit is given.
+        timeout: time limit [s]. Parameter-free solvers stop earlier when they have converged, and if no limit is given
+            after 30 s, those with populations after 5 s; simulated bifurcation after 10 s.
         seed: any integer; the same seed gives the same result, time-outs aside. From the clock if not given.
         threads: threads to sweep in; all cores if not given. The result does not depend on it.
         progress: called about fifty times a second; return False to stop and keep the best found so far.
