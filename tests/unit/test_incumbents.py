@@ -42,12 +42,6 @@ def test_improvements_are_new_bests_only():
     assert [(i.sweep, i.cost) for i in found.improvements] == [(0, 5.0), (3, 1.0)]
 
 
-def test_agreement_counts_costs_equal_up_to_rounding():
-    found = Incumbents(1)
-    found.offer(bits(1), -1000.0, 0)
-    assert found.agrees(np.array([-1000.0, -1000.0 + 1e-9, -999.0])) == 2
-
-
 def a_state():
     found = Incumbents(2)
     found.offer(bits(3), -1.5, 7)

@@ -31,8 +31,11 @@ from qiosk.solvers import registry
 from qiosk.solvers import task as tasks
 from qiosk.solvers.api import Hooks, run_target, solve
 from qiosk.solvers.ground import warm_up
+from qiosk.solvers.incumbents import Incumbents
+from qiosk.solvers.moves import cost_of
 from qiosk.solvers.parameters import read_parameters
 from qiosk.solvers.registry import targets
+from qiosk.solvers.task import fill_up
 from strategies import cost_function, cost_functions
 
 TARGETS = [found.id for found in targets()]
@@ -156,6 +159,33 @@ def test_the_number_of_solutions_is_honoured(target, wanted):
     assert costs == sorted(costs)
     assert len({tuple(s.values) for s in result.solutions}) == wanted == len(costs)
     assert costs == [float(naive.cost(cf, s.configuration)) for s in result.solutions]
+
+
+@pytest.mark.usefixtures("never_enumerated")
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("n", "wanted"), [(4, 10), (6, 10)])
+def test_solutions_of_real_costs_are_distinct_however_their_sums_round(target, n, wanted):
+    cf = cost_function("ising", [(math.sin(7 * i + j) / 3, [i, j]) for i in range(n) for j in range(i)])
+    result = solve(cf, target, number_of_solutions=wanted, **short(target))
+    assert len({tuple(s.values) for s in result.solutions}) == wanted == len(result.solutions)
+    assert result.cost == pytest.approx(optimum(cf), abs=1e-12)
+
+
+def test_more_solutions_than_a_search_finds_come_from_the_neighbourhood_and_no_configuration_comes_twice():
+    problem = compile_problem(glass(10, 3))
+    found = Incumbents(1000)
+    found.offer(np.ones(10, np.int8), cost_of(problem, np.ones(10, np.int8)), 0)
+    fill_up(problem, found, lambda: True)
+    assert len(found.costs) == len({x.tobytes() for x in found.configurations}) == 1000
+
+
+def test_looking_for_more_solutions_ends_when_it_is_told():
+    problem = compile_problem(glass(40, 3))
+    found, asked = Incumbents(10_000), []
+    found.offer(np.ones(40, np.int8), cost_of(problem, np.ones(40, np.int8)), 0)
+    fill_up(problem, found, lambda: asked.append(None) or len(asked) < 20)
+    assert 20 <= len(asked) <= 21
+    assert 2 <= len(found.costs) <= 20
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -31,8 +31,8 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers import parities
 from qiosk.solvers.checkpoint import checkpointed
-from qiosk.solvers.incumbents import tolerance
 from qiosk.solvers.moves import cost_of
+from qiosk.solvers.resolution import Resolution
 
 # Operations on words that solving parities may take: some 10 ms.
 PARITY_WORK = 20_000_000
@@ -168,7 +168,11 @@ class LowestEigenspace:
         return None
 
     def _attains(self, bound: float, s: I8) -> bool:
-        return bool(cost_of(self.problem, s) <= bound + tolerance(bound))
+        return bool(cost_of(self.problem, s) <= bound + self._resolution.rounding)
+
+    @cached_property
+    def _resolution(self) -> Resolution:
+        return Resolution.of(self.problem)
 
     @property
     def _largest(self) -> int:

@@ -15,7 +15,6 @@ import numpy as np
 
 from qiosk.contract.jobs import JobProgress, TracePoint
 from qiosk.solvers.base import Allowance, Parallel, S, Solver, StopReason
-from qiosk.solvers.incumbents import tolerance
 
 # Long enough that neither the dispatch of a chunk shows nor that threads wait for each other at its end, short enough
 # that a cancel is felt at once; and at first so short that a target that is reached early ends the run early.
@@ -99,7 +98,7 @@ def _reason(run: Run[S], now: float, is_cancelled: Callable[[], bool]) -> StopRe
     if is_cancelled():
         return StopReason.CANCELLED
     best, target = run.state.incumbents.best, run.limits.target_cost
-    if best <= target + tolerance(target):
+    if best <= target:
         return StopReason.TARGET
     if (outcome := run.solver.outcome(run.state)) is not None:
         return outcome

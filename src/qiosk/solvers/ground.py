@@ -19,6 +19,7 @@ from qiosk.solvers.descent import Descent
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.moves import cost_of
 from qiosk.solvers.planner import warm_up
+from qiosk.solvers.resolution import Resolution
 from qiosk.solvers.sampler import LaneGroup, Sampler
 from qiosk.solvers.samplers.shuffled import ShuffledSampler
 from qiosk.solvers.tuning import BetaRange, beta_range
@@ -61,6 +62,15 @@ class Ground:
     def beta_range(self) -> BetaRange:
         """Betas between which the problem freezes."""
         return beta_range(self.problem, self.seed, self.descent)
+
+    @cached_property
+    def resolution(self) -> Resolution:
+        """How finely costs can be told apart."""
+        return Resolution.of(self.problem)
+
+    def count_agreeing(self, costs: F64, best: float) -> int:
+        """How many of the costs that a kernel added up reach ``best``."""
+        return int(np.count_nonzero(costs <= best + self.resolution.of_kernel(best)))
 
     @contextmanager
     def compiling(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qiosk.model.cost_function import F64, I8
+from qiosk.model.cost_function import I8
 from qiosk.solvers.checkpoint import checkpointed
 
 
@@ -40,7 +40,10 @@ class Incumbents:
         return self.costs[-1] if len(self.costs) == self.capacity else np.inf
 
     def offer(self, configuration: I8, cost: float, sweep: int) -> bool:
-        """Keep the configuration if it is new and good enough; whether it is a new best."""
+        """Keep the configuration if it is new and good enough; whether it is a new best.
+
+        ``cost`` is what ``cost_of`` says, to the last bit: one configuration must not come with two costs.
+        """
         if not cost < self.bar:
             return False
         place = int(np.searchsorted(self.costs, cost, side="right"))
@@ -53,12 +56,3 @@ class Incumbents:
         if place == 0:
             self.improvements.append(Improvement(sweep, cost))
         return place == 0
-
-    def agrees(self, costs: F64) -> int:
-        """How many of ``costs`` reach the best cost, up to rounding."""
-        return int(np.count_nonzero(costs <= self.best + tolerance(self.best)))
-
-
-def tolerance(cost: float) -> float:
-    """Difference below which two float64 costs of this size count as equal."""
-    return 1e-9 * max(1.0, abs(cost)) if np.isfinite(cost) else 0.0

@@ -11,6 +11,7 @@ It also ends when linear algebra has found a configuration that nothing can be b
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar, final
@@ -24,6 +25,7 @@ from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Improvement, Incumbents
 from qiosk.solvers.moves import cost_of
+from qiosk.solvers.pacing import next_length
 from qiosk.solvers.parallel_tempering import ParallelTempering, TemperingState, exchange_rates
 from qiosk.solvers.schedules import Schedule
 from qiosk.solvers.simulated_annealing import AnnealingState, SimulatedAnnealing
@@ -42,12 +44,7 @@ LANES = 64  # of a group; narrower ones come in greater number
 FIRST_GROUPS = 2
 MOST_GROUPS = 16
 LONG_ROUND = 16_384
-# Where length is preferred and the time does not suffice for a long round, this share of it goes into one that tells
-# how fast sweeps are, and the rest into a last one.
-TRIAL = 0.25
 NEVER = 2**62
-# A round shorter than this share of the one before it would add nothing in the time that is left.
-SHORTEST_LAST_ROUND = 0.05
 
 Inner = TypeVar("Inner", bound=SolverState)
 
@@ -110,11 +107,6 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     @abstractmethod
     def _begin_next(self, state: RoundsState[Inner], allowance: Allowance) -> None:
         """Plan the next round and begin it, or say that there is no time for one."""
-
-    @property
-    def prefers_length(self) -> bool:
-        """Whether the problem is so large that one long search is better than many in the same time."""
-        return False
 
     @property
     def kernel(self) -> str:
@@ -200,7 +192,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
 
     def _end_round(self, state: RoundsState[Inner], allowance: Allowance) -> None:
         costs = self._searches(state)
-        agreed = state.incumbents.agrees(costs)
+        agreed = self.ground.count_agreeing(costs, state.incumbents.best)
         if agreed >= max(2.0, self.agreement.share * len(costs)):
             state.rounds_agreed += 1
             state.searches_agreed += agreed
@@ -234,26 +226,25 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         state.most_sweeps = max(state.most_sweeps, sweeps)
         state.inner = self._search(state).init()
 
-    def _affordable(self, sweeps: int, allowance: Allowance) -> float:
-        """Sweeps that the clock still permits, in a round planned with ``sweeps``."""
-        if allowance.updates is None:
-            return np.inf
-        return allowance.updates / max(1, self.ground.updates(self._groups(sweeps), 1))
+    def _updates(self, sweeps: int) -> int:
+        """Spin updates of a round of so many sweeps."""
+        return max(1, self.ground.updates(self._groups(sweeps), sweeps))
 
     def _groups(self, sweeps: int) -> int:
-        """Lane groups in a round of so many sweeps."""
+        """Lane groups in a round of so many sweeps; never fewer in a longer one."""
         return groups_in(sweeps, self.ground.sampler.lanes)
 
     @final
+    def _longest(self, updates: float) -> int:
+        """Sweeps of the longest round that so many spin updates suffice for."""
+        most = max(0, int(updates // self._updates(1)))
+        return bisect_right(range(1, most + 1), updates, key=self._updates)
+
+    @final
     def _double(self, state: RoundsState[Inner], allowance: Allowance) -> None:
-        """Begin a round of twice the sweeps, or one that ends with the time if that is nearer."""
-        sweeps = 2 * state.sweeps
-        affordable = self._affordable(sweeps, allowance)
-        if self.prefers_length and affordable < LONG_ROUND:  # no time to double up to the round that counts
-            sweeps = max(sweeps, int(affordable * TRIAL))
-        if affordable < 3 * sweeps:  # after this round there would be no time for the one that follows it
-            sweeps = int(0.97 * affordable)
-        if sweeps < SHORTEST_LAST_ROUND * state.sweeps:
+        """Begin a round of twice the sweeps, or of what the time permits."""
+        sweeps = next_length(2 * state.sweeps, state.sweeps, state.spin_updates, allowance, self._longest)
+        if sweeps is None:
             state.is_out_of_time = True
         else:
             self._restart(state, sweeps)
@@ -290,13 +281,9 @@ class ParameterFreeAnnealing(Rounds[AnnealingState]):
         restarts = self._groups(sweeps) * self.ground.sampler.lanes
         return SimulatedAnnealing(self.ground, schedule, sweeps, restarts, stream=round_)
 
-    @property
-    def prefers_length(self) -> bool:
-        """Whether the planner gave the anneals a replica of their own each."""
-        return self.ground.sampler.lanes == 1
-
     def _groups(self, sweeps: int) -> int:
-        return groups_in(sweeps, LANES, 1) if self.prefers_length else super()._groups(sweeps)
+        """One at first where a replica has a group of its own, because one long anneal is better than many short."""
+        return groups_in(sweeps, LANES, 1) if self.ground.sampler.lanes == 1 else super()._groups(sweeps)
 
     def _searches(self, state: RoundsState[AnnealingState]) -> F64:
         return state.inner.final_costs
@@ -328,7 +315,7 @@ class ParameterFreeTempering(Rounds[TemperingState]):
 
     def _begin_next(self, state: RoundsState[TemperingState], allowance: Allowance) -> None:
         sweeps = 2 * state.sweeps
-        if self._affordable(sweeps, allowance) < sweeps:
+        if allowance.updates is not None and allowance.updates < self._updates(sweeps):
             state.sweeps = state.most_sweeps = sweeps  # no time for a fresh start of more effort: go on with this
         else:
             rates = exchange_rates(state.inner)

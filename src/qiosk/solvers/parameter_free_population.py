@@ -136,9 +136,8 @@ class ParameterFreeSubstochastic(Rounds[WalkersState]):
     def _islands(self) -> int:
         return islands_for(self.ground.problem.n, VARIABLES_OF_WALKERS, WALKER_ISLANDS)
 
-    def _affordable(self, sweeps: int, allowance: Allowance) -> float:
-        updates = self._islands * WALKERS * self._block
-        return np.inf if allowance.updates is None else allowance.updates / updates
+    def _updates(self, sweeps: int) -> int:
+        return self._islands * WALKERS * self._block * sweeps
 
     def _searches(self, state: RoundsState[WalkersState]) -> F64:
         return state.inner.best_costs

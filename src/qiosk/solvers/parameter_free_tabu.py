@@ -63,10 +63,8 @@ class ParameterFreeTabu(Rounds[TabuState]):
     def _searches(self, state: RoundsState[TabuState]) -> F64:
         return state.inner.search_costs
 
-    def _affordable(self, sweeps: int, allowance: Allowance) -> float:
-        if allowance.updates is None:
-            return np.inf
-        return allowance.updates / (self._restarts * max(1, self.ground.problem.n))
+    def _updates(self, sweeps: int) -> int:
+        return self._restarts * max(1, self.ground.problem.n) * sweeps
 
     def _begin_next(self, state: RoundsState[TabuState], allowance: Allowance) -> None:
         costs, kicks = state.inner.search_costs, len(self.walkers.rules())

@@ -19,7 +19,7 @@ from qiosk.model.cost_function import I8, I64
 from qiosk.solvers.base import Allowance, Parallel, Solver, StopReason
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.ground import Ground
-from qiosk.solvers.incumbents import Incumbents, tolerance
+from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.moves import cost_of
 from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.tabu_search import local_minimum
@@ -187,7 +187,7 @@ class PathRelinking(Solver[RelinkingState]):
         """Keep the best and fill the set afresh; or end, if that has not helped lately."""
         best = int(np.argmin(state.costs))
         cost = state.costs[best]
-        is_better = cost < state.best_before - tolerance(cost)
+        is_better = cost < state.best_before - self.ground.resolution.rounding
         state.failures = 0 if is_better else state.failures + 1
         state.best_before = cost
         if state.failures >= REBUILDS or self.ground.problem.n == 0:

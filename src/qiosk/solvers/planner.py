@@ -23,9 +23,9 @@ MANY = 256
 """Lanes of int8 kernels when more than half as many replicas are wanted; else 64."""
 FEW = 2
 """Replicas up to which a kernel that sweeps them one by one is faster than one that always sweeps 64."""
-LARGE = 30_000
-"""Variables from which one long anneal is better than many short ones in the same time: costs of replicas differ by the
-square root of their number, those of short and long anneals by a share of it."""
+MEDIUM, LARGE = 8_000, 30_000
+"""Variables from which a few long anneals are better than many short ones in the same time, and from which a single one
+is: costs of replicas differ by the square root of their number, those of short and long anneals by a share of it."""
 DENSE = 0.5
 """Share of all pairs from which floating-point problems go to the dense kernel."""
 DENSE_BYTES = 2**30
@@ -68,6 +68,11 @@ def choose(problem: CompiledProblem, replicas: int, ladder: bool = False) -> str
     if not ladder and is_sliceable(form) and _sliced_lanes(problem.n, replicas) >= MANY:
         return "bit-sliced"  # of fewer lanes a packed sweep takes half as long
     return "dense" if is_dense and form.arithmetic in get_args(Real) else f"packed-{form.arithmetic}"
+
+
+def thinned(replicas: int, n: int) -> int:
+    """How many of ``replicas`` anneals of n variables are worth more than longer ones instead."""
+    return 1 if n >= LARGE else min(replicas, 64) if n >= MEDIUM else replicas
 
 
 def memory_bytes(problem: CompiledProblem, sampler: Sampler) -> tuple[int, int]:

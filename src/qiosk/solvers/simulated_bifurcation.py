@@ -28,7 +28,8 @@ from qiosk.solvers.ground import Ground
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.moves import cost_of
 from qiosk.solvers.network import Network
-from qiosk.solvers.parameter_free import ANNEALS_TO_AGREE, ROUNDS_TO_AGREE, SHORTEST_LAST_ROUND
+from qiosk.solvers.pacing import next_length
+from qiosk.solvers.parameter_free import ANNEALS_TO_AGREE, ROUNDS_TO_AGREE
 from qiosk.solvers.sampler import LaneGroup
 
 LANES = 32
@@ -262,10 +263,10 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         if self.loops is None:
             self._judge(state, costs)
             steps = self._next_steps(state, allowance)
-            state.is_out_of_time = steps == 0
+            state.is_out_of_time = steps is None
         else:
             steps = state.steps
-        if self.outcome(state) is not None:
+        if steps is None or self.outcome(state) is not None:
             return
         state.chosen = self._choice(state.scores)
         state.loops_before += len(state.groups)
@@ -274,7 +275,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         state.most_steps = max(state.most_steps, steps)
 
     def _judge(self, state: BifurcationState, costs: F64) -> None:
-        agreed = state.incumbents.agrees(costs.ravel())
+        agreed = self.ground.count_agreeing(costs.ravel(), state.incumbents.best)
         if agreed >= max(2.0, ANNEALS_TO_AGREE.share * costs.size):
             state.waves_agreed += 1
             state.lanes_agreed += agreed
@@ -296,18 +297,16 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         finalists = np.argsort(scores[:n], kind="stable")[:FINALISTS]
         return int(finalists[np.argmin(scores[n:]) if tried == self._trials else tried - n])
 
-    def _next_steps(self, state: BifurcationState, allowance: Allowance) -> int:
-        """Steps of the next wave, such that it ends with the time if none would fit after it; 0: not worth it."""
+    def _next_steps(self, state: BifurcationState, allowance: Allowance) -> int | None:
+        """Steps of the next wave; None if there is no time for one."""
         if self.steps is not None:
             return self.steps
         tried = len(state.scores)
         growth = FINAL_SHARE if tried == len(self.candidates) else 2 if tried == self._trials else 1
-        steps = growth * state.steps
-        if allowance.updates is not None:
-            affordable = allowance.updates / (self._wave_loops * LANES * self.network.n)
-            if affordable < 3 * steps:
-                steps = int(0.97 * affordable)
-        return steps if steps >= SHORTEST_LAST_ROUND * state.steps else 0
+        step = self._wave_loops * LANES * self.network.n
+        return next_length(
+            growth * state.steps, state.steps, state.spin_updates, allowance, lambda updates: int(updates // step)
+        )
 
 
 def _has_converged(state: BifurcationState) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from qiosk.solvers.ground import Ground
 
 Clock = Callable[[], float]
+
+FILL_UP_S = 1.0
+"""Seconds that a run with a time limit may take on top, to find more solutions than its search came by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Task:
             raise UnreadableCheckpoint(f"checkpoint: kernel must be {solver.kernel}, found {self.saved['kernel']}")
         state = self.saved["state"] if self.saved else solver.init()  # which compiles kernels, too
         compile_seconds = loading_seconds + ground.compile_seconds
-        run = self._begin(solver, state, began + compile_seconds)
+        run = self._begin(ground, solver, state, began + compile_seconds)
         prepare_seconds = self.clock() - began - compile_seconds
         parallel = Parallel(self.threads)
         try:
@@ -122,7 +126,8 @@ class Task:
             **solver.statistics(run.state),
         }
         parameters = self._parameters(solver.parameters(run.state))
-        fill_up(problem, run.state.incumbents)
+        enough = np.inf if run.limits.deadline == np.inf else self.clock() + FILL_UP_S
+        fill_up(problem, run.state.incumbents, lambda: self.clock() < enough and not is_cancelled())
         return self._result(problem, run.state.incumbents, parameters, run.trace, statistics)
 
     def _enumerate(self, problem: CompiledProblem, began: float) -> Result:
@@ -150,14 +155,14 @@ class Task:
 
     def _ground(self, problem: CompiledProblem, initial: I8 | None) -> Ground:
         from qiosk.solvers.ground import Ground
-        from qiosk.solvers.planner import LARGE, plan
+        from qiosk.solvers.planner import plan, thinned
 
-        is_thinned = self.target.prefers_length and problem.n >= LARGE
+        wanted = self.target.replicas(self.values)
         return Ground(
             problem,
             lambda p: plan(
                 p,
-                replicas=1 if is_thinned else self.target.replicas(self.values),
+                replicas=thinned(wanted, p.n) if self.target.prefers_length else wanted,
                 kernel=self.kernel,
                 ladder=self.target.has_ladder,
             ),
@@ -167,7 +172,7 @@ class Task:
             starts_anywhere=self.target.is_parameter_free,
         )
 
-    def _begin(self, solver: Solver[Any], state: Any, began: float) -> Run[Any]:
+    def _begin(self, ground: Ground, solver: Solver[Any], state: Any, began: float) -> Run[Any]:
         timeout = self.target.timeout_s(self.values)
         if timeout is None and self.target.is_parameter_free:
             timeout = self.target.default_timeout
@@ -176,7 +181,7 @@ class Task:
         began -= elapsed
         limits = Limits(
             deadline=np.inf if timeout is None else began + timeout,
-            target_cost=-np.inf if target_cost is None else target_cost,
+            target_cost=-np.inf if target_cost is None else target_cost + ground.resolution.rounding,
         )
         run = Run(solver, state, limits, began, self.clock())
         if self.saved:
@@ -251,16 +256,21 @@ class Task:
         return new_seed() if seed is None else int(seed)
 
 
-def fill_up(problem: CompiledProblem, found: Incumbents) -> None:
-    """Add neighbours of what was found, one flip away, until there are as many solutions as were asked for."""
+def fill_up(problem: CompiledProblem, found: Incumbents, may_go_on: Callable[[], bool]) -> None:
+    """Add neighbours of what was found, fewest flips first, until there are as many solutions as were asked for."""
     wanted = min(found.capacity, 1 << min(problem.n, 30))
-    frontier = list(found.configurations)
-    while frontier and len(found.costs) < wanted:
-        x = frontier.pop(0)
-        cost, moves = cost_of(problem, x), deltas(problem, x)
-        for i in np.argsort(moves, kind="stable")[: 2 * found.capacity]:
+    seen = {x.tobytes() for x in found.configurations}
+    frontier = deque(found.configurations)
+    while frontier and len(found.costs) < wanted and may_go_on():
+        x = frontier.popleft()
+        for i in np.argsort(deltas(problem, x), kind="stable"):
             neighbour = flip(problem, x, int(i))
-            found.offer(neighbour, cost + float(moves[i]), 0)
+            if neighbour.tobytes() in seen:
+                continue
+            found.offer(neighbour, cost_of(problem, neighbour), 0)
+            if len(found.costs) == wanted or not may_go_on():
+                break
+            seen.add(neighbour.tobytes())
             frontier.append(neighbour)
 
 
