@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from qiosk.contract.jobs import (
@@ -20,7 +21,7 @@ from qiosk.contract.jobs import (
 )
 from qiosk.contract.paging import DEFAULT_PAGE, Page
 from qiosk.contract.quotas import QuotaView
-from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidTarget, JobNotFound
+from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidTarget, InvalidValue, JobNotFound
 from qiosk.service.watching import follow
 
 TARGETS = (
@@ -207,6 +208,12 @@ class FakeJobs:
 
     def list_blobs(self, container: str) -> Sequence[str]:
         return sorted(name for owner, name in self.blobs if owner == container)
+
+    def locate(self, blob_uri: str) -> tuple[str, str]:
+        container, _, name = unquote(urlsplit(blob_uri).path).removeprefix("/home/blobs").lstrip("/").partition("/")
+        if not name:
+            raise InvalidValue(f"blob uri: must name a container and a blob, found {blob_uri!r}")
+        return container, name
 
     def close(self) -> None:
         self.closed = True

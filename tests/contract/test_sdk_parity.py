@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -350,6 +351,10 @@ class Shelf:
 
     def get_blob(self, container: str, name: str) -> bytes:
         return self.blobs[container, name]
+
+    def locate(self, blob_uri: str) -> tuple[str, str]:
+        container, _, name = urlsplit(blob_uri).path.removeprefix("/account/").partition("/")
+        return container, name
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/x-protobuf"])

@@ -182,13 +182,22 @@ def test_a_deleted_job_is_gone_with_its_data(workspace: Workspace) -> None:
 
 
 def test_an_uploaded_problem_serves_several_jobs(workspace: Workspace) -> None:
-    uri = workspace.upload_problem(ship(), blob_name="folder/ship loading")
+    problem = ship()
+    uri = problem.upload(workspace, blob_name="folder/ship loading")
+    assert problem.download(workspace).terms == OnlineProblem("o", uri).download(workspace).terms == problem.terms
     for solver in (SimulatedAnnealing(workspace, seed=1), ParallelTempering(workspace, seed=1)):
         job = solver.submit(uri)
         assert job.get_results(timeout_secs=60).cost == -17.0
         assert b"cost_function" in job.download_data(uri)
     with pytest.raises(BlobAlreadyExists):
         workspace.upload_problem(ship(), blob_name="folder/ship loading")
+
+
+def test_blobs_of_any_name_are_found_by_their_uris(workspace: Workspace) -> None:
+    for container, name in (("qiosk", "a/b"), ("docs", "docs/qiosk"), ("my-own", "50% of #1/ship loading")):
+        uri = ship().upload(workspace, container, name)
+        assert workspace.api.locate(uri) == (container, name)
+        assert len(OnlineProblem("any", uri).download(workspace).terms) == len(ship().terms)
 
 
 def test_a_hand_made_job_reads_its_container(workspace: Workspace) -> None:

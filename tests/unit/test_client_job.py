@@ -18,6 +18,7 @@ from qiosk.errors import (
     BlobNotFound,
     InvalidFilter,
     InvalidJobDefinition,
+    InvalidValue,
     JobFailed,
     JobNotFound,
     UnreadableInput,
@@ -206,7 +207,7 @@ def test_download_data_finds_blobs_of_sibling_containers_with_signed_and_quoted_
     assert job.download_data(f"{api.container_uri('qio-problems')}/dir/in%20put?sig=1%2F2") == b"[]"
     assert job.download_data(job.details.input_data_uri or "") == b"{}"
     for uri in ("", "file:///home/blobs", api.container_uri("qio-problems")):
-        with pytest.raises(BlobNotFound):
+        with pytest.raises(InvalidValue, match="must name a container and a blob"):
             job.download_data(uri)
 
 

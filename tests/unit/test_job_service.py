@@ -25,6 +25,7 @@ from qiosk.errors import (
     InvalidFilter,
     InvalidJobDefinition,
     InvalidTarget,
+    InvalidValue,
     JobAlreadyExists,
     JobNotFound,
     ProviderNotFound,
@@ -500,6 +501,11 @@ def test_blobs_are_reached_through_the_service(world):
     uri = world.service.put_blob("c", "dir/a", b"1")
     assert uri == "memory://c/dir/a"
     assert world.service.get_blob("c", "dir/a") == b"1"
+    assert world.service.locate(f"{uri}?sig=1") == ("c", "dir/a")
+    with pytest.raises(InvalidValue, match="must name a container and a blob"):
+        world.service.locate(world.service.container_uri("c"))
+    with pytest.raises(InvalidValue, match="blob uri: must begin with"):
+        world.service.locate("file:///elsewhere/c/dir/a")
     assert list(world.service.list_blobs("c")) == ["dir/a"]
     with pytest.raises(BlobAlreadyExists):
         world.service.put_blob("c", "dir/a", b"2", overwrite=False)

@@ -414,6 +414,19 @@ def test_updates_go_on_where_a_broken_stream_ended(server, api) -> None:
     assert [asked.headers["last-event-id"] for asked in server.asked] == ["0", "2", "2", "2", "3"]
 
 
+@pytest.mark.parametrize("base", ["http://h", "http://h/behind/proxy", "http://h/account1"])
+@pytest.mark.parametrize("account", ["", "/qiosk"])
+def test_uris_name_containers_and_blobs(server, api, base, account) -> None:
+    server.script = [Reply(body=json.dumps({"sasUri": f"{base}{account}/inputData/inputData?sig=s"}).encode())]
+    for prefix in (base, f"{base}/qiosk"):  # links of an address for which the segment was needed stay good
+        assert api.locate(f"{prefix}/c/dir/in%20put?sig=1%2F2") == ("c", "dir/in put")
+    for uri in ("", f"{base}/c?sig=s", f"{base}/qiosk/c"):
+        with pytest.raises(InvalidValue, match=r"must name a container and a blob, found '[^?]*'$"):
+            api.locate(uri)
+    (asked,) = server.asked  # for a blob: a link to a container would make it
+    assert json.loads(asked.body) == {"containerName": "inputData", "blobName": "inputData"}
+
+
 def test_updates_of_an_unknown_job_raise(server, api) -> None:
     server.script = [NOT_FOUND]
     with pytest.raises(JobNotFound):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from qiosk.client.details import JobDetails, html_table
 from qiosk.client.filters import job_status, moment, name_pattern
 from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.results import Results, read_results
+from qiosk.contract.codec import uri_segments
 from qiosk.contract.jobs import (
     INPUT_BLOB,
     QIO_INPUT_FORMAT,
@@ -129,7 +129,7 @@ class Job:
     def container_name(self) -> str:
         """Container of the job's data."""
         uri = self.details.container_uri
-        return f"job-{self.id}" if uri is None else _segments(uri)[-1]
+        return f"job-{self.id}" if uri is None else uri_segments(uri)[-1]
 
     def submit(self) -> None:
         """Queue the job. Raises InvalidJobDefinition, JobAlreadyExists."""
@@ -260,24 +260,15 @@ class Job:
         return self.workspace.api.get_blob(self._container(container_uri), name)
 
     def download_data(self, blob_uri: str) -> bytes:
-        """Content of one of the workspace's blobs, unpacked if it is gzip or zstd. Raises BlobNotFound.
+        """Content of one of the workspace's blobs, unpacked if it is gzip or zstd. Raises BlobNotFound, InvalidValue.
 
         ``job.download_data(job.details.input_data_uri)`` is the problem as it was submitted.
         """
-        data = self.workspace.api.get_blob(*self._locate(blob_uri))
-        return decompressed(data)
+        api = self.workspace.api
+        return decompressed(api.get_blob(*api.locate(blob_uri)))
 
     def _container(self, uri: str | None) -> str:
-        return self.container_name if uri is None else _segments(uri)[-1]
-
-    def _locate(self, blob_uri: str) -> tuple[str, str]:
-        path = _segments(blob_uri)
-        own = _segments(self.details.container_uri) if self.details.container_uri else []
-        # containers are siblings: the job's own tells where a container's name stands, the blob's follows
-        depth = len(own) if own and path[: len(own) - 1] == own[:-1] else len(path) - 1
-        if not 1 <= depth < len(path):
-            raise BlobNotFound(f"blob uri must name a container and a blob, found {blob_uri!r}")
-        return path[depth - 1], "/".join(path[depth:])
+        return self.container_name if uri is None else uri_segments(uri)[-1]
 
     def __repr__(self) -> str:
         return f"<Job id={self.id!r} name={self.details.name!r} status={str(self.status)!r}>"
@@ -295,7 +286,3 @@ class Job:
         if self.details.error_data is not None:
             rows.append(("error", f"{self.details.error_data.code}: {self.details.error_data.message}"))
         return html_table(rows)
-
-
-def _segments(uri: str) -> list[str]:
-    return [unquote(part) for part in urlsplit(uri).path.split("/") if part]

@@ -7,7 +7,6 @@ import threading
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from numpy.typing import ArrayLike
@@ -240,7 +239,5 @@ class OnlineProblem:
 
     def download(self, workspace: Workspace) -> Problem:
         """The problem, whole in memory. Raises BlobNotFound, InvalidInput."""
-        path = [unquote(part) for part in urlsplit(self.uploaded_blob_uri).path.split("/") if part]
-        if len(path) < 2:
-            raise InvalidValue(f"blob uri: must name a container and a blob, found {self.uploaded_blob_uri!r}")
-        return Problem.from_cost_function(registry.read(workspace.api.get_blob(path[-2], path[-1])), self.name)
+        api = workspace.api
+        return Problem.from_cost_function(registry.read(api.get_blob(*api.locate(self.uploaded_blob_uri))), self.name)

@@ -16,6 +16,7 @@ from datetime import datetime
 from functools import cache
 from operator import attrgetter
 from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -269,6 +270,11 @@ def blob_uri(container_uri: str, name: str) -> str:
     """URI of a blob in the container that ``container_uri`` names; a query is kept."""
     base, mark, query = container_uri.partition("?")
     return f"{base.rstrip('/')}/{name}{mark}{query}"
+
+
+def uri_segments(uri: str) -> tuple[str, ...]:
+    """Segments of a URI's path, decoded."""
+    return tuple(unquote(part) for part in urlsplit(uri).path.split("/") if part)
 
 
 def job_view(members: Any) -> JobView:

@@ -25,6 +25,8 @@ ONEQBIT_OUTPUT_FORMAT = "microsoft.qio-results.v1"
 
 INPUT_BLOB = "inputData"
 OUTPUT_BLOB = "rawOutputData"
+ACCOUNT = "qiosk"
+"""First segment of the paths under which a server offers blobs, as clients of Azure expect one."""
 
 
 class JobStatus(StrEnum):
@@ -309,6 +311,10 @@ class JobsApi(Protocol):
 
     def list_blobs(self, container: str) -> Sequence[str]:
         """Names of a container's blobs, sorted."""
+        ...
+
+    def locate(self, blob_uri: str) -> tuple[str, str]:
+        """Container and name of the blob that a URI of this workspace names. Raises InvalidValue if it names none."""
         ...
 
     def close(self) -> None:

@@ -57,6 +57,10 @@ class Blobs(Protocol):
         """Content of a blob. Raises BlobNotFound."""
         ...
 
+    def locate(self, blob_uri: str) -> tuple[str, str]:
+        """Container and name of the blob that a URI names. Raises InvalidValue."""
+        ...
+
 
 class Downloader(Protocol):
     """The part of a workspace that ``Problem.download`` needs."""
@@ -395,8 +399,8 @@ class Problem:
         """The problem as it was uploaded. Raises InvalidValue before it was, BlobNotFound, InvalidInput."""
         if not self.uploaded_blob_uri:
             raise InvalidValue(f"problem {self.name!r}: must be uploaded before it can be downloaded")
-        path = [unquote(part) for part in urlsplit(self.uploaded_blob_uri).path.split("/") if part]
-        return Problem.deserialize(workspace.api.get_blob(path[-2], path[-1]), self.name)
+        api = workspace.api
+        return Problem.deserialize(api.get_blob(*api.locate(self.uploaded_blob_uri)), self.name)
 
     def problem_type_to_grouped(self) -> None:
         """Make the problem's type the one of its domain that allows squared linear combinations."""

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from qiosk.contract.jobs import ACCOUNT
 from qiosk.errors import BlobNotFound, Forbidden, QioskError
 from qiosk.server.blob_bodies import SMALL, Body
 from qiosk.server.blob_errors import BlobRefusal, as_refusal, refusal_reply
@@ -46,7 +47,6 @@ from qiosk.server.blob_requests import (
 from qiosk.service import sas
 from qiosk.service.blobs import BlobProperties, BlobStore, Storage
 from qiosk.service.jobs import BlobRef
-from qiosk.service.locations import ACCOUNT
 
 MAX_PUT_BYTES = 5000 << 20
 """Largest body of one request, as in Azure; larger blobs come in blocks."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from qiosk.contract.jobs import JobView
+from qiosk.contract.jobs import ACCOUNT, JobView
 from qiosk.service.blobs import Storage
-from qiosk.service.locations import ACCOUNT, join_path
+from qiosk.service.locations import join_path
 from qiosk.service.sas import Grant, sign
 
 LIFETIME = timedelta(hours=24)

@@ -6,11 +6,10 @@ import re
 from typing import Protocol, final
 from urllib.parse import quote, unquote, urlsplit
 
+from qiosk.contract.jobs import ACCOUNT
 from qiosk.errors import InvalidValue
 from qiosk.service.names import check_blob, check_container
 
-ACCOUNT = "qiosk"
-"""First segment of the paths under which a server offers blobs, as clients of Azure expect one."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*")
 
 

@@ -23,6 +23,7 @@ from qiosk.errors import (
     BlobAlreadyExists,
     BlobNotFound,
     Conflict,
+    InvalidValue,
     JobAlreadyExists,
     JobNotFound,
     QuotaExceeded,
@@ -254,6 +255,13 @@ class JobService:
     def list_blobs(self, container: str) -> Sequence[str]:
         """Names of a container's blobs, sorted."""
         return self._blobs.list(container)
+
+    def locate(self, blob_uri: str) -> tuple[str, str]:
+        """Container and name of the blob that a URI names. Raises InvalidValue if it names none."""
+        container, name = self._blobs.resolve(blob_uri)
+        if name is None:
+            raise InvalidValue(f"blob uri: must name a container and a blob, found {blob_uri.partition('?')[0]!r}")
+        return container, name
 
     def close(self) -> None:
         """Release connections. Jobs go on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, final
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
@@ -15,7 +16,9 @@ from qiosk.client.remote.connection import Connection
 from qiosk.client.remote.sessions import HttpSessions, session_path
 from qiosk.client.remote.transport import OnBytes, Patience, Transport
 from qiosk.contract import codec
+from qiosk.contract.codec import uri_segments
 from qiosk.contract.jobs import (
+    ACCOUNT,
     INPUT_BLOB,
     BlobUpload,
     JobPatch,
@@ -31,6 +34,7 @@ from qiosk.contract.quotas import QuotaView
 from qiosk.errors import (
     BlobAlreadyExists,
     InvalidJobDefinition,
+    InvalidValue,
     JobAlreadyExists,
     NotFound,
     UnreadableInput,
@@ -60,7 +64,7 @@ class HttpJobs:
         self._calls = Calls(self._transport, connection.workspace_path)
         self.sessions = HttpSessions(self._calls)
         self._on_bytes = on_bytes
-        self._blobs = Blobs(self._transport, self._signed_container, on_bytes)
+        self._blobs = Blobs(self._transport, self._signed, on_bytes)
 
     def submit(self, command: SubmitJob) -> JobView:
         """Queue a job; see ``JobsApi``. Its input is stored first, also if the job is refused then."""
@@ -183,6 +187,18 @@ class HttpJobs:
         """Names of a container's blobs, sorted."""
         return self._blobs.list(container)
 
+    def locate(self, blob_uri: str) -> tuple[str, str]:
+        """Container and name of the blob that a URL of the workspace names, signed or not. Raises InvalidValue."""
+        path = uri_segments(blob_uri)
+        base = self._blob_base
+        if path[: len(base)] == base:
+            path = path[len(base) :]
+        if path[:1] == (ACCOUNT,):
+            path = path[1:]
+        if len(path) < 2:
+            raise InvalidValue(f"blob uri: must name a container and a blob, found {blob_uri.partition('?')[0]!r}")
+        return path[0], "/".join(path[1:])
+
     def close(self) -> None:
         """Close the connections. Jobs go on."""
         self._transport.close()
@@ -203,8 +219,15 @@ class HttpJobs:
             page = self.page(query, token=page.next)
             yield from page.items
 
-    def _signed_container(self, container: str) -> str:
-        members = self._calls.members("POST", "/storage/sasUri", body={"containerName": container})
+    @cached_property
+    def _blob_base(self) -> tuple[str, ...]:
+        """What stands in paths of blobs before the account and container. A link to a blob creates nothing."""
+        path = uri_segments(self._signed(INPUT_BLOB, INPUT_BLOB))[:-2]
+        return path[:-1] if path[-1:] == (ACCOUNT,) else path
+
+    def _signed(self, container: str, blob: str | None = None) -> str:
+        body = {"containerName": container} | ({} if blob is None else {"blobName": blob})
+        members = self._calls.members("POST", "/storage/sasUri", body=body)
         uri = members.get("sasUri")
         if not isinstance(uri, str):
             raise UnreadableInput("reply: `sasUri` must be a text")
