@@ -437,8 +437,12 @@ def test_results_documents_hold_what_was_found():
             "must be a Problem, or have a cost_function.., found list",
         ),
         (lambda: solve(glass(4), timeout="10"), WrongType, "parameter `timeout`: must be a number, found str '10'"),
+        (lambda: solve(glass(4), threads="4"), WrongType, "parameter `threads`: must be an integer, found str '4'"),
+        (lambda: solve(glass(4), threads=2.5), WrongType, "parameter `threads`: must be an integer, found float 2.5"),
+        (lambda: solve(glass(4), threads=-3), InvalidValue, "parameter `threads`: must be greater than 0, found -3"),
+        (lambda: solve(glass(4), kernel="fastest"), InvalidValue, "kernel 'fastest' is none of packed-int8"),
     ],
-    ids=["unknown", "misspelt", "matrix", "text"],
+    ids=["unknown", "misspelt", "matrix", "text", "threads as text", "half threads", "no threads", "kernel"],
 )
 def test_slips_of_newcomers_are_named(call, error, message):
     with pytest.raises(error, match=message):

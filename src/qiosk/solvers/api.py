@@ -11,11 +11,13 @@ from typing import Any, Protocol
 from qiosk.contract.jobs import JobProgress
 from qiosk.errors import InvalidValue, WrongType
 from qiosk.model.cost_function import CostFunction
-from qiosk.solvers.parameters import read_parameters
+from qiosk.solvers.parameters import integer, read_parameters
 from qiosk.solvers.registry import DEFAULT_TARGET, target
 from qiosk.solvers.result import Result
 from qiosk.solvers.target import Target
 from qiosk.solvers.task import ChunkReport, Task
+
+_THREADS = integer("threads", low=1, meaning="threads to sweep in")
 
 
 class HasCostFunction(Protocol):
@@ -65,7 +67,7 @@ def solve(
         **params: parameters of the target, such as ``sweeps`` or ``number_of_solutions``, and ``target_cost``.
 
     Raises:
-        InvalidInput: the problem or a parameter is wrong (AZQ101 to AZQ107), or the target has no such parameter.
+        InvalidInput: the problem or a parameter is wrong (AZQ101 to AZQ107), or there is no such parameter or kernel.
         InvalidTarget: no such target.
         InsufficientResources: the problem does not fit memory, or the time-out leaves no time at all.
     """
@@ -78,6 +80,12 @@ def solve(
 
     chosen = target(solver)
     _check_names(chosen, params)
+    if threads is not None:
+        threads = _THREADS.read(_THREADS.name, threads)
+    if kernel is not None:
+        from qiosk.solvers.planner import check_kernel  # and with it the compiler, which few problems do without
+
+        check_kernel(kernel)
     limit: Any = timeout
     if isinstance(limit, Real):  # anything else is refused where parameters are read
         limit = float(limit) / chosen.timeout_unit

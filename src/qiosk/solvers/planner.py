@@ -47,10 +47,16 @@ def plan(problem: CompiledProblem, *, replicas: int, kernel: str | None = None, 
     ``KERNELS``. Raises InvalidValue for an unknown name, and for a kernel that cannot represent the problem: a
     quadratic one for terms of three variables, integers for fractions.
     """
-    name = kernel if kernel is not None else choose(problem, replicas, ladder)
+    if kernel is None:
+        kernel = choose(problem, replicas, ladder)
+    check_kernel(kernel)
+    return KERNELS[kernel](problem, replicas)
+
+
+def check_kernel(name: str) -> None:
+    """Raises InvalidValue unless there is a kernel of this name."""
     if name not in KERNELS:
         raise InvalidValue(f"kernel {name!r} is none of {', '.join(KERNELS)}")
-    return KERNELS[name](problem, replicas)
 
 
 def choose(problem: CompiledProblem, replicas: int, ladder: bool = False) -> str:
