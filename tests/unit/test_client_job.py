@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from fake_jobs import START, FakeJobs
+from qiosk.aio.job import Job as AsyncJob
 from qiosk.client.details import JobDetails
 from qiosk.client.job import Job
 from qiosk.client.results import read_results
@@ -137,6 +140,13 @@ def test_get_results_times_out_and_leaves_the_job(job: Job, timeout: float) -> N
     with pytest.raises(TimeoutError, match=f"job {job.id}: not completed after {timeout} s, status is Waiting"):
         job.get_results(timeout_secs=timeout)
     assert job.details.status == "Waiting"
+
+
+@pytest.mark.parametrize("timeout", [0, 0.01])
+def test_the_asyncio_twin_times_out_with_the_same_words(job: Job, timeout: float) -> None:
+    twin = AsyncJob(SimpleNamespace(sync=job.workspace), job.details)
+    with pytest.raises(TimeoutError, match=f"job {job.id}: not completed after {timeout} s, status is Waiting"):
+        asyncio.run(twin.get_results(timeout_secs=timeout))
 
 
 def test_results_that_are_not_json_are_refused() -> None:

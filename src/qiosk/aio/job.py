@@ -12,7 +12,7 @@ from qiosk.client.job import DEFAULT_TIMEOUT_S
 from qiosk.client.job import Job as SyncJob
 from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.results import Results
-from qiosk.contract.jobs import JobProgress, JobStatus, TracePoint
+from qiosk.contract.jobs import JobProgress, JobStatus, TracePoint, not_completed
 
 if TYPE_CHECKING:
     from qiosk.aio.workspace import Workspace
@@ -95,13 +95,19 @@ class Job:
         print_progress: bool = True,
     ) -> None:
         """See :meth:`qiosk.Job.wait_until_completed`."""
-        with ProgressBar(enabled=print_progress) as bar:
-            async with asyncio.timeout(timeout_secs):
-                await self.refresh()
-                while not self.has_completed():
-                    view = await in_thread(self.workspace.sync.api.wait, self.id, SLICE_S)
-                    self.sync.details = JobDetails.from_view(view)
-                    bar.update(view.status, view.progress)
+        await self.refresh()
+        limit = asyncio.timeout(timeout_secs)
+        try:
+            with ProgressBar(enabled=print_progress) as bar:
+                async with limit:
+                    while not self.has_completed():
+                        view = await in_thread(self.workspace.sync.api.wait, self.id, SLICE_S)
+                        self.sync.details = JobDetails.from_view(view)
+                        bar.update(view.status, view.progress)
+        except TimeoutError as error:
+            if limit.expired():
+                raise not_completed(self.id, timeout_secs, self.status) from error
+            raise
 
     async def get_results(self, timeout_secs: float | None = DEFAULT_TIMEOUT_S) -> Results:
         """See :meth:`qiosk.Job.get_results`."""

@@ -197,6 +197,12 @@ class TargetView:
     average_queue_time: int = 0
 
 
+def not_completed(job_id: str, timeout_s: float | None, status: JobStatus | None) -> TimeoutError:
+    """What is raised when a job goes on after ``timeout_s`` [s]; ``status`` is its last known state."""
+    where = "the server did not say where it stands" if status is None else f"status is {status}"
+    return TimeoutError(f"job {job_id}: not completed after {timeout_s} s, {where}")
+
+
 class BlobUpload(Protocol):
     """A blob being stored piece by piece; nobody sees it before ``commit``. Used by one thread at a time."""
 

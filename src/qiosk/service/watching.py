@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from qiosk.contract.jobs import JobUpdate, JobView, TracePoint
+from qiosk.contract.jobs import JobUpdate, JobView, TracePoint, not_completed
 
 LONGEST_WAIT_S = 1.0
 """An end that falls between two looks is seen after this long at the latest."""
@@ -43,5 +43,5 @@ def follow(
             return
         left = LONGEST_WAIT_S if deadline is None else min(LONGEST_WAIT_S, deadline - monotonic())
         if left <= 0:
-            raise TimeoutError(f"job {job_id}: not completed after {timeout_s} s, status is {view.status}")
+            raise not_completed(job_id, timeout_s, view.status)
         last, view = view, jobs.wait(job_id, left)

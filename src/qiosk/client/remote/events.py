@@ -17,7 +17,7 @@ from urllib3.response import BaseHTTPResponse
 
 from qiosk.client.remote.transport import Request, Transport, error_of
 from qiosk.contract import codec
-from qiosk.contract.jobs import JobUpdate, JobView
+from qiosk.contract.jobs import JobUpdate, JobView, not_completed
 from qiosk.errors import QioskError, ServiceUnavailable, UnreadableInput
 
 SILENCE_S = 45.0
@@ -109,8 +109,7 @@ def updates(
             failure = error
         now = monotonic()
         if deadline is not None and now >= deadline:
-            status = f"status is {last.status}" if last is not None else "the server did not say where it stands"
-            raise TimeoutError(f"job {job_id}: not completed after {timeout_s} s, {status}")
+            raise not_completed(job_id, timeout_s, None if last is None else last.status)
         if now - heard_at >= OUTAGE_S:
             raise transport.unreachable(url, failure) from failure
         failures += 1
