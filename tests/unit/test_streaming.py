@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import threading
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from fake_jobs import FakeJobs, FakeUpload
 from qiosk.client.solvers import SimulatedAnnealing
-from qiosk.client.streaming import OnlineProblem, StreamingProblem
+from qiosk.client.streaming import QUEUED, OnlineProblem, StreamingProblem
 from qiosk.client.workspace import Workspace
 from qiosk.errors import BlobNotFound, Conflict, InvalidInput, InvalidValue, MissingSection, RepeatedVariable
 from qiosk.problem import ProblemType, Term
@@ -140,6 +142,40 @@ def test_what_stops_the_upload_is_raised_where_terms_are_added(api, workspace, m
         problem.add_terms(terms)
     with pytest.raises(OSError, match="the line is dead"):
         problem.upload()
+
+
+def test_a_problem_that_is_dropped_ends_its_thread_and_its_upload(api, workspace, monkeypatch):
+    uploads: list[FakeUpload] = []
+    threads = set(threading.enumerate())
+
+    def upload_blob(container, name):
+        uploads.append(FakeUpload(api, container, name))
+        return uploads[-1]
+
+    monkeypatch.setattr(api, "upload_blob", upload_blob)
+    problem = StreamingProblem(workspace, "dropped", upload_terms_threshold=1)
+    problem.add_terms([Term(c=1, indices=[i]) for i in range(QUEUED)])
+    (thread,) = set(threading.enumerate()) - threads
+    del problem
+    thread.join(60)
+    assert not thread.is_alive()
+    assert [upload.aborted for upload in uploads] == [True]
+    assert api.blobs == {}
+
+
+def test_a_problem_whose_upload_failed_is_not_kept(api, workspace, monkeypatch):
+    def write(self, data):
+        raise OSError("the line is dead")
+
+    monkeypatch.setattr(FakeUpload, "write", write)
+    problem = StreamingProblem(workspace)
+    problem.add_term(1, [0])
+    with pytest.raises(OSError, match="the line is dead"):
+        problem.upload()
+    dropped = weakref.ref(problem)
+    del problem
+    gc.collect()
+    assert dropped() is None
 
 
 def test_from_asyncio(api):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import weakref
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from uuid import uuid4
 from numpy.typing import ArrayLike
 
 from qiosk.contract.jobs import INPUT_BLOB, BlobUpload
-from qiosk.errors import Conflict, InvalidValue, MissingSection
+from qiosk.errors import Conflict, InvalidValue, MissingSection, QioskError
 from qiosk.formats import qio_writer, registry
 from qiosk.model.check import check
 from qiosk.model.cost_function import CostFunction, ProblemType
@@ -32,7 +33,8 @@ class StreamingProblem:
     """A problem that goes to storage while terms are added, so it is never whole in memory.
 
     ``add_term`` and ``add_terms`` may be called from several threads; a thread of its own compresses and uploads.
-    ``upload`` ends it and returns the URI that solvers take; ``solver.submit(problem)`` does that by itself.
+    ``upload`` ends it and returns the URI that solvers take; ``solver.submit(problem)`` does that by itself. A problem
+    that nobody refers to any more takes its thread and its unfinished upload with it.
 
     Args:
         workspace: where it goes.
@@ -153,6 +155,9 @@ class StreamingProblem:
         uploads = self.workspace.api.upload_blob(self._id, INPUT_BLOB)
         head = qio_writer.head(self.problem_type, self.init_config)
         self._uploader = _Uploader(uploads, head, self.upload_size_threshold)
+        # the queue alone: through the uploader's failure and its traceback, the problem would be kept by itself
+        dropped = Conflict(f"streaming problem {self.name!r}: was dropped before it was uploaded")
+        weakref.finalize(self, self._uploader.chunks.put, dropped).atexit = False
         return self._uploader
 
 
@@ -179,13 +184,18 @@ class _Counts:
 
 
 class _Uploader:
-    """A thread that turns chunks into one gzip stream and uploads it in parts."""
+    """A thread that turns chunks into one gzip stream and uploads it in parts.
+
+    ``chunks`` takes what comes next; None is the end, and an error stops the upload. It has no bound, and a ``put``
+    that finalizers may use; whoever sends chunks waits for one of ``QUEUED`` places.
+    """
 
     def __init__(self, upload: BlobUpload, head: bytes, part_size: float) -> None:
         self._upload = upload
         self._head = head
         self._part_size = part_size
-        self._chunks: queue.Queue[CostFunction | None] = queue.Queue(QUEUED)
+        self.chunks: queue.SimpleQueue[CostFunction | QioskError | None] = queue.SimpleQueue()
+        self._places = threading.Semaphore(QUEUED)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="qiosk-upload", daemon=True)
         self._thread.start()
@@ -195,10 +205,8 @@ class _Uploader:
         while True:
             if self._failure is not None:
                 raise self._failure
-            try:
-                return self._chunks.put(chunk, timeout=0.1)
-            except queue.Full:
-                continue  # and look whether the thread has failed
+            if self._places.acquire(timeout=0.1):  # else look whether the thread has failed
+                return self.chunks.put(chunk)
 
     def finish(self, metadata: Mapping[str, str]) -> str:
         """Upload the rest; the blob's URI."""
@@ -219,7 +227,10 @@ class _Uploader:
         stream = zlib.compressobj(1, wbits=31)
         part = bytearray(stream.compress(self._head))
         is_first = True
-        while (chunk := self._chunks.get()) is not None:
+        while (chunk := self.chunks.get()) is not None:
+            if isinstance(chunk, QioskError):
+                raise chunk
+            self._places.release()
             for text in qio_writer.term_texts(chunk.coefficients, chunk.indptr, chunk.ids):
                 part += stream.compress((text if is_first else ", " + text).encode())
                 is_first = False
