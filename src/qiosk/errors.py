@@ -42,6 +42,7 @@
     ├── RequestTooLarge                    a request with more bytes than a server takes
     ├── RequestTimeout                     a request that did not arrive in time
     ├── ServiceUnavailable (RuntimeError)  the server cannot do its work for now; asking again makes sense
+    ├── MissingExtra (ImportError)         a package is not installed that only some need
     ├── JobFailed (RuntimeError)           get_results on a job that has none
     ├── UnreadableCheckpoint               a saved run that this version cannot continue; it is begun anew
     └── SupervisorUnavailable (RuntimeError)  nobody could be started to run the jobs
@@ -52,6 +53,8 @@ Messages name the thing, the rule and the value, in lower case and without a fin
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 
@@ -319,6 +322,23 @@ class ServiceUnavailable(QioskError, RuntimeError):
     """The service cannot be reached, or cannot do its work for now."""
 
     code = "ServiceUnavailable"
+
+
+class MissingExtra(QioskError, ImportError):
+    """What was asked for needs a package that comes with an extra of Qiosk. An ImportError too."""
+
+    code = "MissingExtra"
+
+
+@contextmanager
+def extra(name: str, needed_by: str) -> Iterator[None]:
+    """Around imports of packages of the extra ``name``. Raises MissingExtra, which says how they are installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(
+            f"{needed_by}: the extra `{name}` is not installed, try: pip install 'qiosk[{name}]'"
+        ) from error
 
 
 class JobFailed(QioskError, RuntimeError):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.contract.jobs import TracePoint
-from qiosk.errors import InvalidValue
+from qiosk.errors import InvalidValue, extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -178,9 +178,7 @@ def _axes() -> Axes:
 
 
 def _figure(columns: int) -> Figure:
-    try:
+    with extra("plot", "plots"):
         from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install qiosk[plot]") from error
     figure, _ = pyplot.subplots(1, columns, figsize=(5.2 * columns, 3.6), layout="constrained")
     return figure

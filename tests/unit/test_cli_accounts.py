@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -126,3 +127,10 @@ def test_the_administration_of_a_home_shares_its_database(tmp_path):
         administration.keys.create("a")
     with open_administration(tmp_path) as administration:
         assert [key.name for key in administration.keys.list()] == ["a"]
+
+
+def test_a_server_without_its_extra_says_how_to_install_it(run, monkeypatch):
+    monkeypatch.delitem(sys.modules, "qiosk.server.logs", raising=False)
+    monkeypatch.setitem(sys.modules, "structlog", None)
+    said = run("serve", status=2).stderr
+    assert said == "error: qiosk serve: the extra `server` is not installed, try: pip install 'qiosk[server]'\n"

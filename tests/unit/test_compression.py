@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qiosk.errors import InvalidInput, InvalidValue, UnreadableInput
+from qiosk.errors import InvalidInput, InvalidValue, MissingExtra, UnreadableInput
 from qiosk.formats import columns, qio_json, qio_protobuf_writer, registry
 from qiosk.formats.compression import compressed, decompressed, is_compressed, without_suffix
 from qiosk.formats.files import by_suffix, job_input, read_file, write_file
@@ -101,9 +101,9 @@ def test_arbitrary_bytes_behind_the_magic_raise_nothing_else(data):
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "zstandard", None)
-    with pytest.raises(UnreadableInput, match=r"install qiosk\[zstd\]"):
+    with pytest.raises(MissingExtra, match=r"zstd: .* pip install 'qiosk\[zstd\]'"):
         decompressed(b"\x28\xb5\x2f\xfd....")
-    with pytest.raises(InvalidValue, match=r"install qiosk\[zstd\]"):
+    with pytest.raises(MissingExtra, match=r"zstd: .* pip install 'qiosk\[zstd\]'"):
         compressed(b"", "zstd")
     assert decompressed(gzip.compress(b"a")) == b"a"
 

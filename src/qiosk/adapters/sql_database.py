@@ -20,7 +20,7 @@ from typing import Any, final
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from qiosk.errors import Conflict, InvalidValue, QioskError, ServiceUnavailable, StorageFull
+from qiosk.errors import Conflict, InvalidValue, QioskError, ServiceUnavailable, StorageFull, extra
 
 BUSY_S = 30.0
 """How long a writer of SQLite waits for the others."""
@@ -70,7 +70,7 @@ class Database:
 
     ``read`` and ``write`` raise ServiceUnavailable if the database cannot be reached, or the connection is lost on
     the way: whether a transaction that was about to commit did so is then unknown. They raise StorageFull if there is
-    no room, and nothing was stored.
+    no room, and nothing was stored. The constructor raises MissingExtra without PostgreSQL's driver.
     """
 
     def __init__(self, url: sa.URL) -> None:
@@ -205,12 +205,10 @@ def _begin_to_write(connection: sa.Connection) -> None:
 
 
 def _postgres_engine(url: sa.URL) -> sa.Engine:
-    try:
+    with extra("postgres", "database: PostgreSQL"):  # the driver is imported here
         engine = sa.create_engine(
             url, connect_args=_POSTGRES_ARGUMENTS, pool_size=8, max_overflow=8, pool_timeout=BUSY_S
         )
-    except ImportError as error:
-        raise InvalidValue("database: PostgreSQL needs its driver: pip install 'qiosk[postgres]'") from error
     sa.event.listen(engine, "checkin", _note_time)
     sa.event.listen(engine, "checkout", _ping_if_idle)
     return engine

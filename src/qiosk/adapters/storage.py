@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from qiosk.adapters.blobs import LocalStorage
 from qiosk.adapters.home import Home
-from qiosk.errors import InvalidValue
+from qiosk.errors import InvalidValue, extra
 from qiosk.service.blobs import Storage
 from qiosk.service.locations import BlobLocations
 from qiosk.settings import Settings
@@ -35,8 +35,8 @@ def open_storage(url: str, served: BlobLocations | None = None) -> Storage:
     """The storage that a URL names. With ``served``, URIs of blobs lead through our server, unless clients can reach
     the store itself.
 
-    Credentials come from the environment, never from the URL. Raises InvalidValue for a URL that names no storage, or
-    one whose library is not installed.
+    Credentials come from the environment, never from the URL. Raises InvalidValue for a URL that names no storage,
+    MissingExtra for one whose library is not installed.
     """
     parts = urlsplit(url)
     match parts.scheme:
@@ -74,9 +74,7 @@ def _open_account(parts: SplitResult, environ: Mapping[str, str]) -> Storage:
     key = environ.get("AZURE_STORAGE_KEY")
     if not key:
         raise InvalidValue("AZURE_STORAGE_KEY: must be a key of the storage account, which signs links, found none")
-    try:
+    with extra("azure", "QIOSK_STORAGE: az://"):
         from qiosk.adapters.blobs_azure import AzureStorage
-    except ModuleNotFoundError as error:
-        raise InvalidValue("QIOSK_STORAGE: az:// needs the extra 'azure': pip install 'qiosk[azure]'") from error
     endpoint = environ.get("AZURE_STORAGE_ENDPOINT") or f"https://{parts.netloc}.blob.core.windows.net"
     return AzureStorage(parts.netloc, endpoint, key, account_links=links == "account")

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from qiosk.errors import InvalidInput, InvalidJobDefinition, NotFound, QioskError
+from qiosk.errors import InvalidInput, InvalidJobDefinition, MissingExtra, NotFound, QioskError
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -26,7 +26,7 @@ def reported() -> Iterator[None]:
     """Turn errors into one line on standard error and an exit status."""
     try:
         yield
-    except (InvalidInput, InvalidJobDefinition, NotFound) as error:
+    except (InvalidInput, InvalidJobDefinition, MissingExtra, NotFound) as error:
         raise fail(str(error), WRONG_INPUT) from error
     except (QioskError, TimeoutError) as error:
         raise fail(str(error)) from error

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from qiosk.cli import options
-from qiosk.cli.output import fail, reported
+from qiosk.cli.output import reported
+from qiosk.errors import extra
 
 
 def serve(
@@ -28,17 +29,16 @@ def serve(
     QIOSK_HOST, QIOSK_PORT and so on.
     """
     import os
-    from importlib.util import find_spec
 
     from qiosk.settings import read_settings
 
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        raise fail("the server is not installed; try: pip install 'qiosk[server]'")
     with reported():
         from qiosk.bootstrap import open_server
-        from qiosk.server.logs import configure_logs
-        from qiosk.server.run import serve as run
-        from qiosk.server.settings import read_server_settings
+
+        with extra("server", "qiosk serve"):
+            from qiosk.server.logs import configure_logs
+            from qiosk.server.run import serve as run
+            from qiosk.server.settings import read_server_settings
 
         chosen = read_server_settings(
             host=host,

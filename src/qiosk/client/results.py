@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from qiosk.client.details import html_table
-from qiosk.errors import UnreadableInput
+from qiosk.errors import UnreadableInput, extra
 
 if TYPE_CHECKING:
     import pandas
@@ -37,9 +37,12 @@ class Results(dict[str, Any]):
         raise AttributeError(f"results have no member {name!r}: they have {', '.join(self)}")
 
     def to_frame(self) -> pandas.DataFrame:
-        """The solutions as a pandas DataFrame: a row each, best first; ``cost``, then a column per variable id."""
-        import pandas
+        """The solutions as a pandas DataFrame: a row each, best first; ``cost``, then a column per variable id.
 
+        Raises MissingExtra without pandas.
+        """
+        with extra("pandas", "Results.to_frame()"):
+            import pandas
         rows = [
             {"cost": solution["cost"], **{int(key): int(value) for key, value in solution["configuration"].items()}}
             for solution in self.get("solutions") or ()

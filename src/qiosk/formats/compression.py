@@ -6,7 +6,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Mapping
 
-from qiosk.errors import InvalidValue, UnreadableInput
+from qiosk.errors import InvalidValue, UnreadableInput, extra
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -42,20 +42,15 @@ def is_compressed(data: bytes) -> bool:
 def compressed(data: bytes, name: str) -> bytes:
     """Data as ``gzip``, fast and without a time, or as ``zstd``.
 
-    Raises InvalidValue for another name, and without the extra ``qiosk[zstd]``.
+    Raises InvalidValue for another name, MissingExtra without ``qiosk[zstd]``.
     """
     if name == "gzip":
         return gzip.compress(data, _GZIP_LEVEL, mtime=0)
     if name != "zstd":
         raise InvalidValue(f"compression: must be gzip or zstd, found {name!r}")
-    try:
+    with extra("zstd", "zstd"):
         import zstandard
-    except ImportError as e:
-        raise InvalidValue(_MISSING) from e
     return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(data)
-
-
-_MISSING = "zstd: Zstandard needs the package zstandard, install qiosk[zstd]"
 
 
 def without_suffix(file: str) -> tuple[str, str | None]:
@@ -101,10 +96,8 @@ def _gzip_member(data: bytes, max_size: int) -> tuple[bytes, bytes]:
 
 def _zstd_frame(data: bytes, max_size: int) -> tuple[bytes, bytes]:
     """Content of the first frame, or some more than ``max_size`` of it, and what follows."""
-    try:
+    with extra("zstd", "zstd"):
         import zstandard
-    except ImportError as e:
-        raise UnreadableInput(_MISSING) from e
     stream = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
     parts: list[bytes] = []
     size = 0

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import dimod
 import numpy as np
 
 from qiosk.client.job import DEFAULT_TIMEOUT_S
 from qiosk.client.solvers import Solver
 from qiosk.client.workspace import Workspace
-from qiosk.errors import InvalidValue
+from qiosk.errors import InvalidValue, extra
 from qiosk.interop.labels import Encoded, configuration_of, from_polynomial, labeled, to_polynomial
 from qiosk.problem import Problem, ProblemType
 from qiosk.solvers.api import solve
 from qiosk.solvers.registry import DEFAULT_TARGET, target
+
+with extra("dimod", "qiosk.interop.dimod"):
+    import dimod
 
 _CALL = ("timeout", "seed", "number_of_solutions")
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ommx.adapter import SolverAdapter
-
+from qiosk.errors import extra
 from qiosk.interop.labels import Encoded, from_polynomial
 from qiosk.modeling import Expression
 from qiosk.modeling.weights import automatic_weight
 from qiosk.solvers.api import solve
 from qiosk.solvers.registry import DEFAULT_TARGET
+
+with extra("ommx", "qiosk.interop.ommx"):
+    from ommx.adapter import SolverAdapter
 
 
 class QioskAdapter(SolverAdapter):  # type: ignore[misc]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qiosk.errors import WrongType
+from qiosk.errors import WrongType, extra
 from qiosk.interop.labels import Encoded, from_polynomial, to_polynomial
 from qiosk.problem import Problem
 
@@ -22,7 +22,7 @@ def from_qubovert(model: Any, name: str = "qubovert") -> Encoded[dict[Any, int]]
 
 def to_qubovert(problem: Problem) -> Any:
     """The PUBO or PUSO of a problem; its labels are the ids."""
-    import qubovert
-
+    with extra("qubovert", "qiosk.interop.qubovert"):
+        import qubovert
     terms, is_ising = to_polynomial(problem)
     return (qubovert.PUSO if is_ising else qubovert.PUBO)(terms)

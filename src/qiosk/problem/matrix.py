@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.errors import InvalidValue, WrongType
+from qiosk.errors import InvalidValue, WrongType, extra
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import F64, I64, CostFunction
 from qiosk.model.domain import flattened
@@ -24,7 +24,7 @@ class MatrixForm(NamedTuple):
 def matrix_form(cost_function: CostFunction, *, is_sparse: bool) -> MatrixForm:
     """A quadratic cost function as a matrix, a NumPy array or a CSR one; row k is its k-th variable.
 
-    Raises InvalidValue for a term of more than two variables, ImportError without SciPy for ``is_sparse``.
+    Raises InvalidValue for a term of more than two variables, MissingExtra without SciPy for ``is_sparse``.
     """
     problem = compile_problem(flattened(cost_function))
     if problem.locality > 2:
@@ -39,10 +39,8 @@ def matrix_form(cost_function: CostFunction, *, is_sparse: bool) -> MatrixForm:
 
 
 def _csr(entries: tuple[F64, tuple[NDArray[Any], NDArray[Any]]], shape: tuple[int, int]) -> Any:
-    try:
+    with extra("scipy", "sparse matrices"):
         from scipy.sparse import csr_array
-    except ImportError as error:
-        raise ImportError("sparse matrices need SciPy: pip install qiosk[scipy]") from error
     return csr_array(entries, shape=shape)
 
 

@@ -157,7 +157,7 @@ class Problem:
         ``matrix`` (n, n) has each pair once, above the diagonal: a NumPy array, or SciPy's ``csr_array`` if
         ``sparse``; ``h`` (n,). Row k is the variable with the k-th id in ascending order. Squared linear
         combinations are multiplied out. Raises InvalidInput: a term of more than two variables (InvalidValue),
-        or what ``cost_function`` raises; ImportError without SciPy.
+        or what ``cost_function`` raises; MissingExtra without SciPy.
         """
         return matrix_form(self.cost_function(), is_sparse=sparse)
 
