@@ -99,7 +99,7 @@ def test_a_session_that_continues_fails_when_it_is_closed(workspace: Workspace, 
     fail_a_job(workspace, memory, session)
     assert session.refresh().status == "Failure(s)"
     assert not session.is_in_terminal_state()
-    assert [found.id for found in workspace.list_sessions(status="Failure(s)")] == [session.id]
+    assert [found.id for found in workspace.list_sessions(status="failure(s)")] == [session.id]
     assert session.close().status == "Failed"
 
 

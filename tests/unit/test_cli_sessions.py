@@ -34,7 +34,7 @@ def test_a_session_is_opened_filled_listed_and_closed(tmp_path: Path) -> None:
     assert [job["id"] for job in json.loads(qiosk("sessions", "jobs", session_id, "--json").stdout)] == [job_id]
     assert job_id in qiosk("sessions", "jobs", session_id).stdout
     assert "Succeeded" in qiosk("sessions", "close", session_id).stdout
-    listed = qiosk("sessions", "list", "--status", "Succeeded").stdout
+    listed = qiosk("sessions", "list", "--status", "succeeded").stdout
     assert session_id in listed
     assert "night run" in listed
     refused = qiosk("submit", str(problem), "--session", session_id)

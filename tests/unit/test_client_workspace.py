@@ -82,7 +82,7 @@ def test_list_jobs_filters_and_limits_newest_first(workspace: Workspace, api: Fa
     assert ids(limit=0) == []
     assert ids(name_match="^.eta$") == [b]
     assert ids(name_match="a$", limit=2) == [c, b]
-    assert ids(status="Executing") == ids(status=JobStatus.EXECUTING) == [b]
+    assert ids(status="Executing") == ids(status="executing") == ids(status=JobStatus.EXECUTING) == [b]
     assert ids(created_after=START + timedelta(minutes=1)) == [c, b]
     assert ids(created_after=date(2030, 1, 1)) == []
     assert ids(provider_id="other") == ids(target="other.newsolver") == [b]

@@ -35,7 +35,7 @@ def list_jobs(
 ) -> None:
     """List jobs, newest first."""
     with reported(), open_workspace(home, url) as workspace:
-        found = workspace.list_jobs(name, status and status.capitalize(), since, limit=limit + 1)
+        found = workspace.list_jobs(name, status, since, limit=limit + 1)
         if len(found) > limit:
             found.pop()
             typer.echo(f"more than {limit} jobs match: --limit shows more", err=True)

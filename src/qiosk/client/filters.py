@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime
 
 from qiosk.contract.jobs import JobStatus
@@ -19,19 +20,21 @@ def name_pattern(name_match: str) -> re.Pattern[str]:
 
 
 def job_status(status: JobStatus | str) -> JobStatus:
-    """A state, from itself or its string. Raises InvalidFilter."""
-    try:
-        return JobStatus(status)
-    except ValueError:
-        raise InvalidFilter(f"status must be one of {', '.join(JobStatus)}, found {status!r}") from None
+    """A state, from itself or its string in any letter case. Raises InvalidFilter."""
+    return JobStatus(_one_of(map(str, JobStatus), status))
 
 
 def item_status(status: str) -> str:
-    """A state of jobs or sessions, as it is written. Raises InvalidFilter."""
-    known = dict.fromkeys([*map(str, SessionStatus), *map(str, JobStatus)])
-    if status not in known:
-        raise InvalidFilter(f"status must be one of {', '.join(known)}, found {status!r}")
-    return str(status)
+    """A state of jobs or sessions, given in any letter case, as it is written. Raises InvalidFilter."""
+    return _one_of([*map(str, SessionStatus), *map(str, JobStatus)], status)
+
+
+def _one_of(states: Iterable[str], status: str) -> str:
+    known = {state.lower(): state for state in states}
+    found = known.get(str(status).lower())
+    if found is None:
+        raise InvalidFilter(f"status must be one of {', '.join(known.values())}, found {status!r}")
+    return found
 
 
 def moment(created_after: datetime | date) -> datetime:
