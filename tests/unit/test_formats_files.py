@@ -129,6 +129,11 @@ def test_cnf_has_weight_one_and_drops_tautologies():
     assert found == {x: (not any(x)) + x[1] for x in bits(2)}
 
 
+@pytest.mark.parametrize("first", [b"Maximize \\ the gain\n", b"Maximize\t", b"MAX\\gain\n"])
+def test_the_first_line_of_lp_may_end_with_a_comment_or_go_on(first):
+    assert costs(read_file("a.lp", LP.replace(b"Maximize\n", first))) == costs(read_file("a.lp", LP))
+
+
 def test_lp():
     for x, cost in costs(read_file("a.lp", LP)).items():
         assert cost == -(3 * x[0] - 2 * x[1] + x[0] - 2 * x[0] * x[1] + 7)

@@ -46,13 +46,13 @@ def read_program(data: bytes) -> Program:
     """The objective of a file, as a cost to be minimized, and its constraints. Raises UnreadableInput."""
     lines = Lines(data, _FORM, comments=("\\",))
     first = lines.take("minimize or maximize")
-    word, _, rest = first.text.partition(" ")
+    word, *rest = _without_comment(first.text).split(maxsplit=1)
     if word.lower() not in _SENSES:
         raise lines.fail(first, "must begin with minimize or maximize")
-    sections: dict[str, list[_Token]] = {"objective": _tokens(rest, first.number)}
+    sections: dict[str, list[_Token]] = {"objective": _tokens("".join(rest), first.number)}
     section = "objective"
     for line in lines:
-        text = line.text.partition("\\")[0].strip()
+        text = _without_comment(line.text)
         if " ".join(text.lower().split()) in _SECTIONS:
             section = " ".join(text.lower().split())
             sections.setdefault(section, [])
@@ -65,6 +65,10 @@ def read_program(data: bytes) -> Program:
     for name in _CONSTRAINTS:
         _Constraints(sections.get(name, []), objective).read()
     return objective.program(_bits(sections))
+
+
+def _without_comment(text: str) -> str:
+    return text.partition("\\")[0].strip()
 
 
 def _tokens(text: str, line: int) -> list[_Token]:
