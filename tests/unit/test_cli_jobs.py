@@ -108,7 +108,7 @@ def test_parameters_choose_between_the_targets_of_a_solver(
         (["submit", "/none/such.json"], "error: /none/such.json: No such file or directory"),
         (["submit", "-"], "error: AZQ105"),
         (["submit", "FILE", "--target", "nope"], "error: target 'microsoft.nope.cpu' is not offered"),
-        (["submit", "FILE", "-p", "sweepz=7"], "error: AZQ107: parameter `sweepz`: must be one of seed, timeout"),
+        (["submit", "FILE", "-p", "timeuot=7"], "has no such parameter, did you mean `timeout`?"),
         (["submit", "FILE", "-p", "sweeps"], "must be NAME=VALUE, found 'sweeps'"),
         (["submit", "FILE", "-p", "=7"], "must be NAME=VALUE, found '=7'"),
         (["submit", "FILE", "-p", "timeout=NaN"], "error: AZQ107: parameter `timeout`: must be finite, found nan"),

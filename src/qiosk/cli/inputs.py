@@ -11,7 +11,6 @@ from typing import Any
 import typer
 
 from qiosk.client.solvers import target_for
-from qiosk.errors import InvalidValue
 from qiosk.formats.lines import to_number
 from qiosk.model.cost_function import CostFunction
 from qiosk.solvers.registry import target as known_target
@@ -66,17 +65,11 @@ def _json_or_text(text: str) -> Any:
 def resolve_target(name: str | None, params: Mapping[str, Any]) -> str:
     """The target to run: a full id as it is; for a bare solver, the one of its targets that the parameters choose.
 
-    Raises InvalidTarget.
+    Raises InvalidTarget, and InvalidValue for a parameter that the target would ignore: on a command line it is a slip.
     """
     name = name or _DEFAULT_SOLVER
     if "." not in name:
         name = target_for(f"microsoft.{name.lower()}.cpu", params)
-    return known_target(name).id
-
-
-def check_names(target: str, params: Mapping[str, Any]) -> None:
-    """Raises InvalidValue for a parameter that the target would ignore: on a command line it is a slip."""
-    known = [parameter.name for parameter in known_target(target).parameters]
-    for name in params:
-        if name not in known:
-            raise InvalidValue(f"parameter `{name}`: must be one of {', '.join(known)} for target {target}")
+    chosen = known_target(name)
+    chosen.check_names(params)
+    return chosen.id

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from qiosk.cli.inputs import check_names, read_bytes, read_penalized, resolve_target
+from qiosk.cli.inputs import read_bytes, read_penalized, resolve_target
 from qiosk.cli.interrupt import Interrupt
 from qiosk.client.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress
@@ -29,7 +29,6 @@ def solve_file(
     :func:`qiosk.solve` raises.
     """
     chosen = resolve_target(target, params)
-    check_names(chosen, params)
     problem = read_file(file, read_bytes(file)) if penalty is None else read_penalized(file, penalty)
 
     # here: it loads the kernels, which a wrong command line need not wait for

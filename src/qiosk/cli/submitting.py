@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from qiosk.cli.inputs import check_names, problem_name, read_bytes, read_penalized, resolve_target
+from qiosk.cli.inputs import problem_name, read_bytes, read_penalized, resolve_target
 from qiosk.client.details import JobDetails
 from qiosk.client.solvers import Solver, wire_of
 from qiosk.client.workspace import Workspace
@@ -32,7 +32,6 @@ def submit_file(
     Raises BadParameter, OSError, InvalidInput, InvalidJobDefinition.
     """
     chosen = resolve_target(target, params)
-    check_names(chosen, params)
     # a slip in the file is told now, not by a job that fails later
     if penalty is None:
         data, input_format = job_input(file, read_bytes(file))

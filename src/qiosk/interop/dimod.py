@@ -50,7 +50,7 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
 
     def sample(self, bqm: Any, **parameters: Any) -> Any:
         """Samples of a binary quadratic model, as a SampleSet. Raises InvalidValue, and what solvers raise."""
-        self._check(parameters)
+        self._target.check_names(parameters, also=_CALL)
         if not bqm.num_variables:
             return dimod.SampleSet.from_samples_bqm([], bqm)
         samples, order, info = self._samples(from_bqm(bqm), parameters)
@@ -58,18 +58,12 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
 
     def sample_poly(self, poly: Any, **parameters: Any) -> Any:
         """Samples of a BinaryPolynomial, as a SampleSet."""
-        self._check(parameters)
+        self._target.check_names(parameters, also=_CALL)
         if not poly.variables:
             return dimod.SampleSet.from_samples([], energy=[], vartype=poly.vartype)
         samples, order, info = self._samples(from_binary_polynomial(poly), parameters)
         energies = poly.energies((samples, order))
         return dimod.SampleSet.from_samples((samples, order), energy=energies, vartype=poly.vartype, info=info)
-
-    def _check(self, parameters: Mapping[str, Any]) -> None:
-        for name in parameters:
-            if name not in self.parameters:
-                known = ", ".join(self.parameters)
-                raise InvalidValue(f"parameter `{name}`: must be one of {known} for target {self._target.id}")
 
     def _samples(
         self, encoded: Encoded[dict[Any, int]], parameters: Mapping[str, Any]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from numbers import Real
 from typing import Any, Protocol
 
 from qiosk.contract.jobs import JobProgress
-from qiosk.errors import InvalidValue, WrongType
+from qiosk.errors import WrongType
 from qiosk.model.cost_function import CostFunction
 from qiosk.solvers.parameters import integer, read_parameters
 from qiosk.solvers.registry import DEFAULT_TARGET, target
@@ -79,7 +78,7 @@ def solve(
             stop = True
 
     chosen = target(solver)
-    _check_names(chosen, params)
+    chosen.check_names(params)
     if threads is not None:
         threads = _THREADS.read(_THREADS.name, threads)
     if kernel is not None:
@@ -92,15 +91,6 @@ def solve(
     given = {**params, "timeout": limit, "seed": seed}
     hooks = Hooks(is_cancelled=lambda: stop, on_chunk=follow)
     return _run(chosen, given, _cost_function(problem), threads, hooks, kernel)
-
-
-def _check_names(chosen: Target, params: Mapping[str, Any]) -> None:
-    known = [parameter.name for parameter in chosen.parameters]
-    for name in params:
-        if name not in known:
-            close = get_close_matches(name, known, 1, cutoff=0.75)
-            hint = f", did you mean `{close[0]}`?" if close else f"; it takes {', '.join(known)}"
-            raise InvalidValue(f"parameter `{name}`: {chosen.id} has no such parameter{hint}")
 
 
 def _cost_function(problem: Any) -> CostFunction:

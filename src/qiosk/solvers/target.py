@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from qiosk.errors import InvalidValue
 from qiosk.solvers.documents import Document, microsoft_document
 from qiosk.solvers.parameters import Parameter, params_section
 
@@ -74,3 +76,12 @@ class Target:
     def is_parameter_free(self) -> bool:
         """Whether the target finds its parameters itself."""
         return self.advice is not None
+
+    def check_names(self, names: Iterable[str], also: Iterable[str] = ()) -> None:
+        """Raises InvalidValue for a name that is neither a parameter's nor in ``also``: it would be ignored."""
+        known = list(dict.fromkeys((*also, *(parameter.name for parameter in self.parameters))))
+        for name in names:
+            if name not in known:
+                close = get_close_matches(name, known, 1, cutoff=0.75)
+                hint = f", did you mean `{close[0]}`?" if close else f"; it takes {', '.join(known)}"
+                raise InvalidValue(f"parameter `{name}`: {self.id} has no such parameter{hint}")
