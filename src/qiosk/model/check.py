@@ -25,7 +25,7 @@ def check(cost_function: CostFunction) -> None:
                 raise RepeatedVariable(f"term {term}: variable {repeat[1]} occurs twice in an Ising term")
     _check_groups(cost_function)
     if cost_function.initial_configuration is not None:
-        _check_initial_configuration(cost_function)
+        check_initial_configuration(cost_function)
 
 
 def check_finite(cost_function: CostFunction) -> None:
@@ -86,7 +86,8 @@ def _first_repeat(indptr: I64, ids: I64) -> tuple[int, int] | None:
     return found
 
 
-def _check_initial_configuration(cost_function: CostFunction) -> None:
+def check_initial_configuration(cost_function: CostFunction) -> None:
+    """Raise InvalidInitialConfiguration unless every variable, and nothing else, has a value of the domain."""
     given = cost_function.initial_configuration or {}
     known = set(cost_function.variables.tolist())
     low, high = (-1, 1) if cost_function.problem_type.is_ising else (0, 1)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qiosk.contract.jobs import JobProgress, TracePoint
-from qiosk.errors import InvalidInitialConfiguration, NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
+from qiosk.errors import NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
+from qiosk.model.check import check_initial_configuration
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
@@ -279,17 +280,5 @@ def _initial(cost_function: CostFunction) -> I8 | None:
     given = cost_function.initial_configuration
     if given is None:
         return None
-    allowed = (-1, 1) if cost_function.problem_type.is_ising else (0, 1)
-    variables = cost_function.variables.tolist()
-    known = set(variables)
-    for variable, value in given.items():
-        if variable not in known:
-            raise InvalidInitialConfiguration(f"initial configuration: variable {variable} is not in the problem")
-        if value not in allowed:
-            raise InvalidInitialConfiguration(
-                f"initial configuration: variable {variable} must be {allowed[0]} or {allowed[1]}, found {value}"
-            )
-    if len(given) != len(variables):
-        missing = next(v for v in variables if v not in given)
-        raise InvalidInitialConfiguration(f"initial configuration: variable {missing} has no value")
-    return np.array([given[v] for v in variables], np.int8)
+    check_initial_configuration(cost_function)
+    return np.array([given[v] for v in cost_function.variables.tolist()], np.int8)
