@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 keys = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
 
 _WORKSPACE_HELP = "Workspace as SUBSCRIPTION/GROUP/NAME; the default one unless given."
+_EXPIRES_HELP = "How long it lasts: 12h, 90d; for ever unless given."
 
 
 @keys.command()
@@ -24,7 +25,7 @@ def create(
     workspace: Annotated[str | None, typer.Option("--workspace", "-w", help=_WORKSPACE_HELP)] = None,
     admin: Annotated[bool, typer.Option("--admin", help="For all workspaces.")] = False,
     read_only: Annotated[bool, typer.Option("--read-only", help="For looking, not for changing.")] = False,
-    expires: Annotated[str | None, typer.Option("--expires", help="How long it lasts: 12h, 90d. For ever.")] = None,
+    expires: Annotated[str | None, typer.Option("--expires", help=_EXPIRES_HELP)] = None,
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:

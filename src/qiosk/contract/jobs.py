@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 QIO_INPUT_FORMAT = "microsoft.qio.v2"
 QIO_OUTPUT_FORMAT = "microsoft.qio-results.v2"
 QIO_OUTPUT_FORMAT_V1 = "microsoft.qio-results.v1"  # 1QBit's
-ONEQBIT_OUTPUT_FORMAT = "microsoft.qio-results.v1"
 
 INPUT_BLOB = "inputData"
 OUTPUT_BLOB = "rawOutputData"

@@ -327,5 +327,4 @@ def _source(problem: Source, compress: bool) -> tuple[str | None, bytes | None, 
 
 
 def _packed(data: bytes, compress: bool) -> bytes:
-    # level 1: on lists of terms a third bigger than the best level, and ten times faster
     return compressed(data, "gzip") if compress and not is_compressed(data) else data
