@@ -7,7 +7,6 @@ import json
 import logging
 import sys
 import threading
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -455,15 +454,14 @@ def test_updates_end_with_the_time_out_but_say_first_where_the_job_stands(server
     def silent():
         yield event(0, 0, [], status="Executing")
         silence.wait(20)
+        yield event(1, 0, [], status="Succeeded")  # what a client gets that has not given up by then
 
     server.script = [lambda _asked: Reply(headers={}, pieces=silent())]
     for timeout_s in (0.0, 0.2):
         following = api.updates("j", timeout_s=timeout_s)
         assert next(following).status == "Executing"
-        begun = time.monotonic()
         with pytest.raises(TimeoutError, match=f"not completed after {timeout_s} s, status is Executing"):
             next(following)
-        assert time.monotonic() - begun < 10
     assert api.wait("j", 0.05).status == "Executing"
     silence.set()
 

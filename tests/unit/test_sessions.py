@@ -308,6 +308,9 @@ def test_a_repeated_submission_is_accepted_after_its_session_has_closed(world):
     world.submit("a")
     world.service.close("s")
     world.submit("a")
+    assert [job.id for job in world.job_service.list(JobQuery())] == ["a"]
+    with pytest.raises(SessionClosed, match="takes no more jobs"):
+        world.submit("b")
 
 
 def test_the_same_session_is_opened_once(world):
