@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -352,6 +354,18 @@ def test_the_log_is_moved_aside_when_it_has_grown(tmp_path):
     assert log.read_text() == "after"
     assert (tmp_path / "supervisor.log.1").read_text() == "x" * 99 + "yy"
     bound_log(tmp_path / "missing.log", 100)
+
+
+def test_a_log_that_cannot_be_kept_is_bounded_all_the_same(tmp_path, monkeypatch, caplog):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    log = tmp_path / "supervisor.log"
+    log.write_text("x" * 101)
+    bound_log(log, 100)
+    assert log.read_text() == ""
+    assert "No space left on device" in caplog.text
 
 
 def test_the_submitting_process_loads_no_compiler(tmp_path):

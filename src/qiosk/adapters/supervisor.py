@@ -136,10 +136,19 @@ class _Watch:
 
 
 def bound_log(path: Path, max_bytes: int) -> None:
-    """Move a log's content aside once it is larger than ``max_bytes``; its writers append and notice nothing."""
-    if path.exists() and path.stat().st_size > max_bytes:
-        shutil.copyfile(path, path.with_name(path.name + ".1"))
-        os.truncate(path, 0)
+    """Move a log's content aside once it is larger than ``max_bytes``; its writers append and notice nothing.
+
+    What the disk has no room for is dropped: the log is bounded all the same.
+    """
+    try:
+        if not path.exists() or path.stat().st_size <= max_bytes:
+            return
+        try:
+            shutil.copyfile(path, path.with_name(path.name + ".1"))
+        finally:
+            os.truncate(path, 0)
+    except OSError as error:
+        log.warning("the log was not moved aside: %s", error)
 
 
 if __name__ == "__main__":
