@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,11 +13,10 @@ from hypothesis import strategies as st
 
 import fake_runners
 from qiosk.adapters.memory import ManualClock, MemoryBlobStore
-from qiosk.contract.jobs import JobProgress, TracePoint
-from qiosk.errors import InvalidInput
+from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
 from qiosk.service.jobs import BlobRef
-from qiosk.service.ports import Departure, JobSpec, RunUpdate
-from qiosk.service.worker import CHECKPOINT_S, REPORT_S, STORAGE_PATIENCE_S, Reporter, run_job, run_to_last_word
+from qiosk.service.ports import Departure, JobRunner, JobSpec, RunOutcome, RunUpdate
+from qiosk.service.worker import CHECKPOINT_S, REPORT_S, STORAGE_PATIENCE_S, Reporter, run_job
 
 
 def a_spec(**members) -> JobSpec:
@@ -87,6 +87,18 @@ class Desk:
         point = TracePoint(self.clock.monotonic(), number, best)
         progress = JobProgress(fraction=0.5, sweeps=number, best_cost=best, seconds=self.clock.monotonic())
         self.reporter(Report(self.clock, progress, (point,), blob_s))
+
+    def run(self, runner: JobRunner, **arguments: Callable[[], bool]) -> RunOutcome | ErrorData | Departure:
+        """The last word of a whole run."""
+        return run_job(
+            self.spec,
+            self.blobs,
+            runner,
+            send=self.sent.append,
+            is_cancelled=lambda: False,
+            monotonic=self.clock.monotonic,
+            **arguments,
+        )
 
     def blob(self, name: str) -> bytes:
         return self.blobs.get(BlobRef("job-j", name))
@@ -164,28 +176,13 @@ def test_a_run_gets_the_checkpoint_of_its_predecessor():
         assert (spec, data, resume) == (desk.spec, b"problem", b"state")
         return Result()
 
-    outcome = run_job(
-        desk.spec,
-        desk.blobs,
-        runner,
-        send=desk.sent.append,
-        is_cancelled=lambda: False,
-        monotonic=desk.clock.monotonic,
-    )
-    assert outcome.output_blob == "rawOutputData-3"
+    assert desk.run(runner) == RunOutcome(output_blob="rawOutputData-3", stop_reason="finished")
 
 
 def test_a_run_without_input_is_refused():
     desk = Desk()
-    with pytest.raises(InvalidInput, match="input data: blob job-j/inputData was not found"):
-        run_job(
-            desk.spec,
-            desk.blobs,
-            lambda *_, **__: Result(),
-            send=desk.sent.append,
-            is_cancelled=lambda: False,
-            monotonic=desk.clock.monotonic,
-        )
+    last_word = desk.run(lambda *_, **__: Result())
+    assert last_word == ErrorData(code="InvalidInputData", message="input data: blob job-j/inputData was not found")
 
 
 def test_the_last_report_is_complete():
@@ -226,16 +223,7 @@ def test_a_run_that_leaves_says_so():
     desk = Desk()
     desk.blobs.put(BlobRef("job-j", "inputData"), b'{"chunks": 1000}')
     chunks = iter(range(10**6))
-    last_word = run_to_last_word(
-        desk.spec,
-        desk.blobs,
-        fake_runners.run,
-        send=desk.sent.append,
-        is_cancelled=lambda: False,
-        monotonic=desk.clock.monotonic,
-        is_leaving=lambda: next(chunks) == 3,
-    )
-    assert last_word == Departure()
+    assert desk.run(fake_runners.run, is_leaving=lambda: next(chunks) == 3) == Departure()
     assert desk.blob("checkpoint") == b"4"
 
 

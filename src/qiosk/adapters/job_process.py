@@ -27,7 +27,7 @@ from qiosk.adapters.process_limits import die_with_parent, limit_memory, volunte
 from qiosk.adapters.storage import open_storage
 from qiosk.contract.jobs import ErrorData
 from qiosk.service.ports import Departure, JobRunner, JobSpec, RunOutcome, RunUpdate
-from qiosk.service.worker import run_to_last_word
+from qiosk.service.worker import run_job
 
 SOLVER_RUNNER = "qiosk.adapters.solver_runner:run"
 """The runner of real jobs; by name, so that only processes that run jobs import the solvers."""
@@ -136,7 +136,7 @@ def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Non
     cancelled, leaving = threading.Event(), threading.Event()
     orders = {_CANCEL: cancelled, _LEAVE: leaving}
     threading.Thread(target=_obey, args=(connection, orders), daemon=True).start()
-    last_word = run_to_last_word(
+    last_word = run_job(
         spec,
         open_storage(options.storage).blobs(spec.workspace),
         find_runner(options.runner),

@@ -18,7 +18,7 @@ from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
 from qiosk.service.paging import Cursor, cursor_of, name_key
 from qiosk.service.ports import BlobStore, Clock, JobRunner, JobStore, RunOutcome, RunUpdate
 from qiosk.service.quotas import month_of
-from qiosk.service.worker import run_to_last_word
+from qiosk.service.worker import run_job
 
 
 @final
@@ -246,7 +246,7 @@ class InlineExecutor:
             nonlocal state
             state = attempt.report(update)
 
-        last_word = run_to_last_word(
+        last_word = run_job(
             attempt.spec(threads=1),
             self._blobs,
             self._runner,

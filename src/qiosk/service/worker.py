@@ -44,7 +44,7 @@ BLOB_SHARE = 0.05
 """Largest part of a run's time that is spent on blobs of the best so far, and on checkpoints."""
 
 
-def run_to_last_word(
+def run_job(
     spec: JobSpec,
     blobs: BlobStore,
     runner: JobRunner,
@@ -54,11 +54,16 @@ def run_to_last_word(
     monotonic: Callable[[], float],
     is_leaving: Callable[[], bool] = lambda: False,
 ) -> RunOutcome | ErrorData | Departure:
-    """As ``run_job``, with what it raises put into words."""
+    """Run a job to its end, or until ``is_leaving``; then what is needed to continue is stored before it leaves.
+
+    Returns its last word. Whatever goes wrong is put into words, too.
+    """
     try:
-        return run_job(
-            spec, blobs, runner, send=send, is_cancelled=is_cancelled, monotonic=monotonic, is_leaving=is_leaving
-        )
+        reporter = Reporter(spec, blobs, send=send, monotonic=monotonic, is_leaving=is_leaving)
+        data = _input(spec, blobs, reporter)
+        resume = _checkpoint(spec, blobs, reporter)
+        result = runner(spec, data, is_cancelled=is_cancelled, on_chunk=reporter, resume=resume)
+        return reporter.finish(result)
     except _Left:
         return Departure()
     except QioskError as error:
@@ -70,33 +75,22 @@ def run_to_last_word(
         return ErrorData(code="InternalError", message=f"{type(error).__name__}: {error}")
 
 
-def run_job(
-    spec: JobSpec,
-    blobs: BlobStore,
-    runner: JobRunner,
-    *,
-    send: Callable[[RunUpdate], None],
-    is_cancelled: Callable[[], bool],
-    monotonic: Callable[[], float],
-    is_leaving: Callable[[], bool] = lambda: False,
-) -> RunOutcome:
-    """Run a job to its end, or until ``is_leaving``; then what is needed to continue is stored before it leaves.
-
-    Raises what the runner raises, and InvalidInput if there is no input.
-    """
-    reporter = Reporter(spec, blobs, send=send, monotonic=monotonic, is_leaving=is_leaving)
+def _input(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes:
+    """The problem. Raises InvalidInput if there is none."""
     try:
-        data = reporter.insist(
+        return reporter.insist(
             lambda: blobs.mapped(spec.input) if isinstance(blobs, MapsBlobs) else blobs.get(spec.input)
         )
     except BlobNotFound as error:
         raise InvalidInput(f"input data: {error.message}") from error
-    resume = None
-    if spec.checkpoint_blob is not None:
-        checkpoint = BlobRef(spec.container, spec.checkpoint_blob)
-        resume = reporter.insist(lambda: blobs.get(checkpoint))
-    result = runner(spec, data, is_cancelled=is_cancelled, on_chunk=reporter, resume=resume)
-    return reporter.finish(result)
+
+
+def _checkpoint(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes | None:
+    """What an earlier run has saved; None if it has saved nothing."""
+    if spec.checkpoint_blob is None:
+        return None
+    checkpoint = BlobRef(spec.container, spec.checkpoint_blob)
+    return reporter.insist(lambda: blobs.get(checkpoint))
 
 
 class _Left(BaseException):
