@@ -179,6 +179,18 @@ def test_a_run_gets_the_checkpoint_of_its_predecessor():
     assert desk.run(runner) == RunOutcome(output_blob="rawOutputData-3", stop_reason="finished")
 
 
+def test_a_run_whose_checkpoint_is_gone_begins_anew(caplog):
+    desk = Desk(a_spec(fence=3, checkpoint_blob="checkpoint-2"))
+    desk.blobs.put(BlobRef("job-j", "inputData"), b"problem")
+
+    def runner(*_, resume, **__):
+        assert resume is None
+        return Result()
+
+    assert desk.run(runner) == RunOutcome(output_blob="rawOutputData-3", stop_reason="finished")
+    assert "job j begins anew: blob job-j/checkpoint-2 was not found" in caplog.text
+
+
 def test_a_run_without_input_is_refused():
     desk = Desk()
     last_word = desk.run(lambda *_, **__: Result())

@@ -86,11 +86,15 @@ def _input(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes:
 
 
 def _checkpoint(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes | None:
-    """What an earlier run has saved; None if it has saved nothing."""
+    """What an earlier run has saved; None if it has saved nothing, or that is gone."""
     if spec.checkpoint_blob is None:
         return None
     checkpoint = BlobRef(spec.container, spec.checkpoint_blob)
-    return reporter.insist(lambda: blobs.get(checkpoint))
+    try:
+        return reporter.insist(lambda: blobs.get(checkpoint))
+    except BlobNotFound as error:
+        _log.warning("job %s begins anew: %s", spec.id, error)
+        return None
 
 
 class _Left(BaseException):
