@@ -62,13 +62,13 @@ class QioskError(Exception):
     """Base of every error raised on purpose.
 
     ``code`` is the stable, documented category; ``azq`` the service's own number, if it has one; ``details`` holds
-    JSON values only. One constructor for all, so that errors pickle out of a worker process.
+    JSON values only, under any names. One constructor for all, so that errors pickle out of a worker process.
     """
 
     code: ClassVar[str] = "InternalError"
     azq: ClassVar[str | None] = None
 
-    def __init__(self, message: str, **details: Any) -> None:
+    def __init__(self, message: str, /, **details: Any) -> None:
         super().__init__(message)
         self.message = message
         self.details = details

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from datetime import UTC, datetime
 
 import pytest
@@ -198,6 +199,37 @@ def test_errors_keep_their_class_and_details() -> None:
     error = codec.decode_error(codec.encode(codec.error_body(JobNotFound("job 1 was not found", job_id="1"))))
     assert type(error) is JobNotFound
     assert (error.message, error.details) == ("job 1 was not found", {"job_id": "1"})
+
+
+no_json = st.sampled_from([object(), 1j, QioskError, "\ud800", {"\ud800": 1}, [object()], {(1, 2): 3}])
+
+
+@given(
+    kept=st.dictionaries(st.text() | st.sampled_from(["message", "self", "cls", "code"]), json_values),
+    lost=st.dictionaries(st.text() | st.just("\ud800"), no_json),
+    message=st.text(),
+)
+def test_details_of_any_name_arrive_and_what_is_no_json_does_not(
+    kept: dict[str, object], lost: dict[str, object], message: str
+) -> None:
+    error = JobNotFound(message, **{**kept, **lost})
+    back = codec.decode_error(codec.encode(codec.error_body(error)))
+    assert type(back) is JobNotFound
+    assert back.message == (message or "JobNotFound")
+    assert back.details == {name: value for name, value in kept.items() if name not in lost}
+
+
+@given(body=st.binary(max_size=60) | json_values.map(json.dumps).map(str.encode))
+def test_arbitrary_error_bodies_become_errors(body: bytes) -> None:
+    assert isinstance(codec.decode_error(body), QioskError)
+
+
+@given(details=json_values | st.dictionaries(st.sampled_from(["message", "self", "retry_after_s"]), json_values))
+def test_arbitrary_details_become_errors(details: object) -> None:
+    body = json.dumps({"error": {"code": "QuotaExceeded", "message": "m", "details": details}}).encode()
+    error = codec.decode_error(body)
+    assert isinstance(error, QioskError)
+    assert pickle.loads(pickle.dumps(error)).details == error.details
 
 
 def test_every_code_leads_to_a_class_of_that_code() -> None:

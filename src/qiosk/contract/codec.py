@@ -249,9 +249,9 @@ def decode_patch(body: bytes) -> JobPatch:
 
 
 def error_body(error: QioskError) -> ErrorBody:
-    """What a server says about an error; ``details`` are left out if they are no JSON."""
-    members = ErrorMembers(code=error.code, message=error.message or error.code, details=error.details)
-    return ErrorBody(error=members)
+    """What a server says about an error; those ``details`` that cannot be written as JSON are left out."""
+    details = {name: value for name, value in error.details.items() if _is_json({name: value})}
+    return ErrorBody(error=ErrorMembers(code=error.code, message=error.message or error.code, details=details))
 
 
 def decode_error(body: bytes, *, default: type[QioskError] = QioskError) -> QioskError:
@@ -280,6 +280,14 @@ def uri_segments(uri: str) -> tuple[str, ...]:
 def job_view(members: Any) -> JobView:
     """A job from the decoded JSON of a reply."""
     return from_wire(JobView, members)
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        msgspec.json.encode(value)
+    except (TypeError, UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 @cache
