@@ -136,7 +136,7 @@ class MemoryParts:
             statistics=JobStatistics(MemoryStatistics(self.store), self.clock),
             version=self.store.version,
             checks={"database": lambda: None},
-            stop=lambda _timeout_s: True,
+            stop=lambda: True,
             close=lambda: None,
         )
 

@@ -37,6 +37,8 @@ from qiosk.service.statistics import JobStatistics
 from qiosk.settings import Settings, read_settings
 from qiosk.solvers.registry import Catalogue
 
+STOP_MARGIN_S = 10.0
+"""How much longer than its jobs a supervisor may take to stop: it ends those that do not, and writes them all."""
 _OPEN_WORKSPACES = 1024
 """Workspaces whose services are kept at hand; those of others are put together anew."""
 
@@ -63,7 +65,8 @@ class ServerParts:
 
     ``secret`` signs links to blobs. ``check_bytes(workspace, extra)`` raises QuotaExceeded if so many more bytes are
     too many. ``version`` is the store's. ``checks`` are what has to work, by name: each one raises if it does not.
-    ``stop`` ends the work on jobs, which wait again then, within some seconds; False if it did not succeed.
+    ``stop`` ends the work on jobs, which wait again then; False if that takes longer than the settings allow and
+    ``STOP_MARGIN_S`` on top.
     """
 
     jobs: Callable[[str], JobsApi]
@@ -76,7 +79,7 @@ class ServerParts:
     statistics: JobStatistics
     version: Callable[[], int]
     checks: Mapping[str, Callable[[], object]]
-    stop: Callable[[float], bool]
+    stop: Callable[[], bool]
     close: Callable[[], None]
 
 
@@ -98,10 +101,12 @@ def open_server(
     assembly = _Assembly(chosen, served=ServedLocations(base_path), runner=runner)
     place, executor = assembly.place, assembly.executor
     presence = ServerPresence(place)
+    patience_s = chosen.stop_seconds + STOP_MARGIN_S
 
-    def stop(timeout_s: float) -> bool:
+    def stop() -> bool:
         presence.end()
-        return place.is_served() or executor.stop(timeout_s)  # another server of this home still needs it
+        # Another server of this home still needs the supervisor.
+        return place.is_served() or executor.stop(patience_s)
 
     def close() -> None:
         presence.end()

@@ -13,7 +13,8 @@ QIOSK_MEMORY_LIMIT     memory of one job, in bytes or with a suffix K, M, G or T
 QIOSK_MAX_ATTEMPTS     how often a job's process may vanish before the job fails; default: 20
 QIOSK_HANG_SECONDS     silence after which a job's process is given up; default: 600
 QIOSK_CANCEL_SECONDS   how long a cancelled job may take to stop by itself before it is killed; default: 5
-QIOSK_STOP_SECONDS     how long running jobs may take to save their state when the supervisor stops; default: 10
+QIOSK_STOP_SECONDS     how long running jobs may take to save their state when the supervisor stops, and the open
+                       requests of a server, before that, to end; default: 10
 QIOSK_IDLE_SECONDS     how long a supervisor without work stays; default: 60
 QIOSK_RETENTION        age at which ended jobs, ended sessions and orphaned data are removed, such as 30d or
                        12h; default: never
@@ -40,6 +41,9 @@ from qiosk.errors import InvalidValue
 
 MEMORY_SHARE = 0.8
 """Part of the machine's memory that one job may use by default."""
+
+STOP_SECONDS = 10.0
+"""How long what runs may take to come to a stop by default."""
 
 STORAGE_SCHEMES = ("file", "s3", "az")
 """What the URL of a storage begins with; ``adapters.storage`` opens it."""
@@ -97,7 +101,7 @@ class Settings:
     max_attempts: int = 20
     hang_seconds: float = 600.0
     cancel_seconds: float = 5.0
-    stop_seconds: float = 10.0
+    stop_seconds: float = STOP_SECONDS
     idle_seconds: float = 60.0
     retention: timedelta | None = None
     limit_job_hours: float | None = None

@@ -32,7 +32,7 @@ def serve(parts: ServerParts, settings: ServerSettings, *, announce: Callable[[s
         check_exposure(parts, settings)
         with listen(settings) as listener:
             _serve_on(listener, parts, settings, announce)
-        if not parts.stop(settings.stop_seconds):
+        if not parts.stop():
             log.warning("the supervisor does not stop; it goes on with its jobs")
     finally:
         parts.close()

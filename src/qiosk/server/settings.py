@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from qiosk.errors import InvalidValue
+from qiosk.settings import STOP_SECONDS
 
 MIB = 1 << 20
 
@@ -60,8 +61,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Connections at once; further ones are answered 503."""
     server_threads: Annotated[int, Meta(ge=1, le=1000)] = 32
     """Requests that are worked on at once."""
-    stop_seconds: Annotated[float, Meta(ge=0)] = 20.0
-    """How long open requests, and then running jobs, may take to come to a stop."""
+    stop_seconds: Annotated[float, Meta(ge=0)] = STOP_SECONDS
+    """How long open requests may take to end when the server stops; running jobs have as long after them."""
     log_format: Annotated[str, Meta(pattern="^(json|console)$")] = "json"
     """``json``, one object a line, or ``console``, for people."""
 
