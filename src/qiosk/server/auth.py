@@ -7,31 +7,22 @@ A token is a JWT with the configured issuer and audience that has not expired. O
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 import time
-import urllib.request
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol, final
+from typing import Final, Protocol, final
 
-from qiosk.errors import Forbidden, ServiceUnavailable, Unauthorized
+from qiosk.errors import Forbidden, Unauthorized
+from qiosk.server.issuer_keys import IssuerKeys
 from qiosk.server.settings import ServerSettings
 from qiosk.service.keys import ANYBODY, Authenticator
-
-if TYPE_CHECKING:
-    import jwt  # with the cryptography behind it 9 MiB, which a server without an issuer can do without
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures by public keys only: a token signed with a shared secret would prove nothing."""
 LEEWAY_S: Final = 60
 """How far the issuer's clock may be from ours."""
-KEYS_S: Final = 3600.0
-"""How long the issuer's keys are used without being fetched again."""
-REFETCH_S: Final = 10.0
-"""Shortest time between two fetches: whoever invents key ids must not make us flood the issuer."""
-FETCH_TIMEOUT_S: Final = 5.0
 
 RECALL_S: Final = 1.0
 """How long an answer is given again without any look. Revoked keys and expired tokens work so much longer."""
@@ -41,7 +32,6 @@ ALL: Final = "*"
 """Stands for every workspace."""
 _READ_ONLY: Final = ":read"
 _MAX_TOKEN: Final = 16_384
-_MAX_DOCUMENT: Final = 1 << 20
 
 
 class Caller(Protocol):
@@ -121,27 +111,13 @@ class Gate:
 
 @final
 class TokenVerifier:
-    """Reads the tokens of one issuer."""
+    """Reads the tokens of one issuer, which are made for an audience and list workspaces in a claim."""
 
-    def __init__(
-        self,
-        *,
-        issuer: str,
-        audience: str,
-        claim: str,
-        jwks_url: str | None = None,
-        fetch: Callable[[str], Mapping[str, Any]] | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, *, issuer: str, audience: str, claim: str, keys: IssuerKeys) -> None:
         self._issuer = issuer
         self._audience = audience
         self._claim = claim
-        self._jwks_url = jwks_url
-        self._fetch = fetch or fetch_json
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._keys: Mapping[str | None, jwt.PyJWK] = {}
-        self._fetched_at = float("-inf")
+        self._keys = keys
 
     def verify(self, token: str) -> TokenHolder:
         """Whose token this is. Raises Unauthorized; ServiceUnavailable if the issuer's keys cannot be fetched."""
@@ -150,7 +126,9 @@ class TokenVerifier:
         import jwt
 
         try:
-            key = self._key(jwt.get_unverified_header(token).get("kid"))
+            key = self._keys.find(jwt.get_unverified_header(token).get("kid"))
+            if key is None:
+                raise Unauthorized("the access token is signed with an unknown key")
             claims = jwt.decode(
                 token,
                 key,
@@ -163,28 +141,6 @@ class TokenVerifier:
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthorized("the access token is not valid") from error
         return TokenHolder(str(claims["sub"]), read_workspaces(claims.get(self._claim)))
-
-    def _key(self, key_id: str | None) -> jwt.PyJWK:
-        with self._lock:
-            age = self._monotonic() - self._fetched_at
-            if age >= KEYS_S or (key_id not in self._keys and age >= REFETCH_S):
-                self._fetched_at = self._monotonic()
-                self._keys = self._fetch_keys()
-            if key_id not in self._keys:
-                raise Unauthorized("the access token is signed with an unknown key")
-            return self._keys[key_id]
-
-    def _fetch_keys(self) -> Mapping[str | None, jwt.PyJWK]:
-        import jwt
-
-        try:
-            if self._jwks_url is None:
-                found = self._fetch(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-                self._jwks_url = str(found["jwks_uri"])
-            keys = jwt.PyJWKSet.from_dict(dict(self._fetch(self._jwks_url))).keys
-        except (OSError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
-            raise ServiceUnavailable(f"the issuer {self._issuer} does not tell its keys: {error}") from error
-        return {key.key_id: key for key in keys}
 
 
 def _digest(credential: str | None) -> bytes:
@@ -200,7 +156,7 @@ def open_gate(keys: Authenticator, settings: ServerSettings) -> Gate:
         issuer=settings.oidc_issuer,
         audience=settings.oidc_audience,
         claim=settings.oidc_workspace_claim,
-        jwks_url=settings.oidc_jwks_url,
+        keys=IssuerKeys(settings.oidc_issuer, jwks_url=settings.oidc_jwks_url),
     )
     return Gate(keys, verifier)
 
@@ -215,14 +171,3 @@ def read_workspaces(claim: object) -> Mapping[str, bool]:
             name = place.removesuffix(_READ_ONLY)
             found[name] = found.get(name, False) or name == place
     return found
-
-
-def fetch_json(url: str) -> Mapping[str, Any]:
-    """The JSON object at a URL. Raises OSError, ValueError."""
-    if not url.startswith(("https://", "http://")):
-        raise ValueError(f"must be an http or https URL, found {url!r}")
-    with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT_S) as answer:
-        document = json.loads(answer.read(_MAX_DOCUMENT))
-    if not isinstance(document, dict):
-        raise ValueError("must be a JSON object")
-    return document

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 
 from qiosk.errors import Forbidden, InvalidValue, ServiceUnavailable, Unauthorized
 from qiosk.server.auth import ALL, Gate, TokenVerifier, read_workspaces
+from qiosk.server.issuer_keys import KEPT_S, KEYS_S, REFETCH_S, IssuerKeys, in_background
 from qiosk.server.run import check_exposure
 from qiosk.server.settings import ServerSettings, read_server_settings
 from qiosk.service.keys import Authenticator, KeyService
@@ -107,6 +110,10 @@ class Issuer:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.now = 0.0
+        self.tasks: list[Callable[[], None]] = []
+        self.is_asked = threading.Event()
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(SIGNING.public_key()))
         self.documents: dict[str, Mapping[str, Any]] = {
             f"{ISSUER}/.well-known/openid-configuration": {"jwks_uri": f"{ISSUER}/keys"},
@@ -115,14 +122,24 @@ class Issuer:
 
     def fetch(self, url: str) -> Mapping[str, Any]:
         self.asked.append(url)
+        self.is_asked.set()
+        assert self.may_answer.wait(20)
         if url not in self.documents:
             raise OSError("not found")
         return self.documents[url]
 
     def verifier(self) -> TokenVerifier:
-        return TokenVerifier(
-            issuer=ISSUER, audience="qiosk", claim="spaces", fetch=self.fetch, monotonic=lambda: self.now
+        keys = IssuerKeys(
+            ISSUER, fetch=self.fetch, monotonic=lambda: self.now, in_background=lambda do: self.tasks.append(do)
         )
+        return TokenVerifier(issuer=ISSUER, audience="qiosk", claim="spaces", keys=keys)
+
+    def run_tasks(self) -> int:
+        """Do what waits to be done in the background; how much that was."""
+        tasks, self.tasks = self.tasks, []
+        for do in tasks:
+            do()
+        return len(tasks)
 
     def token(self, key_id: str = "k1", key: Any = SIGNING, algorithm: str = "RS256", **claims: Any) -> str:
         given = {"iss": ISSUER, "aud": "qiosk", "sub": "ann", "exp": time.time() + 60, "spaces": [KEY]}
@@ -186,7 +203,9 @@ def test_keys_are_fetched_rarely() -> None:
     with pytest.raises(Unauthorized):
         verifier.verify(issuer.token(key_id="invented"))
     issuer.now = 4000.0  # and keys may have been taken back
-    verifier.verify(issuer.token())
+    for _ in range(3):
+        verifier.verify(issuer.token())
+    assert issuer.run_tasks() == 1
     assert issuer.asked.count(f"{ISSUER}/keys") == 3
 
 
@@ -194,11 +213,87 @@ def test_an_issuer_that_is_silent_is_no_reason_to_refuse_for_good() -> None:
     issuer = Issuer()
     keys = issuer.documents.pop(f"{ISSUER}/keys")
     verifier = issuer.verifier()
-    with pytest.raises(ServiceUnavailable):
-        verifier.verify(issuer.token())
+    for _ in range(3):
+        with pytest.raises(ServiceUnavailable, match="does not tell its keys"):
+            verifier.verify(issuer.token())
     issuer.documents[f"{ISSUER}/keys"] = keys
     issuer.now = 11.0
     verifier.verify(issuer.token())
+
+
+def test_keys_that_cannot_be_fetched_again_are_kept_for_a_while() -> None:
+    issuer = Issuer()
+    verifier = issuer.verifier()
+    verifier.verify(issuer.token())
+    keys = issuer.documents.pop(f"{ISSUER}/keys")
+    for issuer.now in (KEYS_S, KEYS_S + REFETCH_S, KEPT_S - 1):
+        verifier.verify(issuer.token())
+        assert issuer.run_tasks() == 1
+        verifier.verify(issuer.token())
+        assert not issuer.tasks, "it was asked just now"
+        with pytest.raises(ServiceUnavailable):
+            verifier.verify(issuer.token(key_id="k2"))
+    issuer.now = KEPT_S + REFETCH_S
+    with pytest.raises(ServiceUnavailable):
+        verifier.verify(issuer.token())
+    issuer.documents[f"{ISSUER}/keys"] = keys
+    issuer.now += REFETCH_S
+    verifier.verify(issuer.token())
+
+
+def test_a_key_that_was_taken_back_works_no_longer() -> None:
+    issuer = Issuer()
+    verifier = issuer.verifier()
+    verifier.verify(issuer.token())
+    issuer.documents[f"{ISSUER}/keys"] = {
+        "keys": [{**key, "kid": "k2"} for key in issuer.documents[f"{ISSUER}/keys"]["keys"]]
+    }
+    issuer.now = KEYS_S
+    verifier.verify(issuer.token())
+    issuer.run_tasks()
+    verifier.verify(issuer.token(key_id="k2"))
+    with pytest.raises(Unauthorized):
+        verifier.verify(issuer.token())
+
+
+def test_nobody_waits_while_the_keys_are_fetched_for_another() -> None:
+    issuer = Issuer()
+    verifier = issuer.verifier()
+    verifier.verify(issuer.token())
+    issuer.now = REFETCH_S
+    issuer.is_asked.clear()
+    issuer.may_answer.clear()
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(verifier.verify, issuer.token(key_id="invented"))
+        assert issuer.is_asked.wait(20)
+        assert verifier.verify(issuer.token()).name == "ann"
+        with pytest.raises(ServiceUnavailable, match="is being asked"):
+            verifier.verify(issuer.token(key_id="k2"))
+        issuer.may_answer.set()
+        with pytest.raises(Unauthorized):
+            first.result(20)
+    assert issuer.asked.count(f"{ISSUER}/keys") == 2
+
+
+def test_a_refresh_that_finds_no_thread_is_tried_again() -> None:
+    issuer = Issuer()
+    started: list[Callable[[], None]] = []
+
+    def start(do: Callable[[], None]) -> None:
+        started.append(do)
+        if len(started) == 1:
+            raise RuntimeError("can't start new thread")
+
+    keys = IssuerKeys(ISSUER, fetch=issuer.fetch, monotonic=lambda: issuer.now, in_background=start)
+    for issuer.now in (0.0, KEYS_S, KEYS_S + REFETCH_S):
+        assert keys.find("k1") is not None
+    assert len(started) == 2
+
+
+def test_what_is_done_in_the_background_is_done() -> None:
+    done = threading.Event()
+    in_background(done.set)
+    assert done.wait(20)
 
 
 def test_with_an_issuer_somebody_without_token_is_nobody(memory: MemoryParts) -> None:

@@ -1,0 +1,139 @@
+"""The public keys of an OpenID Connect issuer, fetched over the network and kept.
+
+A fetch takes as long as the issuer likes, so there is one at a time, and no request waits for that of another one.
+Whoever needs a key that is known goes on at once; if the keys are due to be fetched again, that happens in the
+background. Whoever needs a key that is not known fetches the keys, and meanwhile the next ones are told to ask again.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, final
+
+import structlog
+
+from qiosk.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    import jwt  # with the cryptography behind it 9 MiB, which a server without an issuer can do without
+
+KEYS_S: Final = 3600.0
+"""How long the issuer's keys are used without being fetched again."""
+KEPT_S: Final = 4 * KEYS_S
+"""How long they are used if they cannot be fetched again: so long may the issuer be away without anybody being shut
+out, and so long, at most, does a key work that it has taken back."""
+REFETCH_S: Final = 10.0
+"""Shortest time between two fetches: whoever invents key ids must not make us flood the issuer."""
+FETCH_TIMEOUT_S: Final = 5.0
+
+_MAX_DOCUMENT: Final = 1 << 20
+
+log = structlog.get_logger("qiosk.server")
+
+
+def in_background(do: Callable[[], None]) -> None:
+    """Do something in a thread of its own. Raises RuntimeError if there is none to be had."""
+    threading.Thread(target=do, name="issuer-keys", daemon=True).start()
+
+
+@final
+class IssuerKeys:
+    """The keys that an issuer signs tokens with."""
+
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        jwks_url: str | None = None,
+        fetch: Callable[[str], Mapping[str, Any]] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        in_background: Callable[[Callable[[], None]], None] = in_background,
+    ) -> None:
+        self._issuer = issuer
+        self._jwks_url = jwks_url
+        self._fetch = fetch or fetch_json
+        self._monotonic = monotonic
+        self._in_background = in_background
+        self._lock = threading.Lock()  # held for moments, never during a fetch
+        self._keys: Mapping[str | None, jwt.PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._fetch_from = float("-inf")
+        self._trouble: str | None = None  # why a key that is not known may be the issuer's all the same
+
+    def find(self, key_id: str | None) -> jwt.PyJWK | None:
+        """The key of this id; None if the issuer has none. Raises ServiceUnavailable if nobody can tell for now."""
+        with self._lock:
+            now = self._monotonic()
+            age = now - self._fetched_at
+            key = self._keys.get(key_id) if age < KEPT_S else None
+            is_due = now >= self._fetch_from and (key is None or age >= KEYS_S)
+            trouble = self._trouble
+            if is_due:
+                self._fetch_from = float("inf")
+                self._trouble = f"the issuer {self._issuer} is being asked for its keys"
+        if key is not None:
+            if is_due:
+                self._refresh_in_background()
+            return key
+        if is_due:
+            return self._refresh().get(key_id)
+        if trouble is not None:
+            raise ServiceUnavailable(trouble)
+        return None
+
+    def _refresh_in_background(self) -> None:
+        try:
+            self._in_background(self._refresh_if_possible)
+        except RuntimeError as error:
+            self._end_of_fetch(str(error))
+
+    def _refresh_if_possible(self) -> None:
+        try:
+            self._refresh()
+        except ServiceUnavailable as error:
+            log.warning("the issuer's old keys are kept", reason=error.message)
+
+    def _refresh(self) -> Mapping[str | None, jwt.PyJWK]:
+        """The keys, fetched anew. Raises ServiceUnavailable; those that were known are kept then."""
+        try:
+            keys = self._fetch_keys()
+        except BaseException as error:
+            self._end_of_fetch(str(error))
+            raise
+        self._end_of_fetch(None, keys)
+        return keys
+
+    def _end_of_fetch(self, trouble: str | None, keys: Mapping[str | None, jwt.PyJWK] | None = None) -> None:
+        with self._lock:
+            now = self._monotonic()
+            self._fetch_from, self._trouble = now + REFETCH_S, trouble
+            if keys is not None:
+                self._keys, self._fetched_at = keys, now
+
+    def _fetch_keys(self) -> Mapping[str | None, jwt.PyJWK]:
+        import jwt
+
+        try:
+            if self._jwks_url is None:
+                found = self._fetch(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+                self._jwks_url = str(found["jwks_uri"])
+            keys = jwt.PyJWKSet.from_dict(dict(self._fetch(self._jwks_url))).keys
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
+            raise ServiceUnavailable(f"the issuer {self._issuer} does not tell its keys: {error}") from error
+        return {key.key_id: key for key in keys}
+
+
+def fetch_json(url: str) -> Mapping[str, Any]:
+    """The JSON object at a URL. Raises OSError, HTTPException, ValueError."""
+    if not url.startswith(("https://", "http://")):
+        raise ValueError(f"must be an http or https URL, found {url!r}")
+    with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT_S) as answer:
+        document = json.loads(answer.read(_MAX_DOCUMENT))
+    if not isinstance(document, dict):
+        raise ValueError("must be a JSON object")
+    return document
