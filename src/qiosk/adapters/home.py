@@ -26,6 +26,9 @@ from typing import final
 
 LOCK_PATIENCE_S = 0.5
 """A probe holds the lock for microseconds; whoever wants to keep it tries a little longer than that."""
+PROBE_PATIENCE_S = 0.05
+"""How long a probe that cannot share a lock lets others pass."""
+_RETRY_S = 0.005
 
 
 @final
@@ -52,20 +55,41 @@ class Home:
         return text
 
     def is_served(self) -> bool:
-        """Whether a server of this home lives."""
-        return is_locked(self.server_lock)
+        """Whether a server of this home lives; while one does it takes ``PROBE_PATIENCE_S`` to say so.
+
+        Servers share their lock, so that a probe must want it alone, and let other probes pass.
+        """
+        return is_locked(self.server_lock, fcntl.LOCK_EX, PROBE_PATIENCE_S)
 
 
-def is_locked(path: Path) -> bool:
-    """Whether anybody holds the lock that is this file; it is created if it does not exist."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def is_locked(path: Path, mode: int, patience_s: float = 0.0) -> bool:
+    """Whether anybody's hold on a file keeps a lock of this ``mode`` away for so long; the file is created if need be.
+
+    It is asked by taking the lock, and giving it up at once.
+    """
+    file = _open(path)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _locks(file, mode, patience_s)
     finally:
         os.close(file)  # which also unlocks
-    return False
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _locks(file: int, mode: int, patience_s: float) -> bool:
+    """Lock an open file; False if that is not possible for so long."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(file, mode | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_RETRY_S)
+        else:
+            return True
 
 
 @final
@@ -73,7 +97,7 @@ class ServerPresence:
     """Tells the supervisor of a home that a server lives, so that it stays though there is nothing to do."""
 
     def __init__(self, home: Home) -> None:
-        self._file: int | None = os.open(home.server_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file: int | None = _open(home.server_lock)
         fcntl.flock(self._file, fcntl.LOCK_SH)  # waits for those who look, which takes microseconds
 
     def end(self) -> None:
@@ -92,22 +116,15 @@ class SupervisorLock:
         self._file: int | None = None
 
     def is_held_by_anybody(self) -> bool:
-        """Whether a supervisor lives."""
-        return is_locked(self._path)
+        """Whether a supervisor lives. Probes do not see each other, for they share the lock."""
+        return is_locked(self._path, fcntl.LOCK_SH)
 
     def acquire(self) -> bool:
         """Become the supervisor; False if another one lives."""
-        deadline = time.monotonic() + LOCK_PATIENCE_S
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    os.close(file)
-                    return False
-                time.sleep(0.005)
+        file = _open(self._path)
+        if not _locks(file, fcntl.LOCK_EX, LOCK_PATIENCE_S):
+            os.close(file)
+            return False
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         self._file = file

@@ -90,10 +90,11 @@ def supervise(home_path: Path | None, runner: str | None, stop: threading.Event)
         with open_housekeeping(database, storage, settings):
             while True:
                 supervision.run(may_go_on=watch.may_go_on)
+                # As long as a server lives it is worth staying: a job that comes then does not wait for a start.
+                is_served = home.is_served()  # which takes its time, so that nobody is missed meanwhile
                 lock.release()
                 # A job that came after the last look, and before the release, found the lock taken and left it to us.
-                # As long as a server lives it is worth staying: a job that comes then does not wait for a start.
-                is_needed = supervision.has_work() or home.is_served()
+                is_needed = is_served or supervision.has_work()
                 if stop.is_set() or not is_needed or not lock.acquire():
                     break
     finally:
