@@ -77,15 +77,20 @@ def cpu_count() -> int:
     return os.cpu_count() or 1
 
 
-def default_memory_limit() -> int:
-    """``MEMORY_SHARE`` of the machine's or container's memory, whichever is smaller, in bytes; 0 if unknown."""
+def physical_memory() -> int:
+    """Memory of this machine or container, whichever is smaller, in bytes; 0 if unknown."""
     try:
         sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     except (OSError, ValueError):
         return 0
     texts = [path.read_text().strip() for path in map(Path, _CGROUP_LIMITS) if path.is_file()]
     sizes += [int(text) for text in texts if text.isdecimal()]  # else "max"
-    return int(MEMORY_SHARE * min(sizes))
+    return min(sizes)
+
+
+def default_memory_limit() -> int:
+    """``MEMORY_SHARE`` of the memory there is, in bytes; 0 if unknown."""
+    return int(MEMORY_SHARE * physical_memory())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

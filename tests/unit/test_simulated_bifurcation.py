@@ -17,7 +17,7 @@ from qiosk.solvers import ground as ground_module
 from qiosk.solvers import network as networks
 from qiosk.solvers.api import Hooks, run_target, solve
 from qiosk.solvers.base import Allowance, Parallel
-from qiosk.solvers.ground import Ground
+from qiosk.solvers.ground import Ground, check_memory
 from qiosk.solvers.moves import cost_of
 from qiosk.solvers.network import Network
 from qiosk.solvers.parameters import read_parameters
@@ -134,7 +134,7 @@ def test_linear_combinations_are_multiplied_out_and_merged_with_pairs():
 
 
 def test_linear_combinations_beyond_memory_are_refused(monkeypatch):
-    monkeypatch.setattr(networks, "physical_memory", lambda: 10_000)
+    monkeypatch.setattr(ground_module, "physical_memory", lambda: 10_000)
     cf = cost_function("ising_grouped", [], [(1.0, [(1.0, i) for i in range(50)])])
     with pytest.raises(NotEnoughMemory, match="1 squared linear combinations as pairs need 196000 bytes"):
         solve(cf, SBM)
@@ -144,6 +144,11 @@ def test_trajectories_beyond_memory_are_refused(monkeypatch):
     monkeypatch.setattr(ground_module, "physical_memory", lambda: 1000)
     with pytest.raises(NotEnoughMemory, match="32 replicas of 30 variables need 7680 bytes"):
         solve(glass(30), SBM)
+
+
+def test_a_memory_of_unknown_size_refuses_nothing(monkeypatch):
+    monkeypatch.setattr(ground_module, "physical_memory", lambda: 0)
+    check_memory("things", 2**60)
 
 
 def test_the_natural_strength_is_half_the_bifurcation_of_a_random_network():

@@ -412,6 +412,13 @@ def test_statistics_say_how_it_was_done():
     assert min(found[k] for k in ("seconds", "compile_seconds", "prepare_seconds")) >= 0.0
 
 
+def test_a_run_uses_all_cpus_also_where_the_system_does_not_bind_processes_to_them(monkeypatch):
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    result = solve(glass(100, 1), "microsoft.simulatedannealing.cpu", sweeps=5, restarts=2, seed=1)
+    assert result.statistics["threads"] == 3
+
+
 def test_results_documents_hold_what_was_found():
     result = solve(glass(8, 1), number_of_solutions=3, seed=4)
     document = json.loads(result.to_json())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import numpy as np
 from qiosk.errors import NotEnoughMemory
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
+from qiosk.settings import physical_memory
 from qiosk.solvers.base import Parallel
 from qiosk.solvers.descent import Descent
 from qiosk.solvers.incumbents import Incumbents
@@ -105,11 +105,8 @@ class Ground:
 
         They are the sampler's unless their size is given.
         """
-        needed, there = replicas * (bytes_each or self._replica_bytes), physical_memory()
-        if needed > there:
-            raise NotEnoughMemory(
-                f"{replicas} replicas of {self.problem.n} variables need {needed} bytes, this machine has {there}"
-            )
+        needed = replicas * (bytes_each or self._replica_bytes)
+        check_memory(f"{replicas} replicas of {self.problem.n} variables", needed)
 
     @cached_property
     def _replica_bytes(self) -> int:
@@ -150,6 +147,8 @@ class Ground:
         return n_groups * self.sampler.lanes * self.problem.n * sweeps
 
 
-def physical_memory() -> int:
-    """Memory of this machine [bytes]."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def check_memory(what: str, needed: int) -> None:
+    """Raise NotEnoughMemory if some things need more memory [bytes] than this machine, or container, has."""
+    there = physical_memory()
+    if 0 < there < needed:
+        raise NotEnoughMemory(f"{what} need {needed} bytes, this machine has {there}")

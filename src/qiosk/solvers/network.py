@@ -12,10 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.errors import NotEnoughMemory
 from qiosk.model.compiled import I32, CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
-from qiosk.solvers.ground import physical_memory
+from qiosk.solvers.ground import check_memory
 from qiosk.solvers.samplers.ising import IsingForm
 
 # Forces beyond this are cut: sums over every neighbour stay finite in float32, and a wall is hit in one step anyway.
@@ -100,11 +99,7 @@ def multiplied_out(problem: CompiledProblem) -> CompiledProblem:
         return problem
     sizes = np.diff(problem.group_indptr)
     needed = int(np.sum(sizes * (sizes - 1) // 2)) * _PAIR_BYTES
-    if needed > physical_memory():
-        raise NotEnoughMemory(
-            f"{len(sizes)} squared linear combinations as pairs need {needed} bytes, "
-            f"this machine has {physical_memory()}"
-        )
+    check_memory(f"{len(sizes)} squared linear combinations as pairs", needed)
     linear, constant = problem.linear.copy(), problem.constant
     rows, cols, values = [problem.pair_rows], [problem.pair_cols], [problem.pair_values]
     for g, value in enumerate(problem.group_values):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction
+from qiosk.settings import cpu_count
 from qiosk.solvers.base import Parallel, Solver, StopReason
 from qiosk.solvers.checkpoint import pack, unpack
 from qiosk.solvers.documents import RUNNING, Findings
@@ -67,7 +67,7 @@ class Task:
         self.target = target
         self.values = values
         self.cost_function = cost_function
-        self.threads = threads if threads is not None else len(os.sched_getaffinity(0))
+        self.threads = threads if threads is not None else cpu_count()
         self.kernel = kernel
         self.input_data_uri = input_data_uri
         self.clock = clock
