@@ -9,7 +9,7 @@ QIOSK_DATABASE         URL of where jobs are kept; default: a SQLite file in the
 QIOSK_CONCURRENT_JOBS  jobs that run at once; default: the number of CPUs
 QIOSK_THREADS          threads of one job; default: its share of the CPUs when it starts
 QIOSK_MEMORY_LIMIT     memory of one job, in bytes or with a suffix K, M, G or T; 0: unlimited; default: 80 %
-                       of the machine's
+                       of the machine's; on Linux only
 QIOSK_MAX_ATTEMPTS     how often a job's process may vanish before the job fails; default: 20
 QIOSK_HANG_SECONDS     silence after which a job's process is given up; default: 600
 QIOSK_CANCEL_SECONDS   how long a cancelled job may take to stop by itself before it is killed; default: 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 
@@ -46,6 +47,13 @@ def test_out_of_memory_kills_are_counted_where_somebody_counts_them(tmp_path, mo
     version_1.write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
     monkeypatch.setattr(process_limits, "_OOM_COUNTERS", [str(version_2), str(version_1), str(missing)])
     assert process_limits.oom_kills() == 5
+
+
+def test_memory_is_not_limited_where_nobody_tells_what_is_mapped(tmp_path, monkeypatch):
+    monkeypatch.setattr(process_limits, "_STATM", tmp_path / "missing")
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    process_limits.limit_memory(2**50)  # which would fit
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not enforce address space limits")

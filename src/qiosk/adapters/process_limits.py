@@ -12,6 +12,7 @@ _PR_SET_PDEATHSIG = 1
 _M_ARENA_MAX = -8
 _ARENAS = 2
 _OOM_SCORE = "800"
+_STATM = Path("/proc/self/statm")
 _OOM_COUNTERS = (
     "/sys/fs/cgroup/memory.events",
     "/sys/fs/cgroup/memory/memory.oom_control",
@@ -36,15 +37,15 @@ def limit_memory(size_bytes: int) -> None:
     """Let this process allocate ``size_bytes`` more than it has now; 0 is no limit.
 
     What is over the limit raises MemoryError. The limit is on addresses, so what the interpreter and its
-    libraries have mapped, used or not, must not count.
+    libraries have mapped, used or not, must not count. Only Linux says how much that is; elsewhere nothing
+    is limited.
     """
-    if size_bytes <= 0:
+    if size_bytes <= 0 or not _STATM.exists():
         return
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # glibc; each thread would otherwise set 64 MB of addresses aside
         libc.mallopt(_M_ARENA_MAX, _ARENAS)
-    statm = Path("/proc/self/statm")
-    mapped = int(statm.read_text().split()[0]) * resource.getpagesize() if statm.exists() else 0
+    mapped = int(_STATM.read_text().split()[0]) * resource.getpagesize()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = mapped + size_bytes
     if hard != resource.RLIM_INFINITY:
