@@ -31,6 +31,7 @@ PUT = {
     "providerId": "Microsoft",
     "target": "microsoft.tabu.cpu",
 }
+ERRORS = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, QioskError)]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -216,7 +217,7 @@ def test_details_of_any_name_arrive_and_what_is_no_json_does_not(
     back = codec.decode_error(codec.encode(codec.error_body(error)))
     assert type(back) is JobNotFound
     assert back.message == (message or "JobNotFound")
-    assert back.details == {name: value for name, value in kept.items() if name not in lost}
+    assert back.details == {name: value for name, value in kept.items() if name not in lost and name != "class"}
 
 
 @given(body=st.binary(max_size=60) | json_values.map(json.dumps).map(str.encode))
@@ -232,11 +233,25 @@ def test_arbitrary_details_become_errors(details: object) -> None:
     assert pickle.loads(pickle.dumps(error)).details == error.details
 
 
-def test_every_code_leads_to_a_class_of_that_code() -> None:
-    for value in vars(errors).values():
-        if isinstance(value, type) and issubclass(value, QioskError):
-            back = codec.decode_error(codec.encode(codec.error_body(value("m"))))
-            assert back.code == value.code
+@pytest.mark.parametrize("cls", ERRORS, ids=lambda cls: cls.__name__)
+def test_every_error_arrives_as_what_it_is(cls: type[QioskError]) -> None:
+    back = codec.decode_error(codec.encode(codec.error_body(cls("m", job_id="1"))))
+    assert type(back) is cls
+    assert (back.code, back.azq, back.message, back.details) == (cls.code, cls.azq, "m", {"job_id": "1"})
+
+
+def test_a_class_is_named_only_where_its_code_is_that_of_others_too() -> None:
+    named = {cls for cls in ERRORS if b"details" in codec.encode(codec.error_body(cls("m")))}
+    assert {errors.InvalidValue, errors.NotEnoughMemory} < named
+    assert not named & {errors.InvalidInput, errors.InsufficientResources, JobNotFound, QioskError}
+    assert len({cls.code for cls in ERRORS} - {cls.code for cls in named}) > 20
+
+
+@pytest.mark.parametrize("name", ["JobNotFound", "Unheard", "annotations", "", 7, ["InvalidValue"], None])
+def test_a_class_of_another_code_is_not_believed(name: object) -> None:
+    members = {"code": "InvalidInputData", "message": "m", "details": {"class": name}}
+    error = codec.decode_error(json.dumps({"error": members}).encode())
+    assert (type(error), error.details) == (errors.InvalidInput, {})
 
 
 def test_foreign_error_bodies_become_the_default() -> None:

@@ -36,6 +36,8 @@ from qiosk.errors import InvalidJobDefinition, QioskError
 MAX_DEPTH = 100
 """Objects and lists inside each other in one request."""
 
+_CLASS = "class"  # the detail that names an error's class
+
 T = TypeVar("T")
 
 
@@ -249,8 +251,13 @@ def decode_patch(body: bytes) -> JobPatch:
 
 
 def error_body(error: QioskError) -> ErrorBody:
-    """What a server says about an error; those ``details`` that cannot be written as JSON are left out."""
+    """What a server says about an error; those ``details`` that cannot be written as JSON are left out.
+
+    Where the code does not tell the class, a detail does.
+    """
     details = {name: value for name, value in error.details.items() if _is_json({name: value})}
+    if _classes_by_code().get(error.code) is not type(error):
+        details[_CLASS] = type(error).__name__
     return ErrorBody(error=ErrorMembers(code=error.code, message=error.message or error.code, details=details))
 
 
@@ -263,7 +270,10 @@ def decode_error(body: bytes, *, default: type[QioskError] = QioskError) -> Qios
         members = msgspec.json.decode(body, type=ErrorBody).error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return default(body[:200].decode(errors="replace") or "the answer is empty")
-    return _classes_by_code().get(members.code, default)(members.message, **members.details)
+    named = getattr(errors, str(members.details.pop(_CLASS, "")), None)
+    if not _is_error(named) or named.code != members.code:
+        named = _classes_by_code().get(members.code, default)
+    return named(members.message, **members.details)
 
 
 def blob_uri(container_uri: str, name: str) -> str:
@@ -295,9 +305,13 @@ def _classes_by_code() -> dict[str, type[QioskError]]:
     """The most general class of each code."""
     found: dict[str, type[QioskError]] = {}
     for value in vars(errors).values():
-        if isinstance(value, type) and issubclass(value, QioskError):
+        if _is_error(value):
             found.setdefault(value.code, value)
     return found
+
+
+def _is_error(value: object) -> typing.TypeGuard[type[QioskError]]:
+    return isinstance(value, type) and issubclass(value, QioskError)
 
 
 @cache
