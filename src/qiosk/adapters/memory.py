@@ -184,9 +184,9 @@ def _matches(job: Job, query: JobQuery) -> bool:
     return (
         (query.name_prefix is None or name_key(job.name).startswith(name_key(query.name_prefix)))
         and (query.statuses is None or job.state.status in query.statuses)
-        and _is_among(job.job_type, query.job_types)
-        and _is_among(job.provider_id, query.provider_ids)
-        and _is_among(job.target, query.targets)
+        and is_among(job.job_type, query.job_types)
+        and is_among(job.provider_id, query.provider_ids)
+        and is_among(job.target, query.targets)
         and (query.created_after is None or job.created_at >= query.created_after)
         and (query.created_before is None or job.created_at <= query.created_before)
         and (query.session_id is None or job.session_id == query.session_id)
@@ -194,7 +194,8 @@ def _matches(job: Job, query: JobQuery) -> bool:
     )
 
 
-def _is_among(value: str, choices: Sequence[str] | None) -> bool:
+def is_among(value: str, choices: Sequence[str] | None) -> bool:
+    """Whether a value is one of those that a query names, in any letter case; all are if it names none."""
     return choices is None or value.lower() in [choice.lower() for choice in choices]
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import final
 
+from qiosk.adapters.memory import is_among
 from qiosk.contract.items import ItemQuery
 from qiosk.contract.jobs import JobQuery, JobStatus
 from qiosk.contract.quotas import Dimension
@@ -102,15 +103,11 @@ def _matches(session: Session, query: ItemQuery) -> bool:
     return (
         (query.name_prefix is None or name_key(session.name).startswith(name_key(query.name_prefix)))
         and (query.statuses is None or session.status in query.statuses)
-        and _is_among(session.provider_id, query.provider_ids)
-        and _is_among(session.target, query.targets)
+        and is_among(session.provider_id, query.provider_ids)
+        and is_among(session.target, query.targets)
         and (query.created_after is None or session.created_at >= query.created_after)
         and (query.created_before is None or session.created_at <= query.created_before)
     )
-
-
-def _is_among(value: str, choices: Sequence[str] | None) -> bool:
-    return choices is None or value.lower() in [choice.lower() for choice in choices]
 
 
 @final

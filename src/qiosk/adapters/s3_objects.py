@@ -167,5 +167,5 @@ def describe(name: str, meta: Mapping[str, Any], headers: BlobHeaders | None) ->
 
 
 def raw_etag(meta: Mapping[str, Any]) -> str | None:
-    """The bucket\'s own ETag, as it wants it back."""
+    """The bucket's own ETag, as it wants it back."""
     return cast("str | None", meta["e_tag"])
