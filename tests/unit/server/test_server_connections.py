@@ -6,11 +6,13 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import Queue
 from urllib.parse import urlsplit
 
 import pytest
 
 from qiosk.server import connections
+from qiosk.server.connections import Connection
 from servers import MemoryParts, listening
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -23,8 +25,17 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEAD_S", 1.0)
+def limits(monkeypatch: pytest.MonkeyPatch) -> Queue[object]:
+    """What limits the time of a connection that has just read a whole request."""
+    found: Queue[object] = Queue()
+    complete = Connection.on_message_complete
+
+    def look(connection: Connection) -> None:
+        complete(connection)
+        found.put(connection._closing)
+
+    monkeypatch.setattr(Connection, "on_message_complete", look)
+    return found
 
 
 @contextmanager
@@ -66,11 +77,16 @@ def send_until_it_ends(connection: socket.socket, piece: bytes, within: float = 
 
 @pytest.mark.parametrize("begin", [b"", REQUEST])
 @pytest.mark.parametrize("piece", [b"", b"\r\n", b"X-A: b\r\n"], ids=["nothing", "empty lines", "headers"])
-def test_a_head_that_does_not_end_ends_the_connection(impatient: None, url: str, begin: bytes, piece: bytes) -> None:
+def test_a_head_that_does_not_end_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch, url: str, begin: bytes, piece: bytes
+) -> None:
+    if not begin:
+        monkeypatch.setattr(connections, "HEAD_S", 1.0)
     with connected(url) as connection:
         if begin:
             connection.sendall(begin)
             assert b"alive" in answer(connection)
+            monkeypatch.setattr(connections, "HEAD_S", 1.0)
             if not piece:
                 connection.sendall(b"G")  # silence between requests is what the keep-alive time is for
         elif piece.startswith(b"X"):
@@ -80,21 +96,21 @@ def test_a_head_that_does_not_end_ends_the_connection(impatient: None, url: str,
         assert send_until_it_ends(connection, piece)
 
 
-def test_requests_one_after_the_other_are_answered(impatient: None, url: str) -> None:
+def test_requests_one_after_the_other_are_answered(limits: Queue[object], url: str) -> None:
     with connected(url) as connection:
-        for pause_s in (1.1, 0.0):
+        for _ in range(2):
             connection.sendall(REQUEST)
             assert b"alive" in answer(connection)
-            time.sleep(pause_s)
+            assert limits.get(timeout=20) is None
 
 
-def test_a_slow_body_is_no_slow_head(impatient: None, url: str) -> None:
+def test_a_slow_body_is_no_slow_head(limits: Queue[object], url: str) -> None:
     with connected(url) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n")
         assert b"alive" in answer(connection)
         connection.sendall(b"abc")
         connection.sendall(b"def")
-        time.sleep(1.1)
+        assert limits.get(timeout=20) is None
         connection.sendall(REQUEST)
         assert b"alive" in answer(connection)
 
