@@ -204,6 +204,8 @@ def test_data_that_lies_in_a_jobs_place_is_not_overwritten(world):
         ({"name": "\ud800"}, InvalidJobDefinition, "name: must be valid Unicode"),
         ({"name": "a\x00"}, InvalidJobDefinition, "name: must be valid Unicode without NUL"),
         ({"job_type": "x" * 101}, InvalidJobDefinition, "job_type: must have at most 100 characters, found 101"),
+        ({"name": "x" * 1025}, InvalidJobDefinition, "name: must have at most 1024 characters, found 1025"),
+        ({"input_data_format": "x" * 101}, InvalidJobDefinition, "input_data_format: must have at most 100"),
         ({"session_id": 3}, InvalidJobDefinition, "session_id: must be a string, found 3"),
         ({"priority": "Urgent"}, InvalidJobDefinition, "priority: must be one of Standard, High, found 'Urgent'"),
         ({"tags": "abc"}, InvalidJobDefinition, "tags: must be a list of strings, found 'abc'"),
@@ -211,6 +213,21 @@ def test_data_that_lies_in_a_jobs_place_is_not_overwritten(world):
         ({"metadata": {"a": 1}}, InvalidJobDefinition, "metadata: keys and values must be strings, found 'a': 1"),
         ({"input_params": float("nan")}, InvalidJobDefinition, "input_params: must be JSON"),
         ({"input_params": {1, 2}}, InvalidJobDefinition, "input_params: must be JSON"),
+        (
+            {"input_params": [[]] * 65537},
+            InvalidJobDefinition,
+            "input_params: must have at most 262144 bytes as JSON, found 262148",
+        ),
+        (
+            {"metadata": {"a": "x" * 65536}},
+            InvalidJobDefinition,
+            "metadata: must have at most 65536 bytes as JSON, found 65545",
+        ),
+        (
+            {"tags": ["x"] * 1639},
+            InvalidJobDefinition,
+            "tags: must have at most 8192 bytes as JSON, found 8195",
+        ),
         ({"input_data": "{}"}, InvalidJobDefinition, "input_data: must be bytes, found str"),
         ({"input_data": None}, InvalidJobDefinition, "exactly one of input_data and input_data_uri"),
         ({"input_data": b"", "input_data_uri": "memory://c/a"}, InvalidJobDefinition, "found both"),
@@ -355,6 +372,9 @@ def test_descriptive_members_can_be_changed(world):
     assert world.service.update(view.id, JobPatch(tags=[])).tags == ()
     with pytest.raises(InvalidJobDefinition, match="priority: must be one of Standard, High, found 'x'"):
         world.service.update(view.id, JobPatch(priority="x"))
+    for patch in (JobPatch(name="x" * 1025), JobPatch(tags=["x" * 8192])):
+        with pytest.raises(InvalidJobDefinition, match="must have at most"):
+            world.service.update(view.id, patch)
 
 
 def test_listing_pages_through_all_jobs_newest_first(world):

@@ -331,6 +331,8 @@ def test_the_same_session_is_opened_once(world):
         ({"job_failure_policy": "Shrug"}, InvalidJobDefinition, "must be one of Abort, Continue, found 'Shrug'"),
         ({"priority": "Low"}, InvalidJobDefinition, "priority: "),
         ({"tags": "abc"}, InvalidJobDefinition, "tags: "),
+        ({"tags": ["x" * 8192]}, InvalidJobDefinition, "tags: must have at most 8192 bytes as JSON, found 8196"),
+        ({"name": "x" * 1025}, InvalidJobDefinition, "name: must have at most 1024 characters, found 1025"),
     ],
 )
 def test_a_wrong_session_is_refused(world, members, error, message):

@@ -51,8 +51,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Claim that lists workspaces, as ``subscription/group/name``; ``*`` opens all."""
     oidc_jwks_url: str | None = None
     """Where the issuer's keys are, if its metadata do not say."""
-    max_body_bytes: Size = 4 * MIB
-    """Largest body of a job request."""
+    max_body_bytes: Size = MIB
+    """Largest body of a job request: a few times what a job may say."""
     body_seconds: Annotated[float, Meta(gt=0)] = 30.0
     """How long such a body may take to arrive."""
     max_blob_bytes: Size = 5000 * MIB

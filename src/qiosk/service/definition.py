@@ -16,8 +16,18 @@ from qiosk.service.names import blob_name, check_job_id, own_container
 from qiosk.service.ports import BlobStore
 
 PRIORITIES = ("Standard", "High")
-MAX_JOB_TYPE = 100
-"""Characters of a job type; lists can be sorted by it."""
+MAX_WORD = 100
+"""Characters of a job type, by which lists can be sorted, and of a format's name."""
+MAX_NAME = 1024
+"""Characters of a name."""
+MAX_PARAMS_BYTES = 256 << 10
+"""Bytes of solver parameters as JSON. They are part of every answer about a job; what is large belongs into the
+problem.
+"""
+MAX_METADATA_BYTES = 64 << 10
+"""Bytes of a job's metadata as JSON."""
+MAX_TAGS_BYTES = 8 << 10
+"""Bytes of tags as JSON."""
 
 
 def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobStore, at: datetime) -> Job:
@@ -27,6 +37,7 @@ def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobSt
     """
     check_job_id(job_id)
     _check_types(command)
+    _check_size("input_params", command.input_params, MAX_PARAMS_BYTES)
     _check_metadata(command.metadata)
     container = _container(job_id, command, blobs)
     input_blob = _input(job_id, command, container, blobs)
@@ -52,12 +63,13 @@ def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobSt
 
 
 def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
-    """The tags as a tuple. Raises InvalidJobDefinition if one is no string."""
+    """The tags as a tuple. Raises InvalidJobDefinition if one is no string, or they are too long."""
     if isinstance(tags, str):
-        raise InvalidJobDefinition(f"tags: must be a list of strings, found {tags!r}")
+        raise InvalidJobDefinition(f"tags: must be a list of strings, found {tags[:100]!r}")
     for tag in tags:
         if not isinstance(tag, str):
             raise InvalidJobDefinition(f"tags: must be strings, found {tag!r}")
+    _check_size("tags", tuple(tags), MAX_TAGS_BYTES)
     return tuple(tags)
 
 
@@ -69,29 +81,34 @@ def check_priority(priority: str | None) -> str | None:
 
 
 def check_name(name: str) -> str:
-    """The name. Raises InvalidJobDefinition if it is no text that can be stored."""
-    _check_text("name", name)
+    """The name. Raises InvalidJobDefinition if it is no text that can be stored, or too long."""
+    _check_text("name", name, MAX_NAME)
     return name
 
 
 def _check_types(command: SubmitJob) -> None:
-    for member in ("name", "provider_id", "target", "job_type", "input_data_format", "output_data_format"):
-        _check_text(member, getattr(command, member))
-    if len(command.job_type) > MAX_JOB_TYPE:
-        raise InvalidJobDefinition(
-            f"job_type: must have at most {MAX_JOB_TYPE} characters, found {len(command.job_type)}"
-        )
+    check_name(command.name)
+    for member in ("provider_id", "target", "job_type", "input_data_format", "output_data_format"):
+        _check_text(member, getattr(command, member), MAX_WORD)
     if command.session_id is not None:
-        _check_text("session_id", command.session_id)
+        _check_text("session_id", command.session_id, MAX_WORD)
     if not isinstance(command.input_data, bytes | None):
         raise InvalidJobDefinition(f"input_data: must be bytes, found {type(command.input_data).__name__}")
 
 
-def _check_text(member: str, text: object) -> None:
+def _check_text(member: str, text: object, longest: int) -> None:
     if not isinstance(text, str):
         raise InvalidJobDefinition(f"{member}: must be a string, found {text!r}")
+    if len(text) > longest:
+        raise InvalidJobDefinition(f"{member}: must have at most {longest} characters, found {len(text)}")
     if not is_storable(text):
         raise InvalidJobDefinition(f"{member}: must be valid Unicode without NUL, found {text!r}")
+
+
+def _check_size(member: str, value: object, most: int) -> None:
+    size = len(_as_json(value))
+    if size > most:
+        raise InvalidJobDefinition(f"{member}: must have at most {most} bytes as JSON, found {size}")
 
 
 def is_storable(text: str) -> bool:
@@ -108,6 +125,7 @@ def _check_metadata(metadata: Mapping[str, str] | None) -> None:
     for key, value in (metadata or {}).items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise InvalidJobDefinition(f"metadata: keys and values must be strings, found {key!r}: {value!r}")
+    _check_size("metadata", dict(metadata or {}), MAX_METADATA_BYTES)
 
 
 def _container(job_id: str, command: SubmitJob, blobs: BlobStore) -> str:
@@ -145,8 +163,11 @@ def _digest(command: SubmitJob, container: str, input_blob: BlobRef) -> str:
     del members["id"]
     if command.input_data is not None:
         members["input_data"] = hashlib.sha256(command.input_data).hexdigest()
+    return hashlib.sha256(_as_json(members).encode()).hexdigest()
+
+
+def _as_json(value: object) -> str:
     try:
-        text = json.dumps(members, sort_keys=True, allow_nan=False)
+        return json.dumps(value, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidJobDefinition(f"input_params: must be JSON: {error}") from error
-    return hashlib.sha256(text.encode()).hexdigest()
