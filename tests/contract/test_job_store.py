@@ -20,7 +20,7 @@ from qiosk.contract.paging import ItemOrder
 from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
-from qiosk.service.paging import Cursor, cursor_of
+from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, is_heavy
 from qiosk.service.ports import JobStore, RunUpdate
 
 NOW = datetime(2026, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
@@ -369,6 +369,30 @@ def test_a_page_may_begin_further_on(store):
     assert [job.id for job in first] == ["a", "b"]
     assert [job.id for job in store.page("default", query, last(list(first), query), 5, skip=1)] == ["d"]
     assert list(store.page("default", query, None, 2, skip=10**12)) == []
+
+
+@pytest.mark.parametrize("order", [ItemOrder.CREATION_TIME, ItemOrder.NAME])
+def test_large_jobs_make_a_page_end_early(store, order):
+    large = "x" * (PAGE_BYTES // 3)
+    for number in range(7):
+        store.add(replace(a_job(f"j{number}", seconds=number), input_params=large if number % 2 else None))
+    query = JobQuery(order_by=order, descending=False)
+    first = store.page("default", query, None, 10)
+    assert [job.id for job in first] == [f"j{number}" for number in range(6)]
+    assert is_heavy(first)
+    assert not is_heavy(first[:5])
+    assert everything(store, query, limit=10) == [f"j{number}" for number in range(7)]
+    store.add(replace(a_job("huge", seconds=-1, name="A"), input_params=2 * PAGE_BYTES * "x"))
+    assert [job.id for job in store.page("default", query, None, 10)] == ["huge"]
+
+
+def test_a_page_of_many_jobs_is_complete(store):
+    for number in range(300):
+        store.add(a_job(f"j{number:03}", seconds=number % 7))
+    query = JobQuery()
+    found = store.page("default", query, None, 290, skip=5)
+    assert len(found) == 290
+    assert [job.id for job in found] == everything(store, query, limit=50)[5:295]
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,22 @@ def test_data_that_lies_in_a_jobs_place_is_not_overwritten(world):
     assert world.service.submit(command(id="j")).status is JobStatus.WAITING
 
 
+def test_a_page_of_large_jobs_ends_early_and_leads_to_the_next(world):
+    for _ in range(40):
+        world.service.submit(command(input_params="x" * 250_000))
+    sizes = []
+    page = world.service.page(JobQuery(), top=1000)
+    while page.next is not None:
+        sizes.append(len(page.items))
+        page = world.service.page(JobQuery(), top=1000, token=page.next)
+    assert [*sizes, len(page.items)] == [17, 17, 6]
+    world.service.delete(world.service.submit(command()).id)
+    assert world.service.page(JobQuery(), top=17).next is not None
+    for view in list(world.service.list(JobQuery()))[17:]:
+        world.service.delete(view.id)
+    assert world.service.page(JobQuery(), top=1000).next is None
+
+
 @pytest.mark.parametrize(
     ("members", "error", "message"),
     [

@@ -27,7 +27,8 @@ from qiosk.errors import (
     SessionNotFound,
 )
 from qiosk.service.attempts import Attempt, claim_next
-from qiosk.service.jobs import JobState
+from qiosk.service.jobs import JobKey, JobState
+from qiosk.service.paging import PAGE_BYTES
 from qiosk.service.service import JobService
 from qiosk.service.session_service import define_session
 from qiosk.service.sessions import ABORT_WATCH, TIMEOUT, TRANSITIONS, SessionEvent, sweep
@@ -374,6 +375,24 @@ def test_sessions_and_top_level_jobs_are_listed_in_one_order(world, order, desce
     assert everything(world.service.items, query, top) == [item.id for item in expected]
     skipped = [item.id for item in world.service.items(query, skip=2, top=3).items]
     assert skipped == [item.id for item in expected[2:5]]
+
+
+@pytest.mark.parametrize("skip", [0, 2, 5])
+def test_large_jobs_make_a_page_of_items_end_early(world, skip):
+    for number in range(6):
+        world.open(f"s{number}")
+        world.clock.sleep(1)
+        world.submit(f"j{number}", None)
+        job = world.jobs.get(JobKey("w", f"j{number}"))
+        world.jobs.swap(replace(job, input_params="x" * (PAGE_BYTES // 2)), expected=job)
+        world.clock.sleep(1)
+    expected = [f"{kind}{number}" for number in range(6) for kind in "sj"]
+    query = ItemQuery(descending=False)
+    first = world.service.items(query, skip=skip, top=100)
+    assert sum(item.item_type == "Job" for item in first.items) in (1, 2)
+    assert first.next is not None
+    assert everything(world.service.items, query, 100) == expected
+    assert [item.id for item in first.items] == expected[skip : skip + len(first.items)]
 
 
 def test_a_job_and_a_session_in_one_place_are_both_listed(world):

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from operator import itemgetter
 from typing import final
 
@@ -15,7 +16,7 @@ from qiosk.contract.jobs import ErrorData, JobQuery, TracePoint
 from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.attempts import Attempt, claim_next
 from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
-from qiosk.service.paging import Cursor, cursor_of, name_key
+from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, name_key, weight
 from qiosk.service.ports import BlobStore, Clock, JobRunner, JobStore, RunOutcome, RunUpdate
 from qiosk.service.quotas import month_of
 from qiosk.service.worker import run_job
@@ -60,7 +61,9 @@ class MemoryJobStore:
         behind = [
             job for place, job in placed if after is None or (place < after if query.descending else place > after)
         ]
-        return behind[skip : skip + limit]
+        found = behind[skip : skip + limit]
+        reached = accumulate(map(weight, found))
+        return found[: 1 + next((place for place, total in enumerate(reached) if total >= PAGE_BYTES), limit)]
 
     def swap(self, job: Job, *, expected: Job) -> bool:
         """Store ``job`` in place of ``expected``, if that is still there."""

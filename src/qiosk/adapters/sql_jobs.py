@@ -27,11 +27,12 @@ from qiosk.adapters.sql_tables import (
     to_row,
     to_time,
     trace_points,
+    weight_of,
 )
 from qiosk.contract.jobs import JobQuery, JobStatus, TracePoint
 from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.jobs import Job, JobKey, JobState
-from qiosk.service.paging import Cursor, name_key
+from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, name_key
 from qiosk.service.ports import RunUpdate
 
 # Statements are made once: that takes longer than running them.
@@ -67,6 +68,8 @@ def open_sqlite(path: Path) -> SqlJobStore:
     return SqlJobStore(open_sqlite_database(path))
 
 
+AT_ONCE = 128
+"""Rows that are read by one statement: a driver may hold all of them, and each can have hundreds of kilobytes."""
 _LAST_POSITION = 2**31 - 1
 """The greatest integer of a trace's column: no trace is so long, and databases refuse to compare with more."""
 
@@ -100,7 +103,20 @@ class SqlJobStore:
         """At most ``limit`` matching jobs, ``skip`` behind ``after``."""
         wanted = sa.select(jobs).where(jobs.c.workspace == workspace, *_conditions(query))
         place = Place(ORDER_KEYS.get(query.order_by), jobs.c.created_at, jobs.c.id, item_type="Job")
-        return self._read_jobs(one_page(wanted, place, query.order_by, query.descending, after, limit, skip))
+        found: list[Job] = []
+        room = PAGE_BYTES
+        while (size := min(limit - len(found), AT_ONCE)) > 0:
+            with self._database.read() as tx:
+                rows = tx.execute(one_page(wanted, place, query.order_by, query.descending, after, size, skip)).all()
+            for row in rows:
+                if room <= 0:
+                    return found
+                found.append(from_row(row._asdict()))
+                room -= weight_of(row._asdict())
+            if len(rows) < size:
+                break
+            after, skip = cursor_of(found[-1], query.order_by), 0
+        return found
 
     def swap(self, job: Job, *, expected: Job) -> bool:
         """Store ``job`` in place of ``expected``, if that is still there."""
@@ -182,7 +198,7 @@ class SqlJobStore:
     def ended_before(self, before: datetime, limit: int, *, after: Job | None = None) -> Sequence[Job]:
         """Jobs that ended before a time, behind ``after``."""
         place = (jobs.c.ended_at, jobs.c.workspace, jobs.c.id)
-        wanted = sa.select(jobs).where(jobs.c.ended_at < to_time(before)).order_by(*place).limit(limit)
+        wanted = sa.select(jobs).where(jobs.c.ended_at < to_time(before)).order_by(*place).limit(min(limit, AT_ONCE))
         if after is not None:
             there = (to_time(after.ended_at), after.workspace, after.id)
             wanted = wanted.where(sa.tuple_(*place) > sa.tuple_(*map(sa.literal, there)))

@@ -224,3 +224,8 @@ def from_row(row: Mapping[str, Any]) -> Job:
         state=JobState(row["state"]),
         error=ErrorData(code=row["error_code"], message=row["error_message"]) if is_failed else None,
     )
+
+
+def weight_of(row: Mapping[str, Any]) -> int:
+    """The ``weight`` of the job of a row."""
+    return sum(len(row[column]) for column in ("input_params", "metadata", "tags"))

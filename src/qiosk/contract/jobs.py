@@ -245,7 +245,8 @@ class JobsApi(Protocol):
     def page(
         self, query: JobQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
     ) -> Page[JobView]:
-        """At most ``top`` matching jobs: the first ones, or those behind the page that came with ``token``.
+        """At most ``top`` matching jobs: the first ones, or those behind the page that came with ``token``. Large jobs
+        make a page end early.
 
         ``skip`` passes over that many jobs more. Paging on yields every job that exists throughout, once, whatever is
         added or removed meanwhile. Raises InvalidFilter.

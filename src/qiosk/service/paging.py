@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ from qiosk.service.jobs import Job
 
 NAME_KEY_CHARS = 200
 """So much of a name decides on its place and can be searched for; letter case does not count."""
+
+PAGE_BYTES = 4 << 20
+"""A page of jobs ends with the one that makes it so heavy, see ``weight``, however many are asked for."""
 
 _MAX_TOKEN = 4096
 
@@ -57,6 +61,16 @@ def cursor_of(job: Job, order: ItemOrder) -> Cursor:
         case ItemOrder.CREATION_TIME:
             key = ""
     return Cursor(key, job.created_at, job.id)
+
+
+def weight(job: Job) -> int:
+    """Bytes of what may be long in a job, as JSON."""
+    return sum(len(json.dumps(member)) for member in (job.input_params, job.metadata, job.tags))
+
+
+def is_heavy(jobs: Iterable[Job]) -> bool:
+    """Whether these are as many jobs as fit on a page."""
+    return sum(map(weight, jobs)) >= PAGE_BYTES
 
 
 def encode_token(cursor: Cursor, order: ItemOrder, *, descending: bool) -> str:

@@ -62,7 +62,8 @@ class JobStore(Protocol):
     ) -> Sequence[Job]:
         """At most ``limit`` matching jobs, ``skip`` behind ``after``, sorted by ``cursor_of`` in the query's direction.
 
-        Paging on yields every job that exists throughout, once, whatever is added or removed meanwhile.
+        Fewer are all that are left, or ``is_heavy``: then they end with the first one that makes them so. Paging on
+        yields every job that exists throughout, once, whatever is added or removed meanwhile.
         """
         ...
 
@@ -125,7 +126,7 @@ class JobStore(Protocol):
     def ended_before(self, before: datetime, limit: int, *, after: Job | None = None) -> Sequence[Job]:
         """At most ``limit`` jobs, of all workspaces, that ended before a time and stand behind ``after``.
 
-        Sorted by (ended_at, workspace, id).
+        Sorted by (ended_at, workspace, id). There may be more behind them unless there are none.
         """
         ...
 

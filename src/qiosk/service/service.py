@@ -38,6 +38,7 @@ from qiosk.service.paging import (
     cursor_of,
     decode_token,
     encode_token,
+    is_heavy,
 )
 from qiosk.service.ports import BlobStore, Clock, Executor, JobStore, TargetCatalogue
 from qiosk.service.quotas import NO_LIMITS, QuotaGate
@@ -146,8 +147,11 @@ class JobService:
         after = None if token is None else decode_token(token, order, descending=descending)
         found = self._jobs.page(self._workspace, query, after, limit + 1, skip=skip)  # one more: is there another page?
         shown = found[:limit]
-        more = len(found) > limit
-        following = encode_token(cursor_of(shown[-1], order), order, descending=descending) if more else None
+        if not shown:
+            return Page(())
+        last = cursor_of(shown[-1], order)
+        more = len(found) > limit or (is_heavy(found) and bool(self._jobs.page(self._workspace, query, last, 1)))
+        following = encode_token(last, order, descending=descending) if more else None
         return Page(tuple(map(self._view, shown)), following)
 
     def cancel(self, job_id: str) -> JobView:

@@ -19,7 +19,7 @@ from qiosk.service.definition import check_name, check_priority, check_tags
 from qiosk.service.filters import check_query, to_job_query
 from qiosk.service.jobs import Job
 from qiosk.service.names import is_job_id
-from qiosk.service.paging import Cursor, check_window, cursor_of, decode_token, encode_token
+from qiosk.service.paging import Cursor, check_window, cursor_of, decode_token, encode_token, is_heavy
 from qiosk.service.ports import Clock, JobStore, TargetCatalogue
 from qiosk.service.sessions import (
     Session,
@@ -108,9 +108,12 @@ class SessionService:
         )
         next(islice(placed, skip, skip), None)  # ends where the items do, however large the number is
         shown: list[_Placed] = []
+        part: int | None = None
         for item in placed:
+            part = item.part if part is None else part
+            is_full = len(shown) >= limit or item.part not in (None, part)
             # A job and a session in one place stay on one page, for no token could tell them apart.
-            if len(shown) >= limit and item.place != shown[-1].place:
+            if is_full and item.place != shown[-1].place:
                 return Page(tuple(map(self._view_item, shown)), _token(shown[-1].place, query))
             shown.append(item)
         return Page(tuple(map(self._view_item, shown)), None)
@@ -138,29 +141,34 @@ class SessionService:
         while found := self._page_of_sessions(query, after, size):
             for session in found:
                 after = place_of(session, query.order_by)
-                yield _Placed(after, session)
+                yield _Placed(after, session, None)
             if len(found) < size:
                 return
 
     def _placed_jobs(self, query: ItemQuery, after: Cursor | None, wanted: int) -> Iterator[_Placed]:
         size = min(wanted + 1, MAX_PAGE)
         conditions = to_job_query(query, is_top_level=True)
+        part = 0
         while found := self._jobs.page(self._workspace, conditions, after, size):
             for job in found:
                 after = cursor_of(job, query.order_by)
-                yield _Placed(after, job)
-            if len(found) < size:
+                yield _Placed(after, job, part)
+            if len(found) < size and not is_heavy(found):
                 return
+            part += len(found) < size
 
     def _view_item(self, placed: _Placed) -> JobView | SessionView:
         return self._view_job(placed.item) if isinstance(placed.item, Job) else _view(placed.item)
 
 
 class _Placed(NamedTuple):
-    """An item, and its place in the list of all."""
+    """An item, and its place in the list of all. ``part`` numbers groups of jobs, of which one is all that fits on a
+    page; None for sessions.
+    """
 
     place: Cursor
     item: Job | Session
+    part: int | None
 
 
 def define_session(session_id: str, command: OpenSession, *, workspace: str, at: datetime) -> Session:
