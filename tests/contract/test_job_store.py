@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import string
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,8 +19,9 @@ from qiosk.adapters.memory import MemoryBlobStore, MemoryJobStore
 from qiosk.adapters.sql_jobs import SqlJobStore, open_sqlite
 from qiosk.contract.jobs import ErrorData, JobProgress, JobQuery, JobStatus, SubmitJob, TracePoint
 from qiosk.contract.paging import ItemOrder
+from qiosk.contract.workspaces import MAX_KEY_BYTES
 from qiosk.errors import JobAlreadyExists, JobNotFound
-from qiosk.service.definition import define_job
+from qiosk.service.definition import MAX_NAME, MAX_WORD, define_job
 from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, is_heavy
 from qiosk.service.ports import JobStore, RunUpdate
@@ -404,6 +407,16 @@ def test_in_a_list_of_several_types_jobs_lie_before_or_behind_the_others(store, 
     query = JobQuery(order_by=ItemOrder.ITEM_TYPE, descending=descending)
     after = Cursor(key, NOW + timedelta(seconds=3), "a")
     assert [job.id for job in store.page("default", query, after, 10)] == list(expected)
+
+
+def test_the_longest_names_can_be_stored_and_sorted_by(store):
+    rng = random.Random(0)  # nothing that an index could compress
+    workspace = "".join(rng.choices(string.ascii_letters, k=MAX_KEY_BYTES))
+    name = "".join(chr(rng.randrange(0x1F300, 0x1F600)) for _ in range(MAX_NAME))
+    job = a_job("x" * 100, workspace=workspace, name=name, job_type="".join(chr(0x1F300 + k) for k in range(MAX_WORD)))
+    store.add(job)
+    for order in ItemOrder:
+        assert everything(store, JobQuery(order_by=order), workspace=workspace) == [job.id]
 
 
 def test_letter_case_counts_nowhere_in_names(store):

@@ -54,6 +54,22 @@ def test_a_workspace_named_in_part_is_refused() -> None:
         Workspace(resource_id="mine", api=FakeJobs())
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a\x00b", r"workspace: must be printable characters, found 's/g/a\\x00b'"),
+        ("\ud800", "workspace: must be printable"),
+        ("a\nb", "workspace: must be printable"),
+        ("x" * 997, "workspace: must have at most 1000 bytes, found 1001"),
+        ("ü" * 499, "workspace: must have at most 1000 bytes, found 1002"),
+    ],
+    ids=["NUL", "surrogate", "newline", "long", "long in UTF-8"],
+)
+def test_names_that_no_database_could_hold_are_refused(name: str, message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        Workspace("s", "g", name, api=FakeJobs())
+
+
 @pytest.mark.parametrize("text", ["localhost:8000", "jobs.example.org:443/", "localhost"])
 def test_a_server_without_its_scheme_is_told(text: str) -> None:
     with pytest.raises(InvalidValue, match=rf"server url: must begin with http:// or https://, found '{text}'"):

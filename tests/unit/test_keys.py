@@ -158,7 +158,9 @@ def test_a_principal_may_what_its_key_says(principal, workspace, write, allowed)
         ("", {}, "name: must be 1 to 200 printable characters"),
         ("a\nb", {}, "name: must be"),
         ("x" * 201, {}, "name: must be"),
+        ("\ud800", {}, "name: must be"),
         ("a", {"workspace": ""}, "workspace: must be"),
+        ("a", {"workspace": "x" * 1001}, "workspace: must have at most 1000 bytes, found 1001"),
     ],
 )
 def test_a_wrong_key_is_not_made(door, name, members, message):

@@ -73,7 +73,7 @@ class Workspace:
 
     For a server, a workspace that is not named is the one of ``QIOSK_SUBSCRIPTION_ID``,
     ``QIOSK_RESOURCE_GROUP`` and ``QIOSK_WORKSPACE``. Raises ValueError if the workspace is named only in
-    part, InvalidValue for a URL or key that cannot be one. A context manager; closing it does not stop jobs.
+    part, InvalidValue for a name, URL or key that cannot be one. A context manager; closing it does not stop jobs.
     """
 
     def __init__(

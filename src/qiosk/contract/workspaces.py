@@ -8,13 +8,16 @@ DEFAULT_KEY = "default"
 """The workspace of programs that name none."""
 NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 """Stands for ``DEFAULT_KEY`` where a client insists on a GUID."""
+MAX_KEY_BYTES = 1000
+"""Bytes of a workspace's key in UTF-8: it is part of indexes and of signatures, which have bounds of their own."""
 
 
 def workspace_key(subscription_id: str | None, resource_group: str | None, name: str | None) -> str:
     """What the service calls the workspace that is named by these three; the default one if none is given.
 
     Letter case does not matter. Three times ``default`` is the default one too, and so is ``NO_SUBSCRIPTION`` with
-    twice ``default``: a URL has to name it somehow. Raises ValueError if only some are given.
+    twice ``default``: a URL has to name it somehow. Raises ValueError if only some are given, InvalidValue for
+    names that no workspace can have.
     """
     parts = {"subscription_id": subscription_id, "resource_group": resource_group, "name": name}
     missing = [part for part, value in parts.items() if not value]
@@ -27,7 +30,16 @@ def workspace_key(subscription_id: str | None, resource_group: str | None, name:
         )
     names = [str(value).lower() for value in parts.values()]
     is_default = names[0] in (DEFAULT_KEY, NO_SUBSCRIPTION) and names[1:] == [DEFAULT_KEY, DEFAULT_KEY]
-    return DEFAULT_KEY if is_default else "/".join(names)
+    return DEFAULT_KEY if is_default else checked_key("/".join(names))
+
+
+def checked_key(key: str) -> str:
+    """The key of a workspace. Raises InvalidValue if none can have it."""
+    if not key or not key.isprintable():
+        raise InvalidValue(f"workspace: must be printable characters, found {key[:100]!r}")
+    if (size := len(key.encode())) > MAX_KEY_BYTES:
+        raise InvalidValue(f"workspace: must have at most {MAX_KEY_BYTES} bytes, found {size}")
+    return key
 
 
 def parse_workspace(text: str) -> str:

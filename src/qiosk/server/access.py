@@ -13,7 +13,7 @@ from qiosk.bootstrap import ServerParts
 from qiosk.contract.jobs import JobsApi, JobView
 from qiosk.contract.sessions import SessionsApi
 from qiosk.contract.workspaces import workspace_key
-from qiosk.errors import Forbidden, InvalidJobDefinition
+from qiosk.errors import Forbidden, InvalidJobDefinition, InvalidValue
 from qiosk.server.auth import Caller, Gate
 from qiosk.server.links import Links
 from qiosk.server.settings import ServerSettings
@@ -98,15 +98,22 @@ async def authenticated(request: Request) -> Caller:
 
 
 async def reading(request: Request) -> Access:
-    """Access to a workspace, for whoever may read it. Raises Unauthorized, Forbidden."""
+    """Access to a workspace, for whoever may read it. Raises Unauthorized, Forbidden, InvalidJobDefinition."""
     settings: ServerSettings = request.app.state.settings
     parts: ServerParts = request.app.state.parts
-    place = request.path_params
-    key = workspace_key(place["subscription"], place["group"], place["workspace"])
     caller = await authenticated(request)
+    key = _workspace(request)
     caller.require(key, write=False)
     request.state.workspace = key
     return Access(key, parts, settings, base_url(request, settings), caller.may(key, write=True))
+
+
+def _workspace(request: Request) -> str:
+    place = request.path_params
+    try:
+        return workspace_key(place["subscription"], place["group"], place["workspace"])
+    except InvalidValue as error:
+        raise InvalidJobDefinition(error.message) from error
 
 
 async def writing(request: Request) -> Access:

@@ -17,9 +17,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, final
 
-from qiosk.contract.workspaces import DEFAULT_KEY
+from qiosk.contract.workspaces import DEFAULT_KEY, checked_key
 from qiosk.errors import Forbidden, InvalidValue, KeyNotFound, Unauthorized
-from qiosk.service.definition import is_storable
 from qiosk.service.ports import Clock
 
 PREFIX = "qk"
@@ -32,7 +31,6 @@ _ID_BYTES = 6
 _SECRET_BYTES = 32
 _MAX_CREDENTIAL = 512
 _MAX_NAME = 200
-_MAX_WORKSPACE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,9 +205,9 @@ class KeyService:
         Raises InvalidValue for a text that is empty or too long, or a time that has passed.
         """
         now = self._clock.now()
-        _check_text("name", name, _MAX_NAME)
+        _check_name(name)
         if workspace is not None:
-            _check_text("workspace", workspace, _MAX_WORKSPACE)
+            checked_key(workspace)
         if expires_at is not None and expires_at <= now:
             raise InvalidValue(f"expiry: must lie in the future, found {expires_at.isoformat()}")
         key_id = secrets.token_hex(_ID_BYTES)
@@ -246,6 +244,6 @@ def revoked(key: ApiKey, at: datetime) -> ApiKey:
     return key if key.revoked_at is not None else replace(key, revoked_at=at)
 
 
-def _check_text(what: str, text: str, longest: int) -> None:
-    if not 0 < len(text) <= longest or not text.isprintable() or not is_storable(text):
-        raise InvalidValue(f"{what}: must be 1 to {longest} printable characters, found {text[:longest]!r}")
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= _MAX_NAME or not name.isprintable():  # half a surrogate pair is not printable, nor is NUL
+        raise InvalidValue(f"name: must be 1 to {_MAX_NAME} printable characters, found {name[:_MAX_NAME]!r}")

@@ -58,6 +58,16 @@ def test_bad_names_are_refused(http: httpx.Client, names: object) -> None:
     assert response.json()["error"]["code"] == "InvalidJobDefinition"
 
 
+@pytest.mark.parametrize("part", ["s%00", "%0A", "x" * 3000], ids=["NUL", "newline", "long"])
+def test_bad_names_of_workspaces_are_refused(http: httpx.Client, part: str) -> None:
+    root = f"/subscriptions/{part}/resourceGroups/g/providers/Microsoft.Quantum/workspaces/w"
+    for method, path in (("GET", "/jobs"), ("GET", "/jobs/x"), ("GET", "/quotas"), ("POST", "/storage/sasUri")):
+        response = http.request(method, root + path)
+        assert response.status_code == 400
+        assert response.json()["error"]["code"] == "InvalidJobDefinition"
+        assert response.json()["error"]["message"].startswith("workspace: must ")
+
+
 def test_a_job_goes_the_way_that_clients_go(http: httpx.Client, memory: MemoryParts) -> None:
     container = link(http, containerName=f"job-{ID}")
     base, query = container.split("?")
