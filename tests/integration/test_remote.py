@@ -96,10 +96,22 @@ def test_keys_open_what_they_are_for(server: Served) -> None:
 def test_a_read_only_key_reads_and_does_no_more(server: Served) -> None:
     command = [sys.executable, "-m", "qiosk", "keys", "create", "--home", str(server.home), "--read-only", "reader"]
     made = subprocess.run(command, capture_output=True, text=True, check=True)
+    problem = ring(10)
+    with Workspace(server.url, api_key=KEY) as workspace:
+        done = SimulatedAnnealing(workspace, sweeps=5, seed=1).submit(problem)
+        best = done.get_results(timeout_secs=240)["cost"]
+        done.upload_attachment("notes", b"read me")
+        data = done.download_data(done.details.input_data_uri)
     with Workspace(server.url, api_key=made.stdout.strip()) as workspace:
-        workspace.list_jobs()
+        job = workspace.get_job(done.id)
+        assert job.get_results()["cost"] == best
+        assert {"inputData", "notes", "rawOutputData"} <= set(workspace.api.list_blobs(job.container_name))
+        assert job.download_attachment("notes") == b"read me"
+        assert job.download_data(job.details.input_data_uri) == data
         with pytest.raises(Forbidden):
-            SimulatedAnnealing(workspace, sweeps=5).submit(ring(10))
+            SimulatedAnnealing(workspace, sweeps=5).submit(problem)
+        with pytest.raises(Forbidden):
+            job.upload_attachment("notes", b"changed")
 
 
 def test_waiting_ends_with_the_job(server: Served) -> None:

@@ -14,7 +14,7 @@ from qiosk.contract import codec
 from qiosk.contract.jobs import TargetView
 from qiosk.contract.quotas import QuotaView
 from qiosk.errors import InvalidJobDefinition, InvalidValue
-from qiosk.server.access import Access, Reading, Writing
+from qiosk.server.access import Access, Reading
 from qiosk.server.bodies import request_body
 from qiosk.server.openapi import answers, pages, takes
 from qiosk.server.replies import list_reply, reply
@@ -47,8 +47,11 @@ class StorageLink(msgspec.Struct, rename="camel", kw_only=True):
 
 
 @router.post("/storage/sasUri", operation_id="getStorageLink", **answers(StorageLink), **takes(codec.StorageRequest))
-async def get_storage_link(request: Request, access: Writing) -> Response:
-    """A link to a container, which is created if it does not exist, or to a blob in it."""
+async def get_storage_link(request: Request, access: Reading) -> Response:
+    """A link to a container, which is created if it does not exist, or to a blob in it.
+
+    Whoever may only read gets a link that only reads, and nothing is created.
+    """
     body = await request_body(request, access.settings)
     return await run_in_threadpool(lambda: reply(StorageLink(sas_uri=_link(access, body))))
 
@@ -76,7 +79,8 @@ def _link(access: Access, body: bytes) -> str:
     try:
         if asked.blob_name is not None:
             return access.links.blob(asked.container_name, asked.blob_name)
-        access.jobs.container_uri(asked.container_name)  # newer clients rely on it to exist
+        if access.may_write:
+            access.jobs.container_uri(asked.container_name)  # newer clients rely on it to exist
         return access.links.container(asked.container_name)
     except InvalidValue as error:
         raise InvalidJobDefinition(error.message) from error

@@ -84,15 +84,28 @@ def test_a_key_for_reading_changes_nothing(http: httpx.Client, memory: MemoryPar
     assert status(http, "GET", "/jobs", **headers)[0] == 200
     calls = [
         *(("PUT", "/jobs/x"), ("DELETE", "/jobs/x"), ("PATCH", "/jobs/x"), ("POST", "/jobs/x:cancel")),
-        *(
-            ("POST", "/jobs/x:purge"),
-            ("PUT", "/sessions/x"),
-            ("POST", "/sessions/x:close"),
-            ("POST", "/storage/sasUri"),
-        ),
+        *(("POST", "/jobs/x:purge"), ("PUT", "/sessions/x"), ("POST", "/sessions/x:close")),
     ]
     for call in calls:
         assert status(http, *call, **headers) == (403, "Forbidden"), call
+
+
+def test_a_key_for_reading_gets_links_that_read(http: httpx.Client, memory: MemoryParts) -> None:
+    headers = {"x-ms-quantum-api-key": make_key(memory, is_read_only=True)}
+    memory.jobs("abc-1/group/mine").put_blob("job-1", "a", b"data")
+    for members in ({"containerName": "job-1"}, {"containerName": "job-1", "blobName": "a"}):
+        answer = http.post(f"{WORKSPACE}/storage/sasUri", json=members, headers=headers)
+        url, query = answer.json()["sasUri"].split("?")
+        container = url.removesuffix("/a")
+        blob = f"{container}/a?{query}"
+        assert http.get(blob).content == b"data"
+        assert http.put(blob, content=b"x", headers={"x-ms-blob-type": "BlockBlob"}).status_code == 403
+        assert http.put(f"{blob}&comp=metadata").status_code == 403
+        assert http.delete(blob).status_code == 403
+        listed = http.get(f"{container}?restype=container&comp=list&{query}")
+        assert listed.status_code == (403 if "blobName" in members else 200)
+    answer = http.post(f"{WORKSPACE}/storage/sasUri", json={"containerName": "new"}, headers=headers)
+    assert http.get(f"{answer.json()['sasUri']}&restype=container").status_code == 404
 
 
 def test_an_administrator_may_do_everything(http: httpx.Client, memory: MemoryParts) -> None:
