@@ -201,8 +201,11 @@ def serving(parts: ServerParts, **settings) -> Iterator[httpx.Client]:
 def listening(parts: ServerParts, **settings) -> Iterator[str]:
     """The URL of a server over these parts, on a socket of the loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        app = create_app(parts, ServerSettings(**settings))
-        server = uvicorn.Server(uvicorn.Config(app, http=Connection, log_config=None, access_log=False))
+        chosen = ServerSettings(**settings)
+        app = create_app(parts, chosen)
+        most = chosen.max_connections
+        config = uvicorn.Config(app, http=Connection, log_config=None, access_log=False, limit_concurrency=most)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:

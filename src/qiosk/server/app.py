@@ -19,6 +19,7 @@ from qiosk.server import events, health, jobs, openapi, sessions, workspace
 from qiosk.server.auth import open_gate
 from qiosk.server.blobs import BlobEndpoint, BlobService
 from qiosk.server.changes import Changes
+from qiosk.server.connections import ConnectionLimit
 from qiosk.server.errors import ERROR_HANDLERS
 from qiosk.server.keeper import kept_alive
 from qiosk.server.metrics import JobMetrics, RequestMetrics
@@ -43,7 +44,8 @@ def create_app(parts: ServerParts, settings: ServerSettings) -> Starlette:
 
     registry = CollectorRegistry()
     registry.register(JobMetrics(parts.statistics))
-    around = [Middleware(Requests, metrics=RequestMetrics(registry)), Middleware(CanonicalPaths)]
+    requests = Middleware(Requests, metrics=RequestMetrics(registry))
+    around = [requests, Middleware(ConnectionLimit), Middleware(CanonicalPaths)]
     app = Starlette(lifespan=lifespan, middleware=around, exception_handlers=ERROR_HANDLERS)
     app.state.parts = parts
     app.state.settings = settings

@@ -2,6 +2,9 @@
 
 Uvicorn bounds the time between two requests only. Whoever opened connections and sent nothing, or a header a minute,
 could take all that a server has. Bodies are bounded where they are read.
+
+Nor are there more connections than the server's limit, for long: requests on those that came when it was reached are
+refused, and end them.
 """
 
 from __future__ import annotations
@@ -9,24 +12,35 @@ from __future__ import annotations
 import asyncio
 from typing import Final, final
 
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from qiosk.errors import ServiceUnavailable
+from qiosk.server.errors import error_reply
 
 HEAD_S = 30.0
 """How long a request line and its headers may take to arrive, from the connection or the first byte on."""
 MAX_HEAD_BYTES: Final = 64 << 10
 """Names and values of headers, and the address, together."""
+_IS_EXTRA: Final = "is_extra_connection"
+"""Member of the state of requests that are to be refused."""
 
 
 @final
 class Connection(HttpToolsProtocol):
-    """Uvicorn's connection with a time limit on heads, and a limit of their size."""
+    """Uvicorn's connection with a time limit on heads, and a limit of their size. Extra ones are marked, see
+    ``ConnectionLimit``; Uvicorn would refuse all of them, and in words of its own.
+    """
 
     _closing: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _is_extra = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
+        most, self.limit_concurrency = self.config.limit_concurrency, None
         super().connection_made(transport)
+        self._is_extra = most is not None and len(self.connections) > most
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -44,6 +58,8 @@ class Connection(HttpToolsProtocol):
         """A head begins."""
         self._head_bytes = 0
         super().on_message_begin()
+        if self._is_extra:
+            self.scope["state"][_IS_EXTRA] = True
 
     def on_url(self, url: bytes) -> None:
         """Part of the address. Raises ValueError, which the parser reports as a bad request."""
@@ -78,3 +94,20 @@ class Connection(HttpToolsProtocol):
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
             raise ValueError(f"headers: must have at most {MAX_HEAD_BYTES} bytes")
+
+
+@final
+class ConnectionLimit:
+    """Middleware that refuses requests which come through extra connections."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 503."""
+        if not scope.get("state", {}).get(_IS_EXTRA, False):
+            await self._app(scope, receive, send)
+            return
+        refusal = error_reply(ServiceUnavailable("the server has as many connections as it takes; try again"))
+        refusal.headers["Connection"] = "close"
+        await refusal(scope, receive, send)

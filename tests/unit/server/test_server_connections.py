@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -73,6 +74,23 @@ def send_until_it_ends(connection: socket.socket, piece: bytes, within: float = 
         except ConnectionError:
             return True
     return False
+
+
+def test_connections_beyond_the_limit_are_refused_in_the_words_of_the_protocol() -> None:
+    with listening(MemoryParts().parts, max_connections=1) as url, connected(url) as first:
+        first.sendall(REQUEST)
+        assert b"alive" in answer(first)
+        with connected(url) as second:
+            second.sendall(REQUEST)
+            head, _, body = answer(second).partition(b"\r\n\r\n")
+            assert second.recv(1) == b""
+        lines = head.decode().lower().split("\r\n")
+        assert lines[0].startswith("http/1.1 503 ")
+        assert {"content-type: application/json", "retry-after: 5", "connection: close"} <= set(lines)
+        assert any(line.startswith("x-ms-request-id: ") for line in lines)
+        assert json.loads(body)["error"]["code"] == "ServiceUnavailable"
+        first.sendall(REQUEST)  # those that were there are served on
+        assert b"alive" in answer(first)
 
 
 @pytest.mark.parametrize("begin", [b"", REQUEST])
