@@ -10,13 +10,14 @@ import inspect
 import re
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Endpoint = Callable[..., Awaitable[Response]]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -97,17 +98,17 @@ class RouteTable:
             self._template(route.path).methods.setdefault(route.method, route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request; HEAD wherever there is GET, with what GET says before its body."""
         found = self._matches(scope["path"])
         if not found:
             await self._otherwise(scope, receive, send)
             return
         for template, parameters in found:
-            route = template.methods.get(scope["method"])
+            route = template.methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
             if route is not None:
                 scope["route"], scope["path_params"] = route, parameters
                 response = await route.handler(Request(scope, receive, send))
-                await response(scope, receive, send)
+                await (_head_of(response) if scope["method"] == "HEAD" else response)(scope, receive, send)
                 return
         raise HTTPException(405, headers={"Allow": ", ".join(_methods(found))})
 
@@ -149,7 +150,27 @@ def _pattern(path: str) -> re.Pattern[str]:
 def _methods(found: Sequence[tuple[_Template, Mapping[str, str]]]) -> Sequence[str]:
     """Methods of a path. What follows a colon in its last part is an action, unless no template knows it."""
     exact = [template for template, parameters in found if not any(":" in text for text in parameters.values())]
-    return sorted({method for template in exact or [template for template, _ in found] for method in template.methods})
+    methods = {method for template in exact or [template for template, _ in found] for method in template.methods}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+
+
+def _head_of(response: Response) -> ASGIApp:
+    """What sends the status and the headers of an answer, and ends it there: some bodies are streams without an end."""
+
+    async def send_it(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_head(message: Message) -> None:
+            await send(message)
+            await send({"type": "http.response.body", "body": b""})
+            raise _HeadSentError
+
+        with suppress(_HeadSentError):
+            await response(scope, receive, send_head)
+
+    return send_it
+
+
+class _HeadSentError(Exception):
+    """Ends an answer whose head was all that was asked for; what it holds is released."""
 
 
 def _handler(endpoint: Endpoint) -> Handler:

@@ -38,6 +38,13 @@ def test_a_server_is_alive_and_ready(http: httpx.Client) -> None:
     assert http.get("/readyz").json() == {"status": "ready", "checks": {"database": "ok"}}
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", f"{WORKSPACE}/jobs"])
+def test_probes_may_ask_for_the_head_alone(http: httpx.Client, path: str) -> None:
+    head = http.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == http.get(path).headers["content-type"]
+
+
 def test_a_server_that_cannot_work_is_not_ready(memory: MemoryParts) -> None:
     def fail() -> None:
         raise OSError("the database is gone, its password is 1234")

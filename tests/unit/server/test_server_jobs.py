@@ -89,6 +89,8 @@ def test_large_results_come_as_they_are(http: httpx.Client, memory: MemoryParts)
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["content-length"] == str(len(large))
     assert answer.headers["cache-control"] == "no-store"
+    head = http.head(f"{JOBS}/{ID}/results")
+    assert (head.headers["content-length"], head.content) == (str(len(large)), b"")
 
 
 def test_a_repeated_submission_is_the_same_job(http: httpx.Client, memory: MemoryParts) -> None:
@@ -208,9 +210,9 @@ def test_what_is_no_route_is_answered_in_the_same_words(http: httpx.Client) -> N
     assert error_of(http.get(f"{WORKSPACE}/nothing")) == "NotFound"
     wrong = http.post(JOBS)
     assert (wrong.status_code, error_of(wrong)) == (405, "MethodNotAllowed")
-    assert wrong.headers["allow"] == "GET"
-    assert http.post(f"{JOBS}/x").headers["allow"] == "DELETE, GET, PATCH, PUT"
-    assert http.put("/metrics").headers["allow"] == "GET"
+    assert wrong.headers["allow"] == "GET, HEAD"
+    assert http.post(f"{JOBS}/x").headers["allow"] == "DELETE, GET, HEAD, PATCH, PUT"
+    assert http.put("/metrics").headers["allow"] == "GET, HEAD"
 
 
 def test_a_host_that_is_none_is_refused(http: httpx.Client, memory: MemoryParts) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
 import anyio.from_thread
@@ -11,7 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from qiosk.errors import NotFound
@@ -47,6 +47,20 @@ async def stop_thing(thing_id: str) -> Response:
 @HERE.get("/things/{thing_id}/parts.list")
 async def get_parts(thing_id: str) -> Response:
     return PlainTextResponse(f"parts {thing_id}")
+
+
+@HERE.get("/endless")
+async def get_endless() -> Response:
+    async def pieces() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+
+    return StreamingResponse(pieces(), headers={"Content-Type": "text/plain"})
+
+
+@HERE.post("/stop")
+async def stop_all() -> Response:
+    return PlainTextResponse("stopped")
 
 
 async def otherwise(scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,11 +107,11 @@ def test_a_path_is_answered_by_its_function(http: httpx.Client, method: str, pat
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/w/1/things/a", "GET, PUT"),
-        ("HEAD", "/w/1/things/a", "GET, PUT"),
+        ("DELETE", "/w/1/things/a", "GET, HEAD, PUT"),
         ("DELETE", "/w/1/things/a:stop", "POST"),
-        ("DELETE", "/w/1/things/a:start", "GET, PUT"),
-        ("POST", "/w/1/things/a/parts.list", "GET"),
+        ("HEAD", "/w/1/stop", "POST"),
+        ("DELETE", "/w/1/things/a:start", "GET, HEAD, PUT"),
+        ("POST", "/w/1/things/a/parts.list", "GET, HEAD"),
     ],
 )
 def test_another_method_is_refused_with_those_there_are(
@@ -107,6 +121,18 @@ def test_another_method_is_refused_with_those_there_are(
     assert (said.status_code, said.headers["allow"]) == (405, allowed)
     if method != "HEAD":
         assert said.json()["error"]["code"] == "MethodNotAllowed"
+
+
+@pytest.mark.parametrize("path", ["/w/1/things/a", "/w/1/things/a:stop", "/w/1/things/a/parts.list"])
+def test_head_is_answered_wherever_get_is(http: httpx.Client, path: str) -> None:
+    said, asked = http.get(path), http.head(path)
+    assert (asked.status_code, asked.headers, asked.content) == (200, said.headers, b"")
+    assert int(asked.headers["content-length"]) == len(said.content)
+
+
+def test_the_head_of_a_stream_that_does_not_end_is_answered(http: httpx.Client) -> None:
+    asked = http.head("/w/1/endless")
+    assert (asked.status_code, asked.headers["content-type"], asked.content) == (200, "text/plain", b"")
 
 
 def test_what_a_provider_raises_is_the_answer(http: httpx.Client) -> None:
