@@ -23,7 +23,9 @@ from qiosk.service.ports import Clock
 
 PREFIX = "qk"
 CACHE_S = 5.0
-"""How long a key that was just accepted is accepted without a look at the store; a revocation takes so long to work."""
+"""How long a key that was just accepted is accepted without a look at the store; a revocation takes so long to
+work here.
+"""
 FIRST_KEY_S = 1.0
 """How long a server that is open to everybody may not notice that the first key was made."""
 _CACHED_KEYS = 1024
@@ -230,7 +232,7 @@ class KeyService:
         return keys if workspace is None else [key for key in keys if key.workspace == workspace.lower()]
 
     def revoke(self, key_id: str) -> ApiKey:
-        """Make a key worthless; servers notice within ``CACHE_S``. Raises KeyNotFound."""
+        """Make a key worthless; authenticators notice within ``CACHE_S``. Raises KeyNotFound."""
         return self._keys.revoke(key_id, self._clock.now())
 
 
