@@ -70,6 +70,22 @@ def test_names_that_no_database_could_hold_are_refused(name: str, message: str) 
         Workspace("s", "g", name, api=FakeJobs())
 
 
+def test_a_server_comes_first_and_its_workspace_is_named_besides() -> None:
+    url = "http://127.0.0.1:1"
+    places = [
+        Workspace(url, subscription_id="S", resource_group="g", name="w"),
+        Workspace(url, "g", "w", subscription_id="S"),
+        Workspace("S", "g", "w", url=url),
+        Workspace(url=url, subscription_id="S", resource_group="g", name="w"),
+    ]
+    for place in places:
+        assert repr(place) == f"<Workspace 's/g/w' of {url}>"
+        assert (place.subscription_id, place.url) == ("S", url)
+        place.close()
+    with pytest.raises(InvalidValue, match="subscription_id: must be given once, found 'a' and 'b'"):
+        Workspace("a", "g", "w", subscription_id="b", api=FakeJobs())
+
+
 @pytest.mark.parametrize("text", ["localhost:8000", "jobs.example.org:443/", "localhost"])
 def test_a_server_without_its_scheme_is_told(text: str) -> None:
     with pytest.raises(InvalidValue, match=rf"server url: must begin with http:// or https://, found '{text}'"):

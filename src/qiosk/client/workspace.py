@@ -58,7 +58,7 @@ class Workspace:
 
     Args:
         subscription_id: which workspace, with the next two; all three or none, compared without regard to
-            case. A URL here is the server's.
+            case. The first argument; a URL there is the server's, and this may be given by name besides.
         resource_group, name: the same.
         storage: accepted and not used: blobs live where the jobs are.
         resource_id: ``/subscriptions/…/resourceGroups/…/providers/Microsoft.Quantum/Workspaces/…``, instead
@@ -78,7 +78,8 @@ class Workspace:
 
     def __init__(
         self,
-        subscription_id: str | None = None,
+        first: str | None = None,
+        /,
         resource_group: str | None = None,
         name: str | None = None,
         storage: str | None = None,
@@ -87,13 +88,19 @@ class Workspace:
         credential: object | None = None,
         user_agent: str | None = None,
         *,
+        subscription_id: str | None = None,
         home: str | Path | None = None,
         api: JobsApi | None = None,
         url: str | None = None,
         api_key: str | None = None,
     ) -> None:
-        if subscription_id is not None and "://" in subscription_id:
-            subscription_id, url = None, subscription_id
+        if first is None:
+            first, subscription_id = subscription_id, None
+        if first is not None and "://" in first:
+            first, url = None, first
+        if first is not None and subscription_id is not None:
+            raise InvalidValue(f"subscription_id: must be given once, found {first!r} and {subscription_id!r}")
+        subscription_id = subscription_id if first is None else first
         if resource_id:
             subscription_id, resource_group, name = _split_resource_id(resource_id)
         if subscription_id is not None and resource_group is None and name is None and _HOST.fullmatch(subscription_id):
