@@ -182,3 +182,13 @@ def test_the_search_without_parameters_converges():
     found = solve(cf, FREE, seed=2, timeout=30.0)
     assert found.stop_reason == "converged"
     assert found.cost == solve(cf, seed=2, timeout=30.0).cost
+
+
+def test_the_search_without_parameters_converges_although_few_walkers_reach_the_best():
+    rng = np.random.default_rng(1)
+    terms = [(float(rng.integers(-4, 5)), rng.choice(40, 2, replace=False).tolist()) for _ in range(80)]
+    groups = [[(float(rng.integers(-3, 4)), int(i)) for i in rng.choice(40, 8, replace=False)] for _ in range(6)]
+    cf = cost_function("ising_grouped", terms, [(0.5, [*members, (1.0, None)]) for members in groups])
+    found = solve(cf, "microsoft.substochasticmontecarlo-parameterfree.cpu", timeout=100, seed=5)
+    assert found.stop_reason == "converged"
+    assert found.cost == solve(cf, timeout=100, seed=5).cost

@@ -21,6 +21,8 @@ ISLANDS = (2, 8)
 VARIABLES_OF_ISLANDS = 4000
 # A population, like a ladder, finds by itself what there is to find.
 ISLANDS_TO_AGREE = Agreement(share=0.75, total=24)
+# A few walkers often end short of it: asked to agree like populations, they went on for a hundred times as long.
+WALKERS_TO_AGREE = Agreement(share=0.25, total=12)
 # From so many sweeps on every second doubling of the effort goes into larger populations.
 LONG_ROUND = 1024
 # Replicas of a population; beyond, there are more populations.
@@ -93,7 +95,7 @@ class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
 class ParameterFreeSubstochastic(Rounds[WalkersState]):
     """Substochastic Monte Carlo in rounds, beta rising to ``last_beta``. The last round ends with the time."""
 
-    agreement: ClassVar[Agreement] = ISLANDS_TO_AGREE
+    agreement: ClassVar[Agreement] = WALKERS_TO_AGREE
     ground: Ground
     betas: BetaRange
     last_beta: float
