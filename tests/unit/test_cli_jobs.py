@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from fake_jobs import FakeJobs
 from qiosk.cli.app import app
 from qiosk.client.remote.connection import Connection
-from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus, SubmitJob
+from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus, SubmitJob, TargetView
 from qiosk.formats import columns
 from qiosk.problem import Problem
 
@@ -71,6 +71,23 @@ def test_submit_reads_standard_input_and_keeps_gzip_as_it_is(api: FakeJobs) -> N
     done = qiosk("submit", "-", "--json", "--name", "mine", stdin=packed)
     assert json.loads(done.stdout)["name"] == "mine"
     assert api.commands[0].input_data == packed
+
+
+@pytest.mark.parametrize(
+    ("target", "params"),
+    [
+        ("1qbit.tabu", {"timeout": "3000.0", "seed": "5"}),
+        ("toshiba.sbm.ising", {"timeout": 3.0, "seed": 5}),
+        ("microsoft.tabu.cpu", {"params": {"timeout": 3.0, "seed": 5}}),
+    ],
+)
+def test_a_time_limit_is_in_seconds_whatever_the_target_counts_in(
+    api: FakeJobs, problem: str, target: str, params: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fake_jobs.TARGETS", (TargetView(id=target, provider_id=""),))
+    done = qiosk("submit", problem, "--target", target, "--timeout", "3", "--seed", "5")
+    assert done.exit_code == 0, done.output
+    assert api.commands[0].input_params == params
 
 
 def test_submit_makes_penalties_of_constraints(api: FakeJobs) -> None:

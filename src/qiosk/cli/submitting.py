@@ -13,6 +13,7 @@ from qiosk.client.solvers import Solver, wire_of
 from qiosk.client.workspace import Workspace
 from qiosk.formats import columns
 from qiosk.formats.files import job_input
+from qiosk.solvers.registry import target as target_of
 
 
 def submit_file(
@@ -38,5 +39,6 @@ def submit_file(
     else:
         data, input_format = columns.write(read_penalized(file, penalty)), columns.NAME
     with Workspace(home=home, url=url) as workspace:
-        solver = Solver(workspace, chosen, params=params, input_data_format=input_format, **asdict(wire_of(chosen)))
+        given = target_of(chosen).in_own_units(params)
+        solver = Solver(workspace, chosen, params=given, input_data_format=input_format, **asdict(wire_of(chosen)))
         return solver.submit(data, name=name or problem_name(file), tags=tags, session_id=session_id).details

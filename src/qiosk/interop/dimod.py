@@ -80,7 +80,7 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
             result = solve(problem, self._target.id, **given)
             found = [solution.configuration for solution in result.solutions]
             return found, {"parameters": dict(result.parameters), "stop_reason": result.stop_reason}
-        solver = Solver(self._workspace, self._target.id, params=given)
+        solver = Solver(self._workspace, self._target.id, params=self._target.in_own_units(given))
         job = solver.submit(problem)
         timeout = given.get("timeout")
         results = job.get_results(timeout_secs=None if timeout is None else timeout + DEFAULT_TIMEOUT_S)

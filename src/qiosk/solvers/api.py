@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Protocol
 
 from qiosk.contract.jobs import JobProgress
@@ -85,10 +84,7 @@ def solve(
         from qiosk.solvers.planner import check_kernel  # and with it the compiler, which few problems do without
 
         check_kernel(kernel)
-    limit: Any = timeout
-    if isinstance(limit, Real):  # anything else is refused where parameters are read
-        limit = float(limit) / chosen.timeout_unit
-    given = {**params, "timeout": limit, "seed": seed}
+    given = chosen.in_own_units({**params, "timeout": timeout, "seed": seed})
     hooks = Hooks(is_cancelled=lambda: stop, on_chunk=follow)
     return _run(chosen, given, _cost_function(problem), threads, hooks, kernel)
 

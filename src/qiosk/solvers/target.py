@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from qiosk.errors import InvalidValue
@@ -76,6 +77,13 @@ class Target:
     def is_parameter_free(self) -> bool:
         """Whether the target finds its parameters itself."""
         return self.advice is not None
+
+    def in_own_units(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters with a ``timeout`` in seconds, as the target takes them; one that is no number stays as it is."""
+        timeout = given.get("timeout")
+        if isinstance(timeout, bool) or not isinstance(timeout, Real):
+            return dict(given)
+        return {**given, "timeout": float(timeout) / self.timeout_unit}
 
     def check_names(self, names: Iterable[str], also: Iterable[str] = ()) -> None:
         """Raises InvalidValue for a name that is neither a parameter's nor in ``also``: it would be ignored."""
