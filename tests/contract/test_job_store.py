@@ -316,6 +316,33 @@ def test_deleting_a_job_deletes_its_trace(store):
     assert list(store.trace(job.key, 0)) == []
 
 
+def test_data_that_another_job_needs_are_known(store):
+    store.add(a_job("a"))
+    store.add(a_job("reads", input_data=None, input_data_uri="memory://job-a/inputData"))
+    store.add(a_job("writes", container_uri="memory://job-b"))
+    store.add(a_job("both", container_uri="memory://shared"))
+    store.add(a_job("own", input_data=None, input_data_uri="memory://job-own/special"))
+    store.add(a_job("elsewhere", workspace="another", input_data=None, input_data_uri="memory://job-reads/inputData"))
+
+    def is_needed(job_id: str, *place: str) -> bool:
+        return store.is_needed(JobKey("default", job_id), *place)
+
+    assert is_needed("a", "job-a")
+    assert is_needed("a", "job-a", "inputData")
+    assert not is_needed("a", "job-a", "rawOutputData")
+    assert is_needed("reads", "job-a"), "it is a's own"
+    assert not is_needed("reads", "job-reads")
+    assert is_needed("b", "job-b"), "there need be no such job"
+    assert not is_needed("writes", "job-b")
+    assert is_needed("b", "job-b", "inputData.writes")
+    assert not is_needed("both", "shared")
+    assert not is_needed("both", "shared", "inputData.both")
+    assert is_needed("a", "shared", "inputData.both")
+    assert not is_needed("own", "job-own")
+    assert is_needed("a", "job-own", "special")
+    assert not is_needed("a", "nowhere")
+
+
 QUERIES = [
     (JobQuery(), "eabcd"),
     (JobQuery(descending=False), "dcbae"),

@@ -362,6 +362,18 @@ def test_whatever_is_missing_is_not_found(world):
             ask("nope")
 
 
+def test_deleting_a_job_leaves_the_input_of_others():
+    world = World()
+    one = world.service.submit(command())
+    uri = one.input_data_uri
+    two = world.service.submit(command(input_data_uri=uri))
+    world.service.delete(one.id)
+    assert world.service.list_blobs(f"job-{one.id}") == ["inputData"]
+    world.service.delete(two.id)
+    with pytest.raises(JobNotFound):
+        world.service.get(two.id)
+
+
 def test_deleting_a_job_deletes_its_data():
     world = World()
     view = world.service.submit(command())

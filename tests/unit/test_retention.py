@@ -47,7 +47,8 @@ class Archive:
     def add(self, job_id: str, state: JobState = JobState.SUCCEEDED, *, workspace: str = "w", **members) -> Job:
         command = SubmitJob(name="a", provider_id="m", target="t", **{"input_data": b"", **members})
         job = define_job(job_id, command, workspace=workspace, blobs=self.stores[workspace], at=self.now)
-        job = replace(job, state=state, ended_at=self.now if state.is_final else None, output_blob="rawOutputData")
+        job = replace(job, state=state, ended_at=self.now if state.is_final else None, fence=1)
+        job = replace(job, output_blob="rawOutputData")
         self.jobs.add(job)
         self.put(job.container, job.input.name, workspace=workspace)
         return job
@@ -112,6 +113,30 @@ def test_jobs_in_a_shared_container_take_their_own_blobs_with_them(archive):
     archive.add("j2", JobState.WAITING, container_uri="memory://shared")
     assert archive.prune(2 * MONTH).jobs == 1
     assert set(archive.stores["w"].list("shared")) == {"inputData.j2", "rawOutputData.j2", "notes.txt"}
+
+
+def test_what_another_job_needs_in_the_container_of_an_old_one_stays(archive):
+    archive.add("old")
+    for name in ("rawOutputData", "rawOutputData.writes", "checkpoint", "attachment"):
+        archive.put("job-old", name)
+    archive.add("reads", JobState.WAITING, input_data=None, input_data_uri="memory://job-old/inputData")
+    archive.add("writes", JobState.EXECUTING, container_uri="memory://job-old")
+    assert archive.prune(2 * MONTH) == Pruned(jobs=1, blobs=2, size_bytes=10)
+    assert archive.job_ids() == ["reads", "writes"]
+    left = ["attachment", "inputData", "inputData.writes", "rawOutputData.writes"]
+    assert archive.stores["w"].list("job-old") == left
+    for name in ("reads", "writes"):
+        archive.jobs.delete(("w", name))
+    archive.prune(2 * MONTH)
+    assert not archive.stores["w"].has_container("job-old")
+
+
+def test_an_input_in_a_shared_container_stays_as_long_as_another_job_reads_it(archive):
+    archive.add("old", container_uri="memory://shared")
+    archive.put("shared", "rawOutputData.old")
+    archive.add("reads", JobState.WAITING, input_data=None, input_data_uri="memory://shared/inputData.old")
+    assert archive.prune(2 * MONTH).jobs == 1
+    assert archive.stores["w"].list("shared") == ["inputData.old"]
 
 
 @pytest.mark.parametrize("container", ["job-nobody", f"job-{UUID}"])

@@ -15,7 +15,7 @@ from qiosk.adapters.memory_blobs import MemoryBlobStore as MemoryBlobStore
 from qiosk.contract.jobs import ErrorData, JobQuery, TracePoint
 from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.attempts import Attempt, claim_next
-from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
+from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, name_key, weight
 from qiosk.service.ports import BlobStore, Clock, JobRunner, JobStore, RunOutcome, RunUpdate
 from qiosk.service.quotas import month_of
@@ -122,6 +122,14 @@ class MemoryJobStore:
             self.get(key)
             del self._jobs[key], self._traces[key]
             self._version += 1
+
+    def is_needed(self, key: JobKey, container: str, blob: str | None = None) -> bool:
+        """Whether another job has its input or its output here."""
+        with self._lock:
+            others = [job for job in self._jobs.values() if job.workspace == key.workspace and job.id != key.id]
+        if blob is not None:
+            return any(job.input == BlobRef(container, blob) for job in others)
+        return any(container in (job.container, job.input.container) for job in others)
 
     def running(self, *, home: str | None = None) -> Sequence[Job]:
         """All jobs that somebody, or a worker of ``home``, has claimed and not finished."""

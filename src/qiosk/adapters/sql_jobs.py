@@ -16,8 +16,10 @@ from qiosk.adapters.sql_paging import Place, one_page
 from qiosk.adapters.sql_quotas import book, run_seconds
 from qiosk.adapters.sql_schema import open_sqlite_database
 from qiosk.adapters.sql_tables import (
+    INPUT_IS_ELSEWHERE,
     IS_JOB,
     ORDER_KEYS,
+    OUTPUT_IS_ELSEWHERE,
     RUNNING,
     changed_columns,
     from_row,
@@ -32,6 +34,7 @@ from qiosk.adapters.sql_tables import (
 from qiosk.contract.jobs import JobQuery, JobStatus, TracePoint
 from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.jobs import Job, JobKey, JobState
+from qiosk.service.names import job_of_container
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, name_key
 from qiosk.service.ports import RunUpdate
 
@@ -52,6 +55,26 @@ _COUNT_WAITING, _COUNT_WAITING_OF_ONE = (
     sa.select(sa.func.count()).select_from(some.limit(sa.bindparam("most", type_=sa.Integer)).subquery())
     for some in (_WAITING, _WAITING_OF_ONE)
 )
+
+
+def _exists_another(*conditions: sa.ColumnElement[bool] | sa.TextClause) -> sa.Exists:
+    """Whether a job of ``key_workspace`` other than ``key_id`` is so; each kind of condition has an index."""
+    is_another = sa.and_(jobs.c.workspace == sa.bindparam("key_workspace"), jobs.c.id != sa.bindparam("key_id"))
+    return sa.exists().where(is_another, *conditions)
+
+
+_HAS_OUTPUT = jobs.c.container == sa.bindparam("in_container")
+_HAS_INPUT = jobs.c.input_container == sa.bindparam("in_container")
+_READS = sa.and_(_HAS_INPUT, jobs.c.input_blob == sa.bindparam("the_blob"))
+_IS_OWNER = jobs.c.id == sa.bindparam("owner")
+_NEEDS_CONTAINER = sa.select(
+    sa.or_(
+        _exists_another(_HAS_OUTPUT, OUTPUT_IS_ELSEWHERE),
+        _exists_another(_HAS_INPUT, INPUT_IS_ELSEWHERE),
+        _exists_another(_IS_OWNER, sa.or_(_HAS_OUTPUT, _HAS_INPUT)),
+    )
+)
+_NEEDS_BLOB = sa.select(sa.or_(_exists_another(_READS, INPUT_IS_ELSEWHERE), _exists_another(_IS_OWNER, _READS)))
 _DELETE = jobs.delete().where(IS_JOB)
 _IS_TRACE = sa.and_(
     trace_points.c.workspace == sa.bindparam("key_workspace"), trace_points.c.job_id == sa.bindparam("key_id")
@@ -170,6 +193,15 @@ class SqlJobStore:
         with self._database.write_once() as tx:
             if not tx.execute(_DELETE, key_parameters(key)).rowcount:
                 raise _not_found(key)
+
+    def is_needed(self, key: JobKey, container: str, blob: str | None = None) -> bool:
+        """Whether another job has its input or its output here."""
+        place = {"in_container": container, "owner": job_of_container(container)}
+        wanted = _NEEDS_CONTAINER
+        if blob is not None:
+            wanted, place = _NEEDS_BLOB, {**place, "the_blob": blob}
+        with self._database.read() as tx:
+            return bool(tx.execute(wanted, {**key_parameters(key), **place}).scalar_one())
 
     def running(self, *, home: str | None = None) -> Sequence[Job]:
         """All jobs that somebody, or a worker of ``home``, has claimed and not finished."""

@@ -101,6 +101,16 @@ for _order, _key in ORDER_KEYS.items():  # so that a page costs the same whereve
 sa.Index("jobs_by_session", jobs.c.workspace, jobs.c.session_id, jobs.c.created_at, jobs.c.id)
 sa.Index("jobs_by_end", jobs.c.ended_at, jobs.c.workspace, jobs.c.id)
 
+# Most jobs have a container of their own, which is found by their id: only the others are worth an index.
+OUTPUT_IS_ELSEWHERE, INPUT_IS_ELSEWHERE = (
+    sa.text(f"{column} <> 'job-' || id") for column in ("container", "input_container")
+)
+for _name, _columns, _is_elsewhere in (
+    ("jobs_by_container", (jobs.c.container,), OUTPUT_IS_ELSEWHERE),
+    ("jobs_by_input", (jobs.c.input_container, jobs.c.input_blob), INPUT_IS_ELSEWHERE),
+):
+    sa.Index(_name, jobs.c.workspace, *_columns, sqlite_where=_is_elsewhere, postgresql_where=_is_elsewhere)
+
 trace_points = sa.Table(
     "trace_points",
     metadata,

@@ -102,6 +102,12 @@ class JobStore(Protocol):
         """Remove a job and its trace. Raises JobNotFound."""
         ...
 
+    def is_needed(self, key: JobKey, container: str, blob: str | None = None) -> bool:
+        """Whether another job of the workspace than ``key``, which need not exist, has its input or its output in a
+        container; with ``blob``: whether this blob of it is another job's input.
+        """
+        ...
+
     def running(self, *, home: str | None = None) -> Sequence[Job]:
         """All jobs that somebody has claimed and not finished, of all workspaces; ``home``: only by its workers,
         whose names are ``home``, a slash and anything.

@@ -9,19 +9,20 @@ that is stored refers to it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from qiosk.contract.jobs import INPUT_BLOB, JobQuery
-from qiosk.errors import JobNotFound
+from qiosk.errors import BlobNotFound, JobNotFound
 from qiosk.service.blobs import BlobProperties, BlobStore, Storage
 from qiosk.service.jobs import BlobRef, Job, JobKey
-from qiosk.service.names import RUN_BLOBS, is_job_blob, job_of_container, own_container
+from qiosk.service.names import RUN_BLOBS, job_of_container
 from qiosk.service.paging import Cursor, cursor_of
 from qiosk.service.ports import JobStore
-from qiosk.service.removal import blobs_of, is_leftover, remove_job
+from qiosk.service.removal import blobs_of, has_own_container, is_leftover, own_blobs, remove_job
 from qiosk.service.sessions import SessionStore
 
 ORPHAN_AGE = timedelta(days=1)
@@ -103,8 +104,10 @@ def _ended(jobs: JobStore, before: datetime) -> Iterator[Job]:
 
 
 def _remove_old(job: Job, jobs: JobStore, blobs: BlobStore, pruned: Pruned, *, is_dry_run: bool) -> None:
-    is_own = job.container == own_container(job.id)
-    doomed = [blob for blob in blobs_of(blobs, job.container) if is_own or is_job_blob(blob.name, job.id)]
+    if has_own_container(jobs, job):
+        doomed = list(blobs_of(blobs, job.container))
+    else:
+        doomed = list(_stored(blobs, own_blobs(jobs, job)))
     if not is_dry_run:
         try:
             remove_job(jobs, blobs, job)
@@ -112,6 +115,12 @@ def _remove_old(job: Job, jobs: JobStore, blobs: BlobStore, pruned: Pruned, *, i
             return
     pruned.jobs += 1
     pruned.count(doomed)
+
+
+def _stored(blobs: BlobStore, refs: Iterable[BlobRef]) -> Iterator[BlobProperties]:
+    for ref in refs:
+        with suppress(BlobNotFound):
+            yield blobs.properties(ref)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,7 +145,8 @@ class _Sweep:
             elif (job := self._find(job_id)) is None:
                 self._orphaned(container)
             elif job.state.is_final and job.container == container:
-                self._discard(container, [b for b in blobs_of(self.blobs, container) if is_leftover(b.name, job)])
+                leftovers = (blob for blob in blobs_of(self.blobs, container) if is_leftover(blob.name, job))
+                self._discard(container, [b for b in leftovers if not self.jobs.is_needed(job.key, container, b.name)])
 
     def _orphaned(self, container: str) -> None:
         """A container that is named for a job which does not exist."""
