@@ -8,7 +8,8 @@ from qiosk.adapters.memory import ManualClock, MemoryBlobStore, MemoryJobStore
 from qiosk.contract.jobs import SubmitJob
 from qiosk.service.attempts import MAX_DEATHS, Attempt, claim_next
 from qiosk.service.definition import define_job
-from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
+from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
+from qiosk.service.names import RUN_BLOBS, blob_name
 from qiosk.service.ports import RunOutcome
 
 
@@ -73,7 +74,7 @@ def test_a_stale_attempt_orphans_nobody(jobs, clock):
 class Unreachable:
     """Blobs of a store that does not answer."""
 
-    def list(self, container: str) -> list[str]:
+    def delete(self, ref: BlobRef) -> None:
         raise OSError("no answer")
 
 
@@ -82,3 +83,24 @@ def test_a_job_ends_though_what_its_runs_left_cannot_be_removed(jobs, clock):
     attempt = Attempt(job, jobs=jobs, blobs=Unreachable(), clock=clock)
     assert attempt.finish(RunOutcome(output_blob="o", stop_reason="finished"))
     assert stored(jobs).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_runs_left_is_found_without_looking_at_the_blobs_of_others(clock, monkeypatch, shared):
+    jobs, blobs = MemoryJobStore(), MemoryBlobStore()
+    place = {"container_uri": "memory://shared"} if shared else {}
+    command = SubmitJob(name="a", provider_id="Microsoft", target="t.cpu", input_data=b"{}", **place)
+    job = define_job("j", command, workspace="w", blobs=blobs, at=clock.now())
+    jobs.add(job)
+    Attempt(claim_next(jobs, clock, worker="h/w"), jobs=jobs, blobs=blobs, clock=clock).abandon()
+    attempt = Attempt(claim_next(jobs, clock, worker="h/w"), jobs=jobs, blobs=blobs, clock=clock)
+    names = [blob_name(kind, "j", job.container, fence) for kind in ("inputData", *RUN_BLOBS) for fence in (1, 2)]
+    others = ["notes", "checkpoint.other"]
+    for name in names + others:
+        blobs.put(BlobRef(job.container, name), b"")
+    output = blob_name("rawOutputData", "j", job.container, 2)
+    with monkeypatch.context() as patch:
+        for look in ("list", "page"):
+            patch.setattr(MemoryBlobStore, look, lambda *_, **__: pytest.fail("looked at all blobs"))
+        assert attempt.finish(RunOutcome(output_blob=output, stop_reason="finished"))
+    assert set(blobs.list(job.container)) == {*names[:2], output, *others}

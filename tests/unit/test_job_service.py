@@ -561,6 +561,8 @@ def test_blobs_are_reached_through_the_service(world):
 
 def test_an_ended_attempt_removes_what_nobody_will_read(world):
     view = world.service.submit(command())
+    for _ in range(2):
+        world.claim().abandon()
     for name in ("bestSoFar", "checkpoint", "checkpoint-2", "rawOutputData", "rawOutputData-3", "mine"):
         world.service.put_blob(f"job-{view.id}", name, b"")
     assert world.claim().finish(RunOutcome(output_blob="rawOutputData-3", stop_reason="finished"))

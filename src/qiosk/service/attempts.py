@@ -10,9 +10,9 @@ from typing import final
 
 from qiosk.contract.jobs import ErrorData
 from qiosk.errors import JobNotFound, StorageFull
-from qiosk.service.jobs import BlobRef, Job, JobEvent, JobState
+from qiosk.service.jobs import Job, JobEvent, JobState
 from qiosk.service.ports import BlobStore, Clock, JobSpec, JobStore, RunOutcome, RunUpdate
-from qiosk.service.removal import is_leftover
+from qiosk.service.removal import leftovers
 
 _log = logging.getLogger(__name__)
 
@@ -142,8 +142,7 @@ class Attempt:
 
     def _remove_leftovers(self, job: Job) -> None:
         try:
-            for name in self._blobs.list(job.container):
-                if is_leftover(name, job):
-                    self._blobs.delete(BlobRef(job.container, name))
+            for ref in leftovers(job):
+                self._blobs.delete(ref)
         except (StorageFull, OSError) as error:  # the job has ended all the same; they go with it, or are pruned
             _log.warning("job %s: what its runs left was not removed: %s", job.id, error)

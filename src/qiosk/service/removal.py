@@ -37,9 +37,18 @@ def own_blobs(jobs: JobStore, job: Job) -> Iterator[BlobRef]:
 
 def _written_by(job: Job) -> Iterator[BlobRef]:
     yield BlobRef(job.container, blob_name(INPUT_BLOB, job.id, job.container))
+    yield from _written_by_runs_of(job)
+
+
+def _written_by_runs_of(job: Job) -> Iterator[BlobRef]:
     for fence in range(1, job.fence + 1):
         for kind in RUN_BLOBS:
             yield BlobRef(job.container, blob_name(kind, job.id, job.container, fence))
+
+
+def leftovers(job: Job) -> Iterator[BlobRef]:
+    """Where the blobs are, if there are any, that are ``is_leftover``."""
+    return (ref for ref in _written_by_runs_of(job) if is_leftover(ref.name, job))
 
 
 def is_leftover(name: str, job: Job) -> bool:
