@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -12,17 +14,19 @@ from starlette.responses import Response
 
 from qiosk.contract import codec
 from qiosk.contract.jobs import JobView
-from qiosk.errors import BlobNotFound
+from qiosk.errors import BlobNotFound, ServiceUnavailable
 from qiosk.server.access import Access, Reading, Writing
 from qiosk.server.blob_bodies import SMALL
 from qiosk.server.blob_replies import BlobResponse
 from qiosk.server.bodies import request_body
+from qiosk.server.changes import Changes
 from qiosk.server.listing import AFTER, PAGING, Window, next_link, read_count, window
 from qiosk.server.openapi import answers, pages, takes
 from qiosk.server.replies import JSON, list_reply, reply
 from qiosk.server.routing import Routes
 from qiosk.service.filters import job_query
 from qiosk.service.jobs import BlobRef
+from qiosk.service.service import DELETE_PATIENCE_S, not_stopped
 
 router = Routes("Jobs")
 
@@ -66,8 +70,11 @@ async def cancel_job(job_id: str, access: Writing) -> Response:
 
 
 @router.post("/jobs/{job_id}:purge", operation_id="purgeJob", **answers(None, status=204))
-async def purge_job(job_id: str, access: Writing) -> Response:
+async def purge_job(request: Request, job_id: str, access: Writing) -> Response:
     """Remove a job and its data; one that still runs is cancelled first."""
+    view = await run_in_threadpool(access.jobs.cancel, job_id)
+    if not view.status.is_final:
+        await _end_of(job_id, access, request.app.state.changes)
     await run_in_threadpool(access.jobs.delete, job_id)
     return Response(status_code=204)
 
@@ -108,6 +115,23 @@ async def list_page(request: Request, access: Access, asked: Window, *, session_
         return list_reply([access.shown(view) for view in page.items], next_link(request, access.base, page.next))
 
     return await run_in_threadpool(work)
+
+
+async def _end_of(job_id: str, access: Access, changes: Changes) -> None:
+    """Wait until a job that was cancelled has ended, without keeping a thread. Raises Conflict if it does not."""
+    deadline = time.monotonic() + DELETE_PATIENCE_S
+    async with changes.followed():
+        while True:
+            count = changes.count
+            view = await run_in_threadpool(access.jobs.get, job_id)
+            if view.status.is_final:
+                return
+            if changes.is_over:
+                raise ServiceUnavailable(f"job {job_id}: is being cancelled, and the server stops: ask again")
+            if time.monotonic() >= deadline:
+                raise not_stopped(job_id)
+            await changes.wait(count, deadline - time.monotonic())
+            await asyncio.sleep(changes.pace_s)
 
 
 def _results(access: Access, job_id: str) -> Response:

@@ -53,6 +53,11 @@ DELETE_PATIENCE_S = 60.0
 """How long ``delete`` waits for a running job to obey its cancellation."""
 
 
+def not_stopped(job_id: str) -> Conflict:
+    """What is said of a job that does not obey its cancellation."""
+    return Conflict(f"job {job_id}: still running {DELETE_PATIENCE_S:.0f} s after it was cancelled")
+
+
 @final
 class StoredUpload:
     """A ``contract.jobs.BlobUpload`` into a blob store; ``check_bytes`` is asked before each piece is written."""
@@ -166,7 +171,7 @@ class JobService:
         while not view.status.is_final:
             left = deadline - self._clock.monotonic()
             if left <= 0:
-                raise Conflict(f"job {job_id}: still running {DELETE_PATIENCE_S:.0f} s after it was cancelled")
+                raise not_stopped(job_id)
             view = self.wait(job_id, left)
         remove_job(self._jobs, self._blobs, self._get(job_id))
 

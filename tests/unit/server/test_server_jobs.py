@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from qiosk.contract.jobs import SubmitJob
 from qiosk.server.blob_bodies import SMALL
-from qiosk.service.jobs import BlobRef, JobKey
+from qiosk.service.attempts import claim_next
+from qiosk.service.jobs import BlobRef, JobEvent, JobKey
 from servers import HOST, WORKSPACE, MemoryParts, serving
 
 KEY = "abc-1/group/mine"
@@ -145,6 +147,32 @@ def test_purging_removes_a_job(http: httpx.Client, memory: MemoryParts) -> None:
     http.put(f"{JOBS}/{ID}", json=body(memory))
     assert http.post(f"{JOBS}/{ID}:purge").status_code == 204
     assert http.get(f"{JOBS}/{ID}").status_code == 404
+
+
+def test_purges_of_running_jobs_wait_without_holding_threads(memory: MemoryParts) -> None:
+    jobs = [submit(memory, "runs") for _ in range(4)]
+    while claim_next(memory.store, memory.clock, worker="w") is not None:
+        pass
+    with serving(memory.parts, server_threads=1) as client, ThreadPoolExecutor(4) as pool:
+        purges = [pool.submit(client.post, f"{JOBS}/{job_id}:purge") for job_id in jobs]
+        while not all(client.get(f"{JOBS}/{job_id}").json()["isCancelling"] for job_id in jobs):
+            pass
+        assert not any(purge.done() for purge in purges)
+        for job in memory.store.running():
+            assert memory.store.swap(job.on(JobEvent.STOP, at=memory.clock.now()), expected=job)
+        assert [purge.result(30).status_code for purge in purges] == [204] * 4
+        assert [client.get(f"{JOBS}/{job_id}").status_code for job_id in jobs] == [404] * 4
+
+
+def test_a_purge_of_a_job_that_does_not_stop_is_a_conflict(
+    http: httpx.Client, memory: MemoryParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qiosk.server.jobs.DELETE_PATIENCE_S", 0.02)
+    job_id = submit(memory, "runs")
+    claim_next(memory.store, memory.clock, worker="w")
+    purge = http.post(f"{JOBS}/{job_id}:purge")
+    assert (purge.status_code, error_of(purge)) == (409, "Conflict")
+    assert http.get(f"{JOBS}/{job_id}").json()["isCancelling"]
 
 
 @pytest.mark.parametrize("call", [("GET", ""), ("DELETE", ""), ("POST", ":cancel"), ("POST", ":purge"),
