@@ -24,7 +24,6 @@ from qiosk.adapters.sql_sessions import SqlSessionStore
 from qiosk.adapters.sql_statistics import SqlStatistics
 from qiosk.adapters.storage import open_storage, storage_url
 from qiosk.adapters.upkeep import open_quotas
-from qiosk.contract.jobs import JobsApi
 from qiosk.contract.quotas import QuotaView
 from qiosk.service.blobs import Storage
 from qiosk.service.keys import Authenticator, KeyService
@@ -69,7 +68,7 @@ class ServerParts:
     ``STOP_MARGIN_S`` on top.
     """
 
-    jobs: Callable[[str], JobsApi]
+    jobs: Callable[[str], JobService]
     storage: Storage
     secret: bytes = field(repr=False)
     authenticator: Authenticator

@@ -10,13 +10,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from qiosk.bootstrap import ServerParts
-from qiosk.contract.jobs import JobsApi, JobView
+from qiosk.contract.jobs import JobView
 from qiosk.contract.sessions import SessionsApi
 from qiosk.contract.workspaces import workspace_key
 from qiosk.errors import Forbidden, InvalidJobDefinition, InvalidValue
 from qiosk.server.auth import Caller, Gate
 from qiosk.server.links import Links
 from qiosk.server.settings import ServerSettings
+from qiosk.service.service import JobService
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
@@ -35,7 +36,7 @@ class Access:
     may_write: bool = True
 
     @property
-    def jobs(self) -> JobsApi:
+    def jobs(self) -> JobService:
         """The workspace's jobs."""
         return self.parts.jobs(self.workspace)
 

@@ -95,8 +95,7 @@ async def get_results(job_id: str, access: Reading) -> Response:
 @router.get("/jobs/{job_id}/best", operation_id="getBest", **answers(dict[str, Any], or_nothing=True))
 async def get_best(job_id: str, access: Reading) -> Response:
     """The best solution so far in the results' format, also while the job runs; 204 if there is none yet."""
-    best = await run_in_threadpool(access.jobs.best, job_id)
-    return Response(status_code=204) if best is None else Response(best, media_type=JSON)
+    return await run_in_threadpool(_best, access, job_id)
 
 
 @router.get("/jobs/{job_id}/trace", operation_id="getTrace", **answers(list[tuple[float, int, float]]), **AFTER)
@@ -146,6 +145,18 @@ def _results(access: Access, job_id: str) -> Response:
         return BlobResponse(reader, None, {"Content-Type": JSON})
     with closing(reader):
         return Response(b"".join(reader.pieces()), media_type=JSON)
+
+
+def _best(access: Access, job_id: str) -> Response:
+    """As ``_results``."""
+    reader = access.jobs.open_best(job_id)
+    if reader is None:
+        return Response(status_code=204)
+    if reader.properties.size_bytes > SMALL:
+        return BlobResponse(reader, None, {"Content-Type": JSON})
+    reader.close()
+    best = access.jobs.best(job_id)  # at once: a better one may be about to take its place
+    return Response(status_code=204) if best is None else Response(best, media_type=JSON)
 
 
 async def _reply(access: Access, work: Callable[[], JobView]) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import final
+from typing import TypeVar, final
 
 from qiosk.contract.jobs import (
     OUTPUT_BLOB,
@@ -28,6 +28,7 @@ from qiosk.errors import (
     JobNotFound,
     QuotaExceeded,
 )
+from qiosk.service.blobs import BlobReader
 from qiosk.service.cancellation import request_cancellation
 from qiosk.service.definition import check_name, check_priority, check_tags, define_job
 from qiosk.service.filters import check_query
@@ -46,6 +47,8 @@ from qiosk.service.removal import remove_job
 from qiosk.service.session_service import SessionService
 from qiosk.service.sessions import SessionDoor, SessionKey, SessionStore
 from qiosk.service.watching import follow
+
+Found = TypeVar("Found")
 
 POLL_S = (0.002, 0.02)
 """First and longest pause between looks at the store while waiting for a job."""
@@ -219,16 +222,11 @@ class JobService:
 
     def best(self, job_id: str) -> bytes | None:
         """Best solution so far in the results format, also while the job runs; None if there is none yet."""
-        job = self._get(job_id)
-        name = job.output_blob or job.best_blob
-        if name is None:
-            return None
-        try:
-            return self._blobs.get(BlobRef(job.container, name))
-        except BlobNotFound:
-            # The job ended in between, and its results took the place of its best so far.
-            job = self._get(job_id)
-            return None if job.output_blob is None else self._blobs.get(BlobRef(job.container, job.output_blob))
+        return self._from_best(job_id, self._blobs.get)
+
+    def open_best(self, job_id: str) -> BlobReader | None:
+        """As ``best``, to be read in pieces; the caller closes it."""
+        return self._from_best(job_id, self._blobs.open)
 
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
         """New bests in order, from the ``after``-th on. Raises JobNotFound."""
@@ -286,6 +284,18 @@ class JobService:
 
     def _get(self, job_id: str) -> Job:
         return self._jobs.get(self._key(job_id))
+
+    def _from_best(self, job_id: str, read: Callable[[BlobRef], Found]) -> Found | None:
+        job = self._get(job_id)
+        name = job.output_blob or job.best_blob
+        if name is None:
+            return None
+        try:
+            return read(BlobRef(job.container, name))
+        except BlobNotFound:
+            # The job ended in between, and its results took the place of its best so far.
+            job = self._get(job_id)
+            return None if job.output_blob is None else read(BlobRef(job.container, job.output_blob))
 
     def _existing(self, job: Job) -> Job | None:
         """The stored job of this key; None if there is none. Raises JobAlreadyExists if it is another job."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from qiosk.adapters.memory_blobs import MemoryBlobStore
 from qiosk.contract.jobs import SubmitJob
 from qiosk.server.blob_bodies import SMALL
 from qiosk.service.attempts import claim_next
@@ -80,13 +81,17 @@ def test_a_job_is_created_run_and_read(http: httpx.Client, memory: MemoryParts) 
     assert http.get(f"{JOBS}/{ID}/trace?after=1").json() == trace[1:]
 
 
-def test_large_results_come_as_they_are(http: httpx.Client, memory: MemoryParts) -> None:
+@pytest.mark.parametrize("path", ["results", "best"])
+def test_large_results_come_as_they_are(
+    http: httpx.Client, memory: MemoryParts, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
     http.put(f"{JOBS}/{ID}", json=body(memory))
     memory.run(KEY)
     job = memory.store.get(JobKey(KEY, ID))
     large = b'{"a": "' + b"x" * (3 * SMALL) + b'"}'
     memory.storage.blobs(KEY).put(BlobRef(job.container, str(job.output_blob)), large)
-    answer = http.get(f"{JOBS}/{ID}/results")
+    monkeypatch.setattr(MemoryBlobStore, "get", lambda *_: pytest.fail("read at once"))
+    answer = http.get(f"{JOBS}/{ID}/{path}")
     assert answer.content == large
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["content-length"] == str(len(large))
