@@ -36,4 +36,6 @@ async def _keep(executor: Executor) -> None:
             await run_in_threadpool(executor.ensure)
         except SupervisorUnavailable as error:
             log.error("no supervisor", reason=error.message)
+        except Exception:  # such as too many open files: the next look may succeed
+            log.exception("the supervisor cannot be looked for")
         await asyncio.sleep(INTERVAL_S)
