@@ -1,7 +1,8 @@
 """Connections that do not wait for ever: the head of a request must arrive in some seconds, and must not be endless.
 
 Uvicorn bounds the time between two requests only. Whoever opened connections and sent nothing, or a header a minute,
-could take all that a server has. Bodies are bounded where they are read.
+could take all that a server has. Bodies are bounded where they are read. And each connection is an open file, of which
+a process may have so many: those that blobs and databases need are kept free.
 
 Nor are there more connections than the server's limit, for long: requests on those that came when it was reached are
 refused, and end them.
@@ -10,6 +11,7 @@ refused, and end them.
 from __future__ import annotations
 
 import asyncio
+import resource
 from typing import Final, final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,6 +26,25 @@ MAX_HEAD_BYTES: Final = 64 << 10
 """Names and values of headers, and the address, together."""
 _IS_EXTRA: Final = "is_extra_connection"
 """Member of the state of requests that are to be refused."""
+TOLD: Final = 64
+"""So many connections beyond the limit are told so; further ones are closed without a word."""
+OWN_FILES: Final = 256
+"""Files that a server opens for other ends."""
+BURST: Final = 2048
+"""Connections that may be accepted before any of them is looked at."""
+
+
+def room_for(connections: int) -> int:
+    """How many connections, at most so many, this process may have at once. Raises its limit of open files if need be
+    and allowed.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + TOLD + OWN_FILES + BURST
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return connections
+    files = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return max(1, min(connections, files - TOLD - OWN_FILES))
 
 
 @final
@@ -37,11 +58,15 @@ class Connection(HttpToolsProtocol):
     _is_extra = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
+        """Begin to wait for the first request, unless there are far too many others."""
         most, self.limit_concurrency = self.config.limit_concurrency, None
         super().connection_made(transport)
-        self._is_extra = most is not None and len(self.connections) > most
-        self._expect_head()
+        beyond = 0 if most is None else len(self.connections) - most
+        self._is_extra = beyond > 0
+        if beyond > TOLD:
+            transport.abort()
+        else:
+            self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""

@@ -13,7 +13,7 @@ import uvicorn
 from qiosk.bootstrap import ServerParts
 from qiosk.errors import Forbidden, ServiceUnavailable
 from qiosk.server.app import create_app
-from qiosk.server.connections import Connection
+from qiosk.server.connections import BURST, Connection, room_for
 from qiosk.server.settings import ServerSettings
 
 KEEP_ALIVE_S = 75
@@ -52,7 +52,7 @@ def listen(settings: ServerSettings) -> socket.socket:
     """A socket that listens. Raises ServiceUnavailable."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BURST)
     except OSError as error:
         raise ServiceUnavailable(f"{settings.host}:{settings.port}: cannot listen: {error}") from error
 
@@ -60,6 +60,9 @@ def listen(settings: ServerSettings) -> socket.socket:
 def _serve_on(
     listener: socket.socket, parts: ServerParts, settings: ServerSettings, announce: Callable[[str], None]
 ) -> None:
+    limit = room_for(settings.max_connections)
+    if limit < settings.max_connections:
+        log.warning("fewer connections than QIOSK_MAX_CONNECTIONS: the limit of open files is too low", limit=limit)
     app = create_app(parts, settings)
     config = uvicorn.Config(
         app,
@@ -69,7 +72,8 @@ def _serve_on(
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, round(settings.stop_seconds)),
-        limit_concurrency=settings.max_connections,
+        limit_concurrency=limit,
+        backlog=BURST,
         ssl_certfile=settings.certfile,
         ssl_keyfile=settings.keyfile,
     )

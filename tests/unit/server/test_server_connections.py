@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from queue import Queue
 from urllib.parse import urlsplit
 
@@ -142,3 +143,40 @@ def test_heads_have_a_largest_size(url: str, head: bytes) -> None:
     with connected(url) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n" + head + b"\r\n\r\n")
         assert b" 400 " in connection.recv(4096).partition(b"\r\n")[0]
+
+
+def test_those_who_are_far_too_many_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "TOLD", 1)
+    with listening(MemoryParts().parts, max_connections=1) as url, ExitStack() as stack:
+        first = stack.enter_context(connected(url))
+        first.sendall(REQUEST)
+        assert b"alive" in answer(first)
+        told = stack.enter_context(connected(url))
+        told.sendall(REQUEST)
+        assert b" 503 " in told.recv(4096)
+        others = [stack.enter_context(connected(url)) for _ in range(2)]
+        assert others[1].recv(1) == b""
+        first.sendall(REQUEST)
+        assert b"alive" in answer(first)
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "room", "files"),
+    [
+        (1024, 1 << 20, 2000, 2000 + 64 + 256 + 2048),
+        (1024, resource.RLIM_INFINITY, 2000, 2000 + 64 + 256 + 2048),
+        (1024, 2048, 2048 - 64 - 256, 2048),
+        (1024, 1024, 1024 - 64 - 256, 1024),
+        (80, 80, 1, 80),
+        (1 << 20, 1 << 20, 2000, None),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 2000, None),
+    ],
+)
+def test_there_are_as_many_connections_as_files_allow(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, room: int, files: int | None
+) -> None:
+    limits: list[tuple[int, int]] = []
+    monkeypatch.setattr("resource.getrlimit", lambda _kind: (soft, hard))
+    monkeypatch.setattr("resource.setrlimit", lambda _kind, both: limits.append(both))
+    assert connections.room_for(2000) == room
+    assert limits == ([] if files is None else [(files, hard)])
