@@ -156,12 +156,20 @@ def test_workspaces_take_turns(store):
     assert claim(store).id == "d"
 
 
-def test_an_urgent_job_comes_first_whoever_runs_most(store):
-    store.add(a_job("a", workspace="many"))
-    claim(store)
-    store.add(a_job("b", workspace="one"))
-    store.add(a_job("c", workspace="many", priority="High", seconds=1))
-    assert [claim(store).id for _ in range(2)] == ["c", "b"]
+def test_urgency_counts_within_a_workspace_only(store):
+    for number in range(6):
+        store.add(a_job(f"h{number}", workspace="hasty", priority="High", seconds=number))
+    store.add(a_job("late", workspace="calm", priority="High", seconds=9))
+    for number in range(2):
+        store.add(a_job(f"c{number}", workspace="calm", seconds=number + 1.5))
+    assert [claim(store).id for _ in range(9)] == ["h0", "late", "h1", "c0", "h2", "c1", "h3", "h4", "h5"]
+
+
+def test_of_workspaces_with_equally_many_running_the_one_whose_next_job_waits_longest_has_its_turn(store):
+    store.add(a_job("old", workspace="a", seconds=0))
+    store.add(a_job("b", workspace="b", seconds=1))
+    store.add(a_job("next", workspace="a", priority="High", seconds=2))
+    assert [claim(store).id for _ in range(3)] == ["b", "next", "old"]
 
 
 def test_a_workspace_at_its_limit_is_passed_over(store):

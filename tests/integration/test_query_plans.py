@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 import databases
+from qiosk.adapters.memory_blobs import MemoryBlobStore
 from qiosk.adapters.sql_database import Database
 from qiosk.adapters.sql_jobs import SqlJobStore
 from qiosk.adapters.sql_schema import open_sqlite_database
+from qiosk.contract.jobs import SubmitJob
+from qiosk.service.definition import define_job
 from qiosk.service.jobs import JobKey
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+COMMAND = SubmitJob(name="a", provider_id="Microsoft", target="t.cpu", input_data=b"")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -57,3 +64,22 @@ def test_who_needs_a_container_is_found_by_indexes(database, place):
     assert "jobs_by_container" in plan or len(place) == 2
     assert "SCAN jobs" not in plan
     assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # PostgreSQL plans by what there is, and here is little
+def test_claims_look_at_the_heads_of_queues_and_sort_no_jobs(database):
+    store = SqlJobStore(database)
+    queues, *_ = plans(database, lambda: store.claim(worker="w", now=NOW, lease_expires_at=NOW))
+    reads = [line for line in queues.splitlines() if "jobs" in line]
+    assert reads
+    assert all("USING COVERING INDEX" in line for line in reads)
+    assert queues.count("TEMP B-TREE") == 1, "the queues"
+
+
+def test_a_claim_takes_the_head_without_sorting(database):
+    store = SqlJobStore(database)
+    store.add(define_job("j", COMMAND, workspace="w", blobs=MemoryBlobStore(), at=NOW))
+    *_, take = plans(database, lambda: store.claim(worker="w", now=NOW, lease_expires_at=NOW))
+    assert "jobs_by_claim_order" in take
+    assert "Sort" not in take
+    assert "TEMP B-TREE" not in take

@@ -93,10 +93,10 @@ class MemoryJobStore:
             allowed = [job for job in waiting if _is_below(limits.get(job.workspace), running[job.workspace])]
             if not allowed:
                 return None
-            first = min(
-                allowed,
-                key=lambda job: (not job.is_urgent, running[job.workspace], job.created_at, job.workspace, job.id),
-            )
+            heads: dict[str, Job] = {}
+            for job in sorted(allowed, key=lambda job: (not job.is_urgent, job.created_at, job.id)):
+                heads.setdefault(job.workspace, job)
+            first = min(heads.values(), key=lambda job: (running[job.workspace], job.created_at, job.workspace))
             return self._put(first.on(JobEvent.CLAIM, at=now, worker=worker, lease_expires_at=lease_expires_at))
 
     def record(self, key: JobKey, fence: int, update: RunUpdate, *, lease_expires_at: datetime) -> JobState | None:

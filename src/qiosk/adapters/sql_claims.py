@@ -1,8 +1,9 @@
 """The next job to run, fairly between workspaces, given to one claimant only.
 
-The waiting jobs of one urgency and one workspace are a queue. A claim looks at the queues, not at the jobs: their heads
-are found by skipping through an index, one seek for each workspace that has jobs waiting. Then it takes the head of the
-queue whose turn it is.
+The waiting jobs of a workspace are a queue, urgent ones ahead. A claim looks at the queues, not at the jobs: their
+heads are found by skipping through an index, a few seeks for each workspace that has jobs waiting. Then it takes the
+head of the queue whose turn it is. Urgency counts within a queue only: else a workspace that calls all its jobs urgent
+would take everything.
 """
 
 from __future__ import annotations
@@ -51,21 +52,19 @@ def claim(database: Database, claimant: Claimant, limit_of: LimitOf | None) -> J
 
 
 class _Queue(NamedTuple):
-    """The waiting jobs of one urgency and workspace, of whose jobs ``running`` run."""
+    """The waiting jobs of a workspace, of whose jobs ``running`` run."""
 
-    is_urgent: int
     workspace: str
     running: int
 
 
-def _select_queues(is_urgent: int) -> sa.Select[Any]:
-    """The queues of one urgency, and when their heads were stored."""
-    is_queued = sa.and_(jobs.c.state == JobState.WAITING.value, jobs.c.is_urgent == is_urgent)
-    name = f"queue_{is_urgent}"
-    queue = sa.select(sa.func.min(jobs.c.workspace).label("workspace")).where(is_queued).cte(name, recursive=True)
+def _select_queues() -> sa.Select[Any]:
+    """All queues; whose turn it is comes first: among those with equally many running, whose head waits longest."""
+    is_waiting = jobs.c.state == JobState.WAITING.value
+    queue = sa.select(sa.func.min(jobs.c.workspace).label("workspace")).where(is_waiting).cte("queue", recursive=True)
     following = (
         sa.select(sa.func.min(jobs.c.workspace))
-        .where(is_queued, jobs.c.workspace > queue.c.workspace)
+        .where(is_waiting, jobs.c.workspace > queue.c.workspace)
         .scalar_subquery()
     )
     queue = queue.union_all(sa.select(following).where(queue.c.workspace.is_not(None)))
@@ -76,28 +75,25 @@ def _select_queues(is_urgent: int) -> sa.Select[Any]:
         .scalar_subquery()
         for state in RUNNING
     )
-    oldest = (
-        sa.select(sa.func.min(jobs.c.created_at))
-        .where(is_queued, jobs.c.workspace == queue.c.workspace)
+    head = (
+        sa.select(jobs.c.created_at)
+        .where(is_waiting, jobs.c.workspace == queue.c.workspace)
+        .order_by(*_order_in_queue(jobs))
+        .limit(1)
         .correlate(queue)
         .scalar_subquery()
     )
-    return sa.select(
-        sa.literal(is_urgent).label("is_urgent"),
-        queue.c.workspace,
-        (executing + cancelling).label("running"),
-        oldest.label("oldest"),
-    ).where(queue.c.workspace.is_not(None))
+    running = (executing + cancelling).label("running")
+    turn = (running, head, queue.c.workspace)
+    return sa.select(queue.c.workspace, running).where(queue.c.workspace.is_not(None)).order_by(*turn)
 
 
-def _select_all_queues() -> sa.Select[Any]:
-    """All queues; whose turn it is comes first."""
-    queues = sa.union_all(_select_queues(1), _select_queues(0)).subquery()
-    turn = (queues.c.is_urgent.desc(), queues.c.running, queues.c.oldest, queues.c.workspace)
-    return sa.select(queues.c.is_urgent, queues.c.workspace, queues.c.running).order_by(*turn)
+def _order_in_queue(table: sa.FromClause) -> tuple[sa.ColumnElement[Any], ...]:
+    """Urgent jobs first, then older ones."""
+    return (table.c.is_urgent.desc(), table.c.created_at, table.c.id)
 
 
-_QUEUES = _select_all_queues()
+_QUEUES = _select_queues()
 
 
 def _is_below(tx: sa.Connection, database: Database, queue: _Queue, limit: int) -> bool:
@@ -117,10 +113,9 @@ _HEAD = (
     sa.select(_ahead.c.workspace, _ahead.c.id)
     .where(
         _ahead.c.state == JobState.WAITING.value,
-        _ahead.c.is_urgent == sa.bindparam("queue_urgency"),
         _ahead.c.workspace == sa.bindparam("queue_workspace"),
     )
-    .order_by(_ahead.c.created_at, _ahead.c.id)
+    .order_by(*_order_in_queue(_ahead))
     .limit(1)
     .with_for_update(skip_locked=True)  # PostgreSQL; SQLite has one writer anyway
     .scalar_subquery()
@@ -143,7 +138,6 @@ _TAKE = (  # what Job.on(CLAIM) does, in one statement: no gap between seeing an
 
 def _take_head(tx: sa.Connection, queue: _Queue, claimant: Claimant) -> Job | None:
     parameters = {
-        "queue_urgency": queue.is_urgent,
         "queue_workspace": queue.workspace,
         "claimant": claimant.worker,
         "now": to_time(claimant.now),

@@ -71,7 +71,7 @@ jobs = sa.Table(
 
 # A claim looks at the first job of each workspace that has any waiting, urgent ones first. Directions as it sorts:
 # otherwise every claim sorts all waiting jobs while it holds the write lock.
-sa.Index("jobs_by_claim_order", jobs.c.state, jobs.c.is_urgent.desc(), jobs.c.workspace, jobs.c.created_at, jobs.c.id)
+sa.Index("jobs_by_claim_order", jobs.c.state, jobs.c.workspace, jobs.c.is_urgent.desc(), jobs.c.created_at, jobs.c.id)
 
 RUNNING = (JobState.EXECUTING.value, JobState.CANCELLING.value)
 """States in which somebody holds a claim."""

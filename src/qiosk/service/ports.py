@@ -81,9 +81,9 @@ class JobStore(Protocol):
     ) -> Job | None:
         """Give the first waiting job to exactly one caller, as ``Job.on(CLAIM)``; None if there is none.
 
-        Urgent jobs come first; among equally urgent ones those of the workspace that has the fewest running; then the
-        workspace whose job waits longest; within a workspace older ones. ``limit_of`` tells how many jobs a workspace
-        may have running at once, None: any number; workspaces that do are passed over.
+        Of the workspaces the one with the fewest running comes first; then the one whose next job waits longest. Within
+        a workspace urgent jobs come first, then older ones. ``limit_of`` tells how many jobs a workspace may have
+        running at once, None: any number; workspaces that do are passed over.
         """
         ...
 
