@@ -51,7 +51,7 @@ def url(request, tmp_path):
 def add_as_the_first_release_did(database: Database, job_id: str, name: str) -> None:
     row = {"workspace": "w", "id": job_id, "name": name, "is_urgent": 0, "created_at": 1, "state": "Waiting"}
     texts = ("provider_id", "target", "job_type", "container", "input_container", "input_blob")
-    row |= dict.fromkeys((*texts, "input_data_format", "output_data_format", "definition"), "x")
+    row |= dict.fromkeys((*texts, "input_data_format", "output_data_format", "definition"), "X")
     row |= dict.fromkeys(("fence", "losses", "progress_fraction", "progress_sweeps", "progress_seconds", "revision"), 0)
     row |= {"input_params": "null", "metadata": "null", "tags": "[]"}
     with database.write() as connection:
@@ -118,6 +118,7 @@ def test_a_database_of_the_first_release_is_brought_up_to_date(url):
     store = SqlJobStore(database)
     assert store.get(JobKey("w", "j")).supervisor_deaths == 0
     assert [job.id for job in store.page("w", JobQuery(name_prefix="STRASSE"), None, 9)] == ["j"]
+    assert [job.id for job in store.page("w", JobQuery(targets=["x"], provider_ids=["X"]), None, 9)] == ["j"]
     database.close()
 
 

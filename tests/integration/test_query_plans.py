@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -14,9 +15,13 @@ from qiosk.adapters.memory_blobs import MemoryBlobStore
 from qiosk.adapters.sql_database import Database
 from qiosk.adapters.sql_jobs import SqlJobStore
 from qiosk.adapters.sql_schema import open_sqlite_database
-from qiosk.contract.jobs import SubmitJob
+from qiosk.adapters.sql_sessions import SqlSessionStore
+from qiosk.contract.items import ItemQuery
+from qiosk.contract.jobs import JobQuery, SubmitJob
+from qiosk.contract.paging import ItemOrder
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import JobKey
+from qiosk.service.paging import Cursor
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 COMMAND = SubmitJob(name="a", provider_id="Microsoft", target="t.cpu", input_data=b"")
@@ -83,3 +88,21 @@ def test_a_claim_takes_the_head_without_sorting(database):
     assert "jobs_by_claim_order" in take
     assert "Sort" not in take
     assert "TEMP B-TREE" not in take
+
+
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("order", [order for order in ItemOrder if order is not ItemOrder.ITEM_TYPE])
+@pytest.mark.parametrize("items", ["jobs", "sessions"])
+def test_a_page_begins_where_the_one_before_ended(database, items, order, descending):
+    store: Any = SqlJobStore(database) if items == "jobs" else SqlSessionStore(database)
+    query: Any = (JobQuery if items == "jobs" else ItemQuery)(order_by=order, descending=descending)
+    (plan,) = plans(database, lambda: store.page("w", query, Cursor("", NOW, "j"), 10))
+    assert f"{items}_by_" in plan
+    assert "Sort" not in plan
+    assert "TEMP B-TREE" not in plan
+    bound = f"{'<' if descending else '>'}"
+    if database.is_sqlite:
+        assert re.search(rf"\(workspace=\? AND \([a-z_,]*created_at,id\){bound}\(", plan), plan
+    else:
+        condition = next(line for line in plan.splitlines() if "Index Cond" in line)
+        assert f"created_at, id) {bound} ROW(" in condition

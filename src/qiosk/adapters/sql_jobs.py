@@ -266,12 +266,12 @@ def _conditions(query: JobQuery) -> list[sa.ColumnElement[bool]]:
         wanted = [state.value for state in JobState if state.status in map(JobStatus, query.statuses)]
         conditions.append(jobs.c.state.in_(wanted))
     for column, choices in (
-        (jobs.c.job_type, query.job_types),
-        (jobs.c.provider_id, query.provider_ids),
-        (jobs.c.target, query.targets),
+        (sa.func.lower(jobs.c.job_type), query.job_types),
+        (jobs.c.provider_key, query.provider_ids),
+        (jobs.c.target_key, query.targets),
     ):
         if choices is not None:
-            conditions.append(sa.func.lower(column).in_([choice.lower() for choice in choices]))
+            conditions.append(column.in_([choice.lower() for choice in choices]))
     if query.session_id is not None:
         conditions.append(jobs.c.session_id == query.session_id)
     if query.is_top_level:

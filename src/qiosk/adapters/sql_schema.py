@@ -16,7 +16,7 @@ from qiosk.adapters.sql_database import Database, parse_url
 from qiosk.errors import Conflict
 from qiosk.settings import Settings
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest revision in ``migrations``."""
 DECLARATIONS = (sql_tables, sql_sessions, sql_keys, sql_quotas)
 """Every module that declares tables, so that all of them are known here."""

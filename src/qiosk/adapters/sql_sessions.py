@@ -30,7 +30,9 @@ sessions = sa.Table(
     sa.Column("name", TEXT, nullable=False),
     sa.Column("name_key", TEXT, nullable=False),
     sa.Column("provider_id", TEXT, nullable=False),
+    sa.Column("provider_key", TEXT, nullable=False, server_default=""),
     sa.Column("target", TEXT, nullable=False),
+    sa.Column("target_key", TEXT, nullable=False, server_default=""),
     sa.Column("policy", TEXT, nullable=False),
     sa.Column("tags", TEXT, nullable=False),
     sa.Column("priority", TEXT),
@@ -48,11 +50,11 @@ sessions = sa.Table(
 
 _KEYS: Mapping[ItemOrder, sa.ColumnElement[str]] = {
     ItemOrder.NAME: sessions.c.name_key,
-    ItemOrder.PROVIDER_ID: sa.func.lower(sessions.c.provider_id),
-    ItemOrder.TARGET: sa.func.lower(sessions.c.target),
+    ItemOrder.PROVIDER_ID: sessions.c.provider_key,
+    ItemOrder.TARGET: sessions.c.target_key,
     ItemOrder.STATE: sessions.c.status,
 }
-"""What ``place_of`` calls the key, in SQL; in the orders that are missing all sessions have the same."""
+"""What ``place_of`` calls the key; in the orders that are missing all sessions have the same."""
 
 sa.Index("sessions_by_creation", sessions.c.workspace, sessions.c.created_at, sessions.c.id)
 for _order, _key in _KEYS.items():
@@ -169,9 +171,9 @@ def _conditions(query: ItemQuery) -> list[sa.ColumnElement[bool]]:
         conditions.append(sa.func.substr(sessions.c.name_key, 1, len(prefix)) == prefix)
     if query.statuses is not None:
         conditions.append(sessions.c.status.in_(list(query.statuses)))
-    for column, choices in ((sessions.c.provider_id, query.provider_ids), (sessions.c.target, query.targets)):
+    for column, choices in ((sessions.c.provider_key, query.provider_ids), (sessions.c.target_key, query.targets)):
         if choices is not None:
-            conditions.append(sa.func.lower(column).in_([choice.lower() for choice in choices]))
+            conditions.append(column.in_([choice.lower() for choice in choices]))
     if query.created_after is not None:
         conditions.append(sessions.c.created_at >= to_time(query.created_after))
     if query.created_before is not None:
@@ -184,6 +186,8 @@ def _to_row(session: Session) -> dict[str, Any]:
         **{member: getattr(session, member) for member in _SAME},
         **{member: to_time(getattr(session, member)) for member in _TIMES},
         "name_key": name_key(session.name),
+        "provider_key": session.provider_id.lower(),
+        "target_key": session.target.lower(),
         "policy": session.policy.value,
         "tags": json.dumps(session.tags),
         "status": session.status.value,

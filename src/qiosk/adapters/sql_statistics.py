@@ -16,7 +16,7 @@ from qiosk.service.statistics import EndedJob
 _ENDED = sa.select(
     jobs.c.workspace,
     jobs.c.id,
-    sa.func.lower(jobs.c.target),
+    jobs.c.target_key,
     jobs.c.state,
     jobs.c.created_at,
     jobs.c.begun_at,
