@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -89,6 +90,24 @@ def test_a_blob_comes_back_under_its_name(blobs, name):
     blobs.delete(ref)
     with pytest.raises(BlobNotFound, match="was not found"):
         blobs.get(ref)
+
+
+def test_a_container_without_blobs_has_an_age(blobs):
+    before = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=1)
+    assert blobs.made_at("job-1") is None
+    blobs.create("job-1")
+    made_at = blobs.made_at("job-1")
+    assert before <= made_at <= datetime.now(UTC) + timedelta(seconds=1)
+    assert made_at.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("blobs", ["memory", "local", "s3"], indirect=True)
+def test_a_container_that_gets_blocks_is_not_old(blobs):
+    blobs.create("job-1")
+    before = blobs.made_at("job-1")
+    time.sleep(1.1)  # buckets count whole seconds
+    upload(blobs, BlobRef("job-1", "inputData"), b"a")
+    assert blobs.made_at("job-1") > before
 
 
 any_name = st.text(min_size=1, max_size=80) | st.text("a./\\#%1", min_size=1, max_size=8)

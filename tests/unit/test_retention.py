@@ -148,10 +148,17 @@ def test_a_container_of_a_job_that_does_not_exist_goes_after_a_day(archive, cont
     assert container not in archive.stores["w"].containers()
 
 
-def test_an_empty_container_stays_for_it_may_be_about_to_be_filled(archive):
-    archive.stores["w"].create("job-soon")
-    archive.prune(2 * MONTH)
-    assert archive.stores["w"].has_container("job-soon")
+def test_an_empty_container_goes_after_a_day_unless_a_job_is_to_write_there(archive):
+    for container in ("job-abandoned", "job-writes-here", "qio-problems"):
+        archive.stores["w"].create(container)
+    archive.add("j", JobState.WAITING, container_uri="memory://job-writes-here")
+    archive.stores["w"].delete(BlobRef("job-writes-here", "inputData.j"))
+    archive.add("empty", JobState.WAITING)
+    archive.stores["w"].delete(BlobRef("job-empty", "inputData"))
+    archive.prune(ORPHAN_AGE - timedelta(hours=1))
+    assert archive.stores["w"].has_container("job-abandoned"), "it may be about to be filled"
+    archive.prune(ORPHAN_AGE + timedelta(hours=1))
+    assert archive.stores["w"].containers() == ["job-empty", "job-writes-here", "qio-problems"]
 
 
 def test_an_orphan_that_a_job_refers_to_stays(archive):

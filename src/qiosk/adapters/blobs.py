@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import final
@@ -70,6 +70,17 @@ class LocalBlobStore:
         """Whether it was made, or holds a blob."""
         check_container(container)
         return (self._folder / container).is_dir()
+
+    def made_at(self, container: str) -> datetime | None:
+        """When it was made or last changed, or a blob of blocks was begun."""
+        check_container(container)
+        try:
+            made = (self._folder / container).stat().st_mtime
+        except FileNotFoundError:
+            return None
+        with suppress(FileNotFoundError):
+            made = max(made, (self._folder / UNFINISHED / container).stat().st_mtime)
+        return datetime.fromtimestamp(made, UTC)
 
     def containers(self) -> Sequence[str]:
         """Names of all containers, sorted."""

@@ -163,6 +163,12 @@ class AzureBlobStore:
         with _speaking():
             return bool(self._container(container).exists())
 
+    def made_at(self, container: str) -> datetime | None:
+        """When it was made; Azure does not tell of blocks."""
+        with _speaking(), suppress(ResourceNotFoundError):
+            return self._container(container).get_container_properties().last_modified
+        return None
+
     def containers(self) -> Sequence[str]:
         """Names of all containers, sorted."""
         with _speaking():

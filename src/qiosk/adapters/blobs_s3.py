@@ -98,6 +98,18 @@ class S3BlobStore:
                 return any(True for _ in self._objects("blobs", container))
             return True
 
+    def made_at(self, container: str) -> datetime | None:
+        """When it was made, or later got a block; None also if nobody made it, and it has existed through its blobs."""
+        check_container(container)
+        with speaking():
+            try:
+                marker = obstore.head(self._store, f"{self._folder}/containers/{container}")
+            except FileNotFoundError:
+                return None
+            times: list[datetime] = [marker["last_modified"]]
+            times += (meta["last_modified"] for meta in self._objects("staged", container))
+            return max(times)
+
     def containers(self) -> Sequence[str]:
         """Names of all containers, sorted."""
         with speaking():

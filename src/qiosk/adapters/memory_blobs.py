@@ -28,6 +28,7 @@ class _Blob:
 class _Container:
     blobs: dict[str, _Blob] = field(default_factory=dict)
     staged: dict[str, dict[str, tuple[bytes, datetime]]] = field(default_factory=dict)
+    made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @final
@@ -52,6 +53,16 @@ class MemoryBlobStore:
         """Whether it was made, or holds a blob."""
         check_container(container)
         return container in self._containers
+
+    def made_at(self, container: str) -> datetime | None:
+        """When it was made, or later got a block."""
+        check_container(container)
+        with self._lock:
+            found = self._containers.get(container)
+            if found is None:
+                return None
+            staged = (at for blocks in found.staged.values() for _, at in blocks.values())
+            return max((found.made_at, *staged))
 
     def containers(self) -> Sequence[str]:
         """Names of all containers, sorted."""

@@ -139,6 +139,13 @@ class BlobStore(Protocol):
         """Whether it was made, or holds a blob."""
         ...
 
+    def made_at(self, container: str) -> datetime | None:
+        """When a container without blobs was made, or later got a block of one, as far as the store knows; aware UTC.
+
+        None if there is no such container.
+        """
+        ...
+
     def containers(self) -> Sequence[str]:
         """Names of all containers, sorted."""
         ...

@@ -151,9 +151,8 @@ class _Sweep:
     def _orphaned(self, container: str) -> None:
         """A container that is named for a job which does not exist."""
         blobs = list(blobs_of(self.blobs, container))
-        is_old = bool(blobs) and all(blob.modified_at < self.orphaned_before for blob in blobs)
-        # An empty one has no age: it may have been made a second ago, for a blob that is on its way.
-        if not is_old or container in self._referred().containers:
+        times = [blob.modified_at for blob in blobs] or [self.blobs.made_at(container) or _NEVER]
+        if max(times) >= self.orphaned_before or container in self._referred().containers:
             return
         self.pruned.count(blobs)
         if not self.is_dry_run:
