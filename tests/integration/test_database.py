@@ -122,6 +122,14 @@ def test_a_database_of_the_first_release_is_brought_up_to_date(url):
     database.close()
 
 
+def test_errors_do_not_show_what_users_store(url):
+    database = open_database(url)
+    with database.write() as connection, pytest.raises(sa.exc.DBAPIError, match="nowhere") as caught:
+        connection.execute(sa.text("INSERT INTO nowhere VALUES (:name)"), {"name": "a secret"})
+    database.close()
+    assert "a secret" not in str(caught.value)
+
+
 def test_many_may_make_the_tables_at_once(url):
     start = threading.Barrier(6)
 

@@ -70,7 +70,8 @@ class Database:
 
     ``read`` and ``write`` raise ServiceUnavailable if the database cannot be reached, or the connection is lost on
     the way: whether a transaction that was about to commit did so is then unknown. They raise StorageFull if there is
-    no room, and nothing was stored. The constructor raises MissingExtra without PostgreSQL's driver.
+    no room, and nothing was stored. Errors do not show the parameters of statements, which are users' data. The
+    constructor raises MissingExtra without PostgreSQL's driver.
     """
 
     def __init__(self, url: sa.URL) -> None:
@@ -158,7 +159,8 @@ class Database:
 
 
 def _sqlite_engine(url: sa.URL, *, busy_s: float, **options: Any) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": busy_s, "isolation_level": None}, **options)
+    arguments = {"timeout": busy_s, "isolation_level": None}
+    engine = sa.create_engine(url, connect_args=arguments, hide_parameters=True, **options)
     sa.event.listen(engine, "connect", _set_pragmas)
     return engine
 
@@ -207,7 +209,12 @@ def _begin_to_write(connection: sa.Connection) -> None:
 def _postgres_engine(url: sa.URL) -> sa.Engine:
     with extra("postgres", "database: PostgreSQL"):  # the driver is imported here
         engine = sa.create_engine(
-            url, connect_args=_POSTGRES_ARGUMENTS, pool_size=8, max_overflow=8, pool_timeout=BUSY_S
+            url,
+            connect_args=_POSTGRES_ARGUMENTS,
+            pool_size=8,
+            max_overflow=8,
+            pool_timeout=BUSY_S,
+            hide_parameters=True,
         )
     sa.event.listen(engine, "checkin", _note_time)
     sa.event.listen(engine, "checkout", _ping_if_idle)
