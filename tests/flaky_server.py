@@ -67,7 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
-        self.wfile.write(reply.body[: reply.stop_after])
+        if self.command != "HEAD":
+            self.wfile.write(reply.body[: reply.stop_after])
         self.close_connection = reply.stop_after is not None
 
     def _chunks(self, pieces: Iterator[bytes]) -> None:
@@ -79,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ConnectionError:  # the client has heard enough
             self.close_connection = True
 
-    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
 
     def log_message(self, *args: object) -> None:
         pass

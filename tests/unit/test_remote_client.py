@@ -224,16 +224,32 @@ def test_a_signature_that_is_refused_is_replaced_once(server, api) -> None:
         api.put_blob("c", "b", b"x")
 
 
-def test_a_blob_that_exists_is_refused_unless_an_earlier_try_stored_it(server, api) -> None:
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_a_blob_that_exists_is_refused_unless_an_earlier_try_stored_it(server, api, in_pieces) -> None:
     exists = Reply(409, b"<Error/>", XML | {"x-ms-error-code": "BlobAlreadyExists"})
-    server.script = [signed(server), exists]
+    mark = "x-ms-meta-qioskupload"
+
+    def store() -> str:
+        if not in_pieces:
+            return api.put_blob("c", "b", b"mine", overwrite=False)
+        upload = api.upload_blob("c", "b", overwrite=False)
+        upload.write(b"mine")
+        return upload.commit({"by": "me"})
+
+    def mine(_: Asked) -> Reply:
+        sent = [asked.headers[mark] for asked in server.asked if asked.method == "PUT" and mark in asked.headers]
+        return Reply(200, b"", {mark: sent[-1]})
+
+    blocks = [Reply(201)] if in_pieces else []
+    server.script = [signed(server), *blocks, exists, Reply(200, b"", {mark: "0123"})]
     with pytest.raises(BlobAlreadyExists, match="blob c/b exists"):
-        api.put_blob("c", "b", b"mine", overwrite=False)
-    server.script = [BROKEN, exists, Reply(200, b"mine", {})]
-    assert api.put_blob("c", "b", b"mine", overwrite=False) == f"{server.url}/qiosk/c/b"
-    server.script = [BROKEN, exists, Reply(200, b"another's", {})]
-    with pytest.raises(BlobAlreadyExists):
-        api.put_blob("c", "b", b"mine", overwrite=False)
+        store()
+    server.script = [*blocks, BROKEN, exists, mine]
+    assert store() == f"{server.url}/qiosk/c/b"
+    for other in (Reply(200, b"", {}), Reply(404, b"", {"x-ms-error-code": "BlobNotFound"})):
+        server.script = [*blocks, BROKEN, exists, other]
+        with pytest.raises(BlobAlreadyExists):
+            store()
 
 
 class BlobServer:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from uuid import uuid4
 from xml.etree import ElementTree
 
 from qiosk.client.remote.transport import Answer, OnBytes, Request, Transport
@@ -26,6 +27,7 @@ SINGLE = 32 << 20
 _SAFETY = 0.1  # of its life: a signature that has less left is not used any more
 _VERSION = {"x-ms-version": "2021-08-06"}
 _LIST_PAGE = 5000
+_MARK = "x-ms-meta-qioskupload"  # metadata of blobs that must not exist before: which upload they come from
 
 
 class Blobs:
@@ -54,16 +56,12 @@ class Blobs:
 
     def put(self, container: str, name: str, data: bytes, *, overwrite: bool, headers: Mapping[str, str]) -> str:
         """Store a blob; returns its URL, without a signature. Raises BlobAlreadyExists."""
-        described = {"x-ms-blob-content-type": "application/octet-stream", **headers}
-        if not overwrite:
-            described["If-None-Match"] = "*"
-        try:
+
+        def store(conditions: Mapping[str, str]) -> None:
+            described = {"x-ms-blob-content-type": "application/octet-stream", **headers, **conditions}
             self._put(container, name, data, described)
-        except Conflict as error:
-            # Ours, perhaps: a first try may have arrived although its answer did not.
-            if "tries" not in error.details or self.get(container, name) != data:
-                raise BlobAlreadyExists(f"blob {container}/{name} exists") from error
-        return self.uri(container, name)
+
+        return self.store(container, name, store, overwrite=overwrite)
 
     def get(self, container: str, name: str) -> bytes:
         """Content of a blob, byte for byte as it was stored. Raises BlobNotFound."""
@@ -112,7 +110,7 @@ class Blobs:
 
     def upload(self, container: str, name: str, *, overwrite: bool) -> Upload:
         """A blob to be stored piece by piece."""
-        return Upload(self, container, name, {} if overwrite else {"If-None-Match": "*"})
+        return Upload(self, container, name, overwrite=overwrite)
 
     def put_block(
         self, container: str, name: str, number: int, data: bytes | memoryview, on_sent: OnBytes | None
@@ -128,6 +126,27 @@ class Blobs:
         blocks = "".join(f"<Latest>{block}</Latest>" for block in ids)
         body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{blocks}</BlockList>'.encode()
         self._send("PUT", container, name, query={"comp": "blocklist"}, body=body, headers=headers)
+
+    def store(self, container: str, name: str, store: Callable[[Mapping[str, str]], None], *, overwrite: bool) -> str:
+        """Have a blob stored by a function, with the headers that it is given; returns its URL.
+
+        Raises BlobAlreadyExists.
+        """
+        mark = uuid4().hex
+        try:
+            store({} if overwrite else {"If-None-Match": "*", _MARK: mark})
+        except Conflict as error:
+            # Ours, perhaps: a first try may have arrived although its answer did not.
+            if self._mark(container, name) != mark:
+                raise BlobAlreadyExists(f"blob {container}/{name} exists") from error
+        return self.uri(container, name)
+
+    def _mark(self, container: str, name: str) -> str | None:
+        """Which upload a blob comes from, if it says so."""
+        try:
+            return self._send("HEAD", container, name).headers.get(_MARK)
+        except BlobNotFound:  # deleted meanwhile
+            return None
 
     def uri(self, container: str, name: str) -> str:
         """URL of a blob, without a signature."""
@@ -168,11 +187,11 @@ class Blobs:
 class Upload:
     """A ``contract.jobs.BlobUpload``: blocks of ``BLOCK`` bytes, and their list at the end."""
 
-    def __init__(self, blobs: Blobs, container: str, name: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, blobs: Blobs, container: str, name: str, *, overwrite: bool) -> None:
         self._blobs = blobs
         self._container = container
         self._name = name
-        self._headers = headers
+        self._overwrite = overwrite
         self._rest = bytearray()
         self._ids: list[str] = []
 
@@ -189,12 +208,12 @@ class Upload:
             self._put(bytes(self._rest))
             self._rest.clear()
         described = {f"x-ms-meta-{key}": value for key, value in (metadata or {}).items()}
-        headers = {"x-ms-blob-content-type": "application/octet-stream", **described, **self._headers}
-        try:
+
+        def store(conditions: Mapping[str, str]) -> None:
+            headers = {"x-ms-blob-content-type": "application/octet-stream", **described, **conditions}
             self._blobs.commit_blocks(self._container, self._name, self._ids, headers)
-        except Conflict as error:
-            raise BlobAlreadyExists(f"blob {self._container}/{self._name} exists") from error
-        return self._blobs.uri(self._container, self._name)
+
+        return self._blobs.store(self._container, self._name, store, overwrite=self._overwrite)
 
     def abort(self) -> None:
         """Forget what was written; the server removes blocks that nobody commits."""
