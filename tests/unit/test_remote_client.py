@@ -31,18 +31,24 @@ from qiosk.contract.jobs import JobPatch, JobQuery, JobStatus, JobView, SubmitJo
 from qiosk.contract.paging import ItemOrder
 from qiosk.errors import (
     BlobAlreadyExists,
+    BlobChanged,
     BlobNotFound,
+    Conflict,
     Forbidden,
+    InvalidBlockList,
     InvalidFilter,
     InvalidTarget,
     InvalidValue,
     JobNotFound,
     QioskError,
     QuotaExceeded,
+    RequestTooLarge,
     ServiceUnavailable,
+    StorageFull,
     Unauthorized,
     UnreadableInput,
 )
+from qiosk.server.blob_errors import as_refusal, refusal_reply
 from qiosk.service.filters import job_query
 
 KEY = "qk_1_secret"
@@ -224,6 +230,56 @@ def test_a_signature_that_is_refused_is_replaced_once(server, api) -> None:
         api.put_blob("c", "b", b"x")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        QuotaExceeded("workspace w: 9 of 10 bytes are used"),
+        BlobNotFound("blob c/b was not found"),
+        BlobChanged("blob c/b: changed"),
+        Conflict("blob c/b: a name cannot be a blob & a folder"),
+        InvalidBlockList("block 'YQ==' was never uploaded"),
+        InvalidValue("blob name: too long"),
+        RequestTooLarge("at most 9 bytes"),
+        StorageFull("no room is left"),
+        Forbidden("signature: does not permit this"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_of_blobs_are_raised_as_they_were_on_the_server(server, api, error) -> None:
+    said = refusal_reply(as_refusal(error), is_head=False)
+    server.script = [signed(server), Reply(said.status_code, said.body, dict(said.headers))]
+    with pytest.raises(QioskError) as caught:
+        api.put_blob("c", "b", b"x")
+    assert (type(caught.value), caught.value.message) == (type(error), error.message)
+
+
+def test_a_quota_is_no_reason_to_send_the_content_again(server, api) -> None:
+    server.script = [signed(server), Reply(403, b"<Error/>", XML | {"x-ms-error-code": "QuotaExceeded"})]
+    with pytest.raises(QuotaExceeded, match="403 QuotaExceeded"):
+        api.put_blob("c", "b", b"x")
+    assert [asked.method for asked in server.asked] == ["POST", "PUT"]
+
+
+LAUGHS = """<!DOCTYPE e [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><Error><Message>&b;</Message></Error>"""
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "text"),
+    [
+        (400, b"\xef\xbb\xbf<Error><Message>Odd.\nRequestId:1</Message></Error>", InvalidValue, "Odd."),
+        (400, b"<Error><Code>New</Code></Error>", InvalidValue, "the server answered 400 New"),
+        (400, LAUGHS.encode(), InvalidValue, "the server answered 400 New"),
+        (400, LAUGHS.encode("utf-16"), InvalidValue, "the server answered 400 New"),
+        (418, b"<Error><Message>", QioskError, "the server answered 418 New"),
+    ],
+)
+def test_errors_of_other_stores_are_read_as_far_as_they_can_be(server, api, status, body, error, text) -> None:
+    server.script = [signed(server), Reply(status, body, XML | {"x-ms-error-code": "New"})]
+    with pytest.raises(error) as caught:
+        api.put_blob("c", "b", b"x")
+    assert (type(caught.value), caught.value.message) == (error, text)
+
+
 @pytest.mark.parametrize("in_pieces", [False, True])
 def test_a_blob_that_exists_is_refused_unless_an_earlier_try_stored_it(server, api, in_pieces) -> None:
     exists = Reply(409, b"<Error/>", XML | {"x-ms-error-code": "BlobAlreadyExists"})
@@ -329,7 +385,7 @@ def test_lists_of_blobs_are_read_to_their_end(server, api) -> None:
     assert api.list_blobs("c") == ["a", "b & c"]
     assert parse_qs(urlsplit(server.asked[-1].path).query)["marker"] == ["m/1"]
     server.script = [Reply(200, b"<x", XML)]
-    with pytest.raises(UnreadableInput, match="no list of blobs"):
+    with pytest.raises(UnreadableInput, match="is no XML"):
         api.list_blobs("c")
 
 

@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Final
 from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 
 from qiosk import errors
+from qiosk.contract.blobs import BLOB_ANSWERS
 from qiosk.errors import QioskError
 from qiosk.server.errors import RETRY_S
 
 XML = "application/xml"
 
 log = logging.getLogger(__name__)
-
-_ANSWERS: Final[Mapping[type[QioskError], tuple[int, str]]] = {  # the first class that fits counts
-    errors.AccessDenied: (403, "AuthenticationFailed"),
-    errors.BlobNotFound: (404, "BlobNotFound"),
-    errors.BlobAlreadyExists: (409, "BlobAlreadyExists"),
-    errors.BlobChanged: (412, "ConditionNotMet"),
-    errors.Conflict: (409, "Conflict"),
-    errors.InvalidBlockList: (400, "InvalidBlockList"),
-    errors.InvalidValue: (400, "InvalidInput"),
-    errors.QuotaExceeded: (403, "QuotaExceeded"),  # not 429: bytes do not free themselves while a client waits
-    errors.RequestTooLarge: (413, "RequestBodyTooLarge"),
-    errors.RequestTimeout: (408, "OperationTimedOut"),
-    errors.StorageFull: (507, "InsufficientStorage"),
-}
 
 
 class BlobRefusal(Exception):
@@ -47,7 +33,7 @@ def as_refusal(error: BlobRefusal | QioskError | OSError) -> BlobRefusal:
     """The answer to a request that ended with this error; what the caller can do nothing about is logged."""
     if isinstance(error, BlobRefusal):
         return error
-    for kind, (status, code) in _ANSWERS.items():
+    for kind, (status, code) in BLOB_ANSWERS.items():
         if isinstance(error, kind):
             return BlobRefusal(status, code, error.message)
     if isinstance(error, OSError | errors.ServiceUnavailable):

@@ -14,11 +14,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from uuid import uuid4
-from xml.etree import ElementTree
 
 from qiosk.client.remote.transport import Answer, OnBytes, Request, Transport
+from qiosk.client.remote.xml import read_xml
 from qiosk.contract import codec
-from qiosk.errors import BlobAlreadyExists, BlobNotFound, Conflict, Forbidden, NotFound, QioskError, UnreadableInput
+from qiosk.errors import BlobAlreadyExists, BlobNotFound, Forbidden, NotFound, QioskError
 
 BLOCK = 8 << 20
 """Bytes of a block."""
@@ -86,10 +86,7 @@ class Blobs:
         while marker is not None:
             query = {"restype": "container", "comp": "list", "maxresults": str(_LIST_PAGE), "marker": marker}
             answer = self._send("GET", container, "", query={k: v for k, v in query.items() if v})
-            try:
-                page = ElementTree.fromstring(answer.body)
-            except ElementTree.ParseError as error:
-                raise UnreadableInput(f"reply: is no list of blobs: {error}") from error
+            page = read_xml(answer.body)
             names += [name.text or "" for name in page.iterfind("Blobs/Blob/Name")]
             marker = page.findtext("NextMarker") or None
         return sorted(names)
@@ -122,7 +119,7 @@ class Blobs:
         return block
 
     def commit_blocks(self, container: str, name: str, ids: Sequence[str], headers: Mapping[str, str]) -> None:
-        """Make a blob of blocks. Raises Conflict."""
+        """Make a blob of blocks. Raises BlobAlreadyExists, InvalidBlockList."""
         blocks = "".join(f"<Latest>{block}</Latest>" for block in ids)
         body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{blocks}</BlockList>'.encode()
         self._send("PUT", container, name, query={"comp": "blocklist"}, body=body, headers=headers)
@@ -135,7 +132,7 @@ class Blobs:
         mark = uuid4().hex
         try:
             store({} if overwrite else {"If-None-Match": "*", _MARK: mark})
-        except Conflict as error:
+        except BlobAlreadyExists as error:
             # Ours, perhaps: a first try may have arrived although its answer did not.
             if self._mark(container, name) != mark:
                 raise BlobAlreadyExists(f"blob {container}/{name} exists") from error
@@ -163,11 +160,11 @@ class Blobs:
             url += "?" + "&".join(filter(None, (urlencode(query or {}), signature)))
             try:
                 return self._transport.send(Request(method=method, url=url, headers=headers, is_signed=True, **members))
-            except Forbidden:
+            except Forbidden as error:
+                if is_fresh or error.details.get("storage_code") != "AuthenticationFailed":
+                    raise
                 with self._lock:
                     self._signed.pop(container, None)
-                if is_fresh:
-                    raise
             except NotFound as error:
                 raise BlobNotFound(f"blob {container}/{name} was not found") from error
             except QioskError as error:

@@ -13,6 +13,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from io import BytesIO
@@ -27,7 +28,9 @@ from urllib3.response import BaseHTTPResponse
 
 import qiosk
 from qiosk import errors
+from qiosk.client.remote.xml import read_xml
 from qiosk.contract import codec
+from qiosk.contract.blobs import BLOB_ANSWERS
 from qiosk.errors import QioskError, ServiceUnavailable, UnreadableInput
 
 _log = logging.getLogger(__name__)
@@ -51,6 +54,7 @@ _BY_STATUS: Final[Mapping[int, type[QioskError]]] = {
     503: ServiceUnavailable,
     507: errors.StorageFull,
 }
+_BY_STORAGE_CODE: Final = {code: kind for kind, (_, code) in BLOB_ANSWERS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,12 +216,23 @@ def error_of(response: BaseHTTPResponse) -> QioskError:
     if response.headers.get("Content-Type", "").partition(";")[0] == "application/json":
         error = codec.decode_error(body, default=default)
     else:
-        code = response.headers.get("x-ms-error-code", "")
-        reason = code or response.reason or ""
-        error = default(f"the server answered {response.status} {reason}".rstrip(), storage_code=code)
+        error = _error_of_blobs(response, body)
     if isinstance(error, errors.QuotaExceeded) and (seconds := _retry_after(response)):
         error.details.setdefault("retry_after_s", seconds)
     return error
+
+
+def _error_of_blobs(response: BaseHTTPResponse, body: bytes) -> QioskError:
+    """The error of a request for a blob: Azure's code in a header, and XML that says more."""
+    code = response.headers.get("x-ms-error-code", "")
+    default = errors.InvalidValue if code and response.status == 400 else _BY_STATUS.get(response.status, QioskError)
+    kind = _BY_STORAGE_CODE.get(code, default)
+    text = ""
+    with suppress(UnreadableInput):
+        text = (read_xml(body).findtext("Message") or "").strip()
+    reason = code or response.reason or ""
+    message = text.splitlines()[0] if text else f"the server answered {response.status} {reason}".rstrip()
+    return (default if issubclass(default, kind) else kind)(message, storage_code=code)
 
 
 def _after(tries: int, error: QioskError) -> QioskError:
