@@ -221,6 +221,15 @@ def test_signatures_are_kept_until_they_are_about_to_run_out(server, api) -> Non
     assert [asked.method for asked in server.asked[4:]].count("POST") > 1
 
 
+def test_signatures_are_kept_of_the_newest_containers_only(server, api, monkeypatch) -> None:
+    monkeypatch.setattr(blobs, "_KEPT", 2)
+    server.script = [signed(server)]
+    for container in ("a", "b", "c", "b", "c", "a", "c"):
+        api.container_uri(container)
+    asked = [json.loads(asked.body)["containerName"] for asked in server.asked]
+    assert asked == ["a", "b", "c", "a"]
+
+
 def test_a_signature_that_is_refused_is_replaced_once(server, api) -> None:
     refused = Reply(403, b"<Error/>", XML | {"x-ms-error-code": "AuthenticationFailed"})
     server.script = [signed(server), refused, signed(server), Reply(201)]

@@ -25,6 +25,7 @@ BLOCK = 8 << 20
 SINGLE = 32 << 20
 """Content up to this size goes up in one request, and is asked for in one range."""
 _SAFETY = 0.1  # of its life: a signature that has less left is not used any more
+_KEPT = 256  # signatures; of more containers, those that were signed first are signed again
 _VERSION = {"x-ms-version": "2021-08-06"}
 _LIST_PAGE = 5000
 _MARK = "x-ms-meta-qioskupload"  # metadata of blobs that must not exist before: which upload they come from
@@ -51,7 +52,10 @@ class Blobs:
             return url
         url, now = self._sign(container), time.time()
         with self._lock:
+            self._signed.pop(container, None)  # so that it becomes the newest
             self._signed[container] = url, now + (1.0 - _SAFETY) * (_expiry(url) - now)
+            if len(self._signed) > _KEPT:
+                del self._signed[next(iter(self._signed))]
         return url
 
     def put(self, container: str, name: str, data: bytes, *, overwrite: bool, headers: Mapping[str, str]) -> str:
