@@ -353,13 +353,16 @@ class BlobServer:
         return Reply(206, piece, {"Content-Range": ends, "ETag": '"1"'})
 
 
+def telling(server: FlakyServer) -> tuple[HttpJobs, list[tuple[str, int, int]]]:
+    told: list[tuple[str, int, int]] = []
+    patience = Patience(tries=3, first_pause_s=0.001)
+    return HttpJobs(Connection(url=server.url), patience=patience, on_bytes=lambda *a: told.append(a)), told
+
+
 def test_large_content_goes_in_blocks_and_comes_in_ranges(server, monkeypatch) -> None:
     monkeypatch.setattr(blobs, "BLOCK", 1000)
     monkeypatch.setattr(blobs, "SINGLE", 2500)
-    told: list[tuple[str, int, int]] = []
-    api = HttpJobs(
-        Connection(url=server.url), patience=Patience(tries=3, first_pause_s=0.001), on_bytes=lambda *a: told.append(a)
-    )
+    api, told = telling(server)
     store = BlobServer()
     content = bytes(range(256)) * 50
     server.script = [signed(server), store]
@@ -370,7 +373,56 @@ def test_large_content_goes_in_blocks_and_comes_in_ranges(server, monkeypatch) -
     store.failures = 2
     assert api.get_blob("c", "b") == content
     assert told[-1] == ("download b", len(content), len(content))
-    assert max(size for what, size, _ in told if what.startswith("download")) == len(content)
+    assert {total for what, _, total in told if what.startswith("download")} == {len(content)}
+    api.close()
+
+
+def test_uploads_in_pieces_are_told_of(server, monkeypatch) -> None:
+    monkeypatch.setattr(blobs, "BLOCK", 1000)
+    api, told = telling(server)
+    server.script = [signed(server), BlobServer()]
+    upload = api.upload_blob("c", "b")
+    for _ in range(5):
+        upload.write(b"x" * 500)
+    upload.commit()
+    assert list(dict.fromkeys(told)) == [
+        ("upload b", 1000, 0),
+        ("upload b", 2000, 0),
+        ("upload b", 2500, 0),
+        ("upload b", 2500, 2500),
+    ]
+    api.close()
+
+
+def test_transfers_that_fail_are_told_of(server, monkeypatch) -> None:
+    monkeypatch.setattr(blobs, "BLOCK", 1000)
+    monkeypatch.setattr(blobs, "SINGLE", 2500)
+    api, told = telling(server)
+    full = Reply(507, b"", XML)
+
+    def write() -> None:
+        upload = api.upload_blob("c", "b")
+        upload.write(b"x" * 1000)
+        upload.commit()
+
+    for transfer, script in (
+        (lambda: api.put_blob("c", "b", b"x" * 2000), [signed(server), full]),
+        (lambda: api.put_blob("c", "b", b"x" * 3000), [Reply(201), full]),
+        (lambda: api.get_blob("c", "b"), [Reply(206, b"x", {"Content-Range": "bytes 0-0/2"}), full]),
+        (lambda: api.results("j"), [full]),
+        (write, [full]),
+        (write, [Reply(201), full]),
+    ):
+        server.script = script
+        told.clear()
+        with pytest.raises(StorageFull):
+            transfer()
+        assert told[-1][1:] == (0, 0)
+    server.script = [Reply(201)]
+    upload = api.upload_blob("c", "b")
+    upload.write(b"x" * 1000)
+    upload.abort()
+    assert told[-1] == ("upload b", 0, 0)
     api.close()
 
 
@@ -709,6 +761,9 @@ def test_whatever_is_streamed_raises_nothing_but_our_errors(noise: bytes, data: 
             events._update(found)
 
 
+SHOW_CURSOR = "\x1b[?25h"
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -725,3 +780,42 @@ def test_large_transfers_show_a_bar_on_a_terminal_and_only_there(monkeypatch) ->
             bar("another meanwhile", size, SHOWN_FROM)
         assert ("upload large" in stderr.getvalue()) is is_shown
         assert "small" not in stderr.getvalue()
+
+
+def test_a_transfer_that_failed_makes_room_for_the_next(monkeypatch) -> None:
+    stderr = Terminal()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    bar, stdout = TransferBar(), sys.stdout
+    bar("upload one", SHOWN_FROM // 2, SHOWN_FROM)
+    assert sys.stdout is stdout
+    bar("upload one", 0, 0)
+    bar("upload two", SHOWN_FROM // 2, SHOWN_FROM)
+    bar("upload two", SHOWN_FROM, SHOWN_FROM)
+    shown = stderr.getvalue()
+    assert "upload one" in shown
+    assert "upload two" in shown
+    bar("upload two", SHOWN_FROM, SHOWN_FROM)  # as the end of a body is told
+    assert stderr.getvalue() == shown
+
+
+def test_a_transfer_of_unknown_size_is_shown_once_it_is_large(monkeypatch) -> None:
+    stderr = Terminal()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    bar = TransferBar()
+    bar("upload stream", SHOWN_FROM - 1, 0)
+    assert not stderr.getvalue()
+    bar("upload stream", SHOWN_FROM, 0)
+    assert "upload stream" in stderr.getvalue()
+    bar("upload stream", 2 * SHOWN_FROM, 2 * SHOWN_FROM)
+    shown = stderr.getvalue()
+    assert shown.endswith(SHOW_CURSOR)
+
+
+def test_a_bar_that_nobody_ends_gives_the_cursor_back(monkeypatch) -> None:
+    stderr = Terminal()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    bar = TransferBar()
+    bar("upload stream", SHOWN_FROM, 0)
+    assert not stderr.getvalue().endswith(SHOW_CURSOR)
+    del bar
+    assert stderr.getvalue().endswith(SHOW_CURSOR)

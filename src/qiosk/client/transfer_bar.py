@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,27 +16,31 @@ SHOWN_FROM = 8 << 20
 
 
 class TransferBar:
-    """Shows one transfer at a time, from its first bytes to its last; silent unless stderr is a terminal."""
+    """Shows one transfer at a time, from its first bytes to its end; silent unless stderr is a terminal."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._what: str | None = None
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._stop: Callable[[], object] = lambda: None
 
     def __call__(self, what: str, size: int, total: int) -> None:
-        """Bytes so far, and all of them (0: not known)."""
-        if total < SHOWN_FROM or not sys.stderr.isatty():
+        """Bytes so far, and all of them (0: not known); 0 of 0 ends a transfer that failed."""
+        if not sys.stderr.isatty():
             return
+        is_over = size >= total if total else size == 0
         with self._lock:
-            if self._bar is None:
+            if self._bar is None and not is_over and max(size, total) >= SHOWN_FROM:
                 self._what, self._bar = what, _bar()
-                self._task = self._bar.add_task(what, total=total)
+                self._task = self._bar.add_task(what, total=None)
+                self._stop = weakref.finalize(self, self._bar.stop)  # at exit, too: it hides the cursor
                 self._bar.start()
-            if self._what == what and self._task is not None:
-                self._bar.update(self._task, completed=size)
-                if size >= total:
-                    self._bar.stop()
+            if self._bar is not None and self._task is not None and self._what == what:
+                if size:
+                    self._bar.update(self._task, completed=size, total=total or None)
+                if is_over:
+                    self._stop()
                     self._bar = None
 
 
@@ -50,4 +56,6 @@ def _bar() -> Progress:
         TransferSpeedColumn(),
         console=Console(stderr=True),
         refresh_per_second=8,
+        redirect_stdout=False,  # it may be a file, while the bar is on stderr
+        redirect_stderr=False,
     )

@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from uuid import uuid4
 
-from qiosk.client.remote.transport import Answer, OnBytes, Request, Transport
+from qiosk.client.remote.transfers import Transfers
+from qiosk.client.remote.transport import Answer, OnBytes, Request, Transport, whole_size
 from qiosk.client.remote.xml import read_xml
 from qiosk.contract import codec
 from qiosk.errors import BlobAlreadyExists, BlobNotFound, Forbidden, NotFound, QioskError
@@ -32,15 +33,13 @@ _MARK = "x-ms-meta-qioskupload"  # metadata of blobs that must not exist before:
 
 
 class Blobs:
-    """Blobs of one workspace. ``on_bytes`` is told of transfers as (what, bytes so far, all bytes)."""
+    """Blobs of one workspace."""
 
-    def __init__(
-        self, transport: Transport, sign: Callable[[str], str], on_bytes: Callable[[str, int, int], None] | None
-    ) -> None:
+    def __init__(self, transport: Transport, sign: Callable[[str], str], transfers: Transfers) -> None:
         """``sign`` gives the signed URL of a container, which it creates if need be."""
         self._transport = transport
         self._sign = sign
-        self._on_bytes = on_bytes
+        self.transfers = transfers
         self._signed: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
 
@@ -69,18 +68,21 @@ class Blobs:
 
     def get(self, container: str, name: str) -> bytes:
         """Content of a blob, byte for byte as it was stored. Raises BlobNotFound."""
+        what = f"download {name}"
         parts: list[bytes] = []
         size, total, etag = 0, SINGLE, ""
-        while size < total:
-            headers = {"x-ms-range": f"bytes={size}-{size + SINGLE - 1}"} | ({"If-Match": etag} if etag else {})
-            on_received = self._telling(f"download {name}", size, total if etag else 0)
-            try:
-                answer = self._send("GET", container, name, headers=headers, on_received=on_received)
-            except _EmptyRange:
-                answer = self._send("GET", container, name)
-            parts.append(answer.body)
-            size += len(answer.body)
-            total, etag = _total(answer, size), answer.headers.get("ETag", "")
+        with self.transfers.failing(what):
+            while size < total:
+                headers = {"x-ms-range": f"bytes={size}-{size + SINGLE - 1}"} | ({"If-Match": etag} if etag else {})
+                on_received = self.transfers.part(what, size)
+                try:
+                    answer = self._send("GET", container, name, headers=headers, on_received=on_received)
+                except _EmptyRange:
+                    answer = self._send("GET", container, name)
+                parts.append(answer.body)
+                size += len(answer.body)
+                total = whole_size(answer.headers) if answer.status == 206 else 0
+                etag = answer.headers.get("ETag", "")
         return b"".join(parts)
 
     def list(self, container: str) -> Sequence[str]:
@@ -96,18 +98,18 @@ class Blobs:
         return sorted(names)
 
     def _put(self, container: str, name: str, data: bytes, headers: Mapping[str, str]) -> None:
-        if len(data) <= SINGLE:
-            whole = {"x-ms-blob-type": "BlockBlob", **headers}
-            self._send("PUT", container, name, body=data, headers=whole, on_sent=self._telling(f"upload {name}"))
-            return
-        view = memoryview(data)
-        ids = [
-            self.put_block(
-                container, name, number, view[start : start + BLOCK], self._telling(f"upload {name}", start, len(data))
-            )
-            for number, start in enumerate(range(0, len(data), BLOCK))
-        ]
-        self.commit_blocks(container, name, ids, headers)
+        what = f"upload {name}"
+        with self.transfers.failing(what):
+            if len(data) <= SINGLE:
+                whole = {"x-ms-blob-type": "BlockBlob", **headers}
+                self._send("PUT", container, name, body=data, headers=whole, on_sent=self.transfers.part(what))
+                return
+            view = memoryview(data)
+            ids = []
+            for number, start in enumerate(range(0, len(data), BLOCK)):
+                on_sent = self.transfers.part(what, start, len(data))
+                ids.append(self.put_block(container, name, number, view[start : start + BLOCK], on_sent))
+            self.commit_blocks(container, name, ids, headers)
 
     def upload(self, container: str, name: str, *, overwrite: bool) -> Upload:
         """A blob to be stored piece by piece."""
@@ -177,13 +179,6 @@ class Blobs:
                 raise
         raise AssertionError("the second turn returns or raises")
 
-    def _telling(self, what: str, before: int = 0, total: int = 0) -> OnBytes | None:
-        """Tells of a part of a transfer, of which so many bytes were done before."""
-        tell = self._on_bytes
-        if tell is None:
-            return None
-        return lambda size, all_bytes: tell(what, before + size, total or all_bytes)
-
 
 class Upload:
     """A ``contract.jobs.BlobUpload``: blocks of ``BLOCK`` bytes, and their list at the end."""
@@ -193,46 +188,51 @@ class Upload:
         self._container = container
         self._name = name
         self._overwrite = overwrite
+        self._what = f"upload {name}"
         self._rest = bytearray()
         self._ids: list[str] = []
+        self._size = 0
 
     def write(self, data: bytes) -> None:
         """Append; what fills a block is uploaded."""
         self._rest += data
-        while len(self._rest) >= BLOCK:
-            self._put(bytes(self._rest[:BLOCK]))
-            del self._rest[:BLOCK]
+        with self._blobs.transfers.failing(self._what):
+            while len(self._rest) >= BLOCK:
+                self._put(bytes(self._rest[:BLOCK]))
+                del self._rest[:BLOCK]
 
     def commit(self, metadata: Mapping[str, str] | None = None) -> str:
         """Upload the rest and put the blob in its place; returns its URL. Raises BlobAlreadyExists."""
-        if self._rest:
-            self._put(bytes(self._rest))
-            self._rest.clear()
         described = {f"x-ms-meta-{key}": value for key, value in (metadata or {}).items()}
 
         def store(conditions: Mapping[str, str]) -> None:
             headers = {"x-ms-blob-content-type": "application/octet-stream", **described, **conditions}
             self._blobs.commit_blocks(self._container, self._name, self._ids, headers)
 
-        return self._blobs.store(self._container, self._name, store, overwrite=self._overwrite)
+        with self._blobs.transfers.failing(self._what):
+            if self._rest:
+                self._put(bytes(self._rest))
+                self._rest.clear()
+            uri = self._blobs.store(self._container, self._name, store, overwrite=self._overwrite)
+        self._blobs.transfers.tell(self._what, self._size, self._size)
+        self._ids.clear()
+        return uri
 
     def abort(self) -> None:
         """Forget what was written; the server removes blocks that nobody commits."""
+        if self._ids:
+            self._blobs.transfers.tell(self._what, 0, 0)
         self._rest.clear()
         self._ids.clear()
 
     def _put(self, data: bytes) -> None:
-        self._ids.append(self._blobs.put_block(self._container, self._name, len(self._ids), data, None))
+        on_sent = self._blobs.transfers.part(self._what, self._size, 0)
+        self._ids.append(self._blobs.put_block(self._container, self._name, len(self._ids), data, on_sent))
+        self._size += len(data)
 
 
 class _EmptyRange(QioskError):
     """There is nothing in the range that was asked for: the blob is empty."""
-
-
-def _total(answer: Answer, size: int) -> int:
-    """Bytes of the whole blob."""
-    text = answer.headers.get("Content-Range", "").rpartition("/")[2]
-    return int(text) if answer.status == 206 and text.isdecimal() else size
 
 
 def _expiry(url: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, final
@@ -14,7 +14,8 @@ from qiosk.client.remote.blobs import Blobs
 from qiosk.client.remote.calls import Calls, listed
 from qiosk.client.remote.connection import Connection
 from qiosk.client.remote.sessions import HttpSessions, session_path
-from qiosk.client.remote.transport import OnBytes, Patience, Transport
+from qiosk.client.remote.transfers import OnTransfer, Transfers
+from qiosk.client.remote.transport import Patience, Transport
 from qiosk.contract import codec
 from qiosk.contract.codec import uri_segments
 from qiosk.contract.jobs import (
@@ -55,16 +56,16 @@ class HttpJobs:
         *,
         user_agent: str | None = None,
         patience: Patience | None = None,
-        on_bytes: Callable[[str, int, int], None] | None = None,
+        on_bytes: OnTransfer | None = None,
     ) -> None:
-        """``on_bytes`` is told of up- and downloads as (what, bytes so far, all bytes or 0)."""
+        """``on_bytes`` is told of up- and downloads as (what, bytes so far, all bytes or 0); 0 of 0: it failed."""
         self._transport = Transport(
             connection.url, api_key=connection.api_key, user_agent=user_agent, patience=patience
         )
         self._calls = Calls(self._transport, connection.workspace_path)
         self.sessions = HttpSessions(self._calls)
-        self._on_bytes = on_bytes
-        self._blobs = Blobs(self._transport, self._signed, on_bytes)
+        self._transfers = Transfers(on_bytes)
+        self._blobs = Blobs(self._transport, self._signed, self._transfers)
 
     def submit(self, command: SubmitJob) -> JobView:
         """Queue a job; see ``JobsApi``. Its input is stored first, also if the job is refused then."""
@@ -137,8 +138,9 @@ class HttpJobs:
 
     def results(self, job_id: str) -> bytes:
         """The results blob. Raises JobNotFound; BlobNotFound if the job has none (yet)."""
-        tell = self._telling(f"results of {job_id}")
-        return self._calls.send("GET", f"{_path(job_id)}/results", on_received=tell).body
+        what = f"results of {job_id}"
+        with self._transfers.failing(what):
+            return self._calls.send("GET", f"{_path(job_id)}/results", on_received=self._transfers.part(what)).body
 
     def best(self, job_id: str) -> bytes | None:
         """Best solution so far in the results format, also while the job runs; None if there is none yet."""
@@ -235,10 +237,6 @@ class HttpJobs:
 
     def _job(self, method: str, path: str, **members: Any) -> JobView:
         return codec.job_view(self._calls.send(method, path, **members).json())
-
-    def _telling(self, what: str) -> OnBytes | None:
-        tell = self._on_bytes
-        return None if tell is None else lambda size, total: tell(what, size, total)
 
 
 def _path(job_id: str) -> str:

@@ -12,7 +12,7 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -244,18 +244,20 @@ def _after(tries: int, error: QioskError) -> QioskError:
 def _read(response: BaseHTTPResponse, on_received: OnBytes | None) -> bytes:
     if on_received is None:
         return response.read(decode_content=False)
-    total = int(response.headers.get("Content-Length") or 0)
+    total = whole_size(response.headers)
     parts: list[bytes] = []
     size = 0
-    for part in _pieces(response):
+    for part in response.stream(PIECE, decode_content=False):
         parts.append(part)
         size += len(part)
         on_received(size, total)
     return b"".join(parts)
 
 
-def _pieces(response: BaseHTTPResponse) -> Iterator[bytes]:
-    return iter(response.stream(PIECE, decode_content=False))
+def whole_size(headers: Mapping[str, str]) -> int:
+    """Bytes of what an answer holds, or holds a range of; 0 if it does not say."""
+    text = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
+    return int(text) if text.isdecimal() else 0
 
 
 def _may_repeat(request: Request, error: HTTPError) -> bool:
