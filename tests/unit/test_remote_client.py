@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 import threading
+import tracemalloc
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -374,6 +375,25 @@ def test_large_content_goes_in_blocks_and_comes_in_ranges(server, monkeypatch) -
     assert api.get_blob("c", "b") == content
     assert told[-1] == ("download b", len(content), len(content))
     assert {total for what, _, total in told if what.startswith("download")} == {len(content)}
+    api.close()
+
+
+def test_downloads_are_held_once(server, monkeypatch) -> None:
+    monkeypatch.setattr(blobs, "SINGLE", 1 << 20)
+    api, _ = telling(server)
+    store = BlobServer()
+    store.content = bytes(12 << 20)
+    for download, script in (
+        (lambda: api.get_blob("c", "b"), [signed(server), store]),
+        (lambda: api.results("j"), [Reply(body=store.content)]),
+    ):
+        server.script = script
+        tracemalloc.start()
+        try:
+            assert download() == store.content
+            assert tracemalloc.get_traced_memory()[1] < 1.6 * len(store.content)
+        finally:
+            tracemalloc.stop()
     api.close()
 
 

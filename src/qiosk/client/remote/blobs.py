@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from uuid import uuid4
@@ -68,22 +69,21 @@ class Blobs:
 
     def get(self, container: str, name: str) -> bytes:
         """Content of a blob, byte for byte as it was stored. Raises BlobNotFound."""
-        what = f"download {name}"
-        parts: list[bytes] = []
-        size, total, etag = 0, SINGLE, ""
+        what, content = f"download {name}", BytesIO()
+        total, etag = SINGLE, ""
         with self.transfers.failing(what):
-            while size < total:
+            while (size := content.tell()) < total:
                 headers = {"x-ms-range": f"bytes={size}-{size + SINGLE - 1}"} | ({"If-Match": etag} if etag else {})
                 on_received = self.transfers.part(what, size)
                 try:
                     answer = self._send("GET", container, name, headers=headers, on_received=on_received)
                 except _EmptyRange:
                     answer = self._send("GET", container, name)
-                parts.append(answer.body)
-                size += len(answer.body)
+                content.write(answer.body)
                 total = whole_size(answer.headers) if answer.status == 206 else 0
                 etag = answer.headers.get("ETag", "")
-        return b"".join(parts)
+                del answer  # not to be held while the next range comes
+        return content.getvalue()  # no copy
 
     def list(self, container: str) -> Sequence[str]:
         """Names of a container's blobs, sorted. Raises UnreadableInput."""

@@ -245,13 +245,11 @@ def _read(response: BaseHTTPResponse, on_received: OnBytes | None) -> bytes:
     if on_received is None:
         return response.read(decode_content=False)
     total = whole_size(response.headers)
-    parts: list[bytes] = []
-    size = 0
-    for part in response.stream(PIECE, decode_content=False):
-        parts.append(part)
-        size += len(part)
-        on_received(size, total)
-    return b"".join(parts)
+    content = BytesIO()
+    for piece in response.stream(PIECE, decode_content=False):
+        content.write(piece)
+        on_received(content.tell(), total)
+    return content.getvalue()  # no copy
 
 
 def whole_size(headers: Mapping[str, str]) -> int:
