@@ -381,6 +381,18 @@ def test_headers_are_kept_and_replaced_with_their_content(blobs):
     assert blobs.properties(ref).headers == PLAIN
 
 
+@pytest.mark.parametrize("blobs", ["memory", "local", "s3"], indirect=True)  # Azure has no such names
+@pytest.mark.parametrize("size", [5, 9 << 20])
+def test_metadata_is_no_header_of_the_blob(blobs, size):
+    names = ("content-type", "content-encoding", "content-disposition", "cache-control", "qiosk-x")
+    headers = replace(GZIP, metadata={name: f"my {name}" for name in names})
+    ref = BlobRef("c", "a")
+    assert blobs.put(ref, bytes(size), headers=headers).headers == headers
+    assert blobs.properties(ref).headers == headers
+    assert blobs.set_metadata(ref, headers.metadata).headers == headers
+    assert blobs.properties(ref).headers == headers
+
+
 def test_an_etag_changes_with_content(blobs):
     ref = BlobRef("c", "a")
     first = blobs.put(ref, b"1")

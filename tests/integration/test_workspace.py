@@ -18,6 +18,7 @@ from qiosk.errors import (
     BlobAlreadyExists,
     BlobNotFound,
     InvalidTarget,
+    InvalidValue,
     JobFailed,
     JobNotFound,
 )
@@ -261,6 +262,9 @@ def test_problems_may_be_streamed(workspace: Workspace) -> None:
     first, second = (workspace.api.upload_blob(container, "blob", overwrite=False) for _ in range(2))
     for upload in (first, second):
         upload.write(b"one")
+    for wrong in ({"by": "Zoë"}, {"by": "a\nb"}, {"by": "€"}, {"my name": "x"}):
+        with pytest.raises(InvalidValue, match="metadata"):
+            first.commit(wrong)
     first.commit()
     with pytest.raises(BlobAlreadyExists):
         second.commit()

@@ -19,7 +19,7 @@ SMALL = 8 << 20
 """Contents up to this size are stored by one request, which the bucket makes atomic also if nothing may be replaced."""
 _FETCH = 4 * PIECE  # bytes read by one request: no connection is held while a slow client takes them
 _PART = 16 << 20  # size of the parts of larger contents, of which a bucket takes 10 000
-_STANDARD = frozenset({"Content-Type", "Content-Encoding"})
+_META = "qiosk-"  # before names of metadata, some of which would else be taken for attributes of the object
 
 
 @final
@@ -129,7 +129,8 @@ class ObjectWriter:
         return BlobAlreadyExists(f"blob {self._ref.container}/{self._ref.name} exists")
 
     def _attributes(self) -> Any:
-        attributes = {"Content-Type": self._headers.content_type, **self._headers.metadata}
+        attributes = {_META + name: value for name, value in self._headers.metadata.items()}
+        attributes["Content-Type"] = self._headers.content_type
         if self._headers.content_encoding is not None:
             attributes["Content-Encoding"] = self._headers.content_encoding
         return attributes
@@ -149,7 +150,7 @@ def read_attributes(attributes: Mapping[str, str]) -> BlobHeaders:
     return BlobHeaders(
         content_type=attributes.get("Content-Type", PLAIN.content_type),
         content_encoding=attributes.get("Content-Encoding") or None,
-        metadata={name: value for name, value in attributes.items() if name not in _STANDARD and name.islower()},
+        metadata={name[len(_META) :]: value for name, value in attributes.items() if name.startswith(_META)},
     )
 
 

@@ -1,12 +1,13 @@
-"""What servers and clients of blobs both know: how an error is answered."""
+"""What servers and clients of blobs both know: how an error is answered, and what metadata may be."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from qiosk import errors
-from qiosk.errors import QioskError
+from qiosk.errors import InvalidValue, QioskError
 
 BLOB_ANSWERS: Final[Mapping[type[QioskError], tuple[int, str]]] = {  # the first class that fits counts
     errors.AccessDenied: (403, "AuthenticationFailed"),
@@ -22,3 +23,21 @@ BLOB_ANSWERS: Final[Mapping[type[QioskError], tuple[int, str]]] = {  # the first
     errors.StorageFull: (507, "InsufficientStorage"),
 }
 """Status and Azure's code of each error of a blob request."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+
+def is_header_value(text: str) -> bool:
+    """Whether every store can keep a text as a header of a blob: printable ASCII."""
+    return text.isascii() and text.isprintable()
+
+
+def check_metadata(metadata: Mapping[str, str]) -> None:
+    """Raise InvalidValue unless these can be headers, and XML elements in listings."""
+    for name, value in metadata.items():
+        if not _NAME.fullmatch(name):
+            raise InvalidValue(
+                f"metadata: names are ASCII letters, digits, '_', '-' and '.', a letter or '_' first, found {name!r}"
+            )
+        if not is_header_value(value):
+            raise InvalidValue(f"metadata {name}: must be printable ASCII, found {value!r}")

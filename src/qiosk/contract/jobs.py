@@ -210,7 +210,10 @@ class BlobUpload(Protocol):
         ...
 
     def commit(self, metadata: Mapping[str, str] | None = None) -> str:
-        """Put the blob in its place, with metadata; returns its URI. Raises BlobAlreadyExists."""
+        """Put the blob in its place, with metadata; returns its URI.
+
+        Raises BlobAlreadyExists; InvalidValue, and nothing happens, for metadata that no header can hold.
+        """
         ...
 
     def abort(self) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 from xml.parsers import expat
 
+from qiosk.contract.blobs import check_metadata, is_header_value
 from qiosk.errors import InvalidValue
 from qiosk.server.blob_errors import BlobRefusal
 from qiosk.service.blobs import BlobHeaders, BlobProperties, Block, BlockSource
@@ -26,6 +27,7 @@ _MAX_PARAMETERS = 64
 _SOURCES = {source.value: source for source in BlockSource}
 _RANGE = re.compile(r"bytes=([0-9]{1,18})?-([0-9]{1,18})?", re.ASCII)
 _META = "x-ms-meta-"
+_SAYING = ("x-ms-blob-content-type", "x-ms-blob-content-encoding")
 _REFUSED = ("x-ms-copy-source", "x-ms-encryption-key", "x-ms-append-blob-appendpos", "x-ms-page-write")
 
 
@@ -78,6 +80,9 @@ def read_headers(headers: Mapping[str, str]) -> BlobHeaders:
     kind = headers.get("x-ms-blob-type", "BlockBlob")
     if kind.lower() != "blockblob":
         raise BlobRefusal(400, "InvalidHeaderValue", f"x-ms-blob-type: must be BlockBlob, found {kind!r}")
+    for name in _SAYING:
+        if not is_header_value(value := headers.get(name, "")):
+            raise BlobRefusal(400, "InvalidHeaderValue", f"{name}: must be printable ASCII, found {value!r}")
     return BlobHeaders(
         content_type=headers.get("x-ms-blob-content-type") or "application/octet-stream",
         content_encoding=headers.get("x-ms-blob-content-encoding") or None,
@@ -86,13 +91,14 @@ def read_headers(headers: Mapping[str, str]) -> BlobHeaders:
 
 
 def read_metadata(headers: Mapping[str, str]) -> dict[str, str]:
-    """The metadata in a request's headers. Raises BlobRefusal if there is too much of it."""
+    """The metadata in a request's headers. Raises BlobRefusal for what no store can keep, and if there is too much."""
     metadata = {name[len(_META) :]: value for name, value in headers.items() if name.startswith(_META)}
     if "" in metadata:
         raise BlobRefusal(400, "EmptyMetadataKey", "a name of metadata is empty")
-    for name, value in metadata.items():
-        if not (name.isascii() and value.isascii() and value.isprintable()):
-            raise BlobRefusal(400, "InvalidMetadata", "metadata: names and values must be printable ASCII")
+    try:
+        check_metadata(metadata)
+    except InvalidValue as error:
+        raise BlobRefusal(400, "InvalidMetadata", error.message) from error
     if sum(len(name) + len(value) for name, value in metadata.items()) > MAX_METADATA_BYTES:
         raise BlobRefusal(400, "MetadataTooLarge", f"metadata: at most {MAX_METADATA_BYTES} bytes are allowed")
     return metadata

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar, final
 
+from qiosk.contract.blobs import check_metadata
 from qiosk.contract.jobs import (
     OUTPUT_BLOB,
     JobPatch,
@@ -77,7 +78,8 @@ class StoredUpload:
         self._writer.write(data)
 
     def commit(self, metadata: Mapping[str, str] | None = None) -> str:
-        """Put the blob in its place; returns its URI. Raises BlobAlreadyExists."""
+        """Put the blob in its place; returns its URI. Raises BlobAlreadyExists, InvalidValue."""
+        check_metadata(metadata or {})
         self._writer.commit()
         if metadata:
             self._blobs.set_metadata(self._ref, metadata)

@@ -193,8 +193,13 @@ def test_headers_of_a_blob():
     [
         ({"x-ms-blob-type": "PageBlob"}, "InvalidHeaderValue"),
         ({"x-ms-copy-source": "http://elsewhere/"}, "UnsupportedHeader"),
+        ({"x-ms-blob-content-type": "text/\xfc"}, "InvalidHeaderValue"),
+        ({"x-ms-blob-content-type": "text/\x01html"}, "InvalidHeaderValue"),
+        ({"x-ms-blob-content-encoding": "\xfc"}, "InvalidHeaderValue"),
         ({"x-ms-meta-": "x"}, "EmptyMetadataKey"),
         ({"x-ms-meta-a": "\xfc"}, "InvalidMetadata"),
+        ({"x-ms-meta-1": "x"}, "InvalidMetadata"),
+        ({"x-ms-meta-a!": "x"}, "InvalidMetadata"),
         ({"x-ms-meta-a": "x" * MAX_METADATA_BYTES}, "MetadataTooLarge"),
     ],
 )

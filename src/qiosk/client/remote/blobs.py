@@ -20,6 +20,7 @@ from qiosk.client.remote.transfers import Transfers
 from qiosk.client.remote.transport import Answer, OnBytes, Request, Transport, whole_size
 from qiosk.client.remote.xml import read_xml
 from qiosk.contract import codec
+from qiosk.contract.blobs import check_metadata
 from qiosk.errors import BlobAlreadyExists, BlobNotFound, Forbidden, NotFound, QioskError
 
 BLOCK = 8 << 20
@@ -202,7 +203,8 @@ class Upload:
                 del self._rest[:BLOCK]
 
     def commit(self, metadata: Mapping[str, str] | None = None) -> str:
-        """Upload the rest and put the blob in its place; returns its URL. Raises BlobAlreadyExists."""
+        """Upload the rest and put the blob in its place; returns its URL. Raises BlobAlreadyExists, InvalidValue."""
+        check_metadata(metadata or {})
         described = {f"x-ms-meta-{key}": value for key, value in (metadata or {}).items()}
 
         def store(conditions: Mapping[str, str]) -> None:
