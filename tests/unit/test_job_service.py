@@ -514,6 +514,21 @@ def test_updates_end_with_the_final_state_and_carry_each_best_once(world):
     assert (late.trace_start, [p.cost for p in late.new_trace]) == (1, [4.0])
 
 
+def test_updates_tell_of_bests_that_an_interrupted_run_found_anew(world):
+    view = world.service.submit(command())
+    following = world.service.updates(view.id)
+    next(following)
+    attempt = world.claim()
+    attempt.report(RunUpdate(trace=(TracePoint(0.1, 1, 5.0), TracePoint(0.2, 2, 4.0)), trace_start=0))
+    next(following)
+    attempt.lose("killed", max_losses=20)
+    next(following)
+    anew = (TracePoint(0.1, 1, 5.0), TracePoint(7.2, 2, 4.0), TracePoint(7.3, 3, 3.0))
+    world.claim().report(RunUpdate(trace=anew, trace_start=0))
+    update = next(following)
+    assert (update.trace_start, tuple(update.new_trace)) == (0, anew)
+
+
 def test_updates_end_with_the_time_out_and_unknown_jobs_have_none(world):
     view = world.service.submit(command())
     following = world.service.updates(view.id, timeout_s=2.5)

@@ -534,7 +534,7 @@ def test_results_best_trace_and_targets(server, api) -> None:
     assert (view.id, view.provider_id, view.current_availability, view.average_queue_time) == ("t", "P", "Degraded", 7)
 
 
-def event(number: int, start: int, trace: list, **members) -> bytes:
+def event(number: int | str, start: int, trace: list, **members) -> bytes:
     data = {"job": json.loads(job(**members)), "traceStart": start, "trace": trace}
     return f"event: update\nid: {number}\ndata: {json.dumps(data)}\n\n".encode()
 
@@ -555,15 +555,15 @@ def test_updates_come_as_they_happen_and_end_with_the_job(server, api) -> None:
 def test_updates_go_on_where_a_broken_stream_ended(server, api) -> None:
     executing = {"status": "Executing"}
     server.script = [
-        stream(event(2, 0, [[0.1, 1, 5.0], [0.2, 2, 4.0]], **executing)),
+        stream(event("2.0a1b2c3d", 0, [[0.1, 1, 5.0], [0.2, 2, 4.0]], **executing)),
         BROKEN,
         BUSY,
-        stream(event(2, 2, [], **executing), event(3, 2, [[0.3, 3, 3.0]], **executing)),
+        stream(event(2, 2, [], **executing), event("\xfc", 2, [[0.3, 3, 3.0]], **executing)),
         stream(event(3, 3, [], status="Succeeded")),
     ]
     found = [(u.status, [p.cost for p in u.new_trace]) for u in api.updates("j")]
     assert found == [("Executing", [5.0, 4.0]), ("Executing", [3.0]), ("Succeeded", [])]
-    assert [asked.headers["last-event-id"] for asked in server.asked] == ["0", "2", "2", "2", "3"]
+    assert [asked.headers["last-event-id"] for asked in server.asked] == ["0", *["2.0a1b2c3d"] * 3, "3"]
 
 
 @pytest.mark.parametrize("base", ["http://h", "http://h/behind/proxy", "http://h/account1"])

@@ -1,13 +1,14 @@
 """Live updates of a job, as server-sent events.
 
-Every event is ``event: update``; its ``id`` is the number of trace points sent so far, which is also what a client that
-comes back shows as ``Last-Event-ID``; its data are the job, and the trace from ``traceStart`` on. The first event comes
-at once, the one with a final state is the last.
+Every event is ``event: update``; its ``id`` is the number of trace points sent so far and, behind a dot, a mark of the
+last one, which is also what a client that comes back shows as ``Last-Event-ID``; its data are the job, and the trace
+from ``traceStart`` on. The first event comes at once, the one with a final state is the last.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from qiosk.server.changes import Changes
 from qiosk.server.listing import AFTER, read_count
 from qiosk.server.openapi import streams
 from qiosk.server.routing import Routes
+from qiosk.service.watching import KnownTrace
 
 PACE_S: Final = 0.05
 """Shortest time between two events, unless the state changed."""
@@ -33,6 +35,7 @@ PING_S: Final = 15.0
 RETRY_MS: Final = 1000
 """How long a client should wait before it comes back."""
 
+_EVENT_ID: Final = re.compile(r"([0-9]+)\.([0-9a-f]{8})", re.ASCII)
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 router = Routes("Jobs")
@@ -53,10 +56,12 @@ class JobEvent:
 async def follow_job(request: Request, job_id: str, access: Reading) -> Response:
     """The job now, and whenever something changed, as `text/event-stream`.
 
-    `Last-Event-ID`, or the parameter `after`, is how many trace points are known already.
+    `Last-Event-ID`, or the parameter `after`, is how many trace points are known already. An id that an event had also
+    tells whether they are still those of the trace; if not, it is sent from its beginning.
     """
     changes: Changes = request.app.state.changes
-    follower = Follower(access, job_id, known=_known(request))
+    known, mark = _known(request)
+    follower = Follower(access, job_id, known=known, mark=mark)
     first = await run_in_threadpool(follower.look)  # an unknown job is an error, not a stream that ends at once
     return StreamingResponse(_events(follower, first, changes), headers=_HEADERS, media_type="text/event-stream")
 
@@ -64,18 +69,17 @@ async def follow_job(request: Request, job_id: str, access: Reading) -> Response
 class Follower:
     """What one client knows of a job."""
 
-    def __init__(self, access: Access, job_id: str, *, known: int) -> None:
+    def __init__(self, access: Access, job_id: str, *, known: int, mark: str | None = None) -> None:
         self._access = access
         self._job_id = job_id
-        self._known = known
-        self._last_point: TracePoint | None = None
+        self._trace = KnownTrace(access.jobs, job_id, known, mark)
         self._view: JobView | None = None
         self._is_behind = False
 
     @property
-    def known(self) -> int:
-        """Trace points that were sent."""
-        return self._known
+    def known(self) -> str:
+        """Trace points that were sent: how many, and which was the last."""
+        return f"{self._trace.size}.{self._trace.mark}" if self._trace.mark else str(self._trace.size)
 
     @property
     def is_behind(self) -> bool:
@@ -93,20 +97,9 @@ class Follower:
         self._is_behind = states_only and self._view is not None and view.status is self._view.status
         if self._is_behind:
             return None
-        start, points = self._new_points()
+        start, points = self._trace.read()
         self._view = view
-        self._known = start + len(points)
-        self._last_point = points[-1] if points else self._last_point
         return JobEvent(job=self._access.shown(view), trace_start=start, trace=points)
-
-    def _new_points(self) -> tuple[int, Sequence[TracePoint]]:
-        jobs = self._access.jobs
-        if self._known == 0:
-            return 0, jobs.trace(self._job_id)
-        points = jobs.trace(self._job_id, self._known - 1)
-        if points and self._last_point in (None, points[0]):
-            return self._known, points[1:]
-        return 0, jobs.trace(self._job_id)  # a run that resumed dropped what its predecessor found later
 
 
 async def _events(follower: Follower, first: JobEvent | None, changes: Changes) -> AsyncIterator[bytes]:
@@ -134,9 +127,13 @@ async def _events(follower: Follower, first: JobEvent | None, changes: Changes) 
                 return
 
 
-def _encode(event: JobEvent, known: int) -> bytes:
-    return b"event: update\nid: %d\ndata: %b\n\n" % (known, codec.encode(event))
+def _encode(event: JobEvent, known: str) -> bytes:
+    return b"event: update\nid: %b\ndata: %b\n\n" % (known.encode(), codec.encode(event))
 
 
-def _known(request: Request) -> int:
-    return read_count("after", request.headers.get("last-event-id") or request.query_params.get("after", "0"))
+def _known(request: Request) -> tuple[int, str | None]:
+    """Trace points that a client knows, and the mark of the last one if it shows that."""
+    event_id = request.headers.get("last-event-id", "")
+    if match := _EVENT_ID.fullmatch(event_id):
+        return read_count("after", match[1]), match[2]
+    return read_count("after", event_id or request.query_params.get("after", "0")), None

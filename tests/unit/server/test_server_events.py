@@ -73,7 +73,7 @@ def test_a_follower_is_told_what_is_new(running: Running) -> None:
     assert seen(follower.look()) == (0, POINTS[:2])
     running.find(2, POINTS[2:3])
     assert seen(follower.look()) == (2, POINTS[2:3])
-    assert follower.known == 3
+    assert follower.known.partition(".")[0] == "3"
 
 
 def test_one_who_comes_back_goes_on_where_it_was(running: Running) -> None:
@@ -94,6 +94,32 @@ def test_a_run_that_begins_anew_begins_its_trace_anew(running: Running) -> None:
     assert seen(running.follower(known=5).look()) == (0, [POINTS[0], other])
 
 
+def test_one_who_comes_back_is_told_of_a_run_that_began_anew(running: Running) -> None:
+    running.find(0, POINTS)
+    anew = [*POINTS[:2], *(TracePoint(9.0 + place, place, -float(place)) for place in range(2, 6))]
+
+    def come_back(last_event_id: str) -> tuple[str, int, list]:
+        with serving(running.memory.parts) as http:
+            text = http.get(f"{WORKSPACE}/jobs/j/events", headers={"last-event-id": last_event_id}).text
+        _, event_id, data = text.split("\n\n")[1].split("\n")
+        document = json.loads(data.removeprefix("data: "))
+        return event_id.removeprefix("id: "), document["traceStart"], document["trace"]
+
+    follower = running.follower()
+    follower.look()
+    early = running.follower(known=5)  # it came back before the run began anew
+    early.look()
+    running.lose()
+    running.claim()
+    running.find(0, anew)
+    running.end()
+    assert seen(early.look()) == (0, anew)
+    said, start, trace = come_back(follower.known)
+    assert (start, len(trace)) == (0, len(anew))
+    assert come_back(said) == (said, len(anew), [])
+    assert come_back("5")[1] == 5  # without a mark, what is there is what is known
+
+
 def test_unknown_jobs_are_not_followed(running: Running) -> None:
     with serving(running.memory.parts) as http:
         assert http.get(f"{WORKSPACE}/jobs/other/events").status_code == 404
@@ -110,7 +136,7 @@ def test_the_stream_ends_with_the_job(running: Running) -> None:
     retry, event, rest = response.text.split("\n\n")
     assert (retry, rest) == ("retry: 1000", "")
     kind, number, data = event.split("\n")
-    assert (kind, number) == ("event: update", "id: 5")
+    assert (kind, number.partition(".")[0]) == ("event: update", "id: 5")
     document = json.loads(data.removeprefix("data: "))
     assert document["job"]["status"] == "Succeeded"
     assert (document["traceStart"], document["trace"]) == (3, [[1.5, 3, -3.0], [2.0, 4, -4.0]])

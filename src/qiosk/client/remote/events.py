@@ -1,11 +1,12 @@
 """Server-sent events: a job's changes as they happen, also across broken connections and restarts of the server.
 
-Every event carries the number of trace points that were sent so far; a new connection names it and goes on from there.
+Every event has an id that says which trace points were sent so far; a new connection names it and goes on from there.
 The format is that of https://html.spec.whatwg.org/multipage/server-sent-events.html.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ OUTAGE_S = 120.0
 FIRST_S = 10.0
 """How long the first update may take, whatever the time-out."""
 _MAX_EVENT = 64 << 20
+_ID = re.compile(r"[0-9]+(\.[0-9a-f]+)?")
 _PASSING = (408, 429, 500, 502, 503, 504)
 
 
@@ -90,13 +92,14 @@ def updates(
     """
     deadline = None if timeout_s is None else monotonic() + timeout_s
     last: JobView | None = None
+    known = str(after)
     failures, heard_at = 0, monotonic()
     while True:
         try:
             patience_s = FIRST_S if last is None else 0.0
-            for update in _connection(transport, url, after, deadline, patience_s, monotonic):
+            for event_id, update in _connection(transport, url, known, deadline, patience_s, monotonic):
                 failures, heard_at = 0, monotonic()
-                after = update.trace_start + len(update.new_trace)
+                known = event_id or str(update.trace_start + len(update.new_trace))
                 if last is None or update.new_trace or not _is_same(update.view, last):
                     yield update
                 last = update.view
@@ -120,18 +123,20 @@ def updates(
 def _connection(
     transport: Transport,
     url: str,
-    after: int,
+    known: str,
     deadline: float | None,
     patience_s: float,
     monotonic: Callable[[], float],
-) -> Iterator[JobUpdate]:
-    """The updates of one connection, until it ends or time is up; the first one may take ``patience_s`` in any case."""
+) -> Iterator[tuple[str | None, JobUpdate]]:
+    """The updates of one connection with their ids, until it ends or time is up; the first one may take
+    ``patience_s`` in any case.
+    """
     until = None if deadline is None else max(deadline, monotonic() + patience_s)
 
     def left() -> float:
         return SILENCE_S if until is None else max(0.001, min(SILENCE_S, until - monotonic()))
 
-    headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after), "Cache-Control": "no-cache"}
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": known, "Cache-Control": "no-cache"}
     response = transport.open(Request(method="GET", url=url, headers=headers), read_timeout_s=left())
     try:
         if response.status != 200:
@@ -140,7 +145,7 @@ def _connection(
         parser = EventParser()
         for piece in response.stream(1 << 16, decode_content=True):
             for event in parser.feed(piece):
-                yield _update(event)
+                yield event.id if event.id and _ID.fullmatch(event.id) else None, _update(event)
                 until = deadline
             _set_timeout(response, left())
     finally:
