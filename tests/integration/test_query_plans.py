@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-import databases
 from qiosk.adapters.memory_blobs import MemoryBlobStore
 from qiosk.adapters.sql_database import Database
 from qiosk.adapters.sql_jobs import SqlJobStore
-from qiosk.adapters.sql_schema import open_sqlite_database
 from qiosk.adapters.sql_sessions import SqlSessionStore
 from qiosk.contract.items import ItemQuery
 from qiosk.contract.jobs import JobQuery, SubmitJob
@@ -25,17 +23,6 @@ from qiosk.service.paging import Cursor
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 COMMAND = SubmitJob(name="a", provider_id="Microsoft", target="t.cpu", input_data=b"")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request, tmp_path):
-    if request.param == "sqlite":
-        opened = open_sqlite_database(tmp_path / "jobs.db")
-    else:
-        opened = request.getfixturevalue("postgres")
-        databases.empty(opened)
-    yield opened
-    opened.close()
 
 
 def plans(database: Database, act: Callable[[], object]) -> list[str]:
