@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,7 +26,7 @@ from qiosk.errors import (
 )
 from qiosk.formats import qio_results
 from qiosk.model.compile import compile_problem
-from qiosk.model.cost_function import CostFunction
+from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.solvers import ground as grounds
 from qiosk.solvers import registry
 from qiosk.solvers import task as tasks
@@ -110,9 +111,6 @@ FAMILY = {
     ),
     "real coefficients": cost_function("ising", [(math.sin(7 * i + j), [i, j]) for i in range(8) for j in range(i)]),
 }
-
-
-FAMILY_OF_REALS = cost_function("ising", [(math.sin(7 * i + j), [i, j]) for i in range(40) for j in range(i)])
 
 
 @pytest.mark.usefixtures("never_enumerated")
@@ -254,13 +252,48 @@ def test_a_resumed_run_equals_an_uninterrupted_one(target, monkeypatch):
         assert outcome(resumed) == outcome(whole)
 
 
-def test_a_checkpoint_of_other_kernels_is_refused():
-    cf, saved = glass(40, 4), []
-    params = {"params": {"sweeps": 60, "seed": 5}}
-    target = "microsoft.simulatedannealing.cpu"
-    run_target(target, params, cf, threads=1, hooks=Hooks(on_chunk=lambda report: saved.append(report.checkpoint())))
-    with pytest.raises(UnreadableCheckpoint, match="kernel must be packed-float32x64, found packed-int8x64"):
-        run_target(target, params, FAMILY_OF_REALS, threads=1, hooks=Hooks(resume=saved[0]))
+ANNEALING = "microsoft.simulatedannealing.cpu"
+CHECKPOINTED = {"sweeps": 60, "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    """Of ``ANNEALING`` of ``SAVED``, with the parameters ``CHECKPOINTED``."""
+    saved = []
+    hooks = Hooks(on_chunk=lambda report: saved.append(report.checkpoint()))
+    run_target(ANNEALING, {"params": CHECKPOINTED}, SAVED, threads=1, hooks=hooks)
+    return saved[0]
+
+
+SAVED = glass(40, 4)
+
+
+@pytest.mark.parametrize(
+    ("target", "cf", "params", "message"),
+    [
+        ("microsoft.paralleltempering.cpu", SAVED, {}, "target must be microsoft.par.*, found microsoft.sim"),
+        (ANNEALING, replace(SAVED, problem_type=ProblemType.pubo), {}, "problem type must be pubo, found ising"),
+        (ANNEALING, glass(60, 4), {}, "number of variables must be 60, found 39"),
+        (ANNEALING, replace(SAVED, coefficients=-SAVED.coefficients), {}, "digest of the problem must be"),
+        (
+            ANNEALING,
+            replace(SAVED, initial_configuration=dict.fromkeys(SAVED.variables.tolist(), 1)),
+            {},
+            "digest of the problem must be",
+        ),
+        (ANNEALING, SAVED, {"restarts": 200}, "digest of the parameters must be"),
+    ],
+    ids=["target", "domain", "size", "coefficients", "start", "parameters"],
+)
+def test_a_checkpoint_of_another_run_is_refused(target, cf, params, message, checkpoint):
+    with pytest.raises(UnreadableCheckpoint, match=f"checkpoint: {message}"):
+        run_target(target, {"params": CHECKPOINTED | params}, cf, threads=1, hooks=Hooks(resume=checkpoint))
+
+
+def test_a_checkpoint_of_other_kernels_is_refused(checkpoint, monkeypatch):
+    monkeypatch.setattr("qiosk.solvers.planner.choose", lambda *problem: "packed-int16")
+    with pytest.raises(UnreadableCheckpoint, match="kernel must be packed-int16x64, found packed-int8x64"):
+        run_target(ANNEALING, {"params": CHECKPOINTED}, SAVED, threads=1, hooks=Hooks(resume=checkpoint))
 
 
 @pytest.mark.parametrize("target", TARGETS)

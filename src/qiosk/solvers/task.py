@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction
 from qiosk.settings import cpu_count
 from qiosk.solvers.base import Parallel, Solver, StopReason
-from qiosk.solvers.checkpoint import pack, unpack
+from qiosk.solvers.checkpoint import digest, pack, unpack
 from qiosk.solvers.documents import RUNNING, Findings
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exhaustive import MAX_VARIABLES, enumerate_best
@@ -90,6 +91,8 @@ class Task:
         began = self.clock()
         problem = compile_problem(self.cost_function)
         initial = _initial(self.cost_function)
+        if self.saved:
+            self._check_origin(self.saved["origin"])
         if problem.n == 0 or (self.target.is_parameter_free and problem.n <= MAX_VARIABLES):
             return self._enumerate(problem, began)
         before = self.clock()
@@ -154,6 +157,25 @@ class Task:
         betas = beta_range(problem, self.seed, lambda x: found.configurations[0])
         return self.target.advice(problem.n, betas)
 
+    @cached_property
+    def _origin(self) -> dict[str, Any]:
+        """What a run is of, for its checkpoints."""
+        cf, groups = self.cost_function, self.cost_function.groups
+        initial = cf.initial_configuration or {}
+        numbers = (cf.coefficients, cf.indptr, cf.ids, groups.coefficients, groups.indptr, groups.weights, groups.ids)
+        return {
+            "target": self.target.id,
+            "problem type": str(cf.problem_type),
+            "number of variables": len(cf.variables),
+            "digest of the problem": digest([*numbers, np.array([*initial, *initial.values()], np.int64)]),
+            "digest of the parameters": digest([np.frombuffer(repr(sorted(self.values.items())).encode(), np.uint8)]),
+        }
+
+    def _check_origin(self, found: Mapping[str, Any]) -> None:
+        for name, value in self._origin.items():
+            if found[name] != value:
+                raise UnreadableCheckpoint(f"checkpoint: {name} must be {value}, found {found[name]}")
+
     def _ground(self, problem: CompiledProblem, initial: I8 | None) -> Ground:
         from qiosk.solvers.ground import Ground
         from qiosk.solvers.planner import plan, thinned
@@ -213,6 +235,7 @@ class Task:
         trace = np.array([(p.seconds, p.sweep, p.cost) for p in run.trace], np.float64).reshape(-1, 3)
         return pack(
             {
+                "origin": self._origin,
                 "seed": self.seed,
                 "kernel": run.solver.kernel,
                 "state": run.state,
