@@ -78,7 +78,7 @@ def takes(target, cf):
 @pytest.fixture
 def never_enumerated(monkeypatch):
     """Small problems go through the algorithm itself."""
-    monkeypatch.setattr(tasks, "MAX_VARIABLES", -1)
+    monkeypatch.setattr(tasks, "is_enumerable", lambda problem: False)
 
 
 def glass(n, seed=0, locality=2, terms=None, kind="ising"):
@@ -145,6 +145,31 @@ def test_small_problems_are_enumerated_and_all_solutions_are_the_best_there_are(
     assert costs == [float(naive.cost(cf, s.configuration)) for s in result.solutions]
     if len(cf.variables) <= 7:
         assert costs == sorted(float(naive.cost(cf, x)) for x in naive.configurations(cf))[:wanted]
+
+
+def test_an_enumeration_is_heard_of_and_may_be_cancelled_and_resumed():
+    cf, seen, saved = FAMILY["pairs"], [], []
+    solve(cf, progress=lambda progress: seen.append(progress))
+    assert [(p.fraction, p.best_cost) for p in seen] == [(1.0, optimum(cf))]
+    cancelled = solve(cf, seed=1, progress=lambda progress: False)
+    assert (cancelled.stop_reason, cancelled.cost) == ("cancelled", optimum(cf))
+
+    def keep(report):
+        saved.append(report.checkpoint())
+        assert json.loads(report.best())["cost"] == optimum(cf)
+
+    whole = run_target(registry.DEFAULT_TARGET, {"params": {}}, cf, threads=1, hooks=Hooks(on_chunk=keep))
+    resumed = run_target(registry.DEFAULT_TARGET, {"params": {}}, cf, threads=1, hooks=Hooks(resume=saved[0]))
+    assert outcome(resumed) == outcome(whole)
+
+
+def test_what_takes_long_to_enumerate_is_searched():
+    n = 18
+    pairs = [(float(i % 3 - 1), [i, (i + 1) % n]) for i in range(n)]
+    groups = [(1.0, [(float(1 + (g + i) % 3), i) for i in (g % n, (g + 5) % n)]) for g in range(200)]
+    assert solve(cost_function("pubo_grouped", pairs, groups[:5])).statistics["kernel"] == "exhaustive"
+    many = solve(cost_function("pubo_grouped", pairs, groups), timeout=0.2, seed=1)
+    assert many.statistics["kernel"].startswith("klocal")
 
 
 @pytest.mark.usefixtures("never_enumerated")

@@ -2,7 +2,8 @@
 
 All 2^n costs at once: the coefficients are laid out by the bit mask of their variables, and one butterfly a variable
 turns them into costs (a Walsh-Hadamard transform for spins, a subset-sum transform for bits); squared linear
-combinations are added from their own 2^n sums. That is n 2^n additions, whatever the number and size of the terms.
+combinations are added from their own 2^n sums. That is n 2^n additions, whatever the number and size of the terms, and
+some 2^n more for every combination.
 """
 
 from __future__ import annotations
@@ -15,6 +16,16 @@ from qiosk.solvers.incumbents import Incumbents
 
 # 2^20 costs: 8 MB and some 20 ms.
 MAX_VARIABLES = 20
+# Additions that take some 0.2 s: nobody hears of a time limit or a cancellation before they are done.
+MAX_WORK = 40 << 20
+# Fewer additions at once take no less time.
+LEAST_PASS = 1 << 12
+
+
+def is_enumerable(problem: CompiledProblem) -> bool:
+    """Whether all configurations can be tried in well under a second."""
+    passes = problem.n + len(problem.group_values)
+    return problem.n <= MAX_VARIABLES and passes * max(LEAST_PASS, 1 << problem.n) <= MAX_WORK
 
 
 def all_costs(problem: CompiledProblem) -> F64:

@@ -23,7 +23,7 @@ from qiosk.solvers.base import Parallel, Solver, StopReason
 from qiosk.solvers.checkpoint import digest, pack, unpack
 from qiosk.solvers.documents import RUNNING, Findings
 from qiosk.solvers.driver import Limits, Run, drive
-from qiosk.solvers.exhaustive import MAX_VARIABLES, enumerate_best
+from qiosk.solvers.exhaustive import enumerate_best, is_enumerable
 from qiosk.solvers.incumbents import Incumbents
 from qiosk.solvers.moves import cost_of, deltas, flip
 from qiosk.solvers.parameters import new_seed
@@ -93,8 +93,8 @@ class Task:
         initial = _initial(self.cost_function)
         if self.saved:
             self._check_origin(self.saved["origin"])
-        if problem.n == 0 or (self.target.is_parameter_free and problem.n <= MAX_VARIABLES):
-            return self._enumerate(problem, began)
+        if problem.n == 0 or (self.target.is_parameter_free and is_enumerable(problem)):
+            return self._enumerate(problem, began, is_cancelled, on_chunk)
         before = self.clock()
         import qiosk.solvers.planner  # noqa: F401  # the compiler: problems that are enumerated do without
 
@@ -134,22 +134,39 @@ class Task:
         fill_up(problem, run.state.incumbents, lambda: self.clock() < enough and not is_cancelled())
         return self._result(problem, run.state.incumbents, parameters, run.trace, statistics)
 
-    def _enumerate(self, problem: CompiledProblem, began: float) -> Result:
+    def _enumerate(
+        self,
+        problem: CompiledProblem,
+        began: float,
+        is_cancelled: Callable[[], bool],
+        on_chunk: Callable[[ChunkReport], None],
+    ) -> Result:
         found = Incumbents(self.target.solutions(self.values))
         enumerate_best(problem, found)
         seconds = self.clock() - began
+        kernel = "exhaustive"
+        trace = [TracePoint(seconds, 0, found.best)]
+        parameters = self._parameters(self._advice(problem, found))
+        on_chunk(
+            ChunkReport(
+                progress=JobProgress(fraction=1.0, best_cost=found.best, seconds=seconds),
+                new_trace=trace,
+                best=lambda: self._document(problem, found, parameters, seconds),
+                checkpoint=lambda: pack({"origin": self._origin, "seed": self.seed, "kernel": kernel}),
+            )
+        )
+        stop = StopReason.CONVERGED if self.target.is_parameter_free else StopReason.FINISHED
         statistics = {
-            "kernel": "exhaustive",
+            "kernel": kernel,
             "spin_updates": 0,
             "sweeps": 0,
             "seconds": seconds,
             "compile_seconds": 0.0,
             "prepare_seconds": 0.0,
             "threads": 1,
-            "stop_reason": str(StopReason.CONVERGED if self.target.is_parameter_free else StopReason.FINISHED),
+            "stop_reason": str(StopReason.CANCELLED if is_cancelled() else stop),
         }
-        trace = [TracePoint(seconds, 0, found.best)]
-        return self._result(problem, found, self._parameters(self._advice(problem, found)), trace, statistics)
+        return self._result(problem, found, parameters, trace, statistics)
 
     def _advice(self, problem: CompiledProblem, found: Incumbents) -> dict[str, Any]:
         if self.target.advice is None:
@@ -216,20 +233,27 @@ class Task:
         return ChunkReport(
             progress=run.progress(),
             new_trace=run.trace[run.reported :],
-            best=lambda: self._document(problem, run),
+            best=lambda: self._document(
+                problem,
+                run.state.incumbents,
+                self._parameters(run.solver.parameters(run.state)),
+                run.seconds,
+            ),
             checkpoint=lambda: self._checkpoint(run),
         )
 
-    def _document(self, problem: CompiledProblem, run: Run[Any]) -> bytes:
-        found = Findings(
+    def _document(
+        self, problem: CompiledProblem, found: Incumbents, parameters: Mapping[str, Any], seconds: float
+    ) -> bytes:
+        findings = Findings(
             target=self.target.id,
-            solutions=columns(self._solutions(problem, run.state.incumbents)),
-            parameters=self._parameters(run.solver.parameters(run.state)),
+            solutions=columns(self._solutions(problem, found)),
+            parameters=parameters,
             input_data_uri=self.input_data_uri,
             message=RUNNING,
-            seconds=run.seconds,
+            seconds=seconds,
         )
-        return self.target.document(found)
+        return self.target.document(findings)
 
     def _checkpoint(self, run: Run[Any]) -> bytes:
         trace = np.array([(p.seconds, p.sweep, p.cost) for p in run.trace], np.float64).reshape(-1, 3)
