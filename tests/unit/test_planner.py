@@ -124,6 +124,14 @@ def test_integer_kernels_refuse_what_does_not_fit(kernel, values):
         plan(ring(5, values), replicas=1, kernel=kernel)
 
 
+@pytest.mark.parametrize("kernel", ["packed-float32", "klocal-float32"])
+def test_float32_kernels_refuse_integers_that_they_do_not_resolve(kernel):
+    integers, reals = 1e9 + np.arange(5), RNG.normal(size=5)
+    with pytest.raises(InvalidValue, match=f"kernel '{kernel}' cannot represent the coefficients"):
+        plan(ring(5, integers), replicas=1, kernel=kernel)
+    assert plan(ring(5, reals), replicas=1, kernel=kernel).kernel == f"{kernel}x64"
+
+
 @pytest.mark.parametrize(
     ("values", "unit"),
     [

@@ -528,6 +528,19 @@ def test_wrong_calls_are_refused():
         solve(glass(30), kernel="x")
 
 
+WITHOUT_KERNELS = [found.id for found in targets() if not found.has_kernels]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_kernel_is_taken_or_refused(target):
+    cf, params = glass(12, 5), {"seed": 1, "timeout": 20.0, **effort(target, 60)}
+    if target in WITHOUT_KERNELS:
+        with pytest.raises(InvalidValue, match=f"kernel 'plain': {target} has no choice of kernels"):
+            solve(cf, target, kernel="plain", **params)
+    else:
+        assert solve(cf, target, kernel="packed-float64", **params).statistics["kernel"].startswith("packed-float64")
+
+
 def test_a_ladder_longer_than_a_lane_group_spans_several():
     betas = np.linspace(0.05, 2.0, 100).tolist()
     result = solve(glass(40, 2), "microsoft.paralleltempering.cpu", all_betas=betas, sweeps=200, seed=1)

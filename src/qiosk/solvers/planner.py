@@ -45,7 +45,7 @@ def plan(problem: CompiledProblem, *, replicas: int, kernel: str | None = None, 
 
     ``ladder``: replicas will mostly be swept at a beta of their own each. ``kernel`` forces one, by a name out of
     ``KERNELS``. Raises InvalidValue for an unknown name, and for a kernel that cannot represent the problem: a
-    quadratic one for terms of three variables, integers for fractions.
+    quadratic one for terms of three variables, integers for fractions, 32 bits for integers beyond 2**24.
     """
     if kernel is None:
         kernel = choose(problem, replicas, ladder)
@@ -117,7 +117,8 @@ def _quadratic(problem: CompiledProblem, kernel: str) -> IsingForm:
 def _packed(arithmetic: Arithmetic) -> Build:
     def build(problem: CompiledProblem, replicas: int) -> Sampler:
         form = _quadratic(problem, f"packed-{arithmetic}")
-        if arithmetic.startswith("int") and not form.is_resolved_by(arithmetic):
+        is_exact = arithmetic.startswith("int") or form.unit is not None
+        if is_exact and not form.is_resolved_by(arithmetic):
             raise InvalidValue(f"kernel 'packed-{arithmetic}' cannot represent the coefficients")
         return PackedSampler(problem, arithmetic=arithmetic, lanes=_integer_lanes(arithmetic, replicas), form=form)
 
@@ -155,7 +156,8 @@ def _klocal(forced: Arithmetic | None = None) -> Build:
     def build(problem: CompiledProblem, replicas: int) -> Sampler:
         halves = HalfChanges(problem)
         arithmetic = forced or halves.arithmetic
-        if arithmetic.startswith("int") and not halves.is_resolved_by(arithmetic):
+        is_exact = arithmetic.startswith("int") or np.isfinite(halves.largest_count)
+        if is_exact and not halves.is_resolved_by(arithmetic):
             raise InvalidValue(f"kernel 'klocal-{arithmetic}' cannot represent the coefficients")
         return KLocalSampler(problem, arithmetic=arithmetic, lanes=_integer_lanes(arithmetic, replicas), halves=halves)
 

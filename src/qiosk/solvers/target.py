@@ -50,10 +50,11 @@ class Target:
     """A solver that jobs can be sent to.
 
     ``build`` sets up the solver for a problem and checked parameter values; it may refuse either with InvalidValue.
-    ``replicas`` says how many Metropolis replicas the values ask for (1 where a solver does without), ``has_ladder``
-    whether each has a beta of its own, ``prefers_length`` whether on large problems a few long searches are better than
-    those many. ``advice`` gives a parameter-free target's parameters, in the names of the parameterized one, for a
-    problem of n variables that was solved without a search.
+    ``has_kernels`` says whether it sweeps by a kernel of the planner, ``replicas`` how many Metropolis replicas
+    the values ask for (1 where a solver does without), ``has_ladder`` whether each has a beta of its own,
+    ``prefers_length`` whether on large problems a few long searches are better than those many. ``advice`` gives a
+    parameter-free target's parameters, in the names of the parameterized one, for a problem of n variables that was
+    solved without a search.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Target:
     timeout_unit: float = 1.0  # [s], of the parameter ``timeout``
     solutions: Callable[[Mapping[str, Any]], int] = number_of_solutions
     target_cost: Callable[[Mapping[str, Any]], float | None] = target_cost
+    has_kernels: bool = True
     has_ladder: bool = False
     prefers_length: bool = False
     document: Document = microsoft_document  # the provider's format of results

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qiosk.contract.jobs import JobProgress, TracePoint
-from qiosk.errors import NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
+from qiosk.errors import InvalidValue, NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
 from qiosk.model.check import check_initial_configuration
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
@@ -74,6 +74,8 @@ class Task:
         self.clock = clock
         self.saved = unpack(resume) if resume is not None else None
         self.seed: int = self.saved["seed"] if self.saved else self._new_seed()
+        if kernel is not None and not target.has_kernels:
+            raise InvalidValue(f"kernel {kernel!r}: {target.id} has no choice of kernels")
         if target.is_parameter_free and target.timeout_s(values) == 0:
             raise TimeoutTooSmall("parameter `timeout`: 0 leaves no time for any exploration")
 
@@ -93,7 +95,8 @@ class Task:
         initial = _initial(self.cost_function)
         if self.saved:
             self._check_origin(self.saved["origin"])
-        if problem.n == 0 or (self.target.is_parameter_free and is_enumerable(problem)):
+        is_search_wanted = not self.target.is_parameter_free or self.kernel is not None
+        if problem.n == 0 or (not is_search_wanted and is_enumerable(problem)):
             return self._enumerate(problem, began, is_cancelled, on_chunk)
         before = self.clock()
         import qiosk.solvers.planner  # noqa: F401  # the compiler: problems that are enumerated do without

@@ -80,6 +80,7 @@ TARGETS = (
         section=flat_section,
         solutions=_solutions,
         target_cost=_target_cost,
+        has_kernels=False,
         document=toshiba_document,
     ),
 )

@@ -145,6 +145,7 @@ TARGETS = (
         ),
         _substochastic,
         lambda values: 1,
+        has_kernels=False,
     ),
     Target(
         "microsoft.substochasticmontecarlo-parameterfree.cpu",
@@ -154,6 +155,7 @@ TARGETS = (
         _free_substochastic,
         lambda values: 1,
         _substochastic_advice,
+        has_kernels=False,
         default_timeout=FREE_TIMEOUT,
     ),
 )

@@ -44,6 +44,7 @@ TARGETS = (
         ),
         _quantum,
         lambda values: int(values["trotter_number"]),
+        has_kernels=False,
     ),
 )
 """The targets of this module."""

@@ -100,6 +100,7 @@ TARGETS = (
         (_SWEEPS, _TENURE, _RESTARTS, *COMMON),
         _tabu,
         lambda values: 1,
+        has_kernels=False,
     ),
     Target(
         "microsoft.tabu-parameterfree.cpu",
@@ -109,6 +110,7 @@ TARGETS = (
         _free_tabu,
         lambda values: 1,
         _tabu_advice,
+        has_kernels=False,
     ),
     Target(
         "1qbit.tabu",
@@ -120,6 +122,7 @@ TARGETS = (
         section=flat_section,
         timeout_s=timeout_from_ms,
         timeout_unit=MILLISECOND,
+        has_kernels=False,
         document=oneqbit_document("Tabu"),
     ),
     Target(
@@ -132,6 +135,7 @@ TARGETS = (
         section=flat_section,
         timeout_s=timeout_from_ms,
         timeout_unit=MILLISECOND,
+        has_kernels=False,
         document=oneqbit_document("PathRelinking"),
     ),
 )
