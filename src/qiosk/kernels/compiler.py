@@ -10,6 +10,9 @@ beside their place and renamed into it, so any number of processes may share a f
 The folder is ``NUMBA_CACHE_DIR`` if that is set, else a per-user cache folder; when it cannot be written,
 kernels are compiled anew in every process. In it there is a folder for every version of the sources. One that is used
 is touched once a day; the first process to write into a new one removes those that nobody has touched for a month.
+
+The first kernel that a process compiles is announced by a log record, for that takes seconds. Its level is WARNING:
+Python prints that where nobody has set up logging.
 """
 
 from __future__ import annotations
@@ -123,6 +126,12 @@ def mark_as_used(folder: Path) -> None:
         _log.debug("%s is not marked as used: %s", folder, error)
 
 
+@cache
+def announce_compiling(folder: Path, process: int) -> None:
+    """Say that kernels are compiled, once in a process; a fork of one that has said it is another."""
+    _log.warning("compiling kernels; they are kept in %s for later runs", folder)
+
+
 def remove_unused(folders: Path, keep: str) -> None:
     """Remove folders named by digests in which nothing was written and nothing used for ``UNUSED_S``, except ``keep``.
 
@@ -192,9 +201,11 @@ class KernelCache(_Cache):
         try:
             payload = pickle.loads(path.read_bytes())
         except OSError:
+            announce_compiling(path.parent, os.getpid())
             return None
         except _DAMAGED as error:
             _log.warning("%s is damaged and will be written anew: %s", path, error)
+            announce_compiling(path.parent, os.getpid())
             return None
         return CompileResult._rebuild(target_context, *payload)
 

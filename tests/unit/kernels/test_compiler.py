@@ -47,6 +47,7 @@ def run(names=NAMES, **environment):
     env = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")} | environment
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=240)
     simd, compilations, digest = done.stdout.split()
+    assert done.stderr.count("compiling kernels") == (int(compilations) > 0)
     return simd == "True", int(compilations), digest
 
 
@@ -153,6 +154,18 @@ def test_constants_of_a_closure_are_part_of_its_name(monkeypatch, tmp_path):
     assert [compiler.kernel(adder(step))(1) for step in (1, 2, np.int64(3))] == [2, 3, 4]
     assert len(list(tmp_path.rglob("adder.add-*.bin"))) == 3
     assert [compiler.kernel(adder(step))(1) for step in (1, 2, np.int64(3))] == [2, 3, 4]
+
+
+def test_one_line_says_that_kernels_are_compiled_and_none_that_they_are_there(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(compiler.config, "CACHE_DIR", str(tmp_path))
+    assert [compiler.kernel(adder(step))(1) for step in (1, 2)] == [2, 3]
+    folder = tmp_path / "qiosk-kernels" / compiler.source_digest()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"compiling kernels; they are kept in {folder} for later runs"
+    ]
+    compiler.announce_compiling.cache_clear()
+    assert compiler.kernel(adder(2))(1) == 3
+    assert len(caplog.records) == 1
 
 
 def test_a_closure_that_has_no_name_is_refused():
