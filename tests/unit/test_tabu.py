@@ -214,7 +214,7 @@ def test_compiled_and_interpreted_walkers_agree():
 
     def run(disabled):
         env = os.environ | {"NUMBA_DISABLE_JIT": disabled}
-        done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], env=env, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-W", "error", "-c", program], env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

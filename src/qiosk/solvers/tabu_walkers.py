@@ -249,7 +249,8 @@ class TabuWalkers:
 
     def run(self, walker: LaneGroup, rules: Rules, moves: int) -> None:
         """So many moves, in place. Releases the GIL."""
-        kernels.tabu_moves(*self._kind)(self._tables, self._arrays(walker), rules.array, moves)
+        with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
+            kernels.tabu_moves(*self._kind)(self._tables, self._arrays(walker), rules.array, moves)
 
     def relink(self, walker: LaneGroup, ends: tuple[I8, I8], band: tuple[int, int], *, is_greedy: bool) -> None:
         """Put the walker on the best configuration of a path, and forget what it has seen.
@@ -259,7 +260,8 @@ class TabuWalkers:
         """
         arrays = self._arrays(walker)
         begin, target = ((end > 0).astype(np.int8) for end in ends)
-        kernels.relink(*self._kind)(self._tables, arrays, begin, target, band[0], band[1], is_greedy)
+        with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
+            kernels.relink(*self._kind)(self._tables, arrays, begin, target, band[0], band[1], is_greedy)
         numbers = walker.arrays["numbers"]
         for name in ("home", "trail"):
             walker.arrays[name][:] = walker.arrays["high"][: self.problem.n] & 1

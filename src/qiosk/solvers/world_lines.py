@@ -51,7 +51,8 @@ class WorldLines:
         ``sweep(a); sweep(b)`` equals ``sweep(a + b)``, bit for bit. Releases the GIL.
         """
         a = group.arrays
-        world_line_sweeps()(self._arrays, self.problem.is_spin, a["values"], self._sums(), a["state"], betas, cuts)
+        with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
+            world_line_sweeps()(self._arrays, self.problem.is_spin, a["values"], self._sums(), a["state"], betas, cuts)
 
     def costs(self, group: LaneGroup) -> F64:
         """(slices,) cost of every slice, constant included."""
