@@ -238,6 +238,32 @@ def test_variables_whose_coefficients_cancel_are_in_the_result(target):
     assert result.cost == -1.0
 
 
+EXTREMES = {
+    "large": (1e306, ()),
+    "subnormal": (4e-320, ()),
+    "large weights": (1.0, [(1e4, [(1e145, 0), (3e145, 1), (-2e145, 2), (1e145, None)])]),
+    "small weights": (1.0, [(1e290, [(1e-145, 0), (3.1e-145, 1), (-2.3e-145, 2), (1.7e-145, None)])]),
+}
+
+
+@pytest.mark.usefixtures("never_enumerated")
+@pytest.mark.parametrize("name", EXTREMES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_extreme_coefficients_are_taken_as_others_are(target, name):
+    scale, groups = EXTREMES[name]
+    terms = [(1.0, [0, 1]), (-2.0, [1, 5]), (1.5, [5, 0]), (1.0, [5]), (3.0, [5, 2]), (-1.0, [2, 1])]
+    cf = cost_function("ising_grouped", [(scale * c, ids) for c, ids in terms], groups)
+    assert solve(cf, target, **short(target) | {"number_of_solutions": 2}).cost == optimum(cf)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("coefficient", [5e307, 1.7e308])
+def test_costs_beyond_the_range_of_a_float_are_refused(target, coefficient):
+    cf = cost_function("ising", [(coefficient * (-1) ** i, [i, (i + 1) % 8]) for i in range(8)])
+    with pytest.raises(InvalidValue, match="the sum of their absolute values must be in the range of a float"):
+        solve(cf, target, **short(target))
+
+
 def outcome(result):
     """All of a result but its times."""
     parts = [(s.cost, s.values.tobytes()) for s in result.solutions]

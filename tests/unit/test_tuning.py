@@ -21,12 +21,18 @@ def glass(scale=1.0, n=40):
     )
 
 
-@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("scale", [1e-300, 1e-9, 1.0, 1e9, 1e300])
 def test_the_range_scales_with_the_cost(scale):
     plain, scaled = glass(), glass(scale)
     found, other = beta_range(plain, 1, Descent(plain)), beta_range(scaled, 1, Descent(scaled))
     npt.assert_allclose([other.hot * scale, other.cold * scale], [found.hot, found.cold], rtol=1e-6)
     assert 0.0 < found.hot <= found.ladder_hot < found.cold
+
+
+def test_costs_below_the_normal_range_of_a_float_have_a_range_too():
+    tiny = glass(1e-318)
+    found = beta_range(tiny, 1, Descent(tiny))
+    assert 0.0 < found.hot <= found.ladder_hot < found.cold < np.inf
 
 
 def test_a_problem_without_moves_has_some_range():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from qiosk.errors import InvalidValue
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
 
@@ -19,6 +22,23 @@ def cost_of(problem: CompiledProblem, x: I8) -> float:
         products = np.multiply.reduceat(v[problem.term_variables], problem.term_indptr[:-1])
         cost += (problem.term_values * products).sum()
     return float(cost + (problem.group_values * group_sums(problem, v) ** 2).sum())
+
+
+def largest_cost(problem: CompiledProblem) -> float:
+    """A bound on twice the absolute cost, constant apart, and on all sums of its coefficients.
+
+    Raises InvalidValue if it is beyond float64.
+    """
+    p = problem
+    with np.errstate(over="ignore"):
+        pairs = sum(np.abs(values).sum() for _, _, values in p.pair_blocks())
+        total = np.abs(p.linear).sum() + pairs + np.abs(p.term_values).sum()
+        sizes = np.add.reduceat(np.abs(p.group_weights), p.group_indptr[:-1]) if len(p.group_values) else 0.0
+        total += (np.abs(p.group_values) * (np.abs(p.group_offsets) + sizes) ** 2).sum()
+        bound = 8.0 * float(total) + 1.0
+    if not math.isfinite(bound):
+        raise InvalidValue("coefficients: the sum of their absolute values must be in the range of a float")
+    return bound
 
 
 def group_sums(problem: CompiledProblem, v: F64) -> F64:

@@ -72,7 +72,8 @@ class Network:
         if largest == 0.0 or self.n < 2:
             return 1.0
         norm = largest * np.sqrt(2.0 * np.sum((self.form.couplings / largest) ** 2))
-        return float(0.5 * np.sqrt(self.n - 1.0) / norm)
+        with np.errstate(over="ignore"):
+            return float(min(0.5 * np.sqrt(self.n - 1.0) / norm, np.finfo(np.float64).max))
 
     def forces(self, strength: float) -> NDArray[np.float32]:
         """(2P,) -strength J in the order of ``neighbors``."""

@@ -156,7 +156,7 @@ def _klocal(forced: Arithmetic | None = None) -> Build:
     def build(problem: CompiledProblem, replicas: int) -> Sampler:
         halves = HalfChanges(problem)
         arithmetic = forced or halves.arithmetic
-        is_exact = arithmetic.startswith("int") or np.isfinite(halves.largest_count)
+        is_exact = arithmetic.startswith("int") or np.isfinite(halves.largest_count) or not halves.is_in_float32_range
         if is_exact and not halves.is_resolved_by(arithmetic):
             raise InvalidValue(f"kernel 'klocal-{arithmetic}' cannot represent the coefficients")
         return KLocalSampler(problem, arithmetic=arithmetic, lanes=_integer_lanes(arithmetic, replicas), halves=halves)

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.errors import InvalidValue
 from qiosk.kernels import tabu as kernels
 from qiosk.kernels.rng import combine_seed
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers.ground import Ground
-from qiosk.solvers.moves import cost_of, deltas
+from qiosk.solvers.moves import cost_of, deltas, largest_cost
 from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.incidence import Incidence, index_by_variable, symmetric_rows
 
@@ -93,8 +92,6 @@ class TabuWalkers:
     def _exponent(self) -> int:
         """log2 of the scale. Raises InvalidValue if the costs are beyond float64."""
         p, total = self.problem, self._largest_cost
-        if not math.isfinite(total):
-            raise InvalidValue("coefficients: the sum of their absolute values must be in the range of a float")
         values = [p.linear, p.pair_values, p.term_values, p.group_values, p.group_weights, p.group_offsets]
         for exponent in range(FINEST):
             if all(np.array_equal(np.rint(v * 2.0**exponent), v * 2.0**exponent) for v in values):
@@ -108,13 +105,7 @@ class TabuWalkers:
 
     @cached_property
     def _largest_cost(self) -> float:
-        """A bound on twice the absolute cost, constant apart, and on all sums of its coefficients."""
-        p = self.problem
-        with np.errstate(over="ignore"):
-            total = np.abs(p.linear).sum() + np.abs(p.pair_values).sum() + np.abs(p.term_values).sum()
-            sizes = np.add.reduceat(np.abs(p.group_weights), p.group_indptr[:-1]) if len(p.group_values) else 0.0
-            total += (np.abs(p.group_values) * (np.abs(p.group_offsets) + sizes) ** 2).sum()
-        return 8.0 * float(total) + 1.0
+        return largest_cost(self.problem)
 
     @cached_property
     def dtype(self) -> type[Any]:

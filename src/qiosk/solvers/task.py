@@ -25,7 +25,7 @@ from qiosk.solvers.documents import RUNNING, Findings
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exhaustive import enumerate_best, is_enumerable
 from qiosk.solvers.incumbents import Incumbents
-from qiosk.solvers.moves import cost_of, deltas, flip
+from qiosk.solvers.moves import cost_of, deltas, flip, largest_cost
 from qiosk.solvers.parameters import new_seed
 from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.target import Target
@@ -92,6 +92,7 @@ class Task:
     def _run(self, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]) -> Result:
         began = self.clock()
         problem = compile_problem(self.cost_function)
+        largest_cost(problem)  # no search works where sums of costs are infinite
         initial = _initial(self.cost_function)
         if self.saved:
             self._check_origin(self.saved["origin"])

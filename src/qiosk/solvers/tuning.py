@@ -29,6 +29,8 @@ MOVES_TO_SEE = 1_000_000
 # Newton's method ends with a step of this share of beta; mostly after ten.
 NEWTON_TOLERANCE = 1e-9
 NEWTON_STEPS = 1000
+# Twice as much, and sums of a few, are finite; only costs below the normal range of a float want more.
+LARGEST_BETA = 2.0**1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,18 @@ def beta_range(problem: CompiledProblem, seed: int, descend: Callable[[I8], I8])
     cold_moves = _uphill([deltas(problem, descend(x)) for x in starts])
     if not len(hot_moves) or not len(cold_moves):
         return BetaRange(1.0, 2.0, 1.0)
-    hot = _beta_at(hot_moves, np.ones_like(hot_moves), HOT_ACCEPTANCE)
-    cold = _beta_at(cold_moves, cold_moves / cold_moves.mean(), COLD_EXCESS)
+    # in units of a power of two, which changes no digit, so that sums and squares stay in the range of a float
+    exponent = int(np.frexp(max(hot_moves.max(), cold_moves.max()))[1])
+    hot_moves, cold_moves = np.ldexp(hot_moves, -exponent), np.ldexp(cold_moves, -exponent)
+
+    def beta_at(moves: F64, weights: F64, level: float) -> float:
+        with np.errstate(over="ignore"):
+            return min(float(np.ldexp(_beta_at(moves, weights, level), -exponent)), LARGEST_BETA)
+
+    hot = beta_at(hot_moves, np.ones_like(hot_moves), HOT_ACCEPTANCE)
+    cold = beta_at(cold_moves, cold_moves / cold_moves.mean(), COLD_EXCESS)
     cold = max(cold, 2.0 * hot)
-    ladder_hot = _beta_at(hot_moves, np.ones_like(hot_moves), LADDER_ACCEPTANCE)
+    ladder_hot = beta_at(hot_moves, np.ones_like(hot_moves), LADDER_ACCEPTANCE)
     return BetaRange(hot, cold, min(ladder_hot, 0.5 * (hot + cold)))
 
 

@@ -27,6 +27,7 @@ from qiosk.solvers.samplers.ising import (
 )
 from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool
 
+_FLOAT32_RANGE = 2.0**100  # sums of groups that have no unit, and their inverses, stay below it: float32 ends at 2**128
 _ROUNDED = 2.0**-6  # of a small coefficient: what an error of a change of cost is small against
 
 
@@ -86,6 +87,14 @@ class HalfChanges:
         sums = max(self.largest_sum, float(changes)) / self.weight_unit
         return float(max(max(self.largest, couplings, weights) / self.unit, sums))
 
+    @cached_property
+    def is_in_float32_range(self) -> bool:
+        """Whether weights and sums of squared linear combinations, in units if they have one, are float32 numbers."""
+        if self.weight_unit is not None:
+            return True
+        smallest = float(np.min(np.abs(self.problem.group_weights)))
+        return smallest >= 1 / _FLOAT32_RANGE and self.largest_sum <= _FLOAT32_RANGE
+
     @property
     def rounding_step(self) -> float:
         """What coefficients are rounded to multiples of, as parts of half changes, for these to fit int16."""
@@ -103,14 +112,15 @@ class HalfChanges:
 
         With a unit: if all counts fit, exactly. Without: int16, where there are no groups, if the root of the mean
         square error of half changes, sqrt(summands / 12) * ``rounding_step``, is below 1/64 of the part that a tenth of
-        all nonzero ones do not exceed; float32 as in ``IsingForm.is_resolved_by``; float64 always.
+        all nonzero ones do not exceed; float32 as in ``IsingForm.is_resolved_by``, if weights are in its range;
+        float64 always.
         """
         if arithmetic == "float64":
             return True
         if self.unit is not None and self.weight_unit is not None:
             return self.largest_count <= LARGEST_FIELD[arithmetic]
         if arithmetic == "float32":
-            return is_resolved_by_float32(self.largest, self.parts)
+            return self.is_in_float32_range and is_resolved_by_float32(self.largest, self.parts)
         if arithmetic == "int8" or len(self.problem.group_values) or 2 * self._summands > LARGEST_FIELD["int16"]:
             return False
         error = (self._summands / 12) ** 0.5 * self.rounding_step
