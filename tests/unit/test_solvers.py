@@ -528,16 +528,23 @@ def test_results_documents_hold_what_was_found():
             "must be a Problem, or have a cost_function.., found list",
         ),
         (lambda: solve(glass(4), timeout="10"), WrongType, "parameter `timeout`: must be a number, found str '10'"),
+        (lambda: solve(glass(4), timeout=True), WrongType, "parameter `timeout`: must be a number, found bool True"),
         (lambda: solve(glass(4), threads="4"), WrongType, "parameter `threads`: must be an integer, found str '4'"),
         (lambda: solve(glass(4), threads=2.5), WrongType, "parameter `threads`: must be an integer, found float 2.5"),
         (lambda: solve(glass(4), threads=-3), InvalidValue, "parameter `threads`: must be greater than 0, found -3"),
         (lambda: solve(glass(4), kernel="fastest"), InvalidValue, "kernel 'fastest' is none of packed-int8"),
     ],
-    ids=["unknown", "misspelt", "matrix", "text", "threads as text", "half threads", "no threads", "kernel"],
+    ids=["unknown", "misspelt", "matrix", "text", "flag", "threads as text", "half threads", "no threads", "kernel"],
 )
 def test_slips_of_newcomers_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_features_that_the_old_service_could_disable_are_ignored():
+    result = solve(glass(5), disabled_features=[1, 2], seed=1)
+    assert result.cost == optimum(glass(5))
+    assert "disabled_features" not in result.parameters
 
 
 def test_wrong_calls_are_refused():

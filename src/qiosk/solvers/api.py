@@ -16,6 +16,8 @@ from qiosk.solvers.target import Target
 from qiosk.solvers.task import ChunkReport, Task
 
 _THREADS = integer("threads", low=1, meaning="threads to sweep in")
+IGNORED = ("disabled_features",)
+"""Parameters of the old service that are taken and do nothing."""
 
 
 class HasCostFunction(Protocol):
@@ -58,10 +60,10 @@ def solve(
         solver: target name, as ``qiosk targets`` lists them; any case.
         timeout: time limit [s]. Parameter-free solvers stop earlier when they have converged, and if no limit is given
             after 30 s, those with populations after 5 s; simulated bifurcation after 10 s.
-        seed: any integer; the same seed gives the same result, time-outs aside. From the clock if not given.
+        seed: any 64-bit integer; the same seed gives the same result, time-outs aside. From the clock if not given.
         threads: threads to sweep in; all cores if not given. The result does not depend on it.
-        progress: called about fifty times a second; return False to stop and keep the best found so far.
-        kernel: force a sweep kernel instead of the planned one.
+        progress: called about twenty times a second; return False to stop and keep the best found so far.
+        kernel: force a sweep kernel instead of the planned one, where the target has a choice.
         **params: parameters of the target, such as ``sweeps`` or ``number_of_solutions``, and ``target_cost``.
 
     Raises:
@@ -77,7 +79,7 @@ def solve(
             stop = True
 
     chosen = target(solver)
-    chosen.check_names(params)
+    chosen.check_names(params, also=IGNORED)
     if threads is not None:
         threads = _THREADS.read(_THREADS.name, threads)
     if kernel is not None:
