@@ -61,8 +61,9 @@ def configurations(cost_function: CostFunction) -> Iterator[dict[int, int]]:
         yield dict(zip(variables, values, strict=True))
 
 
-def trotter_averages(cost_function: CostFunction, beta: float, cut: float, slices: int) -> tuple[Any, Any]:
-    """Mean cost of a slice (1,), and of each variable the share of neighbouring slices that agree (n,).
+def trotter_averages(cost_function: CostFunction, beta: float, cut: float, slices: int) -> tuple[Any, ...]:
+    """Mean cost of a slice (1,), mean product of every two variables of one, a variable with itself included
+    (n (n + 1) / 2,), and of each variable the share of neighbouring slices that agree (n,).
 
     The weight of a path x_1 .. x_P is prod_k exp(-beta cost(x_k)) prod_i (1 if x_k and x_k+1 agree on variable i, else
     cut): a trace of transfer matrices.
@@ -75,5 +76,7 @@ def trotter_averages(cost_function: CostFunction, beta: float, cut: float, slice
     rest = np.linalg.matrix_power(step / step.sum(axis=1).max(), slices - 1)
     weights = step[:, :, None] * rest.T[:, :, None]  # of a path's first two slices
     total = weights.sum()
-    mean_cost = (weights[:, :, 0].sum(axis=1) @ costs) / total
-    return np.array([mean_cost]), (weights * agree).sum(axis=(0, 1)) / total
+    share = weights[:, :, 0].sum(axis=1) / total
+    first, second = np.triu_indices(x.shape[1])
+    products = x[:, first] * x[:, second]
+    return np.array([share @ costs]), share @ products, (weights * agree).sum(axis=(0, 1)) / total

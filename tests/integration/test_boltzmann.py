@@ -14,6 +14,7 @@ from qiosk.errors import InvalidValue
 from qiosk.model.compile import compile_problem
 from qiosk.solvers.planner import KERNELS, plan
 from qiosk.solvers.samplers.bitsliced import BitSlicedSampler
+from qiosk.solvers.samplers.ising import ARITHMETICS
 from qiosk.solvers.samplers.klocal import KLocalSampler
 from qiosk.solvers.samplers.packed import PackedSampler
 from strategies import cost_function
@@ -137,8 +138,8 @@ def test_larger_problems_over_long_runs(kernel):
 
 POOLED = [
     *(partial(PackedSampler, arithmetic="int8", lanes=lanes, fresh=False) for lanes in (64, 256)),
-    *(partial(PackedSampler, arithmetic=real, fresh=False) for real in ("float32", "float64")),
-    *(partial(KLocalSampler, arithmetic=real, fresh=False) for real in ("int16", "float32", "float64")),
+    *(partial(PackedSampler, arithmetic=name, fresh=False) for name in ("int16", "float32", "float64")),
+    *(partial(KLocalSampler, arithmetic=name, fresh=False) for name in ARITHMETICS),
 ]
 
 

@@ -101,16 +101,18 @@ def test_clusters_between_sweeps_keep_boltzmann_weights(cf):
     ground = Ground(problem, lambda p: plan(p, replicas=64, kernel=None), seed=3)
     sampler, clusters = ground.sampler, Clusters(problem)
     lane_at = np.arange(sampler.lanes).reshape(-1, 1)
+    first, second = np.triu_indices(problem.n, 1)
     means, exchanged = [], 0
     for stream in range(40):
         groups = ground.groups(stream, 1)
         sampler.sweep(groups[0], np.full(20, beta))
-        sums = np.zeros(1 + problem.n)
+        sums = 0.0
         for event in range(30):
             exchanged += clusters.move(sampler, groups, lane_at, (3, stream, event))
             sampler.sweep(groups[0], np.full(1, beta))
-            sums[0] += sampler.costs(groups[0]).mean()
-            sums[1:] += np.mean([sampler.configuration(groups[0], r) for r in range(sampler.lanes)], axis=0)
+            x = np.array([sampler.configuration(groups[0], r) for r in range(sampler.lanes)])
+            means_now = np.concatenate([x.mean(axis=0), (x[:, first] * x[:, second]).mean(axis=0)])
+            sums = sums + np.append(means_now, sampler.costs(groups[0]).mean())
         means.append(sums / 30)
     assert exchanged > 400
     error = np.std(means, axis=0, ddof=1) / np.sqrt(len(means))
@@ -118,12 +120,15 @@ def test_clusters_between_sweeps_keep_boltzmann_weights(cf):
 
 
 def _boltzmann(cf, beta):
-    """Mean cost, and the mean of every variable."""
+    """The mean of every variable and of every two variables' product, and the mean cost."""
     everything = list(naive.configurations(cf))
     costs = np.array([float(naive.cost(cf, x)) for x in everything])
     weights = np.exp(-beta * (costs - costs.min()))
     values = np.array([list(x.values()) for x in everything], float)
-    return np.concatenate([[weights @ costs], weights @ values]) / weights.sum()
+    first, second = np.triu_indices(values.shape[1], 1)
+    return (
+        np.append(weights @ np.hstack([values, values[:, first] * values[:, second]]), weights @ costs) / weights.sum()
+    )
 
 
 @given(cf=cost_functions(max_terms=10), data=st.data())
