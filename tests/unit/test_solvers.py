@@ -135,6 +135,15 @@ def test_any_small_problem_ends_at_its_optimum_with_its_exact_cost(target, cf):
         assert result.cost == optimum(cf)
 
 
+@pytest.mark.usefixtures("never_enumerated")
+@pytest.mark.parametrize("target", TARGETS)
+def test_ten_random_variables_end_at_their_optimum(target):
+    locality = 4 if target.startswith("microsoft") else 2
+    cf = glass(10, TARGETS.index(target), locality, kind="pubo" if TARGETS.index(target) % 2 else "ising")
+    assert len(cf.variables) == 10
+    assert solve(cf, target, **short(target)).cost == optimum(cf)
+
+
 @settings(max_examples=40, deadline=None)
 @given(cf=cost_functions(), wanted=st.integers(1, 10))
 def test_small_problems_are_enumerated_and_all_solutions_are_the_best_there_are(cf, wanted):
@@ -288,17 +297,20 @@ def test_threads_and_chunks_do_not_change_the_result(target, name, monkeypatch):
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_resumed_run_equals_an_uninterrupted_one(target, monkeypatch):
     monkeypatch.setattr("qiosk.solvers.driver.CHUNK_SECONDS", 0.0)
-    cf, saved = glass(40, 4), []
+    cf, saved, chunks, wanted = glass(40, 4), [], 0, 1
     params = {"seed": 5, **(effort(target, 60) or UNHURRIED)}
     if target.startswith("microsoft"):
         params = {"params": params}
 
     def keep(report):
-        if len(saved) < 40:
+        nonlocal chunks, wanted
+        chunks += 1
+        if chunks == wanted:  # the last is near the end, in a later round, wave or stage
             saved.append(report.checkpoint())
+            wanted = max(wanted + 13, wanted * 6 // 5)
 
     whole = run_target(target, params, cf, threads=1, hooks=Hooks(on_chunk=keep))
-    for checkpoint in saved[::13]:
+    for checkpoint in {*saved[:3], saved[-1]}:
         resumed = run_target(target, params, cf, threads=2, hooks=Hooks(resume=checkpoint))
         assert outcome(resumed) == outcome(whole)
 
