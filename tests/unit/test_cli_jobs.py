@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from fake_jobs import FakeJobs
 from qiosk.cli.app import app
 from qiosk.client.remote.connection import Connection
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus, SubmitJob, TargetView
+from qiosk.errors import ServiceUnavailable
 from qiosk.formats import columns
 from qiosk.problem import Problem
 
@@ -213,15 +216,31 @@ def test_ctrl_c_while_watching_cancels_and_prints_the_best_so_far(api: FakeJobs)
     job_id = queue(api)
     api.bests[job_id] = json.dumps(RESULTS).encode()
 
-    def press(_: str) -> None:
-        raise KeyboardInterrupt
-
-    api.steps = [press]
+    api.steps = [lambda _: signal.raise_signal(signal.SIGINT)]
     done = qiosk("jobs", "watch", job_id)
     assert done.exit_code == 1
     assert "-12.0" in done.stdout
     assert "Cancelled" in done.stdout
     assert api.get(job_id).status == "Cancelled"
+
+
+def test_a_cancellation_that_fails_is_told_and_watching_goes_on(api: FakeJobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = queue(api)
+
+    def away(_: str) -> None:
+        raise ServiceUnavailable("the server is away")
+
+    def end(i: str) -> None:
+        for thread in threading.enumerate():
+            if thread.name == "interrupt":
+                thread.join(10)
+        succeed(api, i)
+
+    monkeypatch.setattr(api, "cancel", away)
+    api.steps = [lambda _: signal.raise_signal(signal.SIGINT), end]
+    done = qiosk("jobs", "watch", job_id)
+    assert (done.exit_code, done.stderr) == (0, "error: the server is away\n")
+    assert "Succeeded" in done.stdout
 
 
 def test_watching_a_job_without_results_ends_with_status_1(api: FakeJobs) -> None:

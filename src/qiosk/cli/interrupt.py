@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
 
 class Interrupt:
-    """While active, the first Ctrl-C only sets ``asked``; the second raises KeyboardInterrupt as usual.
+    """While active, the first Ctrl-C only sets ``asked`` and calls ``do`` in a thread of its own; the second raises
+    KeyboardInterrupt as usual.
 
-    A context manager for the main thread.
+    A context manager for the main thread. An exception could come in code that has to drop it, such as a finalizer's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, do: Callable[[], object] = lambda: None) -> None:
         self.asked = False
+        self._do = do
         self._before: Any = None
 
     def __enter__(self) -> Interrupt:
@@ -30,3 +34,4 @@ class Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        threading.Thread(target=self._do, name="interrupt", daemon=True).start()

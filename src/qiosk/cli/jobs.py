@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qiosk.cli import options
+from qiosk.cli.interrupt import Interrupt
 from qiosk.cli.output import FAILED, local_time, print_json, print_solution, print_table, reported, to_json
 from qiosk.errors import JobFailed
 
@@ -86,10 +88,7 @@ def watch(
     """
     with reported(), open_workspace(home, url) as workspace:
         job = workspace.get_job(job_id)
-        try:
-            job.wait_until_completed()
-        except KeyboardInterrupt:
-            job.cancel()
+        with Interrupt(lambda: _cancel(workspace, job_id)):
             job.wait_until_completed()
         found, failure = _outcome(job)
         if as_json:
@@ -142,6 +141,12 @@ def print_jobs(found: Sequence[Job], *, as_json: bool) -> None:
         print_json([job.details.as_dict() for job in found])
     else:
         print_table(("ID", "NAME", "STATUS", "TARGET", "CREATED", "BEST"), [_row(job) for job in found])
+
+
+def _cancel(workspace: Workspace, job_id: str) -> None:
+    """Ask a job to stop; if that fails, say so, and nothing else happens."""
+    with suppress(typer.Exit), reported():
+        workspace.api.cancel(job_id)
 
 
 def _outcome(job: Job) -> tuple[Results | None, JobFailed | None]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Clock = Callable[[], float]
 
 FILL_UP_S = 1.0
-"""Seconds that a run with a time limit may take on top, to find more solutions than its search came by."""
+"""Seconds that a run may take beyond its time limit, to find more solutions than its search came by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Task:
             **solver.statistics(run.state),
         }
         parameters = self._parameters(solver.parameters(run.state))
-        enough = np.inf if run.limits.deadline == np.inf else self.clock() + FILL_UP_S
+        enough = max(run.limits.deadline, self.clock() + FILL_UP_S)
         fill_up(problem, run.state.incumbents, lambda: self.clock() < enough and not is_cancelled())
         return self._result(problem, run.state.incumbents, parameters, run.trace, statistics)
 
