@@ -234,6 +234,10 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         """Lane groups in a round of so many sweeps; never fewer in a longer one."""
         return groups_in(sweeps, self.ground.sampler.lanes)
 
+    def _planned(self, state: RoundsState[Inner], allowance: Allowance) -> int:
+        """Sweeps of the next round, whatever the time."""
+        return 2 * state.sweeps
+
     @final
     def _longest(self, updates: float) -> int:
         """Sweeps of the longest round that so many spin updates suffice for."""
@@ -243,7 +247,8 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     @final
     def _double(self, state: RoundsState[Inner], allowance: Allowance) -> None:
         """Begin a round of twice the sweeps, or of what the time permits."""
-        sweeps = next_length(2 * state.sweeps, state.sweeps, state.spin_updates, allowance, self._longest)
+        planned = self._planned(state, allowance)
+        sweeps = next_length(planned, state.sweeps, state.spin_updates, allowance, self._longest)
         if sweeps is None:
             state.is_out_of_time = True
         else:
@@ -284,6 +289,14 @@ class ParameterFreeAnnealing(Rounds[AnnealingState]):
     def _groups(self, sweeps: int) -> int:
         """One at first where a replica has a group of its own, because one long anneal is better than many short."""
         return groups_in(sweeps, LANES, 1) if self.ground.sampler.lanes == 1 else super()._groups(sweeps)
+
+    def _planned(self, state: RoundsState[AnnealingState], allowance: Allowance) -> int:
+        """All that comes before the last round at once if time is short and a replica has a group of its own: what it
+        takes to look at a replica makes many short anneals much slower than a long one.
+        """
+        left = np.inf if allowance.updates is None else allowance.updates
+        is_short = self.ground.sampler.lanes == 1 and left < self._updates(LONG_ROUND)
+        return LONG_ROUND if is_short else super()._planned(state, allowance)
 
     def _searches(self, state: RoundsState[AnnealingState]) -> F64:
         return state.inner.final_costs
