@@ -47,5 +47,5 @@ def test_without_a_time_limit_rounds_are_as_planned(updates):
 
 
 def test_no_round_is_begun_that_would_add_nothing():
-    assert next_length(2000, 1000, 100_000, Allowance(100.0), lambda u: max(0, int(u))) is not None
-    assert next_length(2000, 1000, 100_000, Allowance(40.0), lambda u: max(0, int(u))) is None
+    assert next_length(2000, 1000, 100_000, Allowance(400.0), lambda u: max(0, int(u))) is not None
+    assert next_length(2000, 1000, 100_000, Allowance(200.0), lambda u: max(0, int(u))) is None

@@ -17,8 +17,8 @@ from qiosk.solvers.base import Allowance
 LAST_ROUND = 0.75
 # Of the time that is left goes into the last round, so that it ends cold.
 MARGIN = 0.97
-# A round shorter than this share of the one before it would add nothing.
-SHORTEST = 0.05
+# Rounds shorter than this share of the one before would add nothing: before the last round, and after it.
+SHORTEST, SHORTEST_LAST = 0.05, 0.25
 
 
 def next_length(
@@ -30,8 +30,10 @@ def next_length(
     updates were made so far; ``longest(updates)`` is the length of the longest round that so many suffice for.
     """
     left = np.inf if allowance.updates is None else allowance.updates
-    length = planned
-    if np.isfinite(left):
-        before_last = longest((1.0 - LAST_ROUND) * left - LAST_ROUND * done)
-        length = min(planned, before_last) if before_last >= SHORTEST * current else longest(MARGIN * left)
-    return length if length >= SHORTEST * current else None
+    if not np.isfinite(left):
+        return planned
+    before_last = longest((1.0 - LAST_ROUND) * left - LAST_ROUND * done)
+    if before_last >= SHORTEST * current:
+        return min(planned, before_last)
+    last = longest(MARGIN * left)
+    return last if last >= SHORTEST_LAST * current else None
