@@ -6,6 +6,7 @@ thread and no global random state: the driver has the clock and hands over :clas
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -38,6 +39,11 @@ class Allowance:
     """
 
     updates: float | None = None
+
+    @property
+    def left(self) -> float:
+        """Spin updates until the deadline; infinite where there is none, or nobody can tell."""
+        return math.inf if self.updates is None else self.updates
 
 
 class Parallel:

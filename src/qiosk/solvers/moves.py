@@ -24,18 +24,22 @@ def cost_of(problem: CompiledProblem, x: I8) -> float:
     return float(cost + (problem.group_values * group_sums(problem, v) ** 2).sum())
 
 
+def magnitude(problem: CompiledProblem) -> float:
+    """Sum of the magnitudes of all that a cost is added up from, the constant apart; not finite beyond float64."""
+    p = problem
+    with np.errstate(over="ignore", invalid="ignore"):
+        pairs = sum(np.abs(values).sum() for _, _, values in p.pair_blocks())
+        total = np.abs(p.linear).sum() + pairs + np.abs(p.term_values).sum()
+        sizes = np.add.reduceat(np.abs(p.group_weights), p.group_indptr[:-1]) if len(p.group_values) else 0.0
+        return float(total + (np.abs(p.group_values) * (np.abs(p.group_offsets) + sizes) ** 2).sum())
+
+
 def largest_cost(problem: CompiledProblem) -> float:
     """A bound on twice the absolute cost, constant apart, and on all sums of its coefficients.
 
     Raises InvalidValue if it is beyond float64.
     """
-    p = problem
-    with np.errstate(over="ignore"):
-        pairs = sum(np.abs(values).sum() for _, _, values in p.pair_blocks())
-        total = np.abs(p.linear).sum() + pairs + np.abs(p.term_values).sum()
-        sizes = np.add.reduceat(np.abs(p.group_weights), p.group_indptr[:-1]) if len(p.group_values) else 0.0
-        total += (np.abs(p.group_values) * (np.abs(p.group_offsets) + sizes) ** 2).sum()
-        bound = 8.0 * float(total) + 1.0
+    bound = 8.0 * magnitude(problem) + 1.0
     if not math.isfinite(bound):
         raise InvalidValue("coefficients: the sum of their absolute values must be in the range of a float")
     return bound

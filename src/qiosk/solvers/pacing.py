@@ -6,9 +6,8 @@ last round is a fixed share, too, and never shorter with more time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-
-import numpy as np
 
 from qiosk.solvers.base import Allowance
 
@@ -29,8 +28,8 @@ def next_length(
     That is ``planned``, or less if the share of rounds before the last ends so soon, or all that is left. ``done`` spin
     updates were made so far; ``longest(updates)`` is the length of the longest round that so many suffice for.
     """
-    left = np.inf if allowance.updates is None else allowance.updates
-    if not np.isfinite(left):
+    left = allowance.left
+    if not math.isfinite(left):
         return planned
     before_last = longest((1.0 - LAST_ROUND) * left - LAST_ROUND * done)
     if before_last >= SHORTEST * current:

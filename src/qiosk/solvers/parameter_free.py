@@ -294,8 +294,7 @@ class ParameterFreeAnnealing(Rounds[AnnealingState]):
         """All that comes before the last round at once if time is short and a replica has a group of its own: what it
         takes to look at a replica makes many short anneals much slower than a long one.
         """
-        left = np.inf if allowance.updates is None else allowance.updates
-        is_short = self.ground.sampler.lanes == 1 and left < self._updates(LONG_ROUND)
+        is_short = self.ground.sampler.lanes == 1 and allowance.left < self._updates(LONG_ROUND)
         return LONG_ROUND if is_short else super()._planned(state, allowance)
 
     def _searches(self, state: RoundsState[AnnealingState]) -> F64:
@@ -328,7 +327,7 @@ class ParameterFreeTempering(Rounds[TemperingState]):
 
     def _begin_next(self, state: RoundsState[TemperingState], allowance: Allowance) -> None:
         sweeps = 2 * state.sweeps
-        if allowance.updates is not None and allowance.updates < self._updates(sweeps):
+        if allowance.left < self._updates(sweeps):
             state.sweeps = state.most_sweeps = sweeps  # no time for a fresh start of more effort: go on with this
         else:
             rates = exchange_rates(state.inner)

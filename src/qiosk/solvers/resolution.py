@@ -12,6 +12,7 @@ import numpy as np
 
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
+from qiosk.solvers.moves import magnitude
 from qiosk.solvers.samplers.ising import common_unit_of
 
 # Of the sum of all magnitudes, and of the constant, which is added once: some hundred times what float64 sums err by.
@@ -35,22 +36,13 @@ class Resolution:
     @classmethod
     def of(cls, problem: CompiledProblem) -> Resolution:
         """From the coefficients."""
-        rounding = ROUNDING * _magnitude(problem) + CONSTANT_ROUNDING * abs(problem.constant)
+        rounding = ROUNDING * magnitude(problem) + CONSTANT_ROUNDING * abs(problem.constant)
         return cls(problem.constant, rounding if np.isfinite(rounding) else 0.0, _unit(problem))
 
     def of_kernel(self, cost: float) -> float:
         """Difference up to which a cost that a kernel added up counts as ``cost``."""
         coarse = KERNEL_ROUNDING * abs(cost - self.constant)
         return max(self.rounding, coarse if self.unit is None else min(coarse, self.unit / 2))
-
-
-def _magnitude(problem: CompiledProblem) -> float:
-    """Sum of the magnitudes of all that a cost is added up from, the constant apart."""
-    sums = np.add.reduceat(np.abs(problem.group_weights), problem.group_indptr[:-1]) if len(problem.group_values) else 0
-    with np.errstate(over="ignore", invalid="ignore"):
-        groups = np.abs(problem.group_values) * (sums + np.abs(problem.group_offsets)) ** 2
-        blocks = (problem.linear, problem.term_values, groups, *(values for _, _, values in problem.pair_blocks()))
-        return float(sum(np.abs(values).sum() for values in blocks))
 
 
 def _unit(problem: CompiledProblem) -> float | None:
