@@ -9,8 +9,8 @@ from importlib import metadata
 from benchmarks.contender import Contender, Race
 from benchmarks.instance import Instance
 from qiosk.model.cost_function import I8
-from qiosk.solvers.api import solve
-from qiosk.solvers.registry import targets
+from qiosk.solvers.solve import solve
+from qiosk.solvers.targets.catalogue import targets
 
 OURS = "qiosk"
 # Module of each peer, and the distributions it needs.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from qiosk.formats import qio_json
+from qiosk.formats.qio import json_codec as qio_json
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import CostFunction
-from qiosk.solvers.descent import Descent
-from qiosk.solvers.tuning import BetaRange, beta_range
+from qiosk.solvers.search.descent import Descent
+from qiosk.solvers.search.tuning import BetaRange, beta_range
 
 FOLDER = Path(__file__).parent / "instances"
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 import uvicorn
 from starlette.applications import Starlette
 
-from qiosk.server.blobs import BlobEndpoint, BlobService
-from qiosk.server.links import Links
+from qiosk.server.auth.links import Links
+from qiosk.server.blobs.endpoint import BlobEndpoint, BlobService
 from qiosk.service.blobs import Storage
 
 SECRET = b"0123456789abcdef0123456789abcdef"

@@ -50,7 +50,7 @@ def azure_environment():
 @pytest.fixture
 def s3_storage(s3_environment, monkeypatch):
     """A storage in a bucket, under a prefix of its own."""
-    from qiosk.adapters.storage import open_storage
+    from qiosk.adapters.blobs.storage import open_storage
 
     for name, value in s3_environment.items():
         monkeypatch.setenv(name, value)
@@ -60,7 +60,7 @@ def s3_storage(s3_environment, monkeypatch):
 @pytest.fixture
 def azure_storage(azure_environment, monkeypatch):
     """A storage in an account, which tests share: use workspaces of your own."""
-    from qiosk.adapters.storage import open_storage
+    from qiosk.adapters.blobs.storage import open_storage
 
     for name, value in azure_environment.items():
         monkeypatch.setenv(name, value)
@@ -71,8 +71,8 @@ def azure_storage(azure_environment, monkeypatch):
 def postgres():
     """A PostgreSQL database with our tables, for the whole run; tests empty it."""
     from databases import postgres_schema
-    from qiosk.adapters.sql_database import parse_url
-    from qiosk.adapters.sql_schema import open_database
+    from qiosk.adapters.sql.database import parse_url
+    from qiosk.adapters.sql.schema import open_database
 
     with postgres_schema() as url:
         database = open_database(parse_url(url, default=Path()))
@@ -84,7 +84,7 @@ def postgres():
 def database(request, tmp_path):
     """An empty database of each kind."""
     from databases import empty
-    from qiosk.adapters.sql_schema import open_sqlite_database
+    from qiosk.adapters.sql.schema import open_sqlite_database
 
     if request.param == "sqlite":
         opened = open_sqlite_database(tmp_path / "jobs.db")

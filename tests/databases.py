@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from qiosk.adapters.sql_database import Database, parse_url
-from qiosk.adapters.sql_tables import metadata
+from qiosk.adapters.sql.database import Database, parse_url
+from qiosk.adapters.sql.tables import metadata
 
 DEFAULT_URL = "postgresql://postgres@127.0.0.1:5432/test"
 

@@ -17,21 +17,21 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from fake_runners import run as run_fake
-from qiosk.adapters.memory import InlineExecutor, ManualClock, MemoryJobStore
-from qiosk.adapters.memory_accounts import MemoryKeyStore, MemoryLimitStore, MemorySessionStore
-from qiosk.adapters.memory_blobs import MemoryBlobStore
 from qiosk.bootstrap import ServerParts
 from qiosk.contract.quotas import Dimension
 from qiosk.server.app import create_app
-from qiosk.server.connections import Connection
 from qiosk.server.settings import ServerSettings
+from qiosk.server.web.connections import Connection
+from qiosk.service.job_service import JobService
 from qiosk.service.jobs import Job, JobState
 from qiosk.service.keys import Authenticator
 from qiosk.service.locations import ServedLocations
 from qiosk.service.quotas import QuotaService
-from qiosk.service.service import JobService
 from qiosk.service.statistics import EndedJob, JobStatistics
-from qiosk.solvers.registry import Catalogue
+from qiosk.solvers.targets.catalogue import Catalogue
+from qiosk.testing.accounts import MemoryKeyStore, MemoryLimitStore, MemorySessionStore
+from qiosk.testing.blobs import MemoryBlobStore
+from qiosk.testing.jobs import InlineExecutor, ManualClock, MemoryJobStore
 
 HOST = "http://jobs.test:8000"
 WORKSPACE = "/subscriptions/ABC-1/resourceGroups/Group/providers/Microsoft.Quantum/workspaces/Mine"

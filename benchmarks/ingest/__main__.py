@@ -12,8 +12,9 @@ import orjson
 from benchmarks.ingest import formats
 from benchmarks.ingest.problems import medians, quadratic
 from benchmarks.ingest.start import first_use, second_process
-from qiosk.formats import qio_json, scanner
-from qiosk.formats.qio_document import cost_function_from
+from qiosk.formats.qio import json_codec as qio_json
+from qiosk.formats.qio import scanner
+from qiosk.formats.qio.document import cost_function_from
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
 from qiosk.problem import Problem, Term

@@ -14,10 +14,12 @@ import numpy as np
 import orjson
 
 from benchmarks.ingest.problems import REPLICAS, medians, quadratic
-from qiosk.formats import columns, qio_json, qio_protobuf_writer, registry
+from qiosk.formats import columns, registry
 from qiosk.formats.compression import compressed, decompressed
+from qiosk.formats.qio import json_codec as qio_json
+from qiosk.formats.qio import protobuf_writer as qio_protobuf_writer
 from qiosk.model.compile import compile_problem
-from qiosk.solvers.planner import plan, warm_up
+from qiosk.solvers.samplers.planner import plan, warm_up
 
 
 @dataclass(frozen=True)

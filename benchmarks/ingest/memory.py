@@ -27,9 +27,9 @@ KINDS = ("int8", "float32", "float64")
 PROGRAM = """
 import json, resource, sys
 from pathlib import Path
-from qiosk.adapters import warm_solvers
+from qiosk.supervisor import warm_solvers
 from qiosk.formats import registry
-from qiosk.solvers.api import solve
+from qiosk.solvers.solve import solve
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = peak()
 problem = registry.read_path(Path(sys.argv[1]), sys.argv[2])

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 
-from qiosk.solvers.registry import targets
+from qiosk.solvers.targets.catalogue import targets
 
 # A process as its user writes it; 40 spins are too many to be enumerated, so kernels are loaded.
 PROGRAM = """

@@ -17,17 +17,17 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from qiosk.adapters.home import SupervisorLock
-from qiosk.adapters.job_process import SOLVER_RUNNER, JobProcess, ProcessOptions, warm_context
-from qiosk.adapters.memory import MemoryBlobStore
-from qiosk.adapters.sql_jobs import SqlJobStore, open_sqlite
+from qiosk.adapters.home.home import SupervisorLock
+from qiosk.adapters.sql.jobs import SqlJobStore, open_sqlite
 from qiosk.bootstrap import open_embedded
 from qiosk.contract.jobs import JobQuery, JobView, SubmitJob
 from qiosk.service.definition import define_job
+from qiosk.service.job_service import JobService
 from qiosk.service.jobs import BlobRef, JobEvent
 from qiosk.service.ports import JobSpec
-from qiosk.service.service import JobService
 from qiosk.settings import Settings
+from qiosk.supervisor.job_process import SOLVER_RUNNER, JobProcess, ProcessOptions, warm_context
+from qiosk.testing.jobs import MemoryBlobStore
 
 SHIP = {
     "cost_function": {
@@ -81,7 +81,7 @@ def measure_jobs(home: Path, jobs: int) -> None:
 
 def measure_starts(home: Path, runs: int) -> None:
     """From the request for a process to the first statement of its runner; processes share the monotonic clock."""
-    from qiosk.adapters.blobs import LocalBlobStore
+    from qiosk.adapters.blobs.local import LocalBlobStore
 
     LocalBlobStore(home, "default").put(BlobRef("c", "inputData"), b"")
     spec = JobSpec(

@@ -32,7 +32,7 @@ from typing import TypeVar
 import psutil
 
 from benchmarks.service.store import a_schema
-from qiosk.adapters.home import SupervisorLock
+from qiosk.adapters.home.home import SupervisorLock
 from qiosk.bootstrap import open_administration, open_embedded
 from qiosk.client.workspace import Workspace
 from qiosk.contract.jobs import JobQuery, JobsApi, JobStatus, JobView, SubmitJob

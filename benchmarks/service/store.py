@@ -20,16 +20,16 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from qiosk.adapters.memory import MemoryBlobStore
-from qiosk.adapters.sql_database import Database, parse_url
-from qiosk.adapters.sql_jobs import SqlJobStore
-from qiosk.adapters.sql_schema import open_database
-from qiosk.adapters.sql_tables import jobs, to_row
+from qiosk.adapters.sql.database import Database, parse_url
+from qiosk.adapters.sql.jobs import SqlJobStore
+from qiosk.adapters.sql.schema import open_database
+from qiosk.adapters.sql.tables import jobs, to_row
 from qiosk.contract.jobs import JobQuery, JobStatus, SubmitJob
 from qiosk.contract.paging import ItemOrder
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import JobEvent, JobState
 from qiosk.service.paging import cursor_of
+from qiosk.testing.jobs import MemoryBlobStore
 
 WORKSPACES = 10
 CLAIMS = 2000

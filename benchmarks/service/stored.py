@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.service.served import TARGET
-from qiosk.adapters.home import Home
-from qiosk.adapters.sql_schema import open_sqlite_database
-from qiosk.adapters.sql_tables import jobs, to_row
+from qiosk.adapters.home.home import Home
+from qiosk.adapters.sql.schema import open_sqlite_database
+from qiosk.adapters.sql.tables import jobs, to_row
 from qiosk.service.jobs import BlobRef, Job, JobEvent
 
 KEY = "s/g/load"

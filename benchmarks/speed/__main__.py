@@ -24,9 +24,9 @@ from benchmarks.speed.report import Timings, write
 from benchmarks.speed.workloads import klocal, random_graph, regular, spin_glass, torus, torus_terms
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import ProblemType
-from qiosk.solvers.api import solve
-from qiosk.solvers.planner import plan, warm_up
-from qiosk.solvers.sampler import Sampler
+from qiosk.solvers.samplers.planner import plan, warm_up
+from qiosk.solvers.samplers.sampler import Sampler
+from qiosk.solvers.solve import solve
 
 MEDIUM = {"packed-int8": 256, "packed-int16": 64, "packed-float32": 64, "packed-float64": 64, "cached": 1}
 SPARSE = {"bit-sliced": 512} | MEDIUM

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from qiosk.client.workspace import Workspace
     from qiosk.errors import QioskError
     from qiosk.problem import Problem
-    from qiosk.solvers.api import solve
     from qiosk.solvers.result import Result
+    from qiosk.solvers.solve import solve
 
 __all__ = ["Job", "Problem", "QioskError", "Result", "Workspace", "__version__", "solve"]
 
@@ -26,7 +26,7 @@ _HOME = {
     "QioskError": "qiosk.errors",
     "Result": "qiosk.solvers.result",
     "Workspace": "qiosk.client.workspace",
-    "solve": "qiosk.solvers.api",
+    "solve": "qiosk.solvers.solve",
 }
 
 

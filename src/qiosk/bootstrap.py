@@ -12,29 +12,29 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import final
 
+from qiosk.adapters.blobs.storage import open_storage, storage_url
 from qiosk.adapters.clock import SystemClock
-from qiosk.adapters.home import Home, ServerPresence
-from qiosk.adapters.launcher import SupervisorLauncher
-from qiosk.adapters.secret_key import load_secret
-from qiosk.adapters.sql_jobs import SqlJobStore
-from qiosk.adapters.sql_keys import SqlKeyStore
-from qiosk.adapters.sql_quotas import SqlLimitStore
-from qiosk.adapters.sql_schema import open_home_database
-from qiosk.adapters.sql_sessions import SqlSessionStore
-from qiosk.adapters.sql_statistics import SqlStatistics
-from qiosk.adapters.storage import open_storage, storage_url
-from qiosk.adapters.upkeep import open_quotas
+from qiosk.adapters.home.home import Home, ServerPresence
+from qiosk.adapters.home.launcher import SupervisorLauncher
+from qiosk.adapters.home.secret_key import load_secret
+from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.jobs import SqlJobStore
+from qiosk.adapters.sql.keys import SqlKeyStore
+from qiosk.adapters.sql.quotas import SqlLimitStore
+from qiosk.adapters.sql.schema import open_home_database
+from qiosk.adapters.sql.sessions import SqlSessionStore
+from qiosk.adapters.sql.statistics import SqlStatistics
 from qiosk.contract.quotas import QuotaView
 from qiosk.service.blobs import Storage
+from qiosk.service.job_service import JobService
 from qiosk.service.keys import Authenticator, KeyService
 from qiosk.service.locations import BlobLocations, ServedLocations
 from qiosk.service.ports import Executor
-from qiosk.service.quotas import LimitStore
+from qiosk.service.quotas import LimitStore, QuotaService, default_limits
 from qiosk.service.retention import Pruned, prune
-from qiosk.service.service import JobService
 from qiosk.service.statistics import JobStatistics
 from qiosk.settings import Settings, read_settings
-from qiosk.solvers.registry import Catalogue
+from qiosk.solvers.targets.catalogue import Catalogue
 
 STOP_MARGIN_S = 10.0
 """How much longer than its jobs a supervisor may take to stop: it ends those that do not, and writes them all."""
@@ -196,3 +196,14 @@ class _Assembly:
 
 def _new_id() -> str:
     return str(uuid.uuid4())
+
+
+def open_quotas(database: Database, storage: Storage, settings: Settings) -> QuotaService:
+    """The quotas of all workspaces."""
+    return QuotaService(
+        jobs=SqlJobStore(database),
+        limits=SqlLimitStore(database),
+        defaults=default_limits(settings),
+        clock=SystemClock(),
+        stored_bytes=lambda workspace: storage.blobs(workspace).usage(),
+    )

@@ -15,14 +15,11 @@ import pytest
 
 import databases
 from qiosk.adapters.clock import SystemClock
-from qiosk.adapters.memory import MemoryJobStore
-from qiosk.adapters.memory_accounts import MemoryKeyStore, MemoryLimitStore, MemorySessionStore
-from qiosk.adapters.memory_blobs import MemoryBlobStore
-from qiosk.adapters.sql_jobs import SqlJobStore
-from qiosk.adapters.sql_keys import SqlKeyStore
-from qiosk.adapters.sql_quotas import SqlLimitStore
-from qiosk.adapters.sql_schema import open_sqlite_database
-from qiosk.adapters.sql_sessions import SqlSessionStore
+from qiosk.adapters.sql.jobs import SqlJobStore
+from qiosk.adapters.sql.keys import SqlKeyStore
+from qiosk.adapters.sql.quotas import SqlLimitStore
+from qiosk.adapters.sql.schema import open_sqlite_database
+from qiosk.adapters.sql.sessions import SqlSessionStore
 from qiosk.contract.items import ItemQuery
 from qiosk.contract.jobs import ErrorData, JobQuery, SubmitJob
 from qiosk.contract.paging import ItemOrder
@@ -31,15 +28,18 @@ from qiosk.contract.sessions import JobFailurePolicy, OpenSession, SessionStatus
 from qiosk.errors import KeyNotFound, SessionAlreadyExists, SessionClosed, SessionNotFound
 from qiosk.service.attempts import Attempt, claim_next
 from qiosk.service.definition import define_job
+from qiosk.service.job_service import JobService
 from qiosk.service.jobs import JobState
 from qiosk.service.keys import ApiKey, KeyStore
 from qiosk.service.paging import Cursor
 from qiosk.service.ports import JobStore
 from qiosk.service.quotas import LimitStore
-from qiosk.service.service import JobService
 from qiosk.service.session_service import define_session
 from qiosk.service.sessions import Session, SessionKey, SessionStore, place_of, sweep
-from qiosk.solvers.registry import Catalogue
+from qiosk.solvers.targets.catalogue import Catalogue
+from qiosk.testing.accounts import MemoryKeyStore, MemoryLimitStore, MemorySessionStore
+from qiosk.testing.blobs import MemoryBlobStore
+from qiosk.testing.jobs import MemoryJobStore
 
 NOW = datetime(2026, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
 

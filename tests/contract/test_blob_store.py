@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from qiosk.adapters.blob_files import FileWriter
-from qiosk.adapters.blobs import LocalBlobStore, LocalStorage, folder_name
-from qiosk.adapters.memory import MemoryBlobStore
+from qiosk.adapters.blobs.files import FileWriter
+from qiosk.adapters.blobs.folders import folder_name
+from qiosk.adapters.blobs.local import LocalBlobStore, LocalStorage
 from qiosk.errors import (
     BlobAlreadyExists,
     BlobChanged,
@@ -33,6 +33,7 @@ from qiosk.errors import (
 )
 from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, Block, BlockSource
 from qiosk.service.jobs import BlobRef
+from qiosk.testing.jobs import MemoryBlobStore
 
 
 @pytest.fixture(params=["memory", "local", "s3", "azure"])

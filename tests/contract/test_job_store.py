@@ -15,8 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import databases
-from qiosk.adapters.memory import MemoryBlobStore, MemoryJobStore
-from qiosk.adapters.sql_jobs import SqlJobStore, open_sqlite
+from qiosk.adapters.sql.jobs import SqlJobStore, open_sqlite
 from qiosk.contract.jobs import ErrorData, JobProgress, JobQuery, JobStatus, SubmitJob, TracePoint
 from qiosk.contract.paging import ItemOrder
 from qiosk.contract.workspaces import MAX_KEY_BYTES
@@ -25,6 +24,7 @@ from qiosk.service.definition import MAX_NAME, MAX_WORD, define_job
 from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, is_heavy
 from qiosk.service.ports import JobStore, RunUpdate
+from qiosk.testing.jobs import MemoryBlobStore, MemoryJobStore
 
 NOW = datetime(2026, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
 LEASE = NOW + timedelta(seconds=30)

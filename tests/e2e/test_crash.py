@@ -20,8 +20,8 @@ import pytest
 import homes
 from qiosk.contract.jobs import JobQuery, JobStatus, JobView
 from qiosk.formats import registry as formats
-from qiosk.service.service import JobService
-from qiosk.solvers.api import Hooks, run_target
+from qiosk.service.job_service import JobService
+from qiosk.solvers.solve import Hooks, run_target
 
 JOBS = 50
 SETTINGS = {"concurrent_jobs": 2, "threads": 1, "idle_seconds": 1.0, "runner": None}

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from qiosk.cli import demo
-from qiosk.solvers.api import solve
+from qiosk.solvers.solve import solve
 
 
 def test_the_demo_solves_both_problems_and_lists_its_jobs(tmp_path):

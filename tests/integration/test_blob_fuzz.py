@@ -13,8 +13,8 @@ import pytest
 from starlette.types import ASGIApp
 
 from blob_servers import SECRET, blob_app
-from qiosk.adapters.blobs import LocalStorage
-from qiosk.server.links import Links
+from qiosk.adapters.blobs.local import LocalStorage
+from qiosk.server.auth.links import Links
 from qiosk.service.blobs import BlobHeaders
 from qiosk.service.jobs import BlobRef
 from qiosk.service.locations import ServedLocations

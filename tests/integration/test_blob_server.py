@@ -22,7 +22,7 @@ from azure.storage.blob.aio import BlobClient as AsyncBlobClient
 from azure.storage.blob.aio import ContainerClient as AsyncContainerClient
 
 from blob_servers import serving
-from qiosk.adapters.blobs import LocalStorage
+from qiosk.adapters.blobs.local import LocalStorage
 from qiosk.errors import QuotaExceeded
 from qiosk.service.locations import ServedLocations
 

@@ -12,11 +12,11 @@ import naive
 from problems import random_problem, sliceable_problem
 from qiosk.errors import InvalidValue
 from qiosk.model.compile import compile_problem
-from qiosk.solvers.planner import KERNELS, plan
 from qiosk.solvers.samplers.bitsliced import BitSlicedSampler
 from qiosk.solvers.samplers.ising import ARITHMETICS
 from qiosk.solvers.samplers.klocal import KLocalSampler
 from qiosk.solvers.samplers.packed import PackedSampler
+from qiosk.solvers.samplers.planner import KERNELS, plan
 from strategies import cost_function
 
 KINDS = ["ising", "pubo", "ising_grouped", "pubo_grouped"]

@@ -9,7 +9,7 @@ import pytest
 
 import naive
 from qiosk.model.compile import compile_problem
-from qiosk.solvers.planner import KERNELS, plan
+from qiosk.solvers.samplers.planner import KERNELS, plan
 from strategies import cost_function
 
 BETA = 0.4

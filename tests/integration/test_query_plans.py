@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from qiosk.adapters.memory_blobs import MemoryBlobStore
-from qiosk.adapters.sql_database import Database
-from qiosk.adapters.sql_jobs import SqlJobStore
-from qiosk.adapters.sql_sessions import SqlSessionStore
+from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.jobs import SqlJobStore
+from qiosk.adapters.sql.sessions import SqlSessionStore
 from qiosk.contract.items import ItemQuery
 from qiosk.contract.jobs import JobQuery, SubmitJob
 from qiosk.contract.paging import ItemOrder
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import JobKey
 from qiosk.service.paging import Cursor
+from qiosk.testing.blobs import MemoryBlobStore
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 COMMAND = SubmitJob(name="a", provider_id="Microsoft", target="t.cpu", input_data=b"")

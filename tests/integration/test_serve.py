@@ -30,7 +30,7 @@ JOBS = f"{WORKSPACE}/jobs"
 PROGRAM = """
 import os, sys
 from qiosk.bootstrap import open_server
-from qiosk.server.logs import configure_logs
+from qiosk.server.web.logs import configure_logs
 from qiosk.server.run import serve
 from qiosk.server.settings import read_server_settings
 from qiosk.settings import read_settings

@@ -14,9 +14,9 @@ import pytest
 
 import databases
 import homes
-from qiosk.adapters.sql_database import parse_url
-from qiosk.adapters.sql_jobs import SqlJobStore
-from qiosk.adapters.sql_schema import open_database
+from qiosk.adapters.sql.database import parse_url
+from qiosk.adapters.sql.jobs import SqlJobStore
+from qiosk.adapters.sql.schema import open_database
 from qiosk.contract.jobs import JobStatus
 from qiosk.errors import ServiceUnavailable
 from qiosk.service.jobs import JobEvent, JobKey

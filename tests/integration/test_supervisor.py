@@ -16,11 +16,11 @@ import psutil
 import pytest
 
 import homes
-from qiosk.adapters.launcher import SupervisorLauncher
-from qiosk.adapters.supervisor import bound_log
+from qiosk.adapters.home.launcher import SupervisorLauncher
 from qiosk.contract.jobs import JobQuery, JobStatus
 from qiosk.errors import SupervisorUnavailable
 from qiosk.service.jobs import JobKey
+from qiosk.supervisor.__main__ import bound_log
 
 TESTS = Path(__file__).parents[1]
 
@@ -305,7 +305,7 @@ def test_a_supervisor_whose_home_was_removed_goes(tmp_path):
 
 def test_a_second_supervisor_leaves_at_once(service, shared_path):
     homes.finished(service, homes.submit(service).id)
-    command = [sys.executable, "-m", "qiosk.adapters.supervisor", "--home", str(shared_path)]
+    command = [sys.executable, "-m", "qiosk.supervisor", "--home", str(shared_path)]
     second = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert second.returncode == 0
     assert "another supervisor runs" in second.stderr
@@ -318,7 +318,7 @@ def test_a_home_is_for_its_owner_alone(service, shared_path, tmp_path):
 
 def test_supervisors_that_cannot_start_are_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    monkeypatch.setattr("qiosk.adapters.launcher.LAUNCH_INTERVAL_S", 0.0)
+    monkeypatch.setattr("qiosk.adapters.home.launcher.LAUNCH_INTERVAL_S", 0.0)
     opened = homes.open_home(tmp_path / "home")
     for _ in range(4):
         homes.submit(opened)

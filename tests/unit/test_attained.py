@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import qiosk.solvers.parameter_free as parameter_free
+import qiosk.solvers.parameter_free.rounds as parameter_free
 from qiosk.kernels.lattice import reduce_lattice
 from qiosk.model.compile import compile_problem
-from qiosk.solvers import parities
-from qiosk.solvers.api import solve
-from qiosk.solvers.attained import EigenspaceState, LowestEigenspace, unfrustrated
-from qiosk.solvers.moves import cost_of
+from qiosk.model.flips import cost_of
+from qiosk.solvers.exact import parities
+from qiosk.solvers.exact.lower_bounds import EigenspaceState, LowestEigenspace, unfrustrated
+from qiosk.solvers.solve import solve
 from strategies import cost_function
 
 FREE = [
@@ -160,7 +160,7 @@ def _terms(problem):
 
 
 def test_an_eigenvector_of_signs_is_found_without_a_lattice(monkeypatch):
-    monkeypatch.setattr("qiosk.solvers.attained.reduce_lattice", None)
+    monkeypatch.setattr("qiosk.solvers.exact.lower_bounds.reduce_lattice", None)
     hidden = np.random.default_rng(7).choice([-1, 1], 40)
     terms = [(-float(hidden[i] * hidden[j]), [i, j]) for i, j in itertools.combinations(range(40), 2)]
     problem = compile_problem(cost_function("ising", terms))

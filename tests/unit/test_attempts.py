@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from qiosk.adapters.memory import ManualClock, MemoryBlobStore, MemoryJobStore
 from qiosk.contract.jobs import SubmitJob
 from qiosk.service.attempts import MAX_DEATHS, Attempt, claim_next
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
 from qiosk.service.names import RUN_BLOBS, blob_name
 from qiosk.service.ports import RunOutcome
+from qiosk.testing.jobs import ManualClock, MemoryBlobStore, MemoryJobStore
 
 
 @pytest.fixture

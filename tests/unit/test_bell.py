@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qiosk.adapters.bell import BellListener, ring
+from qiosk.adapters.home.bell import BellListener, ring
 
 
 def hears(bell: BellListener, within: float = 0.0) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qiosk.adapters.launcher import SupervisorLauncher
+from qiosk.adapters.home.launcher import SupervisorLauncher
 from qiosk.bootstrap import STOP_MARGIN_S, open_server
 from qiosk.server.settings import ServerSettings
 from qiosk.settings import Settings

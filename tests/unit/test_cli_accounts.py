@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from qiosk.adapters.home import Home
-from qiosk.adapters.memory_blobs import MemoryBlobStore
-from qiosk.adapters.sql_jobs import open_sqlite
+from qiosk.adapters.home.home import Home
+from qiosk.adapters.sql.jobs import open_sqlite
 from qiosk.bootstrap import open_administration, open_embedded
 from qiosk.cli.app import app
 from qiosk.contract.jobs import SubmitJob
 from qiosk.errors import NotFound
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import JobEvent
+from qiosk.testing.blobs import MemoryBlobStore
 
 Invoke = Callable[..., Result]
 
@@ -130,7 +130,7 @@ def test_the_administration_of_a_home_shares_its_database(tmp_path):
 
 
 def test_a_server_without_its_extra_says_how_to_install_it(run, monkeypatch):
-    monkeypatch.delitem(sys.modules, "qiosk.server.logs", raising=False)
+    monkeypatch.delitem(sys.modules, "qiosk.server.web.logs", raising=False)
     monkeypatch.setitem(sys.modules, "structlog", None)
     said = run("serve", status=2).stderr
     assert said == "error: qiosk serve: the extra `server` is not installed, try: pip install 'qiosk[server]'\n"

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import databases
-from qiosk.adapters.sql_schema import REVISION
+from qiosk.adapters.sql.schema import REVISION
 from qiosk.cli.app import app
 
 

@@ -16,27 +16,28 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from qiosk.adapters.blobs import LocalBlobStore
+from qiosk.adapters.blobs.local import LocalBlobStore
 from qiosk.errors import BlobNotFound, InvalidInput, InvalidValue, RepeatedVariable, UnreadableInput
-from qiosk.formats import columns, qio_json, registry
+from qiosk.formats import columns, registry
+from qiosk.formats.qio import json_codec as qio_json
 from qiosk.model.check import check
 from qiosk.model.compact import CompactCostFunction, CompactProblem, narrowed
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
+from qiosk.model.flips import cost_of, deltas
 from qiosk.model.reorder import ReorderedProblem, reorder
 from qiosk.service.blobs import MapsBlobs
 from qiosk.service.jobs import BlobRef
-from qiosk.solvers.api import solve
-from qiosk.solvers.descent import Descent
-from qiosk.solvers.moves import cost_of, deltas
 from qiosk.solvers.samplers.cached import CachedSampler
 from qiosk.solvers.samplers.ising import IsingForm, LargeForm, quantile_is_at_least
 from qiosk.solvers.samplers.packed import PackedSampler
+from qiosk.solvers.search.descent import Descent
+from qiosk.solvers.solve import solve
 from strategies import cost_function, cost_functions, ids, integers, reals
 
 BLOCK_OWNERS = ("cost_function", "compact", "cost")
-LARGE_OWNERS = ("qiosk.model.compile", "qiosk.formats.columns", "qiosk.formats.qio_document")
+LARGE_OWNERS = ("qiosk.model.compile", "qiosk.formats.columns", "qiosk.formats.qio.document")
 
 
 @contextlib.contextmanager
@@ -292,7 +293,7 @@ def test_blocks_are_all_terms_in_their_order():
 
 
 def test_large_blobs_of_a_folder_are_mapped(tmp_path, monkeypatch):
-    monkeypatch.setattr("qiosk.adapters.blobs.MAPPED_FROM", 100)
+    monkeypatch.setattr("qiosk.adapters.blobs.local.MAPPED_FROM", 100)
     store, problem = LocalBlobStore(tmp_path, "w"), random_problem("ising")
     small, large = BlobRef("box", "small"), BlobRef("box", "large")
     store.put(small, b"few")

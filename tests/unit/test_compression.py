@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk.errors import InvalidInput, InvalidValue, MissingExtra, UnreadableInput
-from qiosk.formats import columns, qio_json, qio_protobuf_writer, registry
+from qiosk.formats import columns, registry
 from qiosk.formats.compression import compressed, decompressed, is_compressed, without_suffix
 from qiosk.formats.files import by_suffix, job_input, read_file, write_file
+from qiosk.formats.qio import json_codec as qio_json
+from qiosk.formats.qio import protobuf_writer as qio_protobuf_writer
 from strategies import cost_function
 
 PROBLEM = cost_function("ising", [(1.0, [0, 1]), (-2.5, [1, 7])])

@@ -8,7 +8,7 @@ import pytest
 
 import naive
 from problems import random_problem
-from qiosk.solvers.descent import Descent
+from qiosk.solvers.search.descent import Descent
 
 PROBLEMS = [
     random_problem(kind, n, locality=locality, seed=seed, integers=integers)

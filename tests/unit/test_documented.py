@@ -14,8 +14,8 @@ import typer.main
 from qiosk import errors
 from qiosk.cli.app import app
 from qiosk.settings import Settings
-from qiosk.solvers.parameters import COMMON
-from qiosk.solvers.registry import targets
+from qiosk.solvers.targets.catalogue import targets
+from qiosk.solvers.targets.parameters import COMMON
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

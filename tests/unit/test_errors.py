@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from qiosk import errors, plots
-from qiosk.adapters.sql_database import Database, parse_url
-from qiosk.adapters.storage import open_storage
+from qiosk.adapters.blobs.storage import open_storage
+from qiosk.adapters.sql.database import Database, parse_url
 from qiosk.client.results import Results
 from qiosk.contract.jobs import TracePoint
 from qiosk.errors import MissingExtra, QioskError, QuotaExceeded
@@ -49,7 +49,7 @@ def interop(name: str) -> Callable[[pytest.MonkeyPatch], object]:
         ("plot", "matplotlib", lambda _: plots.search([TracePoint(0.1, 1, 2.0)])),
         ("scipy", "scipy.sparse", lambda _: Problem("p").to_matrix(sparse=True)),
         ("pandas", "pandas", lambda _: Results().to_frame()),
-        ("azure", "qiosk.adapters.blobs_azure", lambda _: open_storage("az://account")),
+        ("azure", "qiosk.adapters.blobs.azure", lambda _: open_storage("az://account")),
         ("dimod", "dimod", interop("dimod")),
         ("ommx", "ommx.adapter", interop("ommx")),
         ("postgres", "psycopg", lambda _: Database(parse_url("postgresql://host/name", default=Path()))),

@@ -7,7 +7,7 @@ import numpy.testing as npt
 import pytest
 
 from qiosk.kernels.exchange import exchanges
-from qiosk.solvers.counter import stream_state, uniforms
+from qiosk.solvers.search.counter import stream_state, uniforms
 
 
 def exchanged(ladder, costs, lane_at, first, stream):

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 import naive
 from qiosk.errors import InvalidInput, InvalidValue, UnreadableInput
-from qiosk.formats import files, lp, mps, orlib
+from qiosk.formats import files
 from qiosk.formats.files import FORMATS, by_content, by_name, by_suffix, read_file, renumbered, write_file
+from qiosk.formats.text import lp, mps, orlib
 from strategies import cost_function
 
 NAMES = [form.name for form in FORMATS]

@@ -18,7 +18,8 @@ from qiosk.errors import (
     UnreadableInput,
     WrongType,
 )
-from qiosk.formats import qio_json, registry
+from qiosk.formats import registry
+from qiosk.formats.qio import json_codec as qio_json
 from qiosk.model.cost_function import CostFunction, ProblemType
 from strategies import cost_function, cost_functions
 

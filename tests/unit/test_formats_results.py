@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk.errors import InvalidInput, InvalidValue, MissingSection, UnreadableInput, WrongType
-from qiosk.formats import qio_results
+from qiosk.formats.qio import results as qio_results
 
 IDS = np.array([0, 2, 10, 100])
 

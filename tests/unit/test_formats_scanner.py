@@ -12,9 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qiosk.errors import InvalidInput
-from qiosk.formats import qio_json, scanner
-from qiosk.formats.qio_document import cost_function_from
-from qiosk.kernels import compiler, qio_scan
+from qiosk.formats.qio import json_codec as qio_json
+from qiosk.formats.qio import scanner
+from qiosk.formats.qio.document import cost_function_from
+from qiosk.kernels import compiler
+from qiosk.kernels.scan import json_terms as qio_scan
 from qiosk.model.cost_function import CostFunction
 from strategies import cost_functions
 

@@ -10,14 +10,14 @@ from datetime import timedelta
 import pytest
 
 from qiosk.adapters.clock import SystemClock
-from qiosk.adapters.housekeeping import Housekeeping
-from qiosk.adapters.memory import MemoryJobStore
-from qiosk.adapters.memory_accounts import MemorySessionStore
-from qiosk.adapters.memory_blobs import MemoryBlobStore
 from qiosk.contract.sessions import OpenSession, SessionStatus
 from qiosk.errors import ServiceUnavailable
 from qiosk.service.session_service import define_session
 from qiosk.service.sessions import TIMEOUT
+from qiosk.supervisor.housekeeping import Housekeeping
+from qiosk.testing.accounts import MemorySessionStore
+from qiosk.testing.blobs import MemoryBlobStore
+from qiosk.testing.jobs import MemoryJobStore
 
 
 class Place:

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk.errors import UnreadableCheckpoint
+from qiosk.solvers.algorithms.simulated_annealing import AnnealingState
 from qiosk.solvers.checkpoint import pack, unpack
-from qiosk.solvers.counter import uniforms
-from qiosk.solvers.incumbents import Incumbents
-from qiosk.solvers.parameter_free import RoundsState
-from qiosk.solvers.sampler import LaneGroup
-from qiosk.solvers.simulated_annealing import AnnealingState
+from qiosk.solvers.parameter_free.rounds import RoundsState
+from qiosk.solvers.samplers.sampler import LaneGroup
+from qiosk.solvers.search.counter import uniforms
+from qiosk.solvers.search.incumbents import Incumbents
 
 offers = st.lists(st.tuples(st.integers(0, 15), st.integers(-3, 3)), max_size=30)
 

@@ -14,16 +14,16 @@ import naive
 from qiosk.errors import InvalidValue, NotEnoughMemory, WrongType
 from qiosk.model.compile import compile_problem
 from qiosk.model.fix import fix
-from qiosk.solvers.api import Hooks, run_target, solve
-from qiosk.solvers.base import Allowance, Parallel
+from qiosk.model.flips import cost_of
+from qiosk.solvers.algorithms.cluster_moves import Clusters, is_symmetric
+from qiosk.solvers.algorithms.consensus import Persistence
+from qiosk.solvers.algorithms.parallel_tempering import ParallelTempering
 from qiosk.solvers.checkpoint import unpack
-from qiosk.solvers.cluster_moves import Clusters, is_symmetric
-from qiosk.solvers.ground import Ground
-from qiosk.solvers.moves import cost_of
-from qiosk.solvers.parallel_tempering import ParallelTempering
-from qiosk.solvers.persistence import Persistence
-from qiosk.solvers.planner import plan
-from qiosk.solvers.registry import target
+from qiosk.solvers.samplers.planner import plan
+from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.solver import Allowance, Parallel
+from qiosk.solvers.solve import Hooks, run_target, solve
+from qiosk.solvers.targets.catalogue import target
 from strategies import cost_function, cost_functions
 
 PTICM = "1qbit.pticm"

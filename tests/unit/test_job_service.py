@@ -13,8 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fake_runners
-from qiosk.adapters.memory import InlineExecutor, ManualClock, MemoryBlobStore, MemoryJobStore
-from qiosk.adapters.memory_accounts import MemorySessionStore
 from qiosk.contract.jobs import ErrorData, JobPatch, JobQuery, JobsApi, JobStatus, SubmitJob, TracePoint
 from qiosk.contract.paging import ItemOrder, Page
 from qiosk.contract.sessions import OpenSession
@@ -31,11 +29,13 @@ from qiosk.errors import (
     ProviderNotFound,
 )
 from qiosk.service.attempts import Attempt, claim_next
+from qiosk.service.job_service import DELETE_PATIENCE_S, JobService
 from qiosk.service.jobs import BlobRef, Job, JobKey
 from qiosk.service.paging import Cursor, decode_token, encode_token
 from qiosk.service.ports import Executor, RunOutcome, RunUpdate
-from qiosk.service.service import DELETE_PATIENCE_S, JobService
-from qiosk.solvers.registry import Catalogue
+from qiosk.solvers.targets.catalogue import Catalogue
+from qiosk.testing.accounts import MemorySessionStore
+from qiosk.testing.jobs import InlineExecutor, ManualClock, MemoryBlobStore, MemoryJobStore
 
 TARGET = "microsoft.simulatedannealing.cpu"
 START = datetime(2026, 1, 1, tzinfo=UTC)

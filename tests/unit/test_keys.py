@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qiosk.adapters.memory import ManualClock
-from qiosk.adapters.memory_accounts import MemoryKeyStore
 from qiosk.errors import Forbidden, InvalidValue, KeyNotFound, ServiceUnavailable, Unauthorized
 from qiosk.service.keys import ANYBODY, CACHE_S, FIRST_KEY_S, Authenticator, KeyService, Principal, digest
+from qiosk.testing.accounts import MemoryKeyStore
+from qiosk.testing.jobs import ManualClock
 
 
 class Door:

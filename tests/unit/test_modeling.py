@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import naive
 import qiosk
 from qiosk.errors import InvalidValue, MissingValue, WrongType
-from qiosk.formats import qio_json
+from qiosk.formats.qio import json_codec as qio_json
 from qiosk.modeling import Encoding, Model, total
 from qiosk.modeling.variables import bounded_weights
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import naive
 from qiosk.model.compile import compile_problem
-from qiosk.solvers.exhaustive import all_costs, enumerate_best
-from qiosk.solvers.incumbents import Incumbents
-from qiosk.solvers.moves import cost_of, deltas, flip
+from qiosk.model.flips import cost_of, deltas, flip
+from qiosk.solvers.exact.exhaustive import all_costs, enumerate_best
+from qiosk.solvers.search.incumbents import Incumbents
 from strategies import cost_functions, reals
 
 

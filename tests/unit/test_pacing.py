@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from qiosk.solvers.base import Allowance
-from qiosk.solvers.pacing import LAST_ROUND, MARGIN, next_length
+from qiosk.solvers.search.pacing import LAST_ROUND, MARGIN, next_length
+from qiosk.solvers.search.solver import Allowance
 
 
 def rounds(budget, first=16, growth=2, cost=10):

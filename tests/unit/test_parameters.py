@@ -15,8 +15,8 @@ from qiosk.errors import (
     ProviderNotFound,
     WrongType,
 )
-from qiosk.solvers.parameters import params_section, read_parameters, schedule
-from qiosk.solvers.registry import Catalogue, target, targets
+from qiosk.solvers.targets.catalogue import Catalogue, target, targets
+from qiosk.solvers.targets.parameters import params_section, read_parameters, schedule
 
 SA = target("microsoft.simulatedannealing.cpu").parameters
 PT = target("microsoft.paralleltempering.cpu").parameters

@@ -12,12 +12,12 @@ from qiosk.kernels.compiler import simd_available
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
-from qiosk.solvers.api import solve
-from qiosk.solvers.planner import KERNELS, choose, memory_bytes, plan, warm_up
 from qiosk.solvers.samplers.incidence import Incidence
 from qiosk.solvers.samplers.ising import IsingForm, common_unit
 from qiosk.solvers.samplers.klocal import HalfChanges
+from qiosk.solvers.samplers.planner import KERNELS, choose, memory_bytes, plan, warm_up
 from qiosk.solvers.samplers.pool import pool_entries
+from qiosk.solvers.solve import solve
 from strategies import cost_function
 
 needs_simd = pytest.mark.skipif(not simd_available(), reason="everything is planned as plain loops")
@@ -260,7 +260,7 @@ def test_large_problems_are_annealed_long_rather_than_often(monkeypatch):
     problem = cost_function("ising", terms)
     found = []
     for large in (300, 301):
-        monkeypatch.setattr("qiosk.solvers.planner.LARGE", large)
+        monkeypatch.setattr("qiosk.solvers.samplers.planner.LARGE", large)
         result = solve(problem, "microsoft.simulatedannealing-parameterfree.cpu", timeout=0.3, seed=1)
         found.append(result.statistics["kernel"])
     assert found == ["cached-float32x1", "packed-float32x64"]

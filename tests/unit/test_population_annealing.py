@@ -9,14 +9,14 @@ import pytest
 import naive
 from problems import random_problem
 from qiosk.errors import InvalidValue, NotEnoughMemory
-from qiosk.solvers.api import solve
-from qiosk.solvers.base import Allowance, Parallel
-from qiosk.solvers.ground import Ground
-from qiosk.solvers.planner import plan
-from qiosk.solvers.population_annealing import QUENCH_SWEEPS, PopulationAnnealing
-from qiosk.solvers.resampling import spread
+from qiosk.solvers.algorithms.population_annealing import QUENCH_SWEEPS, PopulationAnnealing
+from qiosk.solvers.algorithms.resampling import spread
 from qiosk.solvers.samplers.packed import PackedSampler
-from qiosk.solvers.schedules import Schedule
+from qiosk.solvers.samplers.planner import plan
+from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.schedules import Schedule
+from qiosk.solvers.search.solver import Allowance, Parallel
+from qiosk.solvers.solve import solve
 from strategies import cost_function
 
 TARGET = "microsoft.populationannealing.cpu"
@@ -62,7 +62,7 @@ def exact(problem, beta):
 @pytest.fixture
 def fine_stairs(monkeypatch):
     """A stair every sweep."""
-    monkeypatch.setattr("qiosk.solvers.population_annealing.FEWEST_STAIRS", 10**6)
+    monkeypatch.setattr("qiosk.solvers.algorithms.population_annealing.FEWEST_STAIRS", 10**6)
 
 
 @pytest.mark.usefixtures("fine_stairs")

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from qiosk.adapters import process_limits
-from qiosk.adapters.exits import describe_exit, judge_exit
 from qiosk.contract.jobs import ErrorData
+from qiosk.supervisor import process_limits
+from qiosk.supervisor.exits import describe_exit, judge_exit
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_memory_is_not_limited_where_nobody_tells_what_is_mapped(tmp_path, monke
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not enforce address space limits")
 def test_a_memory_limit_counts_from_what_is_mapped_already():
     program = (
-        "from qiosk.adapters.process_limits import limit_memory\n"
+        "from qiosk.supervisor.process_limits import limit_memory\n"
         "kept = bytearray(200_000_000)\n"
         "limit_memory(100_000_000)\n"
         "bytearray(50_000_000)\n"

@@ -8,14 +8,15 @@ import numpy as np
 import numpy.testing as npt
 import pytest
 
-from qiosk.adapters import solver_runner
 from qiosk.client.results import read_results
 from qiosk.errors import InvalidValue, WrongType
-from qiosk.formats import qio_json, qio_results
+from qiosk.formats.qio import json_codec as qio_json
+from qiosk.formats.qio import results as qio_results
 from qiosk.service.jobs import BlobRef
 from qiosk.service.ports import ChunkReport, JobSpec
-from qiosk.solvers.api import Hooks, run_target, solve
-from qiosk.solvers.registry import targets
+from qiosk.solvers.solve import Hooks, run_target, solve
+from qiosk.solvers.targets.catalogue import targets
+from qiosk.supervisor import solver_runner
 from strategies import cost_function
 
 IDS = np.array([0, 2, 10])

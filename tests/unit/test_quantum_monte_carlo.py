@@ -10,10 +10,10 @@ import naive
 from qiosk.errors import InvalidValue, NotEnoughMemory, WrongType
 from qiosk.kernels.world_lines import _exp
 from qiosk.model.compile import compile_problem
-from qiosk.solvers.api import solve
-from qiosk.solvers.moves import cost_of
-from qiosk.solvers.registry import target
-from qiosk.solvers.world_lines import WorldLines
+from qiosk.model.flips import cost_of
+from qiosk.solvers.algorithms.world_lines import WorldLines
+from qiosk.solvers.solve import solve
+from qiosk.solvers.targets.catalogue import target
 from strategies import cost_function
 
 QMC = "microsoft.qmc.cpu"
@@ -137,7 +137,7 @@ def test_restarts_beyond_a_wave_follow_in_further_waves(monkeypatch):
     )
     params = {"sweeps": 20, "restarts": 7, "trotter_number": 4, "seed": 1}
     whole = solve(cf, QMC, **params)
-    monkeypatch.setattr("qiosk.solvers.quantum_monte_carlo.WAVE", 3)
+    monkeypatch.setattr("qiosk.solvers.algorithms.quantum_monte_carlo.WAVE", 3)
     waves = solve(cf, QMC, **params)
     assert waves.statistics["sweeps"] == 3 * whole.statistics["sweeps"]
     assert waves.statistics["spin_updates"] == whole.statistics["spin_updates"]

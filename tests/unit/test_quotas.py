@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from qiosk.adapters.memory import ManualClock, MemoryBlobStore, MemoryJobStore
-from qiosk.adapters.memory_accounts import MemoryLimitStore
 from qiosk.contract.jobs import SubmitJob
 from qiosk.contract.quotas import UNLIMITED, Dimension
 from qiosk.errors import InvalidValue, QuotaExceeded
@@ -16,6 +14,8 @@ from qiosk.service.attempts import claim_next
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import JobEvent
 from qiosk.service.quotas import CACHE_S, MEASURE_S, QuotaService, check_limit, month_of
+from qiosk.testing.accounts import MemoryLimitStore
+from qiosk.testing.jobs import ManualClock, MemoryBlobStore, MemoryJobStore
 
 
 class Office:

@@ -49,7 +49,7 @@ from qiosk.errors import (
     Unauthorized,
     UnreadableInput,
 )
-from qiosk.server.blob_errors import as_refusal, refusal_reply
+from qiosk.server.blobs.errors import as_refusal, refusal_reply
 from qiosk.service.filters import job_query
 
 KEY = "qk_1_secret"

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk.model.compile import compile_problem
+from qiosk.model.flips import cost_of
 from qiosk.model.reorder import reorder
-from qiosk.solvers.api import solve
-from qiosk.solvers.moves import cost_of
 from qiosk.solvers.samplers.plain import PlainSampler
 from qiosk.solvers.samplers.shuffled import BLOCK, ShuffledSampler, shuffled_order
+from qiosk.solvers.solve import solve
 from strategies import cost_function, cost_functions
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from qiosk.solvers.resampling import flattened, normalized, replacements, spread, systematic_counts
+from qiosk.solvers.algorithms.resampling import flattened, normalized, replacements, spread, systematic_counts
 
 log_weights = arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e6, 1e6))
 draws = st.floats(0.0, 1.0, exclude_max=True)

@@ -7,9 +7,9 @@ import pytest
 
 import naive
 from qiosk.model.compile import compile_problem
-from qiosk.solvers.api import solve
-from qiosk.solvers.moves import cost_of
-from qiosk.solvers.resolution import MOST_TERMS, Resolution
+from qiosk.model.flips import cost_of
+from qiosk.solvers.search.resolution import MOST_TERMS, Resolution
+from qiosk.solvers.solve import solve
 from strategies import cost_function
 
 PAIRS = [(1.5, [0, 1]), (-2.5, [1, 2]), (0.5, [0]), (3.0, [0, 1, 2])]
@@ -52,7 +52,7 @@ def test_coefficients_that_overflow_leave_no_rounding():
 
 
 def test_large_problems_are_not_searched_for_a_unit(monkeypatch):
-    monkeypatch.setattr("qiosk.solvers.resolution.MOST_TERMS", 1)
+    monkeypatch.setattr("qiosk.solvers.search.resolution.MOST_TERMS", 1)
     assert MOST_TERMS > 1
     found = resolution(PAIRS)
     assert found.unit is None

@@ -8,9 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from qiosk.adapters.memory import MemoryJobStore
-from qiosk.adapters.memory_accounts import MemorySessionStore
-from qiosk.adapters.memory_blobs import MemoryBlobStore
 from qiosk.contract.jobs import SubmitJob
 from qiosk.contract.sessions import OpenSession, SessionStatus
 from qiosk.service.blobs import BlobStore
@@ -18,6 +15,9 @@ from qiosk.service.definition import define_job
 from qiosk.service.jobs import BlobRef, Job, JobState
 from qiosk.service.retention import ORPHAN_AGE, Pruned, prune
 from qiosk.service.session_service import define_session
+from qiosk.testing.accounts import MemorySessionStore
+from qiosk.testing.blobs import MemoryBlobStore
+from qiosk.testing.jobs import MemoryJobStore
 
 UUID = "0b5e6d9e-3f8b-4a44-8a2e-000000000001"
 MONTH = timedelta(days=30)

@@ -14,8 +14,8 @@ import naive
 from problems import random_problem, sliceable_problem
 from qiosk.errors import InvalidValue
 from qiosk.model.compile import compile_problem
-from qiosk.solvers.planner import KERNELS, plan
 from qiosk.solvers.samplers.incidence import Incidence
+from qiosk.solvers.samplers.planner import KERNELS, plan
 from strategies import cost_function, cost_functions, integers, reals
 
 SMALL = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qiosk.solvers.schedules import Schedule
+from qiosk.solvers.search.schedules import Schedule
 
 LINEAR = {"type": "linear", "initial": 1.0, "final": 0.0}
 GEOMETRIC = {"type": "geometric", "initial": 0.5, "final": 8.0}

@@ -9,9 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qiosk.adapters.memory import ManualClock, MemoryJobStore
-from qiosk.adapters.memory_accounts import MemorySessionStore
-from qiosk.adapters.memory_blobs import MemoryBlobStore
 from qiosk.contract.items import ItemQuery, ItemType
 from qiosk.contract.jobs import ErrorData, JobQuery, JobStatus, SubmitJob
 from qiosk.contract.paging import ItemOrder
@@ -27,12 +24,15 @@ from qiosk.errors import (
     SessionNotFound,
 )
 from qiosk.service.attempts import Attempt, claim_next
+from qiosk.service.job_service import JobService
 from qiosk.service.jobs import JobKey, JobState
 from qiosk.service.paging import PAGE_BYTES
-from qiosk.service.service import JobService
 from qiosk.service.session_service import define_session
 from qiosk.service.sessions import ABORT_WATCH, TIMEOUT, TRANSITIONS, SessionEvent, sweep
-from qiosk.solvers.registry import Catalogue
+from qiosk.solvers.targets.catalogue import Catalogue
+from qiosk.testing.accounts import MemorySessionStore
+from qiosk.testing.blobs import MemoryBlobStore
+from qiosk.testing.jobs import ManualClock, MemoryJobStore
 
 TARGET = "microsoft.simulatedannealing.cpu"
 

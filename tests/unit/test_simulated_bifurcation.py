@@ -13,17 +13,17 @@ from qiosk.errors import InvalidInput, InvalidValue, MissingSection, NotEnoughMe
 from qiosk.kernels.bifurcation import bifurcation_steps
 from qiosk.kernels.plain import bifurcation as plain
 from qiosk.model.compile import compile_problem
-from qiosk.solvers import ground as ground_module
-from qiosk.solvers import network as networks
-from qiosk.solvers.api import Hooks, run_target, solve
-from qiosk.solvers.base import Allowance, Parallel
-from qiosk.solvers.ground import Ground, check_memory
-from qiosk.solvers.moves import cost_of
-from qiosk.solvers.network import Network
-from qiosk.solvers.parameters import read_parameters
-from qiosk.solvers.planner import plan
-from qiosk.solvers.simulated_bifurcation import CANDIDATES, LANES, Dynamics, SimulatedBifurcation
+from qiosk.model.flips import cost_of
+from qiosk.solvers.algorithms import network as networks
+from qiosk.solvers.algorithms.network import Network
+from qiosk.solvers.algorithms.simulated_bifurcation import CANDIDATES, LANES, Dynamics, SimulatedBifurcation
+from qiosk.solvers.samplers.planner import plan
+from qiosk.solvers.search import context as ground_module
+from qiosk.solvers.search.context import Ground, check_memory
+from qiosk.solvers.search.solver import Allowance, Parallel
+from qiosk.solvers.solve import Hooks, run_target, solve
 from qiosk.solvers.targets.bifurcation import TARGETS
+from qiosk.solvers.targets.parameters import read_parameters
 from strategies import cost_function, cost_functions
 
 SBM = "toshiba.sbm.ising"

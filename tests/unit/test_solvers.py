@@ -24,19 +24,19 @@ from qiosk.errors import (
     UnreadableCheckpoint,
     WrongType,
 )
-from qiosk.formats import qio_results
+from qiosk.formats.qio import results as qio_results
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction, ProblemType
-from qiosk.solvers import ground as grounds
-from qiosk.solvers import registry
-from qiosk.solvers import task as tasks
-from qiosk.solvers.api import Hooks, run_target, solve
-from qiosk.solvers.ground import warm_up
-from qiosk.solvers.incumbents import Incumbents
-from qiosk.solvers.moves import cost_of
-from qiosk.solvers.parameters import read_parameters
-from qiosk.solvers.registry import targets
-from qiosk.solvers.task import fill_up
+from qiosk.model.flips import cost_of
+from qiosk.solvers import run as tasks
+from qiosk.solvers.run import fill_up
+from qiosk.solvers.search import context as grounds
+from qiosk.solvers.search.context import warm_up
+from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.solve import Hooks, run_target, solve
+from qiosk.solvers.targets import catalogue as registry
+from qiosk.solvers.targets.catalogue import targets
+from qiosk.solvers.targets.parameters import read_parameters
 from strategies import cost_function, cost_functions
 
 TARGETS = [found.id for found in targets()]
@@ -354,7 +354,7 @@ def test_a_checkpoint_of_another_run_is_refused(target, cf, params, message, che
 
 
 def test_a_checkpoint_of_other_kernels_is_refused(checkpoint, monkeypatch):
-    monkeypatch.setattr("qiosk.solvers.planner.choose", lambda *problem: "packed-int16")
+    monkeypatch.setattr("qiosk.solvers.samplers.planner.choose", lambda *problem: "packed-int16")
     with pytest.raises(UnreadableCheckpoint, match="kernel must be packed-int16x64, found packed-int8x64"):
         run_target(ANNEALING, {"params": CHECKPOINTED}, SAVED, threads=1, hooks=Hooks(resume=checkpoint))
 
@@ -594,7 +594,7 @@ def test_a_ladder_longer_than_a_lane_group_spans_several():
 
 
 def test_restarts_beyond_a_wave_follow_in_further_waves(monkeypatch):
-    monkeypatch.setattr("qiosk.solvers.simulated_annealing.WAVE", 64)
+    monkeypatch.setattr("qiosk.solvers.algorithms.simulated_annealing.WAVE", 64)
     cf, params = glass(40, 2), {"sweeps": 20, "restarts": 1000, "seed": 1}
     result = solve(cf, "microsoft.simulatedannealing.cpu", **params)
     lanes = int(result.statistics["kernel"].rpartition("x")[2])

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from qiosk.adapters import sql_database
-from qiosk.adapters.sql_database import Database, parse_url
+from qiosk.adapters.sql import database as sql_database
+from qiosk.adapters.sql.database import Database, parse_url
 from qiosk.errors import ServiceUnavailable
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from qiosk.adapters.memory import ManualClock
-from qiosk.adapters.sql_jobs import SqlJobStore
-from qiosk.adapters.sql_schema import open_sqlite_database
-from qiosk.adapters.sql_statistics import SqlStatistics
+from qiosk.adapters.sql.jobs import SqlJobStore
+from qiosk.adapters.sql.schema import open_sqlite_database
+from qiosk.adapters.sql.statistics import SqlStatistics
 from qiosk.contract.jobs import ErrorData, SubmitJob
 from qiosk.service import statistics
 from qiosk.service.attempts import claim_next
 from qiosk.service.jobs import JobEvent, JobState
 from qiosk.service.statistics import EndedJob, JobStatistics
+from qiosk.testing.jobs import ManualClock
 from servers import MemoryParts
 
 TARGET = "microsoft.tabu.cpu"

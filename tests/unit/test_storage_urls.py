@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from qiosk.adapters.blobs import LocalStorage
-from qiosk.adapters.home import Home
-from qiosk.adapters.storage import open_storage, storage_url
+from qiosk.adapters.blobs.local import LocalStorage
+from qiosk.adapters.blobs.storage import open_storage, storage_url
+from qiosk.adapters.home.home import Home
 from qiosk.errors import InvalidValue
 from qiosk.service.jobs import BlobRef
 from qiosk.settings import Settings

@@ -10,13 +10,13 @@ import naive
 from problems import random_problem
 from qiosk.errors import InvalidValue, NotEnoughMemory
 from qiosk.kernels.diffusion import diffuse
-from qiosk.solvers.api import solve
-from qiosk.solvers.base import Allowance, Parallel
-from qiosk.solvers.ground import Ground
-from qiosk.solvers.planner import plan
+from qiosk.solvers.algorithms.substochastic import SubstochasticMonteCarlo
 from qiosk.solvers.samplers.incidence import Incidence
-from qiosk.solvers.schedules import Schedule
-from qiosk.solvers.substochastic import SubstochasticMonteCarlo
+from qiosk.solvers.samplers.planner import plan
+from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.schedules import Schedule
+from qiosk.solvers.search.solver import Allowance, Parallel
+from qiosk.solvers.solve import solve
 from strategies import cost_function
 
 TARGET = "microsoft.substochasticmontecarlo.cpu"

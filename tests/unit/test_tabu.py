@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from qiosk.errors import InvalidValue, WrongType
 from qiosk.kernels import tabu as kernels
 from qiosk.model.compile import compile_problem
-from qiosk.solvers.api import Hooks, run_target, solve
-from qiosk.solvers.moves import cost_of, deltas, flip
-from qiosk.solvers.parameters import read_parameters
-from qiosk.solvers.registry import target
-from qiosk.solvers.tabu_search import next_look
-from qiosk.solvers.tabu_walkers import Rules, TabuWalkers, automatic_tenure
+from qiosk.model.flips import cost_of, deltas, flip
+from qiosk.solvers.algorithms.tabu_search import next_look
+from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers, automatic_tenure
+from qiosk.solvers.solve import Hooks, run_target, solve
+from qiosk.solvers.targets.catalogue import target
+from qiosk.solvers.targets.parameters import read_parameters
 from strategies import cost_function, cost_functions, integers, reals
 
 RULES = Rules(tenure=2, spread=3, patience=12, largest_kick=4)
@@ -199,7 +199,7 @@ def test_compiled_and_interpreted_walkers_agree():
         "import numpy as np\n"
         "from qiosk.model.compile import compile_problem\n"
         "from qiosk.problem import Problem, ProblemType\n"
-        "from qiosk.solvers.tabu_walkers import Rules, TabuWalkers\n"
+        "from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers\n"
         "ids = [[i, (7 * i + 3) % 41] for i in range(41)] + [[i, (i + 1) % 41, (i + 5) % 41] for i in range(41)]\n"
         "for kind in (ProblemType.ising, ProblemType.pubo):\n"
         "    rows = [i for i in ids if len(set(i)) == len(i)]\n"

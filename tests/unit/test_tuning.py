@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk.model.compile import compile_problem
-from qiosk.solvers.descent import Descent
-from qiosk.solvers.tuning import BetaRange, beta_range, even_ladder, first_ladder
+from qiosk.solvers.search.descent import Descent
+from qiosk.solvers.search.tuning import BetaRange, beta_range, even_ladder, first_ladder
 from strategies import cost_function
 
 

@@ -12,9 +12,9 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import naive
 from qiosk.model.compile import compile_problem
-from qiosk.solvers import task
-from qiosk.solvers.api import solve
-from qiosk.solvers.registry import targets
+from qiosk.solvers import run as task
+from qiosk.solvers.solve import solve
+from qiosk.solvers.targets.catalogue import targets
 from strategies import cost_function
 
 task.is_enumerable = lambda problem: False

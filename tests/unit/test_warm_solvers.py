@@ -9,9 +9,9 @@ PROGRAM = """
 import sys
 import numpy as np
 from numba.core.dispatcher import Dispatcher
-from qiosk.adapters import warm_solvers
+from qiosk.supervisor import warm_solvers
 from qiosk.model.cost_function import CostFunction, ProblemType
-from qiosk.solvers import api
+from qiosk.solvers import solve as api
 
 warm_solvers.WARM_UP_S = float("inf")  # the cache on disk may be empty
 warm_solvers.warm_up()

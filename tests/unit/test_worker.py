@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fake_runners
-from qiosk.adapters.memory import ManualClock, MemoryBlobStore
 from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
 from qiosk.service.jobs import BlobRef
 from qiosk.service.ports import Departure, JobRunner, JobSpec, RunOutcome, RunUpdate
 from qiosk.service.worker import CHECKPOINT_S, REPORT_S, STORAGE_PATIENCE_S, Reporter, run_job
+from qiosk.testing.jobs import ManualClock, MemoryBlobStore
 
 
 def a_spec(**members) -> JobSpec:

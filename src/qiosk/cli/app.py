@@ -184,8 +184,8 @@ def supervise(home: options.Home = None) -> None:
     """
     import os
 
-    from qiosk.adapters.supervisor import main
     from qiosk.settings import read_settings
+    from qiosk.supervisor.__main__ import main
 
     os.environ.setdefault("QIOSK_IDLE_SECONDS", _FOREGROUND_IDLE_S)
     with reported():

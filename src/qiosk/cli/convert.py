@@ -19,7 +19,7 @@ from qiosk.formats.files import (
     without_constant,
     write_file,
 )
-from qiosk.formats.orlib import read as read_orlib
+from qiosk.formats.text.orlib import read as read_orlib
 from qiosk.model.cost_function import CostFunction
 
 

@@ -12,7 +12,7 @@ from qiosk.cli.output import print_json, reported
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from qiosk.adapters.sql_database import Database
+    from qiosk.adapters.sql.database import Database
 
 db = typer.Typer(help="Look after the database of jobs.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -24,8 +24,8 @@ def upgrade(home: options.Home = None) -> None:
     The database is QIOSK_DATABASE, else the home's own file. Stop all servers that use it, and make a copy, first.
     """
     with reported():
-        from qiosk.adapters.sql_schema import revision_of
-        from qiosk.adapters.sql_schema import upgrade as upgrade_schema
+        from qiosk.adapters.sql.schema import revision_of
+        from qiosk.adapters.sql.schema import upgrade as upgrade_schema
 
         database = _database(home)
         try:
@@ -42,7 +42,7 @@ def upgrade(home: options.Home = None) -> None:
 def current(home: options.Home = None, as_json: options.AsJson = False) -> None:
     """Print the database's schema revision, and the one that this release expects."""
     with reported():
-        from qiosk.adapters.sql_schema import REVISION, revision_of
+        from qiosk.adapters.sql.schema import REVISION, revision_of
 
         database = _database(home)
         try:
@@ -58,9 +58,9 @@ def current(home: options.Home = None, as_json: options.AsJson = False) -> None:
 def _database(home: Path | None) -> Database:
     import os
 
-    from qiosk.adapters.home import Home
-    from qiosk.adapters.sql_database import Database
-    from qiosk.adapters.sql_schema import home_url
+    from qiosk.adapters.home.home import Home
+    from qiosk.adapters.sql.database import Database
+    from qiosk.adapters.sql.schema import home_url
     from qiosk.settings import read_settings
 
     settings = read_settings(os.environ, home=home)

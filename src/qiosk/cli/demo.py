@@ -47,7 +47,7 @@ def ship_loading() -> Problem:
 
 def max_cut() -> Problem:
     """The graph's max-cut problem: cost = number of edges - 2 cut."""
-    from qiosk.formats import qio_json
+    from qiosk.formats.qio import json_codec as qio_json
     from qiosk.problem import Problem
 
     content = (files("qiosk.cli") / "data" / f"{GRAPH}.json.gz").read_bytes()

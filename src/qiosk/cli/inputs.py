@@ -11,9 +11,9 @@ from typing import Any
 import typer
 
 from qiosk.client.solvers import target_for
-from qiosk.formats.lines import to_number
+from qiosk.formats.text.lines import to_number
 from qiosk.model.cost_function import CostFunction
-from qiosk.solvers.registry import target as known_target
+from qiosk.solvers.targets.catalogue import target as known_target
 
 _DEFAULT_SOLVER = "paralleltempering"
 

@@ -36,9 +36,9 @@ def serve(
         from qiosk.bootstrap import open_server
 
         with extra("server", "qiosk serve"):
-            from qiosk.server.logs import configure_logs
             from qiosk.server.run import serve as run
             from qiosk.server.settings import read_server_settings
+            from qiosk.server.web.logs import configure_logs
 
         chosen = read_server_settings(
             host=host,

@@ -32,7 +32,7 @@ def solve_file(
     problem = read_file(file, read_bytes(file)) if penalty is None else read_penalized(file, penalty)
 
     # here: it loads the kernels, which a wrong command line need not wait for
-    from qiosk.solvers.api import solve
+    from qiosk.solvers.solve import solve
 
     with Interrupt() as interrupt, ProgressBar() as bar:
 

@@ -13,7 +13,7 @@ from qiosk.client.solvers import Solver, wire_of
 from qiosk.client.workspace import Workspace
 from qiosk.formats import columns
 from qiosk.formats.files import job_input
-from qiosk.solvers.registry import target as target_of
+from qiosk.solvers.targets.catalogue import target as target_of
 
 
 def submit_file(

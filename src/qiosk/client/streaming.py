@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 
 from qiosk.contract.jobs import INPUT_BLOB, BlobUpload
 from qiosk.errors import Conflict, InvalidValue, MissingSection, QioskError
-from qiosk.formats import qio_writer, registry
+from qiosk.formats import registry
+from qiosk.formats.qio import writer as qio_writer
 from qiosk.model.check import check
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.problem import Problem, Term

@@ -11,9 +11,12 @@ import numpy as np
 
 from qiosk.contract.jobs import QIO_INPUT_FORMAT
 from qiosk.errors import InvalidValue, UnreadableInput
-from qiosk.formats import columns, coo, lp, mps, orlib, qio_json, qplib, qubo_file, registry, rudy, wcnf
+from qiosk.formats import columns, registry
 from qiosk.formats.compression import MAX_SIZE, compressed, decompressed, without_suffix
-from qiosk.formats.programs import Program
+from qiosk.formats.qio import json_codec as qio_json
+from qiosk.formats.text import coo, lp, mps, orlib, qplib, rudy, wcnf
+from qiosk.formats.text import qubo as qubo_file
+from qiosk.formats.text.programs import Program
 from qiosk.model.cost_function import CONSTANT, CostFunction
 from qiosk.model.domain import flattened, to_bits, to_spins
 

@@ -10,8 +10,11 @@ from typing import BinaryIO, cast
 
 from qiosk.contract.jobs import QIO_INPUT_FORMAT
 from qiosk.errors import UnreadableInput
-from qiosk.formats import columns, qio_json, qio_protobuf, tar
+from qiosk.formats import columns
 from qiosk.formats.compression import MAX_SIZE, decompressed
+from qiosk.formats.qio import json_codec as qio_json
+from qiosk.formats.qio import protobuf_codec as qio_protobuf
+from qiosk.formats.qio import tar
 from qiosk.model.cost_function import CostFunction
 
 

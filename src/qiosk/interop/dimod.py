@@ -13,8 +13,8 @@ from qiosk.client.workspace import Workspace
 from qiosk.errors import InvalidValue, extra
 from qiosk.interop.labels import Encoded, configuration_of, from_polynomial, labeled, to_polynomial
 from qiosk.problem import Problem, ProblemType
-from qiosk.solvers.api import solve
-from qiosk.solvers.registry import DEFAULT_TARGET, target
+from qiosk.solvers.solve import solve
+from qiosk.solvers.targets.catalogue import DEFAULT_TARGET, target
 
 with extra("dimod", "qiosk.interop.dimod"):
     import dimod

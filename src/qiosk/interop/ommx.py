@@ -8,8 +8,8 @@ from qiosk.errors import extra
 from qiosk.interop.labels import Encoded, from_polynomial
 from qiosk.modeling import Expression
 from qiosk.modeling.weights import automatic_weight
-from qiosk.solvers.api import solve
-from qiosk.solvers.registry import DEFAULT_TARGET
+from qiosk.solvers.solve import solve
+from qiosk.solvers.targets.catalogue import DEFAULT_TARGET
 
 with extra("ommx", "qiosk.interop.ommx"):
     from ommx.adapter import SolverAdapter

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from qiosk.errors import InvalidValue
 from qiosk.formats.files import read_program
-from qiosk.formats.programs import LinearConstraint, Program
+from qiosk.formats.text.programs import LinearConstraint, Program
 from qiosk.modeling.expression import Condition, Expression, Sense
 from qiosk.modeling.model import Model
 

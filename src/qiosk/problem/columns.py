@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qiosk.errors import InvalidValue, MissingSection, WrongType
-from qiosk.formats.qio_writer import number
+from qiosk.formats.qio.writer import number
 from qiosk.model.cost_function import CONSTANT, F64, I64, Groups
 from qiosk.problem.term import Number, SlcTerm, Term, coefficient
 

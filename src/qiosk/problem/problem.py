@@ -21,7 +21,10 @@ from qiosk.errors import (
     NothingToFix,
     WrongType,
 )
-from qiosk.formats import qio_json, qio_protobuf, qio_protobuf_writer, registry
+from qiosk.formats import registry
+from qiosk.formats.qio import json_codec as qio_json
+from qiosk.formats.qio import protobuf_codec as qio_protobuf
+from qiosk.formats.qio import protobuf_writer as qio_protobuf_writer
 from qiosk.model.check import check, check_finite
 from qiosk.model.cost import evaluate, evaluate_reals
 from qiosk.model.cost_function import CostFunction, ProblemType

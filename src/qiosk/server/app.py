@@ -15,20 +15,21 @@ from starlette.responses import HTMLResponse, Response
 
 import qiosk
 from qiosk.bootstrap import ServerParts
-from qiosk.server import events, health, jobs, openapi, sessions, workspace
-from qiosk.server.auth import open_gate
-from qiosk.server.blobs import BlobEndpoint, BlobService
-from qiosk.server.changes import Changes
-from qiosk.server.connections import ConnectionLimit
-from qiosk.server.errors import ERROR_HANDLERS
-from qiosk.server.keeper import kept_alive
-from qiosk.server.metrics import JobMetrics, RequestMetrics
-from qiosk.server.paths import WORKSPACE, CanonicalPaths
-from qiosk.server.reference import CONTENT_SECURITY_POLICY, reference_page
-from qiosk.server.replies import reply
-from qiosk.server.requests import Requests
-from qiosk.server.routing import Route, Routes, RouteTable
+from qiosk.server.auth.auth import open_gate
+from qiosk.server.blobs.endpoint import BlobEndpoint, BlobService
+from qiosk.server.routes import events, health, jobs, sessions, workspace
+from qiosk.server.routes.changes import Changes
+from qiosk.server.routes.keeper import kept_alive
 from qiosk.server.settings import ServerSettings
+from qiosk.server.web import openapi
+from qiosk.server.web.connections import ConnectionLimit
+from qiosk.server.web.errors import ERROR_HANDLERS
+from qiosk.server.web.metrics import JobMetrics, RequestMetrics
+from qiosk.server.web.middleware import Requests
+from qiosk.server.web.paths import WORKSPACE, CanonicalPaths
+from qiosk.server.web.reference import CONTENT_SECURITY_POLICY, reference_page
+from qiosk.server.web.replies import reply
+from qiosk.server.web.routing import Route, Routes, RouteTable
 
 _OF_WORKSPACE = (jobs.router, events.router, sessions.router, workspace.router)
 

@@ -13,8 +13,8 @@ import uvicorn
 from qiosk.bootstrap import ServerParts
 from qiosk.errors import Forbidden, ServiceUnavailable
 from qiosk.server.app import create_app
-from qiosk.server.connections import BURST, Connection, room_for
 from qiosk.server.settings import ServerSettings
+from qiosk.server.web.connections import BURST, Connection, room_for
 
 KEEP_ALIVE_S = 75
 """How long a connection may idle between two requests: longer than clients and proxies keep them."""

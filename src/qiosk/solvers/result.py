@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from qiosk.contract.jobs import TracePoint
-from qiosk.formats.qio_results import SolutionColumns
+from qiosk.formats.qio.results import SolutionColumns
 from qiosk.model.cost_function import I8, I64
-from qiosk.solvers.documents import Document, Findings, microsoft_document
+from qiosk.solvers.targets.documents import Document, Findings, microsoft_document
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -26,8 +26,8 @@ import numba.core.event as event
 import numpy as np
 from problems import random_problem, sliceable_problem
 from qiosk.kernels.compiler import simd_available
-from qiosk.solvers.api import solve
-from qiosk.solvers.planner import KERNELS, plan
+from qiosk.solvers.solve import solve
+from qiosk.solvers.samplers.planner import KERNELS, plan
 from strategies import cost_function
 
 digest = hashlib.sha256()

@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from qiosk.adapters.blobs import LocalStorage
-from qiosk.adapters.secret_key import load_secret
+from qiosk.adapters.blobs.local import LocalStorage
+from qiosk.adapters.home.secret_key import load_secret
 from qiosk.errors import InvalidValue
-from qiosk.server.links import LIFETIME, Links, end_of_links
+from qiosk.server.auth.links import LIFETIME, Links, end_of_links
 from qiosk.service import sas
 from qiosk.service.locations import ServedLocations
 

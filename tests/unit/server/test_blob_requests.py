@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk.errors import JobFailed, QuotaExceeded, ServiceUnavailable, SupervisorUnavailable
-from qiosk.server.blob_errors import BlobRefusal, as_refusal
-from qiosk.server.blob_replies import decode_marker, encode_marker
-from qiosk.server.blob_requests import (
+from qiosk.server.blobs.errors import BlobRefusal, as_refusal
+from qiosk.server.blobs.replies import decode_marker, encode_marker
+from qiosk.server.blobs.requests import (
     MAX_BLOCKS,
     MAX_METADATA_BYTES,
     Span,

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk.errors import Forbidden, InvalidValue, ServiceUnavailable, Unauthorized
-from qiosk.server.auth import ALL, Gate, TokenVerifier, read_workspaces
-from qiosk.server.issuer_keys import KEPT_S, KEYS_S, REFETCH_S, IssuerKeys, in_background
+from qiosk.server.auth.auth import ALL, Gate, TokenVerifier, read_workspaces
+from qiosk.server.auth.issuer_keys import KEPT_S, KEYS_S, REFETCH_S, IssuerKeys, in_background
 from qiosk.server.run import check_exposure
 from qiosk.server.settings import ServerSettings, read_server_settings
 from qiosk.service.keys import Authenticator, KeyService

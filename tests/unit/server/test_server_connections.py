@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from qiosk.server import connections
-from qiosk.server.connections import Connection
+from qiosk.server.web import connections
+from qiosk.server.web.connections import Connection
 from servers import MemoryParts, listening
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"

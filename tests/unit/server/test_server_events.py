@@ -9,10 +9,10 @@ import pytest
 
 from qiosk.contract.jobs import JobProgress, SubmitJob, TracePoint
 from qiosk.errors import JobNotFound
-from qiosk.server import events
-from qiosk.server.access import Access
-from qiosk.server.changes import Changes
-from qiosk.server.events import Follower
+from qiosk.server.auth.access import Access
+from qiosk.server.routes import events
+from qiosk.server.routes.changes import Changes
+from qiosk.server.routes.events import Follower
 from qiosk.server.settings import ServerSettings
 from qiosk.service.attempts import claim_next
 from qiosk.service.jobs import JobEvent, JobKey
@@ -257,7 +257,7 @@ def test_a_job_that_is_purged_ends_its_stream_with_an_error(running: Running) ->
 
 
 def test_followers_go_on_when_the_store_does_not_answer_once(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qiosk.server.changes.TROUBLE_S", 0.01)
+    monkeypatch.setattr("qiosk.server.routes.changes.TROUBLE_S", 0.01)
     troubles = iter([OSError("gone")])
 
     def version() -> int:

@@ -14,8 +14,8 @@ import pytest
 import structlog
 
 from qiosk.contract.jobs import SubmitJob
-from qiosk.server.logs import configure_logs, scrub
 from qiosk.server.settings import ServerSettings
+from qiosk.server.web.logs import configure_logs, scrub
 from servers import WORKSPACE, MemoryParts, serving
 
 DOCS = Path(__file__).parents[3] / "docs"

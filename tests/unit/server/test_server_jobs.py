@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from qiosk.adapters.memory_blobs import MemoryBlobStore
 from qiosk.contract.jobs import SubmitJob
-from qiosk.server.blob_bodies import SMALL
+from qiosk.server.blobs.bodies import SMALL
 from qiosk.service.attempts import claim_next
 from qiosk.service.jobs import BlobRef, JobEvent, JobKey
+from qiosk.testing.blobs import MemoryBlobStore
 from servers import HOST, WORKSPACE, MemoryParts, serving
 
 KEY = "abc-1/group/mine"
@@ -172,7 +172,7 @@ def test_purges_of_running_jobs_wait_without_holding_threads(memory: MemoryParts
 def test_a_purge_of_a_job_that_does_not_stop_is_a_conflict(
     http: httpx.Client, memory: MemoryParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qiosk.server.jobs.DELETE_PATIENCE_S", 0.02)
+    monkeypatch.setattr("qiosk.server.routes.jobs.DELETE_PATIENCE_S", 0.02)
     job_id = submit(memory, "runs")
     claim_next(memory.store, memory.clock, worker="w")
     purge = http.post(f"{JOBS}/{job_id}:purge")

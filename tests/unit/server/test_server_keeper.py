@@ -8,7 +8,7 @@ import errno
 import pytest
 
 from qiosk.errors import SupervisorUnavailable
-from qiosk.server.keeper import kept_alive
+from qiosk.server.routes.keeper import kept_alive
 
 
 class Troubled:
@@ -31,7 +31,7 @@ class Troubled:
     "error", [OSError(errno.EMFILE, "too many open files"), SupervisorUnavailable("none")], ids=str
 )
 def test_the_keeper_goes_on_after_errors(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr("qiosk.server.keeper.INTERVAL_S", 0.001)
+    monkeypatch.setattr("qiosk.server.routes.keeper.INTERVAL_S", 0.001)
     executor = Troubled(error)
 
     async def main() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qiosk.server.paths import canonical_path
+from qiosk.server.web.paths import canonical_path
 
 ROOT = "/subscriptions/S-1/resourceGroups/G/providers/Microsoft.Quantum/workspaces/My.Ws"
 

@@ -15,8 +15,8 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from qiosk.errors import NotFound
-from qiosk.server.errors import ERROR_HANDLERS
-from qiosk.server.routing import Routes, RouteTable
+from qiosk.server.web.errors import ERROR_HANDLERS
+from qiosk.server.web.routing import Routes, RouteTable
 from servers import HOST, AppTransport
 
 

@@ -12,7 +12,7 @@ from qiosk.kernels.aligned import aligned_copy
 from qiosk.kernels.lanes import copy_lanes
 from qiosk.kernels.rng import combine_seed, generator_states, random_words
 from qiosk.model.cost_function import I8, I64
-from qiosk.solvers.sampler import LaneGroup
+from qiosk.solvers.samplers.sampler import LaneGroup
 
 U64 = NDArray[np.uint64]
 _ALL = np.uint64(2**64 - 1)

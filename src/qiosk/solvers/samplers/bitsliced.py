@@ -15,10 +15,10 @@ from qiosk.kernels.bitsliced import bitsliced_sweeps
 from qiosk.kernels.rng import GENERATORS
 from qiosk.model.compiled import I32, CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
-from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.bit_costs import BitCosts
 from qiosk.solvers.samplers.bits import WordLanes
 from qiosk.solvers.samplers.ising import IsingForm
+from qiosk.solvers.samplers.sampler import LaneGroup
 
 MOST_SLOTS = 6
 U8 = NDArray[np.uint8]

@@ -13,10 +13,10 @@ from qiosk.kernels.plain.cached import BLOCK, color_order, fields_of
 from qiosk.kernels.thresholds import threshold_scales
 from qiosk.model.compiled import I32, CompiledProblem
 from qiosk.model.cost_function import F64, I64
-from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.incidence import index_by_variable
 from qiosk.solvers.samplers.ising import IsingForm, LargeForm, Real
 from qiosk.solvers.samplers.rows import RowLanes
+from qiosk.solvers.samplers.sampler import LaneGroup
 
 
 class CachedSampler(RowLanes):

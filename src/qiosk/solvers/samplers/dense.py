@@ -12,9 +12,9 @@ from qiosk.kernels.plain.dense import TILE, dense_fields
 from qiosk.kernels.thresholds import threshold_scales
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
-from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.ising import IsingForm, Real
 from qiosk.solvers.samplers.rows import RowLanes
+from qiosk.solvers.samplers.sampler import LaneGroup
 
 
 class DenseSampler(RowLanes):

@@ -13,7 +13,6 @@ from qiosk.kernels.aligned import aligned_copy, aligned_empty
 from qiosk.kernels.klocal import klocal_costs, klocal_sweeps
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
-from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.bits import WordLanes
 from qiosk.solvers.samplers.incidence import Incidence, index_by_variable
 from qiosk.solvers.samplers.ising import (
@@ -26,6 +25,7 @@ from qiosk.solvers.samplers.ising import (
     typical_small,
 )
 from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool
+from qiosk.solvers.samplers.sampler import LaneGroup
 
 _FLOAT32_RANGE = 2.0**100  # sums of groups that have no unit, and their inverses, stay below it: float32 ends at 2**128
 _ROUNDED = 2.0**-6  # of a small coefficient: what an error of a change of cost is small against

@@ -8,8 +8,8 @@ from qiosk.kernels.plain.general import general_costs, general_sweeps
 from qiosk.kernels.rng import combine_seed, random_words
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
-from qiosk.solvers.sampler import LaneGroup
 from qiosk.solvers.samplers.incidence import Incidence
+from qiosk.solvers.samplers.sampler import LaneGroup
 
 
 class PlainSampler:

@@ -16,7 +16,7 @@ import numpy as np
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.model.reorder import reorder
-from qiosk.solvers.sampler import LaneGroup, Sampler
+from qiosk.solvers.samplers.sampler import LaneGroup, Sampler
 
 BLOCK = 1024
 

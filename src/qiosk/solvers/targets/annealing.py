@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qiosk.errors import InvalidValue
-from qiosk.solvers.parameters import COMMON, integer, number
-from qiosk.solvers.target import (
+from qiosk.solvers.targets.parameters import COMMON, integer, number
+from qiosk.solvers.targets.target import (
     ADVISED_SWEEPS,
     DEFAULT_RESTARTS,
     DEFAULT_SWEEPS,
@@ -16,17 +16,17 @@ from qiosk.solvers.target import (
 )
 
 if TYPE_CHECKING:
-    from qiosk.solvers.base import Solver
-    from qiosk.solvers.ground import Ground
-    from qiosk.solvers.tuning import BetaRange
+    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.solver import Solver
+    from qiosk.solvers.search.tuning import BetaRange
 
 # Replicas in a lane group of a parameter-free search: as many as the widest kernels sweep in little more time than 64.
 FREE_ANNEALS = 256
 
 
 def _annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.schedules import Schedule
-    from qiosk.solvers.simulated_annealing import SimulatedAnnealing
+    from qiosk.solvers.algorithms.simulated_annealing import SimulatedAnnealing
+    from qiosk.solvers.search.schedules import Schedule
 
     start, stop = values["beta_start"], values["beta_stop"]
     if start is None or stop is None:
@@ -41,7 +41,7 @@ def _annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
 
 
 def _free_annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.parameter_free import ParameterFreeAnnealing
+    from qiosk.solvers.parameter_free.rounds import ParameterFreeAnnealing
 
     return ParameterFreeAnnealing(ground, ground.beta_range)
 

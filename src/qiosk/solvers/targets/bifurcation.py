@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qiosk.errors import MissingSection
-from qiosk.solvers.documents import toshiba_document
-from qiosk.solvers.parameters import SEED, SOLUTIONS, TARGET_COST, choice, flag, integer, number
-from qiosk.solvers.target import Target
+from qiosk.solvers.targets.documents import toshiba_document
 from qiosk.solvers.targets.oneqbit_parameters import require_quadratic
+from qiosk.solvers.targets.parameters import SEED, SOLUTIONS, TARGET_COST, choice, flag, integer, number
+from qiosk.solvers.targets.target import Target
 
 if TYPE_CHECKING:
-    from qiosk.solvers.base import Solver
-    from qiosk.solvers.ground import Ground
+    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.solver import Solver
 
 TOSHIBA = "toshiba"
 SBM = "toshiba.sbm.ising"
@@ -35,7 +35,7 @@ def flat_section(input_params: Any) -> Mapping[str, Any]:
 
 
 def _bifurcation(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.simulated_bifurcation import CANDIDATES, Dynamics, SimulatedBifurcation
+    from qiosk.solvers.algorithms.simulated_bifurcation import CANDIDATES, Dynamics, SimulatedBifurcation
 
     require_quadratic(ground.problem, SBM)
     is_auto = values["auto"]

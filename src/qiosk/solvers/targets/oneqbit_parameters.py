@@ -7,7 +7,7 @@ from typing import Any
 
 from qiosk.errors import InvalidValue, MissingSection
 from qiosk.model.compiled import CompiledProblem
-from qiosk.solvers.parameters import SEED, SOLUTIONS, TARGET_COST, number
+from qiosk.solvers.targets.parameters import SEED, SOLUTIONS, TARGET_COST, number
 
 ONEQBIT = "1qbit"
 MILLISECOND = 1e-3  # [s]

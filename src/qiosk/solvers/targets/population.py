@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from qiosk.solvers.parameters import COMMON, integer, number, schedule
-from qiosk.solvers.target import (
+from qiosk.solvers.targets.parameters import COMMON, integer, number, schedule
+from qiosk.solvers.targets.target import (
     ADVISED_SWEEPS,
     DEFAULT_SWEEPS,
     FREE_REPLICAS,
@@ -15,9 +15,9 @@ from qiosk.solvers.target import (
 )
 
 if TYPE_CHECKING:
-    from qiosk.solvers.base import Solver
-    from qiosk.solvers.ground import Ground
-    from qiosk.solvers.tuning import BetaRange
+    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.solver import Solver
+    from qiosk.solvers.search.tuning import BetaRange
 
 DEFAULT_POPULATION = 72
 DEFAULT_ALPHA = 2.0
@@ -31,8 +31,8 @@ FREE_TIMEOUT = 5.0
 
 
 def _annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.population_annealing import PopulationAnnealing
-    from qiosk.solvers.schedules import Schedule
+    from qiosk.solvers.algorithms.population_annealing import PopulationAnnealing
+    from qiosk.solvers.search.schedules import Schedule
 
     if values["beta"] is None:
         found = ground.beta_range
@@ -45,7 +45,7 @@ def _annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
 
 
 def _free_annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.parameter_free_population import ParameterFreePopulationAnnealing
+    from qiosk.solvers.parameter_free.populations import ParameterFreePopulationAnnealing
 
     solver = ParameterFreePopulationAnnealing(ground, ground.beta_range)
     solver.compile()
@@ -62,8 +62,8 @@ def _annealing_advice(n: int, betas: BetaRange) -> dict[str, Any]:
 
 
 def _substochastic(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.schedules import Schedule
-    from qiosk.solvers.substochastic import SubstochasticMonteCarlo
+    from qiosk.solvers.algorithms.substochastic import SubstochasticMonteCarlo
+    from qiosk.solvers.search.schedules import Schedule
 
     if values["beta"] is None:
         beta = Schedule(0.0, LAST_BETA * ground.beta_range.cold)
@@ -82,7 +82,7 @@ def _substochastic(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
 
 
 def _free_substochastic(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.parameter_free_population import ParameterFreeSubstochastic
+    from qiosk.solvers.parameter_free.populations import ParameterFreeSubstochastic
 
     betas = ground.beta_range
     solver = ParameterFreeSubstochastic(ground, betas, LAST_BETA * betas.cold)

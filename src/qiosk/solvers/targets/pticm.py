@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qiosk.errors import InvalidValue
-from qiosk.solvers.documents import oneqbit_document
-from qiosk.solvers.parameters import choice, flag, integer, number, numbers
-from qiosk.solvers.target import Target
+from qiosk.solvers.targets.documents import oneqbit_document
 from qiosk.solvers.targets.oneqbit_parameters import (
     MILLISECOND,
     ONEQBIT,
@@ -17,11 +15,13 @@ from qiosk.solvers.targets.oneqbit_parameters import (
     require_quadratic,
     timeout_from_ms,
 )
+from qiosk.solvers.targets.parameters import choice, flag, integer, number, numbers
+from qiosk.solvers.targets.target import Target
 
 if TYPE_CHECKING:
     from qiosk.model.cost_function import F64
-    from qiosk.solvers.base import Solver
-    from qiosk.solvers.ground import Ground
+    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.solver import Solver
 
 PTICM = "1qbit.pticm"
 DEFAULT_TEMPERATURES = 30
@@ -29,7 +29,7 @@ RUNS = 10  # of num_sweeps_per_run sweeps, where max_total_sweeps is not given
 
 
 def _pticm(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.isoenergetic import IsoenergeticTempering, Plan
+    from qiosk.solvers.algorithms.isoenergetic import IsoenergeticTempering, Plan
 
     require_quadratic(ground.problem, PTICM)
     ground.require_memory(_replicas(values))  # before a ladder as long is laid out
@@ -59,7 +59,7 @@ def _pticm(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
 
 
 def _persistence(values: Mapping[str, Any]) -> Any:
-    from qiosk.solvers.persistence import Persistence
+    from qiosk.solvers.algorithms.consensus import Persistence
 
     kind = values["var_fixing_type"]
     if kind == "NO_FIXING":
@@ -76,8 +76,8 @@ def _ladder(ground: Ground, values: Mapping[str, Any]) -> F64:
     """(K,) ascending betas [1/cost]. Raises InvalidValue if the temperatures contradict each other."""
     import numpy as np
 
-    from qiosk.solvers.schedules import geometric
-    from qiosk.solvers.tuning import first_ladder
+    from qiosk.solvers.search.schedules import geometric
+    from qiosk.solvers.search.tuning import first_ladder
 
     rungs, manual = values["num_temps"], values["manual_temperatures"]
     if values["auto_set_temperatures"]:
@@ -100,7 +100,7 @@ def _ladder(ground: Ground, values: Mapping[str, Any]) -> F64:
 
 def _unit(ground: Ground, values: Mapping[str, Any]) -> float:
     """What a temperature of 1 is [cost]."""
-    from qiosk.solvers.tuning import median_coefficient
+    from qiosk.solvers.search.tuning import median_coefficient
 
     return median_coefficient(ground.problem) if values["scaling_type"] == "MEDIAN" else 1.0
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from qiosk.solvers.parameters import COMMON, integer, number
-from qiosk.solvers.target import DEFAULT_SWEEPS, MICROSOFT, Target
+from qiosk.solvers.targets.parameters import COMMON, integer, number
+from qiosk.solvers.targets.target import DEFAULT_SWEEPS, MICROSOFT, Target
 
 if TYPE_CHECKING:
-    from qiosk.solvers.base import Solver
-    from qiosk.solvers.ground import Ground
+    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.solver import Solver
 
 
 def _quantum(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.quantum_monte_carlo import QuantumMonteCarlo, slice_beta, strong_field
-    from qiosk.solvers.schedules import Schedule
+    from qiosk.solvers.algorithms.quantum_monte_carlo import QuantumMonteCarlo, slice_beta, strong_field
+    from qiosk.solvers.search.schedules import Schedule
 
     beta, start = values["beta_start"], values["transverse_field_start"]
     if beta is None:

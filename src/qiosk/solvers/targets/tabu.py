@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from qiosk.solvers.documents import oneqbit_document
-from qiosk.solvers.parameters import COMMON, flag, integer, number
-from qiosk.solvers.target import ADVISED_SWEEPS, DEFAULT_RESTARTS, DEFAULT_SWEEPS, MICROSOFT, Target
+from qiosk.solvers.targets.documents import oneqbit_document
 from qiosk.solvers.targets.oneqbit_parameters import (
     MILLISECOND,
     ONEQBIT,
@@ -16,16 +14,18 @@ from qiosk.solvers.targets.oneqbit_parameters import (
     require_quadratic,
     timeout_from_ms,
 )
+from qiosk.solvers.targets.parameters import COMMON, flag, integer, number
+from qiosk.solvers.targets.target import ADVISED_SWEEPS, DEFAULT_RESTARTS, DEFAULT_SWEEPS, MICROSOFT, Target
 
 if TYPE_CHECKING:
-    from qiosk.solvers.base import Solver
-    from qiosk.solvers.ground import Ground
-    from qiosk.solvers.tuning import BetaRange
+    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.solver import Solver
+    from qiosk.solvers.search.tuning import BetaRange
 
 
 def _tabu(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.tabu_search import TabuSearch
-    from qiosk.solvers.tabu_walkers import warm_walkers
+    from qiosk.solvers.algorithms.tabu_search import TabuSearch
+    from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
 
     walkers = warm_walkers(ground)
     rules = walkers.rules(tenure=values["tabu_tenure"])
@@ -33,8 +33,8 @@ def _tabu(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
 
 
 def _free_tabu(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.parameter_free_tabu import ParameterFreeTabu
-    from qiosk.solvers.tabu_walkers import warm_walkers
+    from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
+    from qiosk.solvers.parameter_free.tabu import ParameterFreeTabu
 
     return ParameterFreeTabu(ground, warm_walkers(ground))
 
@@ -44,8 +44,8 @@ def _tabu_advice(n: int, betas: BetaRange) -> dict[str, Any]:
 
 
 def _oneqbit_tabu(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.tabu_search import ENDLESS, WAVE, TabuSearch
-    from qiosk.solvers.tabu_walkers import warm_walkers
+    from qiosk.solvers.algorithms.tabu_search import ENDLESS, WAVE, TabuSearch
+    from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
 
     require_quadratic(ground.problem, "1qbit.tabu")
     walkers = warm_walkers(ground)
@@ -56,8 +56,8 @@ def _oneqbit_tabu(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
 
 
 def _oneqbit_relinking(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.path_relinking import PathRelinking
-    from qiosk.solvers.tabu_walkers import warm_walkers
+    from qiosk.solvers.algorithms.path_relinking import PathRelinking
+    from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
 
     require_quadratic(ground.problem, "1qbit.pathrelinking")
     walkers = warm_walkers(ground, with_paths=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qiosk.errors import InvalidValue
-from qiosk.solvers.parameters import COMMON, integer, numbers
-from qiosk.solvers.target import (
+from qiosk.solvers.targets.parameters import COMMON, integer, numbers
+from qiosk.solvers.targets.target import (
     ADVISED_SWEEPS,
     DEFAULT_SWEEPS,
     FREE_REPLICAS,
@@ -16,16 +16,16 @@ from qiosk.solvers.target import (
 )
 
 if TYPE_CHECKING:
-    from qiosk.solvers.base import Solver
-    from qiosk.solvers.ground import Ground
-    from qiosk.solvers.tuning import BetaRange
+    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.solver import Solver
+    from qiosk.solvers.search.tuning import BetaRange
 
 
 def _tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
     import numpy as np
 
-    from qiosk.solvers.parallel_tempering import ParallelTempering, warm_up_exchanges
-    from qiosk.solvers.tuning import first_ladder
+    from qiosk.solvers.algorithms.parallel_tempering import ParallelTempering, warm_up_exchanges
+    from qiosk.solvers.search.tuning import first_ladder
 
     replicas, betas = values["replicas"], values["all_betas"]
     if betas is not None and replicas is not None and len(betas) != replicas:
@@ -42,15 +42,15 @@ def _tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
 
 
 def _free_tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.parallel_tempering import warm_up_exchanges
-    from qiosk.solvers.parameter_free import ParameterFreeTempering
+    from qiosk.solvers.algorithms.parallel_tempering import warm_up_exchanges
+    from qiosk.solvers.parameter_free.rounds import ParameterFreeTempering
 
     warm_up_exchanges(ground)
     return ParameterFreeTempering(ground, ground.beta_range, _rungs(ground.problem.n))
 
 
 def _tempering_advice(n: int, betas: BetaRange) -> dict[str, Any]:
-    from qiosk.solvers.tuning import first_ladder
+    from qiosk.solvers.search.tuning import first_ladder
 
     ladder = first_ladder(betas, _rungs(n))
     return {"sweeps": ADVISED_SWEEPS, "replicas": len(ladder), "all_betas": ladder.tolist()}

@@ -1,0 +1,1 @@
+"""Stores of blobs: folders, S3-compatible buckets and Azure accounts."""

@@ -1,0 +1,94 @@
+"""Blocks of blobs in files: where uploaded ones lie, and how those of a list are found."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol, Self, final
+from urllib.parse import quote
+
+from qiosk.adapters.blobs.files import BlobFile, FileReader, FileWriter, open_version
+from qiosk.errors import InvalidBlockList
+from qiosk.service.blobs import Block, BlockSource
+from qiosk.service.names import check_block_id
+
+
+def block_path(file: BlobFile, block_id: str) -> Path:
+    """The file of an uploaded block."""
+    return file.blocks / quote(block_id, safe="")
+
+
+class Part(Protocol):
+    """Content of a block."""
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        ...
+
+    def copy_to(self, writer: FileWriter) -> None:
+        """Append the content to a file."""
+        ...
+
+
+@final
+class UploadedPart:
+    """A block in a file of its own, opened when it is read: a list may name 50 000."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.size = path.stat().st_size
+
+    def copy_to(self, writer: FileWriter) -> None:
+        """Append the content to a file."""
+        with self._path.open("rb", buffering=0) as file:
+            self.size = os.fstat(file.fileno()).st_size  # it may have been uploaded anew
+            writer.copy(file.fileno(), 0, self.size)
+
+
+@final
+class CommittedPart:
+    """A block of the blob as it is."""
+
+    def __init__(self, reader: FileReader, start: int, size: int) -> None:
+        self._reader = reader
+        self._start = start
+        self.size = size
+
+    def copy_to(self, writer: FileWriter) -> None:
+        """Append the content to a file."""
+        writer.copy(self._reader.fileno(), self._start, self.size)
+
+
+@final
+class BlockFiles:
+    """Finds the blocks of a list: among those that were uploaded for a blob, and in the blob as it is."""
+
+    def __init__(self, file: BlobFile) -> None:
+        self._file = file
+        self._uploaded = set(os.listdir(file.blocks)) if file.blocks.is_dir() else set()
+        self._reader = open_version(file)
+        self._committed: dict[str, CommittedPart] = {}
+        if self._reader is not None:
+            start = 0
+            for block_id, size in file.notes.read_blocks(self._reader.version):
+                self._committed[block_id] = CommittedPart(self._reader, start, size)
+                start += size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    def find(self, block: Block) -> Part:
+        """Where a block is. Raises InvalidBlockList."""
+        check_block_id(block.id)
+        path = block_path(self._file, block.id)
+        if block.source is not BlockSource.COMMITTED and path.name in self._uploaded:
+            return UploadedPart(path)
+        if block.source is not BlockSource.UNCOMMITTED and block.id in self._committed:
+            return self._committed[block.id]
+        ref = self._file.ref
+        raise InvalidBlockList(f"blob {ref.container}/{ref.name}: block {block.id!r} was never uploaded")

@@ -1,0 +1,323 @@
+"""Blobs in a folder of this machine, or one that several machines share.
+
+A blob of a workspace is the file ``ROOT/WORKSPACE/CONTAINER/NAME``, byte for byte; see ``blob_files`` for what lies
+beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import final
+from urllib.parse import unquote, urlsplit
+
+from qiosk.adapters.blobs.blocks import BlockFiles, block_path
+from qiosk.adapters.blobs.files import (
+    HEADERS,
+    UNFINISHED,
+    BlobFile,
+    FileReader,
+    FileWriter,
+    Notes,
+    open_version,
+    remove_tree,
+    touch_version,
+)
+from qiosk.adapters.blobs.folders import folder_name, page_names
+from qiosk.errors import BlobNotFound, InvalidValue
+from qiosk.service.blobs import PLAIN, BlobHeaders, BlobPage, BlobProperties, Block
+from qiosk.service.jobs import BlobRef
+from qiosk.service.locations import BlobLocations
+from qiosk.service.names import check_blob, check_block_id, check_container
+
+_KEY_FILE = ".workspace"
+_MAX_FILE_NAME = 240  # bytes; most file systems allow 255
+_OPEN_STORES = 1024
+MAPPED_FROM = 1 << 24
+"""Bytes of a blob from which on it is better mapped than read."""
+_MAX_FILE_PATH = 3000  # bytes; Linux allows 4096, of which the home needs some
+
+
+@final
+class LocalBlobStore:
+    """``BlobStore`` of one workspace in a folder; several processes may share it.
+
+    ``locations`` gives blobs their URIs; by default they are ``file://`` URIs of their files.
+    """
+
+    def __init__(self, root: Path, workspace: str, locations: BlobLocations | None = None) -> None:
+        self._folder = root.resolve() / folder_name(workspace)
+        self._key = workspace
+        self._is_known = unquote(self._folder.name) == workspace
+        self._locations = locations or FileLocations(self._folder)
+
+    def create(self, container: str) -> bool:
+        """Make a container; False if it exists."""
+        check_container(container)
+        path = self._folder / container
+        is_new = not path.is_dir()
+        path.mkdir(parents=True, exist_ok=True)
+        self._remember()
+        return is_new
+
+    def has_container(self, container: str) -> bool:
+        """Whether it was made, or holds a blob."""
+        check_container(container)
+        return (self._folder / container).is_dir()
+
+    def made_at(self, container: str) -> datetime | None:
+        """When it was made or last changed, or a blob of blocks was begun."""
+        check_container(container)
+        try:
+            made = (self._folder / container).stat().st_mtime
+        except FileNotFoundError:
+            return None
+        with suppress(FileNotFoundError):
+            made = max(made, (self._folder / UNFINISHED / container).stat().st_mtime)
+        return datetime.fromtimestamp(made, UTC)
+
+    def containers(self) -> Sequence[str]:
+        """Names of all containers, sorted."""
+        try:
+            with os.scandir(self._folder) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        except FileNotFoundError:
+            return []
+
+    def put(self, ref: BlobRef, data: bytes, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> BlobProperties:
+        """Store a blob. Raises BlobAlreadyExists; Conflict if its name is a folder of others, or the other way."""
+        writer = self.writer(ref, overwrite=overwrite, headers=headers)
+        try:
+            writer.write(data)
+            return writer.commit()
+        finally:
+            writer.abort()
+
+    def get(self, ref: BlobRef) -> bytes:
+        """Content of a blob. Raises BlobNotFound."""
+        reader = self.open(ref)
+        try:
+            return b"".join(reader.pieces())
+        finally:
+            reader.close()
+
+    def mapped(self, ref: BlobRef) -> bytes:
+        """Content of a blob; from ``MAPPED_FROM`` bytes on, a mapping of its file. Raises BlobNotFound."""
+        reader = self.open(ref)
+        try:
+            return reader.mapped() if reader.properties.size_bytes >= MAPPED_FROM else b"".join(reader.pieces())
+        finally:
+            reader.close()
+
+    def properties(self, ref: BlobRef) -> BlobProperties:
+        """A blob without its content. Raises BlobNotFound."""
+        reader = self.open(ref)
+        try:
+            return reader.properties
+        finally:
+            reader.close()
+
+    def open(self, ref: BlobRef) -> FileReader:
+        """A blob to read in pieces. Raises BlobNotFound."""
+        reader = open_version(self._file(ref))
+        if reader is None:
+            raise BlobNotFound(f"blob {ref.container}/{ref.name} was not found")
+        return reader
+
+    def writer(self, ref: BlobRef, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> FileWriter:
+        """A blob to write in pieces."""
+        file = self._file(ref)
+        self._remember()
+        return FileWriter(file, file.path, overwrite=overwrite, notes=Notes(headers))
+
+    def block_writer(self, ref: BlobRef, block_id: str) -> FileWriter:
+        """A block for ``commit_blocks``."""
+        check_block_id(block_id)
+        file = self._file(ref)
+        return FileWriter(file, block_path(file, block_id), overwrite=True, notes=None)
+
+    def commit_blocks(
+        self, ref: BlobRef, blocks: Sequence[Block], *, overwrite: bool = True, headers: BlobHeaders = PLAIN
+    ) -> BlobProperties:
+        """Make a blob of blocks, by copying them. Raises InvalidBlockList, BlobAlreadyExists."""
+        file = self._file(ref)
+        writer = self.writer(ref, overwrite=overwrite, headers=headers)
+        try:
+            with BlockFiles(file) as sources:
+                parts = [sources.find(block) for block in blocks]
+                for part in parts:
+                    part.copy_to(writer)
+            properties = writer.commit([(block.id, part.size) for block, part in zip(blocks, parts, strict=True)])
+        finally:
+            writer.abort()
+        remove_tree(file.blocks)
+        return properties
+
+    def set_metadata(self, ref: BlobRef, metadata: Mapping[str, str]) -> BlobProperties:
+        """Replace a blob's metadata. Raises BlobNotFound."""
+        properties = touch_version(self._file(ref), metadata)
+        if properties is None:
+            raise BlobNotFound(f"blob {ref.container}/{ref.name} was not found")
+        return properties
+
+    def list(self, container: str) -> Sequence[str]:
+        """Names of a container's blobs, sorted."""
+        check_container(container)
+        return sorted(map(_decode, _files_below(self._folder / container)))
+
+    def page(self, container: str, *, prefix: str = "", marker: str | None = None, limit: int = 5000) -> BlobPage:
+        """Blobs whose names begin with ``prefix``, sorted by name; every page lists the whole container."""
+        names, more = page_names(self.list(container), prefix, marker, limit)
+        blobs = []
+        for name in names:
+            with suppress(BlobNotFound):  # deleted meanwhile
+                blobs.append(self.properties(BlobRef(container, name)))
+        return BlobPage(blobs, more)
+
+    def delete(self, ref: BlobRef) -> None:
+        """Remove a blob."""
+        file = self._file(ref)
+        with suppress(BlobNotFound, FileNotFoundError):
+            reader = self.open(ref)
+            reader.close()
+            file.path.unlink()
+            file.notes.remove(reader.version)
+
+    def delete_container(self, container: str) -> None:
+        """Remove a container and all its blobs."""
+        check_container(container)
+        remove_tree(self._folder / container)
+        remove_tree(self._folder / HEADERS / container)
+        remove_tree(self._folder / UNFINISHED / container)
+        for name in self.list(container):  # written while the folder was being removed
+            self.delete(BlobRef(container, name))
+
+    def discard_unfinished(self, before: datetime) -> int:
+        """Remove old blocks, and what writers left that died."""
+        folder = self._folder / UNFINISHED
+        count = 0
+        for name in _files_below(folder):
+            with suppress(FileNotFoundError):
+                if (folder / name).stat().st_mtime < before.timestamp():
+                    (folder / name).unlink()
+                    count += 1
+        return count
+
+    def usage(self) -> int:
+        """Bytes of all files of the workspace."""
+        total = 0
+        for name in _files_below(self._folder):
+            if name == _KEY_FILE:
+                continue
+            with suppress(FileNotFoundError):
+                total += (self._folder / name).stat().st_size
+        return total
+
+    def uri(self, container: str, name: str | None = None) -> str:
+        """URI of a container or blob."""
+        return self._locations.uri(container, name)
+
+    def resolve(self, uri: str) -> tuple[str, str | None]:
+        """Container and blob of one of our URIs."""
+        return self._locations.resolve(uri)
+
+    def _remember(self) -> None:
+        """Write the workspace's key down, if it is too long for the folder's name."""
+        if not self._is_known:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / _KEY_FILE).write_text(self._key, "utf-8")
+            self._is_known = True
+
+    def _file(self, ref: BlobRef) -> BlobFile:
+        return BlobFile(self._folder, ref, _encode(ref))
+
+
+@final
+class LocalStorage:
+    """``Storage`` in a folder. ``served`` stores name blobs by paths below a server, others by files."""
+
+    def __init__(self, root: Path, served: BlobLocations | None = None) -> None:
+        self._root = root.resolve()
+        self._blobs = lru_cache(_OPEN_STORES)(lambda workspace: LocalBlobStore(self._root, workspace, served))
+
+    def blobs(self, workspace: str) -> LocalBlobStore:
+        """Blobs of one workspace."""
+        return self._blobs(workspace)
+
+    def workspaces(self) -> Sequence[str]:
+        """Keys of workspaces that have a folder."""
+        if not self._root.is_dir():
+            return []
+        return sorted(key for path in self._root.iterdir() if (key := _key_of(path)) is not None)
+
+    def signed_uri(
+        self, workspace: str, container: str, name: str | None, permissions: str, until: datetime
+    ) -> str | None:
+        """None: files are reached through a server of ours."""
+        return None
+
+
+@final
+class FileLocations:
+    """``file://`` URIs of the files in a workspace's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def uri(self, container: str, name: str | None = None) -> str:
+        """URI of the file, or of the folder of a container."""
+        check_container(container)
+        path = container if name is None else f"{container}/{_encode(BlobRef(container, name))}"
+        return (self._folder / path).as_uri()
+
+    def resolve(self, uri: str) -> tuple[str, str | None]:
+        """Container and blob of one of our URIs; a query is ignored."""
+        base = urlsplit(self._folder.as_uri()).path + "/"
+        parts = urlsplit(uri)
+        if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith(base):
+            raise InvalidValue(f"blob uri: must begin with {self._folder.as_uri()}/, found {uri!r}")
+        container, separator, name = unquote(parts.path[len(base) :]).partition("/")
+        check_container(container)
+        if not separator or not name:
+            return container, None
+        name = _decode(name)
+        check_blob(name)
+        return container, name
+
+
+def _key_of(folder: Path) -> str | None:
+    """The workspace that a folder belongs to; None if it is no workspace's."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return (folder / _KEY_FILE).read_text("utf-8")
+    key = unquote(folder.name)
+    return key if folder_name(key) == folder.name else None
+
+
+def _encode(ref: BlobRef) -> str:
+    """Path of a blob's file in its container."""
+    check_container(ref.container)
+    check_blob(ref.name)
+    # "#" and digits at the end of a name were how earlier versions named unfinished files.
+    encoded = ref.name.replace("%", "%25").replace("#", "%23")
+    sizes = [len(segment.encode()) for segment in encoded.split("/")]
+    if max(sizes) > _MAX_FILE_NAME or sum(sizes) + len(sizes) > _MAX_FILE_PATH:
+        raise InvalidValue(f"blob name: too long for a file, found {ref.name!r}")
+    return encoded
+
+
+def _decode(path: str) -> str:
+    return path.replace("%23", "#").replace("%25", "%")
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    """Relative paths of all files in a folder, in no order; unfinished ones of earlier versions are left out."""
+    prefix = len(str(folder)) + 1
+    for place, _, names in os.walk(folder):
+        relative = place[prefix:]
+        for name in names:
+            if "#" not in name:
+                yield f"{relative}/{name}" if relative else name

@@ -1,0 +1,1 @@
+"""Jobs, sessions, keys and quotas in SQLite or PostgreSQL."""

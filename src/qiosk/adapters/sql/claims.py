@@ -1,0 +1,147 @@
+"""The next job to run, fairly between workspaces, given to one claimant only.
+
+The waiting jobs of a workspace are a queue, urgent ones ahead. A claim looks at the queues, not at the jobs: their
+heads are found by skipping through an index, a few seeks for each workspace that has jobs waiting. Then it takes the
+head of the queue whose turn it is. Urgency counts within a queue only: else a workspace that calls all its jobs urgent
+would take everything.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.tables import RUNNING, from_row, jobs, to_time
+from qiosk.service.jobs import Job, JobState
+
+LimitOf = Callable[[str], int | None]
+
+_LOCKS = 0x05105D  # PostgreSQL's advisory locks on workspaces that may run a limited number of jobs
+_TRIES = 3  # several claimants may go for the same heads; whoever finds them all taken looks again
+
+
+class Claimant(NamedTuple):
+    """Who claims, when, and for how long."""
+
+    worker: str
+    now: datetime
+    lease_expires_at: datetime
+
+
+def claim(database: Database, claimant: Claimant, limit_of: LimitOf | None) -> Job | None:
+    """Give the first waiting job to a claimant; None if there is none that may run now."""
+    for _ in range(_TRIES):
+        with database.write() as tx:
+            queues = [_Queue(*row) for row in tx.execute(_QUEUES)]
+            found_any = False
+            for queue in queues:
+                limit = None if limit_of is None else limit_of(queue.workspace)
+                if limit is not None and not _is_below(tx, database, queue, limit):
+                    continue
+                found_any = True
+                if (job := _take_head(tx, queue, claimant)) is not None:
+                    return job
+        if not found_any or database.is_sqlite:  # SQLite has one writer: nobody can have been faster
+            return None
+    return None
+
+
+class _Queue(NamedTuple):
+    """The waiting jobs of a workspace, of whose jobs ``running`` run."""
+
+    workspace: str
+    running: int
+
+
+def _select_queues() -> sa.Select[Any]:
+    """All queues; whose turn it is comes first: among those with equally many running, whose head waits longest."""
+    is_waiting = jobs.c.state == JobState.WAITING.value
+    queue = sa.select(sa.func.min(jobs.c.workspace).label("workspace")).where(is_waiting).cte("queue", recursive=True)
+    following = (
+        sa.select(sa.func.min(jobs.c.workspace))
+        .where(is_waiting, jobs.c.workspace > queue.c.workspace)
+        .scalar_subquery()
+    )
+    queue = queue.union_all(sa.select(following).where(queue.c.workspace.is_not(None)))
+    executing, cancelling = (
+        sa.select(sa.func.count())
+        .where(jobs.c.workspace == queue.c.workspace, jobs.c.state == state)
+        .correlate(queue)
+        .scalar_subquery()
+        for state in RUNNING
+    )
+    head = (
+        sa.select(jobs.c.created_at)
+        .where(is_waiting, jobs.c.workspace == queue.c.workspace)
+        .order_by(*_order_in_queue(jobs))
+        .limit(1)
+        .correlate(queue)
+        .scalar_subquery()
+    )
+    running = (executing + cancelling).label("running")
+    turn = (running, head, queue.c.workspace)
+    return sa.select(queue.c.workspace, running).where(queue.c.workspace.is_not(None)).order_by(*turn)
+
+
+def _order_in_queue(table: sa.FromClause) -> tuple[sa.ColumnElement[Any], ...]:
+    """Urgent jobs first, then older ones."""
+    return (table.c.is_urgent.desc(), table.c.created_at, table.c.id)
+
+
+_QUEUES = _select_queues()
+
+
+def _is_below(tx: sa.Connection, database: Database, queue: _Queue, limit: int) -> bool:
+    """Whether a workspace has fewer than ``limit`` jobs running, and nobody else is about to start one."""
+    if queue.running >= limit or database.is_sqlite:  # it has one writer, which has just counted
+        return queue.running < limit
+    key = _LOCKS << 32 | zlib.crc32(queue.workspace.encode())
+    lock = sa.func.pg_try_advisory_xact_lock(sa.literal(key, sa.BigInteger))
+    if not tx.execute(sa.select(lock)).scalar_one():
+        return False
+    running = sa.select(sa.func.count()).where(jobs.c.workspace == queue.workspace, jobs.c.state.in_(RUNNING))
+    return tx.execute(running).scalar_one() < limit
+
+
+_ahead = jobs.alias("ahead")
+_HEAD = (
+    sa.select(_ahead.c.workspace, _ahead.c.id)
+    .where(
+        _ahead.c.state == JobState.WAITING.value,
+        _ahead.c.workspace == sa.bindparam("queue_workspace"),
+    )
+    .order_by(*_order_in_queue(_ahead))
+    .limit(1)
+    .with_for_update(skip_locked=True)  # PostgreSQL; SQLite has one writer anyway
+    .scalar_subquery()
+)
+_NOW = sa.bindparam("now", type_=sa.BigInteger)
+_TAKE = (  # what Job.on(CLAIM) does, in one statement: no gap between seeing and taking
+    jobs.update()
+    .where(sa.tuple_(jobs.c.workspace, jobs.c.id) == _HEAD)
+    .values(
+        state=JobState.EXECUTING.value,
+        fence=jobs.c.fence + 1,
+        begun_at=sa.case((jobs.c.created_at > _NOW, jobs.c.created_at), else_=_NOW),
+        worker=sa.bindparam("claimant"),
+        lease_expires_at=sa.bindparam("lease"),
+        revision=jobs.c.revision + 1,
+    )
+    .returning(jobs)
+)
+
+
+def _take_head(tx: sa.Connection, queue: _Queue, claimant: Claimant) -> Job | None:
+    parameters = {
+        "queue_workspace": queue.workspace,
+        "claimant": claimant.worker,
+        "now": to_time(claimant.now),
+        "lease": to_time(claimant.lease_expires_at),
+    }
+    row = tx.execute(_TAKE, parameters).one_or_none()
+    return None if row is None else from_row(row._asdict())

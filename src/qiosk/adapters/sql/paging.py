@@ -1,0 +1,52 @@
+"""Pages of any table whose items are sorted by a key, then by creation, then by id."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from qiosk.adapters.sql.tables import to_time
+from qiosk.contract.paging import ItemOrder
+from qiosk.service.paging import Cursor
+
+
+class Place(NamedTuple):
+    """The columns that decide on an item's place; ``key`` is None where all items have the same."""
+
+    key: sa.ColumnElement[str] | None
+    created_at: sa.ColumnElement[Any]
+    id: sa.ColumnElement[Any]
+    item_type: str
+
+
+def one_page(
+    wanted: sa.Select[Any],
+    place: Place,
+    order: ItemOrder,
+    descending: bool,
+    after: Cursor | None,
+    limit: int,
+    skip: int,
+) -> sa.Select[Any]:
+    """The rows of ``wanted`` behind ``after``, sorted by ``order``: ``skip`` are passed over, ``limit`` are left."""
+    columns = [place.created_at, place.id]
+    if place.key is not None:
+        columns.insert(0, place.key)
+    sorted_rows = wanted.order_by(*(column.desc() if descending else column.asc() for column in columns))
+    if after is not None:
+        sorted_rows = sorted_rows.where(_is_behind(after, columns, place, order, descending))
+    return sorted_rows.limit(limit).offset(skip or None)
+
+
+def _is_behind(
+    after: Cursor, columns: list[sa.ColumnElement[Any]], place: Place, order: ItemOrder, descending: bool
+) -> sa.ColumnElement[bool]:
+    if order is ItemOrder.ITEM_TYPE and after.key != place.item_type:  # a list of several types, at another one
+        return sa.true() if (place.item_type < after.key) is descending else sa.false()
+    values: list[Any] = [to_time(after.created_at), after.id]
+    if place.key is not None:
+        values.insert(0, after.key)
+    here = sa.tuple_(*columns)
+    there = sa.tuple_(*(sa.literal(value) for value in values))
+    return here < there if descending else here > there

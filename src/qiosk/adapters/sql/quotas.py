@@ -1,0 +1,91 @@
+"""What workspaces have used, and the limits of single ones, over SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast, final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.tables import TEXT, metadata
+from qiosk.contract.quotas import Dimension
+from qiosk.service.jobs import Job
+from qiosk.service.quotas import month_of
+
+job_usage = sa.Table(
+    "job_usage",
+    metadata,
+    sa.Column("workspace", TEXT, primary_key=True),
+    sa.Column("month", TEXT, primary_key=True),
+    sa.Column("seconds", sa.Float, nullable=False),
+)
+
+workspace_limits = sa.Table(
+    "workspace_limits",
+    metadata,
+    sa.Column("workspace", TEXT, primary_key=True),
+    sa.Column("dimension", TEXT, primary_key=True),
+    sa.Column("value", sa.Float),
+)
+
+
+def _book(insert: Any) -> sa.Insert:
+    is_stored = [job_usage.c.workspace, job_usage.c.month]
+    sum_of_both = job_usage.c.seconds + insert.excluded.seconds
+    return cast(sa.Insert, insert.on_conflict_do_update(index_elements=is_stored, set_={"seconds": sum_of_both}))
+
+
+_BOOK = {"sqlite": _book(sqlite.insert(job_usage)), "postgresql": _book(postgresql.insert(job_usage))}
+
+
+def book(tx: sa.Connection, job: Job) -> None:
+    """Add the time that a job ran, which has just ended, to what its workspace has used."""
+    if job.begun_at is None or job.ended_at is None:
+        return
+    seconds = (job.ended_at - job.begun_at).total_seconds()
+    tx.execute(
+        _BOOK[tx.dialect.name],
+        {"workspace": job.workspace, "month": month_of(job.ended_at), "seconds": seconds},
+    )
+
+
+def run_seconds(tx: sa.Connection, workspace: str, month: str) -> float:
+    """Seconds that a workspace's jobs ran, of those that ended in this month."""
+    is_booked = sa.and_(job_usage.c.workspace == workspace, job_usage.c.month == month)
+    return tx.execute(sa.select(job_usage.c.seconds).where(is_booked)).scalar() or 0.0
+
+
+@final
+class SqlLimitStore:
+    """``LimitStore`` over a database; several processes may share it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> Mapping[str, Mapping[Dimension, float | None]]:
+        """The limits of every workspace that has its own."""
+        found: dict[str, dict[Dimension, float | None]] = {}
+        with self._database.read() as tx:
+            for workspace, dimension, value in tx.execute(sa.select(workspace_limits)):
+                found.setdefault(workspace, {})[Dimension(dimension)] = value
+        return found
+
+    def set(self, workspace: str, dimension: Dimension, limit: float | None) -> None:
+        """Give a workspace a limit of its own, or none."""
+        row = {"workspace": workspace, "dimension": dimension.value, "value": limit}
+        with self._database.write_once() as tx:
+            _put(tx, workspace_limits, row, {"value": limit})
+
+    def unset(self, workspace: str, dimension: Dimension) -> None:
+        """Let a workspace have the limit of all the others."""
+        this = sa.and_(workspace_limits.c.workspace == workspace, workspace_limits.c.dimension == dimension.value)
+        with self._database.write_once() as tx:
+            tx.execute(workspace_limits.delete().where(this))
+
+
+def _put(tx: sa.Connection, table: sa.Table, row: Mapping[str, object], changes: Mapping[str, object]) -> None:
+    """Insert a row, or make changes to the one that has its key."""
+    insert = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
+    tx.execute(insert(table).values(row).on_conflict_do_update(index_elements=table.primary_key.c, set_=changes))

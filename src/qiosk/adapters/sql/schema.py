@@ -1,0 +1,129 @@
+"""The database's schema: made when the database is empty, brought up to date from older releases, refused if newer.
+
+The history of the schema is in ``migrations`` (Alembic). A new database does not walk through it: it gets the tables as
+they are declared now, which a test holds to be the same. So Alembic is imported only where something is old.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from qiosk.adapters.home.home import Home
+from qiosk.adapters.sql import keys as sql_keys
+from qiosk.adapters.sql import quotas as sql_quotas
+from qiosk.adapters.sql import sessions as sql_sessions
+from qiosk.adapters.sql import tables as sql_tables
+from qiosk.adapters.sql.database import Database, parse_url
+from qiosk.errors import Conflict
+from qiosk.settings import Settings
+
+REVISION = "0006"
+"""The newest revision in ``migrations``."""
+DECLARATIONS = (sql_tables, sql_sessions, sql_keys, sql_quotas)
+"""Every module that declares tables, so that all of them are known here."""
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_FIRST = "0001"  # what a database is that says schema version 1 in a table of our own
+_LOCK = 0x0510_5C  # PostgreSQL's advisory lock on the making of our tables
+_revisions = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
+
+
+def open_database(url: sa.URL) -> Database:
+    """The database, with a schema that is up to date.
+
+    An empty database gets its tables; a SQLite file of an older release is upgraded. Raises Conflict for PostgreSQL
+    that needs an upgrade, since others may be using it, and for a database that is not ours or is a newer release's;
+    ServiceUnavailable if it cannot be reached.
+    """
+    database = Database(url)
+    try:
+        if revision_of(database) != REVISION:
+            _prepare(database, may_upgrade=database.is_sqlite)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def open_sqlite_database(path: Path) -> Database:
+    """The database in a SQLite file, which is created if it does not exist. Raises Conflict."""
+    return open_database(parse_url("", default=path))
+
+
+def home_url(home: Home, settings: Settings) -> sa.URL:
+    """Where the settings want jobs to be kept: in the home, unless they name another place. Raises InvalidValue."""
+    return parse_url(settings.database or "", default=home.database)
+
+
+def open_home_database(home: Home, settings: Settings) -> Database:
+    """As ``open_database``, of ``home_url``."""
+    return open_database(home_url(home, settings))
+
+
+def upgrade(database: Database) -> None:
+    """Bring the schema up to date. Raises Conflict if it is not ours, or a newer release's."""
+    _prepare(database, may_upgrade=True)
+
+
+def revision_of(database: Database) -> str | None:
+    """The schema's revision; None if there is none yet. Raises Conflict if the database is not ours."""
+    with database.read() as connection:
+        return _revision(connection, database)
+
+
+def _prepare(database: Database, *, may_upgrade: bool) -> None:
+    with database.write() as connection:
+        if not database.is_sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        found = _revision(connection, database)
+        if found is None:
+            sql_tables.metadata.create_all(connection)
+            _revisions.create(connection)
+            connection.execute(_revisions.insert().values(version_num=REVISION))
+        elif found == REVISION:
+            return  # somebody else was faster
+        elif not may_upgrade:
+            raise Conflict(
+                f"database {database}: schema revision must be {REVISION}, found {found}; stop all servers and run"
+                " `qiosk db upgrade`"
+            )
+        else:
+            _migrate(connection, database, found)
+
+
+def _revision(connection: sa.Connection, database: Database) -> str | None:
+    tables = set(sa.inspect(connection).get_table_names())
+    if _revisions.name in tables:
+        return str(connection.execute(sa.select(_revisions.c.version_num)).scalar_one())
+    if "qiosk_schema" in tables:
+        version = connection.exec_driver_sql("SELECT version FROM qiosk_schema").scalar_one()
+        if version != 1:
+            raise Conflict(f"database {database}: schema version must be 1, found {version}")
+        return _FIRST
+    if "jobs" in tables:
+        raise Conflict(f"database {database}: has a table `jobs` that Qiosk did not make")
+    return None
+
+
+def _migrate(connection: sa.Connection, database: Database, found: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    try:
+        ScriptDirectory.from_config(config).get_revision(found)
+    except CommandError as error:
+        raise Conflict(
+            f"database {database}: schema revision must be {REVISION} or older, found {found}; a newer release of"
+            " Qiosk wrote it"
+        ) from error
+    if _revisions.name not in sa.inspect(connection).get_table_names():
+        command.stamp(config, found)
+    command.upgrade(config, REVISION)

@@ -1,0 +1,66 @@
+"""Jobs counted in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, final
+
+import sqlalchemy as sa
+
+from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.tables import from_time, jobs, to_time
+from qiosk.service.jobs import JobState
+from qiosk.service.statistics import EndedJob
+
+_ENDED = sa.select(
+    jobs.c.workspace,
+    jobs.c.id,
+    jobs.c.target_key,
+    jobs.c.state,
+    jobs.c.created_at,
+    jobs.c.begun_at,
+    jobs.c.ended_at,
+    jobs.c.fence,
+    jobs.c.progress_sweeps,
+    jobs.c.progress_seconds,
+).where(jobs.c.ended_at.is_not(None))
+
+
+@final
+class SqlStatistics:
+    """``StatisticsStore`` over a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def counts(self) -> Mapping[JobState, int]:
+        """How many jobs there are in each state."""
+        counted = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
+        with self._database.read() as connection:
+            return {JobState(state): count for state, count in connection.execute(counted)}
+
+    def oldest_waiting(self) -> datetime | None:
+        """When the job that has waited longest was created."""
+        first = sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.state == JobState.WAITING.value)
+        with self._database.read() as connection:
+            return from_time(connection.execute(first).scalar())
+
+    def ended_since(self, since: datetime, limit: int) -> Sequence[EndedJob]:
+        """At most ``limit`` jobs that ended at ``since`` or later, the first ones first."""
+        return self._read(_ENDED.where(jobs.c.ended_at >= to_time(since)).order_by(jobs.c.ended_at).limit(limit))
+
+    def last_ended(self, limit: int) -> Sequence[EndedJob]:
+        """The last ``limit`` jobs that ended, the first ones first."""
+        return self._read(_ENDED.order_by(jobs.c.ended_at.desc()).limit(limit))[::-1]
+
+    def _read(self, wanted: sa.Select[Any]) -> Sequence[EndedJob]:
+        with self._database.read() as connection:
+            return [_from_row(*row) for row in connection.execute(wanted)]
+
+
+def _from_row(
+    workspace: str, job_id: str, target: str, state: str, created: int, begun: int | None, ended: int, *rest: Any
+) -> EndedJob:
+    times = (from_time(created), from_time(begun), from_time(ended))
+    return EndedJob(workspace, job_id, target, JobState(state), *times, *rest)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""The formats of the retired service: JSON, protobuf and results."""

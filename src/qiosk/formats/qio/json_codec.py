@@ -1,0 +1,45 @@
+"""The input format ``microsoft.qio.v2``: JSON, raw or gzipped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from qiosk.errors import UnreadableInput
+from qiosk.formats.compression import MAX_SIZE, decompressed
+from qiosk.formats.qio import scanner
+from qiosk.formats.qio import writer as qio_writer
+from qiosk.formats.qio.document import cost_function_from
+from qiosk.model.cost_function import CostFunction
+
+
+def read(data: bytes, *, max_size: int = MAX_SIZE) -> CostFunction:
+    """The cost function in a document.
+
+    Args:
+        data: JSON in UTF-8, or gzip of it (recognized by its first bytes).
+        max_size: most bytes that gzip data may hold.
+
+    Raises InvalidInput: UnreadableInput (AZQ105) for broken JSON or gzip, MissingSection (AZQ102), WrongType
+    (AZQ103), InvalidValue (AZQ107), RepeatedVariable (AZQ101) or InvalidInitialConfiguration (AZQ104) for
+    what it says.
+    """
+    content = decompressed(data, max_size)
+    scanned = scanner.read(content) if scanner.is_worthwhile(len(content)) else None
+    return cost_function_from(parse_json(content)) if scanned is None else scanned
+
+
+def write(cost_function: CostFunction) -> bytes:
+    """The document of a cost function; ``read`` gives it back."""
+    return qio_writer.encode(cost_function)
+
+
+def parse_json(data: bytes) -> Any:
+    """A JSON document as Python objects. Raises UnreadableInput; NaN and Infinity are not JSON."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise UnreadableInput(f"json: {e}") from e
+    except RecursionError as e:
+        raise UnreadableInput("json: arrays and objects are nested too deeply") from e

@@ -1,0 +1,93 @@
+"""The fast way into large documents: the terms are scanned into columns, the rest goes the general way.
+
+The array of terms is found by a pattern, scanned, and replaced in the document by a string that nobody else can know.
+The general reader then parses what is left, a short text. If that string comes out where the terms belong, then the
+pattern had found the right array, and the whole was valid JSON; in every other case, and for every term that is not of
+the plain shape, the document goes the general way from the start, which names what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+import sys
+
+import msgspec
+import numpy as np
+
+from qiosk.formats.growing import doubled
+from qiosk.formats.qio.document import Columns, cost_function_from
+from qiosk.model.cost_function import F64, I64, CostFunction
+
+SCAN_FROM = 1 << 16
+"""Bytes from which on scanning pays where Numba is loaded already."""
+
+_SCAN_COLD_FROM = 1 << 22  # loading Numba takes as long as reading some 10 MB the general way
+
+_TERMS = re.compile(rb'"terms"[ \t\r\n]*:[ \t\r\n]*\[')
+
+
+def is_worthwhile(size_bytes: int) -> bool:
+    """Whether a document is large enough to be scanned."""
+    return size_bytes >= (SCAN_FROM if "numba" in sys.modules else _SCAN_COLD_FROM)
+
+
+def read(data: bytes) -> CostFunction | None:
+    """The cost function in a document, or None if it has to go the general way."""
+    start = _TERMS.search(data)
+    if start is None:
+        return None
+    scanned = scan(data, start.end())
+    if scanned is None:
+        return None
+    columns, end = scanned
+    marker = secrets.token_hex(16)
+    rest = data[: start.end() - 1] + b'"' + marker.encode() + b'"' + data[end:]
+    try:
+        document = msgspec.json.decode(rest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    section = document.get("cost_function") if isinstance(document, dict) else None
+    if not isinstance(section, dict) or section.get("terms") != marker:
+        return None
+    section["terms"] = []
+    return cost_function_from(document, columns)
+
+
+def scan(data: bytes, position: int) -> tuple[Columns, int] | None:
+    """Terms of the array that opened before ``position``, and where it ends; None if one has another shape."""
+    from qiosk.kernels import compiler
+    from qiosk.kernels.scan import json_terms as qio_scan
+
+    if not compiler.jit_enabled():
+        return None  # interpreted, scanning is slower than the general way
+    view = np.frombuffer(data, np.uint8)
+    n_terms = (len(data) - position) // 24 + 16  # bytes of a short term; more room is made where it is needed
+    coefficients, indptr = np.empty(n_terms), np.zeros(n_terms + 1, np.int64)
+    ids, undecided = np.empty(2 * n_terms, np.int64), np.empty((1024, 3), np.int64)
+    state = np.array([position, 0, 0, 0], np.int64)
+    table = qio_scan.powers_of_five()
+    while True:
+        outcome = qio_scan.scan_terms(view, table, coefficients, indptr[1:], ids, undecided, state)
+        end, t, k, u = state.tolist()
+        if outcome != qio_scan.FULL:
+            break
+        if t == len(coefficients):
+            coefficients, indptr = doubled(coefficients), doubled(indptr)
+        elif u == len(undecided):
+            undecided = doubled(undecided)
+        else:
+            ids = doubled(ids)
+    if outcome != qio_scan.DONE or not _decide(data, coefficients, undecided[:u]):
+        return None
+    return (coefficients[:t], indptr[: t + 1], ids[:k]), end
+
+
+def _decide(data: bytes, coefficients: F64, undecided: I64) -> bool:
+    """Fill in the numbers that the scanner left as text; whether all of them are finite."""
+    for t, start, end in undecided.tolist():
+        coefficients[t] = float(data[start:end])
+        if not math.isfinite(coefficients[t]):
+            return False
+    return True

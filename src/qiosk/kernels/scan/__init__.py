@@ -1,0 +1,1 @@
+"""Scanners that read terms from JSON and protobuf bytes into arrays."""

@@ -1,0 +1,129 @@
+"""Who calls, which workspace they may enter, and what of the service they reach there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from qiosk.bootstrap import ServerParts
+from qiosk.contract.jobs import JobView
+from qiosk.contract.sessions import SessionsApi
+from qiosk.contract.workspaces import workspace_key
+from qiosk.errors import Forbidden, InvalidJobDefinition, InvalidValue
+from qiosk.server.auth.auth import Caller, Gate
+from qiosk.server.auth.links import Links
+from qiosk.server.settings import ServerSettings
+from qiosk.service.job_service import JobService
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One caller's way into one workspace. ``base`` is the server's URL as the caller reaches it, without a slash."""
+
+    workspace: str
+    parts: ServerParts
+    settings: ServerSettings
+    base: str
+    may_write: bool = True
+
+    @property
+    def jobs(self) -> JobService:
+        """The workspace's jobs."""
+        return self.parts.jobs(self.workspace)
+
+    @property
+    def sessions(self) -> SessionsApi:
+        """The workspace's sessions."""
+        return self.jobs.sessions
+
+    @property
+    def links(self) -> Links:
+        """Makes links to the workspace's blobs."""
+        return Links(
+            storage=self.parts.storage,
+            secret=self.parts.secret,
+            workspace=self.workspace,
+            base=self.base,
+            may_write=self.may_write,
+            now=self.parts.now,
+        )
+
+    def shown(self, view: JobView) -> JobView:
+        """The job with links that open its blobs to this caller."""
+        return self.links.shown(view)
+
+
+def base_url(request: Request, settings: ServerSettings) -> str:
+    """Where this caller reaches the server: scheme, host and port, perhaps a path; no slash at the end.
+
+    Raises InvalidJobDefinition if the request names a host that cannot be one.
+    """
+    if settings.public_url is not None:
+        return settings.public_url
+    host = request.headers.get("host", "")
+    if not host:
+        name, port = request.scope.get("server") or ("localhost", None)
+        host = f"{name}:{port}" if port else str(name)
+    if not _HOST.fullmatch(host):
+        raise InvalidJobDefinition(f"Host header: must be a host and perhaps a port, found {host[:100]!r}")
+    return f"{request.scope['scheme']}://{host}"
+
+
+def credential(request: Request) -> str | None:
+    """The key or token that a request carries; None if there is none."""
+    key = request.headers.get("x-ms-quantum-api-key")
+    if key:
+        return key.strip()
+    match = _BEARER.fullmatch(request.headers.get("authorization", ""))
+    return match[1] if match else None
+
+
+async def authenticated(request: Request) -> Caller:
+    """Who sent the request. Raises Unauthorized."""
+    gate: Gate = request.app.state.gate
+    sent = credential(request)
+    caller = gate.recall(sent)
+    if caller is None:
+        caller = await run_in_threadpool(gate.authenticate, sent)
+    request.state.caller = caller.name
+    return caller
+
+
+async def reading(request: Request) -> Access:
+    """Access to a workspace, for whoever may read it. Raises Unauthorized, Forbidden, InvalidJobDefinition."""
+    settings: ServerSettings = request.app.state.settings
+    parts: ServerParts = request.app.state.parts
+    caller = await authenticated(request)
+    key = _workspace(request)
+    caller.require(key, write=False)
+    request.state.workspace = key
+    return Access(key, parts, settings, base_url(request, settings), caller.may(key, write=True))
+
+
+def _workspace(request: Request) -> str:
+    place = request.path_params
+    try:
+        return workspace_key(place["subscription"], place["group"], place["workspace"])
+    except InvalidValue as error:
+        raise InvalidJobDefinition(error.message) from error
+
+
+async def writing(request: Request) -> Access:
+    """Access to a workspace, for whoever may change it. Raises Unauthorized, Forbidden."""
+    access = await reading(request)
+    if not access.may_write:
+        raise Forbidden("this credential is for reading only")
+    return access
+
+
+Reading = Annotated[Access, reading]
+Writing = Annotated[Access, writing]

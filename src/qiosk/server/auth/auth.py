@@ -1,0 +1,173 @@
+"""Who sent a request: the holder of one of our keys, or of a token that an OpenID Connect issuer signed.
+
+A token is a JWT with the configured issuer and audience that has not expired. One of its claims lists workspaces, as
+``subscription/group/name`` or ``*`` for all; ``:read`` behind one of them allows reading only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol, final
+
+from qiosk.errors import Forbidden, Unauthorized
+from qiosk.server.auth.issuer_keys import IssuerKeys
+from qiosk.server.settings import ServerSettings
+from qiosk.service.keys import ANYBODY, Authenticator
+
+ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""Signatures by public keys only: a token signed with a shared secret would prove nothing."""
+LEEWAY_S: Final = 60
+"""How far the issuer's clock may be from ours."""
+
+RECALL_S: Final = 1.0
+"""How long an answer is given again without any look. Revoked keys and expired tokens work so much longer."""
+_RECALLED: Final = 1024
+
+ALL: Final = "*"
+"""Stands for every workspace."""
+_READ_ONLY: Final = ":read"
+_MAX_TOKEN: Final = 16_384
+
+
+class Caller(Protocol):
+    """Whoever sent a request, and what is allowed to them."""
+
+    @property
+    def name(self) -> str:
+        """What the log calls them."""
+        ...
+
+    def may(self, workspace: str, *, write: bool) -> bool:
+        """Whether reading, or with ``write`` changing, things of a workspace (``ALL``: of all) is allowed."""
+        ...
+
+    def require(self, workspace: str, *, write: bool) -> None:
+        """Raise Forbidden unless ``may``."""
+        ...
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TokenHolder:
+    """The subject of a token. ``workspaces``: which ones are open, and whether for writing, too."""
+
+    name: str
+    workspaces: Mapping[str, bool] = field(default_factory=dict)
+
+    def may(self, workspace: str, *, write: bool) -> bool:
+        """Whether reading, or with ``write`` changing, things of a workspace is allowed."""
+        granted = [self.workspaces[place] for place in (workspace, ALL) if place in self.workspaces]
+        return any(granted) if write else bool(granted)
+
+    def require(self, workspace: str, *, write: bool) -> None:
+        """Raise Forbidden unless ``may``."""
+        if not self.may(workspace, write=False):
+            raise Forbidden("this credential is for another workspace")
+        if write and not self.may(workspace, write=True):
+            raise Forbidden("this credential is for reading only")
+
+
+@final
+class Gate:
+    """Tells who a credential belongs to, whatever kind it is."""
+
+    def __init__(
+        self, keys: Authenticator, tokens: TokenVerifier | None, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._keys = keys
+        self._tokens = tokens
+        self._monotonic = monotonic
+        self._recent: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def recall(self, credential: str | None) -> Caller | None:
+        """Who sent this credential, if ``authenticate`` found out just now. Waits for nothing."""
+        with self._lock:
+            until, caller = self._recent.get(_digest(credential), (0.0, ANYBODY))
+        return caller if self._monotonic() < until else None
+
+    def authenticate(self, credential: str | None) -> Caller:
+        """Who sent this credential. Raises Unauthorized; ServiceUnavailable if the issuer cannot be asked."""
+        caller = self._authenticate(credential)
+        with self._lock:
+            self._recent[_digest(credential)] = (self._monotonic() + RECALL_S, caller)
+            while len(self._recent) > _RECALLED:
+                self._recent.popitem(last=False)
+        return caller
+
+    def _authenticate(self, credential: str | None) -> Caller:
+        if self._tokens is not None and credential is not None and credential.count(".") == 2:
+            return self._tokens.verify(credential)
+        caller = self._keys.authenticate(credential)
+        if caller is ANYBODY and self._tokens is not None:
+            raise Unauthorized("an access token is required")
+        return caller
+
+
+@final
+class TokenVerifier:
+    """Reads the tokens of one issuer, which are made for an audience and list workspaces in a claim."""
+
+    def __init__(self, *, issuer: str, audience: str, claim: str, keys: IssuerKeys) -> None:
+        self._issuer = issuer
+        self._audience = audience
+        self._claim = claim
+        self._keys = keys
+
+    def verify(self, token: str) -> TokenHolder:
+        """Whose token this is. Raises Unauthorized; ServiceUnavailable if the issuer's keys cannot be fetched."""
+        if len(token) > _MAX_TOKEN:
+            raise Unauthorized("the access token is too long")
+        import jwt
+
+        try:
+            key = self._keys.find(jwt.get_unverified_header(token).get("kid"))
+            if key is None:
+                raise Unauthorized("the access token is signed with an unknown key")
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=list(ALGORITHMS),
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=LEEWAY_S,
+                options={"require": ["exp", "iss", "aud", "sub"]},
+            )
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            raise Unauthorized("the access token is not valid") from error
+        return TokenHolder(str(claims["sub"]), read_workspaces(claims.get(self._claim)))
+
+
+def _digest(credential: str | None) -> bytes:
+    """What is remembered of a credential, so that memory holds none."""
+    return b"" if credential is None else hashlib.sha256(credential.encode("utf-8", "replace")).digest()
+
+
+def open_gate(keys: Authenticator, settings: ServerSettings) -> Gate:
+    """The gate that the settings ask for."""
+    if settings.oidc_issuer is None or settings.oidc_audience is None:
+        return Gate(keys, None)
+    verifier = TokenVerifier(
+        issuer=settings.oidc_issuer,
+        audience=settings.oidc_audience,
+        claim=settings.oidc_workspace_claim,
+        keys=IssuerKeys(settings.oidc_issuer, jwks_url=settings.oidc_jwks_url),
+    )
+    return Gate(keys, verifier)
+
+
+def read_workspaces(claim: object) -> Mapping[str, bool]:
+    """The workspaces a claim lists, and whether each may be written to; what is no text opens nothing."""
+    listed = claim.split() if isinstance(claim, str) else claim
+    found: dict[str, bool] = {}
+    for text in listed if isinstance(listed, list) else []:
+        if isinstance(text, str):
+            place = text.strip().strip("/").lower()
+            name = place.removesuffix(_READ_ONLY)
+            found[name] = found.get(name, False) or name == place
+    return found

@@ -1,0 +1,1 @@
+"""The blob endpoint: a subset of Azure's Blob Storage REST interface."""

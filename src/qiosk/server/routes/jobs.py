@@ -1,0 +1,164 @@
+"""Routes of jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from qiosk.contract import codec
+from qiosk.contract.jobs import JobView
+from qiosk.errors import BlobNotFound, ServiceUnavailable
+from qiosk.server.auth.access import Access, Reading, Writing
+from qiosk.server.blobs.bodies import SMALL
+from qiosk.server.blobs.replies import BlobResponse
+from qiosk.server.routes.changes import Changes
+from qiosk.server.routes.listing import AFTER, PAGING, Window, next_link, read_count, window
+from qiosk.server.web.bodies import request_body
+from qiosk.server.web.openapi import answers, pages, takes
+from qiosk.server.web.replies import JSON, list_reply, reply
+from qiosk.server.web.routing import Routes
+from qiosk.service.filters import job_query
+from qiosk.service.job_service import DELETE_PATIENCE_S, not_stopped
+from qiosk.service.jobs import BlobRef
+
+router = Routes("Jobs")
+
+_JOB = answers(JobView)
+
+
+@router.put("/jobs/{job_id}", operation_id="createJob", **_JOB, **takes(codec.PutJob))
+async def create_job(request: Request, job_id: str, access: Writing) -> Response:
+    """Queue a job.
+
+    The same request again gives the same job; another one under a taken id is refused with 409. Mistakes in the
+    problem or in solver parameters are not refused: such a job is accepted, and ends `Failed`.
+    """
+    body = await request_body(request, access.settings)
+    return await _reply(access, lambda: access.jobs.submit(codec.decode_submission(body, job_id)))
+
+
+@router.get("/jobs/{job_id}", operation_id="getJob", **_JOB)
+async def get_job(job_id: str, access: Reading) -> Response:
+    """The job as it is now."""
+    return await _reply(access, lambda: access.jobs.get(job_id))
+
+
+@router.get("/jobs", operation_id="listJobs", **pages(JobView), **PAGING)
+async def list_jobs(request: Request, access: Reading) -> Response:
+    """Jobs, newest first unless `orderby` says otherwise, in pages that `nextLink` leads through."""
+    return await list_page(request, access, window(request))
+
+
+@router.delete("/jobs/{job_id}", operation_id="cancelJobByDelete", **answers(None, status=204))
+async def delete_job(job_id: str, access: Writing) -> Response:
+    """Cancel a job. The job stays listed; `:purge` removes it."""
+    await run_in_threadpool(access.jobs.cancel, job_id)
+    return Response(status_code=204)
+
+
+@router.post("/jobs/{job_id}:cancel", operation_id="cancelJob", **_JOB)
+async def cancel_job(job_id: str, access: Writing) -> Response:
+    """Cancel a job: one that waits at once, one that runs soon. Jobs that have ended are left alone."""
+    return await _reply(access, lambda: access.jobs.cancel(job_id))
+
+
+@router.post("/jobs/{job_id}:purge", operation_id="purgeJob", **answers(None, status=204))
+async def purge_job(request: Request, job_id: str, access: Writing) -> Response:
+    """Remove a job and its data; one that still runs is cancelled first."""
+    view = await run_in_threadpool(access.jobs.cancel, job_id)
+    if not view.status.is_final:
+        await _end_of(job_id, access, request.app.state.changes)
+    await run_in_threadpool(access.jobs.delete, job_id)
+    return Response(status_code=204)
+
+
+@router.patch("/jobs/{job_id}", operation_id="updateJob", **_JOB, **takes(codec.PatchJob | list[codec.PatchOperation]))
+async def update_job(request: Request, job_id: str, access: Writing) -> Response:
+    """Change name, tags or priority, by a merge patch or a list of RFC 6902 operations."""
+    body = await request_body(request, access.settings)
+    return await _reply(access, lambda: access.jobs.update(job_id, codec.decode_patch(body)))
+
+
+@router.get("/jobs/{job_id}/results", operation_id="getResults", **answers(dict[str, Any]))
+async def get_results(job_id: str, access: Reading) -> Response:
+    """The results as the job's solver wrote them; 404 `BlobNotFound` if there are none yet."""
+    return await run_in_threadpool(_results, access, job_id)
+
+
+@router.get("/jobs/{job_id}/best", operation_id="getBest", **answers(dict[str, Any], or_nothing=True))
+async def get_best(job_id: str, access: Reading) -> Response:
+    """The best solution so far in the results' format, also while the job runs; 204 if there is none yet."""
+    return await run_in_threadpool(_best, access, job_id)
+
+
+@router.get("/jobs/{job_id}/trace", operation_id="getTrace", **answers(list[tuple[float, int, float]]), **AFTER)
+async def get_trace(request: Request, job_id: str, access: Reading) -> Response:
+    """New bests in order, as rows of seconds, sweep and cost, from the `after`-th on."""
+    after = read_count("after", request.query_params.get("after", "0"))
+    return reply(await run_in_threadpool(access.jobs.trace, job_id, after))
+
+
+async def list_page(request: Request, access: Access, asked: Window, *, session_id: str | None = None) -> Response:
+    """A page of the jobs that a request asks for, of one session or of all."""
+
+    def work() -> Response:
+        query = job_query(asked.filter, asked.orderby, session_id=session_id)
+        page = access.jobs.page(query, top=asked.top, skip=asked.skip, token=asked.token)
+        return list_reply([access.shown(view) for view in page.items], next_link(request, access.base, page.next))
+
+    return await run_in_threadpool(work)
+
+
+async def _end_of(job_id: str, access: Access, changes: Changes) -> None:
+    """Wait until a job that was cancelled has ended, without keeping a thread. Raises Conflict if it does not."""
+    deadline = time.monotonic() + DELETE_PATIENCE_S
+    async with changes.followed():
+        while True:
+            count = changes.count
+            view = await run_in_threadpool(access.jobs.get, job_id)
+            if view.status.is_final:
+                return
+            if changes.is_over:
+                raise ServiceUnavailable(f"job {job_id}: is being cancelled, and the server stops: ask again")
+            if time.monotonic() >= deadline:
+                raise not_stopped(job_id)
+            await changes.wait(count, deadline - time.monotonic())
+            await asyncio.sleep(changes.pace_s)
+
+
+def _results(access: Access, job_id: str) -> Response:
+    """Large results go from the store to the client in pieces, as blobs do."""
+    view = access.jobs.get(job_id)
+    if not view.has_results or view.output_data_uri is None:
+        raise BlobNotFound(f"job {job_id}: has no results, it is {view.status}", job_id=job_id, state=view.status)
+    blobs = access.parts.storage.blobs(access.workspace)
+    container, name = blobs.resolve(view.output_data_uri)
+    reader = blobs.open(BlobRef(container, name or ""))
+    if reader.properties.size_bytes > SMALL:
+        return BlobResponse(reader, None, {"Content-Type": JSON})
+    with closing(reader):
+        return Response(b"".join(reader.pieces()), media_type=JSON)
+
+
+def _best(access: Access, job_id: str) -> Response:
+    """As ``_results``."""
+    reader = access.jobs.open_best(job_id)
+    if reader is None:
+        return Response(status_code=204)
+    if reader.properties.size_bytes > SMALL:
+        return BlobResponse(reader, None, {"Content-Type": JSON})
+    reader.close()
+    best = access.jobs.best(job_id)  # at once: a better one may be about to take its place
+    return Response(status_code=204) if best is None else Response(best, media_type=JSON)
+
+
+async def _reply(access: Access, work: Callable[[], JobView]) -> Response:
+    """The job that ``work`` returns, which is called in a thread, as is all that may wait for a disk."""
+    return await run_in_threadpool(lambda: reply(access.shown(work())))

@@ -1,0 +1,1 @@
+"""HTTP plumbing: routing, middleware, errors, replies, OpenAPI, logs and metrics."""

@@ -1,0 +1,73 @@
+"""Errors as answers: which status each class gets, and what the body says."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from qiosk import errors
+from qiosk.contract import codec
+from qiosk.errors import QioskError
+from qiosk.server.web.replies import reply
+
+RETRY_S = 5
+"""What ``Retry-After`` says when the server cannot do its work for now."""
+
+_STATUSES: Final[Mapping[type[QioskError], int]] = {  # the first class that fits counts
+    errors.Unauthorized: 401,
+    errors.AccessDenied: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.RequestTooLarge: 413,
+    errors.QuotaExceeded: 429,
+    errors.InvalidJobDefinition: 400,
+    errors.InvalidBlockList: 400,
+    errors.InvalidInput: 400,
+    errors.InsufficientResources: 400,
+    errors.RequestTimeout: 408,
+    errors.StorageFull: 507,
+    errors.ServiceUnavailable: 503,
+    errors.SupervisorUnavailable: 503,
+}
+_CODES = {404: "NotFound", 405: "MethodNotAllowed"}
+
+
+def status_of(error: QioskError) -> int:
+    """HTTP status of an error; 500 for those that no caller can be blamed for."""
+    return next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), 500)
+
+
+def error_reply(error: QioskError) -> Response:
+    """The answer to a request that ended with this error."""
+    status = status_of(error)
+    headers: dict[str, str] = {}
+    if isinstance(error, errors.QuotaExceeded):
+        headers["Retry-After"] = str(error.retry_after_s)
+    elif status == 503:
+        headers["Retry-After"] = str(RETRY_S)
+    elif status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return reply(codec.error_body(error), status=status, headers=headers)
+
+
+async def on_qiosk_error(_request: Request, error: Exception) -> Response:
+    """The answer to a request that ended with an error of ours."""
+    assert isinstance(error, QioskError)
+    return error_reply(error)
+
+
+async def on_http_error(_request: Request, error: Exception) -> Response:
+    """The answer, in the words of the protocol, to a request that no route wants."""
+    assert isinstance(error, HTTPException)
+    status = http.HTTPStatus(error.status_code)
+    members = codec.ErrorMembers(code=_CODES.get(status, status.phrase.replace(" ", "")), message=error.detail)
+    return reply(codec.ErrorBody(error=members), status=int(status), headers=error.headers)
+
+
+ERROR_HANDLERS: Final = {QioskError: on_qiosk_error, HTTPException: on_http_error}
+"""What makes every error an answer."""

@@ -1,0 +1,199 @@
+"""Path relinking: a reference set of good solutions, paths between them, and tabu search from the best of each path.
+
+A path leads from one solution of the set to another by flips of variables in which they differ; its best
+configuration at some distance from both ends is improved by tabu search, and takes the place of the worst solution of
+the set if it is better and new. When no pair is left, all but the best are replaced by fresh ones; the search ends when
+that has not helped ``REBUILDS`` times in a row.
+
+Reference: Y. Wang, Z. Lü, F. Glover, J.-K. Hao, Eur. J. Oper. Res. 223, 595 (2012), doi:10.1016/j.ejor.2012.07.012.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from qiosk.model.cost_function import I8, I64
+from qiosk.model.flips import cost_of
+from qiosk.solvers.algorithms.tabu_search import local_minimum
+from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers
+from qiosk.solvers.checkpoint import checkpointed
+from qiosk.solvers.samplers.sampler import LaneGroup
+from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.solver import Allowance, Parallel, Solver, StopReason
+
+# Walkers that improve at the same time.
+BATCH = 8
+# Fresh sets in a row that found nothing better, before the search ends.
+REBUILDS = 2
+# Fresh walkers, for each place of the set, that may end in a solution which is in it already.
+TRIES = 3
+
+
+@checkpointed
+@dataclass(slots=True)
+class RelinkingState:
+    """All that is needed to continue. Pairs are of places in the set."""
+
+    walkers: list[LaneGroup]
+    incumbents: Incumbents
+    configurations: list[I8]  # the reference set
+    costs: list[float]  # of these
+    pairs: I64  # (P, 2) that have not been relinked
+    active: int  # walkers in this batch
+    begun: int = 0  # walkers begun afresh, ever
+    tries_left: int = 0  # fresh walkers that may still be begun to fill the set
+    batch_sweeps: int = 0  # done in this batch
+    best_before: float = np.inf  # of the set, when it was last rebuilt
+    failures: int = 0  # rebuilds in a row that found nothing better
+    is_finished: bool = False
+    sweeps_done: int = 0
+    spin_updates: int = 0
+
+
+@final
+@dataclass(frozen=True)
+class PathRelinking(Solver[RelinkingState]):
+    """Path relinking with tabu search.
+
+    ``ref_set_count`` solutions in the set, at least 2; ``distance_scale`` 0..0.5, the share of a path that is left out
+    at both ends; ``is_greedy``: paths take the flip of least delta next, not a random one; ``sweeps``: moves of every
+    tabu search.
+    """
+
+    ground: Ground
+    walkers: TabuWalkers
+    rules: Rules
+    sweeps: int
+    ref_set_count: int
+    distance_scale: float
+    is_greedy: bool
+
+    @property
+    def kernel(self) -> str:
+        """The walkers'."""
+        return self.walkers.kernel
+
+    def init(self) -> RelinkingState:
+        """An empty set, and walkers from random configurations to fill it."""
+        state = RelinkingState([], self.ground.incumbents(), [], [], np.empty((0, 2), np.int64), 0)
+        state.tries_left = TRIES * self.ref_set_count
+        self._begin_fresh(state)
+        return state
+
+    def step(self, state: RelinkingState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
+        """Move on, through the end of a batch if need be."""
+        end = state.sweeps_done + n_sweeps
+        while state.sweeps_done < end and not state.is_finished:
+            n = min(end - state.sweeps_done, self.sweeps - state.batch_sweeps)
+            self._move(state, n, parallel)
+            if state.batch_sweeps == self.sweeps:
+                self._end_batch(state, parallel)
+
+    def outcome(self, state: RelinkingState) -> StopReason | None:
+        """FINISHED when fresh sets find nothing better any more."""
+        return StopReason.FINISHED if state.is_finished else None
+
+    def fraction(self, state: RelinkingState) -> float:
+        """Open-ended."""
+        return 0.0
+
+    def look(self, state: RelinkingState) -> None:
+        """Offer what the walkers of the batch have found."""
+        for walker in state.walkers[: state.active]:
+            self._improved(state, walker)
+
+    def parameters(self, state: RelinkingState) -> dict[str, Any]:
+        """ref_set_count, distance_scale, greedy_path_relinking."""
+        return {
+            "ref_set_count": self.ref_set_count,
+            "distance_scale": self.distance_scale,
+            "greedy_path_relinking": self.is_greedy,
+        }
+
+    def _move(self, state: RelinkingState, n: int, parallel: Parallel) -> None:
+        parallel.each(lambda walker: self.walkers.run(walker, self.rules, n), state.walkers[: state.active])
+        state.sweeps_done += n
+        state.batch_sweeps += n
+        state.spin_updates += state.active * self.ground.problem.n * n
+
+    def _improved(self, state: RelinkingState, walker: LaneGroup) -> tuple[I8, float]:
+        """A walker's best configuration as a local minimum, and its cost; the incumbents see it, too."""
+        _, configuration = self.walkers.best(walker)
+        x = self.ground.descent(configuration())
+        cost = cost_of(self.ground.problem, x)
+        state.incumbents.offer(x, cost, state.sweeps_done)
+        return x, cost
+
+    def _end_batch(self, state: RelinkingState, parallel: Parallel) -> None:
+        for walker in state.walkers[: state.active]:
+            self._admit(state, *self._improved(state, walker))
+        state.batch_sweeps = 0
+        if len(state.costs) < self.ref_set_count and state.tries_left > 0:
+            self._begin_fresh(state)
+        elif len(state.pairs):
+            self._begin_paths(state, parallel)
+        else:
+            self._rebuild(state)
+
+    def _admit(self, state: RelinkingState, x: I8, cost: float) -> None:
+        """Take a new solution into the set if there is room, or in place of the worst if it is better."""
+        if any(np.array_equal(x, known) for known in state.configurations):
+            return
+        if len(state.costs) < self.ref_set_count:
+            place = len(state.costs)
+            state.configurations.append(x)
+            state.costs.append(cost)
+        else:
+            place = int(np.argmax(state.costs))
+            if not cost < state.costs[place]:
+                return
+            state.configurations[place], state.costs[place] = x, cost
+            state.pairs = state.pairs[~(state.pairs == place).any(axis=1)]
+        others = np.array([k for k in range(len(state.costs)) if k != place], np.int64)
+        there = np.stack([np.full_like(others, place), others], axis=1)
+        state.pairs = np.concatenate([state.pairs, there, there[:, ::-1]])
+
+    def _begin_fresh(self, state: RelinkingState) -> None:
+        """Walkers from local minima near random configurations."""
+        wanted = self.ref_set_count - len(state.costs)
+        state.active = min(BATCH, wanted, state.tries_left)
+        state.tries_left -= state.active
+        for k in range(state.active):
+            seed = (self.ground.seed, state.begun)
+            walker = self.walkers.start(local_minimum(self.ground, seed), self.rules, seed)
+            state.walkers[k : k + 1] = [walker]
+            state.begun += 1
+
+    def _begin_paths(self, state: RelinkingState, parallel: Parallel) -> None:
+        """Walkers from the best configurations of the next paths."""
+        state.active = min(len(state.pairs), len(state.walkers))
+        pairs = state.pairs[: state.active]
+        state.pairs = state.pairs[state.active :]
+
+        def relink(k: int) -> None:
+            ends = state.configurations[pairs[k, 0]], state.configurations[pairs[k, 1]]
+            distance = int(np.count_nonzero(ends[0] != ends[1]))
+            first = max(1, int(self.distance_scale * distance))
+            band = (first, max(first, distance - first) if distance > 0 else 0)
+            self.walkers.relink(state.walkers[k], ends, band, is_greedy=self.is_greedy)
+
+        parallel.each(relink, range(state.active))
+
+    def _rebuild(self, state: RelinkingState) -> None:
+        """Keep the best and fill the set afresh; or end, if that has not helped lately."""
+        best = int(np.argmin(state.costs))
+        cost = state.costs[best]
+        is_better = cost < state.best_before - self.ground.resolution.rounding
+        state.failures = 0 if is_better else state.failures + 1
+        state.best_before = cost
+        if state.failures >= REBUILDS or self.ground.problem.n == 0:
+            state.is_finished = True
+            return
+        state.configurations, state.costs = [state.configurations[best]], [cost]
+        state.pairs = np.empty((0, 2), np.int64)
+        state.tries_left = TRIES * self.ref_set_count
+        self._begin_fresh(state)

@@ -1,0 +1,152 @@
+"""Path-integral Monte Carlo: the problem in a transverse field that is turned down slowly.
+
+A system is ``trotter_number`` slices of configurations, tied along the world line of every variable the stronger, the
+weaker the field; at zero field they are one. A strong field lets slices differ, and a barrier that is high but narrow
+is crossed by a stretch of slices at a time.
+
+References: R. Martonak, G. E. Santoro, E. Tosatti, Phys. Rev. B 66, 094203 (2002), doi:10.1103/PhysRevB.66.094203;
+B. Heim, T. F. Ronnow, S. V. Isakov, M. Troyer, Science 348, 215 (2015), doi:10.1126/science.aaa4170.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+
+from qiosk.model.cost_function import F64
+from qiosk.model.flips import cost_of
+from qiosk.solvers.algorithms.waves import Waves, WaveSolver
+from qiosk.solvers.algorithms.world_lines import WorldLines
+from qiosk.solvers.checkpoint import checkpointed
+from qiosk.solvers.samplers.sampler import LaneGroup
+from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.schedules import Schedule
+from qiosk.solvers.search.solver import Parallel
+from qiosk.solvers.search.tuning import BetaRange
+
+# Systems swept at the same time, at most; further restarts follow in further waves: memory does not grow with them.
+WAVE = 32
+# Sweeps at beta = infinity after the schedule, every slice by itself: they carry it into its local minimum.
+QUENCH_SWEEPS = 4
+# Where the default beta of a slice lies between the hot (0) and the cold end (1) of the annealer's range, on a scale of
+# ratios; on max-cut and dense QUBO 0.4 to 0.75 did best, on tori and random PUBO 0.75 to 0.9.
+COLDNESS = 0.7
+# beta * field at the start: equal neighbours are then tied with probability 1 - tanh(3) = 0.005.
+STRONG_FIELD = 3.0
+
+
+@checkpointed
+@dataclass(slots=True)
+class PathState:
+    """All that is needed to continue."""
+
+    groups: list[LaneGroup]
+    incumbents: Incumbents
+    sweeps_done: int = 0
+    spin_updates: int = 0
+    wave: int = 0  # the wave in progress
+
+
+@final
+@dataclass(frozen=True)
+class QuantumMonteCarlo(WaveSolver[PathState]):
+    """Independent systems of ``slices`` slices, each slice at ``beta`` [1/cost], in a field that follows ``field``.
+
+    The system as a whole is at the inverse temperature slices * beta. ``field`` is a schedule of transverse fields
+    [cost]: the weight of two neighbouring slices of a variable is tanh(beta * field) where they differ, 1 where they
+    agree.
+    """
+
+    ground: Ground
+    beta: float
+    field: Schedule
+    sweeps: int
+    slices: int
+    restarts: int
+
+    @cached_property
+    def lines(self) -> WorldLines:
+        """The dynamics. Raises NotEnoughMemory if this machine has no memory for a wave of systems."""
+        lines = WorldLines(self.ground.problem, self.slices)
+        self.ground.require_memory(min(WAVE, self.restarts) * self.slices, lines.slice_bytes)
+        return lines
+
+    def warm_up(self) -> None:
+        """Compile, or load, all kernels that a run needs."""
+        lines = self.lines
+        with self.ground.compiling():
+            group = lines.start((0,))
+            lines.sweep(group, np.empty(0), np.empty(0))
+            lines.costs(group)
+        self.ground.descent(lines.configuration(group, 0))
+
+    @property
+    def kernel(self) -> str:
+        """The world lines'."""
+        return self.lines.kernel
+
+    def init(self) -> PathState:
+        """Every slice of the first wave at a random configuration, or at the given initial one."""
+        return PathState(self._groups(0), self.ground.incumbents())
+
+    def parameters(self, state: PathState) -> dict[str, Any]:
+        """sweeps, trotter_number, restarts, beta_start, transverse_field_start and transverse_field_stop."""
+        return {
+            "sweeps": self.sweeps,
+            "trotter_number": self.slices,
+            "restarts": self.restarts,
+            "beta_start": self.beta,
+            "transverse_field_start": self.field.initial,
+            "transverse_field_stop": self.field.final,
+        }
+
+    @property
+    def _waves(self) -> Waves:
+        return Waves(-(-self.restarts // WAVE), self.sweeps, QUENCH_SWEEPS)
+
+    def _groups(self, wave: int) -> list[LaneGroup]:
+        first, initial = wave * WAVE, None if self.ground.starts_anywhere else self.ground.initial
+        systems = range(first, min(first + WAVE, self.restarts))
+        return [self.lines.start((self.ground.seed, 0, system), initial) for system in systems]
+
+    def _sweep(self, state: PathState, n: int, done: int, parallel: Parallel) -> None:
+        annealed = min(n, max(0, self.sweeps - done))
+        quench = n - annealed
+        betas = np.concatenate([np.full(annealed, self.beta), np.full(quench, np.inf)])
+        cuts = np.concatenate([np.tanh(self.beta * self.field.values(done, annealed, self.sweeps)), np.ones(quench)])
+        parallel.each(lambda group: self.lines.sweep(group, betas, cuts), state.groups)
+        state.sweeps_done += n
+        state.spin_updates += len(state.groups) * self.slices * self.ground.problem.n * n
+
+    def _look(self, state: PathState, parallel: Parallel) -> None:
+        """Offer the best slices, each after a float64 descent to its local minimum."""
+        costs = np.empty((len(state.groups), self.slices))
+
+        def measure(g: int) -> None:
+            costs[g] = self.lines.costs(state.groups[g])
+
+        parallel.each(measure, range(len(state.groups)))
+        self._gather(state, costs)
+
+    def _gather(self, state: PathState, costs: F64) -> None:
+        found = state.incumbents
+        for place in np.argsort(costs, axis=None, kind="stable")[: 2 * found.capacity]:
+            g, k = divmod(int(place), self.slices)
+            if not costs[g, k] < found.bar:
+                break
+            configuration = self.ground.descent(self.lines.configuration(state.groups[g], k))
+            found.offer(configuration, cost_of(self.ground.problem, configuration), state.sweeps_done)
+
+
+def slice_beta(betas: BetaRange) -> float:
+    """The default inverse temperature of a slice [1/cost]: between the ends of the annealer's range."""
+    return float(betas.hot ** (1.0 - COLDNESS) * betas.cold**COLDNESS)
+
+
+def strong_field(beta: float) -> float:
+    """A transverse field [cost] in which neighbouring slices are all but independent."""
+    return STRONG_FIELD / beta

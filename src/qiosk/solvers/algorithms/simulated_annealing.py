@@ -1,0 +1,105 @@
+"""Simulated annealing: independent replicas, cooled along one schedule.
+
+Reference: S. Kirkpatrick, C. D. Gelatt, M. P. Vecchi, Science 220, 671 (1983), doi:10.1126/science.220.4598.671.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+
+from qiosk.model.cost_function import F64
+from qiosk.solvers.algorithms.waves import Waves, WaveSolver
+from qiosk.solvers.checkpoint import checkpointed
+from qiosk.solvers.samplers.sampler import LaneGroup
+from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.schedules import Schedule
+from qiosk.solvers.search.solver import Parallel
+
+# Replicas annealed at the same time, at most; further restarts follow in further waves: memory does not grow with them.
+WAVE = 1024
+# Sweeps at beta = infinity after the schedule: they carry nearly every replica into its local minimum.
+QUENCH_SWEEPS = 4
+
+
+@checkpointed
+@dataclass(slots=True)
+class AnnealingState:
+    """All that is needed to continue an anneal."""
+
+    groups: list[LaneGroup]
+    incumbents: Incumbents
+    sweeps_done: int = 0
+    spin_updates: int = 0
+    wave: int = 0  # the wave in progress
+    final_costs: F64 = field(default_factory=lambda: np.empty(0))  # (replicas,) after the last sweep of a wave
+
+
+@final
+@dataclass(frozen=True)
+class SimulatedAnnealing(WaveSolver[AnnealingState]):
+    """Metropolis annealing of independent replicas, then a short quench.
+
+    ``restarts`` replicas are asked for; whole lane groups are run, so there may be more. ``stream`` tells apart the
+    random numbers of several anneals with one seed.
+    """
+
+    ground: Ground
+    schedule: Schedule  # of beta [1/cost]
+    sweeps: int
+    restarts: int
+    stream: int = 0
+
+    @property
+    def kernel(self) -> str:
+        """The sampler's."""
+        return self.ground.sampler.kernel
+
+    def init(self) -> AnnealingState:
+        """Every replica of the first wave at a random configuration, or at the given initial one."""
+        return AnnealingState(self._groups(0), self.ground.incumbents())
+
+    def parameters(self, state: AnnealingState) -> dict[str, Any]:
+        """beta_start, beta_stop, sweeps, restarts."""
+        return {
+            "beta_start": self.schedule.initial,
+            "beta_stop": self.schedule.final,
+            "sweeps": self.sweeps,
+            "restarts": self.restarts,
+        }
+
+    def statistics(self, state: AnnealingState) -> dict[str, Any]:
+        """replica_costs: of the replicas of the last wave, after their last sweep."""
+        return {"replica_costs": state.final_costs.tolist()}
+
+    @property
+    def _waves(self) -> Waves:
+        return Waves(-(-self._n_groups // self._wave_groups), self.sweeps, QUENCH_SWEEPS)
+
+    @property
+    def _n_groups(self) -> int:
+        return max(1, -(-self.restarts // self.ground.sampler.lanes))
+
+    @property
+    def _wave_groups(self) -> int:
+        return max(1, WAVE // self.ground.sampler.lanes)
+
+    def _groups(self, wave: int) -> list[LaneGroup]:
+        first = wave * self._wave_groups
+        return self.ground.groups(self.stream, min(self._wave_groups, self._n_groups - first), first)
+
+    def _sweep(self, state: AnnealingState, n: int, done: int, parallel: Parallel) -> None:
+        hot = min(n, max(0, self.sweeps - done))
+        betas = np.concatenate([self.schedule.values(done, hot, self.sweeps), np.full(n - hot, np.inf)])
+        parallel.each(lambda group: self.ground.sampler.sweep(group, betas), state.groups)
+        state.sweeps_done += n
+        state.spin_updates += self.ground.updates(len(state.groups), n)
+
+    def _look(self, state: AnnealingState, parallel: Parallel) -> None:
+        costs = self.ground.costs(state.groups, parallel)
+        self.ground.gather(state.groups, costs, state.incumbents, state.sweeps_done)
+        if self._waves.is_at_end(state):
+            state.final_costs = costs

@@ -1,0 +1,318 @@
+"""Simulated bifurcation: spins as oscillators that are pumped until each settles on one side of its wall.
+
+A *loop* is one lane group of trajectories from random positions near 0, all pumped from 0 to full strength over the
+same number of steps. Loops are independent; some run side by side, as a *wave*. An endless search makes every wave
+twice as long as the one before, and the last one end with the time.
+
+References: H. Goto, K. Tatsumura, A. R. Dixon, Sci. Adv. 5, eaav2372 (2019), doi:10.1126/sciadv.aav2372; H. Goto et
+al., Sci. Adv. 7, eabe7953 (2021), doi:10.1126/sciadv.abe7953 (ballistic and discrete, with walls).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qiosk.kernels.aligned import aligned_copy
+from qiosk.kernels.bifurcation import bifurcation_steps
+from qiosk.kernels.plain.bifurcation import sign_costs
+from qiosk.kernels.rng import combine_seed, random_words
+from qiosk.model.cost_function import F64
+from qiosk.model.flips import cost_of
+from qiosk.solvers.algorithms.network import Network
+from qiosk.solvers.checkpoint import checkpointed
+from qiosk.solvers.parameter_free.rounds import ANNEALS_TO_AGREE, ROUNDS_TO_AGREE
+from qiosk.solvers.samplers.sampler import LaneGroup
+from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.pacing import next_length
+from qiosk.solvers.search.solver import Allowance, Parallel, Solver, StopReason
+
+LANES = 32
+"""Trajectories in a loop: four AVX2 registers of positions."""
+
+# Multiplications of all the steps of one loop of which the number was not given, some seconds' worth; and its bounds.
+AUTO_PRODUCTS = 2e10
+AUTO_STEPS = (500, 10_000)
+# An endless search begins with steps so many times fewer.
+FIRST_SHARE = 8
+# Multiplications of one step of a wave, at most, and the bounds of its loops.
+WAVE_PRODUCTS = 4e6
+WAVE_LOOPS = (2, 8)
+# Positions and momenta are drawn from -SPREAD..SPREAD: far from the walls at 1.
+SPREAD = 0.1
+# A look costs as much as some fifty steps of a large sparse network, and trajectories tell little before their end.
+FIRST_LOOK = 256
+# Candidates are compared by the cost that this share of their trajectories reached.
+GOOD_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Dynamics:
+    """One way to integrate: discrete forces (algorithm 2.0) or ballistic ones (1.5), and the time of a step."""
+
+    is_discrete: bool
+    dt: float
+
+    @property
+    def algorithm(self) -> str:
+        """As the parameter ``algo`` has it."""
+        return "2.0" if self.is_discrete else "1.5"
+
+
+CANDIDATES = (Dynamics(True, 0.8), Dynamics(True, 1.0), Dynamics(True, 0.5), Dynamics(False, 0.8))
+"""What an automatic search tries out first: one wave each, then a longer one of the two that did best."""
+FINALISTS = 2
+# How much longer the waves of the finalists are: ballistic trajectories settle sooner, discrete ones get further.
+FINAL_SHARE = 4
+
+
+@checkpointed
+@dataclass(slots=True)
+class BifurcationState:
+    """All that is needed to continue. ``groups`` hold positions and momenta, both (n * LANES,) float32."""
+
+    groups: list[LaneGroup]
+    incumbents: Incumbents
+    steps: int  # planned in this wave
+    most_steps: int  # planned in any wave
+    scores: F64  # (waves tried out,) what a good trajectory of each reached
+    chosen: int = 0  # candidate in use
+    wave_done: int = 0  # steps of this wave
+    loops_before: int = 0  # this wave
+    waves_agreed: int = 0  # in a row
+    lanes_agreed: int = 0  # in those waves
+    is_out_of_time: bool = False
+    sweeps_done: int = 0
+    spin_updates: int = 0
+
+
+@final
+@dataclass(frozen=True)
+class SimulatedBifurcation(Solver[BifurcationState]):
+    """Loops of pumped oscillator networks.
+
+    ``loops`` of LANES trajectories each, or None: as many as the time allows. ``steps`` of each loop, or None: from the
+    size of the problem. ``strength`` of the couplings [1/cost], or None: from their norm. With several ``candidates``
+    one wave of each is run, and the one that did best goes on until the waves agree.
+    """
+
+    ground: Ground
+    candidates: tuple[Dynamics, ...] = (CANDIDATES[0],)
+    loops: int | None = 1
+    steps: int | None = None
+    strength: float | None = None
+
+    @property
+    def kernel(self) -> str:
+        """``bifurcation-float32x32``."""
+        return f"bifurcation-float32x{LANES}"
+
+    @cached_property
+    def network(self) -> Network:
+        """The problem as a network; its kernels are compiled when it is first asked for."""
+        network = Network.of(self.ground.problem)
+        with self.ground.compiling():
+            nothing, spins = np.zeros(0, np.float32), np.zeros(LANES, np.float32)
+            no_pairs = np.zeros(2, np.int64), np.zeros(0, np.int32)
+            for dynamics in self.candidates:
+                run = bifurcation_steps(dynamics.is_discrete, LANES)
+                run(*no_pairs, nothing, spins, spins.copy(), nothing, np.float32(dynamics.dt))
+            sign_costs()(*no_pairs, np.zeros(0), spins, np.zeros(LANES))
+        return network
+
+    def init(self) -> BifurcationState:
+        """The first wave, at random positions. Raises NotEnoughMemory if this machine has no memory for it."""
+        self.ground.require_memory(LANES * self._wave_loops, 8 * self.network.n)
+        steps = self.steps
+        if steps is None:
+            steps = self._auto_steps if self.loops is not None else max(1, self._auto_steps // FIRST_SHARE)
+        return BifurcationState(self._groups(0), self.ground.incumbents(), steps, steps, np.zeros(0))
+
+    def step(self, state: BifurcationState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
+        """Integrate on, through the end of a wave if need be; looks happen at fixed steps of a wave."""
+        end = state.sweeps_done + n_sweeps
+        while state.sweeps_done < end and self.outcome(state) is None:
+            look = _next_look(state.wave_done, state.steps)
+            self._integrate(state, min(end - state.sweeps_done, look - state.wave_done), parallel)
+            if state.wave_done == look:
+                costs = self._costs(state, parallel)
+                self._offer(state, costs)
+                if look == state.steps:
+                    self._end_wave(state, costs, allowance)
+
+    def outcome(self, state: BifurcationState) -> StopReason | None:
+        """FINISHED after the last loop; CONVERGED or TIMEOUT where there is no last one."""
+        if self.loops is not None:
+            return StopReason.FINISHED if self.loops_done(state) >= self.loops else None
+        if len(self.candidates) > 1 and _has_converged(state):
+            return StopReason.CONVERGED
+        return StopReason.TIMEOUT if state.is_out_of_time else None
+
+    def fraction(self, state: BifurcationState) -> float:
+        """Steps done of steps planned; 0 for an endless search."""
+        if self.loops is None:
+            return 0.0
+        waves = -(-self.loops // self._wave_loops)
+        return min(1.0, state.sweeps_done / (waves * state.steps))
+
+    def look(self, state: BifurcationState) -> None:
+        """Offer the trajectories as they are."""
+        self._offer(state, self._costs(state, Parallel(1)))
+
+    def parameters(self, state: BifurcationState) -> dict[str, Any]:
+        """loops (begun, in an endless search), steps of the longest, C, and dt and algo of the latest."""
+        dynamics = self.candidates[state.chosen]
+        return {
+            "loops": self.loops if self.loops is not None else state.loops_before + len(state.groups),
+            "steps": state.most_steps,
+            "dt": dynamics.dt,
+            "C": self._strength,
+            "algo": dynamics.algorithm,
+        }
+
+    def loops_done(self, state: BifurcationState) -> int:
+        """Loops that have come to their end."""
+        return state.loops_before + (len(state.groups) if state.wave_done == state.steps else 0)
+
+    @cached_property
+    def _strength(self) -> float:
+        return self.network.natural_strength if self.strength is None else self.strength
+
+    @cached_property
+    def _forces(self) -> NDArray[np.float32]:
+        return self.network.forces(self._strength)
+
+    @property
+    def _products(self) -> int:
+        """Multiplications in a step of one loop."""
+        return LANES * (len(self.network.neighbors[1]) + 4 * self.network.n)
+
+    @property
+    def _auto_steps(self) -> int:
+        return int(np.clip(AUTO_PRODUCTS // self._products, *AUTO_STEPS))
+
+    @property
+    def _wave_loops(self) -> int:
+        fitting = int(np.clip(WAVE_PRODUCTS // self._products, *WAVE_LOOPS))
+        return fitting if self.loops is None else min(self.loops, fitting)
+
+    def _groups(self, first: int) -> list[LaneGroup]:
+        count = self._wave_loops if self.loops is None else min(self._wave_loops, self.loops - first)
+        return [self._start(loop) for loop in range(first, first + count)]
+
+    def _start(self, loop: int) -> LaneGroup:
+        """Random positions and momenta; with an initial configuration, positions on its sides."""
+        size = self.network.n * LANES
+        words = random_words(combine_seed((self.ground.seed, loop)), 2 * size) >> np.uint64(40)
+        draws = (words.astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-23) - np.float32(1.0)
+        positions, momenta = np.float32(SPREAD) * draws[:size], np.float32(SPREAD) * draws[size:]
+        if self.ground.initial is not None:
+            spins = np.repeat(self.network.spins(self.ground.initial), LANES)
+            positions = np.copysign(positions, spins.astype(np.float32))
+        return LaneGroup({"positions": aligned_copy(positions), "momenta": aligned_copy(momenta)})
+
+    def _integrate(self, state: BifurcationState, n: int, parallel: Parallel) -> None:
+        dynamics = self.candidates[state.chosen]
+        indptr, neighbors, _ = self.network.neighbors
+        forces, run = self._forces, bifurcation_steps(dynamics.is_discrete, LANES)
+        done = np.arange(state.wave_done, state.wave_done + n, dtype=np.float64)
+        detunings = (done / state.steps - 1.0).astype(np.float32)
+
+        def work(group: LaneGroup) -> None:
+            arrays = group.arrays
+            run(indptr, neighbors, forces, arrays["positions"], arrays["momenta"], detunings, np.float32(dynamics.dt))
+
+        parallel.each(work, state.groups)
+        state.wave_done += n
+        state.sweeps_done += n
+        state.spin_updates += n * len(state.groups) * LANES * self.network.n
+
+    def _costs(self, state: BifurcationState, parallel: Parallel) -> F64:
+        """(groups, LANES) cost of the signs of every trajectory."""
+        costs = np.empty((len(state.groups), LANES))
+        indptr, neighbors, couplings = self.network.neighbors
+
+        def measure(g: int) -> None:
+            sign_costs()(indptr, neighbors, couplings, state.groups[g].arrays["positions"], costs[g])
+
+        parallel.each(measure, range(len(state.groups)))
+        return costs + self.network.form.constant
+
+    def _offer(self, state: BifurcationState, costs: F64) -> None:
+        """Offer the best trajectory of every loop, and others that beat the bar, each led to its local minimum."""
+        found, flat = state.incumbents, costs.ravel()
+        for loop, lane in enumerate(costs.argmin(axis=1)):
+            self._polish(state, loop, int(lane))
+        for place in np.argsort(flat, kind="stable")[: 2 * found.capacity]:
+            if not flat[place] < found.bar:
+                break
+            self._polish(state, *divmod(int(place), LANES))
+
+    def _polish(self, state: BifurcationState, loop: int, lane: int) -> None:
+        positions = state.groups[loop].arrays["positions"][lane::LANES]
+        configuration = self.ground.descent(self.network.configuration(positions))
+        state.incumbents.offer(configuration, cost_of(self.ground.problem, configuration), state.sweeps_done)
+
+    def _end_wave(self, state: BifurcationState, costs: F64, allowance: Allowance) -> None:
+        """Judge the wave, and begin the next one if there is one."""
+        if self.loops is None:
+            self._judge(state, costs)
+            steps = self._next_steps(state, allowance)
+            state.is_out_of_time = steps is None
+        else:
+            steps = state.steps
+        if steps is None or self.outcome(state) is not None:
+            return
+        state.chosen = self._choice(state.scores)
+        state.loops_before += len(state.groups)
+        state.groups = self._groups(state.loops_before)
+        state.steps, state.wave_done = steps, 0
+        state.most_steps = max(state.most_steps, steps)
+
+    def _judge(self, state: BifurcationState, costs: F64) -> None:
+        agreed = self.ground.count_agreeing(costs.ravel(), state.incumbents.best)
+        if agreed >= max(2.0, ANNEALS_TO_AGREE.share * costs.size):
+            state.waves_agreed += 1
+            state.lanes_agreed += agreed
+        else:
+            state.waves_agreed = state.lanes_agreed = 0
+        if len(state.scores) < self._trials:
+            state.scores = np.append(state.scores, np.quantile(costs, GOOD_SHARE))
+
+    @property
+    def _trials(self) -> int:
+        """Waves that try candidates out; 0 if there is no choice."""
+        return len(self.candidates) + FINALISTS if len(self.candidates) > 1 else 0
+
+    def _choice(self, scores: F64) -> int:
+        """The candidate of the next wave."""
+        n, tried = len(self.candidates), len(scores)
+        if self._trials == 0 or tried < n:
+            return min(tried, n - 1)
+        finalists = np.argsort(scores[:n], kind="stable")[:FINALISTS]
+        return int(finalists[np.argmin(scores[n:]) if tried == self._trials else tried - n])
+
+    def _next_steps(self, state: BifurcationState, allowance: Allowance) -> int | None:
+        """Steps of the next wave; None if there is no time for one."""
+        if self.steps is not None:
+            return self.steps
+        tried = len(state.scores)
+        growth = FINAL_SHARE if tried == len(self.candidates) else 2 if tried == self._trials else 1
+        step = self._wave_loops * LANES * self.network.n
+        return next_length(
+            growth * state.steps, state.steps, state.spin_updates, allowance, lambda updates: int(updates // step)
+        )
+
+
+def _has_converged(state: BifurcationState) -> bool:
+    return state.waves_agreed >= ROUNDS_TO_AGREE and state.lanes_agreed >= ANNEALS_TO_AGREE.total
+
+
+def _next_look(done: int, steps: int) -> int:
+    """The step of a wave after which to look next: every doubling from FIRST_LOOK on, and the last one."""
+    return min(steps, FIRST_LOOK << (done // FIRST_LOOK).bit_length())

@@ -1,0 +1,178 @@
+"""Substochastic Monte Carlo: a population that diffuses from one configuration to the next, and is thinned by cost.
+
+Walkers hop to random neighbours with a probability alpha that falls during the run, whatever a hop costs, while walkers
+of high cost die and those of low cost are doubled, ever more eagerly as beta rises. It is the diffusion Monte Carlo of
+a quantum anneal whose driver hops and whose potential is the cost; what it anneals is not a temperature.
+
+Reference: M. Jarret, S. P. Jordan, B. Lackey, Phys. Rev. A 94, 042318 (2016), doi:10.1103/PhysRevA.94.042318.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qiosk.kernels.diffusion import diffuse
+from qiosk.kernels.rng import combine_seed, random_words
+from qiosk.model.cost_function import F64, I8
+from qiosk.model.flips import cost_of
+from qiosk.solvers.checkpoint import checkpointed
+from qiosk.solvers.samplers.incidence import Incidence
+from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.schedules import Schedule
+from qiosk.solvers.search.solver import Allowance, Parallel, Solver, StopReason
+
+# Looks at the best walkers in the second half of the run; before that after every doubling.
+LOOKS = 16
+# Steps after which running costs are added up anew, at least; on large problems as many as there are variables.
+REFRESH = 4096
+
+
+@checkpointed
+@dataclass(slots=True)
+class WalkersState:
+    """All that is needed to continue. Shapes: I islands of R walkers each, n variables, G groups of the problem."""
+
+    values: I8  # (I, R, n)
+    sums: F64  # (I, R, G)
+    costs: F64  # (I, R)
+    generators: NDArray[np.uint64]  # (I, R)
+    best_values: I8  # (I, n)
+    best_costs: F64  # (I,)
+    incumbents: Incumbents
+    sweeps_done: int = 0
+    spin_updates: int = 0
+    steps_done: int = 0
+
+
+@final
+@dataclass(frozen=True)
+class SubstochasticMonteCarlo(Solver[WalkersState]):
+    """Walkers that hop and are taken anew after every ``steps_per_walker`` steps, for ``step_limit`` steps each.
+
+    ``population`` walkers make up each of ``islands`` independent populations. The driver's sweeps are blocks of
+    ``steps_per_sweep`` steps. ``stream`` tells apart the random numbers of several runs with one seed.
+    """
+
+    ground: Ground
+    alpha: Schedule
+    beta: Schedule
+    step_limit: int
+    population: int
+    steps_per_walker: int = 1
+    islands: int = 1
+    steps_per_sweep: int = 1
+    stream: int = 0
+
+    @property
+    def kernel(self) -> str:
+        """Diffusion, and the walkers of a population."""
+        return f"diffusion-float64x{self.population}"
+
+    def compile(self) -> None:
+        """Compile what the run needs, so that it takes no longer than its work."""
+        with self.ground.compiling():
+            tiny = replace(self, population=1, islands=1)
+            tiny._diffuse(tiny.init(), 0, 0)
+
+    def init(self) -> WalkersState:
+        """Every walker at a random configuration, or at the given initial one."""
+        problem, ground = self.ground.problem, self.ground
+        n, shape = problem.n, (self.islands, self.population)
+        ground.require_memory(self.islands * self.population, n + 8 * len(problem.group_values) + 32)
+        seed = combine_seed((ground.seed, self.stream))
+        if ground.initial is None or ground.starts_anywhere:
+            bits = (random_words(seed, self.islands * self.population * n) >> np.uint64(63)).astype(np.int8)
+            values = (1 - 2 * bits if problem.is_spin else bits).reshape(*shape, n)
+        else:
+            values = np.tile(ground.initial.astype(np.int8), (*shape, 1))
+        return WalkersState(
+            values=values,
+            sums=np.zeros((*shape, len(problem.group_values))),
+            costs=np.zeros(shape),
+            generators=random_words(seed, self.islands * self.population, stream=1).reshape(shape),
+            best_values=values[:, 0].copy(),
+            best_costs=np.full(self.islands, np.inf),
+            incumbents=ground.incumbents(),
+        )
+
+    def step(self, state: WalkersState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
+        """Step on, by step index, and look at the walkers at fixed indices."""
+        end = min((state.sweeps_done + n_sweeps) * self.steps_per_sweep, self.step_limit)
+        while state.steps_done < end:
+            look = self._next_look(state.steps_done)
+            n = min(end, look) - state.steps_done
+            parallel.each(partial(self._diffuse, state, n), range(self.islands))
+            state.steps_done += n
+            state.spin_updates += n * self.islands * self.population
+            state.sweeps_done = -(-state.steps_done // self.steps_per_sweep)
+            if state.steps_done == look:
+                self._look(state, is_last=look == self.step_limit)
+
+    def outcome(self, state: WalkersState) -> StopReason | None:
+        """FINISHED after the last step."""
+        return StopReason.FINISHED if state.steps_done >= self.step_limit else None
+
+    def fraction(self, state: WalkersState) -> float:
+        """Steps done of steps planned."""
+        return state.steps_done / self.step_limit
+
+    def look(self, state: WalkersState) -> None:
+        """Offer the best configurations so far, and the walkers as they are."""
+        self._look(state, is_last=True)
+
+    def parameters(self, state: WalkersState) -> dict[str, Any]:
+        """step_limit, target_population, steps_per_walker, alpha, beta."""
+        return {
+            "step_limit": self.step_limit,
+            "target_population": self.population,
+            "steps_per_walker": self.steps_per_walker,
+            "alpha": self.alpha.to_parameter(),
+            "beta": self.beta.to_parameter(),
+        }
+
+    @cached_property
+    def _problem(self) -> tuple[Any, ...]:
+        problem, index = self.ground.problem, Incidence(self.ground.problem)
+        return problem.constant, problem.linear, index.terms, index.groups, index.by_variable, problem.is_spin
+
+    def _next_look(self, done: int) -> int:
+        half = self.step_limit // 2
+        if done < half:
+            return min(half, 1 << done.bit_length())
+        spacing = max(1, half // LOOKS)
+        return min(self.step_limit, half + ((done - half) // spacing + 1) * spacing)
+
+    def _diffuse(self, state: WalkersState, n: int, island: int) -> None:
+        """The next n steps of one island."""
+        i, first = island, state.steps_done
+        with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
+            diffuse()(
+                self._problem,
+                (state.values[i], state.sums[i], state.costs[i], state.generators[i]),
+                (state.best_values[i], state.best_costs[i : i + 1]),
+                (np.empty(self.population), np.empty(self.population, np.int64)),
+                first,
+                self.alpha.values(first, n, self.step_limit),
+                self.beta.values(first, n, self.step_limit),
+                self.steps_per_walker,
+                max(REFRESH, self.ground.problem.n),
+            )
+
+    def _look(self, state: WalkersState, *, is_last: bool) -> None:
+        """Offer what was best on each island, at a local minimum; at the end also the cheapest walkers."""
+        candidates = list(state.best_values)
+        if is_last:
+            order = np.argsort(state.costs.ravel(), kind="stable")[: 2 * state.incumbents.capacity]
+            candidates += list(state.values.reshape(-1, self.ground.problem.n)[order])
+        for island, configuration in enumerate(candidates):
+            minimum = self.ground.descent(configuration)
+            cost = cost_of(self.ground.problem, minimum)
+            state.incumbents.offer(minimum, cost, state.sweeps_done)
+            if island < self.islands:
+                state.best_values[island], state.best_costs[island] = minimum, min(cost, state.best_costs[island])

@@ -1,0 +1,191 @@
+"""Tabu search: independent walkers that always make the best move that is allowed.
+
+A move flips the variable of least delta, even if that is uphill, and forbids to flip it back for some moves (its
+tenure). After a stretch without improvement a walker returns to its best configuration and is kicked off it by random
+flips, of a cluster of neighbours or of variables anywhere: an iterated tabu search.
+
+A *sweep* here is one move: it looks at the flip of every variable once, and so counts as n attempted spin updates.
+
+References: F. Glover, ORSA J. Comput. 1, 190 (1989), doi:10.1287/ijoc.1.3.190; G. Palubeckis, Informatica 17, 279
+(2006), doi:10.15388/Informatica.2006.138 (iterated).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+
+from qiosk.model.cost_function import F64, I8
+from qiosk.model.flips import cost_of
+from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers
+from qiosk.solvers.checkpoint import checkpointed
+from qiosk.solvers.samplers.sampler import LaneGroup
+from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.solver import Allowance, Parallel, Solver, StopReason
+
+# Walkers that search at the same time; further restarts follow in further waves.
+WAVE = 16
+# Sweeps between looks at the walkers: at least so many, more where a look takes longer.
+SWEEPS_BETWEEN_LOOKS = 1024
+FIRST_LOOK = 32
+# Sweeps without an end, for searches that a cutoff ends.
+ENDLESS = 2**62
+
+
+@checkpointed
+@dataclass(slots=True)
+class TabuState:
+    """All that is needed to continue a tabu search."""
+
+    walkers: list[LaneGroup]
+    incumbents: Incumbents
+    offered: F64  # (walkers,) best cost of each that the incumbents have seen
+    sweeps_done: int = 0
+    spin_updates: int = 0
+    wave: int = 0  # the wave in progress
+    improved_at: int = 0  # sweep of the last improvement that counts against the cutoff
+    improved_to: float = np.inf  # the best cost then
+    is_cut_off: bool = False
+    search_costs: F64 = field(default_factory=lambda: np.empty(0))  # (walkers,) of the last finished wave
+
+
+@final
+@dataclass(frozen=True)
+class TabuSearch(Solver[TabuState]):
+    """Walkers from local minima near random configurations, or from the given initial one.
+
+    Walker k moves by ``rules[k % len(rules)]``. With ``cutoff`` the search ends after so many sweeps in a row in which
+    no walker improved the best cost by more than ``tolerance`` [cost]. ``stream`` tells apart the random numbers of
+    several searches with one seed.
+    """
+
+    ground: Ground
+    walkers: TabuWalkers
+    rules: tuple[Rules, ...]
+    sweeps: int
+    restarts: int
+    stream: int = 0
+    cutoff: int | None = None
+    tolerance: float = 0.0
+
+    @property
+    def kernel(self) -> str:
+        """The walkers'."""
+        return self.walkers.kernel
+
+    def init(self) -> TabuState:
+        """The walkers of the first wave."""
+        walkers = self._wave(0)
+        return TabuState(walkers, self.ground.incumbents(), np.full(len(walkers), np.inf))
+
+    def step(self, state: TabuState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
+        """Move on, and look at the walkers at fixed indices."""
+        end = min(state.sweeps_done + n_sweeps, self._total)
+        while state.sweeps_done < end and self.outcome(state) is None:
+            if state.sweeps_done == (state.wave + 1) * self.sweeps:
+                state.wave += 1
+                state.walkers = self._wave(state.wave)
+                state.offered = np.full(len(state.walkers), np.inf)
+            look = self._next_look(state)
+            self._move(state, min(end, look) - state.sweeps_done, parallel)
+            if state.sweeps_done == look:
+                self.look(state)
+                self._note(state)
+
+    def outcome(self, state: TabuState) -> StopReason | None:
+        """FINISHED after the last wave, or at the cutoff."""
+        return StopReason.FINISHED if state.is_cut_off or state.sweeps_done >= self._total else None
+
+    def fraction(self, state: TabuState) -> float:
+        """Sweeps done of sweeps planned; 0 if a cutoff ends the search."""
+        return state.sweeps_done / self._total
+
+    def look(self, state: TabuState) -> None:
+        """Offer what the walkers have found."""
+        for k, walker in enumerate(state.walkers):
+            offer_best(self.ground, self.walkers, walker, state.incumbents, state.offered, k, state.sweeps_done)
+
+    def parameters(self, state: TabuState) -> dict[str, Any]:
+        """sweeps, tabu_tenure, restarts; or the tenure and what a cutoff goes by."""
+        middle = self.rules[len(self.rules) // 2]  # they differ in kicks, or around this tenure
+        if self.cutoff is not None:
+            found = {"tabu_tenure": middle.tenure, "tabu_tenure_rand_max": middle.spread}
+            return found | {"improvement_cutoff": self.cutoff, "improvement_tolerance": self.tolerance}
+        return {"sweeps": self.sweeps, "tabu_tenure": middle.tenure, "restarts": self.restarts}
+
+    @property
+    def _total(self) -> int:
+        return -(-self.restarts // WAVE) * self.sweeps
+
+    def _wave(self, wave: int) -> list[LaneGroup]:
+        first = wave * WAVE
+        return [self._walker(k) for k in range(first, min(first + WAVE, self.restarts))]
+
+    def _walker(self, k: int) -> LaneGroup:
+        seed = (self.ground.seed, self.stream, k)
+        return self.walkers.start(local_minimum(self.ground, seed), self._rules(k), seed)
+
+    def _rules(self, k: int) -> Rules:
+        return self.rules[k % len(self.rules)]
+
+    def _next_look(self, state: TabuState) -> int:
+        """Index of the sweep after which the walkers are looked at next."""
+        begin = state.wave * self.sweeps
+        spacing = max(SWEEPS_BETWEEN_LOOKS, self.ground.problem.n // 8)
+        if self.cutoff is not None:
+            spacing = min(spacing, self.cutoff)
+        return begin + min(next_look(state.sweeps_done - begin, spacing), self.sweeps)
+
+    def _move(self, state: TabuState, n: int, parallel: Parallel) -> None:
+        def work(k: int) -> None:
+            self.walkers.run(state.walkers[k], self._rules(k), n)
+
+        parallel.each(work, range(len(state.walkers)))
+        state.sweeps_done += n
+        state.spin_updates += len(state.walkers) * self.ground.problem.n * n
+
+    def _note(self, state: TabuState) -> None:
+        """Keep what a cutoff and an end of a wave need to know."""
+        best = float(state.offered.min())
+        if best < state.improved_to - self.tolerance:
+            state.improved_to, state.improved_at = best, state.sweeps_done
+        state.is_cut_off = self.cutoff is not None and state.sweeps_done - state.improved_at >= self.cutoff
+        if state.sweeps_done == (state.wave + 1) * self.sweeps:
+            state.search_costs = state.offered.copy()
+
+
+def next_look(done: int, spacing: int) -> int:
+    """Sweeps after which to look next, the same from any in between: every doubling, later ``spacing`` apart."""
+    if done < spacing:
+        return min(spacing, max(FIRST_LOOK, 1 << done.bit_length()))
+    return (done // spacing + 1) * spacing
+
+
+def local_minimum(ground: Ground, seed: tuple[int, ...]) -> I8:
+    """The given initial configuration, or the local minimum that a random one leads to."""
+    if ground.initial is not None and not ground.starts_anywhere:
+        return ground.initial
+    rng = np.random.default_rng([part % 2**64 for part in seed])
+    low = -1 if ground.problem.is_spin else 0
+    return ground.descent(rng.choice(np.array([low, 1], np.int8), ground.problem.n))
+
+
+def offer_best(
+    ground: Ground,
+    walkers: TabuWalkers,
+    walker: LaneGroup,
+    found: Incumbents,
+    offered: F64,
+    k: int,
+    sweep: int,
+) -> None:
+    """Offer the best of walker ``k`` if it is better than ``offered[k]``, which becomes its cost."""
+    cost, configuration = walkers.best(walker)
+    if cost < offered[k]:
+        offered[k] = cost
+        if cost < found.bar:
+            x = ground.descent(configuration())
+            found.offer(x, cost_of(ground.problem, x), sweep)

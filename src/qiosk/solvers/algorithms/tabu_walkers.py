@@ -1,0 +1,292 @@
+"""Tabu walkers on one problem: its coefficients as integers, and what the kernels do with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qiosk.kernels import tabu as kernels
+from qiosk.kernels.rng import combine_seed
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64, I8, I64
+from qiosk.model.flips import cost_of, deltas, largest_cost
+from qiosk.solvers.samplers.incidence import Incidence, index_by_variable, symmetric_rows
+from qiosk.solvers.samplers.sampler import LaneGroup
+from qiosk.solvers.search.context import Ground
+
+# Pairs are kept as a matrix from this share of all pairs on: its rows are read in order, and with SIMD.
+DENSE = 0.15
+DENSE_BYTES = 1 << 30
+# Deltas below this bound are kept in 32 bits, in which twice as many fit a register.
+BOUND_32 = 2.0**29
+# Costs and deltas stay below this many bits, so that no sum overflows.
+BITS = 60
+# Finest unit of coefficients that are taken for exact in 32 bits: 2**-8.
+FINEST = 8
+
+# A kick follows so many moves a variable without improvement, at most.
+PATIENCE = 10
+# Flips of kicks that stay local. On lattices they do better than large ones, on dense problems worse.
+SMALL_KICK = 32
+SHORTEST_PATIENCE = 200
+# Moves a variable without improvement after which a search may end.
+CUTOFF = 500
+SHORTEST_CUTOFF = 10_000
+# Moves a variable of a search that path relinking begins.
+IMPROVEMENT = 10
+
+ARRAYS = (
+    *("high", "deltas", "penalties", "free_minima", "minima", "is_stale", "stale", "slots", "links", "grown"),
+    *("counts", "home", "trail", "numbers", "random", "changed", "pending", "marks"),
+)
+"""Arrays of a walker, in the order of the kernels."""
+
+
+def automatic_tenure(n: int) -> int:
+    """Tenure [moves] that suits many problems of n variables."""
+    return max(1, min(n // 4, 4 + n // 30, 300))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a walker moves: tenure and the largest random addition to it [moves], the most moves without improvement
+    before a kick, and the flips of the largest kick."""
+
+    tenure: int
+    spread: int
+    patience: int
+    largest_kick: int
+
+    @property
+    def array(self) -> I64:
+        """(4,) as the kernels take them."""
+        return np.array([self.tenure, self.spread, self.patience, self.largest_kick], np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class TabuWalkers:
+    """Starts and moves walkers. A walker is a lane group of one lane; its random numbers are its own.
+
+    Deltas are integers: coefficients times a power of two, rounded where they are no multiples of its inverse; then the
+    error is below 2**-59 of the sum of their absolute values.
+    """
+
+    problem: CompiledProblem
+
+    @cached_property
+    def _incidence(self) -> Incidence:
+        return Incidence(self.problem)
+
+    @cached_property
+    def _step2(self) -> float:
+        """The product of two changes of variables, but for its sign."""
+        return 4.0 if self.problem.is_spin else 1.0
+
+    @cached_property
+    def _exponent(self) -> int:
+        """log2 of the scale. Raises InvalidValue if the costs are beyond float64."""
+        p, total = self.problem, self._largest_cost
+        values = [p.linear, p.pair_values, p.term_values, p.group_values, p.group_weights, p.group_offsets]
+        for exponent in range(FINEST):
+            if all(np.array_equal(np.rint(v * 2.0**exponent), v * 2.0**exponent) for v in values):
+                fits = total * 2.0 ** (3 * exponent) < 2.0**BITS
+                return 3 * exponent if fits and len(p.group_values) else exponent if fits else self._finest
+        return self._finest
+
+    @property
+    def _finest(self) -> int:
+        return min(1000, BITS - math.frexp(self._largest_cost)[1])
+
+    @cached_property
+    def _largest_cost(self) -> float:
+        return largest_cost(self.problem)
+
+    @cached_property
+    def dtype(self) -> type[Any]:
+        """int32 where every delta fits exactly, else int64."""
+        is_exact = self._exponent != self._finest
+        scaled = math.ldexp(self._incidence.bounds.max(initial=0.0), self._exponent)
+        return np.int32 if is_exact and 4.0 * scaled < BOUND_32 else np.int64
+
+    @property
+    def kernel(self) -> str:
+        """Name of the kernel and its arithmetic."""
+        layout = "dense" if self._is_dense else "sparse"
+        return f"tabu-{layout}-{np.dtype(self.dtype).name}"
+
+    @cached_property
+    def _is_dense(self) -> bool:
+        n, pairs = self.problem.n, len(self.problem.pair_values)
+        fits = self._padded**2 * np.dtype(self.dtype).itemsize <= DENSE_BYTES
+        return fits and n >= kernels.BLOCK and pairs >= DENSE * n * (n - 1) / 2
+
+    @property
+    def _padded(self) -> int:
+        """Variables with padding, at least one of it."""
+        return (self.problem.n // kernels.BLOCK + 1) * kernels.BLOCK
+
+    def _scaled(self, values: F64) -> NDArray[Any]:
+        return np.rint(np.ldexp(values, self._exponent)).astype(self.dtype)
+
+    @cached_property
+    def _tables(self) -> tuple[Any, ...]:
+        p, n, step2 = self.problem, self.problem.n, self._step2
+        weights = self._scaled(step2 * p.pair_values)
+        pairs = symmetric_rows(p.pair_rows, p.pair_cols, weights, n)
+        dense = np.zeros((self._padded if self._is_dense else 0, self._padded), self.dtype)
+        if self._is_dense:
+            dense[p.pair_rows, p.pair_cols] = dense[p.pair_cols, p.pair_rows] = weights
+        term_of = np.repeat(np.arange(len(p.term_values), dtype=np.int32), np.diff(p.term_indptr))
+        term_indptr, term_order = index_by_variable(p.term_variables, n)
+        terms = (
+            p.term_indptr,
+            p.term_variables,
+            self._scaled(step2 * p.term_values),
+            term_indptr,
+            term_of[term_order],
+        )
+        member_indptr, members, member_weights = self._incidence.by_variable[2:]
+        values = np.ldexp(2.0 * step2 * p.group_values, self._exponent)
+        groups = (
+            p.group_indptr,
+            p.group_variables,
+            p.group_weights.astype(np.float64),
+            values.astype(np.float64),
+            member_indptr,
+            members,
+            member_weights,
+        )
+        blocks = self._padded // kernels.BLOCK
+        return (n, blocks, self._is_dense), pairs, dense.ravel(), terms, groups
+
+    @property
+    def _kind(self) -> tuple[bool, bool, bool, bool]:
+        """Whether terms are of spins, pairs are dense, there are terms, there are groups: what kernels are made for."""
+        p = self.problem
+        has_terms, has_groups = len(p.term_values) > 0, len(p.group_values) > 0
+        return p.is_spin and has_terms, self._is_dense, has_terms, has_groups
+
+    def rules(self, tenure: int = 0, spread: int = 0) -> tuple[Rules, Rules]:
+        """Rules for this many variables, with large and with small kicks; a tenure or a spread of 0 is chosen here."""
+        n = self.problem.n
+        tenure = min(tenure or automatic_tenure(n), n)
+        spread = min(spread or tenure // 2 + 5, n)
+        patience = max(SHORTEST_PATIENCE, PATIENCE * n)
+        large = max(2, n // 2)
+        return Rules(tenure, spread, patience, large), Rules(tenure, spread, patience, min(large, SMALL_KICK))
+
+    @property
+    def cutoff(self) -> int:
+        """Moves without improvement after which a search has little left to find."""
+        return max(SHORTEST_CUTOFF, CUTOFF * self.problem.n)
+
+    @property
+    def improvement_moves(self) -> int:
+        """Moves of a short search, from a configuration that is good already."""
+        return max(SHORTEST_PATIENCE, IMPROVEMENT * self.problem.n)
+
+    def start(self, configuration: I8, rules: Rules, seed: tuple[int, ...]) -> LaneGroup:
+        """A walker at a configuration (n,), with nothing tabu."""
+        p, n, padded = self.problem, self.problem.n, self._padded
+        largest = np.iinfo(self.dtype).max // 2
+        is_high = configuration > 0
+        high = np.zeros(padded, self.dtype)
+        high[:n] = -is_high.astype(np.int8)
+        change = np.full(padded, largest, self.dtype)
+        change[:n] = self._scaled(deltas(p, configuration))
+        penalties = np.full(padded, largest, self.dtype)
+        penalties[:n] = -largest
+        blocks = padded // kernels.BLOCK
+        numbers = np.zeros(kernels.NUMBERS, np.int64)
+        numbers[kernels.COST] = round(math.ldexp(cost_of(p, configuration) - p.constant, self._exponent))
+        numbers[[kernels.HOME, kernels.TRAIL]] = numbers[kernels.COST], kernels.UNSEEN
+        numbers[kernels.STALE] = blocks
+        numbers[kernels.PATIENCE] = rules.patience
+        numbers[kernels.SLOTS], numbers[kernels.TABU] = rules.tenure + rules.spread + 2, largest
+        arrays = {
+            "high": high,
+            "deltas": change,
+            "penalties": penalties,
+            "free_minima": np.empty(blocks, self.dtype),
+            "minima": np.empty(blocks, self.dtype),
+            "is_stale": np.ones(blocks, np.uint8),
+            "stale": np.arange(blocks, dtype=np.int32),
+            "slots": np.full(rules.tenure + rules.spread + 2, -1, np.int32),
+            "links": np.full(n, -1, np.int32),
+            "grown": np.zeros(n, np.int32),
+            "counts": self._counts(is_high),
+            "home": is_high.astype(np.int8),
+            "trail": is_high.astype(np.int8),
+            "numbers": numbers,
+            "random": np.array([combine_seed(seed)], np.uint64),
+            "changed": np.zeros(n, np.int32),
+            "pending": np.zeros(n, np.int32),
+            "marks": np.zeros(n, np.uint8),
+        }
+        return LaneGroup(arrays)
+
+    def _counts(self, is_high: NDArray[np.bool_]) -> NDArray[np.int32]:
+        p = self.problem
+        if not len(p.term_values):
+            return np.zeros(0, np.int32)
+        lows = np.add.reduceat((~is_high[p.term_variables]).astype(np.int32), p.term_indptr[:-1])
+        return (-(lows % 2) if p.is_spin else lows).astype(np.int32)
+
+    def run(self, walker: LaneGroup, rules: Rules, moves: int) -> None:
+        """So many moves, in place. Releases the GIL."""
+        with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
+            kernels.tabu_moves(*self._kind)(self._tables, self._arrays(walker), rules.array, moves)
+
+    def relink(self, walker: LaneGroup, ends: tuple[I8, I8], band: tuple[int, int], *, is_greedy: bool) -> None:
+        """Put the walker on the best configuration of a path, and forget what it has seen.
+
+        ``ends`` are two configurations (n,); ``band``: the first and the last step of the path, counted from the first
+        end, that are considered. Variables that were tabu stay so until their time is over.
+        """
+        arrays = self._arrays(walker)
+        begin, target = ((end > 0).astype(np.int8) for end in ends)
+        with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
+            kernels.relink(*self._kind)(self._tables, arrays, begin, target, band[0], band[1], is_greedy)
+        numbers = walker.arrays["numbers"]
+        for name in ("home", "trail"):
+            walker.arrays[name][:] = walker.arrays["high"][: self.problem.n] & 1
+        walker.arrays["marks"][:] = 0
+        numbers[[kernels.CHANGED, kernels.PENDING]] = 0
+        numbers[[kernels.HOME, kernels.TRAIL]] = numbers[kernels.COST], kernels.UNSEEN
+        numbers[kernels.LAST] = numbers[kernels.CLOCK]
+
+    @staticmethod
+    def _arrays(walker: LaneGroup) -> tuple[NDArray[Any], ...]:
+        return tuple(walker.arrays[name] for name in ARRAYS)
+
+    def best(self, walker: LaneGroup) -> tuple[float, Callable[[], I8]]:
+        """Cost of the best configuration that the walker has seen in full, and the configuration when called."""
+        numbers = walker.arrays["numbers"]
+        name = "trail" if numbers[kernels.TRAIL] < numbers[kernels.HOME] else "home"
+        scaled = min(int(numbers[kernels.TRAIL]), int(numbers[kernels.HOME]))
+        return self._cost(scaled), lambda: self._configuration(walker.arrays[name])
+
+    def _cost(self, scaled: int) -> float:
+        return self.problem.constant + math.ldexp(float(scaled), -self._exponent)
+
+    def _configuration(self, is_high: NDArray[np.int8]) -> I8:
+        return np.asarray(2 * is_high - 1 if self.problem.is_spin else is_high, np.int8)
+
+
+def warm_walkers(ground: Ground, *, with_paths: bool = False) -> TabuWalkers:
+    """Walkers for a problem, with all kernels compiled or loaded; those of paths if they are wanted."""
+    walkers = TabuWalkers(ground.problem)
+    low = np.full(ground.problem.n, -1 if ground.problem.is_spin else 0, np.int8)
+    rules = walkers.rules()[0]
+    with ground.compiling():
+        walker = walkers.start(low, rules, (0,))
+        walkers.run(walker, rules, 1)
+        if with_paths:
+            walkers.relink(walker, (low, low), (1, 0), is_greedy=False)
+    return walkers

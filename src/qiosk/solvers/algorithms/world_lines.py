@@ -1,0 +1,85 @@
+"""A problem in imaginary time: slices of configurations, tied along the world line of every variable."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from qiosk.kernels.rng import combine_seed, random_words
+from qiosk.kernels.world_lines import world_line_costs, world_line_sweeps
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64, I8
+from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows
+from qiosk.solvers.samplers.sampler import LaneGroup
+
+
+class WorldLines:
+    """Path-integral dynamics of one problem with ``slices`` slices; a lane group is one system of them.
+
+    The arrays of a group are ``values`` (n, slices) int8 and ``state`` (1,) uint64.
+    """
+
+    def __init__(self, problem: CompiledProblem, slices: int) -> None:
+        self.problem = problem
+        self.slices = slices
+        self.kernel = f"world-lines-float64x{slices}"
+
+    @property
+    def slice_bytes(self) -> int:
+        """Memory of one slice and of what sweeping it takes [bytes]."""
+        return self.problem.n + 8 * len(self.problem.group_values) + 32
+
+    def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
+        """A new system: random slices, or all at ``initial``. Equal seeds give equal systems."""
+        base, n = combine_seed(seed), self.problem.n
+        values = np.empty((n, self.slices), np.int8)
+        if initial is None:
+            bits = np.unpackbits(random_words(base, -(-values.size // 64)).view(np.uint8), count=values.size)
+            values[:] = bits.reshape(values.shape)
+            if self.problem.is_spin:
+                values *= 2
+                values -= 1
+        else:
+            values[:] = initial[:, None]
+        return LaneGroup({"values": values, "state": random_words(base, 1, stream=1)})
+
+    def sweep(self, group: LaneGroup, betas: F64, cuts: F64) -> None:
+        """One sweep per entry: slices at ``betas`` [1/cost], ties between equal neighbours cut with chance ``cuts``.
+
+        ``sweep(a); sweep(b)`` equals ``sweep(a + b)``, bit for bit. Releases the GIL.
+        """
+        a = group.arrays
+        with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
+            world_line_sweeps()(self._arrays, self.problem.is_spin, a["values"], self._sums(), a["state"], betas, cuts)
+
+    def costs(self, group: LaneGroup) -> F64:
+        """(slices,) cost of every slice, constant included."""
+        found = np.empty(self.slices)
+        values = group.arrays["values"]
+        world_line_costs()(float(self.problem.constant), self._arrays, values, self._sums(), found)
+        return found
+
+    def configuration(self, group: LaneGroup, place: int) -> I8:
+        """(n,) configuration of one slice, as a new array."""
+        return np.ascontiguousarray(group.arrays["values"][:, place])
+
+    def _sums(self) -> F64:
+        return np.empty((len(self.problem.group_values), self.slices))
+
+    @cached_property
+    def _arrays(self) -> tuple[Any, ...]:
+        p = self.problem
+        groups = (p.group_indptr, p.group_variables, p.group_weights, p.group_values, p.group_offsets)
+        terms = (p.term_indptr, p.term_variables, p.term_values)
+        pairs = symmetric_rows(p.pair_rows, p.pair_cols, p.pair_values, p.n)
+        return p.linear, pairs, terms, groups, self._by_variable()
+
+    def _by_variable(self) -> tuple[Any, ...]:
+        p = self.problem
+        term_of = np.repeat(np.arange(len(p.term_values), dtype=np.int32), np.diff(p.term_indptr))
+        group_of = np.repeat(np.arange(len(p.group_values), dtype=np.int32), np.diff(p.group_indptr))
+        var_indptr, in_terms = index_by_variable(p.term_variables, p.n)
+        member_indptr, members = index_by_variable(p.group_variables, p.n)
+        return var_indptr, term_of[in_terms], member_indptr, group_of[members], p.group_weights[members]

@@ -1,0 +1,1 @@
+"""Exact optima and lower bounds."""

@@ -1,0 +1,79 @@
+"""Problems small enough to try every configuration.
+
+All 2^n costs at once: the coefficients are laid out by the bit mask of their variables, and one butterfly a variable
+turns them into costs (a Walsh-Hadamard transform for spins, a subset-sum transform for bits); squared linear
+combinations are added from their own 2^n sums. That is n 2^n additions, whatever the number and size of the terms, and
+some 2^n more for every combination.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64, I8
+from qiosk.solvers.search.incumbents import Incumbents
+
+# 2^20 costs: 8 MB and some 20 ms.
+MAX_VARIABLES = 20
+# Additions that take some 0.2 s: nobody hears of a time limit or a cancellation before they are done.
+MAX_WORK = 40 << 20
+# Fewer additions at once take no less time.
+LEAST_PASS = 1 << 12
+
+
+def is_enumerable(problem: CompiledProblem) -> bool:
+    """Whether all configurations can be tried in well under a second."""
+    passes = problem.n + len(problem.group_values)
+    return problem.n <= MAX_VARIABLES and passes * max(LEAST_PASS, 1 << problem.n) <= MAX_WORK
+
+
+def all_costs(problem: CompiledProblem) -> F64:
+    """(2^n,) cost of every configuration; bit i of the index is set where variable i is 1 (or spin -1)."""
+    costs = _coefficients_by_mask(problem)
+    for i in range(problem.n):
+        low, high = np.moveaxis(costs.reshape(-1, 2, 1 << i), 1, 0)
+        if problem.is_spin:
+            low[:], high[:] = low + high, low - high
+        else:
+            high += low
+    for g in range(len(problem.group_values)):
+        costs += problem.group_values[g] * _sums(problem, g) ** 2
+    return costs
+
+
+def enumerate_best(problem: CompiledProblem, found: Incumbents) -> None:
+    """Fill ``found`` with the best configurations there are."""
+    costs = all_costs(problem)
+    keep = min(found.capacity, len(costs))
+    best = np.argpartition(costs, keep - 1)[:keep]
+    for index in best[np.lexsort((best, costs[best]))]:
+        found.offer(_configuration(problem, int(index)), float(costs[index]), 0)
+
+
+def _coefficients_by_mask(problem: CompiledProblem) -> F64:
+    bits = np.int64(1) << np.arange(problem.n, dtype=np.int64)
+    coefficients = np.zeros(1 << problem.n)
+    coefficients[0] = problem.constant
+    coefficients[bits] += problem.linear
+    coefficients[bits[problem.pair_rows] | bits[problem.pair_cols]] += problem.pair_values
+    if len(problem.term_values):
+        masks = np.bitwise_or.reduceat(bits[problem.term_variables], problem.term_indptr[:-1])
+        coefficients[masks] += problem.term_values
+    return coefficients
+
+
+def _sums(problem: CompiledProblem, g: int) -> F64:
+    """(2^n,) value of one linear combination at every configuration, built by doubling."""
+    members = slice(problem.group_indptr[g], problem.group_indptr[g + 1])
+    weights = np.zeros(problem.n)
+    weights[problem.group_variables[members]] = problem.group_weights[members]
+    sums = np.array([problem.group_offsets[g] + (weights.sum() if problem.is_spin else 0.0)])
+    for weight in weights:
+        sums = np.concatenate([sums, sums + (-2.0 * weight if problem.is_spin else weight)])
+    return sums
+
+
+def _configuration(problem: CompiledProblem, index: int) -> I8:
+    bits = (index >> np.arange(problem.n)) & 1
+    return (1 - 2 * bits if problem.is_spin else bits).astype(np.int8)

@@ -1,0 +1,1 @@
+"""Targets that choose their own parameters, in rounds of growing effort."""

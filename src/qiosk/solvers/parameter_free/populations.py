@@ -1,0 +1,148 @@
+"""Parameter-free population methods: rounds of growing effort, each with a few independent populations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from qiosk.model.cost_function import F64
+from qiosk.solvers.algorithms.population_annealing import PopulationAnnealing, PopulationState
+from qiosk.solvers.algorithms.substochastic import SubstochasticMonteCarlo, WalkersState
+from qiosk.solvers.parameter_free.rounds import Agreement, Rounds, RoundsState, groups_in
+from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.schedules import Schedule
+from qiosk.solvers.search.solver import Allowance
+from qiosk.solvers.search.tuning import BetaRange
+
+# Independent populations in a round: many where sweeps are cheap, few where the time is better spent on one of them.
+ISLANDS = (2, 8)
+VARIABLES_OF_ISLANDS = 4000
+# A population, like a ladder, finds by itself what there is to find.
+ISLANDS_TO_AGREE = Agreement(share=0.75, total=24)
+# A few walkers often end short of it: asked to agree like populations, they went on for a hundred times as long.
+WALKERS_TO_AGREE = Agreement(share=0.25, total=12)
+# From so many sweeps on every second doubling of the effort goes into larger populations.
+LONG_ROUND = 1024
+# Replicas of a population; beyond, there are more populations.
+MOST_ISLAND_REPLICAS = 256
+# Resampling this early keeps the weights even; twice as uneven ones did no worse on max-cut and tori.
+ALPHA = 1.3
+# Few walkers in each of some populations: a step hardly gains more if there are more walkers to choose from, and on
+# max-cut and binary quadratic problems 16 walkers with four times the steps of 64 end lower.
+WALKERS = 16
+WALKER_ISLANDS = (1, 8)
+VARIABLES_OF_WALKERS = 1000
+# Variable updates of all walkers in the first round, and the bounds of its steps in units of n.
+FIRST_UPDATES = 2_000_000
+FIRST_SWEEPS = (4, 64)
+# Steps that the driver counts as one, about: fewer would be dearer to dispatch than to do. Whole sweeps.
+BLOCK_STEPS = 1024
+
+
+def islands_for(n: int, variables: int, bounds: tuple[int, int]) -> int:
+    """Islands of n variables each that have so many ``variables`` together: a power of two within ``bounds``."""
+    return int(np.clip(1 << (variables // max(1, n)).bit_length() >> 1, *bounds))
+
+
+@final
+@dataclass(frozen=True)
+class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
+    """Population annealing in rounds. The last round is made to end with the time."""
+
+    agreement: ClassVar[Agreement] = ISLANDS_TO_AGREE
+    ground: Ground
+    betas: BetaRange
+
+    def compile(self) -> None:
+        """Compile what the rounds need."""
+        self._round(self._first_setting(), 0, 1).compile()
+
+    def _first_setting(self) -> F64:
+        return np.array([self.betas.hot, self.betas.cold])
+
+    def _round(self, setting: F64, round_: int, sweeps: int) -> PopulationAnnealing:
+        replicas = self._groups(sweeps) * self.ground.sampler.lanes
+        islands = max(self._islands, replicas // MOST_ISLAND_REPLICAS)
+        return PopulationAnnealing(
+            self.ground,
+            Schedule(float(setting[0]), float(setting[1])),
+            sweeps,
+            population=replicas // islands,
+            alpha=ALPHA,
+            islands=islands,
+            stream=round_,
+        )
+
+    def _groups(self, sweeps: int) -> int:
+        return groups_in(sweeps, self.ground.sampler.lanes, self._islands, LONG_ROUND)
+
+    @property
+    def _islands(self) -> int:
+        return islands_for(self.ground.problem.n, VARIABLES_OF_ISLANDS, ISLANDS)
+
+    def _searches(self, state: RoundsState[PopulationState]) -> F64:
+        best: F64 = state.inner.final_costs.min(axis=1)
+        return best
+
+    def _begin_next(self, state: RoundsState[PopulationState], allowance: Allowance) -> None:
+        self._double(state, allowance)
+
+
+@final
+@dataclass(frozen=True)
+class ParameterFreeSubstochastic(Rounds[WalkersState]):
+    """Substochastic Monte Carlo in rounds, beta rising to ``last_beta``. The last round ends with the time."""
+
+    agreement: ClassVar[Agreement] = WALKERS_TO_AGREE
+    ground: Ground
+    betas: BetaRange
+    last_beta: float
+
+    @property
+    def kernel(self) -> str:
+        """That of a round."""
+        return self._round(self._first_setting(), 0, 1).kernel
+
+    def compile(self) -> None:
+        """Compile what the rounds need."""
+        self._round(self._first_setting(), 0, 1).compile()
+
+    def _first_setting(self) -> F64:
+        return np.array([0.0, self.last_beta])
+
+    def _round(self, setting: F64, round_: int, sweeps: int) -> SubstochasticMonteCarlo:
+        return SubstochasticMonteCarlo(
+            self.ground,
+            alpha=Schedule(1.0, 0.0),
+            beta=Schedule(float(setting[0]), float(setting[1])),
+            step_limit=sweeps * self._block,
+            population=WALKERS,
+            islands=self._islands,
+            steps_per_sweep=self._block,
+            stream=round_,
+        )
+
+    def _first_sweeps(self) -> int:
+        n = max(1, self.ground.problem.n)
+        sweeps = int(np.clip(FIRST_UPDATES // (self._islands * WALKERS * n), *FIRST_SWEEPS))
+        return -(-sweeps * n // self._block)
+
+    @property
+    def _block(self) -> int:
+        n = max(1, self.ground.problem.n)
+        return n * max(1, BLOCK_STEPS // n)
+
+    @property
+    def _islands(self) -> int:
+        return islands_for(self.ground.problem.n, VARIABLES_OF_WALKERS, WALKER_ISLANDS)
+
+    def _updates(self, sweeps: int) -> int:
+        return self._islands * WALKERS * self._block * sweeps
+
+    def _searches(self, state: RoundsState[WalkersState]) -> F64:
+        return state.inner.best_costs
+
+    def _begin_next(self, state: RoundsState[WalkersState], allowance: Allowance) -> None:
+        self._double(state, allowance)

@@ -1,0 +1,336 @@
+"""Parameter-free search: independent restarts of growing effort, until they agree or the time is over.
+
+A round is one run of an algorithm from fresh random configurations; every round has twice the sweeps of the one before.
+When several rounds in a row found nothing better, and in each of them a good share of the independent searches reached
+the best cost by themselves, more effort is not expected to change the answer, and the search has converged. On
+problems that still improve no such agreement comes about, and the search goes on for as long as it may.
+
+It also ends when linear algebra has found a configuration that nothing can be better than (see ``attained``).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Generic, TypeVar, final
+
+import numpy as np
+
+from qiosk.model.cost_function import F64, I8
+from qiosk.model.flips import cost_of
+from qiosk.solvers.algorithms.parallel_tempering import ParallelTempering, TemperingState, exchange_rates
+from qiosk.solvers.algorithms.simulated_annealing import AnnealingState, SimulatedAnnealing
+from qiosk.solvers.checkpoint import checkpointed
+from qiosk.solvers.exact.lower_bounds import EigenspaceState, LowestEigenspace, unfrustrated
+from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.incumbents import Improvement, Incumbents
+from qiosk.solvers.search.pacing import next_length
+from qiosk.solvers.search.schedules import Schedule
+from qiosk.solvers.search.solver import Allowance, Parallel, Solver, SolverState, StopReason
+from qiosk.solvers.search.tuning import BetaRange, even_ladder, first_ladder
+
+# Spin updates of one lane group in the first round, and the bounds of its sweeps.
+FIRST_UPDATES = 20_000_000
+FIRST_SWEEPS = (16, 256)
+# Rounds in a row that must agree.
+ROUNDS_TO_AGREE = 3
+# Rungs of an adapted ladder, at least; at most so many that two ladders run.
+FEWEST_RUNGS = 8
+# Lane groups in the first rounds and at most. Beyond these sweeps every second doubling of the effort goes into more
+# groups: diversity, and work for machines with many cores.
+LANES = 64  # of a group; narrower ones come in greater number
+FIRST_GROUPS = 2
+MOST_GROUPS = 16
+LONG_ROUND = 16_384
+NEVER = 2**62
+
+Inner = TypeVar("Inner", bound=SolverState)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How many independent searches must reach the best cost: their share in a round, and their number in all."""
+
+    share: float
+    total: int
+
+
+# Anneals are many and short, ladders few and thorough. A tenth of the anneals is not enough to go by after few hits: on
+# some max-cut instances a dozen anneals in a row end in the second best cost.
+ANNEALS_TO_AGREE = Agreement(share=0.08, total=64)
+LADDERS_TO_AGREE = Agreement(share=0.75, total=12)
+
+
+@checkpointed
+@dataclass(slots=True)
+class RoundsState(Generic[Inner]):
+    """State of the round in progress, and what the rounds before left."""
+
+    incumbents: Incumbents
+    inner: Inner
+    sweeps: int  # planned in this round
+    most_sweeps: int  # planned in any round
+    setting: F64  # what this round is about: its ladder, a hot and a cold end, a tenure
+    round: int = 0
+    rounds_agreed: int = 0  # in a row
+    searches_agreed: int = 0  # in those rounds
+    is_out_of_time: bool = False
+    sweeps_before: int = 0
+    updates_before: int = 0
+    sweeps_done: int = 0
+    spin_updates: int = 0
+    eigenspace: EigenspaceState = field(default_factory=EigenspaceState)
+    is_proven: bool = False  # nothing can be better than the best
+
+
+class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
+    """Rounds of growing effort; what a round is, subclasses say."""
+
+    ground: Ground
+    betas: BetaRange
+    agreement: ClassVar[Agreement]
+
+    @abstractmethod
+    def _round(self, setting: F64, round_: int, sweeps: int) -> Solver[Inner]:
+        """The search that round number ``round_`` runs."""
+
+    @abstractmethod
+    def _first_setting(self) -> F64:
+        """That of round 0."""
+
+    @abstractmethod
+    def _searches(self, state: RoundsState[Inner]) -> F64:
+        """Best cost of every independent search of the round."""
+
+    @abstractmethod
+    def _begin_next(self, state: RoundsState[Inner], allowance: Allowance) -> None:
+        """Plan the next round and begin it, or say that there is no time for one."""
+
+    @property
+    def kernel(self) -> str:
+        """The sampler's."""
+        return self.ground.sampler.kernel
+
+    def __post_init__(self) -> None:
+        """Compile, or load, what a proof takes."""
+        if self._eigenspace.is_eligible:
+            with self.ground.compiling():
+                self._eigenspace.warm_up()
+
+    @final
+    def init(self) -> RoundsState[Inner]:
+        """The beginning of round 0."""
+        sweeps = self._first_sweeps()
+        setting = self._first_setting()
+        inner = self._round(setting, 0, sweeps).init()
+        state = RoundsState(self.ground.incumbents(), inner, sweeps, sweeps, setting)
+        state.eigenspace.is_over = not self._eigenspace.is_eligible
+        self._take_best(state, unfrustrated(self.ground.problem))
+        return state
+
+    @final
+    def step(self, state: RoundsState[Inner], n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
+        """Sweep on, through the end of a round if need be."""
+        end = state.sweeps_done + n_sweeps
+        while state.sweeps_done < end and self.outcome(state) is None:
+            search, proof = self._search(state), self._next_proof(state)
+            search.step(state.inner, min(end, proof) - state.sweeps_done, parallel, allowance)
+            self._adopt(state)
+            if state.sweeps_done == proof:
+                self._take_best(state, self._eigenspace.advance(state.eigenspace))
+            if search.outcome(state.inner) is not None:
+                self._end_round(state, allowance)
+
+    @final
+    def outcome(self, state: RoundsState[Inner]) -> StopReason | None:
+        """CONVERGED when enough rounds and searches agreed, or by proof; TIMEOUT when no useful round fits the time."""
+        if state.is_proven:
+            return StopReason.CONVERGED
+        if state.rounds_agreed >= ROUNDS_TO_AGREE and state.searches_agreed >= self.agreement.total:
+            return StopReason.CONVERGED
+        return StopReason.TIMEOUT if state.is_out_of_time else None
+
+    @final
+    def fraction(self, state: RoundsState[Inner]) -> float:
+        """Open-ended: only the time-out says how far it is."""
+        return 0.0
+
+    @final
+    def look(self, state: RoundsState[Inner]) -> None:
+        """Offer the replicas of the round in progress as they are."""
+        self._search(state).look(state.inner)
+        self._adopt(state)
+
+    @final
+    def parameters(self, state: RoundsState[Inner]) -> dict[str, Any]:
+        """Those of the longest round, in the names of the parameterized target."""
+        return self._round(state.setting, state.round, state.most_sweeps).parameters(state.inner)
+
+    @final
+    def statistics(self, state: RoundsState[Inner]) -> dict[str, Any]:
+        """Those of the round in progress."""
+        return self._search(state).statistics(state.inner)
+
+    def _first_sweeps(self) -> int:
+        updates = max(1, self.ground.updates(1, 1))
+        return int(np.clip(FIRST_UPDATES // updates, *FIRST_SWEEPS))
+
+    def _search(self, state: RoundsState[Inner]) -> Solver[Inner]:
+        return self._round(state.setting, state.round, state.sweeps)
+
+    def _adopt(self, state: RoundsState[Inner]) -> None:
+        """Take over what the round in progress found."""
+        state.sweeps_done = state.sweeps_before + state.inner.sweeps_done
+        state.spin_updates = state.updates_before + state.inner.spin_updates
+        found = state.inner.incumbents
+        before = state.incumbents.best
+        for configuration, cost in zip(found.configurations, found.costs, strict=True):
+            state.incumbents.offer(configuration, cost, state.sweeps_done)
+        _refine(state.incumbents, found.improvements, before, state.sweeps_before)
+
+    def _end_round(self, state: RoundsState[Inner], allowance: Allowance) -> None:
+        costs = self._searches(state)
+        agreed = self.ground.count_agreeing(costs, state.incumbents.best)
+        if agreed >= max(2.0, self.agreement.share * len(costs)):
+            state.rounds_agreed += 1
+            state.searches_agreed += agreed
+        else:
+            state.rounds_agreed = state.searches_agreed = 0
+        if self.outcome(state) is None:
+            self._begin_next(state, allowance)
+
+    def _next_proof(self, state: RoundsState[Inner]) -> int:
+        """Sweeps that will have been done when the eigenspace is searched on: after every first round's worth."""
+        if state.eigenspace.is_over:
+            return NEVER
+        interval = self._first_sweeps()
+        return (state.sweeps_done // interval + 1) * interval
+
+    @cached_property
+    def _eigenspace(self) -> LowestEigenspace:
+        return LowestEigenspace(self.ground.problem)
+
+    def _take_best(self, state: RoundsState[Inner], configuration: I8 | None) -> None:
+        """Offer a configuration of least cost, if there is one; then one solution is all that can be found."""
+        if configuration is not None:
+            cost = cost_of(self.ground.problem, configuration)
+            state.incumbents.offer(configuration, cost, state.sweeps_done)
+            state.is_proven = state.incumbents.capacity == 1
+
+    def _restart(self, state: RoundsState[Inner], sweeps: int) -> None:
+        state.sweeps_before, state.updates_before = state.sweeps_done, state.spin_updates
+        state.round += 1
+        state.sweeps = sweeps
+        state.most_sweeps = max(state.most_sweeps, sweeps)
+        state.inner = self._search(state).init()
+
+    def _updates(self, sweeps: int) -> int:
+        """Spin updates of a round of so many sweeps."""
+        return max(1, self.ground.updates(self._groups(sweeps), sweeps))
+
+    def _groups(self, sweeps: int) -> int:
+        """Lane groups in a round of so many sweeps; never fewer in a longer one."""
+        return groups_in(sweeps, self.ground.sampler.lanes)
+
+    def _planned(self, state: RoundsState[Inner], allowance: Allowance) -> int:
+        """Sweeps of the next round, whatever the time."""
+        return 2 * state.sweeps
+
+    @final
+    def _longest(self, updates: float) -> int:
+        """Sweeps of the longest round that so many spin updates suffice for."""
+        most = max(0, int(updates // self._updates(1)))
+        return bisect_right(range(1, most + 1), updates, key=self._updates)
+
+    @final
+    def _double(self, state: RoundsState[Inner], allowance: Allowance) -> None:
+        """Begin a round of twice the sweeps, or of what the time permits."""
+        planned = self._planned(state, allowance)
+        sweeps = next_length(planned, state.sweeps, state.spin_updates, allowance, self._longest)
+        if sweeps is None:
+            state.is_out_of_time = True
+        else:
+            self._restart(state, sweeps)
+
+
+def groups_in(sweeps: int, lanes: int, first: int = FIRST_GROUPS, long_round: int = LONG_ROUND) -> int:
+    """Lane groups in a round of so many sweeps, ``first`` up to ``long_round``; more of them if they are narrow."""
+    doublings = max(0, (sweeps // long_round).bit_length() - 1)
+    full = min(MOST_GROUPS, first << ((doublings + 1) // 2))
+    return int(full * max(1, LANES // lanes))
+
+
+def _refine(outer: Incumbents, inner: list[Improvement], before: float, offset: int) -> None:
+    """Replace the improvements just adopted by the finer steps in which the round made them."""
+    while outer.improvements and outer.improvements[-1].cost < before:
+        outer.improvements.pop()
+    outer.improvements.extend(Improvement(offset + step.sweep, step.cost) for step in inner if step.cost < before)
+
+
+@final
+@dataclass(frozen=True)
+class ParameterFreeAnnealing(Rounds[AnnealingState]):
+    """Simulated annealing in rounds. The last round is made to end with the time."""
+
+    agreement: ClassVar[Agreement] = ANNEALS_TO_AGREE
+    ground: Ground
+    betas: BetaRange
+
+    def _first_setting(self) -> F64:
+        return np.array([self.betas.hot, self.betas.cold])
+
+    def _round(self, setting: F64, round_: int, sweeps: int) -> SimulatedAnnealing:
+        schedule = Schedule(float(setting[0]), float(setting[1]))
+        restarts = self._groups(sweeps) * self.ground.sampler.lanes
+        return SimulatedAnnealing(self.ground, schedule, sweeps, restarts, stream=round_)
+
+    def _groups(self, sweeps: int) -> int:
+        """One at first where a replica has a group of its own, because one long anneal is better than many short."""
+        return groups_in(sweeps, LANES, 1) if self.ground.sampler.lanes == 1 else super()._groups(sweeps)
+
+    def _planned(self, state: RoundsState[AnnealingState], allowance: Allowance) -> int:
+        """All that comes before the last round at once if time is short and a replica has a group of its own: what it
+        takes to look at a replica makes many short anneals much slower than a long one.
+        """
+        is_short = self.ground.sampler.lanes == 1 and allowance.left < self._updates(LONG_ROUND)
+        return LONG_ROUND if is_short else super()._planned(state, allowance)
+
+    def _searches(self, state: RoundsState[AnnealingState]) -> F64:
+        return state.inner.final_costs
+
+    def _begin_next(self, state: RoundsState[AnnealingState], allowance: Allowance) -> None:
+        self._double(state, allowance)
+
+
+@final
+@dataclass(frozen=True)
+class ParameterFreeTempering(Rounds[TemperingState]):
+    """Parallel tempering in rounds, the ladder adapted after each. The last round goes on until the time is over."""
+
+    agreement: ClassVar[Agreement] = LADDERS_TO_AGREE
+    ground: Ground
+    betas: BetaRange
+    rungs: int
+
+    def _first_setting(self) -> F64:
+        return first_ladder(self.betas, self.rungs)
+
+    def _round(self, setting: F64, round_: int, sweeps: int) -> ParallelTempering:
+        return ParallelTempering(
+            self.ground, setting, sweeps, groups_in(sweeps, self.ground.sampler.lanes), stream=round_
+        )
+
+    def _searches(self, state: RoundsState[TemperingState]) -> F64:
+        return state.inner.ladder_best
+
+    def _begin_next(self, state: RoundsState[TemperingState], allowance: Allowance) -> None:
+        sweeps = 2 * state.sweeps
+        if allowance.left < self._updates(sweeps):
+            state.sweeps = state.most_sweeps = sweeps  # no time for a fresh start of more effort: go on with this
+        else:
+            rates = exchange_rates(state.inner)
+            lanes = self.ground.sampler.lanes * groups_in(sweeps, self.ground.sampler.lanes)
+            state.setting = even_ladder(state.setting, 1.0 - rates, (FEWEST_RUNGS, lanes // 2))
+            self._restart(state, sweeps)

@@ -1,0 +1,76 @@
+"""Tabu search without parameters: rounds of twice the moves, in which several tenures compete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from qiosk.model.cost_function import F64
+from qiosk.solvers.algorithms.tabu_search import WAVE, TabuSearch, TabuState
+from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers, automatic_tenure
+from qiosk.solvers.parameter_free.rounds import Agreement, Rounds, RoundsState
+from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.solver import Allowance
+
+# Tenures that compete in a round, in units of the present one; the best of them is the next round's.
+CONTENDERS = (0.5, 1.0, 2.0)
+# Moves a variable in the first round, and its least moves.
+FIRST_MOVES = 8
+SHORTEST_ROUND = 256
+# From this many variables on a move takes long and there are many to make: fewer walkers, and a shorter first round.
+LARGE = 1500
+WALKERS_IF_LARGE = 6
+
+
+@final
+@dataclass(frozen=True)
+class ParameterFreeTabu(Rounds[TabuState]):
+    """Tabu search in rounds. The last round is made to end with the time."""
+
+    agreement: ClassVar[Agreement] = Agreement(share=0.25, total=12)
+    ground: Ground
+    walkers: TabuWalkers
+
+    @property
+    def kernel(self) -> str:
+        """The walkers'."""
+        return self.walkers.kernel
+
+    def _first_setting(self) -> F64:
+        return np.array([automatic_tenure(self.ground.problem.n)], np.float64)
+
+    @property
+    def _is_large(self) -> bool:
+        return self.ground.problem.n > LARGE
+
+    @property
+    def _restarts(self) -> int:
+        """Walkers of a round: all contenders at least once."""
+        return WALKERS_IF_LARGE if self._is_large else WAVE
+
+    def _first_sweeps(self) -> int:
+        return max(SHORTEST_ROUND, (1 if self._is_large else FIRST_MOVES) * self.ground.problem.n)
+
+    def _round(self, setting: F64, round_: int, sweeps: int) -> TabuSearch:
+        contenders = self._contenders(setting[0])
+        return TabuSearch(self.ground, self.walkers, contenders, sweeps, self._restarts, stream=round_)
+
+    def _contenders(self, tenure: float) -> tuple[Rules, ...]:
+        return tuple(rules for share in CONTENDERS for rules in self.walkers.rules(tenure=max(1, int(tenure * share))))
+
+    def _searches(self, state: RoundsState[TabuState]) -> F64:
+        return state.inner.search_costs
+
+    def _updates(self, sweeps: int) -> int:
+        return self._restarts * max(1, self.ground.problem.n) * sweeps
+
+    def _begin_next(self, state: RoundsState[TabuState], allowance: Allowance) -> None:
+        costs, kicks = state.inner.search_costs, len(self.walkers.rules())
+        contender = np.arange(len(costs)) // kicks % len(CONTENDERS)
+        means = [float(costs[contender == k].mean()) for k in range(len(CONTENDERS))]
+        best = min(range(len(CONTENDERS)), key=lambda k: (means[k], abs(CONTENDERS[k] - 1.0)))
+        tenure = state.setting[0] * CONTENDERS[best]
+        state.setting = np.array([np.clip(tenure, 1.0, max(1.0, self.ground.problem.n / 4.0))])
+        self._double(state, allowance)

@@ -1,0 +1,335 @@
+"""One run from a cost function to a result: compile, plan, drive, and compute the costs that are reported."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qiosk.contract.jobs import JobProgress, TracePoint
+from qiosk.errors import InvalidValue, NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
+from qiosk.model.check import check_initial_configuration
+from qiosk.model.compile import compile_problem
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost import evaluate
+from qiosk.model.cost_function import I8, CostFunction
+from qiosk.model.flips import cost_of, deltas, flip, largest_cost
+from qiosk.settings import cpu_count
+from qiosk.solvers.checkpoint import digest, pack, unpack
+from qiosk.solvers.driver import Limits, Run, drive
+from qiosk.solvers.exact.exhaustive import enumerate_best, is_enumerable
+from qiosk.solvers.result import Result, Solution, columns
+from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.solver import Parallel, Solver, StopReason
+from qiosk.solvers.search.tuning import beta_range
+from qiosk.solvers.targets.documents import RUNNING, Findings
+from qiosk.solvers.targets.parameters import new_seed
+from qiosk.solvers.targets.target import Target
+
+if TYPE_CHECKING:
+    from qiosk.solvers.search.context import Ground
+
+Clock = Callable[[], float]
+
+FILL_UP_S = 1.0
+"""Seconds that a run may take beyond its time limit, to find more solutions than its search came by."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkReport:
+    """What a listener may read after a chunk; bytes are made only when asked for."""
+
+    progress: JobProgress
+    new_trace: Sequence[TracePoint]
+    best: Callable[[], bytes]  # results document of the best so far
+    checkpoint: Callable[[], bytes]
+
+
+class Task:
+    """A target with its parameter values, on one cost function."""
+
+    def __init__(
+        self,
+        target: Target,
+        values: Mapping[str, Any],
+        cost_function: CostFunction,
+        *,
+        threads: int | None = None,
+        kernel: str | None = None,
+        resume: bytes | None = None,
+        input_data_uri: str = "",
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.target = target
+        self.values = values
+        self.cost_function = cost_function
+        self.threads = threads if threads is not None else cpu_count()
+        self.kernel = kernel
+        self.input_data_uri = input_data_uri
+        self.clock = clock
+        self.saved = unpack(resume) if resume is not None else None
+        self.seed: int = self.saved["seed"] if self.saved else self._new_seed()
+        if kernel is not None and not target.has_kernels:
+            raise InvalidValue(f"kernel {kernel!r}: {target.id} has no choice of kernels")
+        if target.is_parameter_free and target.timeout_s(values) == 0:
+            raise TimeoutTooSmall("parameter `timeout`: 0 leaves no time for any exploration")
+
+    def run(self, *, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]) -> Result:
+        """Run to the end, whatever that is. Raises NotEnoughMemory if the problem does not fit."""
+        try:
+            return self._run(is_cancelled, on_chunk)
+        except NotEnoughMemory:
+            raise
+        except MemoryError as error:
+            n, terms = len(self.cost_function.variables), self.cost_function.n_terms
+            raise NotEnoughMemory(f"problem of {n} variables and {terms} terms does not fit memory") from error
+
+    def _run(self, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]) -> Result:
+        began = self.clock()
+        problem = compile_problem(self.cost_function)
+        largest_cost(problem)  # no search works where sums of costs are infinite
+        initial = _initial(self.cost_function)
+        if self.saved:
+            self._check_origin(self.saved["origin"])
+        is_search_wanted = not self.target.is_parameter_free or self.kernel is not None
+        if problem.n == 0 or (not is_search_wanted and is_enumerable(problem)):
+            return self._enumerate(problem, began, is_cancelled, on_chunk)
+        before = self.clock()
+        import qiosk.solvers.samplers.planner  # noqa: F401  # the compiler: problems that are enumerated do without
+
+        loading_seconds = self.clock() - before
+        ground = self._ground(problem, initial)
+        solver = self.target.build(ground, self.values)
+        if self.saved and self.saved["kernel"] != solver.kernel:
+            raise UnreadableCheckpoint(f"checkpoint: kernel must be {solver.kernel}, found {self.saved['kernel']}")
+        state = self.saved["state"] if self.saved else solver.init()  # which compiles kernels, too
+        compile_seconds = loading_seconds + ground.compile_seconds
+        run = self._begin(ground, solver, state, began + compile_seconds)
+        prepare_seconds = self.clock() - began - compile_seconds
+        parallel = Parallel(self.threads)
+        try:
+            stop = drive(
+                run,
+                parallel,
+                clock=self.clock,
+                is_cancelled=is_cancelled,
+                on_chunk=lambda run: on_chunk(self._report(problem, run)),
+            )
+        finally:
+            parallel.close()
+        statistics = {
+            "kernel": solver.kernel,
+            "spin_updates": run.state.spin_updates,
+            "sweeps": run.state.sweeps_done,
+            "seconds": run.seconds,
+            "compile_seconds": compile_seconds,
+            "prepare_seconds": prepare_seconds,
+            "threads": self.threads,
+            "stop_reason": str(stop),
+            **solver.statistics(run.state),
+        }
+        parameters = self._parameters(solver.parameters(run.state))
+        enough = max(run.limits.deadline, self.clock() + FILL_UP_S)
+        fill_up(problem, run.state.incumbents, lambda: self.clock() < enough and not is_cancelled())
+        return self._result(problem, run.state.incumbents, parameters, run.trace, statistics)
+
+    def _enumerate(
+        self,
+        problem: CompiledProblem,
+        began: float,
+        is_cancelled: Callable[[], bool],
+        on_chunk: Callable[[ChunkReport], None],
+    ) -> Result:
+        found = Incumbents(self.target.solutions(self.values))
+        enumerate_best(problem, found)
+        seconds = self.clock() - began
+        kernel = "exhaustive"
+        trace = [TracePoint(seconds, 0, found.best)]
+        parameters = self._parameters(self._advice(problem, found))
+        on_chunk(
+            ChunkReport(
+                progress=JobProgress(fraction=1.0, best_cost=found.best, seconds=seconds),
+                new_trace=trace,
+                best=lambda: self._document(problem, found, parameters, seconds),
+                checkpoint=lambda: pack({"origin": self._origin, "seed": self.seed, "kernel": kernel}),
+            )
+        )
+        stop = StopReason.CONVERGED if self.target.is_parameter_free else StopReason.FINISHED
+        statistics = {
+            "kernel": kernel,
+            "spin_updates": 0,
+            "sweeps": 0,
+            "seconds": seconds,
+            "compile_seconds": 0.0,
+            "prepare_seconds": 0.0,
+            "threads": 1,
+            "stop_reason": str(StopReason.CANCELLED if is_cancelled() else stop),
+        }
+        return self._result(problem, found, parameters, trace, statistics)
+
+    def _advice(self, problem: CompiledProblem, found: Incumbents) -> dict[str, Any]:
+        if self.target.advice is None:
+            return {}
+        betas = beta_range(problem, self.seed, lambda x: found.configurations[0])
+        return self.target.advice(problem.n, betas)
+
+    @cached_property
+    def _origin(self) -> dict[str, Any]:
+        """What a run is of, for its checkpoints."""
+        cf, groups = self.cost_function, self.cost_function.groups
+        initial = cf.initial_configuration or {}
+        numbers = (cf.coefficients, cf.indptr, cf.ids, groups.coefficients, groups.indptr, groups.weights, groups.ids)
+        return {
+            "target": self.target.id,
+            "problem type": str(cf.problem_type),
+            "number of variables": len(cf.variables),
+            "digest of the problem": digest([*numbers, np.array([*initial, *initial.values()], np.int64)]),
+            "digest of the parameters": digest([np.frombuffer(repr(sorted(self.values.items())).encode(), np.uint8)]),
+        }
+
+    def _check_origin(self, found: Mapping[str, Any]) -> None:
+        for name, value in self._origin.items():
+            if found[name] != value:
+                raise UnreadableCheckpoint(f"checkpoint: {name} must be {value}, found {found[name]}")
+
+    def _ground(self, problem: CompiledProblem, initial: I8 | None) -> Ground:
+        from qiosk.solvers.samplers.planner import plan, thinned
+        from qiosk.solvers.search.context import Ground
+
+        wanted = self.target.replicas(self.values)
+        return Ground(
+            problem,
+            lambda p: plan(
+                p,
+                replicas=thinned(wanted, p.n) if self.target.prefers_length else wanted,
+                kernel=self.kernel,
+                ladder=self.target.has_ladder,
+            ),
+            self.seed,
+            solutions=self.target.solutions(self.values),
+            initial=initial,
+            starts_anywhere=self.target.is_parameter_free,
+        )
+
+    def _begin(self, ground: Ground, solver: Solver[Any], state: Any, began: float) -> Run[Any]:
+        timeout = self.target.timeout_s(self.values)
+        if timeout is None and self.target.is_parameter_free:
+            timeout = self.target.default_timeout
+        target_cost = self.target.target_cost(self.values)
+        elapsed = self.saved["seconds"] if self.saved else 0.0
+        began -= elapsed
+        limits = Limits(
+            deadline=np.inf if timeout is None else began + timeout,
+            target_cost=-np.inf if target_cost is None else target_cost + ground.resolution.rounding,
+        )
+        run = Run(solver, state, limits, began, self.clock())
+        if self.saved:
+            run.trace.extend(TracePoint(s, int(k), c) for s, k, c in self.saved["trace"].tolist())
+            run.seconds = self.saved["stepping"]
+        return run
+
+    def _report(self, problem: CompiledProblem, run: Run[Any]) -> ChunkReport:
+        return ChunkReport(
+            progress=run.progress(),
+            new_trace=run.trace[run.reported :],
+            best=lambda: self._document(
+                problem,
+                run.state.incumbents,
+                self._parameters(run.solver.parameters(run.state)),
+                run.seconds,
+            ),
+            checkpoint=lambda: self._checkpoint(run),
+        )
+
+    def _document(
+        self, problem: CompiledProblem, found: Incumbents, parameters: Mapping[str, Any], seconds: float
+    ) -> bytes:
+        findings = Findings(
+            target=self.target.id,
+            solutions=columns(self._solutions(problem, found)),
+            parameters=parameters,
+            input_data_uri=self.input_data_uri,
+            message=RUNNING,
+            seconds=seconds,
+        )
+        return self.target.document(findings)
+
+    def _checkpoint(self, run: Run[Any]) -> bytes:
+        trace = np.array([(p.seconds, p.sweep, p.cost) for p in run.trace], np.float64).reshape(-1, 3)
+        return pack(
+            {
+                "origin": self._origin,
+                "seed": self.seed,
+                "kernel": run.solver.kernel,
+                "state": run.state,
+                "seconds": run.now - run.began,
+                "stepping": run.seconds,
+                "trace": trace,
+            }
+        )
+
+    def _parameters(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """What was given, what was found, and the seed."""
+        given = {name: value for name, value in self.values.items() if value is not None}
+        return {**given, **found, "seed": self.seed}
+
+    def _result(
+        self,
+        problem: CompiledProblem,
+        found: Incumbents,
+        parameters: Mapping[str, Any],
+        trace: Sequence[TracePoint],
+        statistics: Mapping[str, Any],
+    ) -> Result:
+        return Result(
+            target=self.target.id,
+            solutions=self._solutions(problem, found),
+            parameters=parameters,
+            trace=trace,
+            statistics=statistics,
+            input_data_uri=self.input_data_uri,
+            document=self.target.document,
+        )
+
+    def _solutions(self, problem: CompiledProblem, found: Incumbents) -> list[Solution]:
+        """The incumbents with their costs computed again from the original cost function, best first."""
+        configurations = np.array(found.configurations, np.int8).reshape(len(found.costs), problem.n)
+        costs = np.atleast_1d(evaluate(self.cost_function, configurations))
+        order = np.argsort(costs, kind="stable")
+        return [Solution(problem.variables, configurations[k], float(costs[k])) for k in order]
+
+    def _new_seed(self) -> int:
+        seed = self.values["seed"]
+        return new_seed() if seed is None else int(seed)
+
+
+def fill_up(problem: CompiledProblem, found: Incumbents, may_go_on: Callable[[], bool]) -> None:
+    """Add neighbours of what was found, fewest flips first, until there are as many solutions as were asked for."""
+    wanted = min(found.capacity, 1 << min(problem.n, 30))
+    seen = {x.tobytes() for x in found.configurations}
+    frontier = deque(found.configurations)
+    while frontier and len(found.costs) < wanted and may_go_on():
+        x = frontier.popleft()
+        for i in np.argsort(deltas(problem, x), kind="stable"):
+            neighbour = flip(problem, x, int(i))
+            if neighbour.tobytes() in seen:
+                continue
+            found.offer(neighbour, cost_of(problem, neighbour), 0)
+            if len(found.costs) == wanted or not may_go_on():
+                break
+            seen.add(neighbour.tobytes())
+            frontier.append(neighbour)
+
+
+def _initial(cost_function: CostFunction) -> I8 | None:
+    """The initial configuration in the order of the variables, checked. Raises InvalidInitialConfiguration."""
+    given = cost_function.initial_configuration
+    if given is None:
+        return None
+    check_initial_configuration(cost_function)
+    return np.array([given[v] for v in cost_function.variables.tolist()], np.int8)

@@ -1,0 +1,1 @@
+"""What every search needs: context, incumbents, schedules, tuning and agreement."""

@@ -1,0 +1,154 @@
+"""The ground a search works on: a compiled problem, the sampler for it, and what both share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from qiosk.errors import NotEnoughMemory
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64, I8
+from qiosk.model.flips import cost_of
+from qiosk.settings import physical_memory
+from qiosk.solvers.samplers.planner import warm_up
+from qiosk.solvers.samplers.sampler import LaneGroup, Sampler
+from qiosk.solvers.samplers.shuffled import ShuffledSampler
+from qiosk.solvers.search.descent import Descent
+from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.resolution import Resolution
+from qiosk.solvers.search.solver import Parallel
+from qiosk.solvers.search.tuning import BetaRange, beta_range
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What a solver needs besides its parameters.
+
+    ``initial`` is a configuration to begin from, or None. With ``starts_anywhere`` it only counts as a first solution,
+    and replicas begin at random: independent restarts need that.
+    """
+
+    problem: CompiledProblem
+    plan: Callable[[CompiledProblem], Sampler]
+    seed: int
+    solutions: int = 1
+    initial: I8 | None = None
+    starts_anywhere: bool = False
+    _compilations: list[float] = field(default_factory=list)
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """Metropolis dynamics of the problem; planned and compiled when it is first asked for."""
+        sampler = ShuffledSampler(self.problem, self.plan)
+        with self.compiling():
+            warm_up(sampler)
+        return sampler
+
+    @cached_property
+    def descent(self) -> Descent:
+        """Leads a configuration into its local minimum; compiled when it is first asked for."""
+        descent = Descent(self.problem)
+        low = -1 if self.problem.is_spin else 0
+        with self.compiling():
+            descent(np.full(self.problem.n, low, np.int8))
+        return descent
+
+    @cached_property
+    def beta_range(self) -> BetaRange:
+        """Betas between which the problem freezes."""
+        return beta_range(self.problem, self.seed, self.descent)
+
+    @cached_property
+    def resolution(self) -> Resolution:
+        """How finely costs can be told apart."""
+        return Resolution.of(self.problem)
+
+    def count_agreeing(self, costs: F64, best: float) -> int:
+        """How many of the costs that a kernel added up reach ``best``."""
+        return int(np.count_nonzero(costs <= best + self.resolution.of_kernel(best)))
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Around the first use of kernels: its time is reported apart, and not counted against a time limit."""
+        began = time.monotonic()
+        yield
+        self._compilations.append(time.monotonic() - began)
+
+    @property
+    def compile_seconds(self) -> float:
+        """Time that compiling kernels, or loading them from the cache, has taken so far."""
+        return sum(self._compilations)
+
+    def incumbents(self) -> Incumbents:
+        """An empty collection; a given initial configuration is the first entry, so no result is worse than it."""
+        found = Incumbents(self.solutions)
+        if self.initial is not None:
+            found.offer(self.initial, cost_of(self.problem, self.initial), 0)
+        return found
+
+    def groups(self, stream: int, n_groups: int, first: int = 0) -> list[LaneGroup]:
+        """Lane groups number ``first`` and on of a stream; equal streams and numbers give equal groups.
+
+        Raises NotEnoughMemory if this machine has no memory for so many.
+        """
+        self.require_memory(n_groups * self.sampler.lanes)
+        initial = None if self.starts_anywhere else self.initial
+        return [self.sampler.start((self.seed, stream, g), initial) for g in range(first, first + n_groups)]
+
+    def require_memory(self, replicas: int, bytes_each: int | None = None) -> None:
+        """Raises NotEnoughMemory if this machine has no memory for so many replicas at once.
+
+        They are the sampler's unless their size is given.
+        """
+        needed = replicas * (bytes_each or self._replica_bytes)
+        check_memory(f"{replicas} replicas of {self.problem.n} variables", needed)
+
+    @cached_property
+    def _replica_bytes(self) -> int:
+        group = self.sampler.start((0,))
+        return -(-sum(array.nbytes for array in group.arrays.values()) // self.sampler.lanes)
+
+    def costs(self, groups: list[LaneGroup], parallel: Parallel) -> F64:
+        """(n_groups * lanes,) costs of all replicas."""
+        found = np.empty((len(groups), self.sampler.lanes))
+
+        def measure(g: int) -> None:
+            found[g] = self.sampler.costs(groups[g])
+
+        parallel.each(measure, range(len(groups)))
+        return found.ravel()
+
+    def gather(self, groups: list[LaneGroup], costs: F64, found: Incumbents, sweep: int) -> None:
+        """Offer the best replicas, each after a float64 descent to its local minimum.
+
+        At most twice as many as there are places, and only those that beat the bar: where one solution is asked for,
+        that is a single one, mostly.
+        """
+        for lane in np.argsort(costs, kind="stable")[: 2 * found.capacity]:
+            if not costs[lane] < found.bar:
+                break
+            self.polish(groups, int(lane), found, sweep)
+
+    def polish(self, groups: list[LaneGroup], lane: int, found: Incumbents, sweep: int) -> float:
+        """Lead a copy of one replica into its local minimum and offer that; returns its cost."""
+        g, r = divmod(lane, self.sampler.lanes)
+        configuration = self.descent(self.sampler.configuration(groups[g], r))
+        cost = cost_of(self.problem, configuration)
+        found.offer(configuration, cost, sweep)
+        return cost
+
+    def updates(self, n_groups: int, sweeps: int) -> int:
+        """Attempted spin updates of that many sweeps, over all replicas."""
+        return n_groups * self.sampler.lanes * self.problem.n * sweeps
+
+
+def check_memory(what: str, needed: int) -> None:
+    """Raise NotEnoughMemory if some things need more memory [bytes] than this machine, or container, has."""
+    there = physical_memory()
+    if 0 < there < needed:
+        raise NotEnoughMemory(f"{what} need {needed} bytes, this machine has {there}")

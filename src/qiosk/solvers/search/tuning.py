@@ -1,0 +1,126 @@
+"""Parameters from the problem itself: where annealing is hot, where it is cold, and a ladder between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64, I8
+from qiosk.model.flips import deltas
+from qiosk.solvers.search.schedules import geometric
+
+# Mean acceptance of uphill moves from random configurations at the hot end.
+HOT_ACCEPTANCE = 0.5
+# Mean excess cost of uphill moves from local minima at the cold end, delta * exp(-beta * delta), in units of their mean
+# delta. It weighs the many small deltas of real couplings by how little they matter; on four families of instances
+# values from 5e-4 to 2e-3 did equally well, ten times as much and a tenth did worse.
+COLD_EXCESS = 1e-3
+# Mean acceptance of uphill moves from random configurations at the hot end of a ladder: hot enough to forget, and the
+# hotter half of the range would take half of the rungs.
+LADDER_ACCEPTANCE = 0.2
+# So that stretches without a rejection keep some rungs.
+LEAST_REJECTION = 0.02
+# Configurations to look at: at most so many, fewer where they have many moves.
+SAMPLES = 8
+MOVES_TO_SEE = 1_000_000
+# Newton's method ends with a step of this share of beta; mostly after ten.
+NEWTON_TOLERANCE = 1e-9
+NEWTON_STEPS = 1000
+# Twice as much, and sums of a few, are finite; only costs below the normal range of a float want more.
+LARGEST_BETA = 2.0**1000
+
+
+@dataclass(frozen=True, slots=True)
+class BetaRange:
+    """Hot and cold end [1/cost], 0 < hot < cold; and where a ladder need not be any hotter."""
+
+    hot: float
+    cold: float
+    ladder_hot: float
+
+
+def beta_range(problem: CompiledProblem, seed: int, descend: Callable[[I8], I8]) -> BetaRange:
+    """Betas between which the problem freezes, from its moves at random configurations and at local minima.
+
+    At the hot end half of the uphill moves from random configurations are accepted; at the cold end those from a local
+    minimum are too rare or too small to matter. A problem without uphill moves (all costs equal) gets the range 1..2,
+    where nothing depends on it. ``descend`` leads a configuration to a local minimum.
+    """
+    rng = np.random.default_rng((seed % 2**64, 0xBE7A))
+    terms = problem.n_pairs + len(problem.term_variables) + len(problem.group_variables) + problem.n
+    samples = int(np.clip(MOVES_TO_SEE // max(1, terms), 2, SAMPLES))
+    low = -1 if problem.is_spin else 0
+    starts = [rng.choice(np.array([low, 1], np.int8), problem.n) for _ in range(samples)]
+    hot_moves = _uphill([deltas(problem, x) for x in starts])
+    cold_moves = _uphill([deltas(problem, descend(x)) for x in starts])
+    if not len(hot_moves) or not len(cold_moves):
+        return BetaRange(1.0, 2.0, 1.0)
+    # in units of a power of two, which changes no digit, so that sums and squares stay in the range of a float
+    exponent = int(np.frexp(max(hot_moves.max(), cold_moves.max()))[1])
+    hot_moves, cold_moves = np.ldexp(hot_moves, -exponent), np.ldexp(cold_moves, -exponent)
+
+    def beta_at(moves: F64, weights: F64, level: float) -> float:
+        with np.errstate(over="ignore"):
+            return min(float(np.ldexp(_beta_at(moves, weights, level), -exponent)), LARGEST_BETA)
+
+    hot = beta_at(hot_moves, np.ones_like(hot_moves), HOT_ACCEPTANCE)
+    cold = beta_at(cold_moves, cold_moves / cold_moves.mean(), COLD_EXCESS)
+    cold = max(cold, 2.0 * hot)
+    ladder_hot = beta_at(hot_moves, np.ones_like(hot_moves), LADDER_ACCEPTANCE)
+    return BetaRange(hot, cold, min(ladder_hot, 0.5 * (hot + cold)))
+
+
+def _uphill(samples: list[F64]) -> F64:
+    moves = np.concatenate(samples)
+    scale = np.abs(moves).max(initial=0.0)
+    uphill: F64 = moves[moves > 1e-12 * scale]
+    return uphill
+
+
+def _beta_at(moves: F64, weights: F64, level: float) -> float:
+    """beta at which the mean of weight * exp(-beta * move) is ``level``, below that of the weights.
+
+    By Newton's method for its logarithm: that falls with beta and is convex, so steps from 0 on never lead too far.
+    """
+    beta, total = 0.0, level * len(moves)
+    for _ in range(NEWTON_STEPS):
+        with np.errstate(over="ignore"):  # a large move is never accepted
+            accepted = weights * np.exp(-beta * moves)
+        left = accepted.sum()
+        step = np.log(left / total) * left / (accepted @ moves)
+        beta += step
+        if step <= NEWTON_TOLERANCE * beta:
+            break
+    return float(beta)
+
+
+def first_ladder(betas: BetaRange, rungs: int) -> F64:
+    """(rungs,) geometric ladder: the choice before anything is known."""
+    return geometric(betas.ladder_hot, betas.cold, rungs)
+
+
+def even_ladder(ladder: F64, rejections: F64, bounds: tuple[int, int]) -> F64:
+    """Ladder between the same ends on which neighbours exchange at an even rate, with as many rungs as that takes.
+
+    ``rejections`` is (K - 1,), the share of exchanges between neighbours on ``ladder`` (K,) that were refused. Their
+    sum is the barrier between the ends, whatever the rungs; rungs are spread evenly over it, about two for every unit,
+    a power of two within ``bounds``, so that whole ladders fill lane groups.
+
+    Reference: S. Syed, A. Bouchard-Cote, G. Deligiannidis, A. Doucet, J. R. Stat. Soc. B 84, 321 (2022),
+    doi:10.1111/rssb.12464.
+    """
+    barrier = np.concatenate([[0.0], np.cumsum(np.maximum(rejections, LEAST_REJECTION))])
+    rungs = int(np.clip(1 << int(np.ceil(np.log2(2.0 * barrier[-1] + 1.0))), *bounds))
+    return np.interp(np.linspace(0.0, barrier[-1], rungs), barrier, ladder)
+
+
+def median_coefficient(problem: CompiledProblem) -> float:
+    """Median size of the coefficients of terms and of squared members [cost]; 1 if there are none."""
+    owner = np.repeat(np.arange(len(problem.group_values)), np.diff(problem.group_indptr))
+    squares = problem.group_values[owner] * problem.group_weights**2
+    sizes = np.abs(np.concatenate([problem.linear, problem.pair_values, problem.term_values, squares]))
+    sizes = sizes[sizes > 0.0]
+    return float(np.median(sizes)) if len(sizes) else 1.0

@@ -1,0 +1,131 @@
+"""Solve a problem in this process: no job, no database, no other process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from qiosk.contract.jobs import JobProgress
+from qiosk.errors import WrongType
+from qiosk.model.cost_function import CostFunction
+from qiosk.solvers.result import Result
+from qiosk.solvers.run import ChunkReport, Task
+from qiosk.solvers.targets.catalogue import DEFAULT_TARGET, target
+from qiosk.solvers.targets.parameters import integer, read_parameters
+from qiosk.solvers.targets.target import Target
+
+_THREADS = integer("threads", low=1, meaning="threads to sweep in")
+IGNORED = ("disabled_features",)
+"""Parameters of the old service that are taken and do nothing."""
+
+
+class HasCostFunction(Protocol):
+    """Anything that can say what it costs: ``qiosk.Problem``, or your own."""
+
+    def cost_function(self) -> CostFunction:
+        """Terms by column."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """How the outside follows and steers a run.
+
+    ``resume`` is a checkpoint to continue from; ``input_data_uri`` says where the problem is stored, for formats of
+    results that name it.
+    """
+
+    is_cancelled: Callable[[], bool] = lambda: False
+    on_chunk: Callable[[ChunkReport], None] = lambda report: None
+    resume: bytes | None = None
+    input_data_uri: str = ""
+
+
+def solve(
+    problem: HasCostFunction | CostFunction,
+    solver: str = DEFAULT_TARGET,
+    *,
+    timeout: float | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    progress: Callable[[JobProgress], bool | None] | None = None,
+    kernel: str | None = None,
+    **params: Any,
+) -> Result:
+    """Minimize a problem here and now.
+
+    Args:
+        problem: a ``Problem``, or a ``CostFunction``.
+        solver: target name, as ``qiosk targets`` lists them; any case.
+        timeout: time limit [s]. Parameter-free solvers stop earlier when they have converged, and if no limit is given
+            after 30 s, those with populations after 5 s; simulated bifurcation after 10 s.
+        seed: any 64-bit integer; the same seed gives the same result, time-outs aside. From the clock if not given.
+        threads: threads to sweep in; all cores if not given. The result does not depend on it.
+        progress: called about twenty times a second; return False to stop and keep the best found so far.
+        kernel: force a sweep kernel instead of the planned one, where the target has a choice.
+        **params: parameters of the target, such as ``sweeps`` or ``number_of_solutions``, and ``target_cost``.
+
+    Raises:
+        InvalidInput: the problem or a parameter is wrong (AZQ101 to AZQ107), or there is no such parameter or kernel.
+        InvalidTarget: no such target.
+        InsufficientResources: the problem does not fit memory, or the time-out leaves no time at all.
+    """
+    stop = False
+
+    def follow(report: ChunkReport) -> None:
+        nonlocal stop
+        if progress is not None and progress(report.progress) is False:
+            stop = True
+
+    chosen = target(solver)
+    chosen.check_names(params, also=IGNORED)
+    if threads is not None:
+        threads = _THREADS.read(_THREADS.name, threads)
+    if kernel is not None:
+        from qiosk.solvers.samplers.planner import (
+            check_kernel,  # and with it the compiler, which few problems do without
+        )
+
+        check_kernel(kernel)
+    given = chosen.in_own_units({**params, "timeout": timeout, "seed": seed})
+    hooks = Hooks(is_cancelled=lambda: stop, on_chunk=follow)
+    return _run(chosen, given, _cost_function(problem), threads, hooks, kernel)
+
+
+def _cost_function(problem: Any) -> CostFunction:
+    if isinstance(problem, CostFunction):
+        return problem
+    if not hasattr(problem, "cost_function"):
+        raise WrongType(f"problem: must be a Problem, or have a cost_function(), found {type(problem).__name__}")
+    found: CostFunction = problem.cost_function()
+    return found
+
+
+def run_target(
+    name: str, input_params: Any, cost_function: CostFunction, *, threads: int | None, hooks: Hooks
+) -> Result:
+    """Run a job: a target, the ``inputParams`` as they were submitted, and the problem. Raises as :func:`solve`."""
+    chosen = target(name)
+    return _run(chosen, chosen.section(input_params), cost_function, threads, hooks, None)
+
+
+def _run(
+    chosen: Target,
+    given: Mapping[str, Any],
+    cost_function: CostFunction,
+    threads: int | None,
+    hooks: Hooks,
+    kernel: str | None,
+) -> Result:
+    values = read_parameters(chosen.parameters, given)
+    task = Task(
+        chosen,
+        values,
+        cost_function,
+        threads=threads,
+        kernel=kernel,
+        resume=hooks.resume,
+        input_data_uri=hooks.input_data_uri,
+    )
+    return task.run(is_cancelled=hooks.is_cancelled, on_chunk=hooks.on_chunk)

@@ -1,0 +1,59 @@
+"""Results documents, by the provider of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qiosk.formats.qio import results as qio_results
+from qiosk.formats.qio.results import SolutionColumns
+
+RUNNING = "running"
+"""The message of a document about a run that still goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a results document is written from."""
+
+    target: str
+    solutions: Sequence[SolutionColumns]  # best first
+    parameters: Mapping[str, Any]  # in effect
+    input_data_uri: str  # of the problem; empty where there is none
+    message: str  # why the run ended, or RUNNING
+    seconds: float  # spent so far
+
+
+Document = Callable[[Findings], bytes]
+"""Writes the results blob of a target."""
+
+
+def microsoft_document(found: Findings) -> bytes:
+    """``microsoft.qio-results.v2``. Its parameters can be passed back to the old SDK's classes, of which none takes the
+    number of solutions: that is left out where it is the usual one.
+    """
+    parameters = {k: v for k, v in found.parameters.items() if (k, v) != ("number_of_solutions", 1)}
+    return qio_results.encode(found.solutions, parameters)
+
+
+def toshiba_document(found: Findings) -> bytes:
+    """Toshiba's: every solution says after how many loops, why and when the run ended."""
+    run = {"runs": int(found.parameters.get("loops", 1)), "message": found.message, "time": found.seconds}
+    return qio_results.encode_toshiba(
+        found.solutions, found.parameters, run, target=found.target, input_data_uri=found.input_data_uri
+    )
+
+
+def oneqbit_document(solver_name: str) -> Document:
+    """``microsoft.qio-results.v1`` of 1QBit's solver of this name."""
+
+    def document(found: Findings) -> bytes:
+        return qio_results.encode_oneqbit(
+            found.solutions,
+            {**found.parameters, "solver_name": solver_name},
+            target=found.target,
+            input_data_uri=found.input_data_uri,
+        )
+
+    return document

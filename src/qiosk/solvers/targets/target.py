@@ -1,0 +1,97 @@
+"""What a target is: a name that jobs are sent to, the parameters it takes, and how its solver is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+from qiosk.errors import InvalidValue
+from qiosk.solvers.targets.documents import Document, microsoft_document
+from qiosk.solvers.targets.parameters import Parameter, params_section
+
+if TYPE_CHECKING:
+    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.solver import Solver
+    from qiosk.solvers.search.tuning import BetaRange
+
+MICROSOFT = "Microsoft"
+# A parameter-free run that was given no time-out ends after this many seconds, if it has not converged before.
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_SWEEPS = 10_000
+DEFAULT_RESTARTS = 72
+# Replicas in a lane group of a parameter-free search.
+FREE_REPLICAS = 64
+# Sweeps that are plenty for a problem small enough to enumerate.
+ADVISED_SWEEPS = 256
+
+
+def timeout_in_seconds(values: Mapping[str, Any]) -> float | None:
+    """The time limit [s] of targets whose ``timeout`` is in seconds; None: no limit."""
+    timeout: float | None = values["timeout"]
+    return timeout
+
+
+def number_of_solutions(values: Mapping[str, Any]) -> int:
+    """How many solutions are asked for where the parameter is ``number_of_solutions``."""
+    return int(values["number_of_solutions"])
+
+
+def target_cost(values: Mapping[str, Any]) -> float | None:
+    """The cost that is good enough where the parameter is ``target_cost``; None: none is."""
+    cost: float | None = values["target_cost"]
+    return cost
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A solver that jobs can be sent to.
+
+    ``build`` sets up the solver for a problem and checked parameter values; it may refuse either with InvalidValue.
+    ``has_kernels`` says whether it sweeps by a kernel of the planner, ``replicas`` how many Metropolis replicas
+    the values ask for (1 where a solver does without), ``has_ladder`` whether each has a beta of its own,
+    ``prefers_length`` whether on large problems a few long searches are better than those many. ``advice`` gives a
+    parameter-free target's parameters, in the names of the parameterized one, for a problem of n variables that was
+    solved without a search.
+    """
+
+    id: str
+    provider_id: str
+    title: str
+    parameters: tuple[Parameter, ...]
+    build: Callable[[Ground, Mapping[str, Any]], Solver[Any]]
+    replicas: Callable[[Mapping[str, Any]], int]
+    advice: Callable[[int, BetaRange], dict[str, Any]] | None = None
+    section: Callable[[Any], Mapping[str, Any]] = params_section  # a job's inputParams -> parameters by name
+    timeout_s: Callable[[Mapping[str, Any]], float | None] = timeout_in_seconds
+    default_timeout: float = DEFAULT_TIMEOUT  # [s], of a parameter-free run
+    timeout_unit: float = 1.0  # [s], of the parameter ``timeout``
+    solutions: Callable[[Mapping[str, Any]], int] = number_of_solutions
+    target_cost: Callable[[Mapping[str, Any]], float | None] = target_cost
+    has_kernels: bool = True
+    has_ladder: bool = False
+    prefers_length: bool = False
+    document: Document = microsoft_document  # the provider's format of results
+
+    @property
+    def is_parameter_free(self) -> bool:
+        """Whether the target finds its parameters itself."""
+        return self.advice is not None
+
+    def in_own_units(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters with a ``timeout`` in seconds, as the target takes them; one that is no number stays as it is."""
+        timeout = given.get("timeout")
+        if isinstance(timeout, bool) or not isinstance(timeout, Real):
+            return dict(given)
+        return {**given, "timeout": float(timeout) / self.timeout_unit}
+
+    def check_names(self, names: Iterable[str], also: Iterable[str] = ()) -> None:
+        """Raises InvalidValue for a name that is neither a parameter's nor in ``also``: it would be ignored."""
+        known = list(dict.fromkeys((*also, *(parameter.name for parameter in self.parameters))))
+        for name in names:
+            if name not in known:
+                close = get_close_matches(name, known, 1, cutoff=0.75)
+                hint = f", did you mean `{close[0]}`?" if close else f"; it takes {', '.join(known)}"
+                raise InvalidValue(f"parameter `{name}`: {self.id} has no such parameter{hint}")

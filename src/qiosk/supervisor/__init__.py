@@ -1,0 +1,1 @@
+"""The supervisor: claims waiting jobs and runs each in its own process."""

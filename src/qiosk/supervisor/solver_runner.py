@@ -1,0 +1,43 @@
+"""The ``JobRunner`` of real jobs: input format, problem, solver.
+
+Importing this module loads the solvers, so that a fork server that did has them for all its children.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from qiosk.errors import UnreadableCheckpoint
+from qiosk.formats import registry as formats
+from qiosk.service.ports import ChunkReport, JobSpec
+from qiosk.solvers import solve as api
+from qiosk.solvers.algorithms import parallel_tempering, simulated_annealing
+from qiosk.solvers.parameter_free import rounds
+from qiosk.solvers.result import Result
+from qiosk.solvers.samplers import planner
+
+_log = logging.getLogger(__name__)
+
+PRELOADED = (parallel_tempering, planner, rounds, simulated_annealing)
+"""Modules that a run would otherwise import when it begins."""
+
+
+def run(
+    spec: JobSpec,
+    data: bytes,
+    *,
+    is_cancelled: Callable[[], bool],
+    on_chunk: Callable[[ChunkReport], None],
+    resume: bytes | None,
+) -> Result:
+    """Solve a job; see ``service.ports.JobRunner``. Raises InvalidInput and InsufficientResources."""
+    cost_function = formats.read(data, spec.input_data_format)
+    hooks = api.Hooks(is_cancelled=is_cancelled, on_chunk=on_chunk, resume=resume, input_data_uri=spec.input_data_uri)
+    try:
+        return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=hooks)
+    except UnreadableCheckpoint as error:  # of another version, or another machine
+        _log.warning("job %s begins anew: %s", spec.id, error)
+        anew = replace(hooks, resume=None)
+        return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=anew)

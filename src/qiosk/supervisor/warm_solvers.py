@@ -1,0 +1,53 @@
+"""Importing this module runs the most used kernels once. It is for fork servers, whose children then find them ready.
+
+Loading the kernels from Numba's cache on disk takes some 0.4 s, which every job would otherwise spend anew.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+import traceback
+from collections.abc import Iterator
+
+import numpy as np
+
+from qiosk.model.cost_function import CostFunction, ProblemType
+from qiosk.solvers import solve as api
+
+WARM_UP_S = 1.0
+"""No kernel is begun after so many seconds: on a machine whose cache is empty they are compiled, and jobs wait."""
+RESTARTS = (64, 1)
+"""Runs beside each other have kernels of their own."""
+
+
+def warm_up() -> None:
+    """Run the kernels that jobs are most likely to need."""
+    began = time.monotonic()
+    for problem in _samples():
+        if time.monotonic() - began >= WARM_UP_S:
+            return
+        for restarts in RESTARTS:
+            api.solve(problem, "microsoft.simulatedannealing.cpu", seed=0, threads=1, sweeps=1, restarts=restarts)
+
+
+def _samples() -> Iterator[CostFunction]:
+    """Rings of 40 variables: one for each arithmetic and each kind of term."""
+    yield _ring(ProblemType.ising, 2, 1.0)
+    yield _ring(ProblemType.ising, 2, 0.1234567)
+    yield _ring(ProblemType.pubo, 3, 1.0)
+
+
+def _ring(problem_type: ProblemType, locality: int, coefficient: float, n: int = 40) -> CostFunction:
+    ids = (np.arange(n)[:, None] + np.arange(locality)) % n
+    coefficients = coefficient * np.arange(1, n + 1) / (1 if coefficient == 1.0 else n)
+    indptr = np.arange(0, n * locality + 1, locality)
+    return CostFunction(problem_type, coefficients, indptr, ids.ravel())
+
+
+try:
+    warm_up()
+except Exception:  # noqa: BLE001 - a solver that fails here fails its own jobs; the fork server has to live
+    traceback.print_exc()
+gc.collect()
+gc.freeze()  # collections of the children leave what they inherited alone, and its pages shared

@@ -1,0 +1,274 @@
+"""Every port of the service in memory: for tests, and for notebooks that keep nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from operator import itemgetter
+from typing import final
+
+from qiosk.contract.jobs import ErrorData, JobQuery, TracePoint
+from qiosk.errors import JobAlreadyExists, JobNotFound
+from qiosk.service.attempts import Attempt, claim_next
+from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
+from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, name_key, weight
+from qiosk.service.ports import BlobStore, Clock, JobRunner, JobStore, RunOutcome, RunUpdate
+from qiosk.service.quotas import month_of
+from qiosk.service.worker import run_job
+from qiosk.testing.blobs import MemoryBlobStore as MemoryBlobStore
+
+
+@final
+class MemoryJobStore:
+    """``JobStore`` over a dictionary and a lock."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[JobKey, Job] = {}
+        self._traces: dict[JobKey, list[TracePoint]] = {}
+        self._run_seconds: dict[tuple[str, str], float] = defaultdict(float)
+        self._version = 0
+        self._lock = threading.RLock()
+
+    def add(self, job: Job) -> None:
+        """Store a new job. Raises JobAlreadyExists."""
+        with self._lock:
+            if job.key in self._jobs:
+                raise JobAlreadyExists(f"job {job.id}: the id belongs to another job", job_id=job.id)
+            self._put(job)
+            self._traces[job.key] = []
+
+    def get(self, key: JobKey) -> Job:
+        """The job as it is now. Raises JobNotFound."""
+        with self._lock:
+            try:
+                return self._jobs[key]
+            except KeyError:
+                raise JobNotFound(f"job {key.id} was not found", job_id=key.id) from None
+
+    def page(
+        self, workspace: str, query: JobQuery, after: Cursor | None, limit: int, *, skip: int = 0
+    ) -> Sequence[Job]:
+        """At most ``limit`` matching jobs, ``skip`` behind ``after``."""
+        with self._lock:
+            jobs = [job for job in self._jobs.values() if job.workspace == workspace and _matches(job, query)]
+        placed = sorted(((cursor_of(job, query.order_by), job) for job in jobs), key=itemgetter(0))
+        if query.descending:
+            placed.reverse()
+        behind = [
+            job for place, job in placed if after is None or (place < after if query.descending else place > after)
+        ]
+        found = behind[skip : skip + limit]
+        reached = accumulate(map(weight, found))
+        return found[: 1 + next((place for place, total in enumerate(reached) if total >= PAGE_BYTES), limit)]
+
+    def swap(self, job: Job, *, expected: Job) -> bool:
+        """Store ``job`` in place of ``expected``, if that is still there."""
+        with self._lock:
+            current = self._jobs.get(job.key)
+            if current is None or current.revision != expected.revision:
+                return False
+            self._put(job)
+            if job.ended_at is not None and current.ended_at is None and job.begun_at is not None:
+                booked = (job.ended_at - job.begun_at).total_seconds()
+                self._run_seconds[job.workspace, month_of(job.ended_at)] += booked
+            return True
+
+    def claim(
+        self,
+        *,
+        worker: str,
+        now: datetime,
+        lease_expires_at: datetime,
+        limit_of: Callable[[str], int | None] | None = None,
+    ) -> Job | None:
+        """Give the first waiting job to exactly one caller."""
+        with self._lock:
+            running = Counter(job.workspace for job in self._jobs.values() if job.state.is_running)
+            waiting = [job for job in self._jobs.values() if job.state is JobState.WAITING]
+            limits = {} if limit_of is None else {job.workspace: limit_of(job.workspace) for job in waiting}
+            allowed = [job for job in waiting if _is_below(limits.get(job.workspace), running[job.workspace])]
+            if not allowed:
+                return None
+            heads: dict[str, Job] = {}
+            for job in sorted(allowed, key=lambda job: (not job.is_urgent, job.created_at, job.id)):
+                heads.setdefault(job.workspace, job)
+            first = min(heads.values(), key=lambda job: (running[job.workspace], job.created_at, job.workspace))
+            return self._put(first.on(JobEvent.CLAIM, at=now, worker=worker, lease_expires_at=lease_expires_at))
+
+    def record(self, key: JobKey, fence: int, update: RunUpdate, *, lease_expires_at: datetime) -> JobState | None:
+        """Store what a claimant reports, unless its fence is stale."""
+        with self._lock:
+            job = self._jobs.get(key)
+            if job is None or job.fence != fence or not job.state.is_running:
+                return None
+            self._put(_updated(job, update, lease_expires_at))
+            if update.trace_start is not None:
+                self._traces[key][update.trace_start :] = update.trace
+            return job.state
+
+    def trace(self, key: JobKey, after: int) -> Sequence[TracePoint]:
+        """Trace points from index ``after`` on. Raises JobNotFound."""
+        with self._lock:
+            self.get(key)
+            return self._traces[key][after:]
+
+    def delete(self, key: JobKey) -> None:
+        """Remove a job and its trace. Raises JobNotFound."""
+        with self._lock:
+            self.get(key)
+            del self._jobs[key], self._traces[key]
+            self._version += 1
+
+    def is_needed(self, key: JobKey, container: str, blob: str | None = None) -> bool:
+        """Whether another job has its input or its output here."""
+        with self._lock:
+            others = [job for job in self._jobs.values() if job.workspace == key.workspace and job.id != key.id]
+        if blob is not None:
+            return any(job.input == BlobRef(container, blob) for job in others)
+        return any(container in (job.container, job.input.container) for job in others)
+
+    def running(self, *, home: str | None = None) -> Sequence[Job]:
+        """All jobs that somebody, or a worker of ``home``, has claimed and not finished."""
+        with self._lock:
+            running = [job for job in self._jobs.values() if job.state.is_running]
+        return [job for job in running if home is None or (job.worker or "").startswith(f"{home}/")]
+
+    def expired(self, now: datetime) -> Sequence[Job]:
+        """Running jobs whose claimants have let their leases run out."""
+        return [job for job in self.running() if job.lease_expires_at is None or job.lease_expires_at <= now]
+
+    def waiting(self, limit: int, *, workspace: str | None = None) -> int:
+        """How many jobs wait, counted no further than ``limit``."""
+        with self._lock:
+            jobs = [job for job in self._jobs.values() if workspace in (None, job.workspace)]
+        return min(limit, sum(job.state is JobState.WAITING for job in jobs))
+
+    def run_seconds(self, workspace: str, month: str) -> float:
+        """How long the workspace's jobs ran, of those that ended in this month."""
+        with self._lock:
+            return self._run_seconds[workspace, month]
+
+    def ended_before(self, before: datetime, limit: int, *, after: Job | None = None) -> Sequence[Job]:
+        """Jobs that ended before a time, behind ``after``."""
+        with self._lock:
+            ended = [(_end_of(job), job) for job in self._jobs.values() if job.ended_at and job.ended_at < before]
+        ended.sort(key=itemgetter(0))
+        return [job for end, job in ended if after is None or end > _end_of(after)][:limit]
+
+    def version(self) -> int:
+        """A number that grows with every change."""
+        return self._version
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _put(self, job: Job) -> Job:
+        self._version += 1
+        stored = self._jobs[job.key] = replace(job, revision=self._version)
+        return stored
+
+
+def _end_of(job: Job) -> tuple[datetime | None, str, str]:
+    return (job.ended_at, job.workspace, job.id)
+
+
+def _is_below(limit: int | None, running: int) -> bool:
+    return limit is None or running < limit
+
+
+def _updated(job: Job, update: RunUpdate, lease_expires_at: datetime) -> Job:
+    said = {
+        "progress": update.progress,
+        "best_blob": update.best_blob,
+        "best_cost": update.best_cost,
+        "checkpoint_blob": update.checkpoint_blob,
+    }
+    changes = {member: value for member, value in said.items() if value is not None}
+    return replace(job, lease_expires_at=lease_expires_at, **changes)  # type: ignore[arg-type]
+
+
+def _matches(job: Job, query: JobQuery) -> bool:
+    return (
+        (query.name_prefix is None or name_key(job.name).startswith(name_key(query.name_prefix)))
+        and (query.statuses is None or job.state.status in query.statuses)
+        and is_among(job.job_type, query.job_types)
+        and is_among(job.provider_id, query.provider_ids)
+        and is_among(job.target, query.targets)
+        and (query.created_after is None or job.created_at >= query.created_after)
+        and (query.created_before is None or job.created_at <= query.created_before)
+        and (query.session_id is None or job.session_id == query.session_id)
+        and (not query.is_top_level or job.session_id is None)
+    )
+
+
+def is_among(value: str, choices: Sequence[str] | None) -> bool:
+    """Whether a value is one of those that a query names, in any letter case; all are if it names none."""
+    return choices is None or value.lower() in [choice.lower() for choice in choices]
+
+
+@final
+class ManualClock:
+    """A clock that moves when it is told to, and by sleeping."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._start = start
+        self._seconds = 0.0
+
+    def now(self) -> datetime:
+        """The start, plus what passed."""
+        return self._start + timedelta(seconds=self._seconds)
+
+    def monotonic(self) -> float:
+        """Seconds that passed."""
+        return self._seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` pass at once."""
+        self._seconds += seconds
+
+
+@final
+class InlineExecutor:
+    """``Executor`` that runs waiting jobs in the thread that submits them, before ``submit`` returns."""
+
+    def __init__(self, jobs: JobStore, blobs: BlobStore, clock: Clock, runner: JobRunner) -> None:
+        self._jobs = jobs
+        self._blobs = blobs
+        self._clock = clock
+        self._runner = runner
+
+    def wake(self) -> None:
+        """Run every waiting job to its end."""
+        while (job := claim_next(self._jobs, self._clock, worker="inline")) is not None:
+            attempt = Attempt(job, jobs=self._jobs, blobs=self._blobs, clock=self._clock)
+            self._run(attempt)
+
+    def ensure(self) -> None:
+        """As ``wake``."""
+        self.wake()
+
+    def _run(self, attempt: Attempt) -> None:
+        state: JobState | None = JobState.EXECUTING
+
+        def send(update: RunUpdate) -> None:
+            nonlocal state
+            state = attempt.report(update)
+
+        last_word = run_job(
+            attempt.spec(threads=1),
+            self._blobs,
+            self._runner,
+            send=send,
+            is_cancelled=lambda: state is not JobState.EXECUTING,
+            monotonic=self._clock.monotonic,
+        )
+        if isinstance(last_word, RunOutcome):
+            attempt.finish(last_word)
+        elif isinstance(last_word, ErrorData):
+            attempt.fail(last_word)
+        else:
+            attempt.abandon()
