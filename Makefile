@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; 
 BIN := .venv/bin
 STAMP := .venv/.built
 
-.PHONY: azurite gallery help setup demo test lint types bench serve docs fmt clean
+.PHONY: azurite gallery help picture setup demo test lint types bench serve docs fmt clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -55,6 +55,9 @@ docs: setup  ## run every snippet of the documentation
 
 gallery: setup  ## draw the pictures of docs/gallery.md anew
 	$(BIN)/python docs/gallery/draw.py
+
+picture: setup  ## draw docs/architecture.svg from the imports
+	$(BIN)/python -m tools.picture
 
 clean:  ## remove what the targets made
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* dist build

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "qiosk"
+from tools.imports import SOURCE, cycles, folder_graph, read_package
 
 # A layer may import itself and every layer in an earlier row; layers of one row do not know each other.
 ROWS = [
@@ -34,45 +33,61 @@ ONLY = {
     "client": {"client", "contract", "errors", "model", "formats", "problem", "modeling", "plots"},
 }
 # The one place where a client opens an embedded workspace.
-ALLOWED = {("client/workspace.py", "bootstrap")}
+ALLOWED = {("qiosk.client.workspace", "bootstrap")}
+
+# Folders whose subfolders import in one direction only: an earlier one may import a later one.
+SIBLINGS = {
+    "server": ["routes", "blobs", "auth", "web"],
+}
+# Modules of classes that hold each other: a workspace makes jobs, and a job belongs to a workspace.
+HOLD_EACH_OTHER = [
+    {"client.job", "client.session", "client.workspace", "client.streaming"}
+    | {f"client.solvers{module}" for module in ("", ".base", ".microsoft", ".oneqbit", ".toshiba")},
+    {f"aio.{module}" for module in ("job", "problem", "session", "solvers", "workspace")},
+    {"contract.jobs", "contract.sessions"},
+    {"modeling.document", "modeling.model", "modeling.programs"},
+]
+
+PACKAGE = read_package(SOURCE)
 
 
-def modules():
-    return sorted(SOURCE.rglob("*.py"))
-
-
-def layer_of(path):
-    part = path.relative_to(SOURCE).parts[0]
-    return part.removesuffix(".py")
-
-
-def imports(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import in line {node.lineno}"
-            if node.module == "qiosk":
-                yield from (alias.name for alias in node.names)
-            elif node.module and node.module.startswith("qiosk."):
-                yield node.module.split(".")[1]
-        elif isinstance(node, ast.Import):
-            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("qiosk."))
+def layer_of(module):
+    return module.removeprefix("qiosk.").split(".")[0]
 
 
 def test_every_module_belongs_to_a_layer():
-    assert {layer_of(p) for p in modules()} - {"__init__", "__main__"} == set(RANK)
+    assert {layer_of(m) for m in PACKAGE.modules} - {"qiosk", "__main__"} == set(RANK)
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
-def test_imports_point_left(path):
-    layer = layer_of(path)
-    if layer in ("__init__", "__main__"):
+@pytest.mark.parametrize("module", PACKAGE.modules)
+def test_imports_point_left(module):
+    layer = layer_of(module)
+    if layer in ("qiosk", "__main__"):
         return
-    name = path.relative_to(SOURCE).as_posix()
-    for target in imports(path):
-        if target == layer or target not in RANK or (name, target) in ALLOWED:
+    for found in PACKAGE.imports:
+        target = layer_of(found.imported)
+        if found.importer != module or target in (layer, "qiosk") or (module, target) in ALLOWED:
             continue
-        assert RANK[target] < RANK[layer], f"{name} imports {target}, which is not to its left"
-        assert target in ONLY.get(layer, RANK), f"{name} imports {target}, which {layer} may not name"
+        where = f"{module}, line {found.line}: imports {found.imported}"
+        assert RANK[target] < RANK[layer], f"{where}, which is not to its left"
+        assert target in ONLY.get(layer, RANK), f"{where}, which {layer} may not name"
+
+
+@pytest.mark.parametrize("folder", SIBLINGS)
+def test_siblings_import_in_one_direction(folder):
+    order = SIBLINGS[folder]
+    arrows = folder_graph(PACKAGE, 1, below=f"qiosk.{folder}").edges
+    backward = [(a, b) for a, b in arrows if a in order and b in order and order.index(a) > order.index(b)]
+    assert not backward
+    found = {path.name for path in (SOURCE / folder).iterdir() if (path / "__init__.py").exists()}
+    assert found == set(order)
+
+
+def test_modules_do_not_import_each_other():
+    graph = PACKAGE.graph()
+    graph.remove_node("qiosk")  # looks names up when they are used
+    groups = [{module.removeprefix("qiosk.") for module in group} for group in cycles(graph)]
+    assert [group for group in groups if not any(group <= allowed for allowed in HOLD_EACH_OTHER)] == []
 
 
 def loaded_by(statement):
@@ -100,9 +115,7 @@ def test_what_is_not_needed_is_not_imported(statement, absent):
 
 def test_kernels_import_numpy_and_numba_only():
     allowed = {"numpy", "numba", "llvmlite", "qiosk"} | set(sys.stdlib_module_names)
-    for path in modules():
-        if layer_of(path) != "kernels":
-            continue
+    for path in (SOURCE / "kernels").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [a.name for a in node.names] if isinstance(node, ast.Import) else []

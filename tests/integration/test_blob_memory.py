@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from benchmarks.service.served import server
 from benchmarks.service.upload import download, link_to, peak_mib, put_blocks, put_once
 

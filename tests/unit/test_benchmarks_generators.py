@@ -6,8 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
-from benchmarks import generators
 
+from benchmarks import generators
 from qiosk.model.cost import evaluate
 
 

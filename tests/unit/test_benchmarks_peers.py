@@ -7,11 +7,11 @@ import itertools
 
 import numpy as np
 import pytest
+
 from benchmarks.contender import LongAnneals, Restarts
 from benchmarks.contenders import PEERS, Target, ours, versions
 from benchmarks.instance import Instance
 from benchmarks.peers.tabu import Tabu
-
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
 

@@ -6,12 +6,12 @@ import json
 
 import numpy as np
 import pytest
+
 from benchmarks.contender import Contender, LongAnneals, Race, Restarts
 from benchmarks.instance import Instance, catalogue, load
 from benchmarks.quality.__main__ import Comparison
 from benchmarks.quality.cells import Cell, Cells, best_of_each
 from benchmarks.quality.table import markdown, outcome, rows, tally
-
 from qiosk.model.cost_function import CostFunction, ProblemType
 
 

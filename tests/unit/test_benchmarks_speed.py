@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from benchmarks.speed.peers import peers
 from benchmarks.speed.report import Timings, write
 from benchmarks.speed.workloads import klocal, spin_glass, torus
-
 from qiosk.model.cost_function import ProblemType
 
 TIMINGS = Timings(

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from benchmarks.generators import wishart
 from benchmarks.time_to_target.__main__ import best_of, markdown
 from benchmarks.time_to_target.formula import from_run_times, success_rate, time_to_target
