@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from qiosk.errors import InvalidInitialConfiguration, InvalidInput, InvalidValue, MissingSection, UnreadableInput
 from qiosk.formats import registry
-from qiosk.formats.growing import doubled
 from qiosk.formats.qio import protobuf_codec as qio_protobuf
 from qiosk.formats.qio import protobuf_wire as wire
 from qiosk.formats.qio import protobuf_writer as qio_protobuf_writer
 from qiosk.formats.qio import tar
+from qiosk.formats.qio.scanner import doubled
 from qiosk.kernels import compiler
 from qiosk.model.cost_function import CostFunction, ProblemType
 from strategies import cost_function, cost_functions, integers, reals

@@ -6,8 +6,8 @@ back into the names.
 
 from __future__ import annotations
 
-from qiosk.modeling.expression import Condition, Expression, total
-from qiosk.modeling.model import Constraint, Model
+from qiosk.modeling.expression import Condition, Constraint, Expression, total
+from qiosk.modeling.model import Model
 from qiosk.modeling.solution import ConstraintReport, Solution
 from qiosk.modeling.variables import Choice, Encoding
 

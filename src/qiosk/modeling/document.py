@@ -1,19 +1,39 @@
-"""A model as JSON values, so that a job's results can be decoded where the program that made it is gone."""
+"""A model as JSON values, and from the mathematical programs of ``lp``, ``mps`` and ``qplib`` files.
+
+A problem carries the document of its model as metadata, so results can be decoded by a program that does not have the
+model. Nothing here imports ``Model``: it builds itself from what is read.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 
-from qiosk.errors import InvalidValue, QioskError
-from qiosk.modeling.expression import Condition, Expression, Sense
-from qiosk.modeling.model import Constraint, Model
+from qiosk.errors import InvalidValue
+from qiosk.formats.text.programs import LinearConstraint
+from qiosk.model.cost_function import CostFunction
+from qiosk.modeling.expression import Condition, Constraint, Expression, Monomial, Sense
 from qiosk.modeling.variables import Variable
 
 VERSION = 1
 
 _Terms = list[tuple[list[int], float]]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelContent:
+    """What a document contains: variables, the members of families by key, the objective and the constraints."""
+
+    name: str
+    variables: Sequence[Variable]
+    families: Mapping[str, Mapping[Any, str]]
+    objective: Expression
+    is_maximized: bool
+    constraints: Sequence[Constraint]
 
 
 class _Variable(msgspec.Struct):
@@ -43,59 +63,72 @@ class _Document(msgspec.Struct):
     constraints: list[_Constraint]
 
 
-def model_document(model: Model) -> dict[str, Any]:
-    """The model as JSON values; keys and options that JSON does not know become their texts."""
+def write_document(content: ModelContent) -> dict[str, Any]:
+    """A model as JSON values; keys and options that JSON has no type for become strings."""
     document = _Document(
         version=VERSION,
-        name=model.name,
+        name=content.name,
         variables=[
             _Variable(v.name, v.kind, list(v.weights), v.offset, [_plain(o) for o in v.options], v.is_one_hot)
-            for v in model.variables.values()
+            for v in content.variables
         ],
         families=[
             (name, [(_plain(key), member) for key, member in members.items()])
-            for name, members in model.families.items()
+            for name, members in content.families.items()
         ],
-        objective=_terms(model.objective),
-        is_maximized=model.is_maximized,
+        objective=_terms(content.objective),
+        is_maximized=content.is_maximized,
         constraints=[
             _Constraint(c.name, _terms(c.condition.expression), c.condition.sense, c.condition.bound, c.weight)
-            for c in model.constraints
+            for c in content.constraints
         ],
     )
     values: dict[str, Any] = msgspec.to_builtins(document)
     return values
 
 
-def read_model(document: Any) -> Model:
-    """The model of a document; lists among keys and options are tuples again. Raises InvalidValue."""
+def read_document(document: Any) -> ModelContent:
+    """The content of a document. Lists among keys and options become tuples again.
+
+    Raises InvalidValue, and TypeError for a key that cannot be hashed.
+    """
     try:
         read = msgspec.convert(document, _Document)
-        if read.version != VERSION:
-            raise InvalidValue(f"model: version must be {VERSION}, found {read.version}")
-        return _model(read)
-    except (msgspec.ValidationError, QioskError, TypeError) as error:
-        raise InvalidValue(f"model: not the document of one: {error}") from error
-
-
-def _model(read: _Document) -> Model:
-    model = Model(read.name)
-    first = 0
+    except msgspec.ValidationError as error:
+        raise InvalidValue(str(error)) from error
+    if read.version != VERSION:
+        raise InvalidValue(f"version must be {VERSION}, found {read.version}")
+    variables: list[Variable] = []
     for v in read.variables:
+        first = variables[-1].bits.stop if variables else 0
         options = tuple(map(_hashable, v.options))
-        variable = Variable(v.name, v.kind, first, tuple(v.weights), v.offset, options, v.is_one_hot)
-        model._add(variable)
-        first += len(variable.bits)
-    model.families = {name: {_hashable(key): member for key, member in members} for name, members in read.families}
-    for name, members in model.families.items():
-        unknown = [member for member in members.values() if member not in model.variables]
+        variables.append(Variable(v.name, v.kind, first, tuple(v.weights), v.offset, options, v.is_one_hot))
+    families = {name: {_hashable(key): member for key, member in members} for name, members in read.families}
+    known = {variable.name for variable in variables}
+    for name, members in families.items():
+        unknown = [member for member in members.values() if member not in known]
         if unknown:
             raise InvalidValue(f"family `{name}`: has the unknown member {unknown[0]!r}")
-    model.objective, model.is_maximized = model._own(_expression(read.objective)), read.is_maximized
-    for c in read.constraints:
-        expression = model._own(_expression(c.terms))
-        model._constraints[c.name] = Constraint(c.name, Condition(expression, c.sense, c.bound), c.weight)
-    return model
+    constraints = [
+        Constraint(c.name, Condition(_expression(c.terms), c.sense, c.bound), c.weight) for c in read.constraints
+    ]
+    return ModelContent(read.name, variables, families, _expression(read.objective), read.is_maximized, constraints)
+
+
+def objective_of(cost_function: CostFunction) -> Expression:
+    """A cost function over bits as an expression over bits of the same ids."""
+    terms: dict[Monomial, float] = {}
+    ids, bounds = cost_function.ids.tolist(), pairwise(cost_function.indptr.tolist())
+    for c, (start, stop) in zip(cost_function.coefficients.tolist(), bounds, strict=True):
+        bits = tuple(sorted(ids[start:stop]))
+        terms[bits] = terms.get(bits, 0.0) + c
+    return Expression({bits: c for bits, c in terms.items() if c})
+
+
+def condition_of(constraint: LinearConstraint) -> Condition:
+    """A linear constraint of a file as a condition over bits of the same ids."""
+    terms: dict[Monomial, float] = {(i,): c for i, c in constraint.coefficients.items() if c}
+    return Condition(Expression(terms), Sense(constraint.sense), constraint.bound)
 
 
 def _terms(expression: Expression) -> _Terms:

@@ -168,6 +168,15 @@ class Condition:
         raise WrongType("a condition has no truth value: give it to Model.add; a <= x <= b are two conditions")
 
 
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A condition that shall hold. ``weight`` times its squared violation is its penalty; None: automatic."""
+
+    name: str
+    condition: Condition
+    weight: float | None = None
+
+
 def as_expression(value: Any) -> Expression | None:
     """A number or an expression as an expression; None for anything else. Raises InvalidValue if not finite."""
     if isinstance(value, Expression):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 
-from qiosk.errors import InvalidValue, MissingValue, WrongType
-from qiosk.modeling.expression import Condition, Expression, as_expression, bits_of, total
+from qiosk.errors import InvalidValue, MissingValue, QioskError, WrongType
+from qiosk.formats.files import read_program
+from qiosk.modeling.document import ModelContent, condition_of, objective_of, read_document, write_document
+from qiosk.modeling.expression import Condition, Constraint, Expression, as_expression, bits_of, total
 from qiosk.modeling.penalties import Penalty, penalty_for, squared
 from qiosk.modeling.solution import Solution, report
 from qiosk.modeling.variables import Choice, Encoding, Variable, bounded_weights
@@ -22,15 +23,6 @@ MAX_VALUES = 100_000
 """Most values of an integer that has a bit for each."""
 EXPANDED = 64
 """Squares of up to so many variables are multiplied out; kernels for pairs are faster than those for squares."""
-
-
-@dataclass(frozen=True, slots=True)
-class Constraint:
-    """A condition that shall hold. ``weight`` times its squared violation is its penalty; None: automatic."""
-
-    name: str
-    condition: Condition
-    weight: float | None = None
 
 
 @final
@@ -193,16 +185,33 @@ class Model:
 
     def to_document(self) -> dict[str, Any]:
         """The model as JSON values: variables, objective and constraints."""
-        from qiosk.modeling.document import model_document
-
-        return model_document(self)
+        return write_document(
+            ModelContent(
+                self.name,
+                tuple(self.variables.values()),
+                self.families,
+                self.objective,
+                self.is_maximized,
+                self.constraints,
+            )
+        )
 
     @classmethod
     def from_document(cls, document: Any) -> Model:
-        """The model of a document. Raises InvalidValue if it is none."""
-        from qiosk.modeling.document import read_model
-
-        return read_model(document)
+        """The model of a document that :meth:`to_document` returned. Raises InvalidValue for anything else."""
+        try:
+            content = read_document(document)
+            model = cls(content.name)
+            for variable in content.variables:
+                model._add(variable)
+            model.families = {name: dict(members) for name, members in content.families.items()}
+            model.objective, model.is_maximized = model._own(content.objective), content.is_maximized
+            for constraint in content.constraints:
+                model._own(constraint.condition.expression)
+                model._constraints[constraint.name] = constraint
+        except (QioskError, TypeError) as error:
+            raise InvalidValue(f"model: not the document of a model: {error}") from error
+        return model
 
     @classmethod
     def from_file(cls, file: str, data: bytes, *, format: str | None = None, penalty: float | None = None) -> Model:
@@ -211,9 +220,16 @@ class Model:
         ``file`` tells the format by its name, unless ``format`` does, or else the content. ``penalty`` is the cost of a
         violation of one unit, of every constraint; automatic unless given. Raises InvalidInput.
         """
-        from qiosk.modeling.programs import read_model
-
-        return read_model(file, data, format, penalty)
+        if penalty is not None and not 0 < penalty < float("inf"):
+            raise InvalidValue(f"penalty: must be greater than 0, found {penalty}")
+        program = read_program(file, data, format)
+        model = cls(program.cost_function.name or "model")
+        for name in program.names:
+            model.bit(name)
+        model.minimize(objective_of(program.cost_function))
+        for constraint in program.constraints:
+            model.add(condition_of(constraint), constraint.name, penalty)
+        return model
 
     def _add(self, variable: Variable) -> Variable:
         if not isinstance(variable.name, str) or not variable.name:

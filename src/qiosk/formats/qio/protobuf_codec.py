@@ -24,11 +24,10 @@ import numpy as np
 
 from qiosk.errors import InvalidValue, UnreadableInput
 from qiosk.formats.compression import MAX_SIZE, decompressed
-from qiosk.formats.growing import doubled
 from qiosk.formats.qio import protobuf_wire as wire
 from qiosk.formats.qio import tar
 from qiosk.formats.qio.document import Columns, cost_function_from
-from qiosk.formats.qio.scanner import is_worthwhile
+from qiosk.formats.qio.scanner import doubled, is_worthwhile
 from qiosk.model.cost_function import CostFunction, ProblemType
 
 _FILE = re.compile(r"(?:.*/)?[^/]*_([0-9]{1,9})\.pb", re.DOTALL)

@@ -12,11 +12,12 @@ import math
 import re
 import secrets
 import sys
+from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from qiosk.formats.growing import doubled
 from qiosk.formats.qio.document import Columns, cost_function_from
 from qiosk.model.cost_function import F64, I64, CostFunction
 
@@ -91,3 +92,10 @@ def _decide(data: bytes, coefficients: F64, undecided: I64) -> bool:
         if not math.isfinite(coefficients[t]):
             return False
     return True
+
+
+def doubled(column: NDArray[Any]) -> NDArray[Any]:
+    """A column of twice the length that begins with the same rows; the added rows are zero."""
+    grown = np.zeros((2 * len(column), *column.shape[1:]), column.dtype)
+    grown[: len(column)] = column
+    return grown
