@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import final
 
 from qiosk.adapters.blobs.storage import open_storage, storage_url
-from qiosk.adapters.clock import SystemClock
 from qiosk.adapters.home.home import Home, ServerPresence
 from qiosk.adapters.home.launcher import SupervisorLauncher
 from qiosk.adapters.home.secret_key import load_secret
@@ -25,6 +24,7 @@ from qiosk.adapters.sql.schema import open_home_database
 from qiosk.adapters.sql.sessions import SqlSessionStore
 from qiosk.adapters.sql.statistics import SqlStatistics
 from qiosk.contract.quotas import QuotaView
+from qiosk.machine import SystemClock
 from qiosk.service.blobs import Storage
 from qiosk.service.job_service import JobService
 from qiosk.service.keys import Authenticator, KeyService

@@ -26,7 +26,6 @@ QIOSK_LIMIT_JOB_HOURS, QIOSK_LIMIT_CONCURRENT_JOBS, QIOSK_LIMIT_QUEUED_JOBS, QIO
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -38,6 +37,7 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from qiosk.errors import InvalidValue
+from qiosk.machine import cpu_count, physical_memory
 
 MEMORY_SHARE = 0.8
 """Part of the machine's memory that one job may use by default."""
@@ -54,7 +54,6 @@ MAX_DURATION = timedelta(days=36_500)
 DATABASE_SCHEMES = ("postgresql://", "postgresql+psycopg://", "postgres://", "sqlite:////")
 """What the URL of a database begins with; ``adapters.sql_database`` opens it."""
 
-_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _UNITS = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
@@ -68,24 +67,6 @@ _SUFFIXES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 def default_home() -> Path:
     """The per-user data folder."""
     return Path(platformdirs.user_data_dir("qiosk", appauthor=False))
-
-
-def cpu_count() -> int:
-    """CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def physical_memory() -> int:
-    """Memory of this machine or container, whichever is smaller, in bytes; 0 if unknown."""
-    try:
-        sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    except (OSError, ValueError):
-        return 0
-    texts = [path.read_text().strip() for path in map(Path, _CGROUP_LIMITS) if path.is_file()]
-    sizes += [int(text) for text in texts if text.isdecimal()]  # else "max"
-    return min(sizes)
 
 
 def default_memory_limit() -> int:

@@ -14,7 +14,6 @@ from itertools import count
 import pytest
 
 import databases
-from qiosk.adapters.clock import SystemClock
 from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.keys import SqlKeyStore
 from qiosk.adapters.sql.quotas import SqlLimitStore
@@ -26,6 +25,7 @@ from qiosk.contract.paging import ItemOrder
 from qiosk.contract.quotas import Dimension
 from qiosk.contract.sessions import JobFailurePolicy, OpenSession, SessionStatus
 from qiosk.errors import KeyNotFound, SessionAlreadyExists, SessionClosed, SessionNotFound
+from qiosk.machine import SystemClock
 from qiosk.service.attempts import Attempt, claim_next
 from qiosk.service.definition import define_job
 from qiosk.service.job_service import JobService

@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from qiosk.adapters.clock import SystemClock
 from qiosk.contract.sessions import OpenSession, SessionStatus
 from qiosk.errors import ServiceUnavailable
+from qiosk.machine import SystemClock
 from qiosk.service.session_service import define_session
 from qiosk.service.sessions import TIMEOUT
 from qiosk.supervisor.housekeeping import Housekeeping

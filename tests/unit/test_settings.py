@@ -12,15 +12,8 @@ from hypothesis import strategies as st
 
 from qiosk import settings as settings_module
 from qiosk.errors import InvalidValue
-from qiosk.settings import (
-    Settings,
-    cpu_count,
-    default_home,
-    default_memory_limit,
-    parse_duration,
-    physical_memory,
-    read_settings,
-)
+from qiosk.machine import cpu_count
+from qiosk.settings import Settings, default_home, default_memory_limit, parse_duration, read_settings
 
 
 def test_an_empty_environment_gives_the_defaults():
@@ -36,22 +29,10 @@ def test_empty_variables_count_as_missing():
     assert read_settings({"QIOSK_HOME": "", "QIOSK_THREADS": "  "}) == Settings()
 
 
-def test_a_containers_memory_counts_where_it_is_smaller_than_the_machines(tmp_path, monkeypatch):
-    small, unlimited, missing = tmp_path / "memory.max", tmp_path / "limit_in_bytes", tmp_path / "missing"
-    small.write_text("1000000\n")
-    unlimited.write_text("max\n")
-    monkeypatch.setattr(settings_module, "_CGROUP_LIMITS", [str(unlimited), str(missing)])
-    assert physical_memory() > 1_000_000
-    monkeypatch.setattr(settings_module, "_CGROUP_LIMITS", [str(unlimited), str(small)])
-    assert (physical_memory(), default_memory_limit()) == (1_000_000, 800_000)
-
-
-def test_an_unknown_size_of_memory_is_no_limit(monkeypatch):
-    def unknown(_):
-        raise ValueError("unrecognized configuration name")
-
-    monkeypatch.setattr(settings_module.os, "sysconf", unknown)
-    assert (physical_memory(), default_memory_limit()) == (0, 0)
+@pytest.mark.parametrize(("memory", "limit"), [(1_000_000, 800_000), (0, 0)])
+def test_a_job_may_use_a_share_of_the_memory_there_is(monkeypatch, memory, limit):
+    monkeypatch.setattr(settings_module, "physical_memory", lambda: memory)
+    assert Settings().memory_limit == default_memory_limit() == limit
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ import numpy as np
 
 from qiosk.contract.jobs import JobProgress, TracePoint
 from qiosk.errors import InvalidValue, NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
+from qiosk.machine import cpu_count
 from qiosk.model.check import check_initial_configuration
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction
 from qiosk.model.flips import cost_of, deltas, flip, largest_cost
-from qiosk.settings import cpu_count
 from qiosk.solvers.checkpoint import digest, pack, unpack
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exact.exhaustive import enumerate_best, is_enumerable

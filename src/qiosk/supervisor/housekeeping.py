@@ -12,10 +12,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import final
 
-from qiosk.adapters.clock import SystemClock
 from qiosk.adapters.sql.database import Database
 from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.sessions import SqlSessionStore
+from qiosk.machine import SystemClock
 from qiosk.service.blobs import Storage
 from qiosk.service.ports import Clock, JobStore
 from qiosk.service.retention import prune

@@ -22,15 +22,15 @@ from multiprocessing.context import ForkServerContext
 from typing import final
 
 from qiosk.adapters.blobs.storage import open_storage, storage_url
-from qiosk.adapters.clock import SystemClock
 from qiosk.adapters.home.bell import BellListener
 from qiosk.adapters.home.home import Home
 from qiosk.contract.jobs import ErrorData
 from qiosk.errors import ServiceUnavailable, StorageFull
+from qiosk.machine import SystemClock, cpu_count
 from qiosk.service.attempts import LEASE_S, SUSPICIOUS_DEATHS, Attempt, claim_next
 from qiosk.service.jobs import Job, JobState
 from qiosk.service.ports import Departure, JobStore, RunOutcome, RunUpdate
-from qiosk.settings import Settings, cpu_count
+from qiosk.settings import Settings
 from qiosk.supervisor.exits import describe_exit, judge_exit
 from qiosk.supervisor.job_process import JobProcess, Message, ProcessOptions
 from qiosk.supervisor.process_limits import oom_kills

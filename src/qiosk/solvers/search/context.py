@@ -11,10 +11,10 @@ from functools import cached_property
 import numpy as np
 
 from qiosk.errors import NotEnoughMemory
+from qiosk.machine import physical_memory
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
 from qiosk.model.flips import cost_of
-from qiosk.settings import physical_memory
 from qiosk.solvers.samplers.planner import warm_up
 from qiosk.solvers.samplers.sampler import LaneGroup, Sampler
 from qiosk.solvers.samplers.shuffled import ShuffledSampler

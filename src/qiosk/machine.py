@@ -1,0 +1,122 @@
+"""Facts about this machine: the CPUs and the memory that this process may use, and the clock.
+
+Linux limits processes through control groups. Groups contain groups, and a limit applies to everything below it, so the
+smallest limit counts of all groups from the process's own one up to the one where the hierarchy is mounted:
+
+========================  ============================================================================================
+file                      content
+========================  ============================================================================================
+``/proc/self/cgroup``     the process's group in each hierarchy: one of version 2, any number of version 1
+``/proc/self/mountinfo``  where each hierarchy is mounted, and which group is the mounted folder: in a container often
+                          not the uppermost
+``cpu.max``               version 2: microseconds of CPU time in each period, and the period
+``cpu.cfs_quota_us``      version 1: the same, and ``cpu.cfs_period_us``
+``memory.max``            version 2: bytes; above ``memory.high`` processes are slowed down
+``memory.limit_in_bytes`` version 1: bytes
+========================  ============================================================================================
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import final
+
+_ROOT = Path("/")
+
+
+def cpu_count(root: Path = _ROOT) -> int:
+    """CPUs this process may use: those it may run on, or fewer where a control group limits their time.
+
+    ``root`` is the folder in which ``proc`` and ``sys`` are.
+    """
+    runnable_on = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = [math.ceil(quota) for folder in _groups(root, "cpu") for quota in _cpu_quotas(folder)]
+    return min([runnable_on, *quotas])
+
+
+def physical_memory(root: Path = _ROOT) -> int:
+    """Memory of this machine, or less where a control group limits it, in bytes; 0 if unknown.
+
+    ``root`` is the folder in which ``proc`` and ``sys`` are.
+    """
+    try:
+        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
+    names = ("memory.max", "memory.high", "memory.limit_in_bytes")
+    limits = [limit for folder in _groups(root, "memory") for name in names for limit in _numbers(folder / name)]
+    return min([size, *limits])
+
+
+@lru_cache  # limits may change while a process runs, but hardly its groups
+def _groups(root: Path, controller: str) -> Sequence[Path]:
+    """Folders of this process's control groups that may have limits of a controller, inner groups first."""
+    found = []
+    groups = dict(_own_groups(root))
+    for line in _lines(root / "proc/self/mountinfo"):
+        mount, _, filesystem = line.partition(" - ")
+        kind, _, options = filesystem.split(" ", 2)
+        group = groups.get("" if kind == "cgroup2" else controller)
+        if group is None or (kind != "cgroup2" and not (kind == "cgroup" and controller in options.split(","))):
+            continue
+        mounted_group, mount_point = mount.split(" ")[3:5]
+        folder = top = root / mount_point.lstrip("/")
+        if group.is_relative_to(mounted_group) and ".." not in group.parts:  # else it is not visible from here
+            folder = top / group.relative_to(mounted_group)
+        found += [folder, *folder.parents[: len(folder.parents) - len(top.parents)]]
+    return found
+
+
+def _own_groups(root: Path) -> Iterator[tuple[str, PurePosixPath]]:
+    """Each controller's group that this process is in; the one of version 2 has an empty name."""
+    for line in _lines(root / "proc/self/cgroup"):
+        _, controllers, group = line.split(":", 2)
+        for controller in controllers.split(","):
+            yield controller, PurePosixPath(group)
+
+
+def _cpu_quotas(folder: Path) -> Iterator[float]:
+    """How many CPUs' time a group may take; nothing if that is not limited."""
+    limits = _numbers(folder / "cpu.max") or [
+        *_numbers(folder / "cpu.cfs_quota_us"),
+        *_numbers(folder / "cpu.cfs_period_us"),
+    ]
+    if len(limits) == 2:
+        quota, period = limits
+        yield quota / period
+
+
+def _numbers(path: Path) -> Sequence[int]:
+    """The positive integers of a file; none if it is missing or contains anything else, such as ``max`` or ``-1``."""
+    words = [word for line in _lines(path) for word in line.split()]
+    return [int(word) for word in words] if all(word.isdecimal() and int(word) > 0 for word in words) else []
+
+
+def _lines(path: Path) -> Sequence[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:  # another system, or this kind of group is not in use
+        return []
+
+
+@final
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Aware UTC wall time."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Return after ``seconds``."""
+        time.sleep(seconds)
