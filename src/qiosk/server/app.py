@@ -4,32 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
-from typing import Any
 
 import anyio.to_thread
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse, Response
 
-import qiosk
 from qiosk.bootstrap import ServerParts
 from qiosk.server.auth.auth import open_gate
 from qiosk.server.blobs.endpoint import BlobEndpoint, BlobService
 from qiosk.server.routes import events, health, jobs, sessions, workspace
 from qiosk.server.routes.changes import Changes
 from qiosk.server.routes.keeper import kept_alive
+from qiosk.server.routes.reference import reference_routes
 from qiosk.server.settings import ServerSettings
-from qiosk.server.web import openapi
 from qiosk.server.web.connections import ConnectionLimit
 from qiosk.server.web.errors import ERROR_HANDLERS
 from qiosk.server.web.metrics import JobMetrics, RequestMetrics
 from qiosk.server.web.middleware import Requests
 from qiosk.server.web.paths import WORKSPACE, CanonicalPaths
-from qiosk.server.web.reference import CONTENT_SECURITY_POLICY, reference_page
-from qiosk.server.web.replies import reply
-from qiosk.server.web.routing import Route, Routes, RouteTable
+from qiosk.server.web.routing import Route, RouteTable
 
 _OF_WORKSPACE = (jobs.router, events.router, sessions.router, workspace.router)
 
@@ -46,8 +40,8 @@ def create_app(parts: ServerParts, settings: ServerSettings) -> Starlette:
     registry = CollectorRegistry()
     registry.register(JobMetrics(parts.statistics))
     requests = Middleware(Requests, metrics=RequestMetrics(registry))
-    around = [requests, Middleware(ConnectionLimit), Middleware(CanonicalPaths)]
-    app = Starlette(lifespan=lifespan, middleware=around, exception_handlers=ERROR_HANDLERS)
+    middleware = [requests, Middleware(ConnectionLimit), Middleware(CanonicalPaths)]
+    app = Starlette(lifespan=lifespan, middleware=middleware, exception_handlers=ERROR_HANDLERS)
     app.state.parts = parts
     app.state.settings = settings
     app.state.gate = open_gate(parts.authenticator, settings)
@@ -60,7 +54,7 @@ def create_app(parts: ServerParts, settings: ServerSettings) -> Starlette:
 def all_routes() -> Sequence[Route]:
     """Every route of the server; all paths that none of them knows may be blobs'."""
     described = [route for routes in _OF_WORKSPACE for route in routes.below(WORKSPACE)]
-    return [*described, *health.router.below(""), *_descriptions(described).below("")]
+    return [*described, *health.router.below(""), *reference_routes(described).below("")]
 
 
 def _blob_service(parts: ServerParts, settings: ServerSettings) -> BlobService:
@@ -71,24 +65,3 @@ def _blob_service(parts: ServerParts, settings: ServerSettings) -> BlobService:
         check_bytes=parts.check_bytes,
         max_put_bytes=settings.max_blob_bytes,
     )
-
-
-def _descriptions(routes: Sequence[Route]) -> Routes:
-    found = Routes()
-
-    @cache
-    def description() -> dict[str, Any]:
-        return openapi.describe(
-            routes, title="Qiosk", version=qiosk.__version__, description="Quantum-inspired optimization jobs."
-        )
-
-    @found.get("/openapi.json")
-    async def get_description() -> Response:
-        return reply(description())
-
-    @found.get("/docs")
-    async def get_reference() -> Response:
-        page = reference_page(description(), prefix=WORKSPACE)
-        return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
-
-    return found
