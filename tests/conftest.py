@@ -50,7 +50,7 @@ def azure_environment():
 @pytest.fixture
 def s3_storage(s3_environment, monkeypatch):
     """A storage in a bucket, under a prefix of its own."""
-    from qiosk.adapters.blobs.storage import open_storage
+    from qiosk.bootstrap.storage import open_storage
 
     for name, value in s3_environment.items():
         monkeypatch.setenv(name, value)
@@ -60,7 +60,7 @@ def s3_storage(s3_environment, monkeypatch):
 @pytest.fixture
 def azure_storage(azure_environment, monkeypatch):
     """A storage in an account, which tests share: use workspaces of your own."""
-    from qiosk.adapters.blobs.storage import open_storage
+    from qiosk.bootstrap.storage import open_storage
 
     for name, value in azure_environment.items():
         monkeypatch.setenv(name, value)

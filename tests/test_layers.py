@@ -30,8 +30,11 @@ RANK = {layer: rank for rank, row in enumerate(ROWS) for layer in row}
 # Narrower than their place in the rows: package -> the layers it may name.
 ONLY = {
     "kernels": {"kernels"},
+    "adapters": {"adapters", "contract", "errors", "service"},
     "client": {"client", "contract", "errors", "model", "formats", "problem", "modeling", "plots"},
 }
+# Layers that only these may import.
+USED_BY = {"adapters": {"adapters", "bootstrap"}}
 # The one place where a client opens an embedded workspace.
 ALLOWED = {("qiosk.client.workspace", "bootstrap")}
 
@@ -106,7 +109,9 @@ def loaded_by(statement):
         ("import qiosk.solvers.solve", {"numba", "sqlalchemy", "obstore"}),
         ("import qiosk.azure_bootstrap", {"numpy", "msgspec", "urllib3"}),
         ("import qiosk.client.remote.jobs", {"numba", "sqlalchemy", "obstore"}),
-        ("import qiosk.bootstrap", {"numba"}),
+        ("from qiosk.bootstrap import open_embedded", {"numba", "obstore", "alembic", "multiprocessing"}),
+        ("import qiosk.supervisor.__main__", {"numpy", "sqlalchemy", "obstore"}),
+        ("import qiosk.supervisor.job_process, qiosk.bootstrap.supervised", {"numba", "sqlalchemy", "obstore"}),
     ],
 )
 def test_what_is_not_needed_is_not_imported(statement, absent):

@@ -26,9 +26,10 @@ QIOSK_LIMIT_JOB_HOURS, QIOSK_LIMIT_CONCURRENT_JOBS, QIOSK_LIMIT_QUEUED_JOBS, QIO
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,13 @@ STOP_SECONDS = 10.0
 """How long what runs may take to come to a stop by default."""
 
 STORAGE_SCHEMES = ("file", "s3", "az")
-"""What the URL of a storage begins with; ``adapters.storage`` opens it."""
+"""What the URL of a storage begins with; ``bootstrap.storage`` opens it."""
 
 MAX_DURATION = timedelta(days=36_500)
 """Longest time that a setting or option may name."""
 
 DATABASE_SCHEMES = ("postgresql://", "postgresql+psycopg://", "postgres://", "sqlite:////")
-"""What the URL of a database begins with; ``adapters.sql_database`` opens it."""
+"""What the URL of a database begins with; ``adapters.sql.database`` opens it."""
 
 _UNITS = {
     "s": timedelta(seconds=1),
@@ -117,6 +118,12 @@ def read_settings(environ: Mapping[str, str], **overrides: Any) -> Settings:
             values[name] = parse(_variable(name), text)
     values.update({name: value for name, value in overrides.items() if value is not None})
     return Settings(**values)
+
+
+def choose_settings(home: Path | None, settings: Settings | None) -> Settings:
+    """The given settings, else the environment's; a ``home`` that is not None wins over theirs. Raises InvalidValue."""
+    chosen = settings if settings is not None else read_settings(os.environ)
+    return chosen if home is None else replace(chosen, home=home)
 
 
 def _variable(name: str) -> str:

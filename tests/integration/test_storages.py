@@ -11,7 +11,7 @@ from azure.storage.blob import BlobClient, ContainerClient
 
 from blob_servers import serving
 from homes import close_home, finished, open_home, submit
-from qiosk.adapters.blobs.storage import open_storage
+from qiosk.bootstrap.storage import open_storage
 from qiosk.contract.jobs import JobStatus, SubmitJob
 from qiosk.service.locations import ServedLocations
 from storages import ACCOUNT

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from qiosk import errors, plots
-from qiosk.adapters.blobs.storage import open_storage
 from qiosk.adapters.sql.database import Database, parse_url
+from qiosk.bootstrap.storage import open_storage
 from qiosk.client.results import Results
 from qiosk.contract.jobs import TracePoint
 from qiosk.errors import MissingExtra, QioskError, QuotaExceeded

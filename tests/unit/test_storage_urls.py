@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from qiosk.adapters.blobs.local import LocalStorage
-from qiosk.adapters.blobs.storage import open_storage, storage_url
 from qiosk.adapters.home.home import Home
+from qiosk.bootstrap.storage import open_storage, storage_url
 from qiosk.errors import InvalidValue
 from qiosk.service.jobs import BlobRef
 from qiosk.settings import Settings

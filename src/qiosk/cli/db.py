@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from qiosk.cli import options
 from qiosk.cli.output import print_json, reported
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from qiosk.adapters.sql.database import Database
 
 db = typer.Typer(help="Look after the database of jobs.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -24,44 +17,25 @@ def upgrade(home: options.Home = None) -> None:
     The database is QIOSK_DATABASE, else the home's own file. Stop all servers that use it, and make a copy, first.
     """
     with reported():
-        from qiosk.adapters.sql.schema import revision_of
-        from qiosk.adapters.sql.schema import upgrade as upgrade_schema
+        from qiosk.bootstrap import open_schema
 
-        database = _database(home)
-        try:
-            before = revision_of(database)
-            upgrade_schema(database)
-            after = revision_of(database)
-        finally:
-            database.close()
+        with open_schema(home) as schema:
+            before = schema.revision()
+            schema.upgrade()
+            after = schema.revision()
         change = "up to date" if before == after else f"{before or 'empty'} -> {after}"
-        typer.echo(f"{database}: {change}")
+        typer.echo(f"{schema}: {change}")
 
 
 @db.command()
 def current(home: options.Home = None, as_json: options.AsJson = False) -> None:
     """Print the database's schema revision, and the one that this release expects."""
     with reported():
-        from qiosk.adapters.sql.schema import REVISION, revision_of
+        from qiosk.bootstrap import open_schema
 
-        database = _database(home)
-        try:
-            found = revision_of(database)
-        finally:
-            database.close()
+        with open_schema(home) as schema:
+            found = schema.revision()
         if as_json:
-            print_json({"database": str(database), "revision": found, "expected": REVISION})
+            print_json({"database": str(schema), "revision": found, "expected": schema.expected})
         else:
-            typer.echo(f"{database}: {found or 'empty'}, expected {REVISION}")
-
-
-def _database(home: Path | None) -> Database:
-    import os
-
-    from qiosk.adapters.home.home import Home
-    from qiosk.adapters.sql.database import Database
-    from qiosk.adapters.sql.schema import home_url
-    from qiosk.settings import read_settings
-
-    settings = read_settings(os.environ, home=home)
-    return Database(home_url(Home(settings.home), settings))
+            typer.echo(f"{schema}: {found or 'empty'}, expected {schema.expected}")

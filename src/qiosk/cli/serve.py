@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -49,9 +48,7 @@ def serve(
             insecure=insecure or None,
             log_format=log_format,
         )
-        settings = read_settings(os.environ)
-        if home is not None:
-            settings = replace(settings, home=home)
+        settings = read_settings(os.environ, home=home)
         configure_logs(chosen.log_format)
         parts = open_server(
             settings,

@@ -7,6 +7,7 @@ puts together.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,6 +61,13 @@ class BlobPage(NamedTuple):
 
     blobs: Sequence[BlobProperties]
     marker: str | None
+
+
+def page_names(names: Sequence[str], prefix: str, marker: str | None, limit: int) -> tuple[Sequence[str], str | None]:
+    """At most ``limit`` of the sorted ``names`` with a prefix, after the name ``marker``; and the next marker."""
+    rest = names[bisect_right(names, marker) if marker is not None else 0 :]
+    found = [name for name in rest if name.startswith(prefix)]
+    return found[:limit], found[limit - 1] if len(found) > limit else None
 
 
 class BlockSource(StrEnum):

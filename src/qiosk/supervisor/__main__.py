@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING
 from qiosk.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
-    from qiosk.adapters.home.home import Home
-    from qiosk.adapters.sql.database import Database
-    from qiosk.settings import Settings
+    from qiosk.bootstrap.stores import Stores
+    from qiosk.bootstrap.supervised import SupervisedHome
 
 MAX_LOG_BYTES = 1_000_000
 """Size from which on the log is moved aside; what was aside before is dropped."""
@@ -59,57 +58,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def supervise(home_path: Path | None, runner: str | None, stop: threading.Event) -> None:
     """Hold the home's lock and run its jobs until it is idle or ``stop`` is set; at once if somebody else does."""
-    from qiosk.adapters.home.home import Home, SupervisorLock
+    from qiosk.bootstrap.supervised import SupervisedHome
     from qiosk.settings import read_settings
     from qiosk.supervisor.job_process import SOLVER_RUNNER, warm_context
 
     settings = read_settings(os.environ, home=home_path)
-    home = Home(settings.home)
-    lock = SupervisorLock(home.lock)
-    if not lock.acquire():
+    home = SupervisedHome(settings)
+    if not home.lock.acquire():
         log.info("another supervisor runs")
         return
     chosen = runner or SOLVER_RUNNER
     context = warm_context(chosen)  # loads solvers while this process loads the database
 
-    from qiosk.adapters.blobs.storage import open_storage, storage_url
-    from qiosk.adapters.sql.jobs import SqlJobStore
-    from qiosk.bootstrap import open_quotas
-    from qiosk.supervisor.housekeeping import open_housekeeping
-    from qiosk.supervisor.supervisor import Supervision
+    from qiosk.supervisor.housekeeping import Housekeeping
+    from qiosk.supervisor.supervisor import Supervisor
 
-    watch = _Watch(home.log, lock.is_still_ours, stop)
-    database = _open_database(settings, home, watch)
-    if database is None:
+    watch = _Watch(home.log, home.lock.is_still_ours, stop)
+    stores = _open_stores(home, watch)
+    if stores is None:
         return
-    jobs = SqlJobStore(database)
-    storage = open_storage(storage_url(home, settings))
-    quotas = open_quotas(database, storage, settings)
-    supervision = Supervision(jobs, home, settings, context, runner=chosen, limit_of=quotas.concurrent_jobs)
+    supervisor = Supervisor(home, stores, settings, context, runner=chosen)
+    housekeeping = Housekeeping(
+        jobs=stores.jobs,
+        sessions=stores.sessions,
+        storage=stores.storage,
+        checkpoint=stores.database.checkpoint,
+        clock=stores.clock,
+        retention=settings.retention,
+    )
     log.info("supervising %s", home.path)
     try:
-        with open_housekeeping(database, storage, settings):
+        with housekeeping:
             while True:
-                supervision.run(may_go_on=watch.may_go_on)
+                supervisor.run(may_go_on=watch.may_go_on)
                 # As long as a server lives it is worth staying: a job that comes then does not wait for a start.
                 is_served = home.is_served()  # which takes its time, so that nobody is missed meanwhile
-                lock.release()
+                home.lock.release()
                 # A job that came after the last look, and before the release, found the lock taken and left it to us.
-                is_needed = is_served or supervision.has_work()
-                if stop.is_set() or not is_needed or not lock.acquire():
+                is_needed = is_served or supervisor.has_work()
+                if stop.is_set() or not is_needed or not home.lock.acquire():
                     break
     finally:
-        jobs.close()
+        stores.close()
     log.info("the supervisor goes")
 
 
-def _open_database(settings: Settings, home: Home, watch: _Watch) -> Database | None:
-    """The home's database, as soon as it answers; None if there is no need for it any more."""
-    from qiosk.adapters.sql.schema import open_home_database
-
+def _open_stores(home: SupervisedHome, watch: _Watch) -> Stores | None:
+    """The home's stores, as soon as the database answers; None if there is no need for them any more."""
     while watch.may_go_on():
         try:
-            return open_home_database(home, settings)
+            return home.open_stores()
         except ServiceUnavailable as error:
             log.warning("trying again in %g s: %s", _LOOK_S, error)
             time.sleep(_LOOK_S)

@@ -12,15 +12,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import final
 
-from qiosk.adapters.sql.database import Database
-from qiosk.adapters.sql.jobs import SqlJobStore
-from qiosk.adapters.sql.sessions import SqlSessionStore
-from qiosk.machine import SystemClock
 from qiosk.service.blobs import Storage
 from qiosk.service.ports import Clock, JobStore
 from qiosk.service.retention import prune
 from qiosk.service.sessions import SessionStore, sweep
-from qiosk.settings import Settings
 
 SWEEP_S = 1.0
 """How often sessions are looked at: how long the jobs of one that is aborted may run on. And what is written to the
@@ -94,15 +89,3 @@ class Housekeeping:
                 storage=self._storage,
             )
             log.info("removed what is older than %s: %s", self._retention, removed)
-
-
-def open_housekeeping(database: Database, storage: Storage, settings: Settings) -> Housekeeping:
-    """What has to be looked after while somebody supervises."""
-    return Housekeeping(
-        jobs=SqlJobStore(database),
-        sessions=SqlSessionStore(database),
-        storage=storage,
-        checkpoint=database.checkpoint,
-        clock=SystemClock(),
-        retention=settings.retention,
-    )

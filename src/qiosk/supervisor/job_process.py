@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from typing import cast, final
 
-from qiosk.adapters.blobs.storage import open_storage
+from qiosk.bootstrap.storage import open_storage
 from qiosk.contract.jobs import ErrorData
 from qiosk.service.ports import Departure, JobRunner, JobSpec, RunOutcome, RunUpdate
 from qiosk.service.worker import run_job

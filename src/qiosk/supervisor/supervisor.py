@@ -21,15 +21,14 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from typing import final
 
-from qiosk.adapters.blobs.storage import open_storage, storage_url
-from qiosk.adapters.home.bell import BellListener
-from qiosk.adapters.home.home import Home
+from qiosk.bootstrap.stores import Stores
+from qiosk.bootstrap.supervised import SupervisedHome
 from qiosk.contract.jobs import ErrorData
 from qiosk.errors import ServiceUnavailable, StorageFull
-from qiosk.machine import SystemClock, cpu_count
+from qiosk.machine import cpu_count
 from qiosk.service.attempts import LEASE_S, SUSPICIOUS_DEATHS, Attempt, claim_next
 from qiosk.service.jobs import Job, JobState
-from qiosk.service.ports import Departure, JobStore, RunOutcome, RunUpdate
+from qiosk.service.ports import Departure, RunOutcome, RunUpdate
 from qiosk.settings import Settings
 from qiosk.supervisor.exits import describe_exit, judge_exit
 from qiosk.supervisor.job_process import JobProcess, Message, ProcessOptions
@@ -53,29 +52,21 @@ log = logging.getLogger(__name__)
 
 
 @final
-class Supervision:
-    """The jobs of a home, while somebody looks after them."""
+class Supervisor:
+    """Runs the jobs of a home."""
 
     def __init__(
-        self,
-        jobs: JobStore,
-        home: Home,
-        settings: Settings,
-        context: ForkServerContext,
-        *,
-        runner: str,
-        limit_of: Callable[[str], int | None] | None = None,
+        self, home: SupervisedHome, stores: Stores, settings: Settings, context: ForkServerContext, *, runner: str
     ) -> None:
-        self._jobs = jobs
+        self._jobs = stores.jobs
         self._settings = settings
         self._context = context
-        storage = storage_url(home, settings)
-        self._storage = open_storage(storage)
-        self._options = ProcessOptions(storage=storage, runner=runner, memory_limit=settings.memory_limit)
-        self._limit_of = limit_of
-        self._clock = SystemClock()
+        self._storage = stores.storage
+        self._options = ProcessOptions(storage=home.storage_url, runner=runner, memory_limit=settings.memory_limit)
+        self._limit_of = stores.quotas.concurrent_jobs
+        self._clock = stores.clock
         self._home_id = home.identity()
-        self._bell = BellListener(home.bell)
+        self._bell = home.bell
         self._worker = f"{self._home_id}/{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._running: list[RunningJob] = []
         self._held: Attempt | None = None  # a suspect that waits until it is alone
@@ -356,8 +347,7 @@ class Supervision:
             self._held = None  # somebody deleted it
         if now - self._works_since >= TRUST_S:
             self._recover()
-        if self._limit_of is not None:
-            self._version = None  # limits are remembered for some seconds: a job that waited for one may go on now
+        self._version = None  # limits are remembered for some seconds: a job that waited for one may go on now
 
     def _recover(self) -> None:
         """Requeue jobs whose claimants let their leases run out: supervisors of other homes, or ones that are dead."""

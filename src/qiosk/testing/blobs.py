@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import final
 
-from qiosk.adapters.blobs.folders import page_names
 from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidBlockList
-from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, BlobPage, BlobProperties, Block, BlockSource
+from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, BlobPage, BlobProperties, Block, BlockSource, page_names
 from qiosk.service.jobs import BlobRef
 from qiosk.service.locations import BlobLocations, PrefixLocations
 from qiosk.service.names import check_blob, check_block_id, check_container

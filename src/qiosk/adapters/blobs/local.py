@@ -27,9 +27,9 @@ from qiosk.adapters.blobs.files import (
     remove_tree,
     touch_version,
 )
-from qiosk.adapters.blobs.folders import folder_name, page_names
+from qiosk.adapters.blobs.folders import folder_name
 from qiosk.errors import BlobNotFound, InvalidValue
-from qiosk.service.blobs import PLAIN, BlobHeaders, BlobPage, BlobProperties, Block
+from qiosk.service.blobs import PLAIN, BlobHeaders, BlobPage, BlobProperties, Block, page_names
 from qiosk.service.jobs import BlobRef
 from qiosk.service.locations import BlobLocations
 from qiosk.service.names import check_blob, check_block_id, check_container

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from qiosk.adapters.home.home import Home
 from qiosk.adapters.sql import keys as sql_keys
 from qiosk.adapters.sql import quotas as sql_quotas
 from qiosk.adapters.sql import sessions as sql_sessions
 from qiosk.adapters.sql import tables as sql_tables
 from qiosk.adapters.sql.database import Database, parse_url
 from qiosk.errors import Conflict
-from qiosk.settings import Settings
 
 REVISION = "0006"
 """The newest revision in ``migrations``."""
@@ -50,16 +48,6 @@ def open_database(url: sa.URL) -> Database:
 def open_sqlite_database(path: Path) -> Database:
     """The database in a SQLite file, which is created if it does not exist. Raises Conflict."""
     return open_database(parse_url("", default=path))
-
-
-def home_url(home: Home, settings: Settings) -> sa.URL:
-    """Where the settings want jobs to be kept: in the home, unless they name another place. Raises InvalidValue."""
-    return parse_url(settings.database or "", default=home.database)
-
-
-def open_home_database(home: Home, settings: Settings) -> Database:
-    """As ``open_database``, of ``home_url``."""
-    return open_database(home_url(home, settings))
 
 
 def upgrade(database: Database) -> None:

@@ -46,7 +46,7 @@ def open_storage(url: str, served: BlobLocations | None = None) -> Storage:
             return _open_bucket(parts, served)
         case "az":
             return _open_account(parts, os.environ)
-    raise InvalidValue(f"QIOSK_STORAGE: {parts.scheme!r} is no storage we know")
+    raise InvalidValue(f"QIOSK_STORAGE: unknown scheme {parts.scheme!r}; use file, s3 or az")
 
 
 def _open_folder(parts: SplitResult, served: BlobLocations | None) -> Storage:

@@ -1,0 +1,56 @@
+"""The stores of a home: one database and one storage, which several processes may share."""
+
+from __future__ import annotations
+
+from typing import final
+
+import sqlalchemy as sa
+
+from qiosk.adapters.home.home import Home
+from qiosk.adapters.sql.database import parse_url
+from qiosk.adapters.sql.jobs import SqlJobStore
+from qiosk.adapters.sql.keys import SqlKeyStore
+from qiosk.adapters.sql.quotas import SqlLimitStore
+from qiosk.adapters.sql.schema import open_database
+from qiosk.adapters.sql.sessions import SqlSessionStore
+from qiosk.adapters.sql.statistics import SqlStatistics
+from qiosk.bootstrap.storage import open_storage, storage_url
+from qiosk.machine import SystemClock
+from qiosk.service.locations import BlobLocations
+from qiosk.service.quotas import QuotaService, default_limits
+from qiosk.settings import Settings
+
+
+def database_url(home: Home, settings: Settings) -> sa.URL:
+    """The database that the settings name, else a file of the home. Raises InvalidValue."""
+    return parse_url(settings.database or "", default=home.database)
+
+
+@final
+class Stores:
+    """All stores of a home, and what is computed from them alone.
+
+    ``served`` gives blobs the URIs of a server. Raises InvalidValue for settings that are wrong; Conflict or
+    ServiceUnavailable for a database that cannot be used.
+    """
+
+    def __init__(self, home: Home, settings: Settings, served: BlobLocations | None = None) -> None:
+        self.database = open_database(database_url(home, settings))
+        self.jobs = SqlJobStore(self.database)
+        self.sessions = SqlSessionStore(self.database)
+        self.keys = SqlKeyStore(self.database)
+        self.limits = SqlLimitStore(self.database)
+        self.statistics = SqlStatistics(self.database)
+        self.storage = open_storage(storage_url(home, settings), served)
+        self.clock = SystemClock()
+        self.quotas = QuotaService(
+            jobs=self.jobs,
+            limits=self.limits,
+            defaults=default_limits(settings),
+            clock=self.clock,
+            stored_bytes=lambda workspace: self.storage.blobs(workspace).usage(),
+        )
+
+    def close(self) -> None:
+        """Release connections; a later call opens new ones."""
+        self.database.close()
