@@ -1,25 +1,33 @@
-# Everything here needs only make and Python 3.11 or newer: `setup` builds .venv with the standard library's
-# venv and pip, and every other target runs it first.
+# Everything here needs only make and Python 3.11 or newer: `setup` builds .venv, with uv where it is installed and with
+# the standard library's venv and pip elsewhere. Every target that needs .venv runs `setup` first.
+# Times were measured on two cores of a server, with packages from a near mirror.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; do \
 	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	then echo $$p; break; fi; done)
+UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 STAMP := .venv/.built
+ifdef UV
+VENV := $(UV) venv --quiet --clear --seed --python $(PYTHON) .venv
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+else
+VENV := $(PYTHON) -m venv --clear .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
 
-.PHONY: azurite gallery help picture setup demo test lint types bench serve docs fmt clean
+.PHONY: azurite bench changelog clean demo docs fmt gallery help lint package peers picture serve setup site test types
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | sort
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Qiosk needs Python 3.11 or newer on PATH (or make PYTHON=/path/to/python)"; exit 1; }
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,dev,bench]'
+	$(VENV)
+	$(INSTALL) -e '.[all,dev]'
 	@touch $(STAMP)
 
-setup: $(STAMP)  ## build .venv with all extras, when missing or older than pyproject.toml
+setup: $(STAMP)  ## build .venv, when missing or older than pyproject.toml
 
 demo: setup  ## solve the ship-loading problem and a published max-cut instance, then list the jobs
 	$(BIN)/qiosk demo
@@ -41,10 +49,13 @@ fmt: setup  ## let ruff format the code
 types: setup  ## mypy --strict
 	$(BIN)/mypy
 
-bench: setup  ## speed and quality, side by side with other libraries
+peers: setup  ## install the libraries that the benchmarks, and the tests of these, compare Qiosk with
+	$(INSTALL) -e '.[bench]'
+
+bench: peers  ## speed and quality, side by side with other libraries
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench-torch]'
-	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench-compiled]'
+	-$(INSTALL) -e '.[bench-torch]'
+	-$(INSTALL) -e '.[bench-compiled]'
 	$(BIN)/python -m benchmarks
 
 serve: setup  ## serve this home's jobs over HTTP, on this machine alone unless keys are configured
