@@ -70,5 +70,15 @@ gallery: setup  ## draw the pictures of docs/gallery.md anew
 picture: setup  ## draw docs/architecture.svg from the imports
 	$(BIN)/python -m tools.picture
 
+package: setup  ## build the wheel and the source distribution in dist/, and check both
+	$(INSTALL) -e '.[release]'
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+changelog: setup  ## show what changelog.d adds to CHANGELOG.md; with VERSION=1.2.3 move it there
+	$(BIN)/towncrier build $(if $(VERSION),--yes --version $(VERSION),--draft --version next)
+
 clean:  ## remove what the targets made
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* dist build

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FRAGMENTS = sorted((ROOT / "changelog.d").glob("*.md"))
-TEXTS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md", *FRAGMENTS]
+TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md", *FRAGMENTS]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 
 

@@ -100,3 +100,11 @@ def commands(command, words):
     if not (below := getattr(command, "commands", {})):
         return [words]
     return [line for name, sub in below.items() for line in commands(sub, f"{words} {name}")]
+
+
+def test_fragments_of_the_changelog_have_a_type_and_are_paragraphs():
+    fragments = [path for path in (ROOT / "changelog.d").iterdir() if path.name != "_template.jinja"]
+    assert not [
+        path.name for path in fragments if not re.fullmatch(r"[\w-]+\.(added|changed|fixed|removed)\.md", path.name)
+    ]
+    assert not [path.name for path in fragments if path.read_text().startswith("- ")]  # towncrier adds the bullet
