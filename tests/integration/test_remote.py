@@ -17,7 +17,7 @@ import pytest
 
 from qiosk.client.remote.connection import Connection
 from qiosk.client.remote.jobs import HttpJobs
-from qiosk.client.remote.transport import Patience
+from qiosk.client.remote.transport import RetryPolicy
 from qiosk.client.solvers import SimulatedAnnealing
 from qiosk.client.workspace import Workspace
 from qiosk.errors import Forbidden, JobNotFound, ServiceUnavailable, Unauthorized
@@ -56,7 +56,7 @@ def test_updates_outlive_a_restart_of_the_server(tmp_path: Path) -> None:
         sweeps = update.progress.sweeps
         seen = len(job.trace)
     with pytest.raises(ServiceUnavailable):
-        HttpJobs(Connection(url=before.url, api_key=KEY), patience=Patience(tries=1)).targets()
+        HttpJobs(Connection(url=before.url, api_key=KEY), retry_policy=RetryPolicy(tries=1)).targets()
     with served(home, admin_key=KEY, port=port):
         for update in following:
             if update.progress.sweeps > sweeps and update.view.attempts > 1:

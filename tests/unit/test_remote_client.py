@@ -19,13 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flaky_server import Asked, FlakyServer, Reply, flaky_server
+from qiosk.client.progress_bar import SHOWN_FROM_BYTES, TransferBar
 from qiosk.client.remote import blobs, events
 from qiosk.client.remote.connection import Connection, connection, connection_string_members
 from qiosk.client.remote.events import EventParser
 from qiosk.client.remote.jobs import HttpJobs
 from qiosk.client.remote.queries import filter_text
-from qiosk.client.remote.transport import Answer, Patience
-from qiosk.client.transfer_bar import SHOWN_FROM, TransferBar
+from qiosk.client.remote.transport import Answer, RetryPolicy
 from qiosk.client.workspace import Workspace
 from qiosk.contract import codec
 from qiosk.contract.jobs import JobPatch, JobQuery, JobStatus, JobView, SubmitJob
@@ -85,8 +85,8 @@ def server():
 @pytest.fixture
 def api(server: FlakyServer):
     where = Connection(url=server.url, api_key=KEY, subscription_id="s", resource_group="g", name="w")
-    patience = Patience(tries=4, first_pause_s=0.001, longest_pause_s=0.01, connect_s=5, read_s=5)
-    client = HttpJobs(where, patience=patience)
+    policy = RetryPolicy(tries=4, first_pause_s=0.001, longest_pause_s=0.01, connect_s=5, read_s=5)
+    client = HttpJobs(where, retry_policy=policy)
     yield client
     client.close()
 
@@ -148,14 +148,14 @@ def test_a_server_that_stays_away_is_unavailable(server, api) -> None:
         api.get("j")
     assert len(server.asked) == 4
     server.script = [BROKEN]
-    with pytest.raises(ServiceUnavailable, match=rf"server {server.url} gives no answer: .*"):
+    with pytest.raises(ServiceUnavailable, match=rf"server {server.url} did not respond: .*"):
         api.get("j")
 
 
 def test_nobody_there_is_unavailable() -> None:
     with flaky_server() as gone:
         url = gone.url
-    workspace = HttpJobs(Connection(url=url), patience=Patience(tries=2, first_pause_s=0.001))
+    workspace = HttpJobs(Connection(url=url), retry_policy=RetryPolicy(tries=2, first_pause_s=0.001))
     with pytest.raises(ServiceUnavailable, match="Connection refused"):
         workspace.targets()
 
@@ -223,7 +223,7 @@ def test_signatures_are_kept_until_they_are_about_to_run_out(server, api) -> Non
 
 
 def test_signatures_are_kept_of_the_newest_containers_only(server, api, monkeypatch) -> None:
-    monkeypatch.setattr(blobs, "_KEPT", 2)
+    monkeypatch.setattr(blobs, "_KEPT_SIGNATURES", 2)
     server.script = [signed(server)]
     for container in ("a", "b", "c", "b", "c", "a", "c"):
         api.container_uri(container)
@@ -356,8 +356,8 @@ class BlobServer:
 
 def telling(server: FlakyServer) -> tuple[HttpJobs, list[tuple[str, int, int]]]:
     told: list[tuple[str, int, int]] = []
-    patience = Patience(tries=3, first_pause_s=0.001)
-    return HttpJobs(Connection(url=server.url), patience=patience, on_bytes=lambda *a: told.append(a)), told
+    policy = RetryPolicy(tries=3, first_pause_s=0.001)
+    return HttpJobs(Connection(url=server.url), retry_policy=policy, on_transfer=lambda *a: told.append(a)), told
 
 
 def test_large_content_goes_in_blocks_and_comes_in_ranges(server, monkeypatch) -> None:
@@ -597,7 +597,7 @@ def test_an_error_within_the_stream_is_raised(server, api) -> None:
 def test_updates_give_up_a_server_that_stays_away(server, api, monkeypatch) -> None:
     monkeypatch.setattr(events, "OUTAGE_S", 0.05)
     server.script = [BROKEN]
-    with pytest.raises(ServiceUnavailable, match="gives no answer"):
+    with pytest.raises(ServiceUnavailable, match="did not respond"):
         list(api.updates("j"))
 
 
@@ -795,9 +795,9 @@ def test_large_transfers_show_a_bar_on_a_terminal_and_only_there(monkeypatch) ->
         monkeypatch.setattr(sys, "stderr", stderr)
         bar = TransferBar()
         bar("upload small", 5, 10)
-        for size in range(0, SHOWN_FROM + 1, SHOWN_FROM // 4):
-            bar("upload large", size, SHOWN_FROM)
-            bar("another meanwhile", size, SHOWN_FROM)
+        for size in range(0, SHOWN_FROM_BYTES + 1, SHOWN_FROM_BYTES // 4):
+            bar("upload large", size, SHOWN_FROM_BYTES)
+            bar("another meanwhile", size, SHOWN_FROM_BYTES)
         assert ("upload large" in stderr.getvalue()) is is_shown
         assert "small" not in stderr.getvalue()
 
@@ -806,15 +806,15 @@ def test_a_transfer_that_failed_makes_room_for_the_next(monkeypatch) -> None:
     stderr = Terminal()
     monkeypatch.setattr(sys, "stderr", stderr)
     bar, stdout = TransferBar(), sys.stdout
-    bar("upload one", SHOWN_FROM // 2, SHOWN_FROM)
+    bar("upload one", SHOWN_FROM_BYTES // 2, SHOWN_FROM_BYTES)
     assert sys.stdout is stdout
     bar("upload one", 0, 0)
-    bar("upload two", SHOWN_FROM // 2, SHOWN_FROM)
-    bar("upload two", SHOWN_FROM, SHOWN_FROM)
+    bar("upload two", SHOWN_FROM_BYTES // 2, SHOWN_FROM_BYTES)
+    bar("upload two", SHOWN_FROM_BYTES, SHOWN_FROM_BYTES)
     shown = stderr.getvalue()
     assert "upload one" in shown
     assert "upload two" in shown
-    bar("upload two", SHOWN_FROM, SHOWN_FROM)  # as the end of a body is told
+    bar("upload two", SHOWN_FROM_BYTES, SHOWN_FROM_BYTES)  # as the end of a body is told
     assert stderr.getvalue() == shown
 
 
@@ -822,11 +822,11 @@ def test_a_transfer_of_unknown_size_is_shown_once_it_is_large(monkeypatch) -> No
     stderr = Terminal()
     monkeypatch.setattr(sys, "stderr", stderr)
     bar = TransferBar()
-    bar("upload stream", SHOWN_FROM - 1, 0)
+    bar("upload stream", SHOWN_FROM_BYTES - 1, 0)
     assert not stderr.getvalue()
-    bar("upload stream", SHOWN_FROM, 0)
+    bar("upload stream", SHOWN_FROM_BYTES, 0)
     assert "upload stream" in stderr.getvalue()
-    bar("upload stream", 2 * SHOWN_FROM, 2 * SHOWN_FROM)
+    bar("upload stream", 2 * SHOWN_FROM_BYTES, 2 * SHOWN_FROM_BYTES)
     shown = stderr.getvalue()
     assert shown.endswith(SHOW_CURSOR)
 
@@ -835,7 +835,7 @@ def test_a_bar_that_nobody_ends_gives_the_cursor_back(monkeypatch) -> None:
     stderr = Terminal()
     monkeypatch.setattr(sys, "stderr", stderr)
     bar = TransferBar()
-    bar("upload stream", SHOWN_FROM, 0)
+    bar("upload stream", SHOWN_FROM_BYTES, 0)
     assert not stderr.getvalue().endswith(SHOW_CURSOR)
     del bar
     assert stderr.getvalue().endswith(SHOW_CURSOR)

@@ -417,10 +417,10 @@ def _open_embedded(home: str | Path | None, key: str) -> JobsApi:
 
 def _open_remote(server: Connection, user_agent: str | None) -> JobsApi:
     # here, so that an embedded workspace never loads an HTTP library
+    from qiosk.client.progress_bar import TransferBar
     from qiosk.client.remote.jobs import HttpJobs
-    from qiosk.client.transfer_bar import TransferBar
 
-    return HttpJobs(server, user_agent=user_agent, on_bytes=TransferBar())
+    return HttpJobs(server, user_agent=user_agent, on_transfer=TransferBar())
 
 
 def _job_id(job: Job | str) -> str:

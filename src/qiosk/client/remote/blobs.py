@@ -1,7 +1,11 @@
-"""Blobs of a workspace, through the signed URLs that its server hands out.
+"""Blobs of a workspace, read and written through signed URLs that its server issues.
 
-Requests are those of Azure Blob Storage, so a signed URL may also lead to a real account. Large content goes up in
-blocks and comes down in ranges, each of which can be tried again by itself.
+The requests are those of Azure Blob Storage, so a signed URL may also belong to a real storage account. Large content
+is uploaded in blocks and downloaded in ranges; each of these requests is retried on its own.
+
+Some blobs must not exist before. If such an upload is sent again because the first answer was lost, the store rejects
+it as a duplicate. So the client marks the blob with the number of its upload (``qioskupload`` in the metadata), and
+when the store reports that the blob exists, compares that mark with its own.
 """
 
 from __future__ import annotations
@@ -16,8 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from uuid import uuid4
 
-from qiosk.client.remote.transfers import Transfers
-from qiosk.client.remote.transport import Answer, OnBytes, Request, Transport, whole_size
+from qiosk.client.remote.transport import Answer, OnBytes, Request, Transfers, Transport, whole_size
 from qiosk.client.remote.xml import read_xml
 from qiosk.contract import codec
 from qiosk.contract.blobs import check_metadata
@@ -26,19 +29,19 @@ from qiosk.errors import BlobAlreadyExists, BlobNotFound, Forbidden, NotFound, Q
 BLOCK = 8 << 20
 """Bytes of a block."""
 SINGLE = 32 << 20
-"""Content up to this size goes up in one request, and is asked for in one range."""
-_SAFETY = 0.1  # of its life: a signature that has less left is not used any more
-_KEPT = 256  # signatures; of more containers, those that were signed first are signed again
+"""Content up to this many bytes is uploaded in one request, and downloaded in one range."""
+_SAFETY = 0.1  # a signature with less than this share of its lifetime left is replaced
+_KEPT_SIGNATURES = 256  # when there are more, the oldest are dropped
 _VERSION = {"x-ms-version": "2021-08-06"}
 _LIST_PAGE = 5000
-_MARK = "x-ms-meta-qioskupload"  # metadata of blobs that must not exist before: which upload they come from
+_MARK = "x-ms-meta-qioskupload"
 
 
 class Blobs:
     """Blobs of one workspace."""
 
     def __init__(self, transport: Transport, sign: Callable[[str], str], transfers: Transfers) -> None:
-        """``sign`` gives the signed URL of a container, which it creates if need be."""
+        """``sign`` returns the signed URL of a container, and creates the container if necessary."""
         self._transport = transport
         self._sign = sign
         self.transfers = transfers
@@ -46,7 +49,7 @@ class Blobs:
         self._lock = threading.Lock()
 
     def container_uri(self, container: str) -> str:
-        """Signed URL of a container; a new one if the last is about to run out."""
+        """Signed URL of a container; a new one if the last is about to expire."""
         with self._lock:
             url, until = self._signed.get(container, ("", 0.0))
         if time.time() < until:
@@ -55,7 +58,7 @@ class Blobs:
         with self._lock:
             self._signed.pop(container, None)  # so that it becomes the newest
             self._signed[container] = url, now + (1.0 - _SAFETY) * (_expiry(url) - now)
-            if len(self._signed) > _KEPT:
+            if len(self._signed) > _KEPT_SIGNATURES:
                 del self._signed[next(iter(self._signed))]
         return url
 
@@ -70,12 +73,12 @@ class Blobs:
 
     def get(self, container: str, name: str) -> bytes:
         """Content of a blob, byte for byte as it was stored. Raises BlobNotFound."""
-        what, content = f"download {name}", BytesIO()
+        transfer, content = f"download {name}", BytesIO()
         total, etag = SINGLE, ""
-        with self.transfers.failing(what):
+        with self.transfers.reporting_failure(transfer):
             while (size := content.tell()) < total:
                 headers = {"x-ms-range": f"bytes={size}-{size + SINGLE - 1}"} | ({"If-Match": etag} if etag else {})
-                on_received = self.transfers.part(what, size)
+                on_received = self.transfers.part(transfer, size)
                 try:
                     answer = self._send("GET", container, name, headers=headers, on_received=on_received)
                 except _EmptyRange:
@@ -83,7 +86,7 @@ class Blobs:
                 content.write(answer.body)
                 total = whole_size(answer.headers) if answer.status == 206 else 0
                 etag = answer.headers.get("ETag", "")
-                del answer  # not to be held while the next range comes
+                del answer  # free it before the next range arrives
         return content.getvalue()  # no copy
 
     def list(self, container: str) -> Sequence[str]:
@@ -99,54 +102,50 @@ class Blobs:
         return sorted(names)
 
     def _put(self, container: str, name: str, data: bytes, headers: Mapping[str, str]) -> None:
-        what = f"upload {name}"
-        with self.transfers.failing(what):
+        transfer = f"upload {name}"
+        with self.transfers.reporting_failure(transfer):
             if len(data) <= SINGLE:
                 whole = {"x-ms-blob-type": "BlockBlob", **headers}
-                self._send("PUT", container, name, body=data, headers=whole, on_sent=self.transfers.part(what))
+                self._send("PUT", container, name, body=data, headers=whole, on_sent=self.transfers.part(transfer))
                 return
             view = memoryview(data)
             ids = []
             for number, start in enumerate(range(0, len(data), BLOCK)):
-                on_sent = self.transfers.part(what, start, len(data))
+                on_sent = self.transfers.part(transfer, start, len(data))
                 ids.append(self.put_block(container, name, number, view[start : start + BLOCK], on_sent))
             self.commit_blocks(container, name, ids, headers)
 
     def upload(self, container: str, name: str, *, overwrite: bool) -> Upload:
-        """A blob to be stored piece by piece."""
+        """A blob that the caller writes piece by piece."""
         return Upload(self, container, name, overwrite=overwrite)
 
     def put_block(
         self, container: str, name: str, number: int, data: bytes | memoryview, on_sent: OnBytes | None
     ) -> str:
-        """Upload a block; returns its id. Nobody sees it before its list is committed."""
+        """Upload a block; returns its id. It is not visible until the block list is committed."""
         block = base64.b64encode(b"%08d" % number).decode()
         query = {"comp": "block", "blockid": block}
         self._send("PUT", container, name, query=query, body=data, on_sent=on_sent)
         return block
 
     def commit_blocks(self, container: str, name: str, ids: Sequence[str], headers: Mapping[str, str]) -> None:
-        """Make a blob of blocks. Raises BlobAlreadyExists, InvalidBlockList."""
+        """Make a blob of uploaded blocks. Raises BlobAlreadyExists, InvalidBlockList."""
         blocks = "".join(f"<Latest>{block}</Latest>" for block in ids)
         body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{blocks}</BlockList>'.encode()
         self._send("PUT", container, name, query={"comp": "blocklist"}, body=body, headers=headers)
 
     def store(self, container: str, name: str, store: Callable[[Mapping[str, str]], None], *, overwrite: bool) -> str:
-        """Have a blob stored by a function, with the headers that it is given; returns its URL.
-
-        Raises BlobAlreadyExists.
-        """
+        """Call ``store`` with the headers to send; returns the blob's URL. Raises BlobAlreadyExists."""
         mark = uuid4().hex
         try:
             store({} if overwrite else {"If-None-Match": "*", _MARK: mark})
         except BlobAlreadyExists as error:
-            # Ours, perhaps: a first try may have arrived although its answer did not.
             if self._mark(container, name) != mark:
                 raise BlobAlreadyExists(f"blob {container}/{name} exists") from error
         return self.uri(container, name)
 
     def _mark(self, container: str, name: str) -> str | None:
-        """Which upload a blob comes from, if it says so."""
+        """The mark of the upload that stored a blob, if it has one."""
         try:
             return self._send("HEAD", container, name).headers.get(_MARK)
         except BlobNotFound:  # deleted meanwhile
@@ -159,7 +158,7 @@ class Blobs:
     def _send(
         self, method: str, container: str, name: str, *, query: Mapping[str, str] | None = None, **members: Any
     ) -> Answer:
-        """One request, with a fresh signature if the one at hand is not accepted any more."""
+        """Send a request; if the server rejects the signature, once more with a new one."""
         headers = {**_VERSION, **members.pop("headers", {})}
         for is_fresh in (False, True):
             base, _, signature = self.container_uri(container).partition("?")
@@ -182,28 +181,28 @@ class Blobs:
 
 
 class Upload:
-    """A ``contract.jobs.BlobUpload``: blocks of ``BLOCK`` bytes, and their list at the end."""
+    """Implements ``BlobUpload``: uploads blocks of ``BLOCK`` bytes, and their list at the end."""
 
     def __init__(self, blobs: Blobs, container: str, name: str, *, overwrite: bool) -> None:
         self._blobs = blobs
         self._container = container
         self._name = name
         self._overwrite = overwrite
-        self._what = f"upload {name}"
+        self._transfer = f"upload {name}"
         self._rest = bytearray()
         self._ids: list[str] = []
         self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Append; what fills a block is uploaded."""
+        """Append bytes; full blocks are uploaded at once."""
         self._rest += data
-        with self._blobs.transfers.failing(self._what):
+        with self._blobs.transfers.reporting_failure(self._transfer):
             while len(self._rest) >= BLOCK:
                 self._put(bytes(self._rest[:BLOCK]))
                 del self._rest[:BLOCK]
 
     def commit(self, metadata: Mapping[str, str] | None = None) -> str:
-        """Upload the rest and put the blob in its place; returns its URL. Raises BlobAlreadyExists, InvalidValue."""
+        """Upload the rest and make the blob visible; returns its URL. Raises BlobAlreadyExists, InvalidValue."""
         check_metadata(metadata or {})
         described = {f"x-ms-meta-{key}": value for key, value in (metadata or {}).items()}
 
@@ -211,34 +210,34 @@ class Upload:
             headers = {"x-ms-blob-content-type": "application/octet-stream", **described, **conditions}
             self._blobs.commit_blocks(self._container, self._name, self._ids, headers)
 
-        with self._blobs.transfers.failing(self._what):
+        with self._blobs.transfers.reporting_failure(self._transfer):
             if self._rest:
                 self._put(bytes(self._rest))
                 self._rest.clear()
             uri = self._blobs.store(self._container, self._name, store, overwrite=self._overwrite)
-        self._blobs.transfers.tell(self._what, self._size, self._size)
+        self._blobs.transfers.report(self._transfer, self._size, self._size)
         self._ids.clear()
         return uri
 
     def abort(self) -> None:
-        """Forget what was written; the server removes blocks that nobody commits."""
+        """Drop what was written; the server removes blocks that are never committed."""
         if self._ids:
-            self._blobs.transfers.tell(self._what, 0, 0)
+            self._blobs.transfers.report(self._transfer, 0, 0)
         self._rest.clear()
         self._ids.clear()
 
     def _put(self, data: bytes) -> None:
-        on_sent = self._blobs.transfers.part(self._what, self._size, 0)
+        on_sent = self._blobs.transfers.part(self._transfer, self._size, 0)
         self._ids.append(self._blobs.put_block(self._container, self._name, len(self._ids), data, on_sent))
         self._size += len(data)
 
 
 class _EmptyRange(QioskError):
-    """There is nothing in the range that was asked for: the blob is empty."""
+    """The requested range is empty, because the blob is."""
 
 
 def _expiry(url: str) -> float:
-    """When a signed URL runs out, in seconds since 1970; 0 if it does not say."""
+    """When a signed URL expires, in seconds since 1970; 0 if it does not contain that."""
     values = parse_qs(urlsplit(url).query).get("se")
     try:
         return datetime.fromisoformat(values[0]).timestamp() if values else 0.0

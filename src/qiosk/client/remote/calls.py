@@ -1,4 +1,4 @@
-"""Requests about one workspace of a server."""
+"""JSON requests to one workspace of a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @final
 class Calls:
-    """Requests below ``root``, the URL of a workspace."""
+    """Sends requests to paths below ``root``, the URL of a workspace."""
 
     def __init__(self, transport: Transport, workspace_path: str) -> None:
         self._transport = transport
@@ -36,7 +36,7 @@ class Calls:
         content_type: str = "application/json",
         on_received: OnBytes | None = None,
     ) -> Answer:
-        """The answer to a request; a ``body`` is sent as JSON. Raises what the server says is wrong."""
+        """Send a request with ``body`` as JSON, and return the answer. Raises the error in the server's response."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
         url = f"{self.root}{path}?{urlencode(given, quote_via=quote)}" if given else f"{self.root}{path}"
         headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": content_type})
@@ -45,7 +45,7 @@ class Calls:
         return self._transport.send(request)
 
     def members(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        """As ``send``, and what the object in the answer holds. Raises UnreadableInput if it is none."""
+        """As ``send``; returns the members of the JSON object in the answer. Raises UnreadableInput."""
         members = self.send(method, path, **request).json()
         if not isinstance(members, dict):
             raise UnreadableInput("reply: must be an object")
@@ -61,7 +61,7 @@ class Calls:
         skip: int,
         token: str | None,
     ) -> Page[T]:
-        """One page of a list, each of its members read by ``read``. Raises InvalidFilter."""
+        """One page of a list; ``read`` decodes each item. Raises InvalidFilter."""
         parameters = {"filter": filter_text(query), "orderby": orderby_text(query), "token": token}
         parameters |= {"top": str(top), "skip": str(skip) if skip else None}
         if is_empty(query):
@@ -71,7 +71,7 @@ class Calls:
 
 
 def listed(members: Mapping[str, Any], name: str) -> Sequence[dict[str, Any]]:
-    """The objects of a list; a missing one is empty. Raises UnreadableInput."""
+    """The objects in a list; a missing list is empty. Raises UnreadableInput."""
     value = members.get(name)
     found = [] if value is None else value
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
@@ -80,7 +80,7 @@ def listed(members: Mapping[str, Any], name: str) -> Sequence[dict[str, Any]]:
 
 
 def _token(next_link: object) -> str | None:
-    """What a link to the next page hands back; only that, for a link may lead to other hosts."""
+    """The token in a link to the next page. The link itself is not followed: it may lead to another host."""
     if not isinstance(next_link, str):
         return None
     return parse_qs(urlsplit(next_link).query).get("token", [None])[0]

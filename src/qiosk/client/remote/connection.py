@@ -1,4 +1,4 @@
-"""Where a server is, and how to get in: from arguments, a connection string or the environment."""
+"""A server's URL, key and workspace, from arguments, a connection string or the environment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KEY = re.compile(r"[\x21-\x7e]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """A workspace of a server. ``url`` has no slash at its end; a workspace without a name is the default one."""
+    """A workspace on a server. ``url`` does not end in a slash; a workspace without a name is the default one."""
 
     url: str
     api_key: str | None = None
@@ -49,20 +49,20 @@ class Connection:
 
     @property
     def workspace_path(self) -> str:
-        """Path of the workspace on the server, with a slash in front."""
+        """Path of the workspace on the server, beginning with a slash."""
         named = (self.subscription_id, self.resource_group, self.name)
         subscription, group, name = (quote(part or DEFAULT_KEY, safe="") for part in named)
         return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Quantum/workspaces/{name}"
 
     def __repr__(self) -> str:
-        return f"<Connection {self.url}{self.workspace_path}>"  # the key is nobody's business
+        return f"<Connection {self.url}{self.workspace_path}>"  # without the key, which is secret
 
 
 def connection_string_members(text: str) -> dict[str, str]:
-    """The arguments of a connection in a text ``SubscriptionId=…;ResourceGroupName=…;…``.
+    """Arguments of a connection, read from a string ``SubscriptionId=…;ResourceGroupName=…;…``.
 
     Members are ``SubscriptionId``, ``ResourceGroupName``, ``WorkspaceName``, ``ApiKey`` and ``QuantumEndpoint``, in any
-    order and letter case; others are passed over. Raises InvalidValue.
+    order and letter case; others are ignored. Raises InvalidValue.
     """
     members: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
@@ -87,10 +87,10 @@ def connection(
     is_local: bool,
     environ: Mapping[str, str] = os.environ,
 ) -> Connection | None:
-    """The server's workspace that these arguments and the environment mean; None if they mean none of a server.
+    """The server's workspace that the arguments and the environment name; None if they name no server.
 
-    ``is_local`` keeps the environment out of it. What is missing comes from the environment: the URL, the key if it is
-    for the same URL, and the workspace if none of its parts is given. Raises InvalidValue.
+    Missing values are taken from the environment: the URL (unless ``is_local``), the key if it belongs to the same URL,
+    and the workspace if none of its parts is given. Raises InvalidValue.
     """
     if is_local and url is not None:
         raise InvalidValue(f"server url: give it, or a home or an api, not both, found {url!r}")
@@ -103,7 +103,7 @@ def connection(
     named = {"subscription_id": subscription_id, "resource_group": resource_group, "name": name}
     if not any(named.values()):
         named = {part: environ.get(variable) or None for part, variable in _TRIPLE_VARIABLES.items()}
-    workspace_key(**named)  # whether they go together
-    if api_key is None and known_url in (None, url):  # a key for one server is not shown to another
+    workspace_key(**named)  # raises unless all three or none are given
+    if api_key is None and known_url in (None, url):  # a key for one server is never sent to another
         api_key = environ.get(KEY_VARIABLE) or None
     return Connection(url=url, api_key=api_key, **named)

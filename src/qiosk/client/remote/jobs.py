@@ -1,4 +1,4 @@
-"""A workspace's jobs on a server. Implements ``contract.jobs.JobsApi``."""
+"""Jobs of a workspace on a server. Implements ``JobsApi`` over HTTP."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from qiosk.client.remote.blobs import Blobs
 from qiosk.client.remote.calls import Calls, listed
 from qiosk.client.remote.connection import Connection
 from qiosk.client.remote.sessions import HttpSessions, session_path
-from qiosk.client.remote.transfers import OnTransfer, Transfers
-from qiosk.client.remote.transport import Patience, Transport
+from qiosk.client.remote.transport import OnTransfer, RetryPolicy, Transfers, Transport
 from qiosk.contract import codec
 from qiosk.contract.codec import uri_segments
 from qiosk.contract.jobs import (
@@ -48,27 +47,27 @@ _GZIP = {"x-ms-blob-content-encoding": "gzip"}
 
 @final
 class HttpJobs:
-    """Jobs of one workspace of a server; safe to use from several threads."""
+    """Jobs of one workspace on a server. Threads may share it."""
 
     def __init__(
         self,
         connection: Connection,
         *,
         user_agent: str | None = None,
-        patience: Patience | None = None,
-        on_bytes: OnTransfer | None = None,
+        retry_policy: RetryPolicy | None = None,
+        on_transfer: OnTransfer | None = None,
     ) -> None:
-        """``on_bytes`` is told of up- and downloads as (what, bytes so far, all bytes or 0); 0 of 0: it failed."""
+        """``on_transfer`` is called with the progress of uploads and downloads; see :data:`OnTransfer`."""
         self._transport = Transport(
-            connection.url, api_key=connection.api_key, user_agent=user_agent, patience=patience
+            connection.url, api_key=connection.api_key, user_agent=user_agent, retry_policy=retry_policy
         )
         self._calls = Calls(self._transport, connection.workspace_path)
         self.sessions = HttpSessions(self._calls)
-        self._transfers = Transfers(on_bytes)
+        self._transfers = Transfers(on_transfer)
         self._blobs = Blobs(self._transport, self._signed, self._transfers)
 
     def submit(self, command: SubmitJob) -> JobView:
-        """Queue a job; see ``JobsApi``. Its input is stored first, also if the job is refused then."""
+        """Queue a job; see ``JobsApi``. Its input is stored first, even if the server then rejects the job."""
         job_id = command.id or str(uuid4())
         container = _last_segment(command.container_uri) if command.container_uri else f"job-{job_id}"
         container_uri = command.container_uri or self._blobs.container_uri(container).partition("?")[0]
@@ -92,7 +91,7 @@ class HttpJobs:
     def page(
         self, query: JobQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
     ) -> Page[JobView]:
-        """At most ``top`` matching jobs behind those of the page that came with ``token``; see ``JobsApi``."""
+        """At most ``top`` matching jobs after those of the page that came with ``token``; see ``JobsApi``."""
         path, asked = "/jobs", query
         if query.session_id is not None:
             path, asked = f"{session_path(query.session_id)}/jobs", replace(query, is_top_level=False)
@@ -101,7 +100,7 @@ class HttpJobs:
         return self._calls.page(path, asked, codec.job_view, top=top, skip=skip, token=token)
 
     def cancel(self, job_id: str) -> JobView:
-        """Ask a job to stop; see ``JobsApi``."""
+        """Cancel a job; see ``JobsApi``."""
         return self._job("POST", f"{_path(job_id)}:cancel")
 
     def delete(self, job_id: str) -> None:
@@ -109,7 +108,7 @@ class HttpJobs:
         try:
             self._calls.send("POST", f"{_path(job_id)}:purge")
         except NotFound as error:
-            if "tries" not in error.details:  # else an earlier try has removed it
+            if "tries" not in error.details:  # otherwise an earlier try removed the job
                 raise
 
     def update(self, job_id: str, patch: JobPatch) -> JobView:
@@ -119,7 +118,7 @@ class HttpJobs:
         return self._job("PATCH", _path(job_id), body=body, content_type="application/merge-patch+json")
 
     def wait(self, job_id: str, timeout_s: float) -> JobView:
-        """The job, as soon as it changed state or made progress, at the latest after ``timeout_s``."""
+        """The job as soon as its state or progress changes, at the latest after ``timeout_s``."""
         view: JobView | None = None
         try:
             for number, update in enumerate(self.updates(job_id, timeout_s=max(0.0, timeout_s))):
@@ -132,23 +131,24 @@ class HttpJobs:
         return self.get(job_id)
 
     def updates(self, job_id: str, after: int = 0, timeout_s: float | None = None) -> Iterator[JobUpdate]:
-        """The job now, then whenever something changed, its end last; see ``JobsApi``."""
+        """The job now, then after every change, the final state last; see ``JobsApi``."""
         url = f"{self._calls.root}{_path(job_id)}/events"
         return events.updates(self._transport, url, job_id, after=max(0, after), timeout_s=timeout_s)
 
     def results(self, job_id: str) -> bytes:
         """The results blob. Raises JobNotFound; BlobNotFound if the job has none (yet)."""
-        what = f"results of {job_id}"
-        with self._transfers.failing(what):
-            return self._calls.send("GET", f"{_path(job_id)}/results", on_received=self._transfers.part(what)).body
+        transfer = f"results of {job_id}"
+        with self._transfers.reporting_failure(transfer):
+            on_received = self._transfers.part(transfer)
+            return self._calls.send("GET", f"{_path(job_id)}/results", on_received=on_received).body
 
     def best(self, job_id: str) -> bytes | None:
-        """Best solution so far in the results format, also while the job runs; None if there is none yet."""
+        """The best solution so far in the results format, also of a running job; None if there is none yet."""
         answer = self._calls.send("GET", f"{_path(job_id)}/best")
         return None if answer.status == 204 else answer.body
 
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
-        """New bests in order, from the ``after``-th on. Raises JobNotFound."""
+        """Improvements of the best cost in order, from number ``after`` on. Raises JobNotFound."""
         rows = self._calls.send("GET", f"{_path(job_id)}/trace", query={"after": str(max(0, after))}).json()
         try:
             return codec.decode_trace(rows)
@@ -174,11 +174,11 @@ class HttpJobs:
         return self._blobs.container_uri(container)
 
     def put_blob(self, container: str, name: str, data: bytes, *, overwrite: bool = True) -> str:
-        """Store a blob; returns its URL. Raises BlobAlreadyExists if it exists and may not be overwritten."""
+        """Store a blob; returns its URL. Raises BlobAlreadyExists if it exists and ``overwrite`` is False."""
         return self._blobs.put(container, name, data, overwrite=overwrite, headers={})
 
     def upload_blob(self, container: str, name: str, *, overwrite: bool = True) -> BlobUpload:
-        """A blob to be stored piece by piece, of any size. Raises BlobAlreadyExists at its commit."""
+        """A blob of any size that the caller writes piece by piece. Its commit raises BlobAlreadyExists."""
         return self._blobs.upload(container, name, overwrite=overwrite)
 
     def get_blob(self, container: str, name: str) -> bytes:
@@ -190,7 +190,7 @@ class HttpJobs:
         return self._blobs.list(container)
 
     def locate(self, blob_uri: str) -> tuple[str, str]:
-        """Container and name of the blob that a URL of the workspace names, signed or not. Raises InvalidValue."""
+        """Container and name of the blob at a URL of the workspace, signed or not. Raises InvalidValue."""
         path = uri_segments(blob_uri)
         base = self._blob_base
         if path[: len(base)] == base:
@@ -206,7 +206,7 @@ class HttpJobs:
         self._transport.close()
 
     def _store_input(self, job_id: str, container: str, data: bytes) -> str:
-        # What lies there is left alone, for another job may be reading it.
+        # An existing input is never overwritten: another job may be reading it.
         headers = {**_INPUT_TYPE, **(_GZIP if data.startswith(_GZIP_MAGIC) else {})}
         try:
             return self._blobs.put(container, INPUT_BLOB, data, overwrite=False, headers=headers)
@@ -223,7 +223,7 @@ class HttpJobs:
 
     @cached_property
     def _blob_base(self) -> tuple[str, ...]:
-        """What stands in paths of blobs before the account and container. A link to a blob creates nothing."""
+        """The path segments before account and container in URLs of blobs. Signing a blob URL creates nothing."""
         path = uri_segments(self._signed(INPUT_BLOB, INPUT_BLOB))[:-2]
         return path[:-1] if path[-1:] == (ACCOUNT,) else path
 
@@ -232,7 +232,7 @@ class HttpJobs:
         members = self._calls.members("POST", "/storage/sasUri", body=body)
         uri = members.get("sasUri")
         if not isinstance(uri, str):
-            raise UnreadableInput("reply: `sasUri` must be a text")
+            raise UnreadableInput("reply: `sasUri` must be a string")
         return uri
 
     def _job(self, method: str, path: str, **members: Any) -> JobView:

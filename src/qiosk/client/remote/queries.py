@@ -1,4 +1,4 @@
-"""Conditions on jobs and sessions as the text that servers read."""
+"""Queries for jobs and sessions, written as the ``filter`` and ``orderby`` parameters of the REST interface."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from qiosk.errors import InvalidFilter
 
 
 def filter_text(query: JobQuery | ItemQuery) -> str | None:
-    """The ``filter`` of a query; None if it has no conditions but those on sessions.
+    """The ``filter`` of a query; None if it has no conditions, other than on the session.
 
-    ``is_empty`` tells beforehand whether the query asks for one of no values, which a filter cannot say. Raises
+    A filter cannot express that a property is one of no values; check that with ``is_empty`` first. Raises
     InvalidFilter for a time without a zone.
     """
     clauses = [f"startswith(Name, '{_quoted(query.name_prefix)}')"] if query.name_prefix else []
@@ -36,7 +36,7 @@ def filter_text(query: JobQuery | ItemQuery) -> str | None:
 
 
 def is_empty(query: JobQuery | ItemQuery) -> bool:
-    """Whether nothing can meet the conditions, because one of them allows no value."""
+    """Whether no item can match, because one of the conditions allows no value."""
     return any(
         values is not None and not values
         for values in (_item_types(query), query.statuses, query.job_types, query.provider_ids, query.targets)

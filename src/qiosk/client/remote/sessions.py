@@ -1,4 +1,4 @@
-"""A workspace's sessions on a server. Implements ``contract.sessions.SessionsApi``."""
+"""Sessions of a workspace on a server. Implements ``SessionsApi`` over HTTP."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from qiosk.contract.sessions import OpenSession, SessionView
 
 @final
 class HttpSessions:
-    """Sessions of one workspace of a server; safe to use from several threads."""
+    """Sessions of one workspace on a server. Threads may share it."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
     def open(self, command: OpenSession) -> SessionView:
         """Open a session; see ``SessionsApi``."""
-        named = replace(command, id=command.id or str(uuid4()))  # so that the request can be repeated
+        named = replace(command, id=command.id or str(uuid4()))  # so that a repeated request opens the same session
         return _view(self._calls.members("PUT", session_path(str(named.id)), body=codec.session_request(named)))
 
     def get(self, session_id: str) -> SessionView:

@@ -1,9 +1,17 @@
-"""Requests to a server: kept-alive connections, time-outs, tries again with growing pauses, errors as they were raised.
+"""HTTP requests to a server: kept-alive connections, time-outs, retries with exponential backoff, typed errors.
 
-A request that cannot have an effect twice is sent again when the connection broke, or when the server (or something
-before it) says that it cannot answer for now. Between two tries there is a pause that grows, with some chance in it so
-that many clients do not come back at once; ``Retry-After`` is obeyed. What goes wrong for longer than that is a
-``ServiceUnavailable``.
+How retries work. A request is sent again when the connection broke, or when the server or a proxy in front of it
+answers with a status that means "not now". That does no harm: no request of this package has a second effect when the
+server receives it twice, because the client itself makes the ids of jobs and sessions. Between two tries the client
+pauses. The pause doubles each time, is partly random so that many clients do not return at the same moment, and is at
+least what a ``Retry-After`` header asks for. When the tries of a :class:`RetryPolicy` are used up, the last error is
+raised.
+
+The loop is in :meth:`Transport.send` and not in urllib3's ``Retry``, which repeats a request only until the head of its
+response has arrived: a large download, which is read piece by piece to report its progress, would fail when it breaks
+off. ``Retry`` also does not pause before the second try, and does not count tries for the caller, who needs to know
+that an earlier try may have succeeded (a deleted job, an uploaded blob). It parses ``Retry-After`` here, and nothing
+else.
 """
 
 from __future__ import annotations
@@ -12,57 +20,44 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from io import BytesIO
-from typing import Any, Final, cast
+from typing import Any, cast, final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import HTTPError, SSLError
 from urllib3.response import BaseHTTPResponse
 
 import qiosk
-from qiosk import errors
-from qiosk.client.remote.xml import read_xml
-from qiosk.contract import codec
-from qiosk.contract.blobs import BLOB_ANSWERS
+from qiosk.client.remote.errors import error_of, retry_after
 from qiosk.errors import QioskError, ServiceUnavailable, UnreadableInput
 
 _log = logging.getLogger(__name__)
 
 OnBytes = Callable[[int, int], None]
-"""Told of a transfer's bytes so far, and of all of them (0: not known)."""
+"""Called with a transfer's bytes so far and in all (0: unknown)."""
+OnTransfer = Callable[[str, int, int], None]
+"""Called with a transfer's name, its bytes so far, and in all (0: unknown).
 
-PIECE = 1 << 18
-"""Bytes that are handed over at a time."""
-_PASSING = (408, 502, 503, 504)
-_LONGEST_PAUSE_S = 30.0
-_BY_STATUS: Final[Mapping[int, type[QioskError]]] = {
-    400: errors.InvalidJobDefinition,
-    401: errors.Unauthorized,
-    403: errors.Forbidden,
-    404: errors.NotFound,
-    409: errors.Conflict,
-    412: errors.BlobChanged,
-    413: errors.RequestTooLarge,
-    429: errors.QuotaExceeded,
-    503: ServiceUnavailable,
-    507: errors.StorageFull,
-}
-_BY_STORAGE_CODE: Final = {code: kind for kind, (_, code) in BLOB_ANSWERS.items()}
+A transfer has ended when both numbers are equal; 0 of 0 means that it failed.
+"""
+
+PIECE_BYTES = 1 << 18
+"""Bytes that are read or sent at a time."""
+_RETRIED_STATUSES = (408, 502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long a client holds out. Seconds.
+class RetryPolicy:
+    """How often a request is tried, and how long the client waits. Times are in seconds.
 
     ``tries`` includes the first one; pauses are ``first_pause_s``, doubled each time up to ``longest_pause_s``.
-    ``connect_s`` is the time-out of one connection, ``read_s`` of silence while an answer is awaited.
+    ``connect_s`` limits the time to connect, ``read_s`` the time without a byte while a response is awaited.
     """
 
     tries: int = 7
@@ -71,15 +66,15 @@ class Patience:
     connect_s: float = 10.0
     read_s: float = 90.0
 
-    def pause(self, failures: int) -> float:
-        """How long to wait after so many failures, at least one: a random part of the longest, half of it at least."""
-        longest = min(self.longest_pause_s, self.first_pause_s * 2.0 ** (failures - 1))
-        return longest * random.uniform(0.5, 1.0)
+    def pause_s(self, failures: int) -> float:
+        """The pause after so many failures (at least one): a random time between half the backoff and all of it."""
+        backoff = min(self.longest_pause_s, self.first_pause_s * 2.0 ** (failures - 1))
+        return backoff * random.uniform(0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful answer. ``tries`` is how often the request was sent."""
+    """A successful response. ``tries`` is how often the request was sent."""
 
     status: int
     headers: Mapping[str, str]
@@ -96,22 +91,19 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked. ``url`` is absolute; ``is_repeatable``: nothing bad happens if the server gets it twice;
-    ``is_signed``: the URL is its own credential, and no other goes along.
-    """
+    """A request. ``url`` is absolute; ``is_signed``: it contains its own credential, so the API key is not sent."""
 
     method: str
     url: str
     body: bytes | memoryview | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    is_repeatable: bool = True
     is_signed: bool = False
     on_sent: OnBytes | None = None
     on_received: OnBytes | None = None
 
 
 class Transport:
-    """Sends requests to one server, from any number of threads."""
+    """Sends requests to one server. Threads may share it."""
 
     def __init__(
         self,
@@ -119,59 +111,58 @@ class Transport:
         *,
         api_key: str | None = None,
         user_agent: str | None = None,
-        patience: Patience | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
         """``base``: the server's URL. ``api_key`` is sent there only, never to other hosts."""
         self.base = base.rstrip("/")
-        self.patience = patience or Patience()
-        self._sleep = sleep
-        self._own: dict[str, str] = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        self.retry_policy = retry_policy or RetryPolicy()
+        self._sleep = time.sleep
+        self._authorization: dict[str, str] = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         product = f"qiosk/{qiosk.__version__}"
-        self._common = {"User-Agent": f"{user_agent} {product}" if user_agent else product}
-        self._pool = _pool(self.base, self.patience)
+        self._user_agent = {"User-Agent": f"{user_agent} {product}" if user_agent else product}
+        self._pool = _pool(self.base, self.retry_policy)
         if api_key is not None and base.startswith("http:") and not _is_loopback(base):
             _log.warning("the api key goes to %s unencrypted: use https", self.base)
 
     def send(self, request: Request) -> Answer:
-        """The answer to a request, tried again as long as that makes sense.
+        """Send a request, again if necessary, until there is an answer.
 
-        Raises the error that the server speaks of, or ServiceUnavailable if it cannot be reached. An error that did
-        not come at the first try says so in its ``details``, as ``tries``.
+        Raises the error in the server's response, or ServiceUnavailable if the server cannot be reached. If the
+        request was sent more than once, the error's ``details`` contain ``tries``.
         """
-        for tries in range(1, self.patience.tries + 1):
-            is_last = tries == self.patience.tries
-            pause = self.patience.pause(tries)
+        for tries in range(1, self.retry_policy.tries + 1):
+            is_last = tries == self.retry_policy.tries
+            pause_s = self.retry_policy.pause_s(tries)
             try:
                 with self.open(request) as response:
                     if response.status < 300:
                         return Answer(response.status, response.headers, _read(response, request.on_received), tries)
                     failure: QioskError = error_of(response)
-                    if not (response.status in _PASSING and request.is_repeatable) or is_last:
-                        raise _after(tries, failure)
-                    pause = max(pause, _retry_after(response))
+                    if response.status not in _RETRIED_STATUSES or is_last:
+                        raise _with_tries(tries, failure)
+                    pause_s = max(pause_s, retry_after(response))
             except HTTPError as error:
                 failure = self.unreachable(request.url, error)
-                if is_last or not _may_repeat(request, error):
+                if is_last or _is_bad_certificate(error):
                     raise failure from error
-            _log.info("try %d of %s %s: %s", tries, request.method, _shown(request.url), failure)
-            self._sleep(pause)
+            _log.info("try %d of %s %s: %s", tries, request.method, _without_query(request.url), failure)
+            self._sleep(pause_s)
         raise AssertionError("the last try returns or raises")
 
     def open(self, request: Request, *, read_timeout_s: float | None = None) -> BaseHTTPResponse:
-        """The response to a request as soon as its head is there; whoever calls reads and closes it.
+        """The response to a request as soon as its head has arrived; the caller reads and closes it.
 
         Raises urllib3's HTTPError.
         """
         is_own = request.url.startswith(self.base + "/") and not request.is_signed
-        headers = {**self._common, **(self._own if is_own else {}), **request.headers}
+        headers = {**self._user_agent, **(self._authorization if is_own else {}), **request.headers}
         body: BytesIO | None = None
         if request.body is not None:
             headers["Content-Length"] = str(len(request.body))
             body = _Upload(request.body, request.on_sent) if request.on_sent else cast("Any", request.body)
         elif request.method in ("POST", "PUT"):
             headers["Content-Length"] = "0"
-        timeout = None if read_timeout_s is None else urllib3.Timeout(self.patience.connect_s, read_timeout_s)
+        timeout = None if read_timeout_s is None else urllib3.Timeout(self.retry_policy.connect_s, read_timeout_s)
         options: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
         return self._pool.request(
             request.method,
@@ -180,62 +171,73 @@ class Transport:
             headers=headers,
             preload_content=False,
             decode_content=False,
-            redirect=False,  # a redirect would take the credential along
+            redirect=False,  # a redirect would send the credential to another host
             **options,
         )
 
     def unreachable(self, url: str, error: Exception) -> ServiceUnavailable:
-        """The error for a request that had no answer."""
-        return ServiceUnavailable(f"server {_origin(url)} gives no answer: {error}")
+        """The error for a request that was not answered."""
+        return ServiceUnavailable(f"server {_origin(url)} did not respond: {error}")
 
     def close(self) -> None:
         """Close the connections."""
         self._pool.clear()
 
 
-def _pool(base: str, patience: Patience) -> urllib3.PoolManager:
+@final
+class Transfers:
+    """Reports the progress of uploads and downloads to ``on_transfer``, if it is given."""
+
+    def __init__(self, on_transfer: OnTransfer | None) -> None:
+        self._on_transfer = on_transfer
+
+    def report(self, name: str, size: int, total: int) -> None:
+        """Report how many bytes of a transfer are done."""
+        if self._on_transfer is not None:
+            self._on_transfer(name, size, total)
+
+    def part(self, name: str, before: int = 0, total: int | None = None) -> OnBytes | None:
+        """A callback for one request of a transfer, of which ``before`` bytes are already done.
+
+        Without a ``total``, the request's own size is that of the transfer.
+        """
+        if self._on_transfer is None:
+            return None
+        return lambda size, known: self.report(name, before + size, known if total is None else total)
+
+    @contextmanager
+    def reporting_failure(self, name: str) -> Iterator[None]:
+        """Report 0 of 0 bytes if the block raises."""
+        try:
+            yield
+        except BaseException:
+            self.report(name, 0, 0)
+            raise
+
+
+def whole_size(headers: Mapping[str, str]) -> int:
+    """Bytes of the resource that a response contains, or contains a range of; 0 if its headers do not give them."""
+    text = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _pool(base: str, retry_policy: RetryPolicy) -> urllib3.PoolManager:
     """Connections to a server, through the proxy that the environment names for it, if any."""
     parts = urlsplit(base)
     proxy = getproxies().get(parts.scheme)
     options: dict[str, Any] = {
         "maxsize": 16,
         "block": False,
-        "blocksize": PIECE,
+        "blocksize": PIECE_BYTES,
         "retries": False,
-        "timeout": urllib3.Timeout(connect=patience.connect_s, read=patience.read_s),
+        "timeout": urllib3.Timeout(connect=retry_policy.connect_s, read=retry_policy.read_s),
     }
     if proxy is None or _is_loopback(base) or proxy_bypass(parts.netloc):
         return urllib3.PoolManager(**options)
     return urllib3.ProxyManager(proxy, **options)
 
 
-def error_of(response: BaseHTTPResponse) -> QioskError:
-    """The error that an answer speaks of."""
-    default = _BY_STATUS.get(response.status, QioskError)
-    body = b"".join(response.stream(1 << 16, decode_content=True))
-    if response.headers.get("Content-Type", "").partition(";")[0] == "application/json":
-        error = codec.decode_error(body, default=default)
-    else:
-        error = _error_of_blobs(response, body)
-    if isinstance(error, errors.QuotaExceeded) and (seconds := _retry_after(response)):
-        error.details.setdefault("retry_after_s", seconds)
-    return error
-
-
-def _error_of_blobs(response: BaseHTTPResponse, body: bytes) -> QioskError:
-    """The error of a request for a blob: Azure's code in a header, and XML that says more."""
-    code = response.headers.get("x-ms-error-code", "")
-    default = errors.InvalidValue if code and response.status == 400 else _BY_STATUS.get(response.status, QioskError)
-    kind = _BY_STORAGE_CODE.get(code, default)
-    text = ""
-    with suppress(UnreadableInput):
-        text = (read_xml(body).findtext("Message") or "").strip()
-    reason = code or response.reason or ""
-    message = text.splitlines()[0] if text else f"the server answered {response.status} {reason}".rstrip()
-    return (default if issubclass(default, kind) else kind)(message, storage_code=code)
-
-
-def _after(tries: int, error: QioskError) -> QioskError:
+def _with_tries(tries: int, error: QioskError) -> QioskError:
     if tries > 1:
         error.details["tries"] = tries
     return error
@@ -246,36 +248,14 @@ def _read(response: BaseHTTPResponse, on_received: OnBytes | None) -> bytes:
         return response.read(decode_content=False)
     total = whole_size(response.headers)
     content = BytesIO()
-    for piece in response.stream(PIECE, decode_content=False):
+    for piece in response.stream(PIECE_BYTES, decode_content=False):
         content.write(piece)
         on_received(content.tell(), total)
     return content.getvalue()  # no copy
 
 
-def whole_size(headers: Mapping[str, str]) -> int:
-    """Bytes of what an answer holds, or holds a range of; 0 if it does not say."""
-    text = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
-    return int(text) if text.isdecimal() else 0
-
-
-def _may_repeat(request: Request, error: HTTPError) -> bool:
-    """Whether sending a request again can help and cannot harm."""
-    if isinstance(error, SSLError) and isinstance(error.args[0], ssl.SSLCertVerificationError):
-        return False
-    return request.is_repeatable or isinstance(error, NewConnectionError | ConnectTimeoutError)
-
-
-def _retry_after(response: BaseHTTPResponse) -> float:
-    """Seconds that the server asks to wait, bounded; 0 if it does not."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        seconds = float(text[:9])
-    else:
-        try:
-            seconds = parsedate_to_datetime(text).timestamp() - time.time()
-        except (TypeError, ValueError):
-            return 0.0
-    return min(max(seconds, 0.0), _LONGEST_PAUSE_S)
+def _is_bad_certificate(error: HTTPError) -> bool:
+    return isinstance(error, SSLError) and isinstance(error.args[0], ssl.SSLCertVerificationError)
 
 
 def _origin(url: str) -> str:
@@ -283,8 +263,8 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _shown(url: str) -> str:
-    return url.partition("?")[0]  # a query may hold a signature
+def _without_query(url: str) -> str:
+    return url.partition("?")[0]  # a query may contain a signature
 
 
 def _is_loopback(url: str) -> bool:
@@ -293,7 +273,7 @@ def _is_loopback(url: str) -> bool:
 
 
 class _Upload(BytesIO):
-    """A body that tells how much of it has been taken."""
+    """A body that reports how much of it was read for sending."""
 
     def __init__(self, data: bytes | memoryview, on_sent: OnBytes) -> None:
         super().__init__(data)

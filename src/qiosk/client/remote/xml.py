@@ -1,4 +1,4 @@
-"""XML in answers to requests for blobs."""
+"""Reads XML in responses to blob requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qiosk.errors import UnreadableInput
 def read_xml(document: bytes) -> ElementTree.Element:
     """The root of a document.
 
-    Raises UnreadableInput if it is none, or declares a document type: its entities may stand for any number of bytes.
+    Raises UnreadableInput if it is not XML, or declares a document type: entities may expand to any number of bytes.
     """
     try:
         return ElementTree.fromstring(document, ElementTree.XMLParser(target=_Tree()))
