@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from qiosk.formats.qio import json_codec as qio_json
+from qiosk.formats import registry
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import CostFunction
@@ -50,4 +50,4 @@ def load(name: str) -> Instance:
     known = catalogue()
     if name not in known:
         raise SystemExit(f"instance {name!r} is unknown; instances are {', '.join(known)}")
-    return Instance(name, qio_json.read((FOLDER / f"{name}.json.gz").read_bytes()), known[name])
+    return Instance(name, registry.read((FOLDER / f"{name}.json.gz").read_bytes()), known[name])

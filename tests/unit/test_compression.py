@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from qiosk.errors import InvalidInput, InvalidValue, MissingExtra, UnreadableInput
@@ -16,6 +16,7 @@ from qiosk.formats.compression import compressed, decompressed, is_compressed, w
 from qiosk.formats.files import by_suffix, job_input, read_file, write_file
 from qiosk.formats.qio import json_codec as qio_json
 from qiosk.formats.qio import protobuf_writer as qio_protobuf_writer
+from qiosk.problem import Problem
 from strategies import cost_function
 
 PROBLEM = cost_function("ising", [(1.0, [0, 1]), (-2.5, [1, 7])])
@@ -39,6 +40,7 @@ WIDE = wide()
 @pytest.mark.parametrize("name", ["gzip", "zstd"])
 @given(data=st.binary(max_size=2000), more=st.binary(max_size=100))
 def test_content_comes_back(name, data, more):
+    assume(not is_compressed(data + more))
     packed = compressed(data, name)
     assert is_compressed(packed)
     assert decompressed(packed) == data
@@ -50,6 +52,20 @@ def test_content_comes_back(name, data, more):
 def test_other_data_stay_as_they_are(data):
     assert not is_compressed(data)
     assert decompressed(data) is data
+
+
+@pytest.mark.parametrize("outer", ["gzip", "zstd"])
+@pytest.mark.parametrize("inner", ["gzip", "zstd"])
+def test_content_is_compressed_once(outer, inner, tmp_path):
+    once = compressed(qio_json.write(PROBLEM), inner)
+    twice = compressed(once, outer)
+    path = tmp_path / "problem.json.gz"
+    path.write_bytes(twice)
+    assert registry.read(once).ids.tolist() == [0, 1, 1, 7]
+    readers = [registry.read, lambda data: read_file("a.json.gz", data), lambda data: job_input("a.json", data)]
+    for read in [*readers, lambda _: registry.read_path(path), lambda data: Problem.deserialize(data)]:
+        with pytest.raises(UnreadableInput, match=f"{outer}: the content is compressed again, as {inner}"):
+            read(twice)
 
 
 def test_frames_without_content_are_passed_over():

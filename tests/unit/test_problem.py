@@ -432,3 +432,17 @@ def test_a_million_quadratic_terms_from_arrays_take_less_than_100_megabytes() ->
         tracemalloc.stop()
     assert len(problem.terms) == 1_000_000
     assert peak < 100e6
+
+
+def test_a_new_name_leaves_columns_and_checks_as_they_are() -> None:
+    problem = Problem("p", terms=[Term(c=1, indices=[0, 1])])
+    before = problem.cost_function()
+    problem.name = "q"
+    problem.metadata["of"] = "p"
+    renamed = problem.cost_function()
+    assert (renamed.name, renamed.metadata) == ("q", {"of": "p"})
+    assert (before.name, before.metadata) == ("p", {})
+    assert all(getattr(renamed, column) is getattr(before, column) for column in ("coefficients", "indptr", "ids"))
+    fresh = Problem("q", terms=[Term(c=1, indices=[0, 1])])
+    fresh.metadata["of"] = "p"
+    assert problem.to_blob() == fresh.to_blob()

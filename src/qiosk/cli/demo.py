@@ -47,11 +47,11 @@ def ship_loading() -> Problem:
 
 def max_cut() -> Problem:
     """The graph's max-cut problem: cost = number of edges - 2 cut."""
-    from qiosk.formats.qio import json_codec as qio_json
+    from qiosk.formats import registry
     from qiosk.problem import Problem
 
     content = (files("qiosk.cli") / "data" / f"{GRAPH}.json.gz").read_bytes()
-    return Problem.from_cost_function(qio_json.read(content), name=f"max-cut {GRAPH}")
+    return Problem.from_cost_function(registry.read(content), name=f"max-cut {GRAPH}")
 
 
 def _ships(workspace: Workspace) -> None:

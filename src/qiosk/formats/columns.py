@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from qiosk.errors import InvalidValue, MissingSection, UnreadableInput, WrongType
-from qiosk.formats.compression import MAX_SIZE
+from qiosk.formats.compression import MAX_CONTENT_BYTES
 from qiosk.model.check import check
 from qiosk.model.compact import LARGE, Column, CompactCostFunction
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups, ProblemType
@@ -98,7 +98,7 @@ def _narrow_reals(values: F64) -> Column:
     return single if np.array_equal(single, values) else values
 
 
-def read(data: bytes, *, max_size: int = MAX_SIZE) -> CostFunction:
+def read(data: bytes, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
     """The cost function in an archive of at most ``max_size`` bytes when inflated.
 
     Large columns that are not deflated stay where they are in ``data``, which may also be a mapped file: then they are

@@ -10,37 +10,42 @@ from qiosk.errors import InvalidValue, UnreadableInput, extra
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-MAX_SIZE = 1 << 34
-"""Default limit of decompressed content in bytes."""
-MAX_WINDOW = 1 << 27
-"""Memory that a Zstandard stream may ask for beside its content, in bytes: what every decoder has to grant."""
+MAX_CONTENT_BYTES = 1 << 34
+"""Default limit of decompressed content."""
+MAX_WINDOW_BYTES = 1 << 27
+"""Largest window that a Zstandard stream may request: the size that every decoder has to support."""
 SUFFIXES: Mapping[str, str] = {".gz": "gzip", ".zst": "zstd"}
-"""Endings of file names, and what they say."""
+"""Suffixes of file names, and the compression that each stands for."""
 
-_GZIP_LEVEL, _ZSTD_LEVEL = 1, 3  # gzip 1: lists of terms get a third larger than at 9, in a tenth of the time
-_PIECE = 1 << 12  # a block of 4 bytes may hold 128 KiB: so many bytes make 128 MiB at most
+_GZIP_LEVEL, _ZSTD_LEVEL = 1, 3  # gzip 1: a list of terms gets a third larger than at 9, in a tenth of the time
+_PIECE_BYTES = 1 << 12  # a block of 4 bytes may hold 128 KiB, so a piece decompresses to 128 MiB at most
 _SKIPPED = range(0x184D2A50, 0x184D2A60)
 _Member = Callable[[bytes, int], tuple[bytes, bytes]]
 
 
-def decompressed(data: bytes, max_size: int = MAX_SIZE) -> bytes:
-    """Content of gzip or Zstandard data, all members or frames of it; other data as it is.
+def decompressed(data: bytes, max_size: int = MAX_CONTENT_BYTES) -> bytes:
+    """The content of gzip or Zstandard data, all members or frames of it. Other data is returned unchanged.
 
-    Raises UnreadableInput if the stream is broken or holds more than ``max_size`` bytes, and if it is Zstandard and the
-    extra ``qiosk[zstd]`` is not installed.
+    This is the only place that decompresses input, and it does so once. Raises UnreadableInput if the stream is broken,
+    contains more than ``max_size`` bytes, or contains compressed data again; MissingExtra for Zstandard without the
+    extra ``qiosk[zstd]``.
     """
-    if data[:2] == GZIP_MAGIC:
-        return _all_members("gzip", data, max_size)
-    return _all_members("zstd", data, max_size) if data[:4] == ZSTD_MAGIC else data
+    name = _compression_of(data)
+    if name is None:
+        return data
+    content = _all_members(name, data, max_size)
+    if (inner := _compression_of(content)) is not None:
+        raise UnreadableInput(f"{name}: the content is compressed again, as {inner}; compress it only once")
+    return content
 
 
 def is_compressed(data: bytes) -> bool:
-    """Whether data begin like a gzip or Zstandard stream."""
-    return data[:2] == GZIP_MAGIC or data[:4] == ZSTD_MAGIC
+    """Whether data begins like a gzip or Zstandard stream."""
+    return _compression_of(data) is not None
 
 
 def compressed(data: bytes, name: str) -> bytes:
-    """Data as ``gzip``, fast and without a time, or as ``zstd``.
+    """Data compressed as ``gzip`` (at a fast level, without a time stamp) or as ``zstd``.
 
     Raises InvalidValue for another name, MissingExtra without ``qiosk[zstd]``.
     """
@@ -54,15 +59,21 @@ def compressed(data: bytes, name: str) -> bytes:
 
 
 def without_suffix(file: str) -> tuple[str, str | None]:
-    """A file's name without the ending that says how it is compressed, and the name of that, None without one."""
+    """A file's name without the suffix of a compression, and the name of that compression, or None."""
     for suffix, name in SUFFIXES.items():
         if file.lower().endswith(suffix):
             return file[: -len(suffix)], name
     return file, None
 
 
+def _compression_of(data: bytes) -> str | None:
+    if data[:2] == GZIP_MAGIC:
+        return "gzip"
+    return "zstd" if data[:4] == ZSTD_MAGIC else None
+
+
 def _all_members(name: str, data: bytes, max_size: int) -> bytes:
-    """The content of one member after the other; zero bytes may follow the last of gzip."""
+    """The content of all members, joined; zero bytes may follow the last member of gzip."""
     read: _Member = _gzip_member if name == "gzip" else _zstd_frame
     magic = GZIP_MAGIC if name == "gzip" else ZSTD_MAGIC
     parts: list[bytes] = []
@@ -83,7 +94,7 @@ def _all_members(name: str, data: bytes, max_size: int) -> bytes:
 
 
 def _gzip_member(data: bytes, max_size: int) -> tuple[bytes, bytes]:
-    """Content of the first member, or a byte more than ``max_size`` of it, and what follows."""
+    """The content of the first member, cut one byte after ``max_size``, and the data after that member."""
     stream = zlib.decompressobj(wbits=31)
     try:
         part = stream.decompress(data, max_size + 1)
@@ -95,29 +106,29 @@ def _gzip_member(data: bytes, max_size: int) -> tuple[bytes, bytes]:
 
 
 def _zstd_frame(data: bytes, max_size: int) -> tuple[bytes, bytes]:
-    """Content of the first frame, or some more than ``max_size`` of it, and what follows."""
+    """The content of the first frame, cut somewhere after ``max_size``, and the data after that frame."""
     with extra("zstd", "zstd"):
         import zstandard
-    stream = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
+    stream = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES).decompressobj()
     parts: list[bytes] = []
     size = 0
-    for start in range(0, len(data), _PIECE):
+    for start in range(0, len(data), _PIECE_BYTES):
         try:
-            parts.append(stream.decompress(data[start : start + _PIECE]))
+            parts.append(stream.decompress(data[start : start + _PIECE_BYTES]))
         except zstandard.ZstdError as e:
             raise UnreadableInput(f"zstd: {e}") from e
         size += len(parts[-1])
         if size > max_size:
             break
         if stream.eof:
-            return b"".join(parts), stream.unused_data + data[start + _PIECE :]
+            return b"".join(parts), stream.unused_data + data[start + _PIECE_BYTES :]
     if size <= max_size:
         raise UnreadableInput("zstd: the stream ends too early")
     return b"".join(parts), b""
 
 
 def _after_skipped(data: bytes) -> bytes:
-    """What follows the frames at the beginning that hold no content."""
+    """The data after the skippable frames at its beginning, which have no content."""
     while len(data) >= 8 and int.from_bytes(data[:4], "little") in _SKIPPED:
         stop = 8 + int.from_bytes(data[4:8], "little")
         if stop > len(data):

@@ -12,10 +12,9 @@ import numpy as np
 from qiosk.contract.jobs import QIO_INPUT_FORMAT
 from qiosk.errors import InvalidValue, UnreadableInput
 from qiosk.formats import columns, registry
-from qiosk.formats.compression import MAX_SIZE, compressed, decompressed, without_suffix
-from qiosk.formats.qio import json_codec as qio_json
-from qiosk.formats.text import coo, lp, mps, orlib, qplib, rudy, wcnf
-from qiosk.formats.text import qubo as qubo_file
+from qiosk.formats.compression import MAX_CONTENT_BYTES, compressed, decompressed, without_suffix
+from qiosk.formats.qio import json_codec
+from qiosk.formats.text import coo, lp, mps, orlib, qplib, qubo, rudy, wcnf
 from qiosk.formats.text.programs import Program
 from qiosk.model.cost_function import CONSTANT, CostFunction
 from qiosk.model.domain import flattened, to_bits, to_spins
@@ -46,7 +45,7 @@ def _head(pattern: bytes) -> re.Pattern[bytes]:
 
 _NUMBER = rb"[ \t]*[-+.\d][-+.\deE]*"
 FORMATS = (
-    FileFormat("qio", "QIO JSON", (".json",), _head(rb"\s*\{"), registry.read, qio_json.write, None),
+    FileFormat("qio", "QIO JSON", (".json",), _head(rb"\s*\{"), registry.read_qio, json_codec.write, None),
     FileFormat(
         "columns", "columns of Qiosk", (".npz",), _head(re.escape(columns.MAGIC)), columns.read, columns.write, None
     ),
@@ -58,9 +57,7 @@ FORMATS = (
         wcnf.read,
         wcnf.write,
     ),
-    FileFormat(
-        "qubo", "qbsolv", (".qubo",), _head(rb"(\s*([c#].*)?\n)*p[ \t]+qubo[ \t]"), qubo_file.read, qubo_file.write
-    ),
+    FileFormat("qubo", "qbsolv", (".qubo",), _head(rb"(\s*([c#].*)?\n)*p[ \t]+qubo[ \t]"), qubo.read, qubo.write),
     FileFormat("coo", "coordinates, dimod", (".coo",), _head(rb"(\s*#.*\n)*\s*#\s*vartype"), coo.read, coo.write, None),
     FileFormat(
         "qplib",
@@ -135,7 +132,7 @@ def by_content(data: bytes) -> FileFormat:
     )
 
 
-def read_file(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_SIZE) -> CostFunction:
+def read_file(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
     """The cost function in the content of a file, raw, gzipped or as Zstandard.
 
     ``form`` names its format, which else the suffix of ``file`` tells, and else the content. Raises InvalidInput.
@@ -145,7 +142,7 @@ def read_file(file: str, data: bytes, form: str | None = None, *, max_size: int 
     return chosen.read(content)
 
 
-def read_program(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_SIZE) -> Program:
+def read_program(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_CONTENT_BYTES) -> Program:
     """As :func:`read_file`, with the linear constraints of the file. Raises InvalidInput."""
     content = decompressed(data, max_size)
     chosen = by_name(form) if form is not None else by_suffix(file) or by_content(content)

@@ -1,13 +1,13 @@
-"""Terms in growing columns: 24 bytes for a quadratic term and its place, and no Python object.
+"""Terms in columns that grow: 32 bytes for a quadratic term, and no Python object.
 
-The standard library's arrays grow in amortized constant time, for single terms and for a million at once, and take
-values from Python faster than NumPy does. Snapshots are copies, so that what was handed out never changes.
+Columns are arrays of the standard library. They grow in amortized constant time, for single terms and for a million at
+once, and take values from Python faster than NumPy arrays do. Snapshots are copies, so they never change.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,8 +51,11 @@ def as_float(c: Number) -> float:
         raise InvalidValue("coefficient is beyond the range of float64") from e
 
 
-class TermColumns:
-    """The terms of a problem. ``version`` grows with every change, ``order`` with every one that moves terms."""
+class Columns:
+    """What terms and groups have in common: rows of coefficients, and ``indptr`` into columns of their members.
+
+    ``version`` increases with every change, ``order`` with every change that moves rows.
+    """
 
     def __init__(self) -> None:
         self.coefficients = array("d")
@@ -61,8 +64,47 @@ class TermColumns:
         self.version = 0
         self.order = 0
 
+    @property
+    def _members(self) -> tuple[array[Any], ...]:
+        """The columns that have an entry for each member of a row."""
+        return (self.ids,)
+
     def __len__(self) -> int:
         return len(self.coefficients)
+
+    def rows_with(self, variable: int) -> list[int]:
+        """The rows that contain a variable, ascending."""
+        if not len(self.ids):
+            return []
+        places = np.flatnonzero(np.frombuffer(self.ids, np.int64) == variable)
+        rows: list[int] = np.unique(
+            np.searchsorted(np.frombuffer(self.indptr, np.int64), places, side="right") - 1
+        ).tolist()
+        return rows
+
+    def remove(self, row: int) -> None:
+        """Remove one row, 0 <= row < len."""
+        start, stop = self.indptr[row], self.indptr[row + 1]
+        for column in self._members:
+            del column[start:stop]
+        del self.indptr[row], self.coefficients[row]
+        np.frombuffer(self.indptr, np.int64)[row:] -= stop - start
+        self._moved()
+
+    def clear(self) -> None:
+        """Remove all rows."""
+        for column in self._members:
+            del column[:]
+        del self.coefficients[:], self.indptr[1:]
+        self._moved()
+
+    def _moved(self) -> None:
+        self.version += 1
+        self.order += 1
+
+
+class TermColumns(Columns):
+    """The terms of a problem."""
 
     def append(self, c: Any, indices: Any) -> None:
         """Add a term; nothing is added if it is wrong."""
@@ -89,7 +131,7 @@ class TermColumns:
         return number(self.coefficients[t]), self.ids[self.indptr[t] : self.indptr[t + 1]].tolist()
 
     def replace(self, t: int, c: Any, indices: Any) -> None:
-        """Put another term in the place of one."""
+        """Replace one term, 0 <= t < len."""
         value, ids = as_float(coefficient(c)), variable_ids(indices)
         start, stop = self.indptr[t], self.indptr[t + 1]
         if len(ids) != stop - start:
@@ -98,37 +140,21 @@ class TermColumns:
         self.coefficients[t] = value
         self.version += 1
 
-    def remove(self, t: int) -> None:
-        """Remove one term, 0 <= t < len."""
-        start, stop = self.indptr[t], self.indptr[t + 1]
-        del self.ids[start:stop], self.indptr[t], self.coefficients[t]
-        np.frombuffer(self.indptr, np.int64)[t:] -= stop - start
-        self.version += 1
-        self.order += 1
-
-    def clear(self) -> None:
-        """Remove all terms."""
-        del self.coefficients[:], self.ids[:], self.indptr[1:]
-        self.version += 1
-        self.order += 1
-
     def arrays(self) -> tuple[F64, I64, I64]:
         """Copies of coefficients (T,), indptr (T + 1,) and ids (nnz,)."""
         return _copy(self.coefficients, np.float64), _copy(self.indptr, np.int64), _copy(self.ids, np.int64)
 
 
-class GroupColumns:
-    """The squared linear combinations of a problem. ``version`` grows with every change."""
+class GroupColumns(Columns):
+    """The squared linear combinations of a problem."""
 
     def __init__(self) -> None:
-        self.coefficients = array("d")
-        self.indptr = array("q", [0])
+        super().__init__()
         self.weights = array("d")
-        self.ids = array("q")
-        self.version = 0
 
-    def __len__(self) -> int:
-        return len(self.coefficients)
+    @property
+    def _members(self) -> tuple[array[Any], ...]:
+        return self.ids, self.weights
 
     def append(self, group: SlcTerm) -> None:
         """Add a group; nothing is added if it is wrong."""
@@ -147,14 +173,10 @@ class GroupColumns:
     def group(self, g: int) -> SlcTerm:
         """One group, 0 <= g < len."""
         members = range(self.indptr[g], self.indptr[g + 1])
-        terms = []
-        for m in members:
-            i = self.ids[m]
-            terms.append(Term(c=number(self.weights[m]), indices=[] if i == CONSTANT else [i]))
+        terms = [
+            Term(c=number(self.weights[m]), indices=[] if self.ids[m] == CONSTANT else [self.ids[m]]) for m in members
+        ]
         return SlcTerm(terms, c=number(self.coefficients[g]))
-
-    def __iter__(self) -> Iterator[SlcTerm]:
-        return (self.group(g) for g in range(len(self)))
 
     def extend(self, groups: Groups) -> None:
         """Add many groups."""
@@ -166,20 +188,8 @@ class GroupColumns:
             _extend(self.ids, groups.ids)
             self.version += 1
 
-    def remove(self, g: int) -> None:
-        """Remove one group, 0 <= g < len."""
-        start, stop = self.indptr[g], self.indptr[g + 1]
-        del self.ids[start:stop], self.weights[start:stop], self.indptr[g], self.coefficients[g]
-        np.frombuffer(self.indptr, np.int64)[g:] -= stop - start
-        self.version += 1
-
-    def clear(self) -> None:
-        """Remove all groups."""
-        del self.coefficients[:], self.weights[:], self.ids[:], self.indptr[1:]
-        self.version += 1
-
     def arrays(self) -> Groups:
-        """Copies, as a model has them."""
+        """Copies of the columns, as a cost function has them."""
         return Groups(
             _copy(self.coefficients, np.float64),
             _copy(self.indptr, np.int64),

@@ -2,91 +2,71 @@
 
 from __future__ import annotations
 
-import gzip
 import html
-from collections.abc import Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from os import PathLike
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qiosk.errors import (
-    InvalidInitialConfiguration,
-    InvalidValue,
-    MissingSection,
-    MissingValue,
-    NothingToFix,
-    WrongType,
-)
+from qiosk.errors import InvalidInitialConfiguration, InvalidValue, MissingValue, NothingToFix, WrongType
 from qiosk.formats import registry
-from qiosk.formats.qio import json_codec as qio_json
-from qiosk.formats.qio import protobuf_codec as qio_protobuf
-from qiosk.formats.qio import protobuf_writer as qio_protobuf_writer
+from qiosk.formats.compression import compressed
+from qiosk.formats.qio import json_codec, protobuf_codec, protobuf_writer
 from qiosk.model.check import check, check_finite
 from qiosk.model.cost import evaluate, evaluate_reals
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.transform import fix_variables
 from qiosk.problem import npz
-from qiosk.problem.columns import GroupColumns, TermColumns, checked_arrays
+from qiosk.problem.collection import TermCollection
+from qiosk.problem.columns import checked_arrays
 from qiosk.problem.matrix import MatrixForm, matrix_form, terms_from_matrix
-from qiosk.problem.term import GroupType, Number, SlcTerm, Term
-from qiosk.problem.views import GroupsView, TermsView
+from qiosk.problem.storage import Downloader, Uploader
+from qiosk.problem.term import Number, SlcTerm, Term
 
 _UNNAMED = "Optimization problem"
 
 
 class ContentType(StrEnum):
-    """Encoding of a serialized problem."""
+    """Encoding of a serialized problem.
+
+    >>> from qiosk.optimization import ContentType, Problem
+    >>> problem = Problem("p", content_type=ContentType.protobuf)
+    >>> problem.add_term(1, [0, 1])
+    >>> [type(message).__name__ for message in problem.serialize()]
+    ['bytes']
+    """
 
     json = "application/json"
     protobuf = "application/x-protobuf"
 
 
-class Uploader(Protocol):
-    """The part of a workspace that ``Problem.upload`` needs."""
-
-    def upload_problem(self, problem: Problem, container_name: str, blob_name: str) -> str:
-        """Store a problem; returns its URI."""
-        ...
-
-
-class Blobs(Protocol):
-    """Where uploaded problems are read from."""
-
-    def get_blob(self, container: str, name: str) -> bytes:
-        """Content of a blob. Raises BlobNotFound."""
-        ...
-
-    def locate(self, blob_uri: str) -> tuple[str, str]:
-        """Container and name of the blob that a URI names. Raises InvalidValue."""
-        ...
-
-
-class Downloader(Protocol):
-    """The part of a workspace that ``Problem.download`` needs."""
-
-    @property
-    def api(self) -> Blobs:
-        """Its blobs."""
-        ...
-
-
-class Problem:
+class Problem(TermCollection):
     """An optimization problem: minimize a sum of terms over spins (-1, 1) or bits (0, 1).
 
     Args:
-        name: for people; need not be unique.
-        terms: ``Term`` and ``SlcTerm`` objects to begin with.
-        init_config: value of every variable, keyed by id (int or str), where solvers shall start; or None.
-        problem_type: ``ising`` (-1, 1) or ``pubo`` (0, 1); becomes the grouped type with the first group.
+        name: a label, which need not be unique.
+        terms: ``Term`` and ``SlcTerm`` objects to start with.
+        init_config: value of every variable, by id (int or str), from which solvers start; or None.
+        problem_type: ``ising`` (-1, 1) or ``pubo`` (0, 1); becomes the grouped type with the first ``SlcTerm``.
         content_type: encoding for ``serialize``, ``to_blob`` and submission: JSON or protobuf.
 
-    Terms are kept in columns. Coefficients and ids are converted when terms are added (InvalidCoefficient,
-    WrongType); whether the whole is a valid problem is checked by ``cost_function()``, that is before it is
-    solved. ``metadata`` (JSON values by name) goes with the problem into its JSON form.
+    Terms are stored by column. Coefficients and ids are converted when terms are added (InvalidCoefficient,
+    WrongType); ``cost_function()`` checks the whole problem, and is called before a problem is solved. ``metadata``
+    (JSON values by name) is stored with the problem in its JSON form.
+
+    >>> from qiosk.optimization import Problem, ProblemType, Term
+    >>> problem = Problem("two bits", problem_type=ProblemType.pubo)
+    >>> problem.add_term(c=-2, indices=[0, 1])
+    >>> problem.add_terms([Term(c=1, indices=[0]), Term(c=0.5, indices=[1])])
+    >>> problem
+    Problem('two bits', pubo, 3 terms)
+    >>> float(problem.evaluate({0: 1, 1: 1}))
+    -0.5
     """
 
     NUM_TERMS_LARGE: ClassVar[float] = 1e6
@@ -105,13 +85,9 @@ class Problem:
         self.content_type = ContentType(content_type)
         self.metadata: dict[str, Any] = {}
         self.uploaded_blob_uri: str | None = None
-        self._terms = TermColumns()
-        self._groups = GroupColumns()
         self._snapshot: tuple[Any, CostFunction] | None = None
         self._is_checked = False
-        self.problem_type = problem_type
-        if terms is not None:
-            self._add(terms)
+        super().__init__(problem_type, terms)
 
     @classmethod
     def from_arrays(
@@ -145,10 +121,10 @@ class Problem:
     ) -> Problem:
         """The problem with cost = x^T M x + h^T x + constant, over variables 0..n-1.
 
-        ``matrix`` (n, n) is dense or SciPy sparse; ``h`` (n,). Every entry counts: (i, j) and (j, i) add up, so a
-        symmetric Ising matrix has each coupling twice; give its upper triangle for sum_{i<j} J_ij s_i s_j. Diagonal
-        entries are linear terms of bits (x**2 = x) and constants of spins (s**2 = 1). All n variables are variables of
-        the problem, also without a nonzero entry. Raises WrongType or InvalidValue.
+        ``matrix`` (n, n) is dense or SciPy sparse; ``h`` (n,). Entries (i, j) and (j, i) are added up, so a symmetric
+        Ising matrix contains each coupling twice; give its upper triangle for sum_{i<j} J_ij s_i s_j. Diagonal entries
+        are linear terms of bits (x**2 = x) and constants of spins (s**2 = 1). All n variables become variables of the
+        problem, also those without a nonzero entry. Raises WrongType or InvalidValue.
         """
         problem = cls(name, problem_type=problem_type)
         problem._terms.extend(*terms_from_matrix(matrix, h, constant, problem.problem_type.is_ising))
@@ -157,16 +133,16 @@ class Problem:
     def to_matrix(self, *, sparse: bool = False) -> MatrixForm:
         """The problem as ``matrix``, ``h`` and ``constant``, such that cost = x^T M x + h^T x + constant.
 
-        ``matrix`` (n, n) has each pair once, above the diagonal: a NumPy array, or SciPy's ``csr_array`` if
-        ``sparse``; ``h`` (n,). Row k is the variable with the k-th id in ascending order. Squared linear
-        combinations are multiplied out. Raises InvalidInput: a term of more than two variables (InvalidValue),
-        or what ``cost_function`` raises; MissingExtra without SciPy.
+        ``matrix`` (n, n) contains each pair once, above the diagonal. It is a NumPy array, or SciPy's ``csr_array`` if
+        ``sparse``; ``h`` is (n,). Row k belongs to the k-th id in ascending order. Squared linear combinations are
+        multiplied out. Raises InvalidValue for a term of more than two variables, what ``cost_function`` raises, and
+        MissingExtra without SciPy.
         """
         return matrix_form(self.cost_function(), is_sparse=sparse)
 
     @classmethod
     def from_cost_function(cls, cost_function: CostFunction, name: str | None = None) -> Problem:
-        """The problem of a cost function."""
+        """A problem with the terms, name and metadata of a cost function; ``name`` replaces its name."""
         initial = cost_function.initial_configuration
         problem = cls(
             name or cost_function.name or None,
@@ -180,93 +156,11 @@ class Problem:
             problem.problem_type = problem.problem_type.grouped
         return problem
 
-    @property
-    def problem_type(self) -> ProblemType:
-        """Domain of the variables, and whether there may be groups."""
-        return self._problem_type
-
-    @problem_type.setter
-    def problem_type(self, value: ProblemType | str) -> None:
-        try:
-            self._problem_type = ProblemType(value)
-        except ValueError as e:
-            raise InvalidValue(f"problem type must be one of {', '.join(ProblemType)}, found {value!r}") from e
-
-    @property
-    def terms(self) -> MutableSequence[Term]:
-        """The terms, as a list that reads and writes the problem's columns."""
-        return TermsView(self._terms)
-
-    @terms.setter
-    def terms(self, terms: Iterable[Term]) -> None:
-        TermsView(self._terms)[:] = list(terms)
-
-    @property
-    def terms_slc(self) -> MutableSequence[SlcTerm]:
-        """The squared linear combinations, as a list that reads and writes the problem's columns."""
-        return GroupsView(self._groups)
-
-    @terms_slc.setter
-    def terms_slc(self, groups: Iterable[SlcTerm]) -> None:
-        GroupsView(self._groups)[:] = list(groups)
-
-    def add_term(self, c: Number, indices: Sequence[int]) -> None:
-        """Add ``c`` times the product of the variables ``indices``. Raises InvalidCoefficient, WrongType."""
-        self._terms.append(c, indices)
-
-    def add_terms(
-        self,
-        terms: Iterable[Term] | None = None,
-        term_type: GroupType = GroupType.combination,
-        c: Number = 1,
-        *,
-        coefficients: ArrayLike | None = None,
-        ids: ArrayLike | None = None,
-        indptr: ArrayLike | None = None,
-    ) -> None:
-        """Add many terms: as they are, or ``c`` times the square of their sum; or from arrays.
-
-        Give either ``terms``, with ``term_type`` (``combination`` or ``squared_linear_combination``) and the
-        latter's ``c``; or arrays as for ``from_arrays``. Raises InvalidInput; what stood before a wrong term
-        stays added.
-        """
-        if terms is None:
-            if coefficients is None or ids is None:
-                raise MissingSection("give `terms`, or `coefficients` and `ids`")
-            self._terms.extend(*checked_arrays(coefficients, ids, indptr))
-        elif coefficients is not None or ids is not None or indptr is not None:
-            raise InvalidValue("give `terms` or arrays, not both")
-        elif GroupType(term_type) is GroupType.combination:
-            self._add(terms)
-        else:
-            self._add_group(SlcTerm(terms, c=c))
-
-    def add_slc_term(self, terms: Iterable[Term] | Iterable[tuple[Number, int | None]], c: Number = 1) -> None:
-        """Add a squared linear combination ``c * (sum of terms)**2``.
-
-        ``terms`` are ``Term`` objects of at most one variable, or tuples ``(coefficient, id)`` with id None
-        for a constant. The problem type becomes the grouped one. Raises InvalidInput.
-        """
-        self._add_group(SlcTerm([_member(m, item) for m, item in enumerate(terms)], c=c))
-
-    def _add(self, terms: Iterable[Term | SlcTerm]) -> None:
-        for term in terms:
-            if isinstance(term, Term):
-                self._terms.append(term.c, term.ids)
-            elif isinstance(term, SlcTerm):
-                self._add_group(term)
-            else:
-                raise WrongType(f"term {len(self._terms)} must be a Term or SlcTerm, found {type(term).__name__}")
-
-    def _add_group(self, group: SlcTerm) -> None:
-        self._groups.append(group)
-        self.problem_type = self.problem_type.grouped
-
     def cost_function(self) -> CostFunction:
-        """The problem as it is now, frozen and checked; the same object until the problem changes.
+        """A frozen and checked copy of the problem; the same object until the problem changes.
 
-        Raises InvalidInput: negative ids, coefficients that are not finite, a variable twice in an Ising
-        term, an initial configuration that does not fit.
+        Raises InvalidInput for negative ids, coefficients that are not finite, a variable that occurs twice in an Ising
+        term, and an initial configuration that does not match the variables.
         """
         frozen = self._frozen()
         if not self._is_checked:
@@ -275,10 +169,10 @@ class Problem:
         return frozen
 
     def _frozen(self) -> CostFunction:
-        """The problem as it is now, unchecked."""
+        """A frozen copy of the problem, unchecked."""
         initial = dict(self.init_config) if self.init_config else None
-        metadata = dict(self.metadata)
-        key = (self._terms.version, self._groups.version, self.name, self.problem_type, initial, metadata)
+        name, metadata = str(self.name), dict(self.metadata)
+        key = (self._terms.version, self._groups.version, self.problem_type, initial)
         if self._snapshot is None or self._snapshot[0] != key:
             coefficients, indptr, ids = self._terms.arrays()
             cost_function = CostFunction(
@@ -288,15 +182,18 @@ class Problem:
                 ids=ids,
                 groups=self._groups.arrays(),
                 initial_configuration=None if initial is None else _integers(initial),
-                name=str(self.name),
+                name=name,
                 metadata=metadata,
             )
             self._snapshot = key, cost_function
             self._is_checked = False
+        elif self._snapshot[1].name != name or self._snapshot[1].metadata != metadata:
+            # Labels do not change the columns, so the same arrays are used again, and they stay checked.
+            self._snapshot = key, replace(self._snapshot[1], name=name, metadata=metadata)
         return self._snapshot[1]
 
     def _finite(self) -> CostFunction:
-        """The problem as it is now, if all coefficients are finite; otherwise unchecked."""
+        """A frozen copy whose coefficients are checked to be finite, and nothing else."""
         frozen = self._frozen()
         check_finite(frozen)
         return frozen
@@ -304,25 +201,28 @@ class Problem:
     def serialize(self) -> str | list[bytes]:
         """The problem in the encoding of its ``content_type``: JSON text, or protobuf messages of 1000 terms each.
 
-        A problem with squared linear combinations is JSON always, for protobuf has none. Raises InvalidValue if a
-        coefficient is not finite.
+        A problem with squared linear combinations is always written as JSON, because protobuf cannot contain them.
+        Raises InvalidValue if a coefficient is not finite.
         """
         return self.to_proto() if self._is_protobuf else self.to_json()
 
     def to_json(self) -> str:
         """The problem as the service's JSON. Raises InvalidValue if a coefficient is not finite."""
-        return qio_json.write(self._finite()).decode()
+        return json_codec.write(self._finite()).decode()
 
     def to_proto(self) -> list[bytes]:
         """The problem as protobuf messages. Raises InvalidValue for groups and coefficients that are not finite."""
-        return qio_protobuf_writer.messages(self._finite())
+        return protobuf_writer.messages(self._finite())
 
     def to_blob(self, *, compress: bool = True) -> bytes:
-        """What is stored when the problem is submitted: JSON, gzipped if ``compress``; or an archive of messages."""
+        """The bytes that are stored when the problem is submitted.
+
+        JSON, gzipped if ``compress``; or, if ``content_type`` is protobuf, a gzipped archive of messages.
+        """
         if self._is_protobuf:
-            return qio_protobuf_writer.write(self._finite())
-        text = self.to_json().encode()
-        return gzip.compress(text, 1, mtime=0) if compress else text
+            return protobuf_writer.write(self._finite())
+        text = json_codec.write(self._finite())
+        return compressed(text, "gzip") if compress else text
 
     @property
     def _is_protobuf(self) -> bool:
@@ -335,10 +235,10 @@ class Problem:
         name: str | None = None,
         content_type: ContentType | None = None,
     ) -> Problem:
-        """The problem that ``serialize`` or ``to_blob`` wrote; ``name`` replaces the one that it holds.
+        """The problem that ``serialize`` or ``to_blob`` wrote; ``name`` replaces its name.
 
-        A str is JSON, bytes are JSON or an archive of protobuf messages, raw or gzipped, and a list holds protobuf
-        messages. ``content_type`` is not needed to tell them apart. Raises InvalidInput.
+        A str is JSON; bytes are JSON or an archive of protobuf messages, raw or compressed; a list contains protobuf
+        messages. The encoding is detected, so ``content_type`` is not needed. Raises InvalidInput.
         """
         if content_type is not None:
             ContentType(content_type)
@@ -354,11 +254,11 @@ class Problem:
 
     @classmethod
     def from_proto(cls, input_problem: Sequence[bytes], name: str | None = None) -> Problem:
-        """The problem in protobuf messages; ``name`` replaces the one that they hold. Raises InvalidInput."""
+        """The problem in protobuf messages; ``name`` replaces its name. Raises InvalidInput."""
         for m, message in enumerate(input_problem):
             if not isinstance(message, bytes):
                 raise WrongType(f"message {m} must be bytes, found {type(message).__name__}")
-        problem = cls.from_cost_function(qio_protobuf.read_messages(input_problem), name)
+        problem = cls.from_cost_function(protobuf_codec.read_messages(input_problem), name)
         problem.content_type = ContentType.protobuf
         return problem
 
@@ -377,8 +277,8 @@ class Problem:
     ) -> list[Term]:
         """The terms in a NumPy archive: columns of ids, one for each variable of a term, and of coefficients.
 
-        The default names are those that ``numpy.savez(file, rows, columns, values)`` gives. Many terms are better read
-        with :meth:`from_arrays`. Raises UnreadableInput or InvalidValue.
+        The default names are those that ``numpy.savez(file, rows, columns, values)`` uses. For many terms,
+        :meth:`from_arrays` is faster. Raises UnreadableInput or InvalidValue.
         """
         return npz.read_terms(file_path, indices_column_names, c_column_name)
 
@@ -391,7 +291,7 @@ class Problem:
     ) -> str:
         """Store the problem in a workspace; returns the URI, which can be submitted instead of the problem.
 
-        ``container_uri`` names the container by its URI instead.
+        ``container_uri`` replaces ``container_name``.
         """
         if container_uri is not None:
             container_name = unquote(urlsplit(container_uri).path.rstrip("/").rpartition("/")[2])
@@ -399,25 +299,16 @@ class Problem:
         return self.uploaded_blob_uri
 
     def download(self, workspace: Downloader) -> Problem:
-        """The problem as it was uploaded. Raises InvalidValue before it was, BlobNotFound, InvalidInput."""
+        """The problem as it was uploaded. Raises InvalidValue before an upload, BlobNotFound, InvalidInput."""
         if not self.uploaded_blob_uri:
             raise InvalidValue(f"problem {self.name!r}: must be uploaded before it can be downloaded")
         api = workspace.api
         return Problem.deserialize(api.get_blob(*api.locate(self.uploaded_blob_uri)), self.name)
 
-    def problem_type_to_grouped(self) -> None:
-        """Make the problem's type the one of its domain that allows squared linear combinations."""
-        self.problem_type = self.problem_type.grouped
-
-    def check_for_grouped_term(self) -> None:
-        """Make the problem's type a grouped one if the problem has squared linear combinations."""
-        if len(self._groups):
-            self.problem_type_to_grouped()
-
     def evaluate(self, configuration: Mapping[Any, Number]) -> np.float64:
         """Cost of a configuration, keyed by ids (int or str). Ids that do not occur are ignored.
 
-        Values outside the domain are allowed: the cost is then that of the polynomial. Raises MissingValue.
+        Values outside the domain are inserted into the polynomial. Raises MissingValue.
         """
         values_by_id = {int(i): value for i, value in configuration.items()}
         cost_function = self._finite()
@@ -433,8 +324,8 @@ class Problem:
     def set_fixed_variables(self, fixed_variables: Mapping[Any, Number]) -> Problem:
         """A new problem over the other variables; ``fixed_variables`` is keyed by ids (int or str).
 
-        What becomes constant is one term at the end; terms that become 0 go, and with them variables that are
-        in no other term. Raises NothingToFix if there are none.
+        Terms that become constant are added up in one term at the end. Terms that become 0 are left out, and with them
+        variables that occur in no other term. Raises NothingToFix if ``fixed_variables`` is empty.
         """
         if not fixed_variables:
             raise NothingToFix("fixed variables are empty, give at least one")
@@ -447,19 +338,8 @@ class Problem:
             problem.init_config = {i: v for i, v in self.init_config.items() if int(i) not in fixed}
         return problem
 
-    def get_terms(self, id: int) -> list[Term | SlcTerm]:
-        """The terms and groups that contain a variable. Raises MissingSection if the problem is empty."""
-        if not len(self._terms) and not len(self._groups):
-            raise MissingSection("the problem has no terms")
-        frozen = self._frozen()
-        places = np.searchsorted(frozen.indptr, np.flatnonzero(frozen.ids == id), side="right") - 1
-        groups = frozen.groups
-        group_places = np.searchsorted(groups.indptr, np.flatnonzero(groups.ids == id), side="right") - 1
-        found: list[Term | SlcTerm] = [self.terms[t] for t in np.unique(places).tolist()]
-        return found + [self._groups.group(g) for g in np.unique(group_places).tolist()]
-
     def is_large(self) -> bool:
-        """Whether there are at least a million terms over at least 2500 variables."""
+        """Whether there are at least ``NUM_TERMS_LARGE`` terms and ``NUM_VARIABLES_LARGE`` variables."""
         if len(self._terms) + len(self._groups) < self.NUM_TERMS_LARGE:
             return False
         return len(self._frozen().variables) >= self.NUM_VARIABLES_LARGE
@@ -486,18 +366,8 @@ class Problem:
         return f"<table><caption>{html.escape(str(self.name))}</caption>{cells}</table>"
 
 
-def _member(m: int, item: Any) -> Term:
-    """A member of a group, given as a Term or as a pair of a coefficient and an id or None."""
-    if isinstance(item, Term):
-        return item
-    if not isinstance(item, tuple | list) or len(item) != 2:
-        raise InvalidValue(f"member {m} must be a Term or a pair (coefficient, id or None), found {item!r}")
-    c, i = item
-    return Term(c=c, indices=[] if i is None else [i])
-
-
 def _integers(configuration: Mapping[Any, Any]) -> dict[int, int]:
-    """An initial configuration with integers for keys and values."""
+    """An initial configuration whose keys and values are integers."""
     integers = {}
     for i, value in configuration.items():
         try:

@@ -1,4 +1,4 @@
-"""The input format ``microsoft.qio.v2``: JSON, raw or gzipped."""
+"""The input format ``microsoft.qio.v2`` in its JSON form."""
 
 from __future__ import annotations
 
@@ -7,32 +7,24 @@ from typing import Any
 import msgspec
 
 from qiosk.errors import UnreadableInput
-from qiosk.formats.compression import MAX_SIZE, decompressed
-from qiosk.formats.qio import scanner
-from qiosk.formats.qio import writer as qio_writer
+from qiosk.formats.qio import scanner, writer
 from qiosk.formats.qio.document import cost_function_from
 from qiosk.model.cost_function import CostFunction
 
 
-def read(data: bytes, *, max_size: int = MAX_SIZE) -> CostFunction:
-    """The cost function in a document.
+def read(content: bytes) -> CostFunction:
+    """The cost function in a document: JSON in UTF-8, not compressed.
 
-    Args:
-        data: JSON in UTF-8, or gzip of it (recognized by its first bytes).
-        max_size: most bytes that gzip data may hold.
-
-    Raises InvalidInput: UnreadableInput (AZQ105) for broken JSON or gzip, MissingSection (AZQ102), WrongType
-    (AZQ103), InvalidValue (AZQ107), RepeatedVariable (AZQ101) or InvalidInitialConfiguration (AZQ104) for
-    what it says.
+    Raises InvalidInput: UnreadableInput (AZQ105) for broken JSON, and for a wrong problem MissingSection (AZQ102),
+    WrongType (AZQ103), InvalidValue (AZQ107), RepeatedVariable (AZQ101) or InvalidInitialConfiguration (AZQ104).
     """
-    content = decompressed(data, max_size)
     scanned = scanner.read(content) if scanner.is_worthwhile(len(content)) else None
     return cost_function_from(parse_json(content)) if scanned is None else scanned
 
 
 def write(cost_function: CostFunction) -> bytes:
-    """The document of a cost function; ``read`` gives it back."""
-    return qio_writer.encode(cost_function)
+    """The document of a cost function; ``read`` returns the same cost function."""
+    return writer.encode(cost_function)
 
 
 def parse_json(data: bytes) -> Any:

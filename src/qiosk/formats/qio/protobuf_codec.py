@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 
 from qiosk.errors import InvalidValue, UnreadableInput
-from qiosk.formats.compression import MAX_SIZE, decompressed
 from qiosk.formats.qio import protobuf_wire as wire
 from qiosk.formats.qio import tar
 from qiosk.formats.qio.document import Columns, cost_function_from
@@ -38,13 +37,12 @@ Spans = Sequence[tuple[int, int]]
 """First and last place (exclusive) of messages within the data."""
 
 
-def read(data: bytes, *, max_size: int = MAX_SIZE) -> CostFunction:
-    """The cost function in an archive of messages, raw or gzipped.
+def read(content: bytes) -> CostFunction:
+    """The cost function in a tar archive of messages, not compressed.
 
-    ``max_size``: most bytes that gzip data may hold. Raises InvalidInput: UnreadableInput (AZQ105) for a broken
-    archive or message, else what the JSON reader raises for what is wrong with a problem.
+    Raises InvalidInput: UnreadableInput (AZQ105) for a broken archive or message, and for a wrong problem what the
+    JSON reader raises.
     """
-    content = decompressed(data, max_size)
     return _read(content, _in_order(tar.members(content)))
 
 
@@ -134,7 +132,7 @@ def _scan(data: bytes, spans: Spans) -> tuple[Columns, Others] | None:
     if not is_worthwhile(len(data)):
         return None
     from qiosk.kernels import compiler
-    from qiosk.kernels.scan import protobuf_terms as protobuf_scan
+    from qiosk.kernels.scan import protobuf_terms
 
     if not compiler.jit_enabled():
         return None  # interpreted, it is no faster than the general way
@@ -143,9 +141,9 @@ def _scan(data: bytes, spans: Spans) -> tuple[Columns, Others] | None:
     coefficients, indptr = np.empty(n_terms, np.uint64), np.zeros(n_terms + 1, np.int64)
     ids, others, state = np.empty(2 * n_terms, np.int64), np.empty((1024, 4), np.int64), np.zeros(5, np.int64)
     while True:
-        outcome = protobuf_scan.scan_cost_functions(view, places, coefficients, indptr[1:], ids, others, state)
+        outcome = protobuf_terms.scan_cost_functions(view, places, coefficients, indptr[1:], ids, others, state)
         _, _, t, k, u = state.tolist()
-        if outcome != protobuf_scan.FULL:
+        if outcome != protobuf_terms.FULL:
             break
         if t == len(coefficients):
             coefficients, indptr = doubled(coefficients), doubled(indptr)
@@ -153,7 +151,7 @@ def _scan(data: bytes, spans: Spans) -> tuple[Columns, Others] | None:
             others = doubled(others)
         else:
             ids = doubled(ids)
-    if outcome == protobuf_scan.STOPPED:
+    if outcome == protobuf_terms.STOPPED:
         return None
     found = [(s, _other(data, tag, start, stop)) for s, tag, start, stop in others[:u].tolist()]
     return (coefficients[:t].view(np.float64), indptr[: t + 1], ids[:k]), found

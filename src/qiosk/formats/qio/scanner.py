@@ -59,7 +59,7 @@ def read(data: bytes) -> CostFunction | None:
 def scan(data: bytes, position: int) -> tuple[Columns, int] | None:
     """Terms of the array that opened before ``position``, and where it ends; None if one has another shape."""
     from qiosk.kernels import compiler
-    from qiosk.kernels.scan import json_terms as qio_scan
+    from qiosk.kernels.scan import json_terms
 
     if not compiler.jit_enabled():
         return None  # interpreted, scanning is slower than the general way
@@ -68,11 +68,11 @@ def scan(data: bytes, position: int) -> tuple[Columns, int] | None:
     coefficients, indptr = np.empty(n_terms), np.zeros(n_terms + 1, np.int64)
     ids, undecided = np.empty(2 * n_terms, np.int64), np.empty((1024, 3), np.int64)
     state = np.array([position, 0, 0, 0], np.int64)
-    table = qio_scan.powers_of_five()
+    table = json_terms.powers_of_five()
     while True:
-        outcome = qio_scan.scan_terms(view, table, coefficients, indptr[1:], ids, undecided, state)
+        outcome = json_terms.scan_terms(view, table, coefficients, indptr[1:], ids, undecided, state)
         end, t, k, u = state.tolist()
-        if outcome != qio_scan.FULL:
+        if outcome != json_terms.FULL:
             break
         if t == len(coefficients):
             coefficients, indptr = doubled(coefficients), doubled(indptr)
@@ -80,7 +80,7 @@ def scan(data: bytes, position: int) -> tuple[Columns, int] | None:
             undecided = doubled(undecided)
         else:
             ids = doubled(ids)
-    if outcome != qio_scan.DONE or not _decide(data, coefficients, undecided[:u]):
+    if outcome != json_terms.DONE or not _decide(data, coefficients, undecided[:u]):
         return None
     return (coefficients[:t], indptr[: t + 1], ids[:k]), end
 

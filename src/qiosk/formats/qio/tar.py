@@ -6,13 +6,13 @@ The standard library's reader follows every extension of the format, some of whi
 
 from __future__ import annotations
 
-import gzip
 import io
 import tarfile
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from qiosk.errors import UnreadableInput
+from qiosk.formats.compression import compressed
 
 _BLOCK = 512
 _MAGIC_AT, _MAGIC = 257, b"ustar"
@@ -64,7 +64,7 @@ def pack(files: Iterable[tuple[str, bytes]]) -> bytes:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
-    return gzip.compress(plain.getvalue(), 1, mtime=0)
+    return compressed(plain.getvalue(), "gzip")
 
 
 def _check_sum(header: bytes, position: int) -> None:
