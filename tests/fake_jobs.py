@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
+from msgspec.structs import replace
+
 from qiosk.contract.jobs import (
-    JobPatch,
     JobQuery,
     JobStatus,
     JobUpdate,
     JobView,
+    PatchJob,
     SubmitJob,
     TargetView,
     TracePoint,
@@ -157,7 +158,7 @@ class FakeJobs:
     def delete(self, job_id: str) -> None:
         del self.jobs[self.get(job_id).id]
 
-    def update(self, job_id: str, patch: JobPatch) -> JobView:
+    def update(self, job_id: str, patch: PatchJob) -> JobView:
         members = {"name": patch.name, "tags": patch.tags, "priority": patch.priority}
         self.change(job_id, **{name: value for name, value in members.items() if value is not None})
         return self.get(job_id)

@@ -35,7 +35,8 @@ from benchmarks.service.store import a_schema
 from qiosk.adapters.home.home import SupervisorLock
 from qiosk.bootstrap import open_administration, open_embedded
 from qiosk.client.workspace import Workspace
-from qiosk.contract.jobs import JobQuery, JobsApi, JobStatus, JobView, SubmitJob
+from qiosk.contract.api import JobsApi
+from qiosk.contract.jobs import JobQuery, JobStatus, JobView, SubmitJob
 from qiosk.errors import ServiceUnavailable, SupervisorUnavailable
 from qiosk.settings import Settings
 

@@ -207,7 +207,7 @@ def test_positional_parameters_are_those_of_the_sdk(method: Any, names: list[str
 
 
 def test_details_have_the_properties_of_the_sdk() -> None:
-    assert set(JobDetails.__dataclass_fields__) >= DETAILS
+    assert set(JobDetails.__struct_fields__) >= DETAILS
 
 
 @pytest.mark.parametrize(

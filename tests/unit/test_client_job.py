@@ -61,8 +61,8 @@ def job(workspace: Workspace) -> Job:
 
 def test_details_have_every_property_of_a_job_view(job: Job, api: FakeJobs) -> None:
     view = api.get(job.id)
-    assert {name: getattr(job.details, name) for name in JobView.__slots__} == {
-        name: getattr(view, name) for name in JobView.__slots__
+    assert {name: getattr(job.details, name) for name in JobView.__struct_fields__} == {
+        name: getattr(view, name) for name in JobView.__struct_fields__
     }
 
 
@@ -71,7 +71,7 @@ def test_details_print_one_aligned_line_per_property(job: Job, api: FakeJobs) ->
     job.refresh()
     lines = str(job.details).splitlines()
     assert repr(job.details) == str(job.details)
-    assert [line.split()[0] for line in lines] == list(JobDetails.__dataclass_fields__)
+    assert [line.split()[0] for line in lines] == list(JobDetails.__struct_fields__)
     assert len({len(line) - len(line.split(maxsplit=1)[1]) for line in lines}) == 1
     assert next(line for line in lines if line.startswith("error_data")).endswith("InternalError: two lines")
 

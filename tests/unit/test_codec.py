@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk import errors
-from qiosk.contract import codec
+from qiosk.contract import codec, error_codec, requests
 from qiosk.contract.jobs import (
     ErrorData,
-    JobPatch,
     JobProgress,
     JobStatus,
     JobView,
+    PatchJob,
     SubmitJob,
     TargetView,
     TracePoint,
@@ -96,11 +96,11 @@ def test_trace_points_are_rows() -> None:
     points = [TracePoint(0.5, 3, -1.0), TracePoint(1.0, 4, -2.0)]
     rows = json.loads(codec.encode(points))
     assert rows == [[0.5, 3, -1.0], [1.0, 4, -2.0]]
-    assert codec.decode_trace(rows) == points
+    assert codec.convert(list[TracePoint], rows) == points
 
 
 def test_a_submission_has_defaults() -> None:
-    command = codec.decode_submission(put(extra=1, status="Failed", tags=None), "j")
+    command = requests.decode_submission(put(extra=1, status="Failed", tags=None), "j")
     assert command == SubmitJob(
         id="j",
         name="",
@@ -125,7 +125,7 @@ def test_a_submission_comes_back_as_it_was() -> None:
         priority="High",
         session_id="s",
     )
-    assert codec.decode_submission(codec.encode(codec.submission(command)), "j") == command
+    assert requests.decode_submission(codec.encode(requests.submission(command)), "j") == command
 
 
 @pytest.mark.parametrize(
@@ -149,12 +149,12 @@ def test_a_submission_comes_back_as_it_was() -> None:
 )
 def test_a_malformed_submission_is_refused(body: bytes, says: str) -> None:
     with pytest.raises(InvalidJobDefinition, match=says):
-        codec.decode_submission(body, "j")
+        requests.decode_submission(body, "j")
 
 
 @given(body=st.binary(max_size=60) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_arbitrary_bodies_raise_nothing_else(body: bytes) -> None:
-    for read in (lambda: codec.decode_submission(body, "j"), lambda: codec.decode_patch(body)):
+    for read in (lambda: requests.decode_submission(body, "j"), lambda: requests.decode_patch(body)):
         try:
             read()
         except InvalidJobDefinition as error:
@@ -164,17 +164,17 @@ def test_arbitrary_bodies_raise_nothing_else(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("body", "patch"),
     [
-        ({}, JobPatch()),
-        ({"id": "x", "name": "a", "tags": ["t"], "priority": None}, JobPatch(name="a", tags=("t",))),
-        ([], JobPatch()),
-        ([{"op": "replace", "path": "/name", "value": "a"}], JobPatch(name="a")),
+        ({}, PatchJob()),
+        ({"id": "x", "name": "a", "tags": ["t"], "priority": None}, PatchJob(name="a", tags=("t",))),
+        ([], PatchJob()),
+        ([{"op": "replace", "path": "/name", "value": "a"}], PatchJob(name="a")),
         ([{"op": "remove", "path": "/tags"}, {"op": "add", "path": "/priority", "value": "High"}],
-         JobPatch(tags=(), priority="High")),
+         PatchJob(tags=(), priority="High")),
     ],
     ids=str,
 )  # fmt: skip
-def test_patches_come_in_two_forms(body: object, patch: JobPatch) -> None:
-    assert codec.decode_patch(json.dumps(body).encode()) == patch
+def test_patches_come_in_two_forms(body: object, patch: PatchJob) -> None:
+    assert requests.decode_patch(json.dumps(body).encode()) == patch
 
 
 @pytest.mark.parametrize(
@@ -193,11 +193,13 @@ def test_patches_come_in_two_forms(body: object, patch: JobPatch) -> None:
 )
 def test_other_patches_are_refused(body: object) -> None:
     with pytest.raises(InvalidJobDefinition):
-        codec.decode_patch(json.dumps(body).encode())
+        requests.decode_patch(json.dumps(body).encode())
 
 
 def test_errors_keep_their_class_and_details() -> None:
-    error = codec.decode_error(codec.encode(codec.error_body(JobNotFound("job 1 was not found", job_id="1"))))
+    error = error_codec.decode_error(
+        codec.encode(error_codec.error_body(JobNotFound("job 1 was not found", job_id="1")))
+    )
     assert type(error) is JobNotFound
     assert (error.message, error.details) == ("job 1 was not found", {"job_id": "1"})
 
@@ -214,7 +216,7 @@ def test_details_of_any_name_arrive_and_what_is_no_json_does_not(
     kept: dict[str, object], lost: dict[str, object], message: str
 ) -> None:
     error = JobNotFound(message, **{**kept, **lost})
-    back = codec.decode_error(codec.encode(codec.error_body(error)))
+    back = error_codec.decode_error(codec.encode(error_codec.error_body(error)))
     assert type(back) is JobNotFound
     assert back.message == (message or "JobNotFound")
     assert back.details == {name: value for name, value in kept.items() if name not in lost and name != "class"}
@@ -222,26 +224,26 @@ def test_details_of_any_name_arrive_and_what_is_no_json_does_not(
 
 @given(body=st.binary(max_size=60) | json_values.map(json.dumps).map(str.encode))
 def test_arbitrary_error_bodies_become_errors(body: bytes) -> None:
-    assert isinstance(codec.decode_error(body), QioskError)
+    assert isinstance(error_codec.decode_error(body), QioskError)
 
 
 @given(details=json_values | st.dictionaries(st.sampled_from(["message", "self", "retry_after_s"]), json_values))
 def test_arbitrary_details_become_errors(details: object) -> None:
     body = json.dumps({"error": {"code": "QuotaExceeded", "message": "m", "details": details}}).encode()
-    error = codec.decode_error(body)
+    error = error_codec.decode_error(body)
     assert isinstance(error, QioskError)
     assert pickle.loads(pickle.dumps(error)).details == error.details
 
 
 @pytest.mark.parametrize("cls", ERRORS, ids=lambda cls: cls.__name__)
 def test_every_error_arrives_as_what_it_is(cls: type[QioskError]) -> None:
-    back = codec.decode_error(codec.encode(codec.error_body(cls("m", job_id="1"))))
+    back = error_codec.decode_error(codec.encode(error_codec.error_body(cls("m", job_id="1"))))
     assert type(back) is cls
     assert (back.code, back.azq, back.message, back.details) == (cls.code, cls.azq, "m", {"job_id": "1"})
 
 
 def test_a_class_is_named_only_where_its_code_is_that_of_others_too() -> None:
-    named = {cls for cls in ERRORS if b"details" in codec.encode(codec.error_body(cls("m")))}
+    named = {cls for cls in ERRORS if b"details" in codec.encode(error_codec.error_body(cls("m")))}
     assert {errors.InvalidValue, errors.NotEnoughMemory} < named
     assert not named & {errors.InvalidInput, errors.InsufficientResources, JobNotFound, QioskError}
     assert len({cls.code for cls in ERRORS} - {cls.code for cls in named}) > 20
@@ -250,11 +252,11 @@ def test_a_class_is_named_only_where_its_code_is_that_of_others_too() -> None:
 @pytest.mark.parametrize("name", ["JobNotFound", "Unheard", "annotations", "", 7, ["InvalidValue"], None])
 def test_a_class_of_another_code_is_not_believed(name: object) -> None:
     members = {"code": "InvalidInputData", "message": "m", "details": {"class": name}}
-    error = codec.decode_error(json.dumps({"error": members}).encode())
+    error = error_codec.decode_error(json.dumps({"error": members}).encode())
     assert (type(error), error.details) == (errors.InvalidInput, {})
 
 
 def test_foreign_error_bodies_become_the_default() -> None:
-    error = codec.decode_error(b"<h1>Bad gateway</h1>", default=JobNotFound)
+    error = error_codec.decode_error(b"<h1>Bad gateway</h1>", default=JobNotFound)
     assert type(error) is JobNotFound
     assert "Bad gateway" in error.message

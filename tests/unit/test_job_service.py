@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 import fake_runners
-from qiosk.contract.jobs import ErrorData, JobPatch, JobQuery, JobsApi, JobStatus, SubmitJob, TracePoint
+from qiosk.contract.api import JobsApi
+from qiosk.contract.jobs import ErrorData, JobQuery, JobStatus, PatchJob, SubmitJob, TracePoint
 from qiosk.contract.paging import ItemOrder, Page
 from qiosk.contract.sessions import OpenSession
 from qiosk.errors import (
@@ -356,7 +358,7 @@ def test_whatever_is_missing_is_not_found(world):
         world.service.best,
         world.service.trace,
         lambda job_id: world.service.wait(job_id, 1),
-        lambda job_id: world.service.update(job_id, JobPatch()),
+        lambda job_id: world.service.update(job_id, PatchJob()),
     ):
         with pytest.raises(JobNotFound, match="job nope was not found"):
             ask("nope")
@@ -395,12 +397,12 @@ def test_deleting_a_running_job_waits_until_it_has_stopped(world):
 
 def test_descriptive_members_can_be_changed(world):
     view = world.service.submit(command(tags=["a"]))
-    changed = world.service.update(view.id, JobPatch(name="b", priority="High"))
-    assert changed == replace(view, name="b", priority="High")
-    assert world.service.update(view.id, JobPatch(tags=[])).tags == ()
+    changed = world.service.update(view.id, PatchJob(name="b", priority="High"))
+    assert changed == structs.replace(view, name="b", priority="High")
+    assert world.service.update(view.id, PatchJob(tags=[])).tags == ()
     with pytest.raises(InvalidJobDefinition, match="priority: must be one of Standard, High, found 'x'"):
-        world.service.update(view.id, JobPatch(priority="x"))
-    for patch in (JobPatch(name="x" * 1025), JobPatch(tags=["x" * 8192])):
+        world.service.update(view.id, PatchJob(priority="x"))
+    for patch in (PatchJob(name="x" * 1025), PatchJob(tags=["x" * 8192])):
         with pytest.raises(InvalidJobDefinition, match="must have at most"):
             world.service.update(view.id, patch)
 

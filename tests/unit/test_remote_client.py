@@ -28,7 +28,7 @@ from qiosk.client.remote.queries import filter_text
 from qiosk.client.remote.transport import Answer, RetryPolicy
 from qiosk.client.workspace import Workspace
 from qiosk.contract import codec
-from qiosk.contract.jobs import JobPatch, JobQuery, JobStatus, JobView, SubmitJob
+from qiosk.contract.jobs import JobQuery, JobStatus, JobView, PatchJob, SubmitJob
 from qiosk.contract.paging import ItemOrder
 from qiosk.errors import (
     BlobAlreadyExists,
@@ -92,7 +92,7 @@ def api(server: FlakyServer):
 
 
 def job(**members) -> bytes:
-    return codec.encode(codec.from_wire(JobView, {**json.loads(JOB), **members}))
+    return codec.encode(codec.convert(JobView, {**json.loads(JOB), **members}))
 
 
 def signed(server: FlakyServer, expiry: str = "2099-01-01T00:00:00Z") -> Reply:
@@ -514,7 +514,7 @@ def test_times_without_a_zone_are_refused() -> None:
 
 def test_patches_hold_what_changes(server, api) -> None:
     server.script = [Reply(body=JOB)]
-    api.update("j", JobPatch(name="x"))
+    api.update("j", PatchJob(name="x"))
     (asked,) = server.asked
     assert (asked.method, json.loads(asked.body)) == ("PATCH", {"name": "x"})
     assert asked.headers["content-type"] == "application/merge-patch+json"
@@ -755,7 +755,7 @@ CALLS = [
     lambda api: list(islice(api.list(JobQuery()), 5)),
     lambda api: api.page(JobQuery(session_id="s")),
     lambda api: api.cancel("j"),
-    lambda api: api.update("j", JobPatch(name="x")),
+    lambda api: api.update("j", PatchJob(name="x")),
     lambda api: api.trace("j"),
     lambda api: api.targets(),
     lambda api: api.quotas(),

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qiosk.contract.api import SessionsApi
 from qiosk.contract.items import ItemQuery, ItemType
 from qiosk.contract.jobs import ErrorData, JobQuery, JobStatus, SubmitJob
 from qiosk.contract.paging import ItemOrder
-from qiosk.contract.sessions import OpenSession, SessionsApi, SessionStatus
+from qiosk.contract.sessions import OpenSession, SessionStatus
 from qiosk.errors import (
     IllegalTransition,
     InvalidFilter,

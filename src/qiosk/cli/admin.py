@@ -89,6 +89,8 @@ def limit(
 def quotas(workspace: Workspace, home: options.Home = None, as_json: options.AsJson = False) -> None:
     """Show what a workspace may use, and has used."""
     with reported():
+        from msgspec.structs import asdict
+
         from qiosk.bootstrap import open_administration
         from qiosk.contract.workspaces import parse_workspace
 

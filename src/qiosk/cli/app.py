@@ -154,13 +154,14 @@ def convert(
 @app.command()
 def targets(home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False) -> None:
     """List the solvers that jobs can be sent to."""
-    from qiosk.client.details import wire_members
+    from msgspec import to_builtins
+
     from qiosk.client.workspace import Workspace
 
     with reported(), Workspace(home=home, url=url) as workspace:
         views = workspace.target_views()
         if as_json:
-            print_json([wire_members(view) for view in views])
+            print_json(to_builtins(views))
         else:
             rows = [(v.id, v.provider_id, v.current_availability, f"{v.average_queue_time} s") for v in views]
             print_table(("TARGET", "PROVIDER", "AVAILABILITY", "QUEUE"), rows)

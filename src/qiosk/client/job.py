@@ -10,7 +10,7 @@ from qiosk.client.details import JobDetails, html_table
 from qiosk.client.filters import job_status, moment, name_pattern
 from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.results import Results, read_results
-from qiosk.contract.codec import uri_segments
+from qiosk.contract.blobs import uri_segments
 from qiosk.contract.jobs import (
     INPUT_BLOB,
     QIO_INPUT_FORMAT,

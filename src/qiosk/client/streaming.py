@@ -12,7 +12,8 @@ from uuid import uuid4
 
 from numpy.typing import ArrayLike
 
-from qiosk.contract.jobs import INPUT_BLOB, BlobUpload
+from qiosk.contract.api import BlobUpload
+from qiosk.contract.jobs import INPUT_BLOB
 from qiosk.errors import Conflict, InvalidValue, MissingSection, QioskError
 from qiosk.formats import registry
 from qiosk.formats.qio import writer as qio_writer

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
+
+from msgspec.structs import asdict
 
 from qiosk.client.details import JobDetails, SessionDetails
 from qiosk.client.filters import item_status, job_status, moment, name_pattern
@@ -19,12 +20,12 @@ from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.remote.connection import Connection, connection, connection_string_members
 from qiosk.client.session import Session
 from qiosk.client.solvers import PARAMETER_FREE, Solver, solver_for
+from qiosk.contract.api import JobsApi
 from qiosk.contract.items import ItemQuery
 from qiosk.contract.jobs import (
     INPUT_BLOB,
     QIO_OUTPUT_FORMAT,
     JobQuery,
-    JobsApi,
     JobStatus,
     JobUpdate,
     JobView,

@@ -1,10 +1,11 @@
-"""What servers and clients of blobs both know: how an error is answered, and what metadata may be."""
+"""What servers and clients of blobs both know: how an error is answered, what metadata may be, and URIs."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from qiosk import errors
 from qiosk.errors import InvalidValue, QioskError
@@ -41,3 +42,14 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
             )
         if not is_header_value(value):
             raise InvalidValue(f"metadata {name}: must be printable ASCII, found {value!r}")
+
+
+def blob_uri(container_uri: str, name: str) -> str:
+    """URI of a blob in the container that ``container_uri`` names; a query is kept."""
+    base, mark, query = container_uri.partition("?")
+    return f"{base.rstrip('/')}/{name}{mark}{query}"
+
+
+def uri_segments(uri: str) -> tuple[str, ...]:
+    """Segments of a URI's path, decoded."""
+    return tuple(unquote(part) for part in urlsplit(uri).path.split("/") if part)

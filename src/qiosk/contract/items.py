@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from qiosk.contract.paging import ItemOrder
 
@@ -17,8 +18,7 @@ class ItemType(StrEnum):
     SESSION = "Session"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemQuery:
+class ItemQuery(Struct, frozen=True, kw_only=True):
     """Which items to list. Conditions left at None do not restrict.
 
     As ``JobQuery``, but ``statuses`` may name those of jobs and of sessions. A condition on ``job_types`` leaves out

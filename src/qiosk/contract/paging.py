@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 DEFAULT_PAGE = 100
 """Items of a page, unless another number is asked for."""
@@ -27,8 +28,7 @@ class ItemOrder(StrEnum):
     CREATION_TIME = "CreationTime"
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Item]):
+class Page(Struct, Generic[Item], frozen=True):
     """Some items of a list, in order.
 
     ``next`` is the token that asks for the items behind the last one, text that is safe in a URL; None if these were

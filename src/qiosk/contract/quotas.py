@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 UNLIMITED = 1e15
 """The ``limit`` of a quota without one: JSON has no infinity."""
@@ -22,8 +23,7 @@ class Dimension(StrEnum):
     """Size of all blobs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuotaView:
+class QuotaView(Struct, rename="camel", frozen=True, kw_only=True):
     """One quota of a workspace.
 
     ``utilization`` and ``limit`` are in the dimension's unit; ``holds`` is what running jobs have used and will be

@@ -1,19 +1,14 @@
-"""Sessions: jobs that belong together, and end together if one of them fails.
-
-``SessionService`` (in this process) and a remote client both implement :class:`SessionsApi`.
-"""
+"""Sessions: jobs that belong together, and end together if one of them fails."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
-from qiosk.contract.items import ItemQuery
-from qiosk.contract.jobs import ErrorData, JobView
-from qiosk.contract.paging import DEFAULT_PAGE, Page
+from msgspec import Struct
+
+from qiosk.contract.jobs import AwareTime, ErrorData
 
 
 class SessionStatus(StrEnum):
@@ -44,8 +39,7 @@ class JobFailurePolicy(StrEnum):
     """The session takes more jobs, and fails when it is closed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenSession:
+class OpenSession(Struct, rename="camel", frozen=True, kw_only=True):
     """A session to be opened.
 
     Opening the same definition under the same ``id`` again returns the existing session; a different one under that
@@ -57,12 +51,11 @@ class OpenSession:
     target: str
     id: str | None = None
     job_failure_policy: JobFailurePolicy = JobFailurePolicy.ABORT
-    tags: Sequence[str] = ()
+    tags: tuple[str, ...] = ()
     priority: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionView:
+class SessionView(Struct, rename="camel", frozen=True, kw_only=True):
     """Every property of a session. Times are aware UTC."""
 
     id: str
@@ -70,43 +63,12 @@ class SessionView:
     provider_id: str
     target: str
     status: SessionStatus
-    creation_time: datetime
+    creation_time: AwareTime
     job_failure_policy: JobFailurePolicy
-    begin_execution_time: datetime | None = None
-    end_execution_time: datetime | None = None
+    begin_execution_time: AwareTime | None = None
+    end_execution_time: AwareTime | None = None
     error_data: ErrorData | None = None
     cost_estimate: Mapping[str, Any] | None = None
     item_type: str = "Session"
-    tags: Sequence[str] = ()
+    tags: tuple[str, ...] = ()
     priority: str | None = None
-
-
-class SessionsApi(Protocol):
-    """A workspace's sessions. Every method is safe to call from several threads and processes at once."""
-
-    def open(self, command: OpenSession) -> SessionView:
-        """Open a session. Raises InvalidJobDefinition (ProviderNotFound, InvalidTarget) or SessionAlreadyExists."""
-        ...
-
-    def get(self, session_id: str) -> SessionView:
-        """The session as it is now. Raises SessionNotFound."""
-        ...
-
-    def close(self, session_id: str) -> SessionView:
-        """End a session; its jobs run on. One that has ended is left alone. Raises SessionNotFound."""
-        ...
-
-    def page(
-        self, query: ItemQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
-    ) -> Page[SessionView]:
-        """At most ``top`` matching sessions, the first ``skip`` left out; ``token`` is the ``next`` of the page before.
-
-        Raises InvalidFilter.
-        """
-        ...
-
-    def items(
-        self, query: ItemQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
-    ) -> Page[JobView | SessionView]:
-        """As ``page``, for sessions and jobs without a session, in one order. Raises InvalidFilter."""
-        ...

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
-from typing import Any
+
+from msgspec import structs
 
 from qiosk.contract.jobs import INPUT_BLOB, SubmitJob
 from qiosk.errors import InvalidJobDefinition, InvalidValue
@@ -158,7 +158,7 @@ def _resolve(member: str, uri: str, blobs: BlobStore) -> tuple[str, str | None]:
 
 def _digest(command: SubmitJob, container: str, input_blob: BlobRef) -> str:
     """Digest of all members but the id; input data counts by its content, URIs by the place they lead to."""
-    members: dict[str, Any] = {member.name: getattr(command, member.name) for member in fields(command)}
+    members = structs.asdict(command)
     members.update(container_uri=container, input_data_uri=input_blob)
     del members["id"]
     if command.input_data is not None:

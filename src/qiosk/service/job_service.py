@@ -9,11 +9,11 @@ from typing import TypeVar, final
 from qiosk.contract.blobs import check_metadata
 from qiosk.contract.jobs import (
     OUTPUT_BLOB,
-    JobPatch,
     JobQuery,
     JobStatus,
     JobUpdate,
     JobView,
+    PatchJob,
     SubmitJob,
     TargetView,
     TracePoint,
@@ -64,7 +64,7 @@ def not_stopped(job_id: str) -> Conflict:
 
 @final
 class StoredUpload:
-    """A ``contract.jobs.BlobUpload`` into a blob store; ``check_bytes`` is asked before each piece is written."""
+    """A ``contract.api.BlobUpload`` into a blob store; ``check_bytes`` is asked before each piece is written."""
 
     def __init__(self, blobs: BlobStore, ref: BlobRef, *, overwrite: bool, check_bytes: Callable[[int], None]) -> None:
         self._blobs = blobs
@@ -92,7 +92,7 @@ class StoredUpload:
 
 @final
 class JobService:
-    """A workspace's jobs, in this process. Implements ``contract.jobs.JobsApi``."""
+    """A workspace's jobs, in this process. Implements ``contract.api.JobsApi``."""
 
     def __init__(
         self,
@@ -180,7 +180,7 @@ class JobService:
             view = self.wait(job_id, left)
         remove_job(self._jobs, self._blobs, self._get(job_id))
 
-    def update(self, job_id: str, patch: JobPatch) -> JobView:
+    def update(self, job_id: str, patch: PatchJob) -> JobView:
         """Change descriptive members. Raises JobNotFound, InvalidJobDefinition."""
         while True:
             job = self._get(job_id)

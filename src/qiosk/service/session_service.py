@@ -34,7 +34,7 @@ from qiosk.service.sessions import (
 
 @final
 class SessionService:
-    """A workspace's sessions, in this process. Implements ``contract.sessions.SessionsApi``.
+    """A workspace's sessions, in this process. Implements ``contract.api.SessionsApi``.
 
     ``view_job`` shows a job as ``JobsApi`` does.
     """

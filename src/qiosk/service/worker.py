@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar, final
 
+from msgspec import structs
+
 from qiosk.contract.jobs import OUTPUT_BLOB, ErrorData, JobProgress, TracePoint
 from qiosk.errors import BlobNotFound, InvalidInput, NotEnoughMemory, QioskError, StorageFull
 from qiosk.service.blobs import JSON, PLAIN, BlobHeaders, MapsBlobs
@@ -153,7 +155,7 @@ class Reporter:
         """Store the results and report for the last time."""
         document = result.to_json().encode()
         is_cancelled = result.stop_reason == "cancelled"
-        progress = replace(
+        progress = structs.replace(
             self._progress,
             fraction=self._progress.fraction if is_cancelled else 1.0,
             best_cost=result.cost,

@@ -62,7 +62,7 @@ def running() -> Running:
 
 
 def seen(event) -> tuple[int, list[TracePoint]]:
-    return event.trace_start, list(event.trace)
+    return event.trace_start, list(event.new_trace)
 
 
 def test_a_follower_is_told_what_is_new(running: Running) -> None:

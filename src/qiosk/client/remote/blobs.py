@@ -22,8 +22,7 @@ from uuid import uuid4
 
 from qiosk.client.remote.transport import Answer, OnBytes, Request, Transfers, Transport, whole_size
 from qiosk.client.remote.xml import read_xml
-from qiosk.contract import codec
-from qiosk.contract.blobs import check_metadata
+from qiosk.contract.blobs import blob_uri, check_metadata
 from qiosk.errors import BlobAlreadyExists, BlobNotFound, Forbidden, NotFound, QioskError
 
 BLOCK = 8 << 20
@@ -153,7 +152,7 @@ class Blobs:
 
     def uri(self, container: str, name: str) -> str:
         """URL of a blob, without a signature."""
-        return codec.blob_uri(self.container_uri(container).partition("?")[0], quote(name))
+        return blob_uri(self.container_uri(container).partition("?")[0], quote(name))
 
     def _send(
         self, method: str, container: str, name: str, *, query: Mapping[str, str] | None = None, **members: Any

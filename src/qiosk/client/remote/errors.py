@@ -12,7 +12,7 @@ from urllib3.response import BaseHTTPResponse
 
 from qiosk import errors
 from qiosk.client.remote.xml import read_xml
-from qiosk.contract import codec
+from qiosk.contract import error_codec
 from qiosk.contract.blobs import BLOB_ANSWERS
 from qiosk.errors import QioskError, ServiceUnavailable, UnreadableInput
 
@@ -37,7 +37,7 @@ def error_of(response: BaseHTTPResponse) -> QioskError:
     """The exception that an error response describes."""
     body = b"".join(response.stream(1 << 16, decode_content=True))
     if response.headers.get("Content-Type", "").partition(";")[0] == "application/json":
-        error = codec.decode_error(body, default=_BY_STATUS.get(response.status, QioskError))
+        error = error_codec.decode_error(body, default=_BY_STATUS.get(response.status, QioskError))
     else:
         error = _error_of_blobs(response, body)
     if isinstance(error, errors.QuotaExceeded) and (seconds := retry_after(response)):

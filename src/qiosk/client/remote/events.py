@@ -18,18 +18,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
-import msgspec
+from msgspec.structs import replace
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from qiosk.client.remote.errors import error_of
 from qiosk.client.remote.transport import Request, Transport
-from qiosk.contract import codec
+from qiosk.contract import codec, error_codec
 from qiosk.contract.jobs import JobUpdate, JobView, not_completed
-from qiosk.errors import QioskError, ServiceUnavailable, UnreadableInput
+from qiosk.errors import ServiceUnavailable, UnreadableInput
 
 SILENCE_S = 45.0
 """Longest time without a byte on a connection; servers send a comment every 15 s."""
@@ -156,16 +155,11 @@ def _set_timeout(response: BaseHTTPResponse, seconds: float) -> None:
 def _update(event: Event) -> JobUpdate:
     """The update in an event. Raises the error that an error event contains, UnreadableInput."""
     if event.kind == "error":
-        raise codec.decode_error(event.data.encode())
+        raise error_codec.decode_error(event.data.encode())
     try:
-        members: dict[str, Any] = msgspec.json.decode(event.data, type=dict[str, Any])
-        trace = codec.decode_trace(members.get("trace") or ())
-        start = int(members.get("traceStart") or 0)
-        return JobUpdate(view=codec.job_view(members["job"]), trace_start=start, new_trace=trace)
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, OverflowError) as error:
-        if isinstance(error, QioskError):
-            raise
-        raise UnreadableInput(f"events: is no update of a job: {error}") from error
+        return codec.decode(JobUpdate, event.data)
+    except UnreadableInput as error:
+        raise UnreadableInput(f"events: is no update of a job: {error.message}") from error
 
 
 def _is_same(view: JobView, other: JobView) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, final
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
+
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from qiosk.client.remote import events
 from qiosk.client.remote.blobs import Blobs
@@ -15,16 +17,16 @@ from qiosk.client.remote.calls import Calls, listed
 from qiosk.client.remote.connection import Connection
 from qiosk.client.remote.sessions import HttpSessions, session_path
 from qiosk.client.remote.transport import OnTransfer, RetryPolicy, Transfers, Transport
-from qiosk.contract import codec
-from qiosk.contract.codec import uri_segments
+from qiosk.contract import codec, requests
+from qiosk.contract.api import BlobUpload
+from qiosk.contract.blobs import blob_uri, uri_segments
 from qiosk.contract.jobs import (
     ACCOUNT,
     INPUT_BLOB,
-    BlobUpload,
-    JobPatch,
     JobQuery,
     JobUpdate,
     JobView,
+    PatchJob,
     SubmitJob,
     TargetView,
     TracePoint,
@@ -77,7 +79,7 @@ class HttpJobs:
                 raise InvalidJobDefinition(f"job {job_id}: give input_data or input_data_uri, not both")
             uri = self._store_input(job_id, container, command.input_data)
         complete = replace(command, id=job_id, container_uri=container_uri, input_data=None, input_data_uri=uri)
-        return self._job("PUT", _path(job_id), body=codec.submission(complete))
+        return self._job("PUT", _path(job_id), body=requests.submission(complete))
 
     def get(self, job_id: str) -> JobView:
         """The job as it is now. Raises JobNotFound."""
@@ -97,7 +99,7 @@ class HttpJobs:
             path, asked = f"{session_path(query.session_id)}/jobs", replace(query, is_top_level=False)
         elif query.is_top_level:
             path = "/topLevelItems"
-        return self._calls.page(path, asked, codec.job_view, top=top, skip=skip, token=token)
+        return self._calls.page(path, asked, _view, top=top, skip=skip, token=token)
 
     def cancel(self, job_id: str) -> JobView:
         """Cancel a job; see ``JobsApi``."""
@@ -111,11 +113,10 @@ class HttpJobs:
             if "tries" not in error.details:  # otherwise an earlier try removed the job
                 raise
 
-    def update(self, job_id: str, patch: JobPatch) -> JobView:
+    def update(self, job_id: str, patch: PatchJob) -> JobView:
         """Change descriptive members. Raises JobNotFound, InvalidJobDefinition."""
-        members = {"name": patch.name, "tags": patch.tags, "priority": patch.priority}
-        body = {name: value for name, value in members.items() if value is not None}
-        return self._job("PATCH", _path(job_id), body=body, content_type="application/merge-patch+json")
+        content_type = "application/merge-patch+json"
+        return self._job("PATCH", _path(job_id), body=to_builtins(patch), content_type=content_type)
 
     def wait(self, job_id: str, timeout_s: float) -> JobView:
         """The job as soon as its state or progress changes, at the latest after ``timeout_s``."""
@@ -149,17 +150,14 @@ class HttpJobs:
 
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
         """Improvements of the best cost in order, from number ``after`` on. Raises JobNotFound."""
-        rows = self._calls.send("GET", f"{_path(job_id)}/trace", query={"after": str(max(0, after))}).json()
-        try:
-            return codec.decode_trace(rows)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise UnreadableInput(f"reply: is no trace: {error}") from error
+        answer = self._calls.send("GET", f"{_path(job_id)}/trace", query={"after": str(max(0, after))})
+        return codec.decode(list[TracePoint], answer.body)
 
     def targets(self) -> Sequence[TargetView]:
         """Every target the server can run."""
         members = self._calls.members("GET", "/providerStatus")
         return [
-            codec.from_wire(TargetView, {**target, "providerId": provider.get("id")})
+            codec.convert(TargetView, {**target, "providerId": provider.get("id")})
             for provider in listed(members, "value")
             for target in listed(provider, "targets")
         ]
@@ -167,7 +165,7 @@ class HttpJobs:
     def quotas(self) -> Sequence[QuotaView]:
         """What the workspace may use, and has used."""
         members = self._calls.members("GET", "/quotas")
-        return [codec.from_wire(QuotaView, quota) for quota in listed(members, "value")]
+        return [codec.convert(QuotaView, quota) for quota in listed(members, "value")]
 
     def container_uri(self, container: str) -> str:
         """Signed URL of a container, which is created if it does not exist."""
@@ -213,7 +211,7 @@ class HttpJobs:
         except BlobAlreadyExists as error:
             if self._blobs.get(container, INPUT_BLOB) != data:
                 raise JobAlreadyExists(f"job {job_id}: {error.message} with other data", job_id=job_id) from error
-            return codec.blob_uri(self._blobs.container_uri(container).partition("?")[0], INPUT_BLOB)
+            return blob_uri(self._blobs.container_uri(container).partition("?")[0], INPUT_BLOB)
 
     def _pages(self, query: JobQuery, page: Page[JobView]) -> Iterator[JobView]:
         yield from page.items
@@ -236,7 +234,11 @@ class HttpJobs:
         return uri
 
     def _job(self, method: str, path: str, **members: Any) -> JobView:
-        return codec.job_view(self._calls.send(method, path, **members).json())
+        return codec.decode(JobView, self._calls.send(method, path, **members).body)
+
+
+def _view(members: dict[str, Any]) -> JobView:
+    return codec.convert(JobView, members)
 
 
 def _path(job_id: str) -> str:

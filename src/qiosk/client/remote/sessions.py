@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, final
 from urllib.parse import quote
 from uuid import uuid4
 
+from msgspec.structs import replace
+
 from qiosk.client.remote.calls import Calls
-from qiosk.contract import codec
+from qiosk.contract import codec, requests
 from qiosk.contract.items import ItemQuery, ItemType
 from qiosk.contract.jobs import JobView
 from qiosk.contract.paging import DEFAULT_PAGE, Page
@@ -25,7 +26,7 @@ class HttpSessions:
     def open(self, command: OpenSession) -> SessionView:
         """Open a session; see ``SessionsApi``."""
         named = replace(command, id=command.id or str(uuid4()))  # so that a repeated request opens the same session
-        return _view(self._calls.members("PUT", session_path(str(named.id)), body=codec.session_request(named)))
+        return _view(self._calls.members("PUT", session_path(str(named.id)), body=requests.session_request(named)))
 
     def get(self, session_id: str) -> SessionView:
         """The session as it is now. Raises SessionNotFound."""
@@ -54,8 +55,8 @@ def session_path(session_id: str) -> str:
 
 
 def _view(members: dict[str, Any]) -> SessionView:
-    return codec.from_wire(SessionView, members)
+    return codec.convert(SessionView, members)
 
 
 def _item(members: dict[str, Any]) -> JobView | SessionView:
-    return _view(members) if members.get("itemType") == ItemType.SESSION else codec.job_view(members)
+    return _view(members) if members.get("itemType") == ItemType.SESSION else codec.convert(JobView, members)

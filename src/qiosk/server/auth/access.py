@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from qiosk.bootstrap import ServerParts
+from qiosk.contract.api import SessionsApi
 from qiosk.contract.jobs import JobView
-from qiosk.contract.sessions import SessionsApi
 from qiosk.contract.workspaces import workspace_key
 from qiosk.errors import Forbidden, InvalidJobDefinition, InvalidValue
 from qiosk.server.auth.auth import Caller, Gate

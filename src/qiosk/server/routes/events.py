@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from qiosk.contract import codec
-from qiosk.contract.jobs import JobView, TracePoint
+from qiosk.contract import codec, error_codec
+from qiosk.contract.jobs import JobUpdate, JobView
 from qiosk.errors import QioskError
 from qiosk.server.auth.access import Access, Reading
 from qiosk.server.routes.changes import Changes
@@ -41,17 +40,8 @@ _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 router = Routes("Jobs")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobEvent:
-    """Data of an event: the job now, and its trace from ``trace_start`` on."""
-
-    job: JobView
-    trace_start: int
-    trace: Sequence[TracePoint]
-
-
 @router.get(
-    "/jobs/{job_id}/events", operation_id="followJob", **streams(JobEvent, "Updates until the job has ended."), **AFTER
+    "/jobs/{job_id}/events", operation_id="followJob", **streams(JobUpdate, "Updates until the job has ended."), **AFTER
 )
 async def follow_job(request: Request, job_id: str, access: Reading) -> Response:
     """The job now, and whenever something changed, as `text/event-stream`.
@@ -86,7 +76,7 @@ class Follower:
         """Whether the last look saw something that it kept for later."""
         return self._is_behind
 
-    def look(self, *, states_only: bool = False) -> JobEvent | None:
+    def look(self, *, states_only: bool = False) -> JobUpdate | None:
         """What is new since the last look; None if nothing is. Raises JobNotFound.
 
         With ``states_only`` all that is new waits for a later look, unless the job's status is.
@@ -99,10 +89,10 @@ class Follower:
             return None
         start, points = self._trace.read()
         self._view = view
-        return JobEvent(job=self._access.shown(view), trace_start=start, trace=points)
+        return JobUpdate(view=self._access.shown(view), trace_start=start, new_trace=points)
 
 
-async def _events(follower: Follower, first: JobEvent | None, changes: Changes) -> AsyncIterator[bytes]:
+async def _events(follower: Follower, first: JobUpdate | None, changes: Changes) -> AsyncIterator[bytes]:
     event, said_at = first, time.monotonic()
     count = -1  # so that there is a second look at once: nobody looked out for changes before the first one
     yield b"retry: %d\n\n" % RETRY_MS
@@ -111,7 +101,7 @@ async def _events(follower: Follower, first: JobEvent | None, changes: Changes) 
             if event is not None:
                 yield _encode(event, follower.known)
                 said_at = time.monotonic()
-                if event.job.status.is_final:
+                if event.status.is_final:
                     return
             patience = PACE_S if follower.is_behind else PING_S
             await changes.wait(count, said_at + patience - time.monotonic())
@@ -123,11 +113,11 @@ async def _events(follower: Follower, first: JobEvent | None, changes: Changes) 
             try:
                 event = await run_in_threadpool(follower.look, states_only=time.monotonic() - said_at < PACE_S)
             except QioskError as error:  # deleted meanwhile, or a store that does not answer
-                yield b"event: error\ndata: %b\n\n" % codec.encode(codec.error_body(error))
+                yield b"event: error\ndata: %b\n\n" % codec.encode(error_codec.error_body(error))
                 return
 
 
-def _encode(event: JobEvent, known: str) -> bytes:
+def _encode(event: JobUpdate, known: str) -> bytes:
     return b"event: update\nid: %b\ndata: %b\n\n" % (known.encode(), codec.encode(event))
 
 

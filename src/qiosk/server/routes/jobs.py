@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qiosk.contract import codec
-from qiosk.contract.jobs import JobView
+from qiosk.contract import requests
+from qiosk.contract.jobs import JobView, PatchJob
 from qiosk.errors import BlobNotFound, ServiceUnavailable
 from qiosk.server.auth.access import Access, Reading, Writing
 from qiosk.server.blobs.bodies import SMALL
@@ -31,9 +31,10 @@ from qiosk.service.jobs import BlobRef
 router = Routes("Jobs")
 
 _JOB = answers(JobView)
+_PATCH = takes(PatchJob | list[requests.PatchOperation])
 
 
-@router.put("/jobs/{job_id}", operation_id="createJob", **_JOB, **takes(codec.PutJob))
+@router.put("/jobs/{job_id}", operation_id="createJob", **_JOB, **takes(requests.PutJob))
 async def create_job(request: Request, job_id: str, access: Writing) -> Response:
     """Queue a job.
 
@@ -41,7 +42,7 @@ async def create_job(request: Request, job_id: str, access: Writing) -> Response
     problem or in solver parameters are not refused: such a job is accepted, and ends `Failed`.
     """
     body = await request_body(request, access.settings)
-    return await _reply(access, lambda: access.jobs.submit(codec.decode_submission(body, job_id)))
+    return await _reply(access, lambda: access.jobs.submit(requests.decode_submission(body, job_id)))
 
 
 @router.get("/jobs/{job_id}", operation_id="getJob", **_JOB)
@@ -79,11 +80,11 @@ async def purge_job(request: Request, job_id: str, access: Writing) -> Response:
     return Response(status_code=204)
 
 
-@router.patch("/jobs/{job_id}", operation_id="updateJob", **_JOB, **takes(codec.PatchJob | list[codec.PatchOperation]))
+@router.patch("/jobs/{job_id}", operation_id="updateJob", **_JOB, **_PATCH)
 async def update_job(request: Request, job_id: str, access: Writing) -> Response:
     """Change name, tags or priority, by a merge patch or a list of RFC 6902 operations."""
     body = await request_body(request, access.settings)
-    return await _reply(access, lambda: access.jobs.update(job_id, codec.decode_patch(body)))
+    return await _reply(access, lambda: access.jobs.update(job_id, requests.decode_patch(body)))
 
 
 @router.get("/jobs/{job_id}/results", operation_id="getResults", **answers(dict[str, Any]))

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qiosk.contract import codec
+from qiosk.contract import requests
 from qiosk.contract.items import ItemQuery
 from qiosk.contract.jobs import JobView
 from qiosk.contract.paging import Page
@@ -28,11 +28,11 @@ router = Routes("Sessions")
 _SESSION = answers(SessionView)
 
 
-@router.put("/sessions/{session_id}", operation_id="openSession", **_SESSION, **takes(codec.PutSession))
+@router.put("/sessions/{session_id}", operation_id="openSession", **_SESSION, **takes(requests.PutSession))
 async def open_session(request: Request, session_id: str, access: Writing) -> Response:
     """Open a session. The same request again gives the same session; another one under a taken id is refused."""
     body = await request_body(request, access.settings)
-    return await _reply(lambda: access.sessions.open(codec.decode_session(body, session_id)))
+    return await _reply(lambda: access.sessions.open(requests.decode_session(body, session_id)))
 
 
 @router.get("/sessions/{session_id}", operation_id="getSession", **_SESSION)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qiosk.contract import codec
+from qiosk.contract import requests
 from qiosk.contract.jobs import TargetView
 from qiosk.contract.quotas import QuotaView
 from qiosk.errors import InvalidJobDefinition, InvalidValue
@@ -46,7 +46,7 @@ class StorageLink(msgspec.Struct, rename="camel", kw_only=True):
     sas_uri: str
 
 
-@router.post("/storage/sasUri", operation_id="getStorageLink", **answers(StorageLink), **takes(codec.StorageRequest))
+@router.post("/storage/sasUri", operation_id="getStorageLink", **answers(StorageLink), **takes(requests.StorageRequest))
 async def get_storage_link(request: Request, access: Reading) -> Response:
     """A link to a container, which is created if it does not exist, or to a blob in it.
 
@@ -75,7 +75,7 @@ async def list_quotas(access: Reading) -> Response:
 
 
 def _link(access: Access, body: bytes) -> str:
-    asked = codec.decode_request(codec.StorageRequest, body)
+    asked = requests.decode_request(requests.StorageRequest, body)
     try:
         if asked.blob_name is not None:
             return access.links.blob(asked.container_name, asked.blob_name)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from qiosk import errors
-from qiosk.contract import codec
+from qiosk.contract import error_codec
 from qiosk.errors import QioskError
 from qiosk.server.web.replies import reply
 
@@ -52,7 +52,7 @@ def error_reply(error: QioskError) -> Response:
         headers["Retry-After"] = str(RETRY_S)
     elif status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return reply(codec.error_body(error), status=status, headers=headers)
+    return reply(error_codec.error_body(error), status=status, headers=headers)
 
 
 async def on_qiosk_error(_request: Request, error: Exception) -> Response:
@@ -65,8 +65,8 @@ async def on_http_error(_request: Request, error: Exception) -> Response:
     """The answer, in the words of the protocol, to a request that no route wants."""
     assert isinstance(error, HTTPException)
     status = http.HTTPStatus(error.status_code)
-    members = codec.ErrorMembers(code=_CODES.get(status, status.phrase.replace(" ", "")), message=error.detail)
-    return reply(codec.ErrorBody(error=members), status=int(status), headers=error.headers)
+    members = error_codec.ErrorMembers(code=_CODES.get(status, status.phrase.replace(" ", "")), message=error.detail)
+    return reply(error_codec.ErrorBody(error=members), status=int(status), headers=error.headers)
 
 
 ERROR_HANDLERS: Final = {QioskError: on_qiosk_error, HTTPException: on_http_error}

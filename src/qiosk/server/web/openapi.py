@@ -1,18 +1,16 @@
-"""What ``/openapi.json`` says: routes declare contract types, and their schemas come from the codec."""
+"""What ``/openapi.json`` says: routes declare contract types, and msgspec makes their schemas."""
 
 from __future__ import annotations
 
 import inspect
-import typing
 from collections import ChainMap
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from dataclasses import is_dataclass
 from typing import Any
 
 import msgspec
 
-from qiosk.contract import codec
+from qiosk.contract import error_codec
 from qiosk.server.web.replies import JSON
 from qiosk.server.web.routing import Route
 
@@ -31,7 +29,7 @@ _IN_PATH = {
 def answers(kind: Any, *, status: int = 200, or_nothing: bool = False) -> dict[str, Any]:
     """Arguments of a route decorator: what it answers.
 
-    ``kind`` is a contract dataclass, a struct, or a list of one; None means no body. ``or_nothing``: 204 is possible,
+    ``kind`` is a type that msgspec encodes; None means no body. ``or_nothing``: 204 is possible,
     too.
     """
     done = {"description": "Done."} if kind is None else _described("Done.", *_schema(kind))
@@ -102,7 +100,7 @@ def _path_parameter(name: str) -> dict[str, Any]:
 
 
 def _responses(status: int, done: dict[str, Any]) -> dict[str, Any]:
-    failed = _described("An error.", *_schema(codec.ErrorBody))
+    failed = _described("An error.", *_schema(error_codec.ErrorBody))
     return {"responses": {str(status): done, "default": failed}}
 
 
@@ -115,17 +113,8 @@ def _content(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, An
 
 
 def _schema(kind: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    (schema,), components = msgspec.json.schema_components((_wire(kind),), ref_template=_TEMPLATE)
+    (schema,), components = msgspec.json.schema_components((kind,), ref_template=_TEMPLATE)
     return schema, components
-
-
-def _wire(kind: Any) -> Any:
-    """The type with the wire twins of contract dataclasses in their places."""
-    if is_dataclass(kind):
-        return codec.wire_type(kind)
-    if typing.get_origin(kind) is list:
-        return list[_wire(typing.get_args(kind)[0])]  # type: ignore[misc]
-    return kind
 
 
 def _carriers(node: Any) -> Iterator[dict[str, Any]]:
