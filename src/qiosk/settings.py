@@ -1,25 +1,28 @@
-"""Settings, read once from the environment.
+"""Settings, read once from the environment; those of a server alone are in ``qiosk.server.settings``.
+
+A setting is a member of a dataclass, declared by ``setting`` with the function that converts and checks its text. Its
+variable is its name in upper case after ``QIOSK_``. ``read_environment`` reads all members of such a class.
 
 =====================  =======================================================================================
 variable               meaning
 =====================  =======================================================================================
 QIOSK_HOME             folder of jobs and blobs; default: the user's data folder
-QIOSK_STORAGE          URL of where blobs are kept; default: a folder in the home
-QIOSK_DATABASE         URL of where jobs are kept; default: a SQLite file in the home
+QIOSK_STORAGE          URL of the place of blobs; default: a folder in the home
+QIOSK_DATABASE         URL of the database of jobs; default: a SQLite file in the home
 QIOSK_CONCURRENT_JOBS  jobs that run at once; default: the number of CPUs
 QIOSK_THREADS          threads of one job; default: its share of the CPUs when it starts
 QIOSK_MEMORY_LIMIT     memory of one job, in bytes or with a suffix K, M, G or T; 0: unlimited; default: 80 %
                        of the machine's; on Linux only
-QIOSK_MAX_ATTEMPTS     how often a job's process may vanish before the job fails; default: 20
-QIOSK_HANG_SECONDS     silence after which a job's process is given up; default: 600
+QIOSK_MAX_ATTEMPTS     how often a job's process may be lost before the job fails; default: 20
+QIOSK_HANG_SECONDS     seconds without a message after which a job's process is killed; default: 600
 QIOSK_CANCEL_SECONDS   how long a cancelled job may take to stop by itself before it is killed; default: 5
-QIOSK_STOP_SECONDS     how long running jobs may take to save their state when the supervisor stops, and the open
-                       requests of a server, before that, to end; default: 10
-QIOSK_IDLE_SECONDS     how long a supervisor without work stays; default: 60
+QIOSK_STOP_SECONDS     how long running jobs may take to save their state when the supervisor stops, and before that
+                       a server's open requests to end; default: 10
+QIOSK_IDLE_SECONDS     how long a supervisor without work waits for some before it exits; default: 60
 QIOSK_RETENTION        age at which ended jobs, ended sessions and orphaned data are removed, such as 30d or
                        12h; default: never
 QIOSK_LIMIT_JOB_HOURS, QIOSK_LIMIT_CONCURRENT_JOBS, QIOSK_LIMIT_QUEUED_JOBS, QIOSK_LIMIT_STORED_BYTES
-                       what each workspace may use that has no limit of its own; default: any amount
+                       what a workspace without limits of its own may use; default: any amount
 =====================  =======================================================================================
 """
 
@@ -29,10 +32,10 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -44,7 +47,7 @@ MEMORY_SHARE = 0.8
 """Part of the machine's memory that one job may use by default."""
 
 STOP_SECONDS = 10.0
-"""How long what runs may take to come to a stop by default."""
+"""How long running jobs, and a server's open requests, may take to stop by default."""
 
 STORAGE_SCHEMES = ("file", "s3", "az")
 """What the URL of a storage begins with; ``bootstrap.storage`` opens it."""
@@ -64,6 +67,119 @@ _UNITS = {
 }
 _SUFFIXES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
+Reader = Callable[[str, str], Any]
+"""Converts the text (second) of a variable (first). Raises InvalidValue, naming the variable, the rule and the text."""
+
+_Settings = TypeVar("_Settings")
+
+
+def setting(read: Reader, default: Any = MISSING, *, factory: Any = MISSING, is_secret: bool = False) -> Any:
+    """A member of a dataclass of settings, with its default, or a function that returns it; secrets are not printed."""
+    return field(default=default, default_factory=factory, repr=not is_secret, metadata={"read": read})
+
+
+def read_environment(kind: type[_Settings], environ: Mapping[str, str], overrides: Mapping[str, Any]) -> _Settings:
+    """Settings of a class; empty variables count as missing, ``overrides`` that are not None win.
+
+    Overrides that are paths are taken as they are. Raises InvalidValue, naming the variable, the rule and the value,
+    but not the value of a secret.
+    """
+    values: dict[str, Any] = {}
+    for member in fields(kind):  # type: ignore[arg-type]
+        value = overrides.get(member.name)
+        if value is None:
+            value = environ.get(variable(member.name), "").strip() or None
+        if value is not None:
+            is_path = isinstance(value, Path)
+            values[member.name] = value if is_path else member.metadata["read"](variable(member.name), str(value))
+    return kind(**values)
+
+
+def variable(name: str) -> str:
+    """The environment variable of a member."""
+    return f"QIOSK_{name.upper()}"
+
+
+def text(_: str, found: str) -> str:
+    """Any text."""
+    return found
+
+
+def absolute_path(name: str, found: str) -> Path:
+    """A path; ``~`` is the user's home."""
+    path = Path(found).expanduser()
+    if not path.is_absolute():
+        raise InvalidValue(f"{name}: must be an absolute path, found {found!r}")
+    return path
+
+
+def integer(least: int, most: int | None = None) -> Reader:
+    """Integers in a range; ``most`` is included."""
+    rule = f"of at least {least}" if most is None else f"from {least} to {most}"
+
+    def read(name: str, found: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,15}", found) or not least <= int(found) <= (math.inf if most is None else most):
+            raise InvalidValue(f"{name}: must be an integer {rule}, found {found!r}")
+        return int(found)
+
+    return read
+
+
+def number(unit: str, *, is_zero_allowed: bool = True) -> Reader:
+    """Numbers of a unit that are finite and not negative."""
+
+    def read(name: str, found: str) -> float:
+        try:
+            value = float(found)
+        except ValueError:
+            value = math.nan
+        if not 0.0 <= value < math.inf or (value == 0.0 and not is_zero_allowed):
+            rule = "of at least 0" if is_zero_allowed else "above 0"
+            raise InvalidValue(f"{name}: must be a number of {unit} {rule}, found {found!r}")
+        return value
+
+    return read
+
+
+def number_of_bytes(least: int = 0) -> Reader:
+    """Sizes such as ``1000``, ``800M`` or ``4 GiB``."""
+    rule = f", at least {least}" if least else ""
+
+    def read(name: str, found: str) -> int:
+        match = re.fullmatch(r"([0-9]{1,18})\s*([KMGT]?)(i?B)?", found, re.IGNORECASE)
+        size = -1 if match is None else int(match[1]) * _SUFFIXES[match[2].upper()]
+        if size < least:
+            raise InvalidValue(f"{name}: must be a number of bytes such as 800M or 4G{rule}, found {found!r}")
+        return size
+
+    return read
+
+
+def parse_duration(what: str, found: str) -> timedelta:
+    """A length of time such as ``90s``, ``15m``, ``12h``, ``30d`` or ``2w``. Raises InvalidValue, naming ``what``."""
+    match = re.fullmatch(r"([0-9]{1,10})\s*([smhdw])", found.strip(), re.IGNORECASE)
+    if match is None:
+        raise InvalidValue(f"{what}: must be a length of time such as 90s, 15m, 12h, 30d or 2w, found {found!r}")
+    length = _UNITS[match[2].lower()]
+    if int(match[1]) > MAX_DURATION // length:
+        raise InvalidValue(f"{what}: must be at most {MAX_DURATION.days}d, found {found!r}")
+    return int(match[1]) * length
+
+
+def _storage(name: str, found: str) -> str:
+    parts = urlsplit(found)
+    if "@" in parts.netloc:
+        raise InvalidValue(f"{name}: must hold no credentials, found some before '@'")
+    if parts.scheme not in STORAGE_SCHEMES:
+        raise InvalidValue(f"{name}: must begin with file://, s3:// or az://, found {found!r}")
+    return found
+
+
+def _database(name: str, found: str) -> str:
+    if not found.startswith(DATABASE_SCHEMES):
+        raise InvalidValue(f"{name}: must begin with postgresql:// or sqlite:////")  # the value may hold a password
+    return found
+
 
 def default_home() -> Path:
     """The per-user data folder."""
@@ -77,146 +193,41 @@ def default_memory_limit() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What can be chosen by whoever runs Qiosk. See the module for units, variables and defaults."""
+    """What can be chosen about jobs and where they are kept. See the module for units, variables and defaults."""
 
-    home: Path = field(default_factory=default_home)
-    storage: str | None = None
-    database: str | None = field(default=None, repr=False)  # may hold a password
-    concurrent_jobs: int = field(default_factory=cpu_count)
-    threads: int | None = None
-    memory_limit: int = field(default_factory=default_memory_limit)
-    max_attempts: int = 20
-    hang_seconds: float = 600.0
-    cancel_seconds: float = 5.0
-    stop_seconds: float = STOP_SECONDS
-    idle_seconds: float = 60.0
-    retention: timedelta | None = None
-    limit_job_hours: float | None = None
-    limit_concurrent_jobs: int | None = None
-    limit_queued_jobs: int | None = None
-    limit_stored_bytes: int | None = None
+    home: Path = setting(absolute_path, factory=default_home)
+    storage: str | None = setting(_storage, None)
+    database: str | None = setting(_database, None, is_secret=True)  # it may contain a password
+    concurrent_jobs: int = setting(integer(1), factory=cpu_count)
+    threads: int | None = setting(integer(1), None)
+    memory_limit: int = setting(number_of_bytes(), factory=default_memory_limit)
+    max_attempts: int = setting(integer(1), 20)
+    hang_seconds: float = setting(number("seconds"), 600.0)
+    cancel_seconds: float = setting(number("seconds"), 5.0)
+    stop_seconds: float = setting(number("seconds"), STOP_SECONDS)
+    idle_seconds: float = setting(number("seconds"), 60.0)
+    retention: timedelta | None = setting(parse_duration, None)
+    limit_job_hours: float | None = setting(number("hours"), None)
+    limit_concurrent_jobs: int | None = setting(integer(0), None)
+    limit_queued_jobs: int | None = setting(integer(0), None)
+    limit_stored_bytes: int | None = setting(number_of_bytes(), None)
 
     def to_environ(self) -> dict[str, str]:
         """The variables that ``read_settings`` turns into these settings."""
-        values = {_variable(member.name): getattr(self, member.name) for member in fields(self)}
-        return {name: _text(value) for name, value in values.items() if value is not None}
+        values = {variable(member.name): getattr(self, member.name) for member in fields(self)}
+        return {name: _text_of(value) for name, value in values.items() if value is not None}
 
 
-def _text(value: object) -> str:
+def _text_of(value: object) -> str:
     return f"{value // timedelta(seconds=1)}s" if isinstance(value, timedelta) else str(value)
 
 
 def read_settings(environ: Mapping[str, str], **overrides: Any) -> Settings:
-    """Settings from environment variables; empty ones count as missing, ``overrides`` that are not None win.
-
-    Raises InvalidValue, naming the variable, the rule and the value.
-    """
-    values: dict[str, Any] = {}
-    for name, parse in _PARSERS.items():
-        text = environ.get(_variable(name), "").strip()
-        if text:
-            values[name] = parse(_variable(name), text)
-    values.update({name: value for name, value in overrides.items() if value is not None})
-    return Settings(**values)
+    """Settings from environment variables; see ``read_environment``."""
+    return read_environment(Settings, environ, overrides)
 
 
 def choose_settings(home: Path | None, settings: Settings | None) -> Settings:
     """The given settings, else the environment's; a ``home`` that is not None wins over theirs. Raises InvalidValue."""
     chosen = settings if settings is not None else read_settings(os.environ)
     return chosen if home is None else replace(chosen, home=home)
-
-
-def _variable(name: str) -> str:
-    return f"QIOSK_{name.upper()}"
-
-
-def _path(variable: str, text: str) -> Path:
-    path = Path(text).expanduser()
-    if not path.is_absolute():
-        raise InvalidValue(f"{variable}: must be an absolute path, found {text!r}")
-    return path
-
-
-def _storage(variable: str, text: str) -> str:
-    parts = urlsplit(text)
-    if "@" in parts.netloc:
-        raise InvalidValue(f"{variable}: must hold no credentials, found some before '@'")
-    if parts.scheme not in STORAGE_SCHEMES:
-        raise InvalidValue(f"{variable}: must begin with file://, s3:// or az://, found {text!r}")
-    return text
-
-
-def _database(variable: str, text: str) -> str:
-    if not text.startswith(DATABASE_SCHEMES):
-        raise InvalidValue(f"{variable}: must begin with postgresql:// or sqlite:////")  # the value may hold a password
-    return text
-
-
-def _count(variable: str, text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-        raise InvalidValue(f"{variable}: must be an integer of at least 1, found {text!r}")
-    return int(text)
-
-
-def _seconds(variable: str, text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0.0 <= seconds < math.inf:
-        raise InvalidValue(f"{variable}: must be a number of seconds of at least 0, found {text!r}")
-    return seconds
-
-
-def _hours(variable: str, text: str) -> float:
-    try:
-        hours = float(text)
-    except ValueError:
-        hours = math.nan
-    if not 0.0 <= hours < math.inf:
-        raise InvalidValue(f"{variable}: must be a number of hours of at least 0, found {text!r}")
-    return hours
-
-
-def _whole(variable: str, text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,15}", text):
-        raise InvalidValue(f"{variable}: must be an integer of at least 0, found {text!r}")
-    return int(text)
-
-
-def parse_duration(what: str, text: str) -> timedelta:
-    """A length of time such as ``90s``, ``15m``, ``12h``, ``30d`` or ``2w``. Raises InvalidValue, naming ``what``."""
-    match = re.fullmatch(r"([0-9]{1,10})\s*([smhdw])", text.strip(), re.IGNORECASE)
-    if match is None:
-        raise InvalidValue(f"{what}: must be a length of time such as 90s, 15m, 12h, 30d or 2w, found {text!r}")
-    length = _UNITS[match[2].lower()]
-    if int(match[1]) > MAX_DURATION // length:
-        raise InvalidValue(f"{what}: must be at most {MAX_DURATION.days}d, found {text!r}")
-    return int(match[1]) * length
-
-
-def _bytes(variable: str, text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,18})\s*([KMGT]?)(i?B)?", text, re.IGNORECASE)
-    if match is None:
-        raise InvalidValue(f"{variable}: must be a number of bytes such as 800M or 4G, found {text!r}")
-    return int(match[1]) * _SUFFIXES[match[2].upper()]
-
-
-_PARSERS: Mapping[str, Callable[[str, str], Any]] = {
-    "home": _path,
-    "storage": _storage,
-    "database": _database,
-    "concurrent_jobs": _count,
-    "threads": _count,
-    "memory_limit": _bytes,
-    "max_attempts": _count,
-    "hang_seconds": _seconds,
-    "cancel_seconds": _seconds,
-    "stop_seconds": _seconds,
-    "idle_seconds": _seconds,
-    "retention": parse_duration,
-    "limit_job_hours": _hours,
-    "limit_concurrent_jobs": _whole,
-    "limit_queued_jobs": _whole,
-    "limit_stored_bytes": _bytes,
-}

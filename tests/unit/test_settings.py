@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from qiosk import settings as settings_module
 from qiosk.errors import InvalidValue
 from qiosk.machine import cpu_count
+from qiosk.server.settings import read_server_settings
 from qiosk.settings import Settings, default_home, default_memory_limit, parse_duration, read_settings
 
 
@@ -78,6 +79,34 @@ def test_errors_name_variable_rule_and_value(variable, value, rule):
     with pytest.raises(InvalidValue) as caught:
         read_settings({variable: value})
     assert caught.value.message == f"{variable}: {rule}, found {value!r}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "rule"),
+    [
+        ("QIOSK_PORT", "65536", "must be an integer from 0 to 65535"),
+        ("QIOSK_PUBLIC_URL", "example.org", "must be http://HOST or https://HOST, perhaps with a port and a path"),
+        ("QIOSK_INSECURE", "perhaps", "must be true or false"),
+        ("QIOSK_MAX_BODY_BYTES", "1000", "must be a number of bytes such as 800M or 4G, at least 1024"),
+        ("QIOSK_BODY_SECONDS", "0", "must be a number of seconds above 0"),
+        ("QIOSK_SERVER_THREADS", "1001", "must be an integer from 1 to 1000"),
+        ("QIOSK_LOG_FORMAT", "xml", "must be json or console"),
+    ],
+)
+def test_errors_of_a_servers_settings_name_the_same(monkeypatch, variable, value, rule):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidValue) as caught:
+        read_server_settings()
+    assert caught.value.message == f"{variable}: {rule}, found {value!r}"
+
+
+def test_a_servers_settings_may_be_given_as_values(monkeypatch):
+    monkeypatch.setenv("QIOSK_MAX_BLOB_BYTES", "2G")
+    settings = read_server_settings(port=0, insecure=True, certfile=Path("a.pem"), keyfile=Path("b.pem"))
+    assert (settings.port, settings.insecure, settings.certfile) == (0, True, Path("a.pem"))
+    assert settings.max_blob_bytes == 2 << 30
+    with pytest.raises(InvalidValue, match="QIOSK_PORT: must be an integer from 0 to 65535, found '-1'"):
+        read_server_settings(port=-1)
 
 
 def test_a_secret_in_a_storage_url_is_refused_and_not_repeated():

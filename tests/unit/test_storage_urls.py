@@ -44,7 +44,7 @@ def test_blobs_are_in_the_home_unless_a_url_says_otherwise(tmp_path):
         ("az://", "an Azure URL must be"),
         ("az://account/container", "an Azure URL must be"),
         ("az://account?links=all", "an Azure URL must be"),
-        ("gs://bucket", "'gs' is no storage we know"),
+        ("gs://bucket", "unknown scheme 'gs'; use file, s3 or az"),
     ],
 )
 def test_urls_that_name_no_storage_are_refused(url, rule, account):
