@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fake_jobs import FakeJobs
-from qiosk.client.solvers import SOLVERS, ParallelTempering, SimulatedAnnealing, Solver, Tabu, target_for, wire_of
+from qiosk.client.solvers import SOLVERS, ParallelTempering, SimulatedAnnealing, Solver, Tabu, format_of, target_for
 from qiosk.client.workspace import Workspace
 from qiosk.contract.jobs import JobStatus, TargetView
 from qiosk.errors import InvalidTarget, InvalidValue, RepeatedVariable, WrongType
@@ -166,7 +166,7 @@ def test_every_solver_is_sent_to_a_target_that_is_offered(
 def test_targets_that_are_looked_up_are_of_their_class_and_provider(
     monkeypatch: pytest.MonkeyPatch, workspace: Workspace
 ) -> None:
-    offered = [TargetView(id=name, provider_id=wire_of(name).provider_id) for s in SOLVERS for name in s.target_names]
+    offered = [TargetView(id=name, provider_id=format_of(name).provider_id) for s in SOLVERS for name in s.target_names]
     offered.append(TargetView(id="1qbit.new", provider_id="1QBit"))
     monkeypatch.setattr("fake_jobs.TARGETS", tuple(offered))
     found = workspace.get_targets()

@@ -9,7 +9,7 @@ from typing import Any
 
 from qiosk.cli.inputs import problem_name, read_bytes, read_penalized, resolve_target
 from qiosk.client.details import JobDetails
-from qiosk.client.solvers import Solver, wire_of
+from qiosk.client.solvers import Solver, format_of
 from qiosk.client.workspace import Workspace
 from qiosk.formats import columns
 from qiosk.formats.files import job_input
@@ -40,5 +40,5 @@ def submit_file(
         data, input_format = columns.write(read_penalized(file, penalty)), columns.NAME
     with Workspace(home=home, url=url) as workspace:
         given = target_of(chosen).in_own_units(params)
-        solver = Solver(workspace, chosen, params=given, input_data_format=input_format, **asdict(wire_of(chosen)))
+        solver = Solver(workspace, chosen, params=given, input_data_format=input_format, **asdict(format_of(chosen)))
         return solver.submit(data, name=name or problem_name(file), tags=tags, session_id=session_id).details

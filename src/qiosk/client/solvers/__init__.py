@@ -1,7 +1,7 @@
 """The solver classes of the old SDK: parameters in, jobs out.
 
-A solver object is a target and its parameters. Which of a solver's two targets it is follows from the parameters: if
-none of those that shape the search is given, the job goes to the ``-parameterfree`` one, which finds them itself.
+A solver object is a target and its parameters. Most solvers have two targets, and the parameters decide which one is
+used: if no parameter of the search is given, jobs are sent to the ``-parameterfree`` target, which finds them itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from qiosk.client.solvers.base import PARAMETER_FREE, HardwarePlatform, Solver, wire_of
+from qiosk.client.solvers.base import PARAMETER_FREE, HardwarePlatform, Solver
 from qiosk.client.solvers.checks import RangeSchedule
 from qiosk.client.solvers.microsoft import (
     ParallelTempering,
@@ -21,6 +21,7 @@ from qiosk.client.solvers.microsoft import (
     Tabu,
 )
 from qiosk.client.solvers.oneqbit import PathRelinkingSolver, PticmSolver, TabuSearch
+from qiosk.client.solvers.provider_formats import format_of
 from qiosk.client.solvers.toshiba import SimulatedBifurcationMachine
 from qiosk.contract.jobs import TargetView
 
@@ -43,9 +44,9 @@ __all__ = [
     "SubstochasticMonteCarlo",
     "Tabu",
     "TabuSearch",
+    "format_of",
     "solver_for",
     "target_for",
-    "wire_of",
 ]
 
 SOLVERS: tuple[type[Solver], ...] = (
@@ -60,23 +61,23 @@ SOLVERS: tuple[type[Solver], ...] = (
     PticmSolver,
     SimulatedBifurcationMachine,
 )
-"""The solver classes; each names its targets."""
+"""The solver classes; each lists its targets."""
 
 _CLASS_OF: Mapping[str, type[Solver]] = {name: solver for solver in SOLVERS for name in solver.target_names}
 
 
 def target_for(name: str, params: Mapping[str, Any]) -> str:
-    """The target that these parameters are sent to: see ``Solver.target_for`` of the class that knows the target."""
+    """The target for these parameters; see ``Solver.target_for`` of the class that has the target."""
     return _CLASS_OF.get(name.lower(), Solver).target_for(name, params)
 
 
 def solver_for(workspace: Workspace, view: TargetView) -> Solver:
-    """The solver object of a target, of the class that knows its parameters if there is one."""
-    wire = {**asdict(wire_of(view.id)), "provider_id": view.provider_id}
+    """A solver object for a target, of the class with its parameters if there is one."""
+    provider_format = {**asdict(format_of(view.id)), "provider_id": view.provider_id}
     return _CLASS_OF.get(view.id.lower(), Solver)(
         workspace,
         name=view.id,
         average_queue_time=view.average_queue_time,
         current_availability=view.current_availability,
-        **wire,
+        **provider_format,
     )

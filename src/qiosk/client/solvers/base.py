@@ -1,21 +1,20 @@
-"""What every solver object is: a target and its parameters; and how it becomes a job."""
+"""The base class of solver objects, which are a target and its parameters, and submit jobs."""
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from qiosk.client.job import DEFAULT_TIMEOUT_S, Job
 from qiosk.client.session import Session
+from qiosk.client.solvers.params import json_value
 from qiosk.client.streaming import OnlineProblem, StreamingProblem
-from qiosk.contract.jobs import QIO_INPUT_FORMAT, QIO_OUTPUT_FORMAT, QIO_OUTPUT_FORMAT_V1, SubmitJob
+from qiosk.contract.jobs import QIO_INPUT_FORMAT, QIO_OUTPUT_FORMAT, SubmitJob
 from qiosk.contract.sessions import JobFailurePolicy
-from qiosk.errors import InvalidValue, WrongType
+from qiosk.errors import WrongType
 from qiosk.formats.compression import compressed, is_compressed
 
 if TYPE_CHECKING:
@@ -24,51 +23,30 @@ if TYPE_CHECKING:
     from qiosk.problem import Problem
 
 Source: TypeAlias = "Problem | StreamingProblem | OnlineProblem | str | bytes"
-"""What solvers take: a problem, the URI of an uploaded one, or the bytes of a serialized one."""
+"""Problems that solvers accept: an object, the URI of an uploaded problem, or the bytes of a serialized one."""
 
 _log = logging.getLogger(__name__)
 
 PARAMETER_FREE = "-parameterfree"
 
 UNNAMED = "Optimization problem"
-"""Name of a job whose problem has none of its own."""
+"""Name of a job whose problem has no name."""
 
 
 class HardwarePlatform(Enum):
-    """Where a solver runs; programs may still name it, and only the CPU is left."""
+    """Where a solver runs: always on the CPU. Kept because old programs name it."""
 
     CPU = 1
     FPGA = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
-    """How the jobs of a provider are written."""
-
-    provider_id: str
-    output_data_format: str
-    nested_params: bool
-    force_str_params: bool
-
-
-MICROSOFT = Wire("Microsoft", QIO_OUTPUT_FORMAT, nested_params=True, force_str_params=False)
-ONEQBIT = Wire("1qbit", QIO_OUTPUT_FORMAT_V1, nested_params=False, force_str_params=True)
-TOSHIBA = Wire("toshiba", QIO_OUTPUT_FORMAT, nested_params=False, force_str_params=False)
-
-
-def wire_of(target: str) -> Wire:
-    """How jobs of a target are written, by the provider that its name begins with; as Microsoft's unless known."""
-    provider = target.partition(".")[0].lower()
-    return next((wire for wire in (ONEQBIT, TOSHIBA) if wire.provider_id == provider), MICROSOFT)
-
-
 class Solver:
-    """A target of a workspace, with parameters; base of the solver classes, usable for any other target.
+    """A target of a workspace, with parameters: the base of all solver classes, and usable for any other target.
 
     Args:
-        workspace: where jobs go.
+        workspace: where jobs are submitted.
         name: target id, such as ``microsoft.tabu.cpu``.
-        provider_id: who offers the target.
+        provider_id: the provider that offers the target.
         input_data_format, output_data_format: names of the formats of the two blobs.
         nested_params: whether parameters are sent as ``{"params": {…}}`` (Microsoft) or flat.
         force_str_params: whether every value is sent as a string.
@@ -78,11 +56,11 @@ class Solver:
     """
 
     target_names: ClassVar[tuple[str, ...]] = ()
-    """Targets that this class stands for."""
-    tuned_by: ClassVar[tuple[str, ...]] = ()
-    """Parameters that shape the search: without any of them the parameter-free target is used."""
-    freed_by: ClassVar[tuple[str, ...]] = ()
-    """Parameters with any of which the parameter-free target is used."""
+    """Targets of this class."""
+    search_parameters: ClassVar[tuple[str, ...]] = ()
+    """Parameters of the search; if none of them is given, the parameter-free target is used."""
+    auto_parameters: ClassVar[tuple[str, ...]] = ()
+    """If one of these parameters is given, the parameter-free target is used."""
     SWEEPS_WARNING: ClassVar[int] = 10_000
     """From this number of sweeps on, ``optimize`` warns about large problems."""
     TIMEOUT_WARNING: ClassVar[float] = 600
@@ -124,34 +102,35 @@ class Solver:
 
     @classmethod
     def target_for(cls, name: str, params: Mapping[str, Any]) -> str:
-        """The target that these parameters are sent to: ``name``, or its parameter-free twin.
+        """The target for these parameters: ``name``, or the parameter-free variant of it.
 
-        ``microsoft.simulatedannealing.cpu`` without any parameter in ``tuned_by``, or with one in ``freed_by``, becomes
-        ``microsoft.simulatedannealing-parameterfree.cpu``.
+        ``microsoft.simulatedannealing.cpu`` without any of the ``search_parameters``, or with one of the
+        ``auto_parameters``, becomes ``microsoft.simulatedannealing-parameterfree.cpu``.
         """
         head, dot, platform = name.rpartition(".")
         if not dot or head.lower().endswith(PARAMETER_FREE):
             return name
-        is_untuned = bool(cls.tuned_by) and all(params.get(key) is None for key in cls.tuned_by)
-        is_freed = any(params.get(key) is not None for key in cls.freed_by)
-        return f"{head}{PARAMETER_FREE}.{platform}" if is_untuned or is_freed else name
+        has_search = any(params.get(key) is not None for key in cls.search_parameters)
+        has_auto = any(params.get(key) is not None for key in cls.auto_parameters)
+        is_free = has_auto or (bool(cls.search_parameters) and not has_search)
+        return f"{head}{PARAMETER_FREE}.{platform}" if is_free else name
 
     @classmethod
     def _own_parameters(cls) -> str:
-        """What to say of a class's own parameters; nothing for one that has none."""
+        """A list of the class's own parameters, for error messages; empty if it has none."""
         own = list(signature(cls.__init__).parameters)[2:] if cls is not Solver else []
         names = [name for name in own if name not in ("name", "platform", "params", "target", "solver")]
         return f"; it takes {', '.join(names)}, and others as params={{…}}" if names else ""
 
     def set_one_param(self, name: str, value: Any) -> None:
-        """Set a parameter; None leaves it as it is. Raises WrongType or InvalidValue if JSON cannot hold it."""
+        """Set a parameter; None does not change it. Raises WrongType or InvalidValue for what is not a JSON value."""
         if value is None:
             return
         plain = json_value(name, value)
         self._values[name] = str(plain) if self.force_str_params else plain
 
     def set_number_of_solutions(self, number_of_solutions: int) -> None:
-        """How many distinct solutions the results list, best first; 1 unless set."""
+        """Set how many distinct solutions the results contain, best first; 1 by default."""
         self.set_one_param("number_of_solutions", number_of_solutions)
 
     def submit(
@@ -170,13 +149,12 @@ class Solver:
         Args:
             problem: a problem, the URI of an uploaded one, or the bytes of a serialized one (raw, gzip or zstd).
             compress: store the problem as gzip.
-            name: of the job; the problem's own by default.
-            tags, priority, metadata: kept with the job.
-            session_id: a session the job belongs to; by default the one that :meth:`open_session` opened, as long
-                as it was not closed.
+            name: name of the job; by default that of the problem.
+            tags, priority, metadata: stored with the job.
+            session_id: session of the job; by default the one that :meth:`open_session` opened, until it is closed.
 
-        Raises WrongType, InvalidInput, InvalidJobDefinition, SessionNotFound, SessionClosed, before anything is stored
-        but, on a server, the problem: that goes up before the job.
+        Raises WrongType, InvalidInput, InvalidJobDefinition, SessionNotFound, SessionClosed. Nothing is stored then,
+        except on a server: there the problem is uploaded before the job is submitted.
         """
         uri, data, own_name = _source(problem, compress)
         command = SubmitJob(
@@ -199,7 +177,7 @@ class Solver:
     def optimize(self, problem: Source, timeout_secs: float | None = DEFAULT_TIMEOUT_S) -> Results:
         """Submit a job and return its results.
 
-        Raises what ``submit`` and ``Job.get_results`` raise; after a TimeoutError the job goes on.
+        Raises what ``submit`` and ``Job.get_results`` raise. After a TimeoutError the job continues to run.
         """
         self.check_submission_warnings(problem)
         job = self.submit(problem)
@@ -214,10 +192,10 @@ class Solver:
         priority: str | None = None,
         tags: Sequence[str] | None = None,
     ) -> Session:
-        """Open a session, which the jobs that this solver submits join until it is closed.
+        """Open a session. Jobs that this solver submits belong to it until it is closed.
 
-        The arguments are those of :class:`Session`. One that this solver had opened before is closed. Raises
-        InvalidJobDefinition; SessionAlreadyExists if the id is another session's.
+        The arguments are those of :class:`Session`. The session that this solver opened before is closed. Raises
+        InvalidJobDefinition; SessionAlreadyExists if another session has the id.
         """
         if self.get_latest_session_id() is not None and self.latest_session is not None:
             self.latest_session.close()
@@ -234,12 +212,12 @@ class Solver:
         return session
 
     def get_latest_session_id(self) -> str | None:
-        """Id of the session that jobs join; None without one, or after it was closed."""
+        """Id of the session for new jobs; None if there is no open one."""
         session = self.latest_session
         return None if session is None or session.is_in_terminal_state() else session.id
 
     def refresh(self) -> None:
-        """Read availability and queue time again. Raises ValueError if the target is gone."""
+        """Read availability and queue time again. Raises ValueError if the target no longer exists."""
         views = self.workspace.target_views(self.name, self.provider_id)
         if not views:
             raise ValueError(f"target {self.name!r} of provider {self.provider_id!r} is not offered")
@@ -247,15 +225,15 @@ class Solver:
         self.average_queue_time = views[0].average_queue_time
 
     def supports_grouped_terms(self) -> bool:
-        """Whether the target takes squared linear combinations: all of them do."""
+        """Whether the target accepts squared linear combinations: all targets do."""
         return True
 
     def supports_protobuf(self) -> bool:
-        """Whether the target takes problems as protobuf messages: all of them do."""
+        """Whether the target accepts problems as protobuf messages: all targets do."""
         return True
 
     def check_valid_problem(self, problem: Problem) -> None:
-        """Check a problem as the solver will, without submitting it. Raises InvalidInput."""
+        """Check a problem as the solver would, without submitting it. Raises InvalidInput."""
         problem.cost_function()
 
     def check_submission_warnings(self, problem: Source) -> None:
@@ -268,9 +246,9 @@ class Solver:
             _log.warning("a time-out of %s s: this may take long", timeout)
 
     def estimate_cost(self, input_data: Any, input_params: Mapping[str, Any] | None = None) -> NotImplementedError:
-        """An error that says that jobs have no price.
+        """A NotImplementedError, since jobs have no price.
 
-        Returned, not raised, as the old SDK does: programs that print the estimate of each target go on.
+        It is returned and not raised, as by the old SDK, so that programs which print estimates continue.
         """
         del input_data, input_params
         return NotImplementedError(f"target {self.name!r} has no price")
@@ -286,31 +264,8 @@ class Solver:
         return f'<Target name="{self.name}"{queue}{availability}>'
 
 
-def json_value(name: str, value: Any) -> Any:
-    """A parameter's value as JSON: NumPy numbers and arrays become numbers and lists.
-
-    Raises WrongType, and InvalidValue for a number that is not finite.
-    """
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidValue(f"parameter `{name}`: must be finite, found {value}")
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): json_value(f"{name}.{key}", member) for key, member in value.items()}
-    if hasattr(value, "tolist"):  # NumPy scalars and arrays
-        return json_value(name, value.tolist())
-    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
-        return [json_value(f"{name}[{i}]", member) for i, member in enumerate(value)]
-    raise WrongType(f"parameter `{name}`: must be a JSON value, found {type(value).__name__}")
-
-
-def given(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that have a value."""
-    return {name: value for name, value in params.items() if value is not None}
-
-
 def _source(problem: Source, compress: bool) -> tuple[str | None, bytes | None, str]:
-    """URI or bytes of a problem, and the name its job gets."""
+    """URI or bytes of a problem, and the name of its job."""
     if isinstance(problem, str):
         return problem, None, UNNAMED
     if isinstance(problem, bytes):

@@ -1,6 +1,6 @@
-"""Checks of parameters before a job is sent, where the old SDK made them; and schedules.
+"""Schedules, and checks of parameters that the old SDK made before it submitted a job.
 
-All raise ValueError, as programs expect, and return the value as it is sent; None stays None.
+All checks raise ValueError, as programs expect, and return the value to be sent; None stays None.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _TYPES = ("linear", "geometric")
 
 @dataclass(frozen=True, slots=True)
 class RangeSchedule:
-    """A parameter that goes from ``initial`` to ``final`` in the course of a run, ``linear`` or ``geometric``.
+    """A parameter that changes from ``initial`` to ``final`` during a run, ``linear`` or ``geometric``.
 
     Raises ValueError for another type.
     """
@@ -50,7 +50,7 @@ def number_above(name: str, value: Any, bound: float) -> Any:
 
 
 def schedule(name: str, value: RangeSchedule | None, *, is_increasing: bool) -> Mapping[str, Any] | None:
-    """A schedule in one direction: rising from above 0, or falling to no less than 0."""
+    """A schedule that increases from above 0, or decreases to 0 or above."""
     if value is None:
         return None
     if not isinstance(value, RangeSchedule):

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qiosk.client.solvers.base import HardwarePlatform, Solver, given
+from qiosk.client.solvers.base import HardwarePlatform, Solver
 from qiosk.client.solvers.checks import RangeSchedule, number_above, positive_integer, schedule
+from qiosk.client.solvers.params import merged
 from qiosk.problem import ContentType
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class SimulatedAnnealing(Solver):
     """Annealing of many independent restarts; parameter-free unless its search is given.
 
     Args:
-        workspace: where jobs go.
+        workspace: where jobs are submitted.
         name: target.
         beta_start, beta_stop: inverse temperature at the first and the last sweep [1/cost].
         sweeps: sweeps of each restart.
@@ -34,7 +35,7 @@ class SimulatedAnnealing(Solver):
     """
 
     target_names = ("microsoft.simulatedannealing.cpu", "microsoft.simulatedannealing-parameterfree.cpu")
-    tuned_by = ("beta_start", "beta_stop", "sweeps", "restarts")
+    search_parameters = ("beta_start", "beta_stop", "sweeps", "restarts")
 
     def __init__(
         self,
@@ -53,16 +54,23 @@ class SimulatedAnnealing(Solver):
     ) -> None:
         if platform is not HardwarePlatform.CPU:
             raise ValueError(f"platform must be HardwarePlatform.CPU, found {platform}")
-        own = {"beta_start": beta_start, "beta_stop": beta_stop, "sweeps": sweeps, "restarts": restarts}
-        own |= {"timeout": timeout, "seed": seed}
-        super().__init__(workspace, name, params={**(params or {}), **given(own)}, **target)
+        own = merged(
+            params,
+            beta_start=beta_start,
+            beta_stop=beta_stop,
+            sweeps=sweeps,
+            restarts=restarts,
+            timeout=timeout,
+            seed=seed,
+        )
+        super().__init__(workspace, name, params=own, **target)
 
 
 class ParallelTempering(Solver):
     """Replicas at fixed temperatures that exchange places; parameter-free unless its search is given.
 
     Args:
-        workspace: where jobs go.
+        workspace: where jobs are submitted.
         name: target.
         sweeps: sweeps of each replica.
         replicas: number of replicas; the length of ``all_betas`` when that is given.
@@ -75,7 +83,7 @@ class ParallelTempering(Solver):
     """
 
     target_names = ("microsoft.paralleltempering.cpu", "microsoft.paralleltempering-parameterfree.cpu")
-    tuned_by = ("sweeps", "replicas", "all_betas")
+    search_parameters = ("sweeps", "replicas", "all_betas")
 
     def __init__(
         self,
@@ -94,21 +102,15 @@ class ParallelTempering(Solver):
             replicas = len(all_betas) if replicas is None else replicas
             if replicas != len(all_betas):
                 raise ValueError(f"replicas must be the length of all_betas, {len(all_betas)}, found {replicas}")
-        own = {
-            "sweeps": sweeps,
-            "replicas": replicas,
-            "all_betas": all_betas,
-            "timeout": timeout,
-            "seed": seed,
-        }
-        super().__init__(workspace, name, params={**(params or {}), **given(own)}, **target)
+        own = merged(params, sweeps=sweeps, replicas=replicas, all_betas=all_betas, timeout=timeout, seed=seed)
+        super().__init__(workspace, name, params=own, **target)
 
 
 class Tabu(Solver):
     """Local search that may not undo its latest moves; parameter-free unless its search is given.
 
     Args:
-        workspace: where jobs go.
+        workspace: where jobs are submitted.
         name: target.
         sweeps: sweeps of each restart.
         tabu_tenure: moves for which a changed variable stays as it is.
@@ -119,7 +121,7 @@ class Tabu(Solver):
     """
 
     target_names = ("microsoft.tabu.cpu", "microsoft.tabu-parameterfree.cpu")
-    tuned_by = ("sweeps", "tabu_tenure", "restarts")
+    search_parameters = ("sweeps", "tabu_tenure", "restarts")
 
     def __init__(
         self,
@@ -134,15 +136,15 @@ class Tabu(Solver):
         params: Mapping[str, Any] | None = None,
         **target: Any,
     ) -> None:
-        own = {"sweeps": sweeps, "tabu_tenure": tabu_tenure, "timeout": timeout, "seed": seed, "restarts": restarts}
-        super().__init__(workspace, name, params={**(params or {}), **given(own)}, **target)
+        own = merged(params, sweeps=sweeps, tabu_tenure=tabu_tenure, timeout=timeout, seed=seed, restarts=restarts)
+        super().__init__(workspace, name, params=own, **target)
 
 
 class PopulationAnnealing(Solver):
     """Annealing of a population that is resampled as it cools; parameter-free if a time-out is given.
 
     Args:
-        workspace: where jobs go.
+        workspace: where jobs are submitted.
         name: target.
         alpha: ratio that triggers a resampling, greater than 1.
         seed: makes the run repeatable.
@@ -157,7 +159,7 @@ class PopulationAnnealing(Solver):
     """
 
     target_names = ("microsoft.populationannealing.cpu", "microsoft.populationannealing-parameterfree.cpu")
-    freed_by = ("timeout",)
+    auto_parameters = ("timeout",)
 
     def __init__(
         self,
@@ -174,22 +176,23 @@ class PopulationAnnealing(Solver):
         params: Mapping[str, Any] | None = None,
         **target: Any,
     ) -> None:
-        own = {
-            "alpha": number_above("alpha", alpha, 1.0),
-            "seed": seed,
-            "population": positive_integer("population", population),
-            "sweeps": positive_integer("sweeps", sweeps),
-            "beta": schedule("beta", beta, is_increasing=True),
-            "timeout": positive_integer("timeout", timeout),
-        }
-        super().__init__(workspace, name, params={**(params or {}), **given(own)}, **target)
+        own = merged(
+            params,
+            alpha=number_above("alpha", alpha, 1.0),
+            seed=seed,
+            population=positive_integer("population", population),
+            sweeps=positive_integer("sweeps", sweeps),
+            beta=schedule("beta", beta, is_increasing=True),
+            timeout=positive_integer("timeout", timeout),
+        )
+        super().__init__(workspace, name, params=own, **target)
 
 
 class SubstochasticMonteCarlo(Solver):
     """Walkers that move at random, and multiply or vanish by their cost; parameter-free if a time-out is given.
 
     Args:
-        workspace: where jobs go.
+        workspace: where jobs are submitted.
         name: target.
         alpha: chance to move, by step; decreasing, its ends at least 0.
         seed: makes the run repeatable.
@@ -205,7 +208,7 @@ class SubstochasticMonteCarlo(Solver):
     """
 
     target_names = ("microsoft.substochasticmontecarlo.cpu", "microsoft.substochasticmontecarlo-parameterfree.cpu")
-    freed_by = ("timeout",)
+    auto_parameters = ("timeout",)
 
     def __init__(
         self,
@@ -223,23 +226,24 @@ class SubstochasticMonteCarlo(Solver):
         params: Mapping[str, Any] | None = None,
         **target: Any,
     ) -> None:
-        own = {
-            "alpha": schedule("alpha", alpha, is_increasing=False),
-            "seed": seed,
-            "target_population": positive_integer("target_population", target_population),
-            "step_limit": positive_integer("step_limit", step_limit),
-            "beta": schedule("beta", beta, is_increasing=True),
-            "steps_per_walker": positive_integer("steps_per_walker", steps_per_walker),
-            "timeout": positive_integer("timeout", timeout),
-        }
-        super().__init__(workspace, name, params={**(params or {}), **given(own)}, **target)
+        own = merged(
+            params,
+            alpha=schedule("alpha", alpha, is_increasing=False),
+            seed=seed,
+            target_population=positive_integer("target_population", target_population),
+            step_limit=positive_integer("step_limit", step_limit),
+            beta=schedule("beta", beta, is_increasing=True),
+            steps_per_walker=positive_integer("steps_per_walker", steps_per_walker),
+            timeout=positive_integer("timeout", timeout),
+        )
+        super().__init__(workspace, name, params=own, **target)
 
 
 class QuantumMonteCarlo(Solver):
     """Annealing of a transverse field over copies of the problem along imaginary time.
 
     Args:
-        workspace: where jobs go.
+        workspace: where jobs are submitted.
         name: target.
         trotter_number: copies of every variable.
         seed: makes the run repeatable.
@@ -267,13 +271,14 @@ class QuantumMonteCarlo(Solver):
         params: Mapping[str, Any] | None = None,
         **target: Any,
     ) -> None:
-        own = {
-            "sweeps": sweeps,
-            "trotter_number": trotter_number,
-            "seed": seed,
-            "transverse_field_start": transverse_field_start,
-            "transverse_field_stop": transverse_field_stop,
-            "beta_start": beta_start,
-            "restarts": restarts,
-        }
-        super().__init__(workspace, name, params={**(params or {}), **given(own)}, **target)
+        own = merged(
+            params,
+            sweeps=sweeps,
+            trotter_number=trotter_number,
+            seed=seed,
+            transverse_field_start=transverse_field_start,
+            transverse_field_stop=transverse_field_stop,
+            beta_start=beta_start,
+            restarts=restarts,
+        )
+        super().__init__(workspace, name, params=own, **target)

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from qiosk.client.solvers.base import ONEQBIT, Solver, given
+from qiosk.client.solvers.base import Solver
+from qiosk.client.solvers.params import merged
+from qiosk.client.solvers.provider_formats import ONEQBIT
 
 if TYPE_CHECKING:
     from qiosk.client.workspace import Workspace
@@ -17,7 +19,7 @@ class TabuSearch(Solver):
     """Local search that may not undo its latest moves; for quadratic problems.
 
     Args:
-        workspace: where jobs go.
+        workspace: where jobs are submitted.
         name: target.
         improvement_cutoff: moves without improvement after which the search ends; 0 leaves it to the service.
         improvement_tolerance: least decrease of cost that counts as one.
@@ -44,22 +46,23 @@ class TabuSearch(Solver):
         params: Mapping[str, Any] | None = None,
         **target: Any,
     ) -> None:
-        own = {
-            "improvement_cutoff": improvement_cutoff,
-            "improvement_tolerance": improvement_tolerance,
-            "seed": seed,
-            "tabu_tenure": tabu_tenure,
-            "tabu_tenure_rand_max": tabu_tenure_rand_max,
-            "timeout": timeout,
-        }
-        super().__init__(workspace, name, params={**(params or {}), **given(own)}, **{**asdict(ONEQBIT), **target})
+        own = merged(
+            params,
+            improvement_cutoff=improvement_cutoff,
+            improvement_tolerance=improvement_tolerance,
+            seed=seed,
+            tabu_tenure=tabu_tenure,
+            tabu_tenure_rand_max=tabu_tenure_rand_max,
+            timeout=timeout,
+        )
+        super().__init__(workspace, name, params=own, **{**asdict(ONEQBIT), **target})
 
 
 class PathRelinkingSolver(Solver):
     """Tabu searches from places on the paths between good solutions; for quadratic problems.
 
     Args:
-        workspace: where jobs go.
+        workspace: where jobs are submitted.
         name: target.
         distance_scale: share of a path next to its ends that is left out, 0 to 0.5.
         greedy_path_relinking: follow the cheapest path instead of a random one.
@@ -84,21 +87,22 @@ class PathRelinkingSolver(Solver):
         params: Mapping[str, Any] | None = None,
         **target: Any,
     ) -> None:
-        own = {
-            "distance_scale": distance_scale,
-            "greedy_path_relinking": greedy_path_relinking,
-            "ref_set_count": ref_set_count,
-            "seed": seed,
-            "timeout": timeout,
-        }
-        super().__init__(workspace, name, params={**(params or {}), **given(own)}, **{**asdict(ONEQBIT), **target})
+        own = merged(
+            params,
+            distance_scale=distance_scale,
+            greedy_path_relinking=greedy_path_relinking,
+            ref_set_count=ref_set_count,
+            seed=seed,
+            timeout=timeout,
+        )
+        super().__init__(workspace, name, params=own, **{**asdict(ONEQBIT), **target})
 
 
 class PticmSolver(Solver):
     """Parallel tempering with cluster moves between replicas of one temperature; for quadratic problems.
 
     Args:
-        workspace: where jobs go.
+        workspace: where jobs are submitted.
         name: target.
         auto_set_temperatures: find the temperatures, instead of using those given.
         elite_threshold: share of the best solutions by which variables are fixed.
@@ -153,25 +157,26 @@ class PticmSolver(Solver):
     ) -> None:
         if perform_icm is not None:
             warnings.warn("perform_icm is no longer used", DeprecationWarning, stacklevel=2)
-        own = {
-            "auto_set_temperatures": auto_set_temperatures,
-            "elite_threshold": elite_threshold,
-            "frac_icm_thermal_layers": frac_icm_thermal_layers,
-            "frac_sweeps_fixing": frac_sweeps_fixing,
-            "frac_sweeps_idle": frac_sweeps_idle,
-            "frac_sweeps_stagnation": frac_sweeps_stagnation,
-            "goal": goal,
-            "high_temp": high_temp,
-            "low_temp": low_temp,
-            "max_samples_per_layer": max_samples_per_layer,
-            "max_total_sweeps": max_total_sweeps,
-            "manual_temperatures": manual_temperatures,
-            "num_elite_temps": num_elite_temps,
-            "num_replicas": num_replicas,
-            "num_sweeps_per_run": num_sweeps_per_run,
-            "num_temps": num_temps,
-            "scaling_type": scaling_type,
-            "seed": seed,
-            "var_fixing_type": var_fixing_type,
-        }
-        super().__init__(workspace, name, params={**(params or {}), **given(own)}, **{**asdict(ONEQBIT), **target})
+        own = merged(
+            params,
+            auto_set_temperatures=auto_set_temperatures,
+            elite_threshold=elite_threshold,
+            frac_icm_thermal_layers=frac_icm_thermal_layers,
+            frac_sweeps_fixing=frac_sweeps_fixing,
+            frac_sweeps_idle=frac_sweeps_idle,
+            frac_sweeps_stagnation=frac_sweeps_stagnation,
+            goal=goal,
+            high_temp=high_temp,
+            low_temp=low_temp,
+            max_samples_per_layer=max_samples_per_layer,
+            max_total_sweeps=max_total_sweeps,
+            manual_temperatures=manual_temperatures,
+            num_elite_temps=num_elite_temps,
+            num_replicas=num_replicas,
+            num_sweeps_per_run=num_sweeps_per_run,
+            num_temps=num_temps,
+            scaling_type=scaling_type,
+            seed=seed,
+            var_fixing_type=var_fixing_type,
+        )
+        super().__init__(workspace, name, params=own, **{**asdict(ONEQBIT), **target})

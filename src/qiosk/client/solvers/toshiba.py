@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from qiosk.client.solvers.base import TOSHIBA, Solver, given
+from qiosk.client.solvers.base import Solver
+from qiosk.client.solvers.params import merged
+from qiosk.client.solvers.provider_formats import TOSHIBA
 
 if TYPE_CHECKING:
     from qiosk.client.workspace import Workspace
@@ -16,7 +18,7 @@ class SimulatedBifurcationMachine(Solver):
     """Oscillators that are pumped until each settles on one of two sides; for quadratic problems.
 
     Args:
-        workspace: where jobs go.
+        workspace: where jobs are submitted.
         name: target.
         steps: steps of a loop; 0 leaves it to the service.
         loops: independent loops; 0 goes on until the time is over.
@@ -49,15 +51,16 @@ class SimulatedBifurcationMachine(Solver):
         params: Mapping[str, Any] | None = None,
         **job: Any,
     ) -> None:
-        own = {
-            "steps": steps,
-            "loops": loops,
-            "target": target,
-            "maxout": maxout,
-            "timeout": timeout,
-            "dt": dt,
-            "C": C,
-            "algo": algo,
-            "auto": auto,
-        }
-        super().__init__(workspace, name, params={**(params or {}), **given(own)}, **{**asdict(TOSHIBA), **job})
+        own = merged(
+            params,
+            steps=steps,
+            loops=loops,
+            target=target,
+            maxout=maxout,
+            timeout=timeout,
+            dt=dt,
+            C=C,
+            algo=algo,
+            auto=auto,
+        )
+        super().__init__(workspace, name, params=own, **{**asdict(TOSHIBA), **job})
