@@ -13,14 +13,13 @@ from qiosk.errors import UnreadableCheckpoint
 from qiosk.formats import registry as formats
 from qiosk.service.ports import ChunkReport, JobSpec
 from qiosk.solvers import solve as api
-from qiosk.solvers.algorithms import parallel_tempering, simulated_annealing
-from qiosk.solvers.parameter_free import rounds
+from qiosk.solvers.parameter_free import annealing, tempering
 from qiosk.solvers.result import Result
 from qiosk.solvers.samplers import planner
 
 _log = logging.getLogger(__name__)
 
-PRELOADED = (parallel_tempering, planner, rounds, simulated_annealing)
+PRELOADED = (annealing, planner, tempering)
 """Modules that a run would otherwise import when it begins."""
 
 

@@ -25,8 +25,8 @@ from qiosk.model.cost_function import F64
 from qiosk.model.flips import cost_of
 from qiosk.solvers.algorithms.network import Network
 from qiosk.solvers.checkpoint import checkpointed
-from qiosk.solvers.parameter_free.rounds import ANNEALS_TO_AGREE, ROUNDS_TO_AGREE
 from qiosk.solvers.samplers.sampler import LaneGroup
+from qiosk.solvers.search.agreement import ANNEALS_TO_AGREE
 from qiosk.solvers.search.context import Ground
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.pacing import next_length
@@ -149,7 +149,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         """FINISHED after the last loop; CONVERGED or TIMEOUT where there is no last one."""
         if self.loops is not None:
             return StopReason.FINISHED if self.loops_done(state) >= self.loops else None
-        if len(self.candidates) > 1 and _has_converged(state):
+        if len(self.candidates) > 1 and ANNEALS_TO_AGREE.is_enough(state.waves_agreed, state.lanes_agreed):
             return StopReason.CONVERGED
         return StopReason.TIMEOUT if state.is_out_of_time else None
 
@@ -275,12 +275,10 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         state.most_steps = max(state.most_steps, steps)
 
     def _judge(self, state: BifurcationState, costs: F64) -> None:
-        agreed = self.ground.count_agreeing(costs.ravel(), state.incumbents.best)
-        if agreed >= max(2.0, ANNEALS_TO_AGREE.share * costs.size):
-            state.waves_agreed += 1
-            state.lanes_agreed += agreed
-        else:
-            state.waves_agreed = state.lanes_agreed = 0
+        reached = self.ground.count_agreeing(costs.ravel(), state.incumbents.best)
+        state.waves_agreed, state.lanes_agreed = ANNEALS_TO_AGREE.after_round(
+            state.waves_agreed, state.lanes_agreed, reached, costs.size
+        )
         if len(state.scores) < self._trials:
             state.scores = np.append(state.scores, np.quantile(costs, GOOD_SHARE))
 
@@ -307,10 +305,6 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         return next_length(
             growth * state.steps, state.steps, state.spin_updates, allowance, lambda updates: int(updates // step)
         )
-
-
-def _has_converged(state: BifurcationState) -> bool:
-    return state.waves_agreed >= ROUNDS_TO_AGREE and state.lanes_agreed >= ANNEALS_TO_AGREE.total
 
 
 def _next_look(done: int, steps: int) -> int:

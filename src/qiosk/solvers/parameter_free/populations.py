@@ -10,7 +10,8 @@ import numpy as np
 from qiosk.model.cost_function import F64
 from qiosk.solvers.algorithms.population_annealing import PopulationAnnealing, PopulationState
 from qiosk.solvers.algorithms.substochastic import SubstochasticMonteCarlo, WalkersState
-from qiosk.solvers.parameter_free.rounds import Agreement, Rounds, RoundsState, groups_in
+from qiosk.solvers.parameter_free.rounds import Rounds, RoundsState, groups_in
+from qiosk.solvers.search.agreement import Agreement
 from qiosk.solvers.search.context import Ground
 from qiosk.solvers.search.schedules import Schedule
 from qiosk.solvers.search.solver import Allowance

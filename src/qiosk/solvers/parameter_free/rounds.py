@@ -5,7 +5,7 @@ When several rounds in a row found nothing better, and in each of them a good sh
 the best cost by themselves, more effort is not expected to change the answer, and the search has converged. On
 problems that still improve no such agreement comes about, and the search goes on for as long as it may.
 
-It also ends when linear algebra has found a configuration that nothing can be better than (see ``attained``).
+It also ends when linear algebra has found a configuration that nothing can be better than (see ``exact.lower_bounds``).
 """
 
 from __future__ import annotations
@@ -20,24 +20,18 @@ import numpy as np
 
 from qiosk.model.cost_function import F64, I8
 from qiosk.model.flips import cost_of
-from qiosk.solvers.algorithms.parallel_tempering import ParallelTempering, TemperingState, exchange_rates
-from qiosk.solvers.algorithms.simulated_annealing import AnnealingState, SimulatedAnnealing
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.exact.lower_bounds import EigenspaceState, LowestEigenspace, unfrustrated
+from qiosk.solvers.search.agreement import Agreement
 from qiosk.solvers.search.context import Ground
 from qiosk.solvers.search.incumbents import Improvement, Incumbents
 from qiosk.solvers.search.pacing import next_length
-from qiosk.solvers.search.schedules import Schedule
 from qiosk.solvers.search.solver import Allowance, Parallel, Solver, SolverState, StopReason
-from qiosk.solvers.search.tuning import BetaRange, even_ladder, first_ladder
+from qiosk.solvers.search.tuning import BetaRange
 
 # Spin updates of one lane group in the first round, and the bounds of its sweeps.
 FIRST_UPDATES = 20_000_000
 FIRST_SWEEPS = (16, 256)
-# Rounds in a row that must agree.
-ROUNDS_TO_AGREE = 3
-# Rungs of an adapted ladder, at least; at most so many that two ladders run.
-FEWEST_RUNGS = 8
 # Lane groups in the first rounds and at most. Beyond these sweeps every second doubling of the effort goes into more
 # groups: diversity, and work for machines with many cores.
 LANES = 64  # of a group; narrower ones come in greater number
@@ -47,20 +41,6 @@ LONG_ROUND = 16_384
 NEVER = 2**62
 
 Inner = TypeVar("Inner", bound=SolverState)
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How many independent searches must reach the best cost: their share in a round, and their number in all."""
-
-    share: float
-    total: int
-
-
-# Anneals are many and short, ladders few and thorough. A tenth of the anneals is not enough to go by after few hits: on
-# some max-cut instances a dozen anneals in a row end in the second best cost.
-ANNEALS_TO_AGREE = Agreement(share=0.08, total=64)
-LADDERS_TO_AGREE = Agreement(share=0.75, total=12)
 
 
 @checkpointed
@@ -146,9 +126,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     @final
     def outcome(self, state: RoundsState[Inner]) -> StopReason | None:
         """CONVERGED when enough rounds and searches agreed, or by proof; TIMEOUT when no useful round fits the time."""
-        if state.is_proven:
-            return StopReason.CONVERGED
-        if state.rounds_agreed >= ROUNDS_TO_AGREE and state.searches_agreed >= self.agreement.total:
+        if state.is_proven or self.agreement.is_enough(state.rounds_agreed, state.searches_agreed):
             return StopReason.CONVERGED
         return StopReason.TIMEOUT if state.is_out_of_time else None
 
@@ -192,12 +170,10 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
 
     def _end_round(self, state: RoundsState[Inner], allowance: Allowance) -> None:
         costs = self._searches(state)
-        agreed = self.ground.count_agreeing(costs, state.incumbents.best)
-        if agreed >= max(2.0, self.agreement.share * len(costs)):
-            state.rounds_agreed += 1
-            state.searches_agreed += agreed
-        else:
-            state.rounds_agreed = state.searches_agreed = 0
+        reached = self.ground.count_agreeing(costs, state.incumbents.best)
+        state.rounds_agreed, state.searches_agreed = self.agreement.after_round(
+            state.rounds_agreed, state.searches_agreed, reached, len(costs)
+        )
         if self.outcome(state) is None:
             self._begin_next(state, allowance)
 
@@ -267,70 +243,3 @@ def _refine(outer: Incumbents, inner: list[Improvement], before: float, offset: 
     while outer.improvements and outer.improvements[-1].cost < before:
         outer.improvements.pop()
     outer.improvements.extend(Improvement(offset + step.sweep, step.cost) for step in inner if step.cost < before)
-
-
-@final
-@dataclass(frozen=True)
-class ParameterFreeAnnealing(Rounds[AnnealingState]):
-    """Simulated annealing in rounds. The last round is made to end with the time."""
-
-    agreement: ClassVar[Agreement] = ANNEALS_TO_AGREE
-    ground: Ground
-    betas: BetaRange
-
-    def _first_setting(self) -> F64:
-        return np.array([self.betas.hot, self.betas.cold])
-
-    def _round(self, setting: F64, round_: int, sweeps: int) -> SimulatedAnnealing:
-        schedule = Schedule(float(setting[0]), float(setting[1]))
-        restarts = self._groups(sweeps) * self.ground.sampler.lanes
-        return SimulatedAnnealing(self.ground, schedule, sweeps, restarts, stream=round_)
-
-    def _groups(self, sweeps: int) -> int:
-        """One at first where a replica has a group of its own, because one long anneal is better than many short."""
-        return groups_in(sweeps, LANES, 1) if self.ground.sampler.lanes == 1 else super()._groups(sweeps)
-
-    def _planned(self, state: RoundsState[AnnealingState], allowance: Allowance) -> int:
-        """All that comes before the last round at once if time is short and a replica has a group of its own: what it
-        takes to look at a replica makes many short anneals much slower than a long one.
-        """
-        is_short = self.ground.sampler.lanes == 1 and allowance.left < self._updates(LONG_ROUND)
-        return LONG_ROUND if is_short else super()._planned(state, allowance)
-
-    def _searches(self, state: RoundsState[AnnealingState]) -> F64:
-        return state.inner.final_costs
-
-    def _begin_next(self, state: RoundsState[AnnealingState], allowance: Allowance) -> None:
-        self._double(state, allowance)
-
-
-@final
-@dataclass(frozen=True)
-class ParameterFreeTempering(Rounds[TemperingState]):
-    """Parallel tempering in rounds, the ladder adapted after each. The last round goes on until the time is over."""
-
-    agreement: ClassVar[Agreement] = LADDERS_TO_AGREE
-    ground: Ground
-    betas: BetaRange
-    rungs: int
-
-    def _first_setting(self) -> F64:
-        return first_ladder(self.betas, self.rungs)
-
-    def _round(self, setting: F64, round_: int, sweeps: int) -> ParallelTempering:
-        return ParallelTempering(
-            self.ground, setting, sweeps, groups_in(sweeps, self.ground.sampler.lanes), stream=round_
-        )
-
-    def _searches(self, state: RoundsState[TemperingState]) -> F64:
-        return state.inner.ladder_best
-
-    def _begin_next(self, state: RoundsState[TemperingState], allowance: Allowance) -> None:
-        sweeps = 2 * state.sweeps
-        if allowance.left < self._updates(sweeps):
-            state.sweeps = state.most_sweeps = sweeps  # no time for a fresh start of more effort: go on with this
-        else:
-            rates = exchange_rates(state.inner)
-            lanes = self.ground.sampler.lanes * groups_in(sweeps, self.ground.sampler.lanes)
-            state.setting = even_ladder(state.setting, 1.0 - rates, (FEWEST_RUNGS, lanes // 2))
-            self._restart(state, sweeps)

@@ -10,7 +10,8 @@ import numpy as np
 from qiosk.model.cost_function import F64
 from qiosk.solvers.algorithms.tabu_search import WAVE, TabuSearch, TabuState
 from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers, automatic_tenure
-from qiosk.solvers.parameter_free.rounds import Agreement, Rounds, RoundsState
+from qiosk.solvers.parameter_free.rounds import Rounds, RoundsState
+from qiosk.solvers.search.agreement import Agreement
 from qiosk.solvers.search.context import Ground
 from qiosk.solvers.search.solver import Allowance
 

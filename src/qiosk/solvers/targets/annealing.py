@@ -41,7 +41,7 @@ def _annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
 
 
 def _free_annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.parameter_free.rounds import ParameterFreeAnnealing
+    from qiosk.solvers.parameter_free.annealing import ParameterFreeAnnealing
 
     return ParameterFreeAnnealing(ground, ground.beta_range)
 

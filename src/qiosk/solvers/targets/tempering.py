@@ -43,7 +43,7 @@ def _tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
 
 def _free_tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.parallel_tempering import warm_up_exchanges
-    from qiosk.solvers.parameter_free.rounds import ParameterFreeTempering
+    from qiosk.solvers.parameter_free.tempering import ParameterFreeTempering
 
     warm_up_exchanges(ground)
     return ParameterFreeTempering(ground, ground.beta_range, _rungs(ground.problem.n))
