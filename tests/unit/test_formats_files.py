@@ -98,7 +98,7 @@ def test_rudy_without_weights_and_with_lonely_vertices():
 def test_orlib_counts_entries_off_the_diagonal_twice():
     assert costs(orlib.read(ORLIB, instance=1)) == {x: -(5 * x[0] - 6 * x[0] * x[1]) for x in bits(2)}
     assert costs(orlib.read(ORLIB, instance=2)) == {x: -14 * x[1] * x[2] for x in bits(3)}
-    with pytest.raises(UnreadableInput, match="2 instances, say which"):
+    with pytest.raises(UnreadableInput, match="2 instances, specify which"):
         orlib.read(ORLIB)
     with pytest.raises(UnreadableInput, match="from 1 to 2, found 3"):
         orlib.read(ORLIB, instance=3)
@@ -171,7 +171,7 @@ def test_content_tells_the_format(data, name):
 
 
 def test_content_that_tells_nothing():
-    with pytest.raises(UnreadableInput, match="cannot be told"):
+    with pytest.raises(UnreadableInput, match="cannot be detected"):
         by_content(b"hello")
 
 
@@ -239,7 +239,7 @@ def test_wcnf_holds_any_locality(terms):
         ("qubo", b"p qubo 0 2 1\n", "line 1: must be `p qubo 0"),
         ("qubo", b"p qubo 0 2 2 0\n0 0 1\n", "2 entries are announced, found 1"),
         ("qubo", b"p qubo 0 2 1 0\n0 0 nan\n", "line 2"),
-        ("coo", b"0 0 1\n", "must tell the domain, found none"),
+        ("coo", b"0 0 1\n", "must state the domain, found none"),
         ("qplib", QPLIB.replace(b"QBN", b"QIL"), "line 2: the problem type"),
         ("qplib", QPLIB.replace(b"maximize", b"sideways"), "line 3: must be minimize or maximize"),
         ("wcnf", b"p wcnf 2 1\n1 3 0\n", "line 2: the header announces 2 variables"),
@@ -249,7 +249,7 @@ def test_wcnf_holds_any_locality(terms):
         (
             "lp",
             LP.replace(b"Subject To", b"Subject To\n c1: x + y <= 1"),
-            "constraints must be made penalties .* found 1, the first is `c1`",
+            "constraints must be turned into penalties .* found 1, the first is `c1`",
         ),
         ("lp", LP.replace(b"x y z", b"x z"), "variable `y` must be binary"),
         ("lp", LP.replace(b"x^2", b"x^3"), "line 3: must be the exponent 2"),
@@ -258,7 +258,7 @@ def test_wcnf_holds_any_locality(terms):
         (
             "mps",
             MPS.replace(b" N cost", b" N cost\n L row"),
-            "constraints must be made penalties .* found 1, the first is `row`",
+            "constraints must be turned into penalties .* found 1, the first is `row`",
         ),
         ("mps", MPS.replace(b"BV BND a", b"UP BND a 4"), "variable `a` must be binary"),
         ("mps", MPS.replace(b"a cost 3", b"a cost three"), "line 6: must have names and numbers"),

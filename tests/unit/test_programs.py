@@ -130,7 +130,7 @@ def test_the_least_cost_is_that_of_the_best_feasible_solution(name, penalty):
 
 @pytest.mark.parametrize("name", FILES)
 def test_without_being_asked_such_a_file_is_refused(name):
-    with pytest.raises(UnreadableInput, match="constraints must be made penalties .*--penalty auto"):
+    with pytest.raises(UnreadableInput, match="constraints must be turned into penalties .*--penalty auto"):
         read_file(name, FILES[name])
 
 

@@ -10,10 +10,8 @@ import typer
 from qiosk.cli.inputs import read_bytes, read_penalized
 from qiosk.formats.compression import decompressed
 from qiosk.formats.files import (
-    by_content,
-    by_name,
-    by_suffix,
     destination_format,
+    format_of,
     read_file,
     renumbered,
     without_constant,
@@ -58,7 +56,7 @@ def _read(source: str, from_format: str | None, instance: int | None) -> CostFun
     if instance is None:
         return read_file(source, data, from_format)
     content = decompressed(data)
-    chosen = by_name(from_format) if from_format else by_suffix(source) or by_content(content)
+    chosen = format_of(source, content, from_format)
     if chosen.name != "orlib":
         raise typer.BadParameter(f"--instance: files of format {chosen.name} have one problem each")
     return read_orlib(content, instance=instance)

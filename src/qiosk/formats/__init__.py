@@ -1,1 +1,1 @@
-"""Bytes to problems and back, one module a format."""
+"""Conversion between bytes and problems, one module per format."""

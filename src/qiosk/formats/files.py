@@ -1,4 +1,4 @@
-"""File formats by name: which one a file is in, and how it is read and written."""
+"""File formats by name: detects the format of a file, reads and writes it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from qiosk.formats.text.programs import Program
 from qiosk.model.cost_function import CONSTANT, CostFunction
 from qiosk.model.domain import flattened, to_bits, to_spins
 
-_HEAD = 4096
+_HEAD_BYTES = 4096  # enough to detect a format
 
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """A format: its name, what it is, the suffixes of its files, the beginning of its content, its codecs, and
-    what a cost function becomes when it is written: one over spins, over bits, or (None) neither. ``read_program``
-    also reads constraints, where the format has them.
+    """A file format.
+
+    ``suffixes`` are those of its files, ``head`` matches the beginning of their content. ``to_domain`` converts a cost
+    function to spins or bits before it is written; None if the format has both. ``read_program`` reads constraints as
+    well, in formats that have them.
     """
 
     name: str
@@ -104,11 +106,11 @@ FORMATS = (
         to_spins,
     ),
 )
-"""All formats, in the order in which their beginnings are tried."""
+"""All formats, in the order in which content is compared with them."""
 
 
 def by_name(name: str) -> FileFormat:
-    """The format of this name. Raises InvalidValue."""
+    """The format with this name. Raises InvalidValue."""
     for form in FORMATS:
         if form.name == name.lower():
             return form
@@ -116,47 +118,56 @@ def by_name(name: str) -> FileFormat:
 
 
 def by_suffix(file: str) -> FileFormat | None:
-    """The format that a file's name tells, with or without ``.gz`` or ``.zst``; None if it tells none."""
+    """The format of a file by the suffix of its name, before ``.gz`` or ``.zst``; None for an unknown suffix."""
     suffix = PurePath(without_suffix(file.lower())[0]).suffix
     return next((form for form in FORMATS if suffix in form.suffixes), None)
 
 
 def by_content(data: bytes) -> FileFormat:
-    """The format that the beginning of the content tells. Raises UnreadableInput."""
-    head = data[:_HEAD].removeprefix(b"\xef\xbb\xbf")
+    """The format of a file by the beginning of its content. Raises UnreadableInput."""
+    head = data[:_HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")
     for form in FORMATS:
         if form.head.match(head):
             return form
     raise UnreadableInput(
-        f"the file's format cannot be told from its content, name one of {', '.join(form.name for form in FORMATS)}"
+        f"the file's format cannot be detected from its content, name one of {', '.join(f.name for f in FORMATS)}"
     )
 
 
-def read_file(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
-    """The cost function in the content of a file, raw, gzipped or as Zstandard.
+def format_of(file: str, content: bytes, form: str | None = None) -> FileFormat:
+    """The format ``form``, or else that of the file's suffix, or else that of its content. Raises InvalidInput."""
+    return by_name(form) if form is not None else by_suffix(file) or by_content(content)
 
-    ``form`` names its format, which else the suffix of ``file`` tells, and else the content. Raises InvalidInput.
+
+def read_file(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
+    """The cost function in the content of a file, raw or compressed with gzip or Zstandard.
+
+    ``form`` is the name of its format; by default the suffix of ``file`` or the content determines it. ``max_size``
+    limits the decompressed content [bytes]. Raises InvalidInput.
     """
     content = decompressed(data, max_size)
-    chosen = by_name(form) if form is not None else by_suffix(file) or by_content(content)
-    return chosen.read(content)
+    return format_of(file, content, form).read(content)
 
 
 def read_program(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_CONTENT_BYTES) -> Program:
     """As :func:`read_file`, with the linear constraints of the file. Raises InvalidInput."""
     content = decompressed(data, max_size)
-    chosen = by_name(form) if form is not None else by_suffix(file) or by_content(content)
+    chosen = format_of(file, content, form)
     if chosen.read_program is None:
-        having = ", ".join(form.name for form in FORMATS if form.read_program)
-        raise InvalidValue(f"file format: constraints are read from {having}, found {chosen.name!r}")
+        known = ", ".join(form.name for form in FORMATS if form.read_program)
+        raise InvalidValue(f"file format: constraints are read from {known}, found {chosen.name!r}")
     return chosen.read_program(content)
 
 
 def job_input(file: str, data: bytes) -> tuple[bytes, str]:
-    """The content of a file as jobs take it, and its format: as it is, or written anew. Raises InvalidInput."""
+    """The content of a file as the input of a job, and the name of its format.
+
+    QIO documents and columns are returned unchanged; other formats are written as columns. Raises InvalidInput, also
+    for a wrong problem in a format that is returned unchanged.
+    """
     content = decompressed(data)
-    chosen = by_suffix(file) or by_content(content)
-    problem = chosen.read(content)  # also when it goes out as it came: it has to be right
+    chosen = format_of(file, content)
+    problem = chosen.read(content)
     match chosen.name:
         case "qio":
             return data, QIO_INPUT_FORMAT
@@ -167,7 +178,7 @@ def job_input(file: str, data: bytes) -> tuple[bytes, str]:
 
 
 def destination_format(file: str, form: str | None = None) -> FileFormat:
-    """The format of a file to be written: ``form``, or that of its suffix. Raises InvalidValue."""
+    """The format in which to write a file: ``form``, or that of its suffix. Raises InvalidValue."""
     chosen = by_name(form) if form is not None else by_suffix(file)
     if chosen is None:
         known = ", ".join(suffix for form in FORMATS for suffix in form.suffixes)
@@ -178,7 +189,7 @@ def destination_format(file: str, form: str | None = None) -> FileFormat:
 def write_file(file: str, cost_function: CostFunction, form: str | None = None) -> bytes:
     """The content of a file in the format ``form`` or of its suffix, compressed if it ends in ``.gz`` or ``.zst``.
 
-    Raises InvalidValue, also for what the format cannot hold.
+    Raises InvalidValue, also for a cost function that the format cannot contain.
     """
     content = destination_format(file, form).write(cost_function)
     _, compression = without_suffix(file)
@@ -187,20 +198,20 @@ def write_file(file: str, cost_function: CostFunction, form: str | None = None) 
 
 def renumbered(cost_function: CostFunction) -> CostFunction:
     """The cost function with its variables numbered 0, 1, … in the order of their ids."""
-    of_groups = cost_function.groups
-    members = np.where(of_groups.ids == CONSTANT, CONSTANT, cost_function.group_positions)
+    groups = cost_function.groups
+    members = np.where(groups.ids == CONSTANT, CONSTANT, cost_function.group_positions)
     initial = cost_function.initial_configuration
     numbers = {int(v): i for i, v in enumerate(cost_function.variables)}
     return replace(
         cost_function,
         ids=cost_function.positions,
-        groups=replace(of_groups, ids=members),
+        groups=replace(groups, ids=members),
         initial_configuration=None if initial is None else {numbers[i]: value for i, value in initial.items()},
     )
 
 
 def without_constant(cost_function: CostFunction) -> tuple[CostFunction, float]:
-    """The cost function less its constant, groups expanded, and the constant."""
+    """The cost function without its constant, with groups multiplied out; and the constant."""
     flat = flattened(cost_function)
     is_constant = np.diff(flat.indptr) == 0
     constant = float(flat.coefficients[is_constant].sum())

@@ -1,1 +1,1 @@
-"""Text formats of other programs: one module per format."""
+"""The text formats of other programs, one module per format."""

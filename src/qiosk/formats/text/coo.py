@@ -1,6 +1,6 @@
 """Coordinate text as dimod writes it: ``# vartype=SPIN`` (or BINARY), then ``i j value``; ``i i`` is linear.
 
-A comment ``# constant K``, which other readers skip, holds the constant.
+A comment ``# constant K``, which other readers skip, contains the constant.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ _DOMAINS = {"SPIN": ProblemType.ising, "BINARY": ProblemType.pubo}
 
 
 def read(data: bytes) -> CostFunction:
-    """The cost function of a file; variables 0..n-1, n - 1 the largest that occurs.
+    """The cost function of a file, over variables 0..n-1, where n - 1 is the largest that occurs.
 
-    Raises UnreadableInput, naming the line, and if no comment tells the domain.
+    Raises UnreadableInput, naming the line, and if no comment states the domain.
     """
     lines = Lines(data, _FORM, comments=("#",))
     domains = {remark.partition("=")[2].strip() for remark in lines.remarks if remark.startswith("vartype")}
     if len(domains) != 1 or not domains <= _DOMAINS.keys():
         found = ", ".join(sorted(domains)) or "none"
         raise UnreadableInput(
-            f"coo: one line `# vartype=SPIN` or `# vartype=BINARY` must tell the domain, found {found}"
+            f"coo: one line `# vartype=SPIN` or `# vartype=BINARY` must state the domain, found {found}"
         )
     entries = lines.table(lines.left, "an entry", (3,))
-    at = lines.indices(entries[:, :2].ravel(), "a variable", 0, 2**53).reshape(-1, 2)
-    n = int(at.max(initial=-1)) + 1
+    rows, cols = lines.index_pairs(entries, "a variable", 0, 2**53)
+    n = int(max(rows.max(initial=-1), cols.max(initial=-1))) + 1
     check_size(_FORM, n)
     domain = _DOMAINS[domains.pop()]
-    return from_entries(domain, n, at[:, 0], at[:, 1], entries[:, 2], constant=constant_of(lines.remarks))
+    return from_entries(domain, n, rows, cols, entries[:, 2], constant=constant_of(lines.remarks))
 
 
 def write(cost_function: CostFunction) -> bytes:
@@ -45,7 +45,6 @@ def write(cost_function: CostFunction) -> bytes:
     if table.constant:
         text.append(f"# constant {shown(table.constant)}")
     is_needed = table.linear != 0
-    is_needed |= np.bincount(np.concatenate([table.rows, table.cols]), minlength=table.n) == 0  # nothing else has it
+    is_needed |= np.bincount(np.concatenate([table.rows, table.cols]), minlength=table.n) == 0  # in no other term
     text += [f"{i} {i} {shown(table.linear[i])}" for i in np.flatnonzero(is_needed).tolist()]
-    entries = zip(table.rows.tolist(), table.cols.tolist(), table.values.tolist(), strict=True)
-    return "\n".join([*text, *(f"{i} {j} {shown(value)}" for i, j, value in entries), ""]).encode()
+    return "\n".join([*text, *(f"{i} {j} {shown(value)}" for i, j, value in table.pairs()), ""]).encode()

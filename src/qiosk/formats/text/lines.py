@@ -1,4 +1,4 @@
-"""Reading text formats line by line, and saying which line is wrong."""
+"""Reads text formats line by line; errors name the line that is wrong."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import numpy as np
 from qiosk.errors import UnreadableInput
 from qiosk.model.cost_function import F64, I64
 
-_MAX_EXACT = 2.0**53
-_SHOWN = 60
+_MAX_EXACT = 2.0**53  # integers up to this are exact in float64
+_SHOWN_CHARACTERS = 60
 
 
 class Line(NamedTuple):
-    """A line, and its number from 1 on."""
+    """A line and its number, starting at 1."""
 
     number: int
     text: str
 
 
 class Lines:
-    """The lines of a text that are neither empty nor comments, taken one after the other.
+    """The lines of a text that are neither empty nor comments, read one after the other.
 
-    ``form`` is the format's name in errors; a line that begins with one of ``comments`` is left out, but kept
-    in ``remarks`` without its mark.
+    ``form`` is the name of the format in errors. Lines that begin with one of ``comments`` are skipped; ``remarks``
+    lists them without that prefix.
     """
 
     def __init__(self, data: bytes, form: str, comments: tuple[str, ...] = ()) -> None:
@@ -53,11 +53,11 @@ class Lines:
 
     @property
     def left(self) -> int:
-        """How many lines there are still to take."""
+        """Number of lines that are not read yet."""
         return len(self._lines) - self._at
 
     def take(self, what: str) -> Line:
-        """The next line. Raises UnreadableInput, naming ``what`` it should have been, at the end."""
+        """The next line. Raises UnreadableInput at the end of the text, naming ``what`` the line should contain."""
         if not self.left:
             raise UnreadableInput(f"{self.form}: the file ends where {what} should be")
         self._at += 1
@@ -65,16 +65,16 @@ class Lines:
 
     def fail(self, line: Line, rule: str) -> UnreadableInput:
         """The error for a line that breaks a rule."""
-        shown = line.text if len(line.text) <= _SHOWN else line.text[:_SHOWN] + "…"
+        shown = line.text if len(line.text) <= _SHOWN_CHARACTERS else line.text[:_SHOWN_CHARACTERS] + "…"
         return UnreadableInput(f"{self.form}: line {line.number}: {rule}, found {shown!r}")
 
     def integers(self, what: str, count: int) -> list[int]:
         """The ``count`` integers >= 0 of the next line."""
         line = self.take(what)
-        texts = line.text.split()
-        if len(texts) != count or not all(text.isdecimal() and len(text) < 19 for text in texts):
+        words = line.text.split()
+        if len(words) != count or not all(map(is_count, words)):
             raise self.fail(line, f"must be {what}: {count} integers of at least 0")
-        return [int(text) for text in texts]
+        return [int(word) for word in words]
 
     def number(self, what: str) -> float:
         """The one finite number at the beginning of the next line."""
@@ -85,7 +85,7 @@ class Lines:
         return value
 
     def table(self, count: int, what: str, columns: Sequence[int]) -> F64:
-        """The next ``count`` lines as numbers, (count, k) with k one of ``columns`` and the same in all."""
+        """The next ``count`` lines as numbers, shape (count, k); k is one of ``columns`` and equal in all lines."""
         if count > self.left:
             raise UnreadableInput(f"{self.form}: {count} lines of {what} are announced, found {self.left}")
         lines = self._lines[self._at : self._at + count]
@@ -111,12 +111,22 @@ class Lines:
         return self.fail(lines[0], f"must be {what}: {width} numbers, from here on")
 
     def indices(self, column: F64, what: str, low: int, high: int) -> I64:
-        """A column of a table as integers in low..high. Raises UnreadableInput, naming the first that is not."""
+        """A column of a table as integers in low..high. Raises UnreadableInput, naming the first other value."""
         is_good = (column == np.floor(column)) & (column >= low) & (column <= high) & (np.abs(column) < _MAX_EXACT)
         if not is_good.all():
             wrong = column[np.argmin(is_good)]
             raise UnreadableInput(f"{self.form}: {what} must be an integer from {low} to {high}, found {wrong:g}")
         return column.astype(np.int64)
+
+    def index_pairs(self, table: F64, what: str, low: int, high: int) -> tuple[I64, I64]:
+        """The first two columns of a table as integers in low..high. Raises UnreadableInput."""
+        pairs = self.indices(table[:, :2].ravel(), what, low, high).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+
+
+def is_count(word: str) -> bool:
+    """Whether a word is an integer >= 0 that fits into int64."""
+    return word.isdecimal() and len(word) < 19
 
 
 def to_number(text: str) -> float | None:
@@ -131,5 +141,10 @@ def to_number(text: str) -> float | None:
 
 
 def shown(value: float) -> str:
-    """The shortest text that gives the number back; integers without a point."""
+    """The shortest text that is read as the same number; integers without a point."""
     return str(int(value)) if value == int(value) and abs(value) < _MAX_EXACT else repr(float(value))
+
+
+def word_of(name: str) -> str:
+    """A problem's name as one word of letters, digits and underscores; ``problem`` if it has none."""
+    return "".join(c if c.isalnum() else "_" for c in name) or "problem"

@@ -1,4 +1,4 @@
-"""The LP format of CPLEX and others, as far as there are bits, and constraints that are linear.
+"""The LP format of CPLEX and others, limited to bits and linear constraints.
 
 Source: IBM ILOG CPLEX, "LP file format: algebraic representation".
 """
@@ -38,12 +38,12 @@ class _Token(NamedTuple):
 
 
 def read(data: bytes) -> CostFunction:
-    """The objective of a file without constraints, as a cost to be minimized. Raises UnreadableInput."""
+    """The objective of a file without constraints, as a cost to minimize. Raises UnreadableInput."""
     return read_program(data).unconstrained(_FORM)
 
 
 def read_program(data: bytes) -> Program:
-    """The objective of a file, as a cost to be minimized, and its constraints. Raises UnreadableInput."""
+    """The objective of a file, as a cost to minimize, and its constraints. Raises UnreadableInput."""
     lines = Lines(data, _FORM, comments=("\\",))
     first = lines.take("minimize or maximize")
     word, *rest = _without_comment(first.text).split(maxsplit=1)
@@ -58,7 +58,7 @@ def read_program(data: bytes) -> Program:
             sections.setdefault(section, [])
             continue
         if section.startswith("bound") and not _BOUND.fullmatch(text):
-            raise lines.fail(line, "bounds must be those of bits, such as 0 <= x <= 1")
+            raise lines.fail(line, "bounds must be 0 and 1, such as 0 <= x <= 1")
         sections[section] += _tokens(text, line.number)
     objective = Objective(_FORM, is_maximized=_SENSES[word.lower()])
     _Expression(sections["objective"], objective).read()
@@ -91,7 +91,7 @@ def _wrong(token: _Token, rule: str) -> UnreadableInput:
 class _Expression:
     """Reads ``name: 3 x + 2 - y + [ x^2 + 4 x * y ] / 2``."""
 
-    _what = "objective"
+    _section = "objective"
 
     def __init__(self, tokens: list[_Token], objective: Objective) -> None:
         self._tokens = tokens
@@ -99,7 +99,7 @@ class _Expression:
         self._at = 0
 
     def read(self) -> None:
-        """Add all of it to the objective."""
+        """Add the expression to the objective."""
         if [token.text for token in self._tokens[1:2]] == [":"]:
             self._at = 2
         while self._at < len(self._tokens):
@@ -107,14 +107,18 @@ class _Expression:
             if self._accept("["):
                 self._bracket(sign)
             else:
-                coefficient = self._number()
-                name = self._name()
-                if coefficient is None and name is None:
-                    raise self._unexpected("a number or a variable")
-                value = sign * (1.0 if coefficient is None else coefficient)
-                self._objective.add(value, *([] if name is None else [name]))
+                value, name = self._term()
+                self._objective.add(sign * value, *([] if name is None else [name]))
+
+    def _term(self) -> tuple[float, str | None]:
+        """A coefficient, 1 if it is missing, and its variable, None for a constant."""
+        coefficient, name = self._number(), self._name()
+        if coefficient is None and name is None:
+            raise self._unexpected("a number or a variable")
+        return 1.0 if coefficient is None else coefficient, name
 
     def _bracket(self, sign: float) -> None:
+        """The quadratic terms of ``[ x^2 + 4 x * y ] / 2`` after the opening bracket."""
         found: list[tuple[float, str, str]] = []
         while not self._accept("]"):
             value = self._sign()
@@ -134,13 +138,13 @@ class _Expression:
             if second is None:
                 raise self._unexpected("a variable")
             found.append((value, first, second))
-        halves = 1.0
+        divisor = 1.0
         if self._accept("/"):
-            halves = self._number() or 0.0
-            if halves != 2.0:
+            divisor = self._number() or 0.0
+            if divisor != 2.0:
                 raise self._unexpected("2 after the /", back=1)
         for value, first, second in found:
-            self._objective.add(sign * value / halves, first, second)
+            self._objective.add(sign * value / divisor, first, second)
 
     def _sign(self) -> float:
         sign = 1.0
@@ -175,17 +179,17 @@ class _Expression:
     def _unexpected(self, wanted: str, back: int = 0) -> UnreadableInput:
         at = self._at - back
         if at >= len(self._tokens):
-            return UnreadableInput(f"{_FORM}: the {self._what} ends where {wanted} should be")
+            return UnreadableInput(f"{_FORM}: the {self._section} ends where {wanted} should be")
         return _wrong(self._tokens[at], f"must be {wanted}")
 
 
 class _Constraints(_Expression):
-    """Reads ``name: 3 x - y <= 2``, one after the other."""
+    """Reads constraints ``name: 3 x - y <= 2``, one after the other."""
 
-    _what = "list of constraints"
+    _section = "list of constraints"
 
     def read(self) -> None:
-        """Add all of them to the objective's rows."""
+        """Add the constraints to the objective's rows."""
         while self._at < len(self._tokens):
             name = f"c{len(self._objective.rows)}"
             if [token.text for token in self._tokens[self._at + 1 : self._at + 2]] == [":"]:
@@ -193,7 +197,7 @@ class _Constraints(_Expression):
                 self._at += 2
             row = Row("==")
             while self._peek() not in ("<", ">", "="):
-                self._term(row)
+                self._add_term(row)
             row.sense = self._sense()
             sign = self._sign()
             bound = self._number()
@@ -204,18 +208,15 @@ class _Constraints(_Expression):
                 raise self._unexpected(f"a name that no other constraint has, not `{name}`", back=1)
             self._objective.rows[name] = row
 
-    def _term(self, row: Row) -> None:
+    def _add_term(self, row: Row) -> None:
         sign = self._sign()
         if self._peek() == "[":
             raise self._unexpected("a linear term")
-        coefficient, variable = self._number(), self._name()
-        if coefficient is None and variable is None:
-            raise self._unexpected("a number or a variable")
-        value = sign * (1.0 if coefficient is None else coefficient)
+        value, variable = self._term()
         if variable is None:
-            row.bound -= value
+            row.bound -= sign * value
         else:
-            row.add(value, variable)
+            row.add(sign * value, variable)
 
     def _sense(self) -> Sense:
         """``<``, ``<=``, ``=<``, and so on."""
@@ -235,8 +236,8 @@ def write(cost_function: CostFunction) -> bytes:
     text = ["minimize", " cost:"]
     text += [f"  {_signed(h)} {names[i]}" for i, h in enumerate(table.linear.tolist()) if h]
     if len(table.values):
-        pairs = zip(table.rows.tolist(), table.cols.tolist(), table.values.tolist(), strict=True)
-        text += ["  + [", *(f"  {_signed(2 * value)} {names[i]} * {names[j]}" for i, j, value in pairs), "  ] / 2"]
+        pairs = (f"  {_signed(2 * value)} {names[i]} * {names[j]}" for i, j, value in table.pairs())
+        text += ["  + [", *pairs, "  ] / 2"]
     if table.constant:
         text.append(f"  {_signed(table.constant)}")
     text += ["subject to", "binary", *(f" {name}" for name in names), "end", ""]

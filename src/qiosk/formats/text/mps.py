@@ -1,7 +1,8 @@
-"""The MPS format with its quadratic extensions, as far as there are bits, and constraints that are linear.
+"""The MPS format with its quadratic extensions, limited to bits and linear constraints.
 
-Fields are separated by blanks ("free MPS"), so names have none. ``QUADOBJ`` holds the lower or upper triangle
-of Q, ``QMATRIX`` all of it, in 1/2 x^T Q x; the right-hand side of the objective is its negative constant.
+Fields are separated by blanks ("free MPS"), so names contain none. The objective has the term 1/2 x^T Q x: ``QUADOBJ``
+contains the lower or upper triangle of Q, ``QMATRIX`` all of it. The right-hand side of the objective is the negative
+of its constant.
 Source: IBM ILOG CPLEX, "MPS file format: industry standard".
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from qiosk.formats.text.lines import Line, Lines, shown, to_number
+from qiosk.formats.text.lines import Line, Lines, shown, to_number, word_of
 from qiosk.formats.text.named import Objective, Row, to_named
 from qiosk.formats.text.programs import Program, Sense
 from qiosk.model.cost_function import CostFunction
@@ -21,12 +22,12 @@ _SECTIONS = ("NAME", "OBJSENSE", "ROWS", "COLUMNS", "RHS", "RANGES", "BOUNDS", "
 
 
 def read(data: bytes) -> CostFunction:
-    """The objective of a file without constraints, as a cost to be minimized. Raises UnreadableInput."""
+    """The objective of a file without constraints, as a cost to minimize. Raises UnreadableInput."""
     return read_program(data).unconstrained(_FORM)
 
 
 def read_program(data: bytes) -> Program:
-    """The objective of a file, as a cost to be minimized, and its constraints. Raises UnreadableInput."""
+    """The objective of a file, as a cost to minimize, and its constraints. Raises UnreadableInput."""
     return _Reader(Lines(data, _FORM, comments=("*",)), data).read()
 
 
@@ -124,30 +125,30 @@ class _Reader:
 
     def _add_bound(self, line: Line, words: list[str]) -> None:
         kind = words[0].upper()
-        value = to_number(words[-1]) if kind in ("UP", "LO", "UI", "LI") else 0.0
         has_value = kind in ("UP", "LO", "UI", "LI")
+        value = to_number(words[-1]) if has_value else 0.0
         name = words[-2] if has_value and len(words) > 2 else words[-1]
         if kind == "BV":
-            # BV BOUND COLUMN, which some write with a value behind it
+            # BV BOUND COLUMN, in some files with a value at the end
             self._bits[words[2] if len(words) > 2 else words[-1]] = None
         elif has_value and value is not None and kind in ("UP", "UI"):
             self._upper[name] = value
         elif not has_value or value != 0.0:
-            raise self._lines.fail(line, "bounds must be those of bits: BV, UP 1 or LO 0")
+            raise self._lines.fail(line, "bounds must be BV, UP 1 or LO 0, for bits")
 
     def _add_product(self, line: Line, words: list[str], share: float) -> None:
         value = to_number(words[2]) if len(words) == 3 else None
         if value is None:
             raise self._lines.fail(line, "must have two columns and a number")
         first, second = words[:2]
-        # 1/2 x^T Q x: an entry on the diagonal counts half, one off it stands for two unless both are written
+        # 1/2 x^T Q x: an entry on the diagonal counts half; off the diagonal, one of a triangle counts for both
         self._objective.add(value * (0.5 if first == second else share), first, second)
 
 
 def write(cost_function: CostFunction) -> bytes:
     """The file of a quadratic cost function. Raises InvalidValue for one of higher degree."""
     table, names = to_named(cost_function, _FORM, _NAMES)
-    text = [f"NAME {''.join(c if c.isalnum() else '_' for c in cost_function.name) or 'problem'}", "ROWS", " N cost"]
+    text = [f"NAME {word_of(cost_function.name)}", "ROWS", " N cost"]
     text += ["COLUMNS", " MARKER 'MARKER' 'INTORG'"]
     text += [f" {name} cost {shown(h)}" for name, h in zip(names, table.linear.tolist(), strict=True)]
     text += [" MARKER 'MARKER' 'INTEND'"]
@@ -155,6 +156,5 @@ def write(cost_function: CostFunction) -> bytes:
         text += ["RHS", f" RHS cost {shown(-table.constant)}"]
     text += ["BOUNDS", *(f" BV BOUND {name}" for name in names)]
     if len(table.values):
-        pairs = zip(table.rows.tolist(), table.cols.tolist(), table.values.tolist(), strict=True)
-        text += ["QUADOBJ", *(f" {names[i]} {names[j]} {shown(value)}" for i, j, value in pairs)]
+        text += ["QUADOBJ", *(f" {names[i]} {names[j]} {shown(value)}" for i, j, value in table.pairs())]
     return "\n".join([*text, "ENDATA", ""]).encode()

@@ -1,4 +1,4 @@
-"""Objectives over variables with names, as mathematical programming formats have them."""
+"""Objectives over named variables, the common part of mathematical programming formats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUMBERED = re.compile(r"x_?(0|[1-9][0-9]{0,8})")
 
 @dataclass
 class Row:
-    """A linear constraint, read little by little: coefficients by the variable's name."""
+    """A linear constraint while it is read: coefficients by variable name."""
 
     sense: Sense
     bound: float = 0.0
@@ -34,7 +34,7 @@ class Row:
 
 @dataclass
 class Objective:
-    """What is read little by little: linear and quadratic coefficients by name, and constraints."""
+    """An objective while it is read: coefficients by variable name, and constraints by their names."""
 
     form: str
     name: str = ""
@@ -45,7 +45,7 @@ class Objective:
     rows: dict[str, Row] = field(default_factory=dict)
 
     def add(self, value: float, *names: str) -> None:
-        """Add ``value`` times the product of at most two variables; x x is x."""
+        """Add ``value`` times the product of at most two variables; x * x is x."""
         if not names:
             self.constant += value
             return
@@ -58,45 +58,45 @@ class Objective:
             self.pairs[first, second] = self.pairs.get((first, second), 0.0) + value
 
     def program(self, bits: Iterable[str]) -> Program:
-        """The objective as a cost to be minimized, if all its variables are among ``bits``, and the constraints.
+        """The objective as a cost to minimize, and the constraints; all variables must be among ``bits``.
 
-        Variables called x0, x1, … without a gap keep their numbers, others are numbered as they came. Raises
-        UnreadableInput for a variable that is no bit.
+        Variables called x0, x1, … without a gap keep their numbers; others are numbered in order of occurrence. Raises
+        UnreadableInput for a variable that is not a bit.
         """
-        of_bits = set(bits)
+        binary = set(bits)
         for row in self.rows.values():
             for variable in row.coefficients:
                 self.linear.setdefault(variable, 0.0)
         for variable in self.linear:
-            if variable not in of_bits:
+            if variable not in binary:
                 raise UnreadableInput(f"{self.form}: variable `{variable}` must be binary")
-        for variable in sorted(of_bits - self.linear.keys()):
+        for variable in sorted(binary - self.linear.keys()):
             self.linear[variable] = 0.0
         names = _numbered(list(self.linear))
-        at = {variable: i for i, variable in enumerate(names)}
+        ids = {variable: i for i, variable in enumerate(names)}
         sign = -1.0 if self.is_maximized else 1.0
         cost_function = from_entries(
             ProblemType.pubo,
             len(names),
-            np.array([at[a] for a, _ in self.pairs], np.int64),
-            np.array([at[b] for _, b in self.pairs], np.int64),
+            np.array([ids[a] for a, _ in self.pairs], np.int64),
+            np.array([ids[b] for _, b in self.pairs], np.int64),
             sign * np.array(list(self.pairs.values()), np.float64),
             constant=sign * self.constant,
             linear=sign * np.array([self.linear[variable] for variable in names]),
             name=self.name,
         )
         if not all(_NUMBERED.fullmatch(variable) for variable in names):
-            of_ids = {str(i): variable for i, variable in enumerate(names)}
-            cost_function = replace(cost_function, metadata={**cost_function.metadata, NAMES: of_ids})
+            by_id = {str(i): variable for i, variable in enumerate(names)}
+            cost_function = replace(cost_function, metadata={**cost_function.metadata, NAMES: by_id})
         constraints = [
-            LinearConstraint(name, {at[v]: c for v, c in row.coefficients.items()}, row.sense, row.bound)
+            LinearConstraint(name, {ids[v]: c for v, c in row.coefficients.items()}, row.sense, row.bound)
             for name, row in self.rows.items()
         ]
         return Program(cost_function, names, constraints)
 
 
 def _numbered(names: list[str]) -> list[str]:
-    """The names in the order of their ids."""
+    """The names in ascending order of their ids."""
     matches = [_NUMBERED.fullmatch(name) for name in names]
     numbers = [int(match[1]) for match in matches if match]
     if sorted(numbers) == list(range(len(names))):
@@ -107,7 +107,7 @@ def _numbered(names: list[str]) -> list[str]:
 def to_named(cost_function: CostFunction, form: str, allowed: re.Pattern[str]) -> tuple[Quadratic, list[str]]:
     """The table of a quadratic cost function over bits, and a name for each variable.
 
-    The names of the metadata if there is one for each, all distinct and ``allowed`` in the format; else x0, x1, …
+    The names are those of the metadata, if they are distinct and match ``allowed`` of the format; otherwise x0, x1, …
     """
     table = to_entries(cost_function, form, ProblemType.pubo)
     given = cost_function.metadata.get(NAMES)

@@ -1,8 +1,8 @@
 """Binary quadratic programs of J. E. Beasley's OR-Library: maximize sum of q_ij x_i x_j over bits.
 
-The number of instances, then each as ``n m`` and m lines ``i j q`` from 1 on. The matrix is symmetric and an
-entry off the diagonal is written once, so it counts twice. Source: J. E. Beasley, J. Oper. Res. Soc. 41,
-1069 (1990), doi:10.1057/jors.1990.166.
+A file contains the number of instances, then for each instance ``n m`` and m lines ``i j q``, variables from 1. The
+matrix is symmetric, and an entry off the diagonal is written once but counts twice. Source: J. E. Beasley, J. Oper.
+Res. Soc. 41, 1069 (1990), doi:10.1057/jors.1990.166.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _FORM = "orlib"
 def read(data: bytes, *, instance: int | None = None) -> CostFunction:
     """An instance of a file, as a cost to be minimized.
 
-    ``instance`` counts from 1 and may be left out if there is one only. Raises UnreadableInput, naming the line.
+    ``instance`` counts from 1 and may be None if there is only one. Raises UnreadableInput, naming the line.
     """
     lines = Lines(data, _FORM)
     count = lines.integers("the number of instances", 1)[0]
     if instance is None and count != 1:
-        raise UnreadableInput(f"orlib: the file has {count} instances, say which one")
+        raise UnreadableInput(f"orlib: the file has {count} instances, specify which one")
     chosen = 1 if instance is None else instance
     if not 1 <= chosen <= count:
         raise UnreadableInput(f"orlib: instance must be from 1 to {count}, found {chosen}")
@@ -38,9 +38,8 @@ def _read_instance(lines: Lines) -> CostFunction:
     n, m = lines.integers("numbers of variables and entries", 2)
     check_size(_FORM, n)
     entries = lines.table(m, "an entry", (3,))
-    at = lines.indices(entries[:, :2].ravel(), "a variable", 1, n).reshape(-1, 2) - 1
-    rows, cols = at.T
-    return from_entries(ProblemType.pubo, n, rows, cols, -entries[:, 2] * np.where(rows == cols, 1.0, 2.0))
+    rows, cols = lines.index_pairs(entries, "a variable", 1, n)
+    return from_entries(ProblemType.pubo, n, rows - 1, cols - 1, -entries[:, 2] * np.where(rows == cols, 1.0, 2.0))
 
 
 def write(cost_function: CostFunction) -> bytes:

@@ -1,4 +1,4 @@
-"""Objectives with linear constraints, as mathematical programming formats have them."""
+"""Mathematical programs: an objective over bits, and linear constraints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Sense = Literal["<=", ">=", "=="]
 
 @dataclass(frozen=True, slots=True)
 class LinearConstraint:
-    """sum of coefficient * x <= or >= or == ``bound``, over bits by their ids."""
+    """sum of coefficient * x, compared to ``bound`` by ``sense``; ``coefficients`` by the id of the bit x."""
 
     name: str
     coefficients: Mapping[int, float]
@@ -24,17 +24,17 @@ class LinearConstraint:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A cost to be minimized over bits 0..n-1, their names, and what shall hold besides."""
+    """A cost to minimize over bits 0..n-1, the names of the bits, and the constraints on them."""
 
     cost_function: CostFunction
     names: Sequence[str]
     constraints: Sequence[LinearConstraint] = field(default_factory=tuple)
 
     def unconstrained(self, form: str) -> CostFunction:
-        """The cost alone. Raises UnreadableInput, naming the first, if there are constraints."""
+        """The cost alone. Raises UnreadableInput if there are constraints, naming the first."""
         if self.constraints:
             raise UnreadableInput(
-                f"{form}: constraints must be made penalties (`--penalty auto`, `Model.from_file`), found "
+                f"{form}: constraints must be turned into penalties (`--penalty auto`, `Model.from_file`), found "
                 f"{len(self.constraints)}, the first is `{self.constraints[0].name}`"
             )
         return self.cost_function

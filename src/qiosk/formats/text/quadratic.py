@@ -1,7 +1,8 @@
-"""Between cost functions and the tables of quadratic file formats."""
+"""Conversion between cost functions and the tables of quadratic file formats."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from qiosk.model.cost_function import F64, I64, CostFunction, ProblemType
 from qiosk.model.domain import flattened, to_bits, to_spins
 
 MAX_VARIABLES = 1 << 27
-"""Most variables that the header of a file may announce: each is stored, whether terms have it or not."""
+"""Largest number of variables that a file may announce; each is stored, even if no term contains it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +30,14 @@ class Quadratic:
     cols: I64
     values: F64
 
+    def pairs(self, first: int = 0) -> Iterator[tuple[int, int, float]]:
+        """Rows, columns and values of the quadratic terms; variables are numbered from ``first`` on."""
+        rows, cols = (self.rows + first).tolist(), (self.cols + first).tolist()
+        return zip(rows, cols, self.values.tolist(), strict=True)
+
 
 def check_size(form: str, n: int) -> None:
-    """Raise UnreadableInput if a header announces more variables than ``MAX_VARIABLES``."""
+    """Raises UnreadableInput if a header announces more variables than ``MAX_VARIABLES``."""
     if n > MAX_VARIABLES:
         raise UnreadableInput(f"{form}: at most {MAX_VARIABLES} variables are allowed, found {n}")
 
@@ -47,19 +53,20 @@ def from_entries(
     linear: F64 | None = None,
     name: str = "",
 ) -> CostFunction:
-    """A cost function of variables 0..n-1 from matrix entries; those on the diagonal are linear.
+    """A cost function over variables 0..n-1 from matrix entries; entries on the diagonal are linear terms.
 
-    Every variable gets a linear term, which may be 0, so that it is one. Shapes: rows, cols, values (P,); linear (n,).
+    Every variable gets a linear term, perhaps 0, so that it is a variable of the cost function. Shapes: rows, cols and
+    values (P,); linear (n,).
     """
     is_linear = rows == cols
-    of_variables = np.zeros(n) if linear is None else linear.copy()
-    np.add.at(of_variables, rows[is_linear], values[is_linear])
+    fields = np.zeros(n) if linear is None else linear.copy()
+    np.add.at(fields, rows[is_linear], values[is_linear])
     pairs = np.stack([rows, cols], axis=1)[~is_linear]
     constants = np.full(1 if constant else 0, constant)
     degrees = np.repeat([0, 1, 2], [len(constants), n, len(pairs)])
     return CostFunction(
         problem_type=problem_type,
-        coefficients=np.concatenate([constants, of_variables, values[~is_linear]]),
+        coefficients=np.concatenate([constants, fields, values[~is_linear]]),
         indptr=np.concatenate([np.zeros(1, np.int64), np.cumsum(degrees, dtype=np.int64)]),
         ids=np.concatenate([np.arange(n, dtype=np.int64), pairs.ravel()]),
         name=name,
@@ -68,24 +75,29 @@ def from_entries(
 
 
 def to_entries(cost_function: CostFunction, form: str, domain: ProblemType) -> Quadratic:
-    """A cost function as a table over the spins or bits of ``domain``, like terms merged.
+    """A cost function as a table over the spins or bits of ``domain``, with like terms merged.
 
-    Raises InvalidValue, naming ``form``, if it is not quadratic or its ids are not 0..n-1.
+    Raises InvalidValue, naming the format ``form``, if it is not quadratic or its ids are not 0..n-1.
     """
     converted = to_spins(cost_function) if domain.is_ising else to_bits(cost_function)
     problem = compile_problem(flattened(converted))
     if problem.locality > 2:
         raise InvalidValue(f"{form}: terms have at most 2 variables in this format, found {problem.locality}")
-    if problem.n and problem.variables[-1] != problem.n - 1:
-        raise InvalidValue(
-            f"{form}: this format numbers variables without gaps, found {problem.n} variables"
-            f" with ids up to {problem.variables[-1]}; renumber them first"
-        )
+    check_numbering(form, problem.variables)
     rows, cols = problem.pair_rows.astype(np.int64), problem.pair_cols.astype(np.int64)
     return Quadratic(problem.n, problem.constant, problem.linear, rows, cols, problem.pair_values)
 
 
+def check_numbering(form: str, variables: I64) -> None:
+    """Raises InvalidValue unless the ids of variables, in ascending order, are 0..n-1."""
+    if len(variables) and variables[-1] != len(variables) - 1:
+        raise InvalidValue(
+            f"{form}: this format numbers variables without gaps, found {len(variables)} variables"
+            f" with ids up to {variables[-1]}; renumber them first"
+        )
+
+
 def refuse(form: str, what: str, value: float) -> None:
-    """Raise InvalidValue if ``value``, which ``form`` has no place for, is not 0."""
+    """Raises InvalidValue if ``value``, which the format cannot contain, is not 0."""
     if value:
         raise InvalidValue(f"{form}: this format has no place for {what}, found {value:g}")

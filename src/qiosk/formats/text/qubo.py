@@ -1,7 +1,7 @@
 """The ``.qubo`` format of qbsolv: minimize sum of q_ij x_i x_j over bits, variables from 0 on.
 
 ``c`` lines are comments; ``p qubo 0 n diagonals couplings`` comes before ``i i q`` and ``i j q``. A comment
-``c constant K``, which other readers skip, holds the constant.
+``c constant K``, which other readers skip, contains the constant.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from qiosk.errors import UnreadableInput
-from qiosk.formats.text.lines import Lines, shown, to_number
+from qiosk.formats.text.lines import Lines, is_count, shown, to_number
 from qiosk.formats.text.quadratic import check_size, from_entries, to_entries
 from qiosk.model.cost_function import CostFunction, ProblemType
 
@@ -22,19 +22,19 @@ def read(data: bytes) -> CostFunction:
     lines = Lines(data, _FORM, comments=("c ", "c\t", "#"))
     header = lines.take(f"the line {_HEADER}")
     words = header.text.split()
-    if words[:2] != ["p", "qubo"] or len(words) != 6 or not all(w.isdecimal() and len(w) < 19 for w in words[3:]):
+    if words[:2] != ["p", "qubo"] or len(words) != 6 or not all(map(is_count, words[3:])):
         raise lines.fail(header, f"must be {_HEADER}")
     n, diagonals, couplings = map(int, words[3:])
     check_size(_FORM, n)
     if lines.left != diagonals + couplings:
         raise UnreadableInput(f"qubo: {diagonals + couplings} entries are announced, found {lines.left}")
     entries = lines.table(lines.left, "an entry", (3,))
-    rows, cols = lines.indices(entries[:, :2].ravel(), "a variable", 0, n - 1).reshape(-1, 2).T
+    rows, cols = lines.index_pairs(entries, "a variable", 0, n - 1)
     return from_entries(ProblemType.pubo, n, rows, cols, entries[:, 2], constant=constant_of(lines.remarks))
 
 
 def constant_of(remarks: list[str]) -> float:
-    """The constant that a comment ``constant K`` holds; 0 without one."""
+    """The constant in a comment ``constant K``; 0 if there is none."""
     for remark in remarks:
         words = remark.split()
         if len(words) == 2 and words[0] == "constant":
@@ -49,6 +49,4 @@ def write(cost_function: CostFunction) -> bytes:
     text = [f"c constant {shown(table.constant)}"] if table.constant else []
     text.append(f"p qubo 0 {table.n} {len(diagonal)} {len(table.values)}")
     text += [f"{i} {i} {shown(q)}" for i, q in zip(diagonal.tolist(), table.linear[diagonal].tolist(), strict=True)]
-    entries = zip(table.rows.tolist(), table.cols.tolist(), table.values.tolist(), strict=True)
-    text += [f"{i} {j} {shown(q)}" for i, j, q in entries]
-    return "\n".join([*text, ""]).encode()
+    return "\n".join([*text, *(f"{i} {j} {shown(q)}" for i, j, q in table.pairs()), ""]).encode()

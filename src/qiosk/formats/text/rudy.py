@@ -1,6 +1,6 @@
-"""Weighted graphs as G. Rinaldi's ``rudy`` writes them (Gset, Biq Mac): ``n m``, then ``i j w`` from 1 on.
+"""Weighted graphs in the format of G. Rinaldi's ``rudy`` (Gset, Biq Mac): ``n m``, then ``i j w``, vertices from 1.
 
-Read as max-cut: cost = sum of w s_i s_j, which is the total weight less twice the cut. A missing w is 1.
+Read as max-cut: cost = sum of w s_i s_j, the total weight minus twice the weight of the cut. A missing w is 1.
 """
 
 from __future__ import annotations
@@ -22,17 +22,12 @@ def read(data: bytes) -> CostFunction:
     edges = lines.table(m, "an edge", (2, 3))
     if lines.left:
         raise lines.fail(lines.take("an edge"), f"must be the end after {m} edges")
-    vertices = lines.indices(edges[:, :2].ravel(), "a vertex", 1, n).reshape(-1, 2) - 1
+    rows, cols = lines.index_pairs(edges, "a vertex", 1, n)
     weights = edges[:, 2] if edges.shape[1] == 3 else np.ones(m)
-    is_loop = vertices[:, 0] == vertices[:, 1]  # s_i s_i = 1
-    return from_entries(
-        ProblemType.ising,
-        n,
-        vertices[~is_loop, 0],
-        vertices[~is_loop, 1],
-        weights[~is_loop],
-        constant=float(weights[is_loop].sum()),
-    )
+    is_loop = rows == cols  # s_i s_i = 1
+    constant = float(weights[is_loop].sum())
+    rows, cols, weights = rows[~is_loop] - 1, cols[~is_loop] - 1, weights[~is_loop]
+    return from_entries(ProblemType.ising, n, rows, cols, weights, constant=constant)
 
 
 def write(cost_function: CostFunction) -> bytes:
@@ -40,6 +35,5 @@ def write(cost_function: CostFunction) -> bytes:
     table = to_entries(cost_function, _FORM, ProblemType.ising)
     refuse(_FORM, "linear terms", float(np.abs(table.linear).max(initial=0.0)))
     refuse(_FORM, "a constant", table.constant)
-    edges = zip((table.rows + 1).tolist(), (table.cols + 1).tolist(), table.values.tolist(), strict=True)
-    text = [f"{table.n} {len(table.values)}", *(f"{i} {j} {shown(w)}" for i, j, w in edges), ""]
+    text = [f"{table.n} {len(table.values)}", *(f"{i} {j} {shown(w)}" for i, j, w in table.pairs(first=1)), ""]
     return "\n".join(text).encode()

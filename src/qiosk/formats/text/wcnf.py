@@ -1,9 +1,9 @@
-"""Weighted MaxSAT in DIMACS form: cost = weight of the clauses that are not satisfied, over bits.
+"""Weighted MaxSAT in DIMACS form: cost = total weight of the clauses that are not satisfied, over bits.
 
-Both dialects are read: ``p wcnf VARIABLES CLAUSES [TOP]`` and then ``WEIGHT LITERALS 0``; or, since the MaxSAT
-Evaluation of 2022, no header and hard clauses marked ``h``. So is ``p cnf``, with weight 1. Hard clauses get a
-weight greater than that of all soft ones together. Terms keep the clauses' own locality: a clause of k
-literals is a product of k factors x or 1 - x, multiplied out.
+Both dialects are read: the older one with a header ``p wcnf VARIABLES CLAUSES [TOP]`` before lines ``WEIGHT LITERALS
+0``, and that of the MaxSAT Evaluation since 2022, without a header and with ``h`` for hard clauses. ``p cnf`` is read
+with weight 1. Hard clauses get a weight greater than that of all soft clauses together. A clause of k literals is a
+product of k factors x or 1 - x, multiplied out, so terms have at most k variables.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qiosk.errors import InvalidValue, UnreadableInput
-from qiosk.formats.text.lines import Line, Lines, shown, to_number
-from qiosk.formats.text.quadratic import check_size
+from qiosk.errors import UnreadableInput
+from qiosk.formats.text.lines import Line, Lines, is_count, shown, to_number
+from qiosk.formats.text.quadratic import check_numbering, check_size
 from qiosk.formats.text.qubo import constant_of
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.domain import flattened, to_bits
 
 _FORM = "wcnf"
 MAX_TERMS = 1 << 27
-"""Most terms that the clauses of a file may be multiplied out to."""
+"""Largest number of terms that the clauses of a file may have when multiplied out."""
 
 
 class _Clause(NamedTuple):
     weight: float  # inf: hard
-    negated: tuple[int, ...]  # variables from 0 on, distinct
+    negated: tuple[int, ...]  # variables, numbered from 0, distinct
     plain: tuple[int, ...]
 
 
@@ -63,7 +63,7 @@ def read(data: bytes) -> CostFunction:
 
 def _header(lines: Lines, line: Line) -> _Header:
     words = line.text.split()
-    if len(words) < 4 or words[1] not in ("cnf", "wcnf") or not all(w.isdecimal() and len(w) < 19 for w in words[2:4]):
+    if len(words) < 4 or words[1] not in ("cnf", "wcnf") or not all(map(is_count, words[2:4])):
         raise lines.fail(line, "must be `p wcnf VARIABLES CLAUSES [TOP]` or `p cnf VARIABLES CLAUSES`")
     top = to_number(words[4]) if len(words) > 4 else np.inf
     if top is None:
@@ -73,7 +73,7 @@ def _header(lines: Lines, line: Line) -> _Header:
 
 
 def _clause(lines: Lines, line: Line, header: _Header) -> _Clause | None:
-    """The clause of a line; None for one that is always satisfied."""
+    """The clause in a line; None if it is always satisfied."""
     words = line.text.split()
     weight = 1.0
     if header.has_weights:
@@ -87,7 +87,7 @@ def _clause(lines: Lines, line: Line, header: _Header) -> _Clause | None:
     literals = set()
     for word in words[:-1]:
         if not word.removeprefix("-").isdecimal() or len(word) > 18 or int(word) == 0:
-            raise lines.fail(line, f"literals must be integers other than 0, `{word[:30]}` is none")
+            raise lines.fail(line, f"literals must be integers other than 0, `{word[:30]}` is not")
         if header.variables is not None and abs(int(word)) > header.variables:
             raise lines.fail(line, f"the header announces {header.variables} variables, the literal is {word}")
         literals.add(int(word))
@@ -105,7 +105,7 @@ def _cost_function(clauses: list[_Clause], n: int, constant: float) -> CostFunct
     members: list[tuple[int, ...]] = [()] if constant else []
     for c in clauses:
         weight = soft + 1.0 if c.weight == np.inf else c.weight
-        # not satisfied: every negated variable is 1 and every plain one 0
+        # not satisfied means: every negated variable is 1 and every other variable is 0
         for chosen in _subsets(c.plain):
             coefficients.append(-weight if len(chosen) % 2 else weight)
             members.append(c.negated + chosen)
@@ -126,11 +126,11 @@ def _subsets(items: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
 
 
 def write(cost_function: CostFunction) -> bytes:
-    """The file of a cost function of bits of any locality; its header is that of the older dialect.
+    """The file of a cost function over bits, with terms of any degree, in the older dialect.
 
-    A term c x_1 … x_k of positive c is a clause of k literals; one of negative c is c plus k clauses, because
-    1 - x_1 … x_k = sum over j of x_1 … x_{j-1} (1 - x_j). Weights stay as they are, so they may be fractions,
-    which not every solver reads. Raises InvalidValue if ids have gaps.
+    A term c x_1 … x_k with positive c is a clause of k literals. With negative c it is the constant c and k clauses,
+    because 1 - x_1 … x_k = sum over j of x_1 … x_{j-1} (1 - x_j). Weights are written unchanged; they may be
+    fractions, which some solvers cannot read. Raises InvalidValue if ids have gaps.
     """
     flat = flattened(to_bits(cost_function))
     constant, clauses = 0.0, list[tuple[float, list[int]]]()
@@ -145,14 +145,9 @@ def write(cost_function: CostFunction) -> bytes:
         else:
             constant += c
             clauses += [(-c, [*(-v for v in literals[:j]), literals[j]]) for j in range(len(literals))]
-    n = 1 + int(flat.variables.max(initial=-1))
-    if n != len(flat.variables):
-        raise InvalidValue(
-            f"wcnf: this format numbers variables without gaps, found {len(flat.variables)} variables"
-            f" with ids up to {n - 1}; renumber them first"
-        )
+    check_numbering(_FORM, flat.variables)
     total = sum(weight for weight, _ in clauses)
     text = [f"c constant {shown(constant)}"] if constant else []
-    text.append(f"p wcnf {n} {len(clauses)} {shown(float(np.floor(total)) + 1)}")
+    text.append(f"p wcnf {len(flat.variables)} {len(clauses)} {shown(float(np.floor(total)) + 1)}")
     text += [f"{shown(weight)} {' '.join(map(str, literals))} 0" for weight, literals in clauses]
     return "\n".join([*text, ""]).encode()
