@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from qiosk.adapters.home import home as module
 from qiosk.adapters.home.home import Home, ServerPresence, SupervisorLock
-from qiosk.adapters.home.home import home as module
 
 
 @pytest.fixture

@@ -191,7 +191,6 @@ def test_a_token_opens_the_workspaces_it_lists() -> None:
     ],
     ids=lambda claims: ",".join(claims),
 )
-@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 def test_other_tokens_open_nothing(claims: dict[str, Any]) -> None:
     issuer = Issuer()
     with pytest.raises(Unauthorized):
