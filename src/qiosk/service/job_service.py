@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar, final
 
 from qiosk.contract.blobs import check_metadata
 from qiosk.contract.jobs import (
-    OUTPUT_BLOB,
     JobQuery,
-    JobStatus,
     JobUpdate,
     JobView,
     PatchJob,
@@ -33,8 +33,9 @@ from qiosk.service.blobs import BlobReader
 from qiosk.service.cancellation import request_cancellation
 from qiosk.service.definition import check_name, check_priority, check_tags, define_job
 from qiosk.service.filters import check_query
-from qiosk.service.jobs import BlobRef, Job, JobKey, JobState
-from qiosk.service.names import blob_name, is_job_id
+from qiosk.service.jobs import BlobRef, Job, JobKey
+from qiosk.service.locations import BlobUri
+from qiosk.service.names import is_job_id
 from qiosk.service.paging import (
     check_window,
     cursor_of,
@@ -47,6 +48,7 @@ from qiosk.service.quotas import NO_LIMITS, QuotaGate
 from qiosk.service.removal import remove_job
 from qiosk.service.session_service import SessionService
 from qiosk.service.sessions import SessionDoor, SessionKey, SessionStore
+from qiosk.service.views import job_view
 from qiosk.service.watching import follow
 
 Found = TypeVar("Found")
@@ -92,7 +94,11 @@ class StoredUpload:
 
 @final
 class JobService:
-    """A workspace's jobs, in this process. Implements ``contract.api.JobsApi``."""
+    """A workspace's jobs, in this process. Implements ``contract.api.JobsApi``.
+
+    Jobs refer to blobs by ``BlobRef``. Their views contain the URIs that ``blob_uri`` makes of these: by default those
+    of the store, in a server signed links for one caller (see ``with_uris``).
+    """
 
     def __init__(
         self,
@@ -107,6 +113,7 @@ class JobService:
         new_id: Callable[[], str],
         quotas: QuotaGate = NO_LIMITS,
     ) -> None:
+        self._blob_uri: BlobUri = blobs.uri
         self._workspace = workspace
         self._jobs = jobs
         self._blobs = blobs
@@ -116,15 +123,26 @@ class JobService:
         self._quotas = quotas
         self._clock = clock
         self._new_id = new_id
-        self.sessions = SessionService(
+        self._open_sessions = partial(
+            SessionService,
             workspace=workspace,
             sessions=sessions,
             jobs=jobs,
             targets=targets,
             clock=clock,
             new_id=new_id,
-            view_job=self.view_of,
         )
+
+    def with_uris(self, blob_uri: BlobUri) -> JobService:
+        """This service, with other URIs of blobs in its views."""
+        other = copy(self)
+        other._blob_uri = blob_uri
+        return other
+
+    @property
+    def sessions(self) -> SessionService:
+        """The workspace's sessions."""
+        return self._open_sessions(view_job=self.view_of)
 
     def submit(self, command: SubmitJob) -> JobView:
         """Queue a job; see ``JobsApi``."""
@@ -140,7 +158,11 @@ class JobService:
 
     def get(self, job_id: str) -> JobView:
         """The job as it is now. Raises JobNotFound."""
-        return self._view(self._get(job_id))
+        return self.view_of(self.find(job_id))
+
+    def find(self, job_id: str) -> Job:
+        """As ``get``, the job as it is stored."""
+        return self._seen(self._get(job_id))
 
     def list(self, query: JobQuery) -> Iterator[JobView]:
         """Matching jobs in the query's order; pages are fetched as they are needed. Raises InvalidFilter."""
@@ -217,10 +239,11 @@ class JobService:
 
     def results(self, job_id: str) -> bytes:
         """The results blob. Raises JobNotFound; BlobNotFound if the job has none (yet)."""
-        job = self._get(job_id)
-        if job.output_blob is None:
-            raise BlobNotFound(f"job {job_id}: has no results, it is {job.state}", job_id=job_id, state=job.state)
-        return self._blobs.get(BlobRef(job.container, job.output_blob))
+        return self._blobs.get(self._results_of(job_id))
+
+    def open_results(self, job_id: str) -> BlobReader:
+        """As ``results``, to be read in pieces; the caller closes it."""
+        return self._blobs.open(self._results_of(job_id))
 
     def best(self, job_id: str) -> bytes | None:
         """Best solution so far in the results format, also while the job runs; None if there is none yet."""
@@ -287,6 +310,13 @@ class JobService:
     def _get(self, job_id: str) -> Job:
         return self._jobs.get(self._key(job_id))
 
+    def _results_of(self, job_id: str) -> BlobRef:
+        job = self._get(job_id)
+        if job.output_blob is None:
+            status = job.state.status
+            raise BlobNotFound(f"job {job_id}: has no results, it is {status}", job_id=job_id, state=status)
+        return BlobRef(job.container, job.output_blob)
+
     def _from_best(self, job_id: str, read: Callable[[BlobRef], Found]) -> Found | None:
         job = self._get(job_id)
         name = job.output_blob or job.best_blob
@@ -350,46 +380,14 @@ class JobService:
             yield from page.items
 
     def _view(self, job: Job) -> JobView:
-        """What users see of a job; whoever sees one that is not finished makes sure that somebody works on it."""
+        return self.view_of(self._seen(job))
+
+    def _seen(self, job: Job) -> Job:
+        """The job; if it has not ended, the executor makes sure that something runs it."""
         if not job.state.is_final:
             self._executor.ensure()
-        return self.view_of(job)
+        return job
 
     def view_of(self, job: Job) -> JobView:
         """What users see of a job."""
-        return JobView(
-            id=job.id,
-            name=job.name,
-            container_uri=self._blobs.uri(job.container),
-            input_data_uri=self._blobs.uri(*job.input),
-            input_data_format=job.input_data_format,
-            input_params=job.input_params,
-            provider_id=job.provider_id,
-            target=job.target,
-            metadata=job.metadata,
-            output_data_uri=self._output_uri(job),
-            output_data_format=job.output_data_format,
-            status=job.state.status,
-            creation_time=job.created_at,
-            begin_execution_time=job.begun_at,
-            end_execution_time=job.ended_at,
-            cancellation_time=job.cancelled_at,
-            error_data=job.error,
-            is_cancelling=job.state is JobState.CANCELLING,
-            has_results=job.output_blob is not None,
-            job_type=job.job_type,
-            tags=job.tags,
-            priority=job.priority,
-            session_id=job.session_id,
-            attempts=job.fence,
-            progress=job.progress,
-        )
-
-    def _output_uri(self, job: Job) -> str | None:
-        """Where the results are, or while the job is not finished where they are expected."""
-        if job.output_blob is not None:
-            return self._blobs.uri(job.container, job.output_blob)
-        if job.state.is_final and job.state.status is not JobStatus.SUCCEEDED:
-            return None
-        expected = blob_name(OUTPUT_BLOB, job.id, job.container, max(1, job.fence))
-        return self._blobs.uri(job.container, expected)
+        return job_view(job, self._blob_uri)

@@ -30,6 +30,7 @@ from qiosk.service.sessions import (
     settle,
     sweep,
 )
+from qiosk.service.views import session_view
 
 
 @final
@@ -69,21 +70,21 @@ class SessionService:
             session = self._sessions.get(session.key)
             if session.definition != _digest(command):
                 raise
-        return _view(session)
+        return session_view(session)
 
     def get(self, session_id: str) -> SessionView:
         """The session as it is now. Raises SessionNotFound."""
-        return _view(self._settled(session_id))
+        return session_view(self._settled(session_id))
 
     def close(self, session_id: str) -> SessionView:
         """End a session; see ``SessionsApi``."""
         while True:
             session = self._settled(session_id)
             if session.status.is_final:
-                return _view(session)
+                return session_view(session)
             closed = session.on(SessionEvent.CLOSE, at=self._clock.now())
             if self._sessions.swap(closed, expected=session):
-                return _view(closed)
+                return session_view(closed)
 
     def page(
         self, query: ItemQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
@@ -93,7 +94,7 @@ class SessionService:
         found = self._page_of_sessions(query, after, limit + 1, skip)
         shown = found[:limit]
         last = place_of(shown[-1], query.order_by) if len(found) > limit else None
-        return Page(tuple(map(_view, shown)), _token(last, query))
+        return Page(tuple(map(session_view, shown)), _token(last, query))
 
     def items(
         self, query: ItemQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
@@ -158,7 +159,7 @@ class SessionService:
             part += len(found) < size
 
     def _view_item(self, placed: _Placed) -> JobView | SessionView:
-        return self._view_job(placed.item) if isinstance(placed.item, Job) else _view(placed.item)
+        return self._view_job(placed.item) if isinstance(placed.item, Job) else session_view(placed.item)
 
 
 class _Placed(NamedTuple):
@@ -207,20 +208,3 @@ def _digest(command: OpenSession) -> str:
 
 def _token(place: Cursor | None, query: ItemQuery) -> str | None:
     return None if place is None else encode_token(place, query.order_by, descending=query.descending)
-
-
-def _view(session: Session) -> SessionView:
-    return SessionView(
-        id=session.id,
-        name=session.name,
-        provider_id=session.provider_id,
-        target=session.target,
-        status=session.status,
-        creation_time=session.created_at,
-        job_failure_policy=session.policy,
-        begin_execution_time=session.begun_at,
-        end_execution_time=session.ended_at,
-        error_data=session.error,
-        tags=session.tags,
-        priority=session.priority,
-    )

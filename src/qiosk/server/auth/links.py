@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from msgspec.structs import replace
-
-from qiosk.contract.jobs import ACCOUNT, JobView
+from qiosk.contract.jobs import ACCOUNT
 from qiosk.service.blobs import Storage
 from qiosk.service.locations import join_path
 from qiosk.service.sas import Grant, sign
@@ -47,21 +45,9 @@ class Links:
         """Link to a blob that a client wants to read or write. Raises InvalidValue for bad names."""
         return self._link(container, name, "racw" if self.may_write else READ)
 
-    def shown(self, view: JobView) -> JobView:
-        """The job with links that open its container, input and output."""
-        return replace(
-            view,
-            container_uri=self.container(self._resolve(view.container_uri)[0]),
-            input_data_uri=self._readable(view.input_data_uri),
-            output_data_uri=None if view.output_data_uri is None else self._readable(view.output_data_uri),
-        )
-
-    def _readable(self, uri: str) -> str:
-        container, name = self._resolve(uri)
-        return self._link(container, name, READ)
-
-    def _resolve(self, uri: str) -> tuple[str, str | None]:
-        return self.storage.blobs(self.workspace).resolve(uri)
+    def in_view(self, container: str, name: str | None) -> str:
+        """Link that the view of a job contains: as ``container``; to read, if a blob is named."""
+        return self.container(container) if name is None else self._link(container, name, READ)
 
     def _link(self, container: str, name: str | None, permissions: str) -> str:
         path = join_path(container, name)

@@ -81,7 +81,8 @@ class Follower:
 
         With ``states_only`` all that is new waits for a later look, unless the job's status is.
         """
-        view = self._access.jobs.get(self._job_id)
+        job = self._access.unsigned_jobs.find(self._job_id)
+        view = self._access.unsigned_jobs.view_of(job)
         if view == self._view:
             return None
         self._is_behind = states_only and self._view is not None and view.status is self._view.status
@@ -89,7 +90,7 @@ class Follower:
             return None
         start, points = self._trace.read()
         self._view = view
-        return JobUpdate(view=self._access.shown(view), trace_start=start, new_trace=points)
+        return JobUpdate(view=self._access.jobs.view_of(job), trace_start=start, new_trace=points)
 
 
 async def _events(follower: Follower, first: JobUpdate | None, changes: Changes) -> AsyncIterator[bytes]:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from qiosk.contract import requests
 from qiosk.contract.jobs import JobView, PatchJob
-from qiosk.errors import BlobNotFound, ServiceUnavailable
+from qiosk.errors import ServiceUnavailable
 from qiosk.server.auth.access import Access, Reading, Writing
 from qiosk.server.blobs.bodies import SMALL
 from qiosk.server.blobs.replies import BlobResponse
@@ -26,7 +26,6 @@ from qiosk.server.web.replies import JSON, list_reply, reply
 from qiosk.server.web.routing import Routes
 from qiosk.service.filters import job_query
 from qiosk.service.job_service import DELETE_PATIENCE_S, not_stopped
-from qiosk.service.jobs import BlobRef
 
 router = Routes("Jobs")
 
@@ -42,13 +41,13 @@ async def create_job(request: Request, job_id: str, access: Writing) -> Response
     problem or in solver parameters are not refused: such a job is accepted, and ends `Failed`.
     """
     body = await request_body(request, access.settings)
-    return await _reply(access, lambda: access.jobs.submit(requests.decode_submission(body, job_id)))
+    return await _reply(lambda: access.jobs.submit(requests.decode_submission(body, job_id)))
 
 
 @router.get("/jobs/{job_id}", operation_id="getJob", **_JOB)
 async def get_job(job_id: str, access: Reading) -> Response:
     """The job as it is now."""
-    return await _reply(access, lambda: access.jobs.get(job_id))
+    return await _reply(lambda: access.jobs.get(job_id))
 
 
 @router.get("/jobs", operation_id="listJobs", **pages(JobView), **PAGING)
@@ -67,7 +66,7 @@ async def delete_job(job_id: str, access: Writing) -> Response:
 @router.post("/jobs/{job_id}:cancel", operation_id="cancelJob", **_JOB)
 async def cancel_job(job_id: str, access: Writing) -> Response:
     """Cancel a job: one that waits at once, one that runs soon. Jobs that have ended are left alone."""
-    return await _reply(access, lambda: access.jobs.cancel(job_id))
+    return await _reply(lambda: access.jobs.cancel(job_id))
 
 
 @router.post("/jobs/{job_id}:purge", operation_id="purgeJob", **answers(None, status=204))
@@ -84,7 +83,7 @@ async def purge_job(request: Request, job_id: str, access: Writing) -> Response:
 async def update_job(request: Request, job_id: str, access: Writing) -> Response:
     """Change name, tags or priority, by a merge patch or a list of RFC 6902 operations."""
     body = await request_body(request, access.settings)
-    return await _reply(access, lambda: access.jobs.update(job_id, requests.decode_patch(body)))
+    return await _reply(lambda: access.jobs.update(job_id, requests.decode_patch(body)))
 
 
 @router.get("/jobs/{job_id}/results", operation_id="getResults", **answers(dict[str, Any]))
@@ -112,7 +111,7 @@ async def list_page(request: Request, access: Access, asked: Window, *, session_
     def work() -> Response:
         query = job_query(asked.filter, asked.orderby, session_id=session_id)
         page = access.jobs.page(query, top=asked.top, skip=asked.skip, token=asked.token)
-        return list_reply([access.shown(view) for view in page.items], next_link(request, access.base, page.next))
+        return list_reply(list(page.items), next_link(request, access.base, page.next))
 
     return await run_in_threadpool(work)
 
@@ -136,12 +135,7 @@ async def _end_of(job_id: str, access: Access, changes: Changes) -> None:
 
 def _results(access: Access, job_id: str) -> Response:
     """Large results go from the store to the client in pieces, as blobs do."""
-    view = access.jobs.get(job_id)
-    if not view.has_results or view.output_data_uri is None:
-        raise BlobNotFound(f"job {job_id}: has no results, it is {view.status}", job_id=job_id, state=view.status)
-    blobs = access.parts.storage.blobs(access.workspace)
-    container, name = blobs.resolve(view.output_data_uri)
-    reader = blobs.open(BlobRef(container, name or ""))
+    reader = access.jobs.open_results(job_id)
     if reader.properties.size_bytes > SMALL:
         return BlobResponse(reader, None, {"Content-Type": JSON})
     with closing(reader):
@@ -160,6 +154,6 @@ def _best(access: Access, job_id: str) -> Response:
     return Response(status_code=204) if best is None else Response(best, media_type=JSON)
 
 
-async def _reply(access: Access, work: Callable[[], JobView]) -> Response:
+async def _reply(work: Callable[[], JobView]) -> Response:
     """The job that ``work`` returns, which is called in a thread, as is all that may wait for a disk."""
-    return await run_in_threadpool(lambda: reply(access.shown(work())))
+    return await run_in_threadpool(lambda: reply(work()))
