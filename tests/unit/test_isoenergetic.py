@@ -16,12 +16,12 @@ from qiosk.model.compile import compile_problem
 from qiosk.model.fix import fix
 from qiosk.model.flips import cost_of
 from qiosk.solvers.algorithms.cluster_moves import Clusters, is_symmetric
-from qiosk.solvers.algorithms.consensus import Persistence
+from qiosk.solvers.algorithms.consensus import SampleConsensus
 from qiosk.solvers.algorithms.parallel_tempering import ParallelTempering
 from qiosk.solvers.checkpoint import unpack
 from qiosk.solvers.samplers.planner import plan
-from qiosk.solvers.search.context import Ground
-from qiosk.solvers.search.solver import Allowance, Parallel
+from qiosk.solvers.search.context import SearchContext
+from qiosk.solvers.search.solver import Budget, Parallel
 from qiosk.solvers.solve import Hooks, run_target, solve
 from qiosk.solvers.targets.catalogue import target
 from strategies import cost_function, cost_functions
@@ -98,13 +98,13 @@ def test_replicas_more_unlike_than_like_are_turned_where_that_costs_nothing():
 )
 def test_clusters_between_sweeps_keep_boltzmann_weights(cf):
     problem, beta = compile_problem(cf), 0.9
-    ground = Ground(problem, lambda p: plan(p, replicas=64, kernel=None), seed=3)
-    sampler, clusters = ground.sampler, Clusters(problem)
+    context = SearchContext(problem, lambda p: plan(p, replicas=64, kernel=None), seed=3)
+    sampler, clusters = context.sampler, Clusters(problem)
     lane_at = np.arange(sampler.lanes).reshape(-1, 1)
     first, second = np.triu_indices(problem.n, 1)
     means, exchanged = [], 0
     for stream in range(40):
-        groups = ground.groups(stream, 1)
+        groups = context.groups(stream, 1)
         sampler.sweep(groups[0], np.full(20, beta))
         sums = 0.0
         for event in range(30):
@@ -145,11 +145,13 @@ def test_fixed_problems_cost_what_the_whole_ones_do(cf, data):
 
 def test_persistence_fixes_what_the_sample_agrees_on():
     terms = [(-5.0, [0, 1]), (-5.0, [1, 2]), (0.01, [3, 4])]  # three locked together, two free
-    ground = Ground(compile_problem(cost_function("ising", terms)), lambda p: plan(p, replicas=64, kernel=None), seed=1)
-    search = ParallelTempering(ground, np.linspace(0.5, 2.0, 8), 200)
+    context = SearchContext(
+        compile_problem(cost_function("ising", terms)), lambda p: plan(p, replicas=64, kernel=None), seed=1
+    )
+    search = ParallelTempering(context, np.linspace(0.5, 2.0, 8), 200)
     state = search.init()
-    search.step(state, 200, Parallel(1), Allowance())
-    is_fixed, values = Persistence(after=0.5, temperatures=3, per_layer=10).agreed(ground, state)
+    search.step(state, 200, Parallel(1), Budget())
+    is_fixed, values = SampleConsensus(after=0.5, temperatures=3, per_layer=10).consensus(context, state)
     npt.assert_array_equal(is_fixed, [True, True, True, False, False])
     assert values[0] == values[1] == values[2]
 
@@ -184,11 +186,11 @@ def test_reported_temperatures_lead_to_the_same_run():
 
 def test_manual_temperatures_are_those_of_the_ladder_in_the_unit_asked_for():
     cf = cost_function("ising", [(4.0, [i, i + 1]) for i in range(5)])
-    ground = Ground(compile_problem(cf), lambda p: plan(p, replicas=8, kernel=None), seed=1)
+    context = SearchContext(compile_problem(cf), lambda p: plan(p, replicas=8, kernel=None), seed=1)
     values = {p.name: p.default for p in target(PTICM).parameters}
     values |= {"auto_set_temperatures": False, "manual_temperatures": [0.5, 2.0, 1.0]}
-    npt.assert_allclose(target(PTICM).build(ground, values).ladder, [1 / 8, 1 / 4, 1 / 2])
-    npt.assert_allclose(target(PTICM).build(ground, {**values, "scaling_type": "NO_SCALING"}).ladder, [0.5, 1.0, 2.0])
+    npt.assert_allclose(target(PTICM).build(context, values).ladder, [1 / 8, 1 / 4, 1 / 2])
+    npt.assert_allclose(target(PTICM).build(context, {**values, "scaling_type": "NO_SCALING"}).ladder, [0.5, 1.0, 2.0])
 
 
 def test_stagnation_ends_runs_and_idleness_ends_all():
@@ -268,12 +270,12 @@ def test_absurd_numbers_of_replicas_are_refused(absurd):
 @pytest.mark.parametrize("auto", [True, False])
 def test_only_automatic_ladders_are_spread_anew_between_the_same_ends(auto):
     cf = cost_function("ising", [(1.0 if (7 * i + j) % 3 else -1.0, [i, j]) for i in range(60) for j in range(i)])
-    ground = Ground(compile_problem(cf), lambda p: plan(p, replicas=24, kernel=None), seed=1)
+    context = SearchContext(compile_problem(cf), lambda p: plan(p, replicas=24, kernel=None), seed=1)
     values = {p.name: p.default for p in target(PTICM).parameters}
     values |= {"num_temps": 12, "num_sweeps_per_run": 16_000, "max_total_sweeps": 48_000, "auto_set_temperatures": auto}
-    solver = target(PTICM).build(ground, values)
+    solver = target(PTICM).build(context, values)
     state = solver.init()
-    solver.step(state, 17_000, Parallel(1), Allowance())
+    solver.step(state, 17_000, Parallel(1), Budget())
     assert state.run == 1
     npt.assert_allclose(state.ladder[[0, -1]], solver.ladder[[0, -1]])
     assert np.all(np.diff(state.ladder) > 0)

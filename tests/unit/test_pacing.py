@@ -7,7 +7,7 @@ import math
 import pytest
 
 from qiosk.solvers.search.pacing import LAST_ROUND, MARGIN, next_length
-from qiosk.solvers.search.solver import Allowance
+from qiosk.solvers.search.solver import Budget
 
 
 def rounds(budget, first=16, growth=2, cost=10):
@@ -15,7 +15,7 @@ def rounds(budget, first=16, growth=2, cost=10):
     lengths, done = [first], first * cost
     while True:
         length = next_length(
-            growth * lengths[-1], lengths[-1], done, Allowance(max(0, budget - done)), lambda u: max(0, int(u // cost))
+            growth * lengths[-1], lengths[-1], done, Budget(max(0, budget - done)), lambda u: max(0, int(u // cost))
         )
         if length is None:
             return lengths
@@ -43,9 +43,9 @@ def test_rounds_grow_before_the_last():
 
 @pytest.mark.parametrize("updates", [None, math.inf])
 def test_without_a_time_limit_rounds_are_as_planned(updates):
-    assert next_length(64, 32, 10**9, Allowance(updates), lambda _: 0) == 64
+    assert next_length(64, 32, 10**9, Budget(updates), lambda _: 0) == 64
 
 
 def test_no_round_is_begun_that_would_add_nothing():
-    assert next_length(2000, 1000, 100_000, Allowance(400.0), lambda u: max(0, int(u))) is not None
-    assert next_length(2000, 1000, 100_000, Allowance(200.0), lambda u: max(0, int(u))) is None
+    assert next_length(2000, 1000, 100_000, Budget(400.0), lambda u: max(0, int(u))) is not None
+    assert next_length(2000, 1000, 100_000, Budget(200.0), lambda u: max(0, int(u))) is None

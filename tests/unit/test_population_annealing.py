@@ -13,9 +13,9 @@ from qiosk.solvers.algorithms.population_annealing import QUENCH_SWEEPS, Populat
 from qiosk.solvers.algorithms.resampling import spread
 from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.planner import plan
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Allowance, Parallel
+from qiosk.solvers.search.solver import Budget, Parallel
 from qiosk.solvers.solve import solve
 from strategies import cost_function
 
@@ -28,21 +28,21 @@ SMALL = {
 }
 
 
-def ground(problem, population, fresh=None):
+def context(problem, population, fresh=None):
     if fresh is None:
-        return Ground(problem, lambda p: plan(p, replicas=population), 5)
-    return Ground(problem, lambda p: PackedSampler(p, fresh=fresh), 5)
+        return SearchContext(problem, lambda p: plan(p, replicas=population), 5)
+    return SearchContext(problem, lambda p: PackedSampler(p, fresh=fresh), 5)
 
 
 def annealing(problem, *, beta=1.0, sweeps=96, population=4096, alpha=2.0, fresh=None, **more):
     return PopulationAnnealing(
-        ground(problem, population, fresh), Schedule(0.0, beta), sweeps, population, alpha, **more
+        context(problem, population, fresh), Schedule(0.0, beta), sweeps, population, alpha, **more
     )
 
 
 def run(solver, sweeps=None):
     state = solver.init()
-    solver.step(state, sweeps or solver.sweeps + QUENCH_SWEEPS, Parallel(1), Allowance())
+    solver.step(state, sweeps or solver.sweeps + QUENCH_SWEEPS, Parallel(1), Budget())
     return state
 
 
@@ -73,7 +73,7 @@ def test_weighted_costs_and_free_energy_are_those_of_the_boltzmann_distribution(
     beta = 2.0 / float(all_costs(problem).std())
     solver = annealing(problem, beta=beta, alpha=alpha)
     state = run(solver, solver.sweeps)  # up to the quench
-    costs = solver.ground.costs(state.groups, Parallel(1))
+    costs = solver.context.costs(state.groups, Parallel(1))
     weights = np.exp(state.log_weights[0])
     mean, log_partition = exact(problem, beta)
     found = float(weights @ costs)
@@ -99,14 +99,14 @@ def test_weights_never_spread_beyond_alpha(alpha):
     )
     state = solver.init()
     for _ in range(32):
-        solver.step(state, 1, Parallel(1), Allowance())
+        solver.step(state, 1, Parallel(1), Budget())
         assert spread(state.log_weights[0]) <= alpha + 1e-9
 
 
 def test_populations_are_resampled_across_lane_groups():
     solver = annealing(random_problem("ising", 60, locality=2, seed=4), beta=3.0, population=256, sweeps=64)
     state = run(solver, 64)
-    assert len(state.groups) == 256 // solver.ground.sampler.lanes
+    assert len(state.groups) == 256 // solver.context.sampler.lanes
     whole = run(annealing(random_problem("ising", 60, locality=2, seed=4), beta=3.0, population=256, sweeps=64))
     npt.assert_array_equal(whole.log_weights, state.log_weights)
 

@@ -19,8 +19,8 @@ from qiosk.solvers.algorithms.network import Network
 from qiosk.solvers.algorithms.simulated_bifurcation import CANDIDATES, LANES, Dynamics, SimulatedBifurcation
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search import context as ground_module
-from qiosk.solvers.search.context import Ground, check_memory
-from qiosk.solvers.search.solver import Allowance, Parallel
+from qiosk.solvers.search.context import SearchContext, check_memory
+from qiosk.solvers.search.solver import Budget, Parallel
 from qiosk.solvers.solve import Hooks, run_target, solve
 from qiosk.solvers.targets.bifurcation import TARGETS
 from qiosk.solvers.targets.parameters import read_parameters
@@ -39,7 +39,7 @@ def glass(n, seed=0):
 
 
 def ground_of(cf, seed=1):
-    return Ground(compile_problem(cf), lambda p: plan(p, replicas=64), seed)
+    return SearchContext(compile_problem(cf), lambda p: plan(p, replicas=64), seed)
 
 
 def naive_steps(couplings, x, y, pumps, dt, strength, is_discrete):
@@ -64,7 +64,7 @@ def test_trajectories_follow_the_equations_of_the_paper(dynamics):
     solver = SimulatedBifurcation(ground_of(glass(12)), (dynamics,), steps=12)
     state = solver.init()
     start = {name: array.reshape(-1, LANES).astype(float) for name, array in state.groups[0].arrays.items()}
-    solver.step(state, 12, Parallel(1), Allowance())
+    solver.step(state, 12, Parallel(1), Budget())
     for lane in (0, 7, LANES - 1):
         expected = naive_steps(
             dense(solver.network),
@@ -231,9 +231,9 @@ def test_the_number_of_steps_follows_the_size_of_the_problem():
 
 
 def test_an_initial_configuration_is_where_trajectories_begin():
-    ground = ground_of(glass(40))
+    context = ground_of(glass(40))
     initial = np.resize(np.array([1, 1, -1], np.int8), 40)
-    begun = SimulatedBifurcation(Ground(ground.problem, ground.plan, 1, initial=initial)).init()
+    begun = SimulatedBifurcation(SearchContext(context.problem, context.plan, 1, initial=initial)).init()
     for lane in (0, LANES - 1):
         positions = begun.groups[0].arrays["positions"][lane::LANES]
         npt.assert_array_equal(np.sign(positions), initial)

@@ -30,7 +30,7 @@ from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.flips import cost_of
 from qiosk.solvers import run as tasks
 from qiosk.solvers.run import fill_up
-from qiosk.solvers.search import context as grounds
+from qiosk.solvers.search import context as contexts
 from qiosk.solvers.search.context import warm_up
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.solve import Hooks, run_target, solve
@@ -393,8 +393,8 @@ def test_compiling_does_not_count_against_the_time_limit(target, monkeypatch):
         warm_up(sampler)
         late += 3600.0
 
-    monkeypatch.setattr(grounds, "warm_up", compile_for_an_hour)
-    monkeypatch.setattr(grounds, "time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr(contexts, "warm_up", compile_for_an_hour)
+    monkeypatch.setattr(contexts, "time", SimpleNamespace(monotonic=clock))
     found = registry.target(target)
     values = read_parameters(found.parameters, {"seed": 1, "timeout": 600.0})
     task = tasks.Task(found, values, glass(30), clock=clock)

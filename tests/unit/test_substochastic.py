@@ -13,9 +13,9 @@ from qiosk.kernels.diffusion import diffuse
 from qiosk.solvers.algorithms.substochastic import SubstochasticMonteCarlo
 from qiosk.solvers.samplers.incidence import Incidence
 from qiosk.solvers.samplers.planner import plan
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Allowance, Parallel
+from qiosk.solvers.search.solver import Budget, Parallel
 from qiosk.solvers.solve import solve
 from strategies import cost_function
 
@@ -30,9 +30,9 @@ PROBLEMS = {
 
 
 def diffusion(problem, **more):
-    ground = Ground(problem, lambda p: plan(p, replicas=1), 5)
+    context = SearchContext(problem, lambda p: plan(p, replicas=1), 5)
     given = {"step_limit": 600, "population": 20} | more
-    return SubstochasticMonteCarlo(ground, alpha=Schedule(1.0, 0.0), beta=Schedule(0.0, 1.0), **given)
+    return SubstochasticMonteCarlo(context, alpha=Schedule(1.0, 0.0), beta=Schedule(0.0, 1.0), **given)
 
 
 def walkers(problem, n_walkers, seed):
@@ -91,7 +91,7 @@ def test_tracked_costs_and_sums_equal_recomputed_ones(name):
     solver = diffusion(problem)
     state = solver.init()
     for steps in (1, 100, 250):
-        solver.step(state, steps, Parallel(1), Allowance())
+        solver.step(state, steps, Parallel(1), Budget())
         for values, cost in zip(state.values[0], state.costs[0], strict=True):
             assert cost == pytest.approx(float(naive.compiled_cost(problem, values.tolist())), abs=1e-9)
         best = float(naive.compiled_cost(problem, state.best_values[0].tolist()))
@@ -130,10 +130,10 @@ def test_every_step_of_probability_one_changes_one_variable():
 def test_islands_are_independent_and_blocks_of_steps_count_as_sweeps():
     solver = diffusion(PROBLEMS["spins"], islands=3, steps_per_sweep=7)
     state = solver.init()
-    solver.step(state, 2, Parallel(1), Allowance())
+    solver.step(state, 2, Parallel(1), Budget())
     assert (state.sweeps_done, state.steps_done, state.spin_updates) == (2, 14, 14 * 3 * 20)
     assert len({v.tobytes() for v in state.values}) == 3
-    solver.step(state, 10**6, Parallel(1), Allowance())
+    solver.step(state, 10**6, Parallel(1), Budget())
     assert (state.steps_done, solver.fraction(state)) == (600, 1.0)
 
 

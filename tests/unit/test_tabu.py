@@ -15,7 +15,7 @@ from qiosk.errors import InvalidValue, WrongType
 from qiosk.kernels import tabu as kernels
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of, deltas, flip
-from qiosk.solvers.algorithms.tabu_search import next_look
+from qiosk.solvers.algorithms.tabu_search import next_readout
 from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers, automatic_tenure
 from qiosk.solvers.solve import Hooks, run_target, solve
 from qiosk.solvers.targets.catalogue import target
@@ -279,10 +279,10 @@ def test_oneqbit_targets_take_strings_and_milliseconds_and_refuse_three_variable
 def test_looks_do_not_depend_on_where_a_search_was_interrupted(spacing):
     done = 0
     while done < 4 * spacing + 100:
-        look = next_look(done, spacing)
-        assert done < look <= done + max(spacing, 32)
-        assert {next_look(between, spacing) for between in range(done, look)} == {look}
-        done = look
+        readout = next_readout(done, spacing)
+        assert done < readout <= done + max(spacing, 32)
+        assert {next_readout(between, spacing) for between in range(done, readout)} == {readout}
+        done = readout
 
 
 def test_a_cutoff_ends_the_search_after_so_many_moves_without_improvement():

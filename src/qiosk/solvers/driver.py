@@ -14,7 +14,7 @@ from typing import Generic
 import numpy as np
 
 from qiosk.contract.jobs import JobProgress, TracePoint
-from qiosk.solvers.search.solver import Allowance, Parallel, S, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Parallel, S, Solver, StopReason
 
 # Long enough that neither the dispatch of a chunk shows nor that threads wait for each other at its end, short enough
 # that a cancel is felt at once; and at first so short that a target that is reached early ends the run early.
@@ -79,7 +79,7 @@ def drive(
     chunk = 1
     while (reason := _reason(run, clock(), is_cancelled)) is None:
         before, done = clock(), run.state.sweeps_done
-        run.solver.step(run.state, chunk, parallel, _allowance(run, before))
+        run.solver.step(run.state, chunk, parallel, _budget(run, before))
         run.now = clock()
         run.seconds += run.now - before
         run.extend_trace()
@@ -88,7 +88,7 @@ def drive(
         wanted = min(CHUNK_SECONDS, max(FIRST_CHUNK_SECONDS, CHUNK_SHARE * run.seconds))
         chunk = _next_chunk(chunk, (run.state.sweeps_done - done) * wanted / max(run.now - before, 1e-9))
     if reason in (StopReason.TIMEOUT, StopReason.CANCELLED):
-        run.solver.look(run.state)
+        run.solver.offer_replicas(run.state)
     run.now = clock()
     run.extend_trace()
     return reason
@@ -107,12 +107,12 @@ def _reason(run: Run[S], now: float, is_cancelled: Callable[[], bool]) -> StopRe
     return None
 
 
-def _allowance(run: Run[S], now: float) -> Allowance:
+def _budget(run: Run[S], now: float) -> Budget:
     if not np.isfinite(run.limits.deadline):
-        return Allowance(np.inf)
+        return Budget(np.inf)
     if run.seconds == 0.0 or run.state.spin_updates == 0:
-        return Allowance(None)
-    return Allowance(max(0.0, run.limits.deadline - now) * run.state.spin_updates / run.seconds)
+        return Budget(None)
+    return Budget(max(0.0, run.limits.deadline - now) * run.state.spin_updates / run.seconds)
 
 
 def _next_chunk(chunk: int, wanted: float) -> int:

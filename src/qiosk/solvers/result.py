@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qiosk.contract.jobs import TracePoint
 from qiosk.formats.qio.results import SolutionColumns
 from qiosk.model.cost_function import I8, I64
-from qiosk.solvers.targets.documents import Document, Findings, microsoft_document
+from qiosk.solvers.targets.documents import Document, ResultsContent, microsoft_document
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ class Result:
 
     def to_json(self) -> str:
         """The results document of the service, in the format of the target's provider."""
-        found = Findings(
+        found = ResultsContent(
             target=self.target,
             solutions=columns(self.solutions),
             parameters=self.parameters,

@@ -27,12 +27,12 @@ from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.solver import Parallel, Solver, StopReason
 from qiosk.solvers.search.tuning import beta_range
-from qiosk.solvers.targets.documents import RUNNING, Findings
+from qiosk.solvers.targets.documents import RUNNING, ResultsContent
 from qiosk.solvers.targets.parameters import new_seed
 from qiosk.solvers.targets.target import Target
 
 if TYPE_CHECKING:
-    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.context import SearchContext
 
 Clock = Callable[[], float]
 
@@ -103,13 +103,13 @@ class Task:
         import qiosk.solvers.samplers.planner  # noqa: F401  # the compiler: problems that are enumerated do without
 
         loading_seconds = self.clock() - before
-        ground = self._ground(problem, initial)
-        solver = self.target.build(ground, self.values)
+        context = self._context(problem, initial)
+        solver = self.target.build(context, self.values)
         if self.saved and self.saved["kernel"] != solver.kernel:
             raise UnreadableCheckpoint(f"checkpoint: kernel must be {solver.kernel}, found {self.saved['kernel']}")
         state = self.saved["state"] if self.saved else solver.init()  # which compiles kernels, too
-        compile_seconds = loading_seconds + ground.compile_seconds
-        run = self._begin(ground, solver, state, began + compile_seconds)
+        compile_seconds = loading_seconds + context.compile_seconds
+        run = self._begin(context, solver, state, began + compile_seconds)
         prepare_seconds = self.clock() - began - compile_seconds
         parallel = Parallel(self.threads)
         try:
@@ -197,16 +197,16 @@ class Task:
             if found[name] != value:
                 raise UnreadableCheckpoint(f"checkpoint: {name} must be {value}, found {found[name]}")
 
-    def _ground(self, problem: CompiledProblem, initial: I8 | None) -> Ground:
-        from qiosk.solvers.samplers.planner import plan, thinned
-        from qiosk.solvers.search.context import Ground
+    def _context(self, problem: CompiledProblem, initial: I8 | None) -> SearchContext:
+        from qiosk.solvers.samplers.planner import plan, useful_replicas
+        from qiosk.solvers.search.context import SearchContext
 
         wanted = self.target.replicas(self.values)
-        return Ground(
+        return SearchContext(
             problem,
             lambda p: plan(
                 p,
-                replicas=thinned(wanted, p.n) if self.target.prefers_length else wanted,
+                replicas=useful_replicas(wanted, p.n) if self.target.prefers_length else wanted,
                 kernel=self.kernel,
                 ladder=self.target.has_ladder,
             ),
@@ -216,7 +216,7 @@ class Task:
             starts_anywhere=self.target.is_parameter_free,
         )
 
-    def _begin(self, ground: Ground, solver: Solver[Any], state: Any, began: float) -> Run[Any]:
+    def _begin(self, context: SearchContext, solver: Solver[Any], state: Any, began: float) -> Run[Any]:
         timeout = self.target.timeout_s(self.values)
         if timeout is None and self.target.is_parameter_free:
             timeout = self.target.default_timeout
@@ -225,7 +225,7 @@ class Task:
         began -= elapsed
         limits = Limits(
             deadline=np.inf if timeout is None else began + timeout,
-            target_cost=-np.inf if target_cost is None else target_cost + ground.resolution.rounding,
+            target_cost=-np.inf if target_cost is None else target_cost + context.resolution.rounding,
         )
         run = Run(solver, state, limits, began, self.clock())
         if self.saved:
@@ -249,7 +249,7 @@ class Task:
     def _document(
         self, problem: CompiledProblem, found: Incumbents, parameters: Mapping[str, Any], seconds: float
     ) -> bytes:
-        findings = Findings(
+        content = ResultsContent(
             target=self.target.id,
             solutions=columns(self._solutions(problem, found)),
             parameters=parameters,
@@ -257,7 +257,7 @@ class Task:
             message=RUNNING,
             seconds=seconds,
         )
-        return self.target.document(findings)
+        return self.target.document(content)
 
     def _checkpoint(self, run: Run[Any]) -> bytes:
         trace = np.array([(p.seconds, p.sweep, p.cost) for p in run.trace], np.float64).reshape(-1, 3)

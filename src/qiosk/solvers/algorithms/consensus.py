@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from qiosk.model.cost_function import I8
 from qiosk.solvers.algorithms.cluster_moves import is_symmetric
 from qiosk.solvers.algorithms.parallel_tempering import TemperingState
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.solver import Parallel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Persistence:
+class SampleConsensus:
     """Variables that have one value in a whole sample are taken to have it in the optimum.
 
     The sample is that of the ``temperatures`` coldest rungs, at most ``per_layer`` replicas of each, and of these the
@@ -30,17 +30,17 @@ class Persistence:
     per_layer: int
     elite: float = 1.0
 
-    def agreed(self, ground: Ground, state: TemperingState) -> tuple[NDArray[np.bool_], I8]:
+    def consensus(self, context: SearchContext, state: TemperingState) -> tuple[NDArray[np.bool_], I8]:
         """Which variables to fix, (n,), and the values of all of them in the best configuration of the sample."""
-        n = ground.problem.n
+        n = context.problem.n
         lanes = state.lane_at[: self.per_layer, -self.temperatures :].ravel()
-        costs = ground.costs(state.groups, Parallel(1))[lanes]
+        costs = context.costs(state.groups, Parallel(1))[lanes]
         best_first = lanes[np.argsort(costs, kind="stable")]
         elite = best_first[: max(2, int(np.ceil(self.elite * len(lanes))))]
         if len(elite) < 2:
             return np.zeros(n, np.bool_), np.zeros(n, np.int8)
-        places = (divmod(int(lane), ground.sampler.lanes) for lane in elite)
-        sample = np.array([ground.sampler.configuration(state.groups[g], r) for g, r in places])
-        if is_symmetric(ground.problem):  # then a configuration and its negative are the same: turn all like the best
+        places = (divmod(int(lane), context.sampler.lanes) for lane in elite)
+        sample = np.array([context.sampler.configuration(state.groups[g], r) for g, r in places])
+        if is_symmetric(context.problem):  # then a configuration and its negative are the same: turn all like the best
             sample *= np.where(sample @ sample[0].astype(np.int64) < 0, -1, 1).astype(np.int8)[:, None]
         return np.all(sample == sample[0], axis=0), sample[0]

@@ -23,7 +23,7 @@ from qiosk.model.cost_function import F64, I8
 from qiosk.model.fix import fix
 from qiosk.model.flips import cost_of
 from qiosk.solvers.algorithms.cluster_moves import Clusters
-from qiosk.solvers.algorithms.consensus import Persistence
+from qiosk.solvers.algorithms.consensus import SampleConsensus
 from qiosk.solvers.algorithms.parallel_tempering import (
     ParallelTempering,
     TemperingState,
@@ -31,9 +31,9 @@ from qiosk.solvers.algorithms.parallel_tempering import (
     warm_up_exchanges,
 )
 from qiosk.solvers.checkpoint import checkpointed
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.solver import Allowance, Parallel, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
 from qiosk.solvers.search.tuning import even_ladder
 
 # Between cluster moves: a round of them takes as long as some sweeps.
@@ -61,7 +61,7 @@ class IsoenergeticState:
     run_best: float = np.inf
     run_improved: int = 0  # sweeps done when the run's best was found
     improved: int = 0  # and the best of all
-    looked: int = 0  # sweeps done when it was last looked for
+    looked: int = 0  # sweeps done at the last readout
     events: int = 0
     clusters: int = 0  # exchanged
     sweeps_done: int = 0
@@ -76,7 +76,7 @@ class Plan:
     total_sweeps: int
     idle: float  # share of total_sweeps without a better cost after which all ends; infinite: never
     stagnation: float  # share of run_sweeps without a better cost in the run after which the next run begins
-    persistence: Persistence | None  # what to fix, and when; None: nothing
+    consensus: SampleConsensus | None  # what to fix, and when; None: nothing
 
 
 @final
@@ -89,50 +89,50 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
     ``reported`` are the parameters to report.
     """
 
-    ground: Ground
+    context: SearchContext
     ladder: F64
     ladders: int
     layers: int
     plan: Plan
     reported: Mapping[str, Any]
     adapts: bool = False
-    _stages: dict[bytes, tuple[Ground, Clusters]] = field(default_factory=dict)
+    _stages: dict[bytes, tuple[SearchContext, Clusters]] = field(default_factory=dict)
 
     def warm_up(self) -> None:
         """Compile, or load, all kernels that a run without fixed variables needs."""
-        n = self.ground.problem.n
+        n = self.context.problem.n
         self._on(np.zeros(n, np.bool_), np.zeros(n, np.int8))
-        self.ground.descent(np.ones(n, np.int8))
-        warm_up_exchanges(self.ground)
+        self.context.descent(np.ones(n, np.int8))
+        warm_up_exchanges(self.context)
 
     @property
     def kernel(self) -> str:
         """The sampler's."""
-        return self.ground.sampler.kernel
+        return self.context.sampler.kernel
 
     def init(self) -> IsoenergeticState:
         """The beginning of the first run."""
-        n = self.ground.problem.n
+        n = self.context.problem.n
         sweeps = self._first_stage(self._run_sweeps(0))
         is_fixed, values = np.zeros(n, np.bool_), np.zeros(n, np.int8)
         inner = self._tempering(self._on(is_fixed, values)[0], self.ladder, sweeps, 0).init()
-        return IsoenergeticState(self.ground.incumbents(), inner, self.ladder, is_fixed, values, sweeps)
+        return IsoenergeticState(self.context.incumbents(), inner, self.ladder, is_fixed, values, sweeps)
 
-    def step(self, state: IsoenergeticState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
-        """Sweep on; cluster moves, and looks at what was found, happen at fixed sweep indices."""
+    def step(self, state: IsoenergeticState, n_sweeps: int, parallel: Parallel, budget: Budget) -> None:
+        """Sweep on; cluster moves and readouts happen at fixed sweep indices."""
         end = state.sweeps_done + n_sweeps
         while state.sweeps_done < end and self.outcome(state) is None:
-            ground, clusters = self._on(state.is_fixed, state.values)
-            search, inner = self._tempering(ground, state.ladder, state.stage_sweeps, state.stage), state.inner
+            context, clusters = self._on(state.is_fixed, state.values)
+            search, inner = self._tempering(context, state.ladder, state.stage_sweeps, state.stage), state.inner
             event = min(state.stage_sweeps, (inner.sweeps_done // SWEEPS_PER_EVENT + 1) * SWEEPS_PER_EVENT)
-            search.step(inner, min(event - inner.sweeps_done, end - state.sweeps_done), parallel, allowance)
+            search.step(inner, min(event - inner.sweeps_done, end - state.sweeps_done), parallel, budget)
             state.sweeps_done = state.stage_began + inner.sweeps_done
             state.spin_updates = state.updates_before + inner.spin_updates
             if inner.sweeps_done == event:
                 self._adopt(state)
-                self._move(state, ground, clusters)
+                self._move(state, context, clusters)
                 if self.outcome(state) is None and (event == state.stage_sweeps or self._is_stagnant(state)):
-                    self._begin_stage(state, ground)
+                    self._begin_stage(state, context)
 
     def outcome(self, state: IsoenergeticState) -> StopReason | None:
         """FINISHED after the last sweep; CONVERGED when nothing better was found for long."""
@@ -145,19 +145,19 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
         """Sweeps done of sweeps planned."""
         return state.sweeps_done / self.plan.total_sweeps
 
-    def look(self, state: IsoenergeticState) -> None:
+    def offer_replicas(self, state: IsoenergeticState) -> None:
         """Offer the replicas as they are."""
-        ground, _ = self._on(state.is_fixed, state.values)
-        self._tempering(ground, state.ladder, state.stage_sweeps, state.stage).look(state.inner)
+        context, _ = self._on(state.is_fixed, state.values)
+        self._tempering(context, state.ladder, state.stage_sweeps, state.stage).offer_replicas(state.inner)
         self._adopt(state)
 
     def parameters(self, state: IsoenergeticState) -> dict[str, Any]:
         """Those given or chosen."""
         return dict(self.reported)
 
-    def _tempering(self, ground: Ground, ladder: F64, sweeps: int, stage: int) -> ParallelTempering:
-        groups = -(-self.ladders * len(ladder) // ground.sampler.lanes)
-        return ParallelTempering(ground, ladder, sweeps, groups, stream=stage)
+    def _tempering(self, context: SearchContext, ladder: F64, sweeps: int, stage: int) -> ParallelTempering:
+        groups = -(-self.ladders * len(ladder) // context.sampler.lanes)
+        return ParallelTempering(context, ladder, sweeps, groups, stream=stage)
 
     def _run_sweeps(self, sweeps_done: int) -> int:
         """Of a run that begins after so many sweeps."""
@@ -165,36 +165,36 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
 
     def _first_stage(self, run_sweeps: int) -> int:
         """Sweeps of a run before variables are fixed."""
-        if self.plan.persistence is None:
+        if self.plan.consensus is None:
             return run_sweeps
-        return min(run_sweeps, max(1, int(self.plan.persistence.after * self.plan.run_sweeps)))
+        return min(run_sweeps, max(1, int(self.plan.consensus.after * self.plan.run_sweeps)))
 
-    def _on(self, is_fixed: NDArray[np.bool_], values: I8) -> tuple[Ground, Clusters]:
-        """The ground of what is not fixed, and its cluster moves; the present one and the whole one are kept."""
+    def _on(self, is_fixed: NDArray[np.bool_], values: I8) -> tuple[SearchContext, Clusters]:
+        """Context and cluster moves of the variables that are not fixed; the present ones and those of all are kept."""
         key = np.where(is_fixed, values, 2).astype(np.int8).tobytes() if is_fixed.any() else b""
         if key not in self._stages:
             for old in [stage for stage in self._stages if stage]:
                 del self._stages[old]
-            ground = self.ground
+            context = self.context
             if key:
-                ground = replace(ground, problem=fix(ground.problem, is_fixed, values), initial=None)
-            clusters = Clusters(ground.problem)
-            with ground.compiling():
+                context = replace(context, problem=fix(context.problem, is_fixed, values), initial=None)
+            clusters = Clusters(context.problem)
+            with context.compiling():
                 clusters.warm_up()
-            self._stages[key] = ground, clusters
+            self._stages[key] = context, clusters
         return self._stages[key]
 
     def _adopt(self, state: IsoenergeticState) -> None:
         """Take over what the present stage found, with the fixed variables filled in."""
         found, before = state.inner.incumbents, state.incumbents.best
         for configuration, cost in zip(found.configurations, found.costs, strict=True):
-            if not cost < state.incumbents.bar:
+            if not cost < state.incumbents.threshold:
                 break
             whole = configuration
             if state.is_fixed.any():
                 whole = state.values.copy()
                 whole[~state.is_fixed] = configuration
-                cost = cost_of(self.ground.problem, whole)
+                cost = cost_of(self.context.problem, whole)
             state.incumbents.offer(whole, cost, state.sweeps_done)
         state.looked = state.sweeps_done
         if state.incumbents.best < before:
@@ -202,23 +202,23 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
         if found.best < state.run_best:
             state.run_best, state.run_improved = found.best, state.sweeps_done
 
-    def _move(self, state: IsoenergeticState, ground: Ground, clusters: Clusters) -> None:
+    def _move(self, state: IsoenergeticState, context: SearchContext, clusters: Clusters) -> None:
         """Exchange a cluster between the two of every pair of replicas on the coldest rungs."""
-        stream = (ground.seed, state.stage, state.events, 1)
+        stream = (context.seed, state.stage, state.events, 1)
         lane_at = state.inner.lane_at[:, max(0, len(self.ladder) - self.layers) :]
-        state.clusters += clusters.move(ground.sampler, state.inner.groups, lane_at, stream)
+        state.clusters += clusters.move(context.sampler, state.inner.groups, lane_at, stream)
         state.events += 1
 
     def _is_stagnant(self, state: IsoenergeticState) -> bool:
         idle = state.sweeps_done - max(state.run_improved, state.run_began)
         return idle > self.plan.stagnation * self.plan.run_sweeps
 
-    def _begin_stage(self, state: IsoenergeticState, ground: Ground) -> None:
+    def _begin_stage(self, state: IsoenergeticState, context: SearchContext) -> None:
         """Go on with what is not fixed, if there is something of both; else begin the next run."""
         left = self._run_sweeps(state.run_began) - (state.sweeps_done - state.run_began)
         is_first, is_fixed = not state.is_fixed.any(), np.zeros(len(state.is_fixed), np.bool_)
-        if self.plan.persistence is not None and is_first and left > 0 and not self._is_stagnant(state):
-            is_fixed, values = self.plan.persistence.agreed(ground, state.inner)
+        if self.plan.consensus is not None and is_first and left > 0 and not self._is_stagnant(state):
+            is_fixed, values = self.plan.consensus.consensus(context, state.inner)
         if not is_fixed.any() or is_fixed.all():
             is_fixed, values = np.zeros(len(is_fixed), np.bool_), np.zeros(len(is_fixed), np.int8)
             state.run += 1

@@ -17,10 +17,10 @@ from qiosk.kernels.exchange import exchanges
 from qiosk.model.cost_function import F64, I64
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.counter import stream_state
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.solver import Allowance, Parallel, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
 
 # The dispatch of an exchange costs as much as this many spin updates of a lane; small problems exchange less often.
 # And measuring all costs takes as long as a sweep.
@@ -29,8 +29,8 @@ SWEEPS_PER_EXCHANGE = 3
 # Replicas are led from the hottest beta to their own in this many stairs, over this share of the sweeps.
 STAIRS = 16
 WARM_UP = 0.5
-# Between looks at the cold replicas for local minima that no sweep happened to end in.
-LOOK_EVERY_EXCHANGES = 64
+# Between readouts of the cold replicas, for local minima that no sweep happened to end in.
+EXCHANGES_BETWEEN_READOUTS = 64
 
 
 @checkpointed
@@ -58,7 +58,7 @@ class ParallelTempering(Solver[TemperingState]):
     tells apart the random numbers of several runs with one seed.
     """
 
-    ground: Ground
+    context: SearchContext
     ladder: F64
     sweeps: int
     n_groups: int = 1
@@ -67,24 +67,24 @@ class ParallelTempering(Solver[TemperingState]):
     @property
     def kernel(self) -> str:
         """The sampler's."""
-        return self.ground.sampler.kernel
+        return self.context.sampler.kernel
 
     def init(self) -> TemperingState:
         """Every replica at a random configuration, or at the given initial one."""
-        lanes, rungs = self.ground.sampler.lanes, len(self.ladder)
+        lanes, rungs = self.context.sampler.lanes, len(self.ladder)
         n_groups = max(self.n_groups, -(-rungs // lanes))
         ladders = n_groups * lanes // rungs
         return TemperingState(
-            groups=self.ground.groups(self.stream, n_groups),
-            incumbents=self.ground.incumbents(),
+            groups=self.context.groups(self.stream, n_groups),
+            incumbents=self.context.incumbents(),
             lane_at=np.arange(ladders * rungs, dtype=np.int64).reshape(ladders, rungs),
             accepted=np.zeros(rungs - 1),
             proposed=np.zeros(rungs - 1),
             ladder_best=np.full(ladders, np.inf),
         )
 
-    def step(self, state: TemperingState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
-        """Sweep on; exchanges and looks happen at fixed sweep indices."""
+    def step(self, state: TemperingState, n_sweeps: int, parallel: Parallel, budget: Budget) -> None:
+        """Sweep on; exchanges and readouts happen at fixed sweep indices."""
         end = min(state.sweeps_done + n_sweeps, self.sweeps)
         while state.sweeps_done < end:
             event = self._next_event(state.sweeps_done)
@@ -100,9 +100,9 @@ class ParallelTempering(Solver[TemperingState]):
         """Sweeps done of sweeps planned."""
         return state.sweeps_done / self.sweeps
 
-    def look(self, state: TemperingState) -> None:
+    def offer_replicas(self, state: TemperingState) -> None:
         """Offer the replicas as they are."""
-        self._look_closely(state, self.ground.costs(state.groups, Parallel(1)))
+        self._offer_best(state, self.context.costs(state.groups, Parallel(1)))
 
     def parameters(self, state: TemperingState) -> dict[str, Any]:
         """sweeps, replicas, all_betas."""
@@ -119,7 +119,7 @@ class ParallelTempering(Solver[TemperingState]):
 
     @property
     def _interval(self) -> int:
-        return max(SWEEPS_PER_EXCHANGE, UPDATES_PER_EXCHANGE // max(1, self.ground.problem.n))
+        return max(SWEEPS_PER_EXCHANGE, UPDATES_PER_EXCHANGE // max(1, self.context.problem.n))
 
     def _next_event(self, done: int) -> int:
         """Index of the next sweep after which the betas change: a stair, or an exchange."""
@@ -131,7 +131,7 @@ class ParallelTempering(Solver[TemperingState]):
 
     def _betas(self, state: TemperingState) -> F64:
         """(G, L) beta of every lane; lanes outside any ladder stand on the rungs from the hottest on."""
-        lanes, rungs = self.ground.sampler.lanes, len(self.ladder)
+        lanes, rungs = self.context.sampler.lanes, len(self.ladder)
         all_lanes = len(state.groups) * lanes
         betas = self.ladder[np.arange(all_lanes) % rungs].copy()
         betas[state.lane_at] = self.ladder
@@ -144,44 +144,44 @@ class ParallelTempering(Solver[TemperingState]):
         betas = self._betas(state)
 
         def work(g: int) -> None:
-            self.ground.sampler.sweep_ladder(state.groups[g], betas[g], n)
+            self.context.sampler.sweep_ladder(state.groups[g], betas[g], n)
 
         parallel.each(work, range(len(state.groups)))
         state.sweeps_done += n
-        state.spin_updates += self.ground.updates(len(state.groups), n)
+        state.spin_updates += self.context.updates(len(state.groups), n)
 
     def _meet(self, state: TemperingState, parallel: Parallel) -> None:
         """Measure all replicas, keep what is new, exchange."""
-        costs = self.ground.costs(state.groups, parallel)
+        costs = self.context.costs(state.groups, parallel)
         if costs.min() < state.incumbents.best:
-            self.ground.polish(state.groups, int(costs.argmin()), state.incumbents, state.sweeps_done)
+            self.context.polish(state.groups, int(costs.argmin()), state.incumbents, state.sweeps_done)
         if state.sweeps_done < self._warm_up:
             return
         np.minimum(state.ladder_best, costs[state.lane_at].min(axis=1), out=state.ladder_best)
         self._exchange(state, costs)
-        if state.exchanges % LOOK_EVERY_EXCHANGES == 0 or state.sweeps_done == self.sweeps:
-            self._look_closely(state, costs)
+        if state.exchanges % EXCHANGES_BETWEEN_READOUTS == 0 or state.sweeps_done == self.sweeps:
+            self._offer_best(state, costs)
 
     def _exchange(self, state: TemperingState, costs: F64) -> None:
         """Neighbours (k, k + 1) with k of alternating parity change places by the Metropolis rule."""
         first = state.exchanges % 2
-        random = stream_state((self.ground.seed, self.stream, state.exchanges))
+        random = stream_state((self.context.seed, self.stream, state.exchanges))
         with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
             exchanges()(self.ladder, costs, state.lane_at, first, random, state.accepted)
         state.proposed[first::2] += len(state.lane_at)
         state.exchanges += 1
 
-    def _look_closely(self, state: TemperingState, costs: F64) -> None:
+    def _offer_best(self, state: TemperingState, costs: F64) -> None:
         """Offer the best replicas, and lead a copy of each ladder's coldest one into its local minimum."""
-        self.ground.gather(state.groups, costs, state.incumbents, state.sweeps_done)
+        self.context.gather(state.groups, costs, state.incumbents, state.sweeps_done)
         for ladder, lane in enumerate(state.lane_at[:, -1]):
-            cost = self.ground.polish(state.groups, int(lane), state.incumbents, state.sweeps_done)
+            cost = self.context.polish(state.groups, int(lane), state.incumbents, state.sweeps_done)
             state.ladder_best[ladder] = min(state.ladder_best[ladder], cost)
 
 
-def warm_up_exchanges(ground: Ground) -> None:
+def warm_up_exchanges(context: SearchContext) -> None:
     """Compile, or load, what exchanges need, so that they take no longer than their work."""
-    with ground.compiling():
+    with context.compiling():
         exchanges()(np.zeros(1), np.zeros(1), np.zeros((1, 1), np.int64), 0, stream_state((0,)), np.zeros(0))
 
 

@@ -21,9 +21,9 @@ from qiosk.solvers.algorithms.tabu_search import local_minimum
 from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.solver import Allowance, Parallel, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
 
 # Walkers that improve at the same time.
 BATCH = 8
@@ -64,7 +64,7 @@ class PathRelinking(Solver[RelinkingState]):
     tabu search.
     """
 
-    ground: Ground
+    context: SearchContext
     walkers: TabuWalkers
     rules: Rules
     sweeps: int
@@ -79,12 +79,12 @@ class PathRelinking(Solver[RelinkingState]):
 
     def init(self) -> RelinkingState:
         """An empty set, and walkers from random configurations to fill it."""
-        state = RelinkingState([], self.ground.incumbents(), [], [], np.empty((0, 2), np.int64), 0)
+        state = RelinkingState([], self.context.incumbents(), [], [], np.empty((0, 2), np.int64), 0)
         state.tries_left = TRIES * self.ref_set_count
         self._begin_fresh(state)
         return state
 
-    def step(self, state: RelinkingState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
+    def step(self, state: RelinkingState, n_sweeps: int, parallel: Parallel, budget: Budget) -> None:
         """Move on, through the end of a batch if need be."""
         end = state.sweeps_done + n_sweeps
         while state.sweeps_done < end and not state.is_finished:
@@ -101,7 +101,7 @@ class PathRelinking(Solver[RelinkingState]):
         """Open-ended."""
         return 0.0
 
-    def look(self, state: RelinkingState) -> None:
+    def offer_replicas(self, state: RelinkingState) -> None:
         """Offer what the walkers of the batch have found."""
         for walker in state.walkers[: state.active]:
             self._improved(state, walker)
@@ -118,13 +118,13 @@ class PathRelinking(Solver[RelinkingState]):
         parallel.each(lambda walker: self.walkers.run(walker, self.rules, n), state.walkers[: state.active])
         state.sweeps_done += n
         state.batch_sweeps += n
-        state.spin_updates += state.active * self.ground.problem.n * n
+        state.spin_updates += state.active * self.context.problem.n * n
 
     def _improved(self, state: RelinkingState, walker: LaneGroup) -> tuple[I8, float]:
         """A walker's best configuration as a local minimum, and its cost; the incumbents see it, too."""
         _, configuration = self.walkers.best(walker)
-        x = self.ground.descent(configuration())
-        cost = cost_of(self.ground.problem, x)
+        x = self.context.descent(configuration())
+        cost = cost_of(self.context.problem, x)
         state.incumbents.offer(x, cost, state.sweeps_done)
         return x, cost
 
@@ -163,8 +163,8 @@ class PathRelinking(Solver[RelinkingState]):
         state.active = min(BATCH, wanted, state.tries_left)
         state.tries_left -= state.active
         for k in range(state.active):
-            seed = (self.ground.seed, state.begun)
-            walker = self.walkers.start(local_minimum(self.ground, seed), self.rules, seed)
+            seed = (self.context.seed, state.begun)
+            walker = self.walkers.start(local_minimum(self.context, seed), self.rules, seed)
             state.walkers[k : k + 1] = [walker]
             state.begun += 1
 
@@ -187,10 +187,10 @@ class PathRelinking(Solver[RelinkingState]):
         """Keep the best and fill the set afresh; or end, if that has not helped lately."""
         best = int(np.argmin(state.costs))
         cost = state.costs[best]
-        is_better = cost < state.best_before - self.ground.resolution.rounding
+        is_better = cost < state.best_before - self.context.resolution.rounding
         state.failures = 0 if is_better else state.failures + 1
         state.best_before = cost
-        if state.failures >= REBUILDS or self.ground.problem.n == 0:
+        if state.failures >= REBUILDS or self.context.problem.n == 0:
             state.is_finished = True
             return
         state.configurations, state.costs = [state.configurations[best]], [cost]

@@ -22,11 +22,11 @@ from qiosk.model.cost_function import F64, I64
 from qiosk.solvers.algorithms.resampling import flattened, normalized, replacements, spread, systematic_counts
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.counter import uniforms
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Allowance, Parallel, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
 
 # Weighing a lane group costs as much as this many spin updates of a lane, besides half a sweep.
 UPDATES_PER_STAIR = 6000
@@ -36,9 +36,9 @@ FEWEST_STAIRS = 16
 # Below any weight that matters, and in the range of a float many times over.
 LEAST_LOG_WEIGHT = -1e9
 LARGEST_FACTORS = (-1e300, 1e300)
-# Looks in the colder half of the stairs, and the sweeps between two of them at least: a look costs a few sweeps.
-LOOKS = 8
-SWEEPS_BETWEEN_LOOKS = 32
+# Readouts in the colder half of the stairs, and the sweeps between two of them at least: one costs a few sweeps.
+READOUTS = 8
+SWEEPS_BETWEEN_READOUTS = 32
 # Sweeps at beta = infinity after the schedule: they carry nearly every replica into its local minimum.
 QUENCH_SWEEPS = 4
 
@@ -69,7 +69,7 @@ class PopulationAnnealing(Solver[PopulationState]):
     behind the schedule, as in plain annealing, and does not collapse to a few replicas.
     """
 
-    ground: Ground
+    context: SearchContext
     schedule: Schedule
     sweeps: int
     population: int
@@ -80,27 +80,27 @@ class PopulationAnnealing(Solver[PopulationState]):
     @property
     def kernel(self) -> str:
         """The sampler's."""
-        return self.ground.sampler.kernel
+        return self.context.sampler.kernel
 
-    def compile(self) -> None:
+    def warm_up(self) -> None:
         """Compile what resampling needs, so that it takes no longer than its work."""
-        group, nobody = self.ground.sampler.start((0,)), np.empty(0, np.int64)
-        with self.ground.compiling():
-            self.ground.sampler.copy(group, nobody, group, nobody)
+        group, nobody = self.context.sampler.start((0,)), np.empty(0, np.int64)
+        with self.context.compiling():
+            self.context.sampler.copy(group, nobody, group, nobody)
 
     def init(self) -> PopulationState:
         """Every replica at a random configuration, or at the given initial one; equal weights."""
-        groups = self.ground.groups(self.stream, self.islands * self._groups_each)
-        size = self._groups_each * self.ground.sampler.lanes
+        groups = self.context.groups(self.stream, self.islands * self._groups_each)
+        size = self._groups_each * self.context.sampler.lanes
         return PopulationState(
             groups=groups,
-            incumbents=self.ground.incumbents(),
+            incumbents=self.context.incumbents(),
             log_weights=np.full((self.islands, size), -np.log(size)),
-            log_partition=np.full(self.islands, self.ground.problem.n * np.log(2.0)),
+            log_partition=np.full(self.islands, self.context.problem.n * np.log(2.0)),
         )
 
-    def step(self, state: PopulationState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
-        """Sweep on; weighing, resampling and looks happen at fixed sweep indices."""
+    def step(self, state: PopulationState, n_sweeps: int, parallel: Parallel, budget: Budget) -> None:
+        """Sweep on; weighing, resampling and readouts happen at fixed sweep indices."""
         end = min(state.sweeps_done + n_sweeps, self._total)
         while state.sweeps_done < end:
             if state.sweeps_done == state.stairs * self._interval < self.sweeps:
@@ -117,9 +117,9 @@ class PopulationAnnealing(Solver[PopulationState]):
         """Sweeps done of sweeps planned."""
         return state.sweeps_done / self._total
 
-    def look(self, state: PopulationState) -> None:
+    def offer_replicas(self, state: PopulationState) -> None:
         """Offer the replicas as they are."""
-        self._gather(state, self.ground.costs(state.groups, Parallel(1)))
+        self._gather(state, self.context.costs(state.groups, Parallel(1)))
 
     def parameters(self, state: PopulationState) -> dict[str, Any]:
         """sweeps, population, alpha, beta."""
@@ -132,12 +132,12 @@ class PopulationAnnealing(Solver[PopulationState]):
 
     @cached_property
     def _groups_each(self) -> int:
-        return -(-self.population // self.ground.sampler.lanes)
+        return -(-self.population // self.context.sampler.lanes)
 
     @cached_property
     def _interval(self) -> int:
         """Sweeps of a stair: so many that weighing the replicas does not show."""
-        cheap = max(SWEEPS_PER_STAIR, UPDATES_PER_STAIR // max(1, self.ground.problem.n))
+        cheap = max(SWEEPS_PER_STAIR, UPDATES_PER_STAIR // max(1, self.context.problem.n))
         return max(1, min(cheap, self.sweeps // FEWEST_STAIRS))
 
     @property
@@ -156,9 +156,9 @@ class PopulationAnnealing(Solver[PopulationState]):
     def _sweep(self, state: PopulationState, n: int, parallel: Parallel) -> None:
         beta = np.inf if state.sweeps_done >= self.sweeps else self._beta(state.stairs - 1)
         betas = np.full(n, beta)
-        parallel.each(lambda group: self.ground.sampler.sweep(group, betas), state.groups)
+        parallel.each(lambda group: self.context.sampler.sweep(group, betas), state.groups)
         state.sweeps_done += n
-        state.spin_updates += self.ground.updates(len(state.groups), n)
+        state.spin_updates += self.context.updates(len(state.groups), n)
 
     def _beta(self, stair: int) -> float:
         """beta of a stair; before the first one all configurations are equally likely."""
@@ -166,17 +166,17 @@ class PopulationAnnealing(Solver[PopulationState]):
 
     def _climb(self, state: PopulationState, parallel: Parallel) -> None:
         """Weigh the replicas for the next stair, and resample the islands that need it."""
-        costs = self.ground.costs(state.groups, parallel)
-        if self._is_look(state.stairs):
+        costs = self.context.costs(state.groups, parallel)
+        if self._is_readout(state.stairs):
             self._gather(state, costs)
         step = self._beta(state.stairs) - self._beta(state.stairs - 1)
         by_island = costs.reshape(self.islands, -1)
         parallel.each(lambda i: self._advance(state, i, by_island[i], step), range(self.islands))
         state.stairs += 1
 
-    def _is_look(self, stair: int) -> bool:
-        """Every doubling, so that there is a best from early on, and LOOKS times in the colder half."""
-        spacing = max(1, SWEEPS_BETWEEN_LOOKS // self._interval, self._n_stairs // (2 * LOOKS))
+    def _is_readout(self, stair: int) -> bool:
+        """Every doubling, so that there is a best from early on, and READOUTS times in the colder half."""
+        spacing = max(1, SWEEPS_BETWEEN_READOUTS // self._interval, self._n_stairs // (2 * READOUTS))
         return stair.bit_count() == 1 or (2 * stair > self._n_stairs and stair % spacing == 0)
 
     def _advance(self, state: PopulationState, island: int, costs: F64, step: float) -> None:
@@ -194,8 +194,8 @@ class PopulationAnnealing(Solver[PopulationState]):
 
     def _resample(self, state: PopulationState, island: int) -> I64:
         """Copies of likely replicas take the places of unlikely ones; returns (R,) who is where now."""
-        lanes = self.ground.sampler.lanes
-        draw = uniforms((self.ground.seed, self.stream, state.stairs, island), (1,))[0]
+        lanes = self.context.sampler.lanes
+        draw = uniforms((self.context.seed, self.stream, state.stairs, island), (1,))[0]
         counts = systematic_counts(state.log_weights[island], draw)
         to, source = replacements(counts, lanes)
         groups = state.groups[island * self._groups_each : (island + 1) * self._groups_each]
@@ -203,15 +203,15 @@ class PopulationAnnealing(Solver[PopulationState]):
         for pair in np.unique(pairs):
             chosen = pairs == pair
             here, there = divmod(int(pair), len(groups))
-            self.ground.sampler.copy(groups[here], to[chosen] % lanes, groups[there], source[chosen] % lanes)
+            self.context.sampler.copy(groups[here], to[chosen] % lanes, groups[there], source[chosen] % lanes)
         places = np.arange(len(counts))
         places[to] = source
         return places
 
     def _gather(self, state: PopulationState, costs: F64) -> None:
-        self.ground.gather(state.groups, costs, state.incumbents, state.sweeps_done)
+        self.context.gather(state.groups, costs, state.incumbents, state.sweeps_done)
 
     def _finish(self, state: PopulationState, parallel: Parallel) -> None:
-        costs = self.ground.costs(state.groups, parallel)
+        costs = self.context.costs(state.groups, parallel)
         self._gather(state, costs)
         state.final_costs = costs.reshape(self.islands, -1)

@@ -22,7 +22,7 @@ from qiosk.solvers.algorithms.waves import Waves, WaveSolver
 from qiosk.solvers.algorithms.world_lines import WorldLines
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.schedules import Schedule
 from qiosk.solvers.search.solver import Parallel
@@ -61,7 +61,7 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
     agree.
     """
 
-    ground: Ground
+    context: SearchContext
     beta: float
     field: Schedule
     sweeps: int
@@ -71,18 +71,18 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
     @cached_property
     def lines(self) -> WorldLines:
         """The dynamics. Raises NotEnoughMemory if this machine has no memory for a wave of systems."""
-        lines = WorldLines(self.ground.problem, self.slices)
-        self.ground.require_memory(min(WAVE, self.restarts) * self.slices, lines.slice_bytes)
+        lines = WorldLines(self.context.problem, self.slices)
+        self.context.require_memory(min(WAVE, self.restarts) * self.slices, lines.slice_bytes)
         return lines
 
     def warm_up(self) -> None:
         """Compile, or load, all kernels that a run needs."""
         lines = self.lines
-        with self.ground.compiling():
+        with self.context.compiling():
             group = lines.start((0,))
             lines.sweep(group, np.empty(0), np.empty(0))
             lines.costs(group)
-        self.ground.descent(lines.configuration(group, 0))
+        self.context.descent(lines.configuration(group, 0))
 
     @property
     def kernel(self) -> str:
@@ -91,7 +91,7 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
 
     def init(self) -> PathState:
         """Every slice of the first wave at a random configuration, or at the given initial one."""
-        return PathState(self._groups(0), self.ground.incumbents())
+        return PathState(self._groups(0), self.context.incumbents())
 
     def parameters(self, state: PathState) -> dict[str, Any]:
         """sweeps, trotter_number, restarts, beta_start, transverse_field_start and transverse_field_stop."""
@@ -109,9 +109,9 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
         return Waves(-(-self.restarts // WAVE), self.sweeps, QUENCH_SWEEPS)
 
     def _groups(self, wave: int) -> list[LaneGroup]:
-        first, initial = wave * WAVE, None if self.ground.starts_anywhere else self.ground.initial
+        first, initial = wave * WAVE, None if self.context.starts_anywhere else self.context.initial
         systems = range(first, min(first + WAVE, self.restarts))
-        return [self.lines.start((self.ground.seed, 0, system), initial) for system in systems]
+        return [self.lines.start((self.context.seed, 0, system), initial) for system in systems]
 
     def _sweep(self, state: PathState, n: int, done: int, parallel: Parallel) -> None:
         annealed = min(n, max(0, self.sweeps - done))
@@ -120,9 +120,9 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
         cuts = np.concatenate([np.tanh(self.beta * self.field.values(done, annealed, self.sweeps)), np.ones(quench)])
         parallel.each(lambda group: self.lines.sweep(group, betas, cuts), state.groups)
         state.sweeps_done += n
-        state.spin_updates += len(state.groups) * self.slices * self.ground.problem.n * n
+        state.spin_updates += len(state.groups) * self.slices * self.context.problem.n * n
 
-    def _look(self, state: PathState, parallel: Parallel) -> None:
+    def _offer_best(self, state: PathState, parallel: Parallel) -> None:
         """Offer the best slices, each after a float64 descent to its local minimum."""
         costs = np.empty((len(state.groups), self.slices))
 
@@ -136,10 +136,10 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
         found = state.incumbents
         for place in np.argsort(costs, axis=None, kind="stable")[: 2 * found.capacity]:
             g, k = divmod(int(place), self.slices)
-            if not costs[g, k] < found.bar:
+            if not costs[g, k] < found.threshold:
                 break
-            configuration = self.ground.descent(self.lines.configuration(state.groups[g], k))
-            found.offer(configuration, cost_of(self.ground.problem, configuration), state.sweeps_done)
+            configuration = self.context.descent(self.lines.configuration(state.groups[g], k))
+            found.offer(configuration, cost_of(self.context.problem, configuration), state.sweeps_done)
 
 
 def slice_beta(betas: BetaRange) -> float:

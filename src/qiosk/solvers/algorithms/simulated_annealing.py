@@ -14,7 +14,7 @@ from qiosk.model.cost_function import F64
 from qiosk.solvers.algorithms.waves import Waves, WaveSolver
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.schedules import Schedule
 from qiosk.solvers.search.solver import Parallel
@@ -47,7 +47,7 @@ class SimulatedAnnealing(WaveSolver[AnnealingState]):
     random numbers of several anneals with one seed.
     """
 
-    ground: Ground
+    context: SearchContext
     schedule: Schedule  # of beta [1/cost]
     sweeps: int
     restarts: int
@@ -56,11 +56,11 @@ class SimulatedAnnealing(WaveSolver[AnnealingState]):
     @property
     def kernel(self) -> str:
         """The sampler's."""
-        return self.ground.sampler.kernel
+        return self.context.sampler.kernel
 
     def init(self) -> AnnealingState:
         """Every replica of the first wave at a random configuration, or at the given initial one."""
-        return AnnealingState(self._groups(0), self.ground.incumbents())
+        return AnnealingState(self._groups(0), self.context.incumbents())
 
     def parameters(self, state: AnnealingState) -> dict[str, Any]:
         """beta_start, beta_stop, sweeps, restarts."""
@@ -81,25 +81,25 @@ class SimulatedAnnealing(WaveSolver[AnnealingState]):
 
     @property
     def _n_groups(self) -> int:
-        return max(1, -(-self.restarts // self.ground.sampler.lanes))
+        return max(1, -(-self.restarts // self.context.sampler.lanes))
 
     @property
     def _wave_groups(self) -> int:
-        return max(1, WAVE // self.ground.sampler.lanes)
+        return max(1, WAVE // self.context.sampler.lanes)
 
     def _groups(self, wave: int) -> list[LaneGroup]:
         first = wave * self._wave_groups
-        return self.ground.groups(self.stream, min(self._wave_groups, self._n_groups - first), first)
+        return self.context.groups(self.stream, min(self._wave_groups, self._n_groups - first), first)
 
     def _sweep(self, state: AnnealingState, n: int, done: int, parallel: Parallel) -> None:
         hot = min(n, max(0, self.sweeps - done))
         betas = np.concatenate([self.schedule.values(done, hot, self.sweeps), np.full(n - hot, np.inf)])
-        parallel.each(lambda group: self.ground.sampler.sweep(group, betas), state.groups)
+        parallel.each(lambda group: self.context.sampler.sweep(group, betas), state.groups)
         state.sweeps_done += n
-        state.spin_updates += self.ground.updates(len(state.groups), n)
+        state.spin_updates += self.context.updates(len(state.groups), n)
 
-    def _look(self, state: AnnealingState, parallel: Parallel) -> None:
-        costs = self.ground.costs(state.groups, parallel)
-        self.ground.gather(state.groups, costs, state.incumbents, state.sweeps_done)
+    def _offer_best(self, state: AnnealingState, parallel: Parallel) -> None:
+        costs = self.context.costs(state.groups, parallel)
+        self.context.gather(state.groups, costs, state.incumbents, state.sweeps_done)
         if self._waves.is_at_end(state):
             state.final_costs = costs

@@ -27,10 +27,10 @@ from qiosk.solvers.algorithms.network import Network
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.agreement import ANNEALS_TO_AGREE
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.pacing import next_length
-from qiosk.solvers.search.solver import Allowance, Parallel, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
 
 LANES = 32
 """Trajectories in a loop: four AVX2 registers of positions."""
@@ -45,8 +45,8 @@ WAVE_PRODUCTS = 4e6
 WAVE_LOOPS = (2, 8)
 # Positions and momenta are drawn from -SPREAD..SPREAD: far from the walls at 1.
 SPREAD = 0.1
-# A look costs as much as some fifty steps of a large sparse network, and trajectories tell little before their end.
-FIRST_LOOK = 256
+# A readout costs as much as some fifty steps of a large sparse network, and trajectories tell little before their end.
+FIRST_READOUT = 256
 # Candidates are compared by the cost that this share of their trajectories reached.
 GOOD_SHARE = 0.1
 
@@ -101,7 +101,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
     one wave of each is run, and the one that did best goes on until the waves agree.
     """
 
-    ground: Ground
+    context: SearchContext
     candidates: tuple[Dynamics, ...] = (CANDIDATES[0],)
     loops: int | None = 1
     steps: int | None = None
@@ -115,8 +115,8 @@ class SimulatedBifurcation(Solver[BifurcationState]):
     @cached_property
     def network(self) -> Network:
         """The problem as a network; its kernels are compiled when it is first asked for."""
-        network = Network.of(self.ground.problem)
-        with self.ground.compiling():
+        network = Network.of(self.context.problem)
+        with self.context.compiling():
             nothing, spins = np.zeros(0, np.float32), np.zeros(LANES, np.float32)
             no_pairs = np.zeros(2, np.int64), np.zeros(0, np.int32)
             for dynamics in self.candidates:
@@ -127,23 +127,23 @@ class SimulatedBifurcation(Solver[BifurcationState]):
 
     def init(self) -> BifurcationState:
         """The first wave, at random positions. Raises NotEnoughMemory if this machine has no memory for it."""
-        self.ground.require_memory(LANES * self._wave_loops, 8 * self.network.n)
+        self.context.require_memory(LANES * self._wave_loops, 8 * self.network.n)
         steps = self.steps
         if steps is None:
             steps = self._auto_steps if self.loops is not None else max(1, self._auto_steps // FIRST_SHARE)
-        return BifurcationState(self._groups(0), self.ground.incumbents(), steps, steps, np.zeros(0))
+        return BifurcationState(self._groups(0), self.context.incumbents(), steps, steps, np.zeros(0))
 
-    def step(self, state: BifurcationState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
-        """Integrate on, through the end of a wave if need be; looks happen at fixed steps of a wave."""
+    def step(self, state: BifurcationState, n_sweeps: int, parallel: Parallel, budget: Budget) -> None:
+        """Integrate on, through the end of a wave if need be; readouts happen at fixed steps of a wave."""
         end = state.sweeps_done + n_sweeps
         while state.sweeps_done < end and self.outcome(state) is None:
-            look = _next_look(state.wave_done, state.steps)
-            self._integrate(state, min(end - state.sweeps_done, look - state.wave_done), parallel)
-            if state.wave_done == look:
+            readout = _next_readout(state.wave_done, state.steps)
+            self._integrate(state, min(end - state.sweeps_done, readout - state.wave_done), parallel)
+            if state.wave_done == readout:
                 costs = self._costs(state, parallel)
                 self._offer(state, costs)
-                if look == state.steps:
-                    self._end_wave(state, costs, allowance)
+                if readout == state.steps:
+                    self._end_wave(state, costs, budget)
 
     def outcome(self, state: BifurcationState) -> StopReason | None:
         """FINISHED after the last loop; CONVERGED or TIMEOUT where there is no last one."""
@@ -160,7 +160,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         waves = -(-self.loops // self._wave_loops)
         return min(1.0, state.sweeps_done / (waves * state.steps))
 
-    def look(self, state: BifurcationState) -> None:
+    def offer_replicas(self, state: BifurcationState) -> None:
         """Offer the trajectories as they are."""
         self._offer(state, self._costs(state, Parallel(1)))
 
@@ -208,11 +208,11 @@ class SimulatedBifurcation(Solver[BifurcationState]):
     def _start(self, loop: int) -> LaneGroup:
         """Random positions and momenta; with an initial configuration, positions on its sides."""
         size = self.network.n * LANES
-        words = random_words(combine_seed((self.ground.seed, loop)), 2 * size) >> np.uint64(40)
+        words = random_words(combine_seed((self.context.seed, loop)), 2 * size) >> np.uint64(40)
         draws = (words.astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-23) - np.float32(1.0)
         positions, momenta = np.float32(SPREAD) * draws[:size], np.float32(SPREAD) * draws[size:]
-        if self.ground.initial is not None:
-            spins = np.repeat(self.network.spins(self.ground.initial), LANES)
+        if self.context.initial is not None:
+            spins = np.repeat(self.network.spins(self.context.initial), LANES)
             positions = np.copysign(positions, spins.astype(np.float32))
         return LaneGroup({"positions": aligned_copy(positions), "momenta": aligned_copy(momenta)})
 
@@ -244,25 +244,25 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         return costs + self.network.form.constant
 
     def _offer(self, state: BifurcationState, costs: F64) -> None:
-        """Offer the best trajectory of every loop, and others that beat the bar, each led to its local minimum."""
+        """Offer the best trajectory of every loop and others below the threshold, each led to its local minimum."""
         found, flat = state.incumbents, costs.ravel()
         for loop, lane in enumerate(costs.argmin(axis=1)):
             self._polish(state, loop, int(lane))
         for place in np.argsort(flat, kind="stable")[: 2 * found.capacity]:
-            if not flat[place] < found.bar:
+            if not flat[place] < found.threshold:
                 break
             self._polish(state, *divmod(int(place), LANES))
 
     def _polish(self, state: BifurcationState, loop: int, lane: int) -> None:
         positions = state.groups[loop].arrays["positions"][lane::LANES]
-        configuration = self.ground.descent(self.network.configuration(positions))
-        state.incumbents.offer(configuration, cost_of(self.ground.problem, configuration), state.sweeps_done)
+        configuration = self.context.descent(self.network.configuration(positions))
+        state.incumbents.offer(configuration, cost_of(self.context.problem, configuration), state.sweeps_done)
 
-    def _end_wave(self, state: BifurcationState, costs: F64, allowance: Allowance) -> None:
+    def _end_wave(self, state: BifurcationState, costs: F64, budget: Budget) -> None:
         """Judge the wave, and begin the next one if there is one."""
         if self.loops is None:
             self._judge(state, costs)
-            steps = self._next_steps(state, allowance)
+            steps = self._next_steps(state, budget)
             state.is_out_of_time = steps is None
         else:
             steps = state.steps
@@ -275,7 +275,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         state.most_steps = max(state.most_steps, steps)
 
     def _judge(self, state: BifurcationState, costs: F64) -> None:
-        reached = self.ground.count_agreeing(costs.ravel(), state.incumbents.best)
+        reached = self.context.count_agreeing(costs.ravel(), state.incumbents.best)
         state.waves_agreed, state.lanes_agreed = ANNEALS_TO_AGREE.after_round(
             state.waves_agreed, state.lanes_agreed, reached, costs.size
         )
@@ -295,7 +295,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         finalists = np.argsort(scores[:n], kind="stable")[:FINALISTS]
         return int(finalists[np.argmin(scores[n:]) if tried == self._trials else tried - n])
 
-    def _next_steps(self, state: BifurcationState, allowance: Allowance) -> int | None:
+    def _next_steps(self, state: BifurcationState, budget: Budget) -> int | None:
         """Steps of the next wave; None if there is no time for one."""
         if self.steps is not None:
             return self.steps
@@ -303,10 +303,10 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         growth = FINAL_SHARE if tried == len(self.candidates) else 2 if tried == self._trials else 1
         step = self._wave_loops * LANES * self.network.n
         return next_length(
-            growth * state.steps, state.steps, state.spin_updates, allowance, lambda updates: int(updates // step)
+            growth * state.steps, state.steps, state.spin_updates, budget, lambda updates: int(updates // step)
         )
 
 
-def _next_look(done: int, steps: int) -> int:
-    """The step of a wave after which to look next: every doubling from FIRST_LOOK on, and the last one."""
-    return min(steps, FIRST_LOOK << (done // FIRST_LOOK).bit_length())
+def _next_readout(done: int, steps: int) -> int:
+    """The step of a wave after which the next readout comes: every doubling from FIRST_READOUT on, and the last one."""
+    return min(steps, FIRST_READOUT << (done // FIRST_READOUT).bit_length())

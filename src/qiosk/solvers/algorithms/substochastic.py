@@ -1,4 +1,4 @@
-"""Substochastic Monte Carlo: a population that diffuses from one configuration to the next, and is thinned by cost.
+"""Substochastic Monte Carlo: a population that diffuses between configurations and is selected by cost.
 
 Walkers hop to random neighbours with a probability alpha that falls during the run, whatever a hop costs, while walkers
 of high cost die and those of low cost are doubled, ever more eagerly as beta rises. It is the diffusion Monte Carlo of
@@ -22,13 +22,13 @@ from qiosk.model.cost_function import F64, I8
 from qiosk.model.flips import cost_of
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.incidence import Incidence
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Allowance, Parallel, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
 
-# Looks at the best walkers in the second half of the run; before that after every doubling.
-LOOKS = 16
+# Readouts of the best walkers in the second half of the run; before that after every doubling.
+READOUTS = 16
 # Steps after which running costs are added up anew, at least; on large problems as many as there are variables.
 REFRESH = 4096
 
@@ -59,7 +59,7 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
     ``steps_per_sweep`` steps. ``stream`` tells apart the random numbers of several runs with one seed.
     """
 
-    ground: Ground
+    context: SearchContext
     alpha: Schedule
     beta: Schedule
     step_limit: int
@@ -74,23 +74,23 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
         """Diffusion, and the walkers of a population."""
         return f"diffusion-float64x{self.population}"
 
-    def compile(self) -> None:
+    def warm_up(self) -> None:
         """Compile what the run needs, so that it takes no longer than its work."""
-        with self.ground.compiling():
+        with self.context.compiling():
             tiny = replace(self, population=1, islands=1)
             tiny._diffuse(tiny.init(), 0, 0)
 
     def init(self) -> WalkersState:
         """Every walker at a random configuration, or at the given initial one."""
-        problem, ground = self.ground.problem, self.ground
+        problem, context = self.context.problem, self.context
         n, shape = problem.n, (self.islands, self.population)
-        ground.require_memory(self.islands * self.population, n + 8 * len(problem.group_values) + 32)
-        seed = combine_seed((ground.seed, self.stream))
-        if ground.initial is None or ground.starts_anywhere:
+        context.require_memory(self.islands * self.population, n + 8 * len(problem.group_values) + 32)
+        seed = combine_seed((context.seed, self.stream))
+        if context.initial is None or context.starts_anywhere:
             bits = (random_words(seed, self.islands * self.population * n) >> np.uint64(63)).astype(np.int8)
             values = (1 - 2 * bits if problem.is_spin else bits).reshape(*shape, n)
         else:
-            values = np.tile(ground.initial.astype(np.int8), (*shape, 1))
+            values = np.tile(context.initial.astype(np.int8), (*shape, 1))
         return WalkersState(
             values=values,
             sums=np.zeros((*shape, len(problem.group_values))),
@@ -98,21 +98,21 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
             generators=random_words(seed, self.islands * self.population, stream=1).reshape(shape),
             best_values=values[:, 0].copy(),
             best_costs=np.full(self.islands, np.inf),
-            incumbents=ground.incumbents(),
+            incumbents=context.incumbents(),
         )
 
-    def step(self, state: WalkersState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
-        """Step on, by step index, and look at the walkers at fixed indices."""
+    def step(self, state: WalkersState, n_sweeps: int, parallel: Parallel, budget: Budget) -> None:
+        """Step on, by step index; readouts happen at fixed indices."""
         end = min((state.sweeps_done + n_sweeps) * self.steps_per_sweep, self.step_limit)
         while state.steps_done < end:
-            look = self._next_look(state.steps_done)
-            n = min(end, look) - state.steps_done
+            readout = self._next_readout(state.steps_done)
+            n = min(end, readout) - state.steps_done
             parallel.each(partial(self._diffuse, state, n), range(self.islands))
             state.steps_done += n
             state.spin_updates += n * self.islands * self.population
             state.sweeps_done = -(-state.steps_done // self.steps_per_sweep)
-            if state.steps_done == look:
-                self._look(state, is_last=look == self.step_limit)
+            if state.steps_done == readout:
+                self._offer_best(state, is_last=readout == self.step_limit)
 
     def outcome(self, state: WalkersState) -> StopReason | None:
         """FINISHED after the last step."""
@@ -122,9 +122,9 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
         """Steps done of steps planned."""
         return state.steps_done / self.step_limit
 
-    def look(self, state: WalkersState) -> None:
+    def offer_replicas(self, state: WalkersState) -> None:
         """Offer the best configurations so far, and the walkers as they are."""
-        self._look(state, is_last=True)
+        self._offer_best(state, is_last=True)
 
     def parameters(self, state: WalkersState) -> dict[str, Any]:
         """step_limit, target_population, steps_per_walker, alpha, beta."""
@@ -138,14 +138,14 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
 
     @cached_property
     def _problem(self) -> tuple[Any, ...]:
-        problem, index = self.ground.problem, Incidence(self.ground.problem)
+        problem, index = self.context.problem, Incidence(self.context.problem)
         return problem.constant, problem.linear, index.terms, index.groups, index.by_variable, problem.is_spin
 
-    def _next_look(self, done: int) -> int:
+    def _next_readout(self, done: int) -> int:
         half = self.step_limit // 2
         if done < half:
             return min(half, 1 << done.bit_length())
-        spacing = max(1, half // LOOKS)
+        spacing = max(1, half // READOUTS)
         return min(self.step_limit, half + ((done - half) // spacing + 1) * spacing)
 
     def _diffuse(self, state: WalkersState, n: int, island: int) -> None:
@@ -161,18 +161,18 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
                 self.alpha.values(first, n, self.step_limit),
                 self.beta.values(first, n, self.step_limit),
                 self.steps_per_walker,
-                max(REFRESH, self.ground.problem.n),
+                max(REFRESH, self.context.problem.n),
             )
 
-    def _look(self, state: WalkersState, *, is_last: bool) -> None:
+    def _offer_best(self, state: WalkersState, *, is_last: bool) -> None:
         """Offer what was best on each island, at a local minimum; at the end also the cheapest walkers."""
         candidates = list(state.best_values)
         if is_last:
             order = np.argsort(state.costs.ravel(), kind="stable")[: 2 * state.incumbents.capacity]
-            candidates += list(state.values.reshape(-1, self.ground.problem.n)[order])
+            candidates += list(state.values.reshape(-1, self.context.problem.n)[order])
         for island, configuration in enumerate(candidates):
-            minimum = self.ground.descent(configuration)
-            cost = cost_of(self.ground.problem, minimum)
+            minimum = self.context.descent(configuration)
+            cost = cost_of(self.context.problem, minimum)
             state.incumbents.offer(minimum, cost, state.sweeps_done)
             if island < self.islands:
                 state.best_values[island], state.best_costs[island] = minimum, min(cost, state.best_costs[island])

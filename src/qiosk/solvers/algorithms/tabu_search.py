@@ -4,7 +4,7 @@ A move flips the variable of least delta, even if that is uphill, and forbids to
 tenure). After a stretch without improvement a walker returns to its best configuration and is kicked off it by random
 flips, of a cluster of neighbours or of variables anywhere: an iterated tabu search.
 
-A *sweep* here is one move: it looks at the flip of every variable once, and so counts as n attempted spin updates.
+A *sweep* here is one move: it considers the flip of every variable once, and so counts as n attempted spin updates.
 
 References: F. Glover, ORSA J. Comput. 1, 190 (1989), doi:10.1287/ijoc.1.3.190; G. Palubeckis, Informatica 17, 279
 (2006), doi:10.15388/Informatica.2006.138 (iterated).
@@ -22,15 +22,15 @@ from qiosk.model.flips import cost_of
 from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.solver import Allowance, Parallel, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
 
 # Walkers that search at the same time; further restarts follow in further waves.
 WAVE = 16
-# Sweeps between looks at the walkers: at least so many, more where a look takes longer.
-SWEEPS_BETWEEN_LOOKS = 1024
-FIRST_LOOK = 32
+# Sweeps between readouts of the walkers, at least; more where a readout takes longer.
+SWEEPS_BETWEEN_READOUTS = 1024
+FIRST_READOUT = 32
 # Sweeps without an end, for searches that a cutoff ends.
 ENDLESS = 2**62
 
@@ -62,7 +62,7 @@ class TabuSearch(Solver[TabuState]):
     several searches with one seed.
     """
 
-    ground: Ground
+    context: SearchContext
     walkers: TabuWalkers
     rules: tuple[Rules, ...]
     sweeps: int
@@ -79,20 +79,20 @@ class TabuSearch(Solver[TabuState]):
     def init(self) -> TabuState:
         """The walkers of the first wave."""
         walkers = self._wave(0)
-        return TabuState(walkers, self.ground.incumbents(), np.full(len(walkers), np.inf))
+        return TabuState(walkers, self.context.incumbents(), np.full(len(walkers), np.inf))
 
-    def step(self, state: TabuState, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
-        """Move on, and look at the walkers at fixed indices."""
+    def step(self, state: TabuState, n_sweeps: int, parallel: Parallel, budget: Budget) -> None:
+        """Move on; readouts happen at fixed sweep indices."""
         end = min(state.sweeps_done + n_sweeps, self._total)
         while state.sweeps_done < end and self.outcome(state) is None:
             if state.sweeps_done == (state.wave + 1) * self.sweeps:
                 state.wave += 1
                 state.walkers = self._wave(state.wave)
                 state.offered = np.full(len(state.walkers), np.inf)
-            look = self._next_look(state)
-            self._move(state, min(end, look) - state.sweeps_done, parallel)
-            if state.sweeps_done == look:
-                self.look(state)
+            readout = self._next_readout(state)
+            self._move(state, min(end, readout) - state.sweeps_done, parallel)
+            if state.sweeps_done == readout:
+                self.offer_replicas(state)
                 self._note(state)
 
     def outcome(self, state: TabuState) -> StopReason | None:
@@ -103,10 +103,10 @@ class TabuSearch(Solver[TabuState]):
         """Sweeps done of sweeps planned; 0 if a cutoff ends the search."""
         return state.sweeps_done / self._total
 
-    def look(self, state: TabuState) -> None:
+    def offer_replicas(self, state: TabuState) -> None:
         """Offer what the walkers have found."""
         for k, walker in enumerate(state.walkers):
-            offer_best(self.ground, self.walkers, walker, state.incumbents, state.offered, k, state.sweeps_done)
+            offer_best(self.context, self.walkers, walker, state.incumbents, state.offered, k, state.sweeps_done)
 
     def parameters(self, state: TabuState) -> dict[str, Any]:
         """sweeps, tabu_tenure, restarts; or the tenure and what a cutoff goes by."""
@@ -125,19 +125,19 @@ class TabuSearch(Solver[TabuState]):
         return [self._walker(k) for k in range(first, min(first + WAVE, self.restarts))]
 
     def _walker(self, k: int) -> LaneGroup:
-        seed = (self.ground.seed, self.stream, k)
-        return self.walkers.start(local_minimum(self.ground, seed), self._rules(k), seed)
+        seed = (self.context.seed, self.stream, k)
+        return self.walkers.start(local_minimum(self.context, seed), self._rules(k), seed)
 
     def _rules(self, k: int) -> Rules:
         return self.rules[k % len(self.rules)]
 
-    def _next_look(self, state: TabuState) -> int:
-        """Index of the sweep after which the walkers are looked at next."""
+    def _next_readout(self, state: TabuState) -> int:
+        """Index of the sweep after which the walkers are read out next."""
         begin = state.wave * self.sweeps
-        spacing = max(SWEEPS_BETWEEN_LOOKS, self.ground.problem.n // 8)
+        spacing = max(SWEEPS_BETWEEN_READOUTS, self.context.problem.n // 8)
         if self.cutoff is not None:
             spacing = min(spacing, self.cutoff)
-        return begin + min(next_look(state.sweeps_done - begin, spacing), self.sweeps)
+        return begin + min(next_readout(state.sweeps_done - begin, spacing), self.sweeps)
 
     def _move(self, state: TabuState, n: int, parallel: Parallel) -> None:
         def work(k: int) -> None:
@@ -145,7 +145,7 @@ class TabuSearch(Solver[TabuState]):
 
         parallel.each(work, range(len(state.walkers)))
         state.sweeps_done += n
-        state.spin_updates += len(state.walkers) * self.ground.problem.n * n
+        state.spin_updates += len(state.walkers) * self.context.problem.n * n
 
     def _note(self, state: TabuState) -> None:
         """Keep what a cutoff and an end of a wave need to know."""
@@ -157,24 +157,24 @@ class TabuSearch(Solver[TabuState]):
             state.search_costs = state.offered.copy()
 
 
-def next_look(done: int, spacing: int) -> int:
-    """Sweeps after which to look next, the same from any in between: every doubling, later ``spacing`` apart."""
+def next_readout(done: int, spacing: int) -> int:
+    """Sweeps done at the next readout, the same from any in between: every doubling, later ``spacing`` apart."""
     if done < spacing:
-        return min(spacing, max(FIRST_LOOK, 1 << done.bit_length()))
+        return min(spacing, max(FIRST_READOUT, 1 << done.bit_length()))
     return (done // spacing + 1) * spacing
 
 
-def local_minimum(ground: Ground, seed: tuple[int, ...]) -> I8:
+def local_minimum(context: SearchContext, seed: tuple[int, ...]) -> I8:
     """The given initial configuration, or the local minimum that a random one leads to."""
-    if ground.initial is not None and not ground.starts_anywhere:
-        return ground.initial
+    if context.initial is not None and not context.starts_anywhere:
+        return context.initial
     rng = np.random.default_rng([part % 2**64 for part in seed])
-    low = -1 if ground.problem.is_spin else 0
-    return ground.descent(rng.choice(np.array([low, 1], np.int8), ground.problem.n))
+    low = -1 if context.problem.is_spin else 0
+    return context.descent(rng.choice(np.array([low, 1], np.int8), context.problem.n))
 
 
 def offer_best(
-    ground: Ground,
+    context: SearchContext,
     walkers: TabuWalkers,
     walker: LaneGroup,
     found: Incumbents,
@@ -186,6 +186,6 @@ def offer_best(
     cost, configuration = walkers.best(walker)
     if cost < offered[k]:
         offered[k] = cost
-        if cost < found.bar:
-            x = ground.descent(configuration())
-            found.offer(x, cost_of(ground.problem, x), sweep)
+        if cost < found.threshold:
+            x = context.descent(configuration())
+            found.offer(x, cost_of(context.problem, x), sweep)

@@ -18,7 +18,7 @@ from qiosk.model.cost_function import F64, I8, I64
 from qiosk.model.flips import cost_of, deltas, largest_cost
 from qiosk.solvers.samplers.incidence import Incidence, index_by_variable, symmetric_rows
 from qiosk.solvers.samplers.sampler import LaneGroup
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 
 # Pairs are kept as a matrix from this share of all pairs on: its rows are read in order, and with SIMD.
 DENSE = 0.15
@@ -279,12 +279,12 @@ class TabuWalkers:
         return np.asarray(2 * is_high - 1 if self.problem.is_spin else is_high, np.int8)
 
 
-def warm_walkers(ground: Ground, *, with_paths: bool = False) -> TabuWalkers:
+def warm_walkers(context: SearchContext, *, with_paths: bool = False) -> TabuWalkers:
     """Walkers for a problem, with all kernels compiled or loaded; those of paths if they are wanted."""
-    walkers = TabuWalkers(ground.problem)
-    low = np.full(ground.problem.n, -1 if ground.problem.is_spin else 0, np.int8)
+    walkers = TabuWalkers(context.problem)
+    low = np.full(context.problem.n, -1 if context.problem.is_spin else 0, np.int8)
     rules = walkers.rules()[0]
-    with ground.compiling():
+    with context.compiling():
         walker = walkers.start(low, rules, (0,))
         walkers.run(walker, rules, 1)
         if with_paths:

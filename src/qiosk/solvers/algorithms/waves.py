@@ -1,31 +1,34 @@
-"""Anneals wave after wave, and when their replicas are looked at: not so often that it shows, yet from early on."""
+"""Anneals wave after wave, and their readouts.
+
+A readout offers the best replicas to the incumbents. Readouts are rare enough not to cost noticeable time, and begin
+early, so that a run that is cut off has something to return.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, final
 
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.solver import Allowance, Parallel, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
 
-# A look at the replicas costs about as much as a few sweeps; so many of them in the colder half do not show, if they
-# are far enough apart.
-LOOKS = 8
-SWEEPS_BETWEEN_LOOKS = 32
+# A readout costs about as much as a few sweeps. So many of them in the colder half cost little if they are far enough
+# apart.
+READOUTS = 8
+SWEEPS_BETWEEN_READOUTS = 32
 
 
-def next_look(done: int, sweeps: int, end: int) -> int:
-    """Index of the sweep after which to look next, in a schedule of ``sweeps`` and a quench that is over at ``end``.
+def next_readout(done: int, sweeps: int, end: int) -> int:
+    """Index of the sweep after the next readout: in a schedule of ``sweeps``, and a quench that is over at ``end``.
 
-    Every doubling in the hotter half; LOOKS times in the colder half; and at the end.
+    Every doubling in the hotter half; READOUTS times in the colder half; and at the end.
     """
     half = sweeps // 2
     if done < half:
-        return min(max(half, 1), SWEEPS_BETWEEN_LOOKS << (done // SWEEPS_BETWEEN_LOOKS).bit_length())
-    spacing = max(SWEEPS_BETWEEN_LOOKS, half // LOOKS)
+        return min(max(half, 1), SWEEPS_BETWEEN_READOUTS << (done // SWEEPS_BETWEEN_READOUTS).bit_length())
+    spacing = max(SWEEPS_BETWEEN_READOUTS, half // READOUTS)
     return min(end, half + ((done - half) // spacing + 1) * spacing)
 
 
@@ -64,34 +67,9 @@ class Waves:
         """Whether the wave in progress has had all its sweeps."""
         return state.sweeps_done == (state.wave + 1) * self.length
 
-    def walk(
-        self,
-        state: WaveState,
-        n_sweeps: int,
-        *,
-        groups: Callable[[int], list[LaneGroup]],
-        sweep: Callable[[int, int], None],
-        look: Callable[[], None],
-    ) -> None:
-        """At most ``n_sweeps`` more, through the end of a wave if need be, with looks at fixed indices.
-
-        ``groups(wave)`` makes the groups of a wave; ``sweep(n, done)`` sweeps n more times after ``done`` of this wave
-        and counts them; ``look()`` looks.
-        """
-        end = min(state.sweeps_done + n_sweeps, self.total)
-        while state.sweeps_done < end:
-            if self.is_at_end(state):
-                state.wave += 1
-                state.groups = groups(state.wave)
-            begin = state.wave * self.length
-            at = begin + next_look(state.sweeps_done - begin, self.sweeps, self.length)
-            sweep(min(end, at) - state.sweeps_done, state.sweeps_done - begin)
-            if state.sweeps_done == at:
-                look()
-
 
 class WaveSolver(Solver[W], Generic[W]):
-    """Anneals wave after wave. What a wave is, how it is swept and looked at, subclasses say."""
+    """Anneals wave after wave. Subclasses define the groups of a wave, their sweeps and their readout."""
 
     @property
     @abstractmethod
@@ -107,19 +85,23 @@ class WaveSolver(Solver[W], Generic[W]):
         """Sweep all groups ``n`` more times after ``done`` of this wave, and count that."""
 
     @abstractmethod
-    def _look(self, state: W, parallel: Parallel) -> None:
+    def _offer_best(self, state: W, parallel: Parallel) -> None:
         """Offer what is best among the groups."""
 
     @final
-    def step(self, state: W, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
-        """Sweep on, by sweep index, and look at fixed indices."""
-        self._waves.walk(
-            state,
-            n_sweeps,
-            groups=self._groups,
-            sweep=lambda n, done: self._sweep(state, n, done, parallel),
-            look=lambda: self._look(state, parallel),
-        )
+    def step(self, state: W, n_sweeps: int, parallel: Parallel, budget: Budget) -> None:
+        """Sweep on, by sweep index, through the end of a wave if need be; readouts happen at fixed indices."""
+        waves = self._waves
+        end = min(state.sweeps_done + n_sweeps, waves.total)
+        while state.sweeps_done < end:
+            if waves.is_at_end(state):
+                state.wave += 1
+                state.groups = self._groups(state.wave)
+            begin = state.wave * waves.length
+            readout = begin + next_readout(state.sweeps_done - begin, waves.sweeps, waves.length)
+            self._sweep(state, min(end, readout) - state.sweeps_done, state.sweeps_done - begin, parallel)
+            if state.sweeps_done == readout:
+                self._offer_best(state, parallel)
 
     @final
     def outcome(self, state: W) -> StopReason | None:
@@ -132,6 +114,6 @@ class WaveSolver(Solver[W], Generic[W]):
         return state.sweeps_done / self._waves.total
 
     @final
-    def look(self, state: W) -> None:
-        """Offer what is there as it is."""
-        self._look(state, Parallel(1))
+    def offer_replicas(self, state: W) -> None:
+        """Offer the replicas as they are."""
+        self._offer_best(state, Parallel(1))

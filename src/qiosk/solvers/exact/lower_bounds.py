@@ -36,7 +36,7 @@ from qiosk.solvers.search.resolution import Resolution
 
 # Operations on words that solving parities may take: some 10 ms.
 PARITY_WORK = 20_000_000
-# Pairs that are looked at, at most: as many that agree take some 0.1 s, ones that do not far less.
+# Pairs that are tried, at most: as many that agree take some 0.1 s, ones that do not far less.
 MOST_PAIRS = 100_000
 # Variables of the largest matrix whose eigenvectors are computed, which takes some 20 ms.
 LARGEST_MATRIX = 256

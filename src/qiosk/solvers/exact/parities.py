@@ -50,7 +50,7 @@ def solve_pairs(first: I64, second: I64, right: NDArray[np.bool_], n: int) -> I8
     """A solution (n,) of x[first] + x[second] = ``right`` modulo 2, (T,) each; None without any.
 
     Variables are merged pair by pair, in random order, so that the first contradiction ends it: of many pairs that
-    contradict each other, few are looked at.
+    contradict each other, few are tried.
     """
     parents, offsets = list(range(n)), [0] * n  # each variable differs from its parent by its offset
 

@@ -12,9 +12,9 @@ from qiosk.solvers.algorithms.population_annealing import PopulationAnnealing, P
 from qiosk.solvers.algorithms.substochastic import SubstochasticMonteCarlo, WalkersState
 from qiosk.solvers.parameter_free.rounds import Rounds, RoundsState, groups_in
 from qiosk.solvers.search.agreement import Agreement
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Allowance
+from qiosk.solvers.search.solver import Budget
 from qiosk.solvers.search.tuning import BetaRange
 
 # Independent populations in a round: many where sweeps are cheap, few where the time is better spent on one of them.
@@ -53,21 +53,21 @@ class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
     """Population annealing in rounds. The last round is made to end with the time."""
 
     agreement: ClassVar[Agreement] = ISLANDS_TO_AGREE
-    ground: Ground
+    context: SearchContext
     betas: BetaRange
 
-    def compile(self) -> None:
+    def warm_up(self) -> None:
         """Compile what the rounds need."""
-        self._round(self._first_setting(), 0, 1).compile()
+        self._round(self._first_setting(), 0, 1).warm_up()
 
     def _first_setting(self) -> F64:
         return np.array([self.betas.hot, self.betas.cold])
 
     def _round(self, setting: F64, round_: int, sweeps: int) -> PopulationAnnealing:
-        replicas = self._groups(sweeps) * self.ground.sampler.lanes
+        replicas = self._groups(sweeps) * self.context.sampler.lanes
         islands = max(self._islands, replicas // MOST_ISLAND_REPLICAS)
         return PopulationAnnealing(
-            self.ground,
+            self.context,
             Schedule(float(setting[0]), float(setting[1])),
             sweeps,
             population=replicas // islands,
@@ -77,18 +77,18 @@ class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
         )
 
     def _groups(self, sweeps: int) -> int:
-        return groups_in(sweeps, self.ground.sampler.lanes, self._islands, LONG_ROUND)
+        return groups_in(sweeps, self.context.sampler.lanes, self._islands, LONG_ROUND)
 
     @property
     def _islands(self) -> int:
-        return islands_for(self.ground.problem.n, VARIABLES_OF_ISLANDS, ISLANDS)
+        return islands_for(self.context.problem.n, VARIABLES_OF_ISLANDS, ISLANDS)
 
     def _searches(self, state: RoundsState[PopulationState]) -> F64:
         best: F64 = state.inner.final_costs.min(axis=1)
         return best
 
-    def _begin_next(self, state: RoundsState[PopulationState], allowance: Allowance) -> None:
-        self._double(state, allowance)
+    def _begin_next(self, state: RoundsState[PopulationState], budget: Budget) -> None:
+        self._double(state, budget)
 
 
 @final
@@ -97,7 +97,7 @@ class ParameterFreeSubstochastic(Rounds[WalkersState]):
     """Substochastic Monte Carlo in rounds, beta rising to ``last_beta``. The last round ends with the time."""
 
     agreement: ClassVar[Agreement] = WALKERS_TO_AGREE
-    ground: Ground
+    context: SearchContext
     betas: BetaRange
     last_beta: float
 
@@ -106,16 +106,16 @@ class ParameterFreeSubstochastic(Rounds[WalkersState]):
         """That of a round."""
         return self._round(self._first_setting(), 0, 1).kernel
 
-    def compile(self) -> None:
+    def warm_up(self) -> None:
         """Compile what the rounds need."""
-        self._round(self._first_setting(), 0, 1).compile()
+        self._round(self._first_setting(), 0, 1).warm_up()
 
     def _first_setting(self) -> F64:
         return np.array([0.0, self.last_beta])
 
     def _round(self, setting: F64, round_: int, sweeps: int) -> SubstochasticMonteCarlo:
         return SubstochasticMonteCarlo(
-            self.ground,
+            self.context,
             alpha=Schedule(1.0, 0.0),
             beta=Schedule(float(setting[0]), float(setting[1])),
             step_limit=sweeps * self._block,
@@ -126,18 +126,18 @@ class ParameterFreeSubstochastic(Rounds[WalkersState]):
         )
 
     def _first_sweeps(self) -> int:
-        n = max(1, self.ground.problem.n)
+        n = max(1, self.context.problem.n)
         sweeps = int(np.clip(FIRST_UPDATES // (self._islands * WALKERS * n), *FIRST_SWEEPS))
         return -(-sweeps * n // self._block)
 
     @property
     def _block(self) -> int:
-        n = max(1, self.ground.problem.n)
+        n = max(1, self.context.problem.n)
         return n * max(1, BLOCK_STEPS // n)
 
     @property
     def _islands(self) -> int:
-        return islands_for(self.ground.problem.n, VARIABLES_OF_WALKERS, WALKER_ISLANDS)
+        return islands_for(self.context.problem.n, VARIABLES_OF_WALKERS, WALKER_ISLANDS)
 
     def _updates(self, sweeps: int) -> int:
         return self._islands * WALKERS * self._block * sweeps
@@ -145,5 +145,5 @@ class ParameterFreeSubstochastic(Rounds[WalkersState]):
     def _searches(self, state: RoundsState[WalkersState]) -> F64:
         return state.inner.best_costs
 
-    def _begin_next(self, state: RoundsState[WalkersState], allowance: Allowance) -> None:
-        self._double(state, allowance)
+    def _begin_next(self, state: RoundsState[WalkersState], budget: Budget) -> None:
+        self._double(state, budget)

@@ -23,10 +23,10 @@ from qiosk.model.flips import cost_of
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.exact.lower_bounds import EigenspaceState, LowestEigenspace, unfrustrated
 from qiosk.solvers.search.agreement import Agreement
-from qiosk.solvers.search.context import Ground
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Improvement, Incumbents
 from qiosk.solvers.search.pacing import next_length
-from qiosk.solvers.search.solver import Allowance, Parallel, Solver, SolverState, StopReason
+from qiosk.solvers.search.solver import Budget, Parallel, Solver, SolverState, StopReason
 from qiosk.solvers.search.tuning import BetaRange
 
 # Spin updates of one lane group in the first round, and the bounds of its sweeps.
@@ -68,7 +68,7 @@ class RoundsState(Generic[Inner]):
 class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     """Rounds of growing effort; what a round is, subclasses say."""
 
-    ground: Ground
+    context: SearchContext
     betas: BetaRange
     agreement: ClassVar[Agreement]
 
@@ -85,18 +85,18 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         """Best cost of every independent search of the round."""
 
     @abstractmethod
-    def _begin_next(self, state: RoundsState[Inner], allowance: Allowance) -> None:
+    def _begin_next(self, state: RoundsState[Inner], budget: Budget) -> None:
         """Plan the next round and begin it, or say that there is no time for one."""
 
     @property
     def kernel(self) -> str:
         """The sampler's."""
-        return self.ground.sampler.kernel
+        return self.context.sampler.kernel
 
     def __post_init__(self) -> None:
         """Compile, or load, what a proof takes."""
         if self._eigenspace.is_eligible:
-            with self.ground.compiling():
+            with self.context.compiling():
                 self._eigenspace.warm_up()
 
     @final
@@ -105,23 +105,23 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         sweeps = self._first_sweeps()
         setting = self._first_setting()
         inner = self._round(setting, 0, sweeps).init()
-        state = RoundsState(self.ground.incumbents(), inner, sweeps, sweeps, setting)
+        state = RoundsState(self.context.incumbents(), inner, sweeps, sweeps, setting)
         state.eigenspace.is_over = not self._eigenspace.is_eligible
-        self._take_best(state, unfrustrated(self.ground.problem))
+        self._take_best(state, unfrustrated(self.context.problem))
         return state
 
     @final
-    def step(self, state: RoundsState[Inner], n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
+    def step(self, state: RoundsState[Inner], n_sweeps: int, parallel: Parallel, budget: Budget) -> None:
         """Sweep on, through the end of a round if need be."""
         end = state.sweeps_done + n_sweeps
         while state.sweeps_done < end and self.outcome(state) is None:
             search, proof = self._search(state), self._next_proof(state)
-            search.step(state.inner, min(end, proof) - state.sweeps_done, parallel, allowance)
+            search.step(state.inner, min(end, proof) - state.sweeps_done, parallel, budget)
             self._adopt(state)
             if state.sweeps_done == proof:
                 self._take_best(state, self._eigenspace.advance(state.eigenspace))
             if search.outcome(state.inner) is not None:
-                self._end_round(state, allowance)
+                self._end_round(state, budget)
 
     @final
     def outcome(self, state: RoundsState[Inner]) -> StopReason | None:
@@ -136,9 +136,9 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         return 0.0
 
     @final
-    def look(self, state: RoundsState[Inner]) -> None:
+    def offer_replicas(self, state: RoundsState[Inner]) -> None:
         """Offer the replicas of the round in progress as they are."""
-        self._search(state).look(state.inner)
+        self._search(state).offer_replicas(state.inner)
         self._adopt(state)
 
     @final
@@ -152,7 +152,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         return self._search(state).statistics(state.inner)
 
     def _first_sweeps(self) -> int:
-        updates = max(1, self.ground.updates(1, 1))
+        updates = max(1, self.context.updates(1, 1))
         return int(np.clip(FIRST_UPDATES // updates, *FIRST_SWEEPS))
 
     def _search(self, state: RoundsState[Inner]) -> Solver[Inner]:
@@ -168,14 +168,14 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
             state.incumbents.offer(configuration, cost, state.sweeps_done)
         _refine(state.incumbents, found.improvements, before, state.sweeps_before)
 
-    def _end_round(self, state: RoundsState[Inner], allowance: Allowance) -> None:
+    def _end_round(self, state: RoundsState[Inner], budget: Budget) -> None:
         costs = self._searches(state)
-        reached = self.ground.count_agreeing(costs, state.incumbents.best)
+        reached = self.context.count_agreeing(costs, state.incumbents.best)
         state.rounds_agreed, state.searches_agreed = self.agreement.after_round(
             state.rounds_agreed, state.searches_agreed, reached, len(costs)
         )
         if self.outcome(state) is None:
-            self._begin_next(state, allowance)
+            self._begin_next(state, budget)
 
     def _next_proof(self, state: RoundsState[Inner]) -> int:
         """Sweeps that will have been done when the eigenspace is searched on: after every first round's worth."""
@@ -186,12 +186,12 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
 
     @cached_property
     def _eigenspace(self) -> LowestEigenspace:
-        return LowestEigenspace(self.ground.problem)
+        return LowestEigenspace(self.context.problem)
 
     def _take_best(self, state: RoundsState[Inner], configuration: I8 | None) -> None:
         """Offer a configuration of least cost, if there is one; then one solution is all that can be found."""
         if configuration is not None:
-            cost = cost_of(self.ground.problem, configuration)
+            cost = cost_of(self.context.problem, configuration)
             state.incumbents.offer(configuration, cost, state.sweeps_done)
             state.is_proven = state.incumbents.capacity == 1
 
@@ -204,13 +204,13 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
 
     def _updates(self, sweeps: int) -> int:
         """Spin updates of a round of so many sweeps."""
-        return max(1, self.ground.updates(self._groups(sweeps), sweeps))
+        return max(1, self.context.updates(self._groups(sweeps), sweeps))
 
     def _groups(self, sweeps: int) -> int:
         """Lane groups in a round of so many sweeps; never fewer in a longer one."""
-        return groups_in(sweeps, self.ground.sampler.lanes)
+        return groups_in(sweeps, self.context.sampler.lanes)
 
-    def _planned(self, state: RoundsState[Inner], allowance: Allowance) -> int:
+    def _planned(self, state: RoundsState[Inner], budget: Budget) -> int:
         """Sweeps of the next round, whatever the time."""
         return 2 * state.sweeps
 
@@ -221,10 +221,10 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         return bisect_right(range(1, most + 1), updates, key=self._updates)
 
     @final
-    def _double(self, state: RoundsState[Inner], allowance: Allowance) -> None:
+    def _double(self, state: RoundsState[Inner], budget: Budget) -> None:
         """Begin a round of twice the sweeps, or of what the time permits."""
-        planned = self._planned(state, allowance)
-        sweeps = next_length(planned, state.sweeps, state.spin_updates, allowance, self._longest)
+        planned = self._planned(state, budget)
+        sweeps = next_length(planned, state.sweeps, state.spin_updates, budget, self._longest)
         if sweeps is None:
             state.is_out_of_time = True
         else:

@@ -12,8 +12,8 @@ from qiosk.solvers.algorithms.tabu_search import WAVE, TabuSearch, TabuState
 from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers, automatic_tenure
 from qiosk.solvers.parameter_free.rounds import Rounds, RoundsState
 from qiosk.solvers.search.agreement import Agreement
-from qiosk.solvers.search.context import Ground
-from qiosk.solvers.search.solver import Allowance
+from qiosk.solvers.search.context import SearchContext
+from qiosk.solvers.search.solver import Budget
 
 # Tenures that compete in a round, in units of the present one; the best of them is the next round's.
 CONTENDERS = (0.5, 1.0, 2.0)
@@ -31,7 +31,7 @@ class ParameterFreeTabu(Rounds[TabuState]):
     """Tabu search in rounds. The last round is made to end with the time."""
 
     agreement: ClassVar[Agreement] = Agreement(share=0.25, total=12)
-    ground: Ground
+    context: SearchContext
     walkers: TabuWalkers
 
     @property
@@ -40,11 +40,11 @@ class ParameterFreeTabu(Rounds[TabuState]):
         return self.walkers.kernel
 
     def _first_setting(self) -> F64:
-        return np.array([automatic_tenure(self.ground.problem.n)], np.float64)
+        return np.array([automatic_tenure(self.context.problem.n)], np.float64)
 
     @property
     def _is_large(self) -> bool:
-        return self.ground.problem.n > LARGE
+        return self.context.problem.n > LARGE
 
     @property
     def _restarts(self) -> int:
@@ -52,11 +52,11 @@ class ParameterFreeTabu(Rounds[TabuState]):
         return WALKERS_IF_LARGE if self._is_large else WAVE
 
     def _first_sweeps(self) -> int:
-        return max(SHORTEST_ROUND, (1 if self._is_large else FIRST_MOVES) * self.ground.problem.n)
+        return max(SHORTEST_ROUND, (1 if self._is_large else FIRST_MOVES) * self.context.problem.n)
 
     def _round(self, setting: F64, round_: int, sweeps: int) -> TabuSearch:
         contenders = self._contenders(setting[0])
-        return TabuSearch(self.ground, self.walkers, contenders, sweeps, self._restarts, stream=round_)
+        return TabuSearch(self.context, self.walkers, contenders, sweeps, self._restarts, stream=round_)
 
     def _contenders(self, tenure: float) -> tuple[Rules, ...]:
         return tuple(rules for share in CONTENDERS for rules in self.walkers.rules(tenure=max(1, int(tenure * share))))
@@ -65,13 +65,13 @@ class ParameterFreeTabu(Rounds[TabuState]):
         return state.inner.search_costs
 
     def _updates(self, sweeps: int) -> int:
-        return self._restarts * max(1, self.ground.problem.n) * sweeps
+        return self._restarts * max(1, self.context.problem.n) * sweeps
 
-    def _begin_next(self, state: RoundsState[TabuState], allowance: Allowance) -> None:
+    def _begin_next(self, state: RoundsState[TabuState], budget: Budget) -> None:
         costs, kicks = state.inner.search_costs, len(self.walkers.rules())
         contender = np.arange(len(costs)) // kicks % len(CONTENDERS)
         means = [float(costs[contender == k].mean()) for k in range(len(CONTENDERS))]
         best = min(range(len(CONTENDERS)), key=lambda k: (means[k], abs(CONTENDERS[k] - 1.0)))
         tenure = state.setting[0] * CONTENDERS[best]
-        state.setting = np.array([np.clip(tenure, 1.0, max(1.0, self.ground.problem.n / 4.0))])
-        self._double(state, allowance)
+        state.setting = np.array([np.clip(tenure, 1.0, max(1.0, self.context.problem.n / 4.0))])
+        self._double(state, budget)

@@ -9,8 +9,8 @@ from qiosk.model.cost_function import F64
 from qiosk.solvers.algorithms.parallel_tempering import ParallelTempering, TemperingState, exchange_rates
 from qiosk.solvers.parameter_free.rounds import Rounds, RoundsState, groups_in
 from qiosk.solvers.search.agreement import LADDERS_TO_AGREE, Agreement
-from qiosk.solvers.search.context import Ground
-from qiosk.solvers.search.solver import Allowance
+from qiosk.solvers.search.context import SearchContext
+from qiosk.solvers.search.solver import Budget
 from qiosk.solvers.search.tuning import BetaRange, even_ladder, first_ladder
 
 # Rungs of an adapted ladder, at least; at most so many that two ladders run.
@@ -23,7 +23,7 @@ class ParameterFreeTempering(Rounds[TemperingState]):
     """Parallel tempering in rounds, the ladder adapted after each. The last round goes on until the time is over."""
 
     agreement: ClassVar[Agreement] = LADDERS_TO_AGREE
-    ground: Ground
+    context: SearchContext
     betas: BetaRange
     rungs: int
 
@@ -32,18 +32,18 @@ class ParameterFreeTempering(Rounds[TemperingState]):
 
     def _round(self, setting: F64, round_: int, sweeps: int) -> ParallelTempering:
         return ParallelTempering(
-            self.ground, setting, sweeps, groups_in(sweeps, self.ground.sampler.lanes), stream=round_
+            self.context, setting, sweeps, groups_in(sweeps, self.context.sampler.lanes), stream=round_
         )
 
     def _searches(self, state: RoundsState[TemperingState]) -> F64:
         return state.inner.ladder_best
 
-    def _begin_next(self, state: RoundsState[TemperingState], allowance: Allowance) -> None:
+    def _begin_next(self, state: RoundsState[TemperingState], budget: Budget) -> None:
         sweeps = 2 * state.sweeps
-        if allowance.left < self._updates(sweeps):
+        if budget.left < self._updates(sweeps):
             state.sweeps = state.most_sweeps = sweeps  # no time for a fresh start of more effort: go on with this
         else:
             rates = exchange_rates(state.inner)
-            lanes = self.ground.sampler.lanes * groups_in(sweeps, self.ground.sampler.lanes)
+            lanes = self.context.sampler.lanes * groups_in(sweeps, self.context.sampler.lanes)
             state.setting = even_ladder(state.setting, 1.0 - rates, (FEWEST_RUNGS, lanes // 2))
             self._restart(state, sweeps)

@@ -76,7 +76,7 @@ def choose(problem: CompiledProblem, replicas: int, ladder: bool = False) -> str
     return "dense" if is_dense and form.arithmetic in get_args(Real) else f"packed-{form.arithmetic}"
 
 
-def thinned(replicas: int, n: int) -> int:
+def useful_replicas(replicas: int, n: int) -> int:
     """How many of ``replicas`` anneals of n variables are worth more than longer ones instead."""
     return 1 if n >= LARGE else min(replicas, 64) if n >= MEDIUM else replicas
 

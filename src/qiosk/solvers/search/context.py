@@ -1,4 +1,4 @@
-"""The ground a search works on: a compiled problem, the sampler for it, and what both share."""
+"""The context a search works on: a compiled problem, the sampler for it, and what both share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from qiosk.solvers.search.tuning import BetaRange, beta_range
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class SearchContext:
     """What a solver needs besides its parameters.
 
     ``initial`` is a configuration to begin from, or None. With ``starts_anywhere`` it only counts as a first solution,
@@ -126,11 +126,11 @@ class Ground:
     def gather(self, groups: list[LaneGroup], costs: F64, found: Incumbents, sweep: int) -> None:
         """Offer the best replicas, each after a float64 descent to its local minimum.
 
-        At most twice as many as there are places, and only those that beat the bar: where one solution is asked for,
-        that is a single one, mostly.
+        At most twice as many as there are places, and only those below the threshold: where one solution is asked for,
+        mostly a single one.
         """
         for lane in np.argsort(costs, kind="stable")[: 2 * found.capacity]:
-            if not costs[lane] < found.bar:
+            if not costs[lane] < found.threshold:
                 break
             self.polish(groups, int(lane), found, sweep)
 

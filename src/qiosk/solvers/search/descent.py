@@ -92,7 +92,7 @@ class Descent:
         return symmetric_rows(p.pair_rows, p.pair_cols, p.pair_values, p.n)
 
     def _anew(self, values: I8) -> None:
-        """With every delta summed when it is looked at."""
+        """With every delta summed when its variable comes up."""
         index, p = self._incidence, self.problem
         sums = np.empty(len(p.group_values))
         general_descent()(

@@ -35,7 +35,7 @@ class Incumbents:
         return self.costs[0] if self.costs else np.inf
 
     @property
-    def bar(self) -> float:
+    def threshold(self) -> float:
         """A configuration must cost less than this to be kept."""
         return self.costs[-1] if len(self.costs) == self.capacity else np.inf
 
@@ -44,7 +44,7 @@ class Incumbents:
 
         ``cost`` is what ``cost_of`` says, to the last bit: one configuration must not come with two costs.
         """
-        if not cost < self.bar:
+        if not cost < self.threshold:
             return False
         place = int(np.searchsorted(self.costs, cost, side="right"))
         twins = range(int(np.searchsorted(self.costs, cost, side="left")), place)

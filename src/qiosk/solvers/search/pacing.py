@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from qiosk.solvers.search.solver import Allowance
+from qiosk.solvers.search.solver import Budget
 
 # Share of the work that the last round takes. The rounds before it tell how fast sweeps are, and find what is found
 # soon; from 0.6 to 0.9 made no difference on most problems, and more was better on the hardest.
@@ -20,15 +20,13 @@ MARGIN = 0.97
 SHORTEST, SHORTEST_LAST = 0.05, 0.25
 
 
-def next_length(
-    planned: int, current: int, done: int, allowance: Allowance, longest: Callable[[float], int]
-) -> int | None:
+def next_length(planned: int, current: int, done: int, budget: Budget, longest: Callable[[float], int]) -> int | None:
     """Length of the next round, after one of length ``current``; None if none is worth its while.
 
     That is ``planned``, or less if the share of rounds before the last ends so soon, or all that is left. ``done`` spin
     updates were made so far; ``longest(updates)`` is the length of the longest round that so many suffice for.
     """
-    left = allowance.left
+    left = budget.left
     if not math.isfinite(left):
         return planned
     before_last = longest((1.0 - LAST_ROUND) * left - LAST_ROUND * done)

@@ -1,7 +1,7 @@
 """What every algorithm is: parameters, a state, and a step.
 
 A :class:`Solver` is set up for one problem and then frozen; all that changes is in its state. It owns no clock, no
-thread and no global random state: the driver has the clock and hands over :class:`Parallel` and :class:`Allowance`.
+thread and no global random state: the driver has the clock and hands over :class:`Parallel` and :class:`Budget`.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class StopReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class Budget:
     """What the clock still permits: spin updates, over all replicas, until the deadline, at the pace so far.
 
-    Infinite without a time-out, and None before the pace is known. Only parameter-free solvers look at it, so that the
+    Infinite without a time-out, and None before the pace is known. Only parameter-free solvers use it, so that the
     last restart ends with the time and is not cut off hot.
     """
 
@@ -107,7 +107,7 @@ class Solver(ABC, Generic[S]):
         """The state before the first sweep."""
 
     @abstractmethod
-    def step(self, state: S, n_sweeps: int, parallel: Parallel, allowance: Allowance) -> None:
+    def step(self, state: S, n_sweeps: int, parallel: Parallel, budget: Budget) -> None:
         """At most ``n_sweeps`` more sweeps, in place. ``step(a); step(b)`` equals ``step(a + b)``, bit for bit."""
 
     @abstractmethod
@@ -119,7 +119,7 @@ class Solver(ABC, Generic[S]):
         """Share of the planned work that is done, 0..1; 0 if the plan is open-ended."""
 
     @abstractmethod
-    def look(self, state: S) -> None:
+    def offer_replicas(self, state: S) -> None:
         """Offer the present replicas to the incumbents: called when a run is cut off."""
 
     @abstractmethod

@@ -16,7 +16,7 @@ from qiosk.solvers.targets.target import (
 )
 
 if TYPE_CHECKING:
-    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.context import SearchContext
     from qiosk.solvers.search.solver import Solver
     from qiosk.solvers.search.tuning import BetaRange
 
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 FREE_ANNEALS = 256
 
 
-def _annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _annealing(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.simulated_annealing import SimulatedAnnealing
     from qiosk.solvers.search.schedules import Schedule
 
     start, stop = values["beta_start"], values["beta_stop"]
     if start is None or stop is None:
-        found = ground.beta_range
+        found = context.beta_range
         if start is None:
             start = found.hot if stop is None else min(found.hot, stop / 10.0)
         if stop is None:
             stop = max(found.cold, 2.0 * start)
     if stop <= start:
         raise InvalidValue(f"parameter `beta_stop`: must be greater than beta_start = {start:g}, found {stop:g}")
-    return SimulatedAnnealing(ground, Schedule(start, stop), values["sweeps"], values["restarts"])
+    return SimulatedAnnealing(context, Schedule(start, stop), values["sweeps"], values["restarts"])
 
 
-def _free_annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _free_annealing(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.parameter_free.annealing import ParameterFreeAnnealing
 
-    return ParameterFreeAnnealing(ground, ground.beta_range)
+    return ParameterFreeAnnealing(context, context.beta_range)
 
 
 def _annealing_advice(n: int, betas: BetaRange) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from qiosk.solvers.targets.parameters import SEED, SOLUTIONS, TARGET_COST, choic
 from qiosk.solvers.targets.target import Target
 
 if TYPE_CHECKING:
-    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.context import SearchContext
     from qiosk.solvers.search.solver import Solver
 
 TOSHIBA = "toshiba"
@@ -34,13 +34,13 @@ def flat_section(input_params: Any) -> Mapping[str, Any]:
     return input_params
 
 
-def _bifurcation(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _bifurcation(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.simulated_bifurcation import CANDIDATES, Dynamics, SimulatedBifurcation
 
-    require_quadratic(ground.problem, SBM)
+    require_quadratic(context.problem, SBM)
     is_auto = values["auto"]
     return SimulatedBifurcation(
-        ground,
+        context,
         candidates=CANDIDATES if is_auto else (Dynamics(values["algo"] == DISCRETE, values["dt"]),),
         loops=None if is_auto else values["loops"] or None,
         steps=values["steps"] or None,

@@ -14,7 +14,7 @@ RUNNING = "running"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class ResultsContent:
     """What a results document is written from."""
 
     target: str
@@ -25,11 +25,11 @@ class Findings:
     seconds: float  # spent so far
 
 
-Document = Callable[[Findings], bytes]
+Document = Callable[[ResultsContent], bytes]
 """Writes the results blob of a target."""
 
 
-def microsoft_document(found: Findings) -> bytes:
+def microsoft_document(found: ResultsContent) -> bytes:
     """``microsoft.qio-results.v2``. Its parameters can be passed back to the old SDK's classes, of which none takes the
     number of solutions: that is left out where it is the usual one.
     """
@@ -37,7 +37,7 @@ def microsoft_document(found: Findings) -> bytes:
     return qio_results.encode(found.solutions, parameters)
 
 
-def toshiba_document(found: Findings) -> bytes:
+def toshiba_document(found: ResultsContent) -> bytes:
     """Toshiba's: every solution says after how many loops, why and when the run ended."""
     run = {"runs": int(found.parameters.get("loops", 1)), "message": found.message, "time": found.seconds}
     return qio_results.encode_toshiba(
@@ -48,7 +48,7 @@ def toshiba_document(found: Findings) -> bytes:
 def oneqbit_document(solver_name: str) -> Document:
     """``microsoft.qio-results.v1`` of 1QBit's solver of this name."""
 
-    def document(found: Findings) -> bytes:
+    def document(found: ResultsContent) -> bytes:
         return qio_results.encode_oneqbit(
             found.solutions,
             {**found.parameters, "solver_name": solver_name},

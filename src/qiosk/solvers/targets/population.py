@@ -15,7 +15,7 @@ from qiosk.solvers.targets.target import (
 )
 
 if TYPE_CHECKING:
-    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.context import SearchContext
     from qiosk.solvers.search.solver import Solver
     from qiosk.solvers.search.tuning import BetaRange
 
@@ -30,25 +30,25 @@ LAST_BETA = 0.5
 FREE_TIMEOUT = 5.0
 
 
-def _annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _annealing(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.population_annealing import PopulationAnnealing
     from qiosk.solvers.search.schedules import Schedule
 
     if values["beta"] is None:
-        found = ground.beta_range
+        found = context.beta_range
         course = Schedule(found.hot, found.cold)
     else:
         course = Schedule.from_parameter(values["beta"])
-    solver = PopulationAnnealing(ground, course, values["sweeps"], values["population"], values["alpha"])
-    solver.compile()
+    solver = PopulationAnnealing(context, course, values["sweeps"], values["population"], values["alpha"])
+    solver.warm_up()
     return solver
 
 
-def _free_annealing(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _free_annealing(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.parameter_free.populations import ParameterFreePopulationAnnealing
 
-    solver = ParameterFreePopulationAnnealing(ground, ground.beta_range)
-    solver.compile()
+    solver = ParameterFreePopulationAnnealing(context, context.beta_range)
+    solver.warm_up()
     return solver
 
 
@@ -61,32 +61,32 @@ def _annealing_advice(n: int, betas: BetaRange) -> dict[str, Any]:
     }
 
 
-def _substochastic(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _substochastic(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.substochastic import SubstochasticMonteCarlo
     from qiosk.solvers.search.schedules import Schedule
 
     if values["beta"] is None:
-        beta = Schedule(0.0, LAST_BETA * ground.beta_range.cold)
+        beta = Schedule(0.0, LAST_BETA * context.beta_range.cold)
     else:
         beta = Schedule.from_parameter(values["beta"])
     solver = SubstochasticMonteCarlo(
-        ground,
+        context,
         alpha=Schedule.from_parameter(values["alpha"] or HOPS),
         beta=beta,
         step_limit=values["step_limit"],
         population=values["target_population"],
         steps_per_walker=values["steps_per_walker"],
     )
-    solver.compile()
+    solver.warm_up()
     return solver
 
 
-def _free_substochastic(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _free_substochastic(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.parameter_free.populations import ParameterFreeSubstochastic
 
-    betas = ground.beta_range
-    solver = ParameterFreeSubstochastic(ground, betas, LAST_BETA * betas.cold)
-    solver.compile()
+    betas = context.beta_range
+    solver = ParameterFreeSubstochastic(context, betas, LAST_BETA * betas.cold)
+    solver.warm_up()
     return solver
 
 

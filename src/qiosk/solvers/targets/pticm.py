@@ -20,7 +20,7 @@ from qiosk.solvers.targets.target import Target
 
 if TYPE_CHECKING:
     from qiosk.model.cost_function import F64
-    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.context import SearchContext
     from qiosk.solvers.search.solver import Solver
 
 PTICM = "1qbit.pticm"
@@ -28,19 +28,19 @@ DEFAULT_TEMPERATURES = 30
 RUNS = 10  # of num_sweeps_per_run sweeps, where max_total_sweeps is not given
 
 
-def _pticm(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _pticm(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.isoenergetic import IsoenergeticTempering, Plan
 
-    require_quadratic(ground.problem, PTICM)
-    ground.require_memory(_replicas(values))  # before a ladder as long is laid out
-    ladder = _ladder(ground, values)
+    require_quadratic(context.problem, PTICM)
+    context.require_memory(_replicas(values))  # before a ladder as long is laid out
+    ladder = _ladder(context, values)
     total = values["max_total_sweeps"] or RUNS * values["num_sweeps_per_run"]
     chosen = {"num_temps": len(ladder), "max_total_sweeps": total}
     if values["auto_set_temperatures"]:
-        unit = _unit(ground, values)
+        unit = _unit(context, values)
         chosen |= {"high_temp": 1.0 / (unit * float(ladder[0])), "low_temp": 1.0 / (unit * float(ladder[-1]))}
     solver = IsoenergeticTempering(
-        ground,
+        context,
         ladder,
         ladders=values["num_replicas"],
         layers=round(values["frac_icm_thermal_layers"] * len(ladder)),
@@ -49,7 +49,7 @@ def _pticm(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
             total_sweeps=total,
             idle=float("inf") if _is_sampling(values) else values["frac_sweeps_idle"],
             stagnation=values["frac_sweeps_stagnation"],
-            persistence=_persistence(values),
+            consensus=_consensus(values),
         ),
         reported=chosen,
         adapts=values["auto_set_temperatures"],
@@ -58,13 +58,13 @@ def _pticm(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
     return solver
 
 
-def _persistence(values: Mapping[str, Any]) -> Any:
-    from qiosk.solvers.algorithms.consensus import Persistence
+def _consensus(values: Mapping[str, Any]) -> Any:
+    from qiosk.solvers.algorithms.consensus import SampleConsensus
 
     kind = values["var_fixing_type"]
     if kind == "NO_FIXING":
         return None
-    return Persistence(
+    return SampleConsensus(
         after=values["frac_sweeps_fixing"],
         temperatures=values["num_elite_temps"],
         per_layer=values["max_samples_per_layer"],
@@ -72,7 +72,7 @@ def _persistence(values: Mapping[str, Any]) -> Any:
     )
 
 
-def _ladder(ground: Ground, values: Mapping[str, Any]) -> F64:
+def _ladder(context: SearchContext, values: Mapping[str, Any]) -> F64:
     """(K,) ascending betas [1/cost]. Raises InvalidValue if the temperatures contradict each other."""
     import numpy as np
 
@@ -81,8 +81,8 @@ def _ladder(ground: Ground, values: Mapping[str, Any]) -> F64:
 
     rungs, manual = values["num_temps"], values["manual_temperatures"]
     if values["auto_set_temperatures"]:
-        return first_ladder(ground.beta_range, rungs or DEFAULT_TEMPERATURES)
-    unit = _unit(ground, values)
+        return first_ladder(context.beta_range, rungs or DEFAULT_TEMPERATURES)
+    unit = _unit(context, values)
     if manual is None:
         high, low = values["high_temp"], values["low_temp"]
         if high <= low:
@@ -98,11 +98,11 @@ def _ladder(ground: Ground, values: Mapping[str, Any]) -> F64:
     return np.sort(1.0 / (unit * np.array(manual, np.float64)))
 
 
-def _unit(ground: Ground, values: Mapping[str, Any]) -> float:
+def _unit(context: SearchContext, values: Mapping[str, Any]) -> float:
     """What a temperature of 1 is [cost]."""
     from qiosk.solvers.search.tuning import median_coefficient
 
-    return median_coefficient(ground.problem) if values["scaling_type"] == "MEDIAN" else 1.0
+    return median_coefficient(context.problem) if values["scaling_type"] == "MEDIAN" else 1.0
 
 
 def _is_sampling(values: Mapping[str, Any]) -> bool:

@@ -9,21 +9,21 @@ from qiosk.solvers.targets.parameters import COMMON, integer, number
 from qiosk.solvers.targets.target import DEFAULT_SWEEPS, MICROSOFT, Target
 
 if TYPE_CHECKING:
-    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.context import SearchContext
     from qiosk.solvers.search.solver import Solver
 
 
-def _quantum(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _quantum(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.quantum_monte_carlo import QuantumMonteCarlo, slice_beta, strong_field
     from qiosk.solvers.search.schedules import Schedule
 
     beta, start = values["beta_start"], values["transverse_field_start"]
     if beta is None:
-        beta = slice_beta(ground.beta_range)
+        beta = slice_beta(context.beta_range)
     if start is None:
         start = strong_field(beta)
     field = Schedule(start, values["transverse_field_stop"])
-    solver = QuantumMonteCarlo(ground, beta, field, values["sweeps"], values["trotter_number"], values["restarts"])
+    solver = QuantumMonteCarlo(context, beta, field, values["sweeps"], values["trotter_number"], values["restarts"])
     solver.warm_up()
     return solver
 

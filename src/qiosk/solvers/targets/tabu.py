@@ -18,51 +18,51 @@ from qiosk.solvers.targets.parameters import COMMON, flag, integer, number
 from qiosk.solvers.targets.target import ADVISED_SWEEPS, DEFAULT_RESTARTS, DEFAULT_SWEEPS, MICROSOFT, Target
 
 if TYPE_CHECKING:
-    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.context import SearchContext
     from qiosk.solvers.search.solver import Solver
     from qiosk.solvers.search.tuning import BetaRange
 
 
-def _tabu(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.tabu_search import TabuSearch
     from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
 
-    walkers = warm_walkers(ground)
+    walkers = warm_walkers(context)
     rules = walkers.rules(tenure=values["tabu_tenure"])
-    return TabuSearch(ground, walkers, rules, values["sweeps"], values["restarts"])
+    return TabuSearch(context, walkers, rules, values["sweeps"], values["restarts"])
 
 
-def _free_tabu(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _free_tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
     from qiosk.solvers.parameter_free.tabu import ParameterFreeTabu
 
-    return ParameterFreeTabu(ground, warm_walkers(ground))
+    return ParameterFreeTabu(context, warm_walkers(context))
 
 
 def _tabu_advice(n: int, betas: BetaRange) -> dict[str, Any]:
     return {"sweeps": ADVISED_SWEEPS, "tabu_tenure": 0, "restarts": DEFAULT_RESTARTS}
 
 
-def _oneqbit_tabu(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _oneqbit_tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.tabu_search import ENDLESS, WAVE, TabuSearch
     from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
 
-    require_quadratic(ground.problem, "1qbit.tabu")
-    walkers = warm_walkers(ground)
+    require_quadratic(context.problem, "1qbit.tabu")
+    walkers = warm_walkers(context)
     rules = walkers.rules(tenure=values["tabu_tenure"], spread=values["tabu_tenure_rand_max"])
     cutoff = values["improvement_cutoff"] or walkers.cutoff
     tolerance = values["improvement_tolerance"]
-    return TabuSearch(ground, walkers, rules, ENDLESS, WAVE, cutoff=cutoff, tolerance=tolerance)
+    return TabuSearch(context, walkers, rules, ENDLESS, WAVE, cutoff=cutoff, tolerance=tolerance)
 
 
-def _oneqbit_relinking(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _oneqbit_relinking(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.path_relinking import PathRelinking
     from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
 
-    require_quadratic(ground.problem, "1qbit.pathrelinking")
-    walkers = warm_walkers(ground, with_paths=True)
+    require_quadratic(context.problem, "1qbit.pathrelinking")
+    walkers = warm_walkers(context, with_paths=True)
     return PathRelinking(
-        ground,
+        context,
         walkers,
         walkers.rules()[0],
         walkers.improvement_moves,

@@ -13,7 +13,7 @@ from qiosk.solvers.targets.documents import Document, microsoft_document
 from qiosk.solvers.targets.parameters import Parameter, params_section
 
 if TYPE_CHECKING:
-    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.context import SearchContext
     from qiosk.solvers.search.solver import Solver
     from qiosk.solvers.search.tuning import BetaRange
 
@@ -61,7 +61,7 @@ class Target:
     provider_id: str
     title: str
     parameters: tuple[Parameter, ...]
-    build: Callable[[Ground, Mapping[str, Any]], Solver[Any]]
+    build: Callable[[SearchContext, Mapping[str, Any]], Solver[Any]]
     replicas: Callable[[Mapping[str, Any]], int]
     advice: Callable[[int, BetaRange], dict[str, Any]] | None = None
     section: Callable[[Any], Mapping[str, Any]] = params_section  # a job's inputParams -> parameters by name

@@ -16,12 +16,12 @@ from qiosk.solvers.targets.target import (
 )
 
 if TYPE_CHECKING:
-    from qiosk.solvers.search.context import Ground
+    from qiosk.solvers.search.context import SearchContext
     from qiosk.solvers.search.solver import Solver
     from qiosk.solvers.search.tuning import BetaRange
 
 
-def _tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _tempering(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     import numpy as np
 
     from qiosk.solvers.algorithms.parallel_tempering import ParallelTempering, warm_up_exchanges
@@ -33,20 +33,20 @@ def _tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
             f"parameter `all_betas`: must have as many entries as replicas = {replicas}, found {len(betas)}"
         )
     if betas is None:
-        ground.require_memory(replicas or 1)  # before a ladder as long is laid out
-        ladder = first_ladder(ground.beta_range, replicas or _rungs(ground.problem.n))
+        context.require_memory(replicas or 1)  # before a ladder as long is laid out
+        ladder = first_ladder(context.beta_range, replicas or _rungs(context.problem.n))
     else:
         ladder = np.sort(np.array(betas, np.float64))
-    warm_up_exchanges(ground)
-    return ParallelTempering(ground, ladder, values["sweeps"])
+    warm_up_exchanges(context)
+    return ParallelTempering(context, ladder, values["sweeps"])
 
 
-def _free_tempering(ground: Ground, values: Mapping[str, Any]) -> Solver[Any]:
+def _free_tempering(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.parallel_tempering import warm_up_exchanges
     from qiosk.solvers.parameter_free.tempering import ParameterFreeTempering
 
-    warm_up_exchanges(ground)
-    return ParameterFreeTempering(ground, ground.beta_range, _rungs(ground.problem.n))
+    warm_up_exchanges(context)
+    return ParameterFreeTempering(context, context.beta_range, _rungs(context.problem.n))
 
 
 def _tempering_advice(n: int, betas: BetaRange) -> dict[str, Any]:
