@@ -1,53 +1,47 @@
-"""Our own format for large problems: the columns of a cost function in an ``.npz`` archive.
+"""Qiosk's own format for large problems: the columns of a cost function in an ``.npz`` archive.
 
 Members, each a NumPy array (version 1):
 
 =================  ==================================================================================
-``format``         the text ``qiosk.columns``; ``version``: 1; ``type``: ising, pubo or a grouped type
+``format``         the string ``qiosk.columns``; ``version``: 1; ``type``: ising, pubo or a grouped type
 ``coefficients``   (T,) any integers or floats
 ``ids``            (nnz,) integers >= 0
 ``indptr``         (T + 1,) where each term's ids begin; or ``degree``, if all terms have equally many
 ``group_*``        ``coefficients`` (G,), ``indptr`` (G + 1,), ``weights`` (M,), ``ids`` (M,), id -1: constant
 ``initial_*``      ``ids`` and ``values`` (n,) of the initial configuration
-``metadata``       JSON as a text
+``metadata``       JSON as a string
 =================  ==================================================================================
 
-All but the first four are left out where they say nothing. Columns are written in the smallest type that holds
-them exactly. Members may be deflated; NumPy's ``savez`` writes this format, and ``load`` reads it.
+Groups, initial configuration and metadata are left out when empty. Columns are written in the smallest type that
+represents them exactly. Members may be deflated; NumPy's ``savez`` writes this format, and ``load`` reads it.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import mmap
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from qiosk.errors import InvalidValue, MissingSection, UnreadableInput, WrongType
+from qiosk.formats import archive
 from qiosk.formats.compression import MAX_CONTENT_BYTES
 from qiosk.model.check import check
 from qiosk.model.compact import LARGE, Column, CompactCostFunction
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups, ProblemType
 
 NAME = "qiosk.columns.v1"
-"""The format's name, as ``inputDataFormat``."""
+"""The name of the format, as ``inputDataFormat``."""
 MAGIC = b"PK\x03\x04"
 _FORMAT, _VERSION = "qiosk.columns", 1
 _WIDTHS = (np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32)
-_EXACT = 2.0**53
-_LOCAL_HEADER, _NAME_SIZE_AT = 30, 26  # of a member of a ZIP archive
-_PIECE = 1 << 24
+_EXACT = 2.0**53  # integers below this are exact in float64
 
 
 def write(cost_function: CostFunction, *, compress: bool = False) -> bytes:
-    """The archive of a cost function; deflated if ``compress``, which takes some ten times as long."""
+    """The archive of a cost function; deflated if ``compress``, which takes about ten times as long."""
     buffer = io.BytesIO()
     (np.savez_compressed if compress else np.savez)(buffer, allow_pickle=False, **_members(cost_function))
     return buffer.getvalue()
@@ -93,7 +87,7 @@ def _narrow(values: I64) -> Column:
 def _narrow_reals(values: F64) -> Column:
     if np.all(values == np.trunc(values)) and np.all(np.abs(values) < _EXACT):
         return _narrow(values.astype(np.int64))
-    with np.errstate(over="ignore"):  # what does not fit is not equal
+    with np.errstate(over="ignore"):  # a value that does not fit is not equal
         single = values.astype(np.float32)
     return single if np.array_equal(single, values) else values
 
@@ -101,11 +95,11 @@ def _narrow_reals(values: F64) -> Column:
 def read(data: bytes, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
     """The cost function in an archive of at most ``max_size`` bytes when inflated.
 
-    Large columns that are not deflated stay where they are in ``data``, which may also be a mapped file: then they are
-    read from the disk when they are needed. Raises InvalidInput: UnreadableInput for a broken archive, MissingSection,
-    WrongType and InvalidValue, naming the member.
+    Large columns that are not deflated are views of ``data``, which may also be a mapped file: then they are read from
+    disk when they are needed. Raises InvalidInput: UnreadableInput for a broken archive, and MissingSection, WrongType
+    and InvalidValue, which name the member.
     """
-    members = _load(data, max_size)
+    members = archive.load(data, max_size, in_place_from=LARGE)
     if _text(members, "format") != _FORMAT:
         raise InvalidValue(f"columns: `format` must be {_FORMAT!r}, found {_text(members, 'format')!r}")
     if _scalar(members, "version") != _VERSION:
@@ -117,7 +111,7 @@ def read(data: bytes, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
     name = metadata.get("name")
     cost_function = _assembled(
         members,
-        _forgetting(data),
+        archive.releaser(data),
         problem_type=ProblemType(type_name),
         groups=_groups(members),
         initial_configuration=_initial(members),
@@ -128,8 +122,8 @@ def read(data: bytes, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
     return cost_function
 
 
-def _assembled(members: Mapping[str, Column], forget: Callable[[], None], **others: Any) -> CostFunction:
-    """Of narrow columns if there are many terms."""
+def _assembled(members: Mapping[str, Column], release: Callable[[], None], **others: Any) -> CostFunction:
+    """The cost function of an archive's columns; large ones keep their narrow types."""
     if len(_member(members, "coefficients", 1)) < LARGE:
         coefficients, ids = _reals(members, "coefficients"), _integers(members, "ids")
         indptr = _indptr(members, len(coefficients), len(ids))
@@ -139,87 +133,8 @@ def _assembled(members: Mapping[str, Column], forget: Callable[[], None], **othe
     if pointers < 0:
         pointers = _pointers(members, "indptr", len(narrow_coefficients), len(narrow_ids))
     return CompactCostFunction(
-        coefficients=narrow_coefficients, indptr=pointers, ids=narrow_ids, forget=forget, **others
+        coefficients=narrow_coefficients, indptr=pointers, ids=narrow_ids, forget=release, **others
     )
-
-
-def _forgetting(content: bytes | mmap.mmap) -> Callable[[], None]:
-    """What gives back the memory that pages of a mapped file take: they can be read again."""
-    if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        return partial(content.madvise, mmap.MADV_DONTNEED)
-    return lambda: None
-
-
-class _View(io.RawIOBase):
-    """Bytes, or a mapping, as a file: without a copy of them."""
-
-    def __init__(self, content: bytes | mmap.mmap) -> None:
-        self._content = content
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._content)}[whence]
-        if start + offset < 0:
-            raise ValueError(f"seek to {start + offset}")
-        self._at = start + offset
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        some = self._content[self._at : self._at + len(buffer)]
-        buffer[: len(some)] = some
-        self._at += len(some)
-        return len(some)
-
-
-def _load(content: bytes | mmap.mmap, max_size: int) -> dict[str, Column]:
-    try:
-        with zipfile.ZipFile(io.BufferedReader(_View(content))) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-            if size > max_size:
-                raise UnreadableInput(f"columns: the content has {size} bytes, more than the limit of {max_size}")
-            return {
-                entry.filename.removesuffix(".npy"): _array(archive, entry, content) for entry in archive.infolist()
-            }
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError, RuntimeError, MemoryError) as e:
-        if isinstance(e, UnreadableInput):
-            raise
-        raise UnreadableInput(f"columns: not an archive of arrays: {e}") from e
-
-
-def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, content: bytes | mmap.mmap) -> Column:
-    """One member, whose header may not promise more than the entry holds; a large one where it is in ``content``."""
-    with archive.open(entry) as stream:
-        version = np.lib.format.read_magic(stream)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(stream)
-        header_size, count = stream.tell(), int(np.prod(shape, dtype=object))
-        if dtype.hasobject or count * dtype.itemsize > entry.file_size - header_size:
-            raise UnreadableInput(f"columns: `{entry.filename}` is longer in its header than in the archive")
-    if entry.compress_type == zipfile.ZIP_STORED and len(shape) == 1 and count >= LARGE:
-        return np.frombuffer(_stored(entry, content), dtype, count, header_size)
-    with archive.open(entry) as stream:
-        array: Column = np.lib.format.read_array(stream, allow_pickle=False)
-        return array
-
-
-def _stored(entry: zipfile.ZipInfo, content: bytes | mmap.mmap) -> memoryview:
-    """The bytes of a member that is not deflated, in place. Raises BadZipFile if they are not what they should be."""
-    name_size, extra_size = struct.unpack_from("<HH", content, entry.header_offset + _NAME_SIZE_AT)
-    start = entry.header_offset + _LOCAL_HEADER + name_size + extra_size
-    view = memoryview(content)[start : start + entry.file_size]
-    forget, checksum = _forgetting(content), 0
-    for piece in range(0, len(view), _PIECE):
-        checksum = zlib.crc32(view[piece : piece + _PIECE], checksum)
-        forget()
-    if len(view) < entry.file_size or checksum != entry.CRC:
-        raise zipfile.BadZipFile(f"Bad CRC-32 for file {entry.filename!r}")
-    return view
 
 
 def _member(members: Mapping[str, Column], name: str, ndim: int) -> Column:
@@ -276,7 +191,7 @@ def _indptr(members: Mapping[str, Column], n_terms: int, n_ids: int) -> I64:
 
 
 def _degree(members: Mapping[str, Column], n_terms: int, n_ids: int) -> int:
-    """The number of ids that all terms have; -1 if ``indptr`` tells it."""
+    """The number of ids in each term if it is the same for all; -1 if the archive has ``indptr``."""
     if "indptr" in members or "degree" not in members:
         return -1
     degree = _scalar(members, "degree")

@@ -1,7 +1,7 @@
-"""From a parsed ``microsoft.qio.v2`` document to a cost function, naming whatever is wrong with it.
+"""From a parsed ``microsoft.qio.v2`` document to a cost function, with errors that name what is wrong.
 
-Of every section first the presence is checked, then the type, then the value. Unknown members are ignored;
-where a member is repeated the last one counts, as the JSON parser has it.
+For every section, the presence is checked first, then the type, then the value. Unknown members are ignored. If a
+member is repeated, the JSON parser keeps the last one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MAX_ID = 2**63 - 1
 def cost_function_from(document: Any, terms: Columns | None = None) -> CostFunction:
     """The cost function that a document describes.
 
-    ``terms`` replaces the document's own, for a reader that took them out of the text beforehand. Raises InvalidInput.
+    ``terms`` replaces the document's own, for readers that have parsed the terms separately. Raises InvalidInput.
     """
     if not isinstance(document, dict):
         raise WrongType(f"the document must be an object, found {kind(document)}")
@@ -65,7 +65,7 @@ def cost_function_from(document: Any, terms: Columns | None = None) -> CostFunct
 
 
 def kind(value: Any) -> str:
-    """What a JSON value is, with its article."""
+    """The type of a JSON value, with its article."""
     if value is None:
         return "null"
     names: dict[type, str] = {
@@ -134,7 +134,7 @@ def _read_term(item: Any, what: str, t: int) -> tuple[float, list[int]]:
 
 
 def _listed(item: dict[str, Any], where: str, name: str) -> list[Any]:
-    """The array ``name``, after the presence and type of ``c``."""
+    """The array ``name``; its presence is checked first, then the type of ``c``, then its own type."""
     _present(item, where, name)
     _number(item, where)
     value: list[Any] = _member(item, where, name, list, "an array")
@@ -179,7 +179,7 @@ def _read_groups(items: list[Any]) -> Groups:
 def _read_initial_configuration(given: dict[str, Any]) -> Mapping[int, int]:
     configuration = {}
     for key, value in given.items():
-        # A few digits more than an id can have; beyond that int() would only take long.
+        # An id has at most 19 digits; int() of a much longer text would take long.
         if len(key) > 20 or not _DECIMAL.fullmatch(key):
             raise InvalidInitialConfiguration(f"initial configuration: {key!r} is not a variable id")
         if type(value) is not int:

@@ -1,4 +1,4 @@
-"""The protobuf form of ``microsoft.qio.v2``: a tar archive, raw or gzipped, of messages of some 1000 terms each.
+"""The protobuf form of ``microsoft.qio.v2``: a tar archive of messages of about 1000 terms each.
 
 ::
 
@@ -8,9 +8,9 @@
     message Term         { double c = 1;  repeated int64 ids = 2; }
     enum ProblemType     { PUBO = 0; ISING = 1; MAXSAT = 2; SOFTSPIN = 3; }
 
-The files end in ``_0.pb``, ``_1.pb`` … and are read in the order of these numbers. Type, version, metadata and initial
-configuration are those of the first message; in the others they have the defaults of proto3, which mean nothing there.
-Squared linear combinations have no protobuf form.
+The names of the files end in ``_0.pb``, ``_1.pb`` … and the files are read in the order of these numbers. Type,
+version, metadata and initial configuration are those of the first message; in the others they have the defaults of
+proto3 and are ignored. Squared linear combinations have no protobuf form.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TYPES = {0: ProblemType.pubo, 1: ProblemType.ising}
 _TERMS, _TYPE, _VERSION, _INITIAL = 3, 1, 2, 4  # fields of CostFunction
 
 Spans = Sequence[tuple[int, int]]
-"""First and last place (exclusive) of messages within the data."""
+"""Start and stop of messages within the data."""
 
 
 def read(content: bytes) -> CostFunction:
@@ -47,14 +47,14 @@ def read(content: bytes) -> CostFunction:
 
 
 def read_messages(messages: Iterable[bytes]) -> CostFunction:
-    """The cost function in messages that are not packed into an archive. Raises InvalidInput."""
+    """The cost function in messages without an archive. Raises InvalidInput."""
     parts = list(messages)
     ends = np.cumsum([0, *map(len, parts)]).tolist()
     return _read(b"".join(parts), list(itertools.pairwise(ends)))
 
 
 def _in_order(members: Iterable[tar.Member]) -> Spans:
-    """Where the messages are, in the order of the numbers in their names."""
+    """Start and stop of the messages, in the order of the numbers in their names."""
     spans: dict[int, tuple[int, int]] = {}
     for member in members:
         match = _FILE.fullmatch(member.name)
@@ -75,7 +75,7 @@ def _in_order(members: Iterable[tar.Member]) -> Spans:
 def _read(data: bytes, messages: Spans) -> CostFunction:
     document: dict[str, Any] = {}
     spans: list[tuple[int, int]] = []
-    n_first = 0  # how many of the spans are in the first message: a field may be in several parts
+    n_first = 0  # number of spans in the first message: a field may be split into several parts
     for m, (start, stop) in enumerate(messages):
         for field in wire.fields(data, start, stop):
             if field.number == 1:
@@ -92,7 +92,7 @@ def _read(data: bytes, messages: Spans) -> CostFunction:
 
 
 def _section(data: bytes, fields: Iterable[wire.Field]) -> dict[str, Any]:
-    """The members of ``cost_function`` but for its terms, as the JSON document has them."""
+    """The members of ``cost_function`` except its terms, as in the JSON document."""
     number, version = 0, ""
     initial: dict[str, int] = {}
     for field in fields:
@@ -106,7 +106,7 @@ def _section(data: bytes, fields: Iterable[wire.Field]) -> dict[str, Any]:
     if number not in _TYPES:
         raise InvalidValue(f"`type` must be 0 (pubo) or 1 (ising), found {number}")
     section: dict[str, Any] = {"type": _TYPES[number].value, "terms": []}
-    if version:  # proto3 cannot tell an empty text from a missing one
+    if version:  # in proto3 an empty string equals a missing one
         section["version"] = version
     if initial:
         section["initial_configuration"] = initial
@@ -124,18 +124,18 @@ def _initial_value(data: bytes, entry: wire.Field) -> tuple[str, int]:
 
 
 Others = Sequence[tuple[int, wire.Field]]
-"""Fields that are no terms, each with the number of its span."""
+"""Fields that are not terms, each with the number of its span."""
 
 
 def _scan(data: bytes, spans: Spans) -> tuple[Columns, Others] | None:
-    """Terms and other fields of ``CostFunction`` messages, fast; None if that is not worthwhile or not possible."""
+    """Terms and other fields of ``CostFunction`` messages by the fast scanner; None if it cannot be used."""
     if not is_worthwhile(len(data)):
         return None
     from qiosk.kernels import compiler
     from qiosk.kernels.scan import protobuf_terms
 
     if not compiler.jit_enabled():
-        return None  # interpreted, it is no faster than the general way
+        return None  # interpreted, it is not faster than the general parser
     view, places = np.frombuffer(data, np.uint8), np.array(spans, np.int64).reshape(-1, 2)
     n_terms = len(data) // 16 + 16
     coefficients, indptr = np.empty(n_terms, np.uint64), np.zeros(n_terms + 1, np.int64)
@@ -163,7 +163,7 @@ def _other(data: bytes, tag: int, start: int, stop: int) -> wire.Field:
 
 
 def _walk(data: bytes, spans: Spans) -> tuple[Columns, Others]:
-    """The same the general way, which names what is wrong. Raises UnreadableInput."""
+    """The same by the general parser, whose errors name what is wrong. Raises UnreadableInput."""
     coefficients: list[float] = []
     indptr, ids = [0], []
     others = []

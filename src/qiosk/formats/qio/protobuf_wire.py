@@ -1,6 +1,6 @@
 """The wire format of protocol buffers: fields of messages, and ``google.protobuf.Struct``.
 
-Encoding: https://protobuf.dev/programming-guides/encoding/. Only what proto3 messages use: groups are refused.
+Encoding: https://protobuf.dev/programming-guides/encoding/. Only proto3 is supported, so groups are refused.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _WORD = (1 << 64) - 1
 
 
 class Field(NamedTuple):
-    """A field of a message: its number, its wire type, and its content within the data.
+    """A field of a message: its number, its wire type, and its content.
 
-    ``value`` is the number of a VARINT; else the content is ``data[start:stop]``.
+    ``value`` is the number of a VARINT; for other types the content is ``data[start:stop]``.
     """
 
     number: int
@@ -45,14 +45,14 @@ def fields(data: bytes, start: int, stop: int) -> Iterator[Field]:
 
 
 def expect(field: Field, wire_type: int, name: str) -> Field:
-    """The field, if it is of this wire type. Raises UnreadableInput."""
+    """The field, if it has this wire type. Raises UnreadableInput."""
     if field.wire_type != wire_type:
         raise UnreadableInput(f"protobuf: `{name}` must have wire type {wire_type}, found {field.wire_type}")
     return field
 
 
 def varint(data: bytes, start: int, stop: int) -> tuple[int, int]:
-    """An unsigned 64-bit number, and the place behind it. Raises UnreadableInput."""
+    """An unsigned 64-bit number, and the position after it. Raises UnreadableInput."""
     value = 0
     for place in range(start, min(stop, start + 10)):
         value |= (data[place] & 0x7F) << (7 * (place - start))
@@ -73,7 +73,7 @@ def double(data: bytes, field: Field) -> float:
 
 
 def text(data: bytes, field: Field, name: str) -> str:
-    """The content of a LENGTH as text. Raises UnreadableInput."""
+    """The content of a LENGTH as a string. Raises UnreadableInput."""
     expect(field, LENGTH, name)
     try:
         return data[field.start : field.stop].decode()
@@ -102,7 +102,7 @@ def read_struct(data: bytes, start: int, stop: int, depth: int = 0) -> dict[str,
 
 
 def write_struct(members: Mapping[str, Any]) -> bytes:
-    """``google.protobuf.Struct`` of an object of JSON values. Raises WrongType."""
+    """A ``google.protobuf.Struct`` from an object of JSON values. Raises WrongType."""
     entries = (
         length_field(1, key.encode()) + length_field(2, _write_value(key, value)) for key, value in members.items()
     )
@@ -110,17 +110,17 @@ def write_struct(members: Mapping[str, Any]) -> bytes:
 
 
 def length_field(number: int, content: bytes) -> bytes:
-    """A field whose content has its length in front."""
+    """A field whose content is preceded by its length."""
     return varint_bytes(number << 3 | LENGTH) + varint_bytes(len(content)) + content
 
 
 def varint_field(number: int, value: int) -> bytes:
-    """A field with a number; negative ones as int64."""
+    """A field with an integer; negative ones are written as int64."""
     return varint_bytes(number << 3 | VARINT) + varint_bytes(value & _WORD)
 
 
 def varint_bytes(value: int) -> bytes:
-    """An unsigned number, seven bits a byte."""
+    """An unsigned number as a varint, seven bits per byte."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)
@@ -130,7 +130,7 @@ def varint_bytes(value: int) -> bytes:
 
 
 def _content(data: bytes, i: int, stop: int, wire_type: int) -> tuple[int, int, int]:
-    """Number, first and last place (exclusive) of a field's content."""
+    """Value, start and stop of a field's content."""
     if wire_type == VARINT:
         value, end = varint(data, i, stop)
         return value, i, end

@@ -1,6 +1,7 @@
-"""From a cost function to protobuf messages of 1000 terms each; see ``qio_protobuf`` for what is in them.
+"""From a cost function to protobuf messages of 1000 terms each; ``protobuf_codec`` describes them.
 
-All terms are encoded at once: first the size of every part, then each byte of every number at its place.
+All terms are encoded at once, with NumPy: first the size of every part is computed, then byte k of all numbers is
+written for k = 0, 1, …
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ def write(cost_function: CostFunction) -> bytes:
 
 
 def messages(cost_function: CostFunction) -> list[bytes]:
-    """The messages, at least one. Raises InvalidValue if there are squared linear combinations."""
+    """The messages; there is at least one. Raises InvalidValue if there are squared linear combinations."""
     if len(cost_function.groups):
-        raise InvalidValue(f"protobuf holds no squared linear combinations, found {len(cost_function.groups)}")
+        raise InvalidValue(f"protobuf: must have no squared linear combinations, found {len(cost_function.groups)}")
     data, ends = _encode_terms(cost_function.coefficients, cost_function.indptr, cost_function.ids)
     bounds = [*ends[:-1:TERMS_PER_MESSAGE].tolist(), int(ends[-1])]
     parts = [data[start:stop].tobytes() for start, stop in itertools.pairwise(bounds)] or [b""]
@@ -40,7 +41,7 @@ def messages(cost_function: CostFunction) -> list[bytes]:
 
 
 def _head(cost_function: CostFunction) -> bytes:
-    """The members of CostFunction but for its terms."""
+    """The members of CostFunction except its terms."""
     initial = cost_function.initial_configuration
     head = wire.varint_field(1, 1) if cost_function.problem_type.is_ising else b""  # pubo is 0, the default
     head += wire.length_field(2, b"1.0" if initial is None else b"1.1")
@@ -58,7 +59,7 @@ def _metadata(cost_function: CostFunction) -> bytes:
 
 
 def _encode_terms(coefficients: F64, indptr: I64, ids: I64) -> tuple[U8, I64]:
-    """Fields ``terms`` of all terms, and where each begins, with the end behind the last."""
+    """The fields ``terms`` of all terms, and where each begins, with the end of the last one."""
     bits = np.ascontiguousarray(coefficients, np.float64).view(np.uint64)
     has_c = bits != 0  # zeros are not written
     id_ends = np.concatenate([[0], np.cumsum(_sizes(ids))])
@@ -85,7 +86,7 @@ def _encode_terms(coefficients: F64, indptr: I64, ids: I64) -> tuple[U8, I64]:
 
 
 def _sizes(numbers: I64) -> I64:
-    """Bytes of each number as a varint; numbers are not negative."""
+    """Number of bytes of each number as a varint; numbers must be >= 0."""
     sizes = np.ones(len(numbers), np.int64)
     for bits in range(7, 63, 7):
         larger = numbers >= 1 << bits
@@ -96,7 +97,7 @@ def _sizes(numbers: I64) -> I64:
 
 
 def _put_varints(data: U8, where: I64, numbers: I64) -> None:
-    """Write each number as a varint from its place on."""
+    """Write each number as a varint, starting at its position in ``where``."""
     rest: NDArray[Any] = numbers
     while len(rest):
         more = rest > 0x7F

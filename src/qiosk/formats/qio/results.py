@@ -1,7 +1,8 @@
-"""Results documents: ``microsoft.qio-results.v2``, and what 1QBit (``.v1``) and Toshiba made of it.
+"""Results documents: ``microsoft.qio-results.v2``, and the variants of 1QBit (``.v1``) and Toshiba.
 
-Microsoft's repeats the best solution at the root, beside ``parameters``. The others have none there; they name the
-target, the input data and ``input_params``, which are strings for 1QBit, as are the values of its configurations.
+Microsoft's document repeats the best solution at the root, next to ``parameters``. The variants do not; they contain
+the target, the URI of the input data and ``input_params``. In 1QBit's, parameters and the values of configurations are
+strings.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _VALUES_AS_TEXT = {"-1": -1, "0": 0, "1": 1}
 
 @dataclass(frozen=True, eq=False)
 class ResultsDocument:
-    """Content of a results blob: solutions best first, the parameters used, members that are not of the format."""
+    """The content of a results blob: solutions, best first; the parameters used; and members outside the format."""
 
     solutions: Sequence[SolutionColumns]
     parameters: Mapping[str, Any]
@@ -41,10 +42,10 @@ def encode(
     parameters: Mapping[str, Any],
     extra: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """The document: keys of configurations in ascending numeric order, values as integers, costs as floats.
+    """The document, with keys of configurations in ascending numeric order, values as integers, costs as floats.
 
-    ``solutions`` are best first, at least one; its first is repeated at the root. ``extra`` adds members to
-    the root and may not replace one of the format's own. Raises InvalidValue.
+    ``solutions`` are at least one, best first; the first is repeated at the root. ``extra`` adds members to the root
+    and must not replace one of the format's own. Raises InvalidValue.
     """
     if not solutions:
         raise InvalidValue("results need at least one solution")
@@ -66,7 +67,7 @@ def encode(
 def encode_oneqbit(
     solutions: Sequence[SolutionColumns], parameters: Mapping[str, Any], *, target: str, input_data_uri: str
 ) -> bytes:
-    """The document of a 1QBit target: values of configurations and parameters as strings. Raises InvalidValue."""
+    """The document of a 1QBit target, whose values and parameters are strings. Raises InvalidValue."""
     head = {
         "version": VERSION,
         "target": target,
@@ -84,7 +85,7 @@ def encode_toshiba(
     target: str,
     input_data_uri: str,
 ) -> bytes:
-    """The document of a Toshiba target; ``run`` goes with every solution: runs, message, time. Raises InvalidValue."""
+    """The document of a Toshiba target; every solution contains ``run``: runs, message, time. Raises InvalidValue."""
     head = {"version": VERSION, "target": target, "input_params": parameters, "input_data_uri": input_data_uri}
     tail = b', "parameters": ' + _json(run)
     return _with_solutions(head, [_solution(solution) + tail for solution in solutions])
@@ -118,17 +119,17 @@ def _plain(value: Any) -> Any:
 
 
 def _to_builtin(value: Any) -> Any:
-    """NumPy numbers and arrays, which parameters may hold, as JSON values."""
+    """NumPy numbers and arrays, which parameters may contain, as JSON values."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     raise NotImplementedError(f"a {type(value).__name__} cannot be written to results")
 
 
 def decode(data: bytes) -> ResultsDocument:
-    """The solutions, parameters and other members of a document, whichever provider's it is.
+    """The solutions, parameters and other members of a document of any provider.
 
-    Parameters are those in ``parameters`` or ``input_params``; what goes with single solutions is left out.
-    Raises UnreadableInput for broken JSON; MissingSection, WrongType or InvalidValue for what it says.
+    Parameters are those in ``parameters`` or ``input_params``; other members of single solutions are left out. Raises
+    UnreadableInput for broken JSON; MissingSection, WrongType or InvalidValue for wrong content.
     """
     document = parse_json(data)
     if not isinstance(document, dict):

@@ -1,9 +1,9 @@
-"""The fast way into large documents: the terms are scanned into columns, the rest goes the general way.
+"""The fast reader of large documents: a kernel scans the terms into columns, the JSON parser reads the rest.
 
-The array of terms is found by a pattern, scanned, and replaced in the document by a string that nobody else can know.
-The general reader then parses what is left, a short text. If that string comes out where the terms belong, then the
-pattern had found the right array, and the whole was valid JSON; in every other case, and for every term that is not of
-the plain shape, the document goes the general way from the start, which names what is wrong with it.
+The array of terms is found by a regular expression, scanned, and replaced in the document by a random string. The JSON
+parser then reads the remaining short text. If the random string is the value of ``terms``, the regular expression had
+found the right array and the whole document was valid JSON. In every other case, and if a term has another shape than
+the scanner knows, the JSON parser reads the whole document from the start, and its errors name what is wrong.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from numpy.typing import NDArray
 from qiosk.formats.qio.document import Columns, cost_function_from
 from qiosk.model.cost_function import F64, I64, CostFunction
 
-SCAN_FROM = 1 << 16
-"""Bytes from which on scanning pays where Numba is loaded already."""
+SCAN_FROM_BYTES = 1 << 16
+"""Smallest document that is scanned faster than parsed, if Numba is loaded already."""
 
-_SCAN_COLD_FROM = 1 << 22  # loading Numba takes as long as reading some 10 MB the general way
+_SCAN_FROM_BYTES_COLD = 1 << 22  # loading Numba takes as long as parsing about 10 MB
 
 _TERMS = re.compile(rb'"terms"[ \t\r\n]*:[ \t\r\n]*\[')
 
 
 def is_worthwhile(size_bytes: int) -> bool:
     """Whether a document is large enough to be scanned."""
-    return size_bytes >= (SCAN_FROM if "numba" in sys.modules else _SCAN_COLD_FROM)
+    return size_bytes >= (SCAN_FROM_BYTES if "numba" in sys.modules else _SCAN_FROM_BYTES_COLD)
 
 
 def read(data: bytes) -> CostFunction | None:
-    """The cost function in a document, or None if it has to go the general way."""
+    """The cost function in a document, or None if the JSON parser has to read it."""
     start = _TERMS.search(data)
     if start is None:
         return None
@@ -57,14 +57,14 @@ def read(data: bytes) -> CostFunction | None:
 
 
 def scan(data: bytes, position: int) -> tuple[Columns, int] | None:
-    """Terms of the array that opened before ``position``, and where it ends; None if one has another shape."""
+    """The terms of the array that begins just before ``position``, and where it ends; None for another shape."""
     from qiosk.kernels import compiler
     from qiosk.kernels.scan import json_terms
 
     if not compiler.jit_enabled():
-        return None  # interpreted, scanning is slower than the general way
+        return None  # interpreted, scanning is slower than parsing
     view = np.frombuffer(data, np.uint8)
-    n_terms = (len(data) - position) // 24 + 16  # bytes of a short term; more room is made where it is needed
+    n_terms = (len(data) - position) // 24 + 16  # a short term has 24 bytes; columns grow if needed
     coefficients, indptr = np.empty(n_terms), np.zeros(n_terms + 1, np.int64)
     ids, undecided = np.empty(2 * n_terms, np.int64), np.empty((1024, 3), np.int64)
     state = np.array([position, 0, 0, 0], np.int64)
@@ -86,7 +86,7 @@ def scan(data: bytes, position: int) -> tuple[Columns, int] | None:
 
 
 def _decide(data: bytes, coefficients: F64, undecided: I64) -> bool:
-    """Fill in the numbers that the scanner left as text; whether all of them are finite."""
+    """Convert the numbers that the scanner could not round; returns whether all of them are finite."""
     for t, start, end in undecided.tolist():
         coefficients[t] = float(data[start:end])
         if not math.isfinite(coefficients[t]):
