@@ -36,7 +36,7 @@ ONLY = {
 # Layers that only these may import.
 USED_BY = {"adapters": {"adapters", "bootstrap"}}
 # The one place where a client opens an embedded workspace.
-ALLOWED = {("qiosk.client.workspace", "bootstrap")}
+ALLOWED = {("qiosk.client.opening", "bootstrap")}
 
 # Folders whose subfolders import in one direction only: an earlier one may import a later one.
 SIBLINGS = {
@@ -44,9 +44,8 @@ SIBLINGS = {
 }
 # Modules of classes that hold each other: a workspace makes jobs, and a job belongs to a workspace.
 HOLD_EACH_OTHER = [
-    {"client.job", "client.session", "client.workspace", "client.streaming"}
-    | {f"client.solvers{module}" for module in ("", ".base", ".microsoft", ".oneqbit", ".toshiba")},
-    {f"aio.{module}" for module in ("job", "problem", "session", "solvers", "workspace")},
+    {"client.job", "client.session", "client.solvers.base", "client.workspace"},
+    {"aio.job", "aio.session", "aio.solvers", "aio.workspace"},
     {"contract.jobs", "contract.sessions"},
     {"modeling.document", "modeling.model", "modeling.programs"},
 ]

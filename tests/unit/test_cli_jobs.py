@@ -34,7 +34,7 @@ RESULTS = {
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> FakeJobs:
     fake = FakeJobs()
-    monkeypatch.setattr("qiosk.client.workspace._open_embedded", lambda home, key: fake)
+    monkeypatch.setattr("qiosk.client.opening._open_embedded", lambda home, key: fake)
     return fake
 
 
@@ -290,8 +290,8 @@ def test_a_server_is_named_by_option_or_environment(
         opened.append(f"{server.url} {server.api_key}")
         return fake
 
-    monkeypatch.setattr("qiosk.client.workspace._open_remote", open_remote)
-    monkeypatch.setattr("qiosk.client.workspace._open_embedded", lambda home, key: FakeJobs())
+    monkeypatch.setattr("qiosk.client.opening._open_remote", open_remote)
+    monkeypatch.setattr("qiosk.client.opening._open_embedded", lambda home, key: FakeJobs())
     done = qiosk("submit", problem, "--url", "http://one:1")
     assert done.exit_code == 0, done.output
     monkeypatch.setenv("QIOSK_URL", "http://two:2")

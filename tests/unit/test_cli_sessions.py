@@ -15,7 +15,7 @@ from servers import MemoryParts
 @pytest.fixture(autouse=True)
 def memory(monkeypatch: pytest.MonkeyPatch) -> MemoryParts:
     parts = MemoryParts()
-    monkeypatch.setattr("qiosk.client.workspace._open_embedded", lambda home, key: parts.jobs(key))
+    monkeypatch.setattr("qiosk.client.opening._open_embedded", lambda home, key: parts.jobs(key))
     return parts
 
 

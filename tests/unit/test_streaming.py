@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from fake_jobs import FakeJobs, FakeUpload
 from qiosk.client.solvers import SimulatedAnnealing
-from qiosk.client.streaming import QUEUED, OnlineProblem, StreamingProblem
+from qiosk.client.streaming import QUEUED_CHUNKS, OnlineProblem, StreamingProblem
 from qiosk.client.workspace import Workspace
 from qiosk.errors import BlobNotFound, Conflict, InvalidInput, InvalidValue, MissingSection, RepeatedVariable
 from qiosk.problem import ProblemType, Term
@@ -154,7 +154,7 @@ def test_a_problem_that_is_dropped_ends_its_thread_and_its_upload(api, workspace
 
     monkeypatch.setattr(api, "upload_blob", upload_blob)
     problem = StreamingProblem(workspace, "dropped", upload_terms_threshold=1)
-    problem.add_terms([Term(c=1, indices=[i]) for i in range(QUEUED)])
+    problem.add_terms([Term(c=1, indices=[i]) for i in range(QUEUED_CHUNKS)])
     (thread,) = set(threading.enumerate()) - threads
     del problem
     thread.join(60)

@@ -1,19 +1,23 @@
-"""Problems, for programs that use asyncio: what goes over the wire is a coroutine."""
+"""Problems for asyncio programs: uploads and downloads are coroutines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from qiosk.aio.threads import in_thread
 from qiosk.client.streaming import OnlineProblem as SyncOnlineProblem
 from qiosk.client.streaming import StreamingProblem as SyncStreamingProblem
+from qiosk.client.workspace import Workspace as SyncWorkspace
 from qiosk.problem import Problem as SyncProblem
 from qiosk.problem import Term
 from qiosk.problem.term import Number
 
-if TYPE_CHECKING:
-    from qiosk.aio.workspace import Workspace
+
+class HasSync(Protocol):
+    """The part of an asyncio workspace that uploads need."""
+
+    sync: SyncWorkspace
 
 
 class Problem(SyncProblem):
@@ -21,7 +25,7 @@ class Problem(SyncProblem):
 
     async def upload(  # type: ignore[override]
         self,
-        workspace: Workspace,
+        workspace: HasSync,
         container_name: str = "qio-problems",
         blob_name: str = "inputData",
         container_uri: str | None = None,
@@ -29,7 +33,7 @@ class Problem(SyncProblem):
         """See :meth:`qiosk.optimization.Problem.upload`."""
         return await in_thread(super().upload, workspace.sync, container_name, blob_name, container_uri)
 
-    async def download(self, workspace: Workspace) -> SyncProblem:  # type: ignore[override]
+    async def download(self, workspace: HasSync) -> SyncProblem:  # type: ignore[override]
         """See :meth:`qiosk.optimization.Problem.download`."""
         return await in_thread(super().download, workspace.sync)
 
@@ -37,19 +41,19 @@ class Problem(SyncProblem):
 class StreamingProblem:
     """As :class:`qiosk.optimization.StreamingProblem`: its attributes, and its methods as coroutines."""
 
-    def __init__(self, workspace: Workspace, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, workspace: HasSync, *args: Any, **kwargs: Any) -> None:
         self.workspace = workspace
         self.sync = SyncStreamingProblem(workspace.sync, *args, **kwargs)
 
     @classmethod
     async def create(
         cls,
-        workspace: Workspace,
+        workspace: HasSync,
         name: str = "Optimization Problem",
         terms: Iterable[Term] | None = None,
         **kwargs: Any,
     ) -> StreamingProblem:
-        """A problem that begins with ``terms``."""
+        """Make a problem whose first terms are ``terms``."""
         problem = cls(workspace, name, **kwargs)
         if terms is not None:
             await problem.add_terms(list(terms))
@@ -68,7 +72,7 @@ class StreamingProblem:
         """See :meth:`qiosk.optimization.StreamingProblem.add_terms`."""
         await in_thread(self.sync.add_terms, *args, **arrays)
 
-    async def upload(self, workspace: Workspace | None = None) -> str:
+    async def upload(self, workspace: HasSync | None = None) -> str:
         """See :meth:`qiosk.optimization.StreamingProblem.upload`."""
         return await in_thread(self.sync.upload)
 
@@ -80,6 +84,6 @@ class StreamingProblem:
 class OnlineProblem(SyncOnlineProblem):
     """As :class:`qiosk.optimization.OnlineProblem`; ``download`` is a coroutine."""
 
-    async def download(self, workspace: Workspace) -> SyncProblem:  # type: ignore[override]
+    async def download(self, workspace: HasSync) -> SyncProblem:  # type: ignore[override]
         """See :meth:`qiosk.optimization.OnlineProblem.download`."""
         return await in_thread(super().download, workspace.sync)

@@ -17,9 +17,10 @@ from qiosk.contract.jobs import (
     QIO_OUTPUT_FORMAT,
     JobProgress,
     JobStatus,
+    SubmitJob,
     TracePoint,
 )
-from qiosk.errors import BlobNotFound, InvalidValue, JobFailed
+from qiosk.errors import BlobNotFound, InvalidJobDefinition, InvalidValue, JobFailed
 from qiosk.formats.compression import decompressed
 
 if TYPE_CHECKING:
@@ -29,14 +30,23 @@ if TYPE_CHECKING:
     from qiosk.modeling import Solution
 
 DEFAULT_TIMEOUT_S = 300.0
-"""How long ``get_results`` waits for a job to end, unless told otherwise."""
+"""How long ``get_results`` waits for a job to end by default."""
 
 
 class Job:
     """A job of a workspace, as it was when its details were last read.
 
-    ``details`` changes only through :meth:`refresh` and methods that wait or act; ``progress``, ``trace`` and
-    :meth:`best` always ask the workspace.
+    ``details`` changes only when :meth:`refresh` or a method that waits for the job or changes it is called.
+    ``progress``, ``trace`` and :meth:`best` always ask the workspace.
+
+    >>> from qiosk import Problem, Workspace
+    >>> from qiosk.optimization import Tabu, Term
+    >>> problem = Problem("pair", terms=[Term(c=2.0, indices=[0, 1])])
+    >>> with Workspace() as workspace:
+    ...     job = Tabu(workspace, sweeps=10, seed=1).submit(problem)
+    ...     results = job.get_results()
+    >>> str(job.status), results.cost, job.details.name
+    ('Succeeded', -2.0, 'pair')
     """
 
     def __init__(self, workspace: Workspace, job_details: JobDetails) -> None:
@@ -66,7 +76,7 @@ class Job:
     ) -> Job:
         """Store a problem's bytes (raw, gzip or zstd), then submit a job that reads them.
 
-        ``job_properties`` are those of :meth:`from_storage_uri`. The container is the job's own unless named.
+        ``job_properties`` are those of :meth:`from_storage_uri`. By default the container is the job's own.
         """
         job_id = job_id or cls.create_job_id()
         container = container_name or f"job-{job_id}"
@@ -92,7 +102,7 @@ class Job:
         submit_job: bool = True,
         **details: Any,
     ) -> Job:
-        """A job that reads an uploaded problem; submitted at once, unless ``submit_job`` is False.
+        """A job that reads an uploaded problem. It is submitted at once, unless ``submit_job`` is False.
 
         ``details``: further members of :class:`JobDetails` (``metadata``, ``tags``, ``priority``, ``session_id``).
         """
@@ -135,6 +145,32 @@ class Job:
         """Queue the job. Raises InvalidJobDefinition, JobAlreadyExists."""
         self.details = self.workspace.submit_job(self).details
 
+    def command(self) -> SubmitJob:
+        """The command that submits the job. Raises InvalidJobDefinition if the details do not locate the input."""
+        details = self.details
+        uri = details.input_data_uri
+        if uri is None:
+            if details.container_uri is None:
+                raise InvalidJobDefinition(f"job {details.id}: input_data_uri and container_uri are both missing")
+            base, mark, query = details.container_uri.partition("?")
+            uri = f"{base.rstrip('/')}/{INPUT_BLOB}{mark}{query}"
+        return SubmitJob(
+            id=details.id,
+            name=details.name or "",
+            provider_id=details.provider_id,
+            target=details.target,
+            input_data_uri=uri,
+            input_data_format=details.input_data_format,
+            output_data_format=details.output_data_format or QIO_OUTPUT_FORMAT,
+            input_params=details.input_params,
+            container_uri=details.container_uri,
+            metadata=details.metadata,
+            job_type=details.job_type,
+            tags=tuple(details.tags or ()),
+            priority=details.priority,
+            session_id=details.session_id,
+        )
+
     def refresh(self) -> None:
         """Read the details again. Raises JobNotFound."""
         self.details = JobDetails.from_view(self.workspace.api.get(self.id))
@@ -151,9 +187,9 @@ class Job:
     ) -> None:
         """Return when the job has ended, with fresh details.
 
-        Shows a progress bar on standard error if that is a terminal and ``print_progress``. Programs may still
-        name ``max_poll_wait_secs``; ends are seen as they happen. Raises TimeoutError after ``timeout_secs`` [s];
-        the job goes on.
+        Shows a progress bar on standard error if that is a terminal and ``print_progress`` is True.
+        ``max_poll_wait_secs`` is not used: the end is noticed at once. Raises TimeoutError after ``timeout_secs`` [s];
+        the job continues to run.
         """
         with ProgressBar(enabled=print_progress) as bar:
             for update in self.workspace.api.updates(self.id, timeout_s=timeout_secs):
@@ -163,8 +199,8 @@ class Job:
     def get_results(self, timeout_secs: float | None = DEFAULT_TIMEOUT_S) -> Results:
         """The results, as soon as the job has ended.
 
-        A cancelled job gives the best solution it had found. Raises TimeoutError after ``timeout_secs`` [s]
-        (None waits for ever), JobFailed if the job failed, or was cancelled before it had found anything.
+        Those of a cancelled job are its best solution so far. Raises TimeoutError after ``timeout_secs`` [s] (None: no
+        limit), JobFailed if the job failed, or was cancelled before it found a solution.
         """
         if self.results is not None:
             return self.results
@@ -186,14 +222,14 @@ class Job:
 
     @property
     def progress(self) -> JobProgress:
-        """How far the job has come, now."""
+        """Progress of the job, now."""
         if not self.has_completed():
             self.refresh()
         return self.details.progress
 
     @property
     def trace(self) -> list[TracePoint]:
-        """Every improvement so far, in order: seconds since the solver began, sweeps done, cost."""
+        """Every improvement so far, in order: seconds since the start of the solver, sweeps, cost."""
         return list(self.workspace.api.trace(self.id))
 
     def best(self) -> Results | None:
@@ -202,15 +238,15 @@ class Job:
         return None if data is None else read_results(data)
 
     def plot(self, **options: Any) -> Axes:
-        """Best cost against time, so far or to the end; see :func:`qiosk.plots.search`. Needs matplotlib."""
+        """Plot the best cost against time, also of a running job; see :func:`qiosk.plots.search`. Needs matplotlib."""
         from qiosk.plots import search
 
         return search(self, **options)
 
     def decode(self) -> Solution:
-        """The results in the words of the :class:`qiosk.modeling.Model` whose problem the job solved.
+        """The results in terms of the :class:`qiosk.modeling.Model` that made the job's problem.
 
-        Waits as :meth:`get_results`, and raises what it raises; InvalidValue if the problem came from no model.
+        Waits and raises as :meth:`get_results`; raises InvalidValue if no model made the problem.
         """
         from qiosk.formats.registry import read
         from qiosk.modeling import Model
@@ -223,11 +259,11 @@ class Job:
         return Model.from_document(problem.metadata["model"]).decode(self.get_results())
 
     def cancel(self) -> None:
-        """Stop the job; the best solution it has found becomes its result."""
+        """Stop the job; its best solution so far becomes its result."""
         self.workspace.cancel_job(self)
 
     def delete(self) -> None:
-        """Remove the job and its data; one that still runs is cancelled first."""
+        """Remove the job and its data; a running job is cancelled first."""
         self.workspace.delete_job(self)
 
     def matches_filter(
@@ -236,11 +272,10 @@ class Job:
         status: JobStatus | str | None = None,
         created_after: datetime | date | None = None,
     ) -> bool:
-        """Whether the job has a name in which the regular expression ``name_match`` is found, this status,
-        and was created then or later.
+        """Whether ``name_match`` is found in the job's name, it has this status, and was created then or later.
 
-        A date means its first moment, and times without a zone are local. Conditions left at None do not
-        restrict. Raises InvalidFilter.
+        ``name_match`` is a regular expression. A date means its first moment, and times without a zone are local.
+        Conditions that are None are not checked. Raises InvalidFilter.
         """
         if name_match is not None and not name_pattern(name_match).search(self.details.name or ""):
             return False
@@ -252,7 +287,7 @@ class Job:
         return created is not None and created >= moment(created_after)
 
     def upload_attachment(self, name: str, data: bytes, container_uri: str | None = None) -> str:
-        """Store bytes beside the job under ``name``, replacing what was there; returns their URI."""
+        """Store bytes with the job under ``name``, replacing earlier ones; returns their URI."""
         return self.workspace.api.put_blob(self._container(container_uri), name, data)
 
     def download_attachment(self, name: str, container_uri: str | None = None) -> bytes:
@@ -260,7 +295,7 @@ class Job:
         return self.workspace.api.get_blob(self._container(container_uri), name)
 
     def download_data(self, blob_uri: str) -> bytes:
-        """Content of one of the workspace's blobs, unpacked if it is gzip or zstd. Raises BlobNotFound, InvalidValue.
+        """Content of a blob of the workspace, decompressed if it is gzip or zstd. Raises BlobNotFound, InvalidValue.
 
         ``job.download_data(job.details.input_data_uri)`` is the problem as it was submitted.
         """

@@ -1,4 +1,4 @@
-"""A session of a workspace: jobs that belong together."""
+"""A session of a workspace, which groups jobs."""
 
 from __future__ import annotations
 
@@ -13,24 +13,35 @@ from qiosk.errors import InvalidJobDefinition
 
 if TYPE_CHECKING:
     from qiosk.client.job import Job
-    from qiosk.client.solvers import Solver
+    from qiosk.client.solvers.base import Solver
     from qiosk.client.workspace import Workspace
 
 
 class Session:
     """A session, as it was when its details were last read; ``solver.open_session()`` makes and opens one.
 
-    One made by hand exists nowhere until :meth:`open`. A context manager: the session is closed when the block ends.
+    A session made by hand does not exist in the workspace until :meth:`open`. A context manager: the session is closed
+    when the block ends.
+
+    >>> from qiosk import Problem, Workspace
+    >>> from qiosk.optimization import Tabu, Term
+    >>> problem = Problem("pair", terms=[Term(c=1.0, indices=[0, 1])])
+    >>> with Workspace() as workspace:
+    ...     solver = Tabu(workspace, sweeps=10, seed=1)
+    ...     with solver.open_session(name="pairs") as session:
+    ...         costs = [solver.submit(problem).get_results().cost for _ in range(2)]
+    ...     print(costs, len(session.list_jobs()))
+    [-1.0, -1.0] 2
 
     Args:
-        workspace: where it is opened.
-        details: everything about it, instead of what follows.
-        target: the target, or the solver, that it is opened for. Its jobs may go to others, too.
-        provider_id: who offers the target; what its name begins with unless given.
-        id: a new one unless given.
-        name: ``session-ID`` unless given; not unique.
-        job_failure_policy: ``Abort`` ends the session with the first job that fails, ``Continue`` goes on.
-        priority, tags: kept with the session.
+        workspace: workspace that it is opened in.
+        details: all properties, instead of the arguments below.
+        target: the target, or the solver, that it is opened for. Its jobs may have other targets, too.
+        provider_id: provider of the target; by default the one that the target's name begins with.
+        id: id; by default a new one.
+        name: name, not unique; by default ``session-ID``.
+        job_failure_policy: ``Abort`` ends the session when a job fails, ``Continue`` does not.
+        priority, tags: stored with the session.
 
     Raises ValueError without a target, or with both details and members; InvalidJobDefinition for another policy.
     """
@@ -84,14 +95,14 @@ class Session:
         return self.details.status
 
     def open(self) -> Session:
-        """Open the session; the same definition again gives the same session.
+        """Open the session. Opening it twice has no further effect.
 
-        Raises InvalidJobDefinition (ProviderNotFound, InvalidTarget); SessionAlreadyExists if the id is another's.
+        Raises InvalidJobDefinition (ProviderNotFound, InvalidTarget); SessionAlreadyExists if another one has the id.
         """
         return self.workspace.open_session(self)
 
     def close(self) -> Session:
-        """End the session: it takes no more jobs, those it has run on. One that has ended is left alone.
+        """End the session: it accepts no more jobs, and its jobs continue to run. One that has ended does not change.
 
         Raises SessionNotFound.
         """
@@ -113,7 +124,7 @@ class Session:
         return self.details.is_final
 
     def command(self) -> OpenSession:
-        """What is asked of a workspace to open it."""
+        """The command that opens the session."""
         details = self.details
         return OpenSession(
             id=details.id,

@@ -1,4 +1,14 @@
-"""Problems that are uploaded while they are built, and problems that are uploaded already."""
+"""Problems that are uploaded while they are built, and problems that are already uploaded.
+
+How streaming works. The program's threads collect terms into chunks and put them into a queue. One thread per problem
+takes the chunks, writes them as JSON, compresses everything into one gzip stream and uploads that in parts, so the
+problem is never in memory as a whole. A semaphore limits the queue to ``QUEUED_CHUNKS``: a program that adds terms
+faster than they are uploaded waits. If the upload fails, the thread stores the error, and the program's next call
+raises it.
+
+A program may drop a problem without uploading it. A finalizer then puts an error into the queue, which ends the thread
+and aborts the upload. For that to work the thread must not refer to the problem, only to the uploader.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +17,12 @@ import threading
 import weakref
 import zlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from numpy.typing import ArrayLike
 
-from qiosk.contract.api import BlobUpload
+from qiosk.contract.api import BlobUpload, JobsApi
 from qiosk.contract.jobs import INPUT_BLOB
 from qiosk.errors import Conflict, InvalidValue, MissingSection, QioskError
 from qiosk.formats import registry
@@ -21,37 +31,44 @@ from qiosk.model.check import check
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.problem import Problem, Term
 from qiosk.problem.columns import TermColumns, checked_arrays
+from qiosk.problem.storage import Downloader
 from qiosk.problem.term import Number
 
-if TYPE_CHECKING:
-    from qiosk.client.workspace import Workspace
+QUEUED_CHUNKS = 16
+"""Chunks of terms that may wait for the upload."""
+_CHUNK_TERMS = 1 << 20  # largest chunk of arrays
 
-QUEUED = 16
-"""Chunks of terms that may wait for the uploader; whoever adds more waits for it."""
-_LARGEST = 1 << 20  # terms in a chunk of arrays
+
+class HasJobs(Protocol):
+    """The part of a workspace that uploads need."""
+
+    @property
+    def api(self) -> JobsApi:
+        """The workspace's jobs and blobs."""
+        ...
 
 
 class StreamingProblem:
-    """A problem that goes to storage while terms are added, so it is never whole in memory.
+    """A problem that is uploaded while terms are added, so it is never in memory as a whole.
 
-    ``add_term`` and ``add_terms`` may be called from several threads; a thread of its own compresses and uploads.
-    ``upload`` ends it and returns the URI that solvers take; ``solver.submit(problem)`` does that by itself. A problem
-    that nobody refers to any more takes its thread and its unfinished upload with it.
+    ``add_term`` and ``add_terms`` may be called from several threads; another thread compresses and uploads. ``upload``
+    completes the upload and returns the URI for solvers; ``solver.submit(problem)`` calls it. If a problem is
+    garbage-collected before that, its thread ends and its upload is aborted.
 
     Args:
-        workspace: where it goes.
-        name: for people.
-        terms: to begin with. Squared linear combinations cannot be streamed.
-        init_config: value of every variable where solvers shall start, or None.
+        workspace: workspace that stores it.
+        name: name of the problem.
+        terms: first terms. Squared linear combinations cannot be streamed.
+        init_config: initial value of every variable for solvers, or None.
         problem_type: ``ising`` or ``pubo``.
-        metadata: texts to be stored with the blob.
-        upload_terms_threshold: terms that are collected before they are compressed.
-        upload_size_threshold: compressed bytes that are collected before they are uploaded.
+        metadata: strings to be stored with the blob.
+        upload_terms_threshold: number of terms that are collected before they are compressed.
+        upload_size_threshold: number of compressed bytes that are collected before they are uploaded.
     """
 
     def __init__(
         self,
-        workspace: Workspace,
+        workspace: HasJobs,
         name: str = "Optimization Problem",
         terms: Iterable[Term] | None = None,
         init_config: Mapping[Any, int] | None = None,
@@ -82,12 +99,12 @@ class StreamingProblem:
 
     @property
     def id(self) -> str:
-        """Name of the container that the problem is uploaded to."""
+        """Id of the problem, which is the name of its container."""
         return self._id
 
     @property
     def stats(self) -> dict[str, Any]:
-        """``type``, ``num_terms``, and ``min_``, ``max_`` and ``avg_coupling``: variables in a term."""
+        """``type``, ``num_terms``, and ``min_``, ``max_`` and ``avg_coupling``: the numbers of variables in a term."""
         return {"type": str(self.problem_type), **self._counts.members()}
 
     def add_term(self, c: Number, indices: list[int]) -> None:
@@ -104,8 +121,8 @@ class StreamingProblem:
     ) -> None:
         """Add terms, or arrays as for :meth:`qiosk.optimization.Problem.add_terms`.
 
-        Waits while the upload is behind. Raises InvalidInput, Conflict once the problem is uploaded, and what
-        stopped the upload.
+        Waits if too many chunks are queued. Raises InvalidInput, Conflict once the problem is uploaded, and the error
+        that stopped the upload.
         """
         with self._lock:
             if self.uploaded_blob_uri is not None:
@@ -120,14 +137,14 @@ class StreamingProblem:
                 raise MissingSection("give `terms`, or `coefficients` and `ids`")
             self._flush()
             columns = checked_arrays(coefficients, ids, indptr)
-            for start in range(0, len(columns[0]), _LARGEST):
-                stop = min(start + _LARGEST, len(columns[0]))
+            for start in range(0, len(columns[0]), _CHUNK_TERMS):
+                stop = min(start + _CHUNK_TERMS, len(columns[0]))
                 first, last = int(columns[1][start]), int(columns[1][stop])
                 chunk = columns[1][start : stop + 1] - first
                 self._send(CostFunction(self.problem_type, columns[0][start:stop], chunk, columns[2][first:last]))
 
-    def upload(self, workspace: Workspace | None = None, *_names: str) -> str:
-        """Upload the rest; returns the URI that solvers take, each time the same. Raises what stopped the upload."""
+    def upload(self, workspace: HasJobs | None = None, *_names: str) -> str:
+        """Complete the upload; returns the URI for solvers, also when called again. Raises the upload's error."""
         with self._lock:
             if self.uploaded_blob_uri is None:
                 self._flush()
@@ -137,7 +154,7 @@ class StreamingProblem:
             return self.uploaded_blob_uri
 
     def download(self) -> Problem:
-        """The problem as it was uploaded, whole in memory."""
+        """The uploaded problem, in memory as a whole."""
         self.upload()
         data = self.workspace.api.get_blob(self._id, INPUT_BLOB)
         return Problem.from_cost_function(registry.read(data), self.name)
@@ -157,7 +174,7 @@ class StreamingProblem:
         uploads = self.workspace.api.upload_blob(self._id, INPUT_BLOB)
         head = qio_writer.head(self.problem_type, self.init_config)
         self._uploader = _Uploader(uploads, head, self.upload_size_threshold)
-        # the queue alone: through the uploader's failure and its traceback, the problem would be kept by itself
+        # The finalizer holds only the queue: the uploader's error has a traceback that may refer to the problem.
         dropped = Conflict(f"streaming problem {self.name!r}: was dropped before it was uploaded")
         weakref.finalize(self, self._uploader.chunks.put, dropped).atexit = False
         return self._uploader
@@ -186,10 +203,10 @@ class _Counts:
 
 
 class _Uploader:
-    """A thread that turns chunks into one gzip stream and uploads it in parts.
+    """A thread that compresses chunks into one gzip stream and uploads it in parts.
 
-    ``chunks`` takes what comes next; None is the end, and an error stops the upload. It has no bound, and a ``put``
-    that finalizers may use; whoever sends chunks waits for one of ``QUEUED`` places.
+    In ``chunks``, None is the end, and an error stops the upload. The queue itself is not bounded, since finalizers
+    must not wait in ``put``; ``send`` waits for one of ``QUEUED_CHUNKS`` places.
     """
 
     def __init__(self, upload: BlobUpload, head: bytes, part_size: float) -> None:
@@ -197,21 +214,21 @@ class _Uploader:
         self._head = head
         self._part_size = part_size
         self.chunks: queue.SimpleQueue[CostFunction | QioskError | None] = queue.SimpleQueue()
-        self._places = threading.Semaphore(QUEUED)
+        self._places = threading.Semaphore(QUEUED_CHUNKS)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="qiosk-upload", daemon=True)
         self._thread.start()
 
     def send(self, chunk: CostFunction | None) -> None:
-        """Hand over a chunk; None is the end. Raises what stopped the upload."""
+        """Queue a chunk; None is the end. Raises the error that stopped the upload."""
         while True:
             if self._failure is not None:
                 raise self._failure
-            if self._places.acquire(timeout=0.1):  # else look whether the thread has failed
+            if self._places.acquire(timeout=0.1):  # otherwise check again whether the thread failed
                 return self.chunks.put(chunk)
 
     def finish(self, metadata: Mapping[str, str]) -> str:
-        """Upload the rest; the blob's URI."""
+        """Upload the rest; returns the blob's URI."""
         self.send(None)
         self._thread.join()
         if self._failure is not None:
@@ -244,13 +261,13 @@ class _Uploader:
 
 
 class OnlineProblem:
-    """A problem that is uploaded already: its name and URI. Solvers take it like any other."""
+    """The name and URI of a problem that is already uploaded. Solvers accept it like any other problem."""
 
     def __init__(self, name: str, blob_uri: str, **_unused: Any) -> None:
         self.name = name
         self.uploaded_blob_uri = blob_uri
 
-    def download(self, workspace: Workspace) -> Problem:
-        """The problem, whole in memory. Raises BlobNotFound, InvalidInput."""
+    def download(self, workspace: Downloader) -> Problem:
+        """The problem, in memory as a whole. Raises BlobNotFound, InvalidInput."""
         api = workspace.api
         return Problem.from_cost_function(registry.read(api.get_blob(*api.locate(self.uploaded_blob_uri))), self.name)

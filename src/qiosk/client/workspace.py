@@ -2,79 +2,68 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from msgspec.structs import asdict
 
 from qiosk.client.details import JobDetails, SessionDetails
-from qiosk.client.filters import item_status, job_status, moment, name_pattern
+from qiosk.client.filters import conditions, item_status, job_status, matching
 from qiosk.client.job import Job
+from qiosk.client.opening import connect, read_names, split_first
 from qiosk.client.progress_bar import ProgressBar
-from qiosk.client.remote.connection import Connection, connection, connection_string_members
+from qiosk.client.remote.connection import connection_string_members
 from qiosk.client.session import Session
-from qiosk.client.solvers import PARAMETER_FREE, Solver, solver_for
+from qiosk.client.solvers.base import PARAMETER_FREE, Solver, solver_for
 from qiosk.contract.api import JobsApi
 from qiosk.contract.items import ItemQuery
-from qiosk.contract.jobs import (
-    INPUT_BLOB,
-    QIO_OUTPUT_FORMAT,
-    JobQuery,
-    JobStatus,
-    JobUpdate,
-    JobView,
-    SubmitJob,
-    TargetView,
-)
-from qiosk.contract.paging import MAX_PAGE, Page
+from qiosk.contract.jobs import INPUT_BLOB, JobQuery, JobStatus, JobUpdate, JobView, SubmitJob, TargetView
 from qiosk.contract.sessions import SessionStatus, SessionView
-from qiosk.contract.workspaces import DEFAULT_KEY, workspace_key
-from qiosk.errors import InvalidFilter, InvalidJobDefinition, InvalidValue
+from qiosk.contract.workspaces import DEFAULT_KEY
 
 if TYPE_CHECKING:
     from qiosk.problem import Problem
-
-_RESOURCE_ID = re.compile(
-    r"/subscriptions/([^/\s]*)/resourceGroups/([^/\s]*)/providers/Microsoft\.Quantum/Workspaces/([^/\s]*)",
-    re.IGNORECASE,
-)
-_HOST = re.compile(r"[\w.-]+:[0-9]+/?|localhost/?")
-Item = TypeVar("Item", bound=JobView | SessionView)
 
 
 class Workspace:
     """Jobs of one workspace, on this machine or on a server.
 
-    ``Workspace()`` needs nothing: jobs live in a per-user folder, and are run by a process that is started
-    when there is work. ``Workspace("https://host:port", api_key=…)`` speaks to a server instead, and so does
-    ``Workspace()`` where the environment has ``QIOSK_URL``. ``subscription_id``, ``resource_group`` and
-    ``name`` (or one ``resource_id``) choose another workspace of the same folder or server, so that programs
-    written for the cloud keep their jobs apart; left empty, they mean the default one.
+    ``Workspace()`` needs no arguments: jobs are stored in a per-user folder, and a supervisor process runs them, which
+    is started when there are jobs. ``Workspace("https://host:port", api_key=…)`` uses a server instead, and so does
+    ``Workspace()`` if ``QIOSK_URL`` is set in the environment. ``subscription_id``, ``resource_group`` and ``name`` (or
+    one ``resource_id``) select another workspace of the same folder or server, so that programs written for the cloud
+    keep their jobs apart; without them the default workspace is used.
+
+    >>> from qiosk import Problem, Workspace
+    >>> from qiosk.optimization import SimulatedAnnealing, Term
+    >>> problem = Problem("pair", terms=[Term(c=1.0, indices=[0, 1])])
+    >>> with Workspace() as workspace:
+    ...     job = SimulatedAnnealing(workspace, sweeps=10, seed=1).submit(problem)
+    ...     print(job.get_results().cost, len(workspace.list_jobs("pair")))
+    -1.0 1
 
     Args:
-        subscription_id: which workspace, with the next two; all three or none, compared without regard to
-            case. The first argument; a URL there is the server's, and this may be given by name besides.
+        subscription_id: selects the workspace, together with the next two: all three or none, in any letter case. It is
+            the first argument; a URL in its place is that of the server, and this one may be given by name.
         resource_group, name: the same.
-        storage: accepted and not used: blobs live where the jobs are.
-        resource_id: ``/subscriptions/…/resourceGroups/…/providers/Microsoft.Quantum/Workspaces/…``, instead
-            of the three.
+        storage: accepted and not used: blobs are stored with the jobs.
+        resource_id: ``/subscriptions/…/resourceGroups/…/providers/Microsoft.Quantum/Workspaces/…``, instead of the
+            three.
         location: kept as an attribute, without blanks and in lower case.
         credential: kept as ``credentials``; not used.
         user_agent: kept as an attribute, and sent to servers.
-        home: folder of the jobs; by default ``QIOSK_HOME``, else a per-user data folder.
+        home: folder of the jobs; by default ``QIOSK_HOME``, otherwise a per-user data folder.
         api: another implementation of the jobs interface.
-        url: of a server.
-        api_key: opens a server's workspace; by default ``QIOSK_API_KEY``.
+        url: URL of a server.
+        api_key: key for the server; by default ``QIOSK_API_KEY``.
 
-    For a server, a workspace that is not named is the one of ``QIOSK_SUBSCRIPTION_ID``,
-    ``QIOSK_RESOURCE_GROUP`` and ``QIOSK_WORKSPACE``. Raises ValueError if the workspace is named only in
-    part, InvalidValue for a name, URL or key that cannot be one. A context manager; closing it does not stop jobs.
+    On a server, the workspace is by default the one of ``QIOSK_SUBSCRIPTION_ID``, ``QIOSK_RESOURCE_GROUP`` and
+    ``QIOSK_WORKSPACE``. Raises ValueError if only some of the three names are given, InvalidValue for an invalid name,
+    URL or key. A context manager; closing it does not stop jobs.
     """
 
     def __init__(
@@ -95,60 +84,45 @@ class Workspace:
         url: str | None = None,
         api_key: str | None = None,
     ) -> None:
-        if first is None:
-            first, subscription_id = subscription_id, None
-        if first is not None and "://" in first:
-            first, url = None, first
-        if first is not None and subscription_id is not None:
-            raise InvalidValue(f"subscription_id: must be given once, found {first!r} and {subscription_id!r}")
-        subscription_id = subscription_id if first is None else first
-        if resource_id:
-            subscription_id, resource_group, name = _split_resource_id(resource_id)
-        if subscription_id is not None and resource_group is None and name is None and _HOST.fullmatch(subscription_id):
-            raise InvalidValue(f"server url: must begin with http:// or https://, found {subscription_id!r}")
-        is_local = api is not None or home is not None
-        server = connection(url, api_key, subscription_id, resource_group, name, is_local=is_local)
-        if server is not None:
-            subscription_id, resource_group, name = server.subscription_id, server.resource_group, server.name
-        self._key = workspace_key(subscription_id, resource_group, name)
-        self.subscription_id = subscription_id
-        self.resource_group = resource_group
-        self.name = name or DEFAULT_KEY
+        subscription_id, url = split_first(first, subscription_id, url)
+        names = read_names(subscription_id, resource_group, name, resource_id)
+        opened = connect(names, url=url, api_key=api_key, home=home, api=api, user_agent=user_agent)
+        self.api: JobsApi = opened.api
+        self._key = opened.names.key
+        self.url = opened.url
+        self.subscription_id, self.resource_group = opened.names.subscription_id, opened.names.resource_group
+        self.name = opened.names.name or DEFAULT_KEY
         self.storage = storage
         self.location = "".join(location.split()).lower() if location else None
         self.credentials = credential
         self.user_agent = user_agent
-        self.url = None if server is None else server.url
-        if api is None:
-            api = _open_embedded(home, self._key) if server is None else _open_remote(server, user_agent)
-        self.api: JobsApi = api
 
     @classmethod
     def from_connection_string(cls, connection_string: str, **kwargs: Any) -> Workspace:
-        """The workspace of a server that a text names.
+        """The workspace of a server that a connection string names.
 
-        ``SubscriptionId=…;ResourceGroupName=…;WorkspaceName=…;ApiKey=…;QuantumEndpoint=https://host:port/;``, as
-        for the old service, with an endpoint of any host. ``kwargs``: further arguments of the class, which win.
-        Raises InvalidValue.
+        ``SubscriptionId=…;ResourceGroupName=…;WorkspaceName=…;ApiKey=…;QuantumEndpoint=https://host:port/;``, as for
+        the old service, with an endpoint on any host. ``kwargs`` are further arguments of the class, and override those
+        of the string. Raises InvalidValue.
         """
         return cls(**{**connection_string_members(connection_string), **kwargs})
 
     def submit_job(self, job: Job) -> Job:
-        """Queue a job made by hand; returns it as it was accepted.
+        """Queue a job made by hand; returns it as the service accepted it.
 
-        Submitting the same job twice gives the same job. Raises InvalidJobDefinition, JobAlreadyExists.
+        Submitting the same job twice has no further effect. Raises InvalidJobDefinition, JobAlreadyExists.
         """
-        return self._job(self.api.submit(_command(job.details)))
+        return self._job(self.api.submit(job.command()))
 
     def submit(self, command: SubmitJob) -> Job:
         """Queue a job.
 
-        Raises InvalidJobDefinition, JobAlreadyExists, before anything is stored but, on a server, the input.
+        Raises InvalidJobDefinition, JobAlreadyExists. Nothing is stored then, except the input if it is on a server.
         """
         return self._job(self.api.submit(command))
 
     def cancel_job(self, job: Job | str) -> Job:
-        """Stop a job; the best solution it has found is kept. Jobs that have ended are left alone.
+        """Stop a job; its best solution so far is kept. A job that has ended does not change.
 
         A :class:`Job` is updated in place as well. Raises JobNotFound.
         """
@@ -162,7 +136,7 @@ class Workspace:
         return self._job(self.api.get(job_id))
 
     def delete_job(self, job: Job | str) -> None:
-        """Remove a job and its data; one that still runs is cancelled first. Raises JobNotFound."""
+        """Remove a job and its data; a running job is cancelled first. Raises JobNotFound."""
         self.api.delete(_job_id(job))
 
     def list_jobs(
@@ -176,39 +150,32 @@ class Workspace:
         session_id: str | None = None,
         limit: int | None = None,
     ) -> list[Job]:
-        """Jobs that meet every condition given, newest first.
+        """Jobs that meet every given condition, newest first.
 
         Args:
             name_match: regular expression to be found in the name.
-            status: state to be in.
-            created_after: created then or later; a date means its first moment, times without a zone are
-                local.
-            provider_id, target: where they were sent.
-            session_id: in this session.
-            limit: at most so many.
+            status: state of the jobs.
+            created_after: earliest creation time; a date means its first moment, times without a zone are local.
+            provider_id, target: provider and target of the jobs.
+            session_id: session of the jobs.
+            limit: largest number of jobs to return.
 
         Raises InvalidFilter.
         """
-        query = JobQuery(
-            statuses=None if status is None else (job_status(status),),
-            provider_ids=None if provider_id is None else (provider_id,),
-            targets=None if target is None else (target,),
-            created_after=None if created_after is None else moment(created_after),
-            session_id=session_id,
-        )
-        found = _matching(lambda top, token: self.api.page(query, top=top, token=token), name_match, limit)
+        query = JobQuery(session_id=session_id, **conditions(job_status, status, created_after, provider_id, target))
+        found = matching(lambda top, token: self.api.page(query, top=top, token=token), name_match, limit)
         return [self._job(view) for view in found]
 
     def open_session(self, session: Session) -> Session:
-        """Open a session made by hand; returns it, with fresh details. The same again gives the same session.
+        """Open a session made by hand; returns it with new details. Opening it twice has no further effect.
 
-        Raises InvalidJobDefinition (ProviderNotFound, InvalidTarget); SessionAlreadyExists if the id is another's.
+        Raises InvalidJobDefinition (ProviderNotFound, InvalidTarget); SessionAlreadyExists if another one has the id.
         """
         session.details = SessionDetails.from_view(self.api.sessions.open(session.command()))
         return session
 
     def close_session(self, session: Session) -> Session:
-        """End a session: it takes no more jobs, those it has run on. Raises SessionNotFound."""
+        """End a session: it accepts no more jobs, and its jobs continue to run. Raises SessionNotFound."""
         session.details = SessionDetails.from_view(self.api.sessions.close(session.id))
         return session
 
@@ -231,12 +198,12 @@ class Workspace:
         target: str | None = None,
         limit: int | None = None,
     ) -> list[Session]:
-        """Sessions that meet every condition given, which are those of :meth:`list_jobs`, newest first.
+        """Sessions that meet every given condition, newest first. The conditions are those of :meth:`list_jobs`.
 
         Raises InvalidFilter.
         """
-        query = _item_query(status, created_after, provider_id, target)
-        found = _matching(lambda top, token: self.api.sessions.page(query, top=top, token=token), name_match, limit)
+        query = ItemQuery(**conditions(item_status, status, created_after, provider_id, target))
+        found = matching(lambda top, token: self.api.sessions.page(query, top=top, token=token), name_match, limit)
         return [self._session(view) for view in found]
 
     def list_session_jobs(self, session_id: str, name_match: str | None = None, **conditions: Any) -> list[Job]:
@@ -257,15 +224,15 @@ class Workspace:
         target: str | None = None,
         limit: int | None = None,
     ) -> list[Job | Session]:
-        """Sessions, and jobs without one, that meet every condition given, newest first. Raises InvalidFilter."""
-        query = _item_query(status, created_after, provider_id, target)
-        found = _matching(lambda top, token: self.api.sessions.items(query, top=top, token=token), name_match, limit)
+        """Sessions, and jobs without a session, that meet every given condition, newest first. Raises InvalidFilter."""
+        query = ItemQuery(**conditions(item_status, status, created_after, provider_id, target))
+        found = matching(lambda top, token: self.api.sessions.items(query, top=top, token=token), name_match, limit)
         return [self._session(view) if isinstance(view, SessionView) else self._job(view) for view in found]
 
     def get_targets(self, name: str | None = None, provider_id: str | None = None) -> Solver | list[Solver]:
-        """Solvers this workspace can run: the one that was asked for, else a list.
+        """Solvers that this workspace can run: one solver if only one target matches, otherwise a list.
 
-        A list leaves out the parameter-free targets: a solver without parameters uses them by itself.
+        Lists do not contain the parameter-free targets, which a solver uses when it is given no parameters.
         """
         views = self.target_views(name, provider_id)
         if len(views) == 1:
@@ -273,7 +240,7 @@ class Workspace:
         return [solver_for(self, view) for view in views if PARAMETER_FREE not in view.id.lower()]
 
     def target_views(self, name: str | None = None, provider_id: str | None = None) -> Sequence[TargetView]:
-        """Every target with this id and provider, compared without regard to case, as the service lists them."""
+        """Every target with this id and provider, in any letter case, in the service's order."""
         return [
             view
             for view in self.api.targets()
@@ -282,10 +249,10 @@ class Workspace:
         ]
 
     def get_quotas(self) -> list[dict[str, Any]]:
-        """What the workspace may use, and has used: a dictionary for each quota.
+        """The quotas of the workspace and their utilization, one dictionary per quota.
 
-        Each has ``dimension``, ``scope``, ``provider_id``, ``utilization``, ``holds``, ``limit`` and ``period``. Hours
-        are those of this calendar month (UTC); ``holds`` is what running jobs have used so far.
+        Its keys are ``dimension``, ``scope``, ``provider_id``, ``utilization``, ``holds``, ``limit`` and ``period``.
+        Hours are counted by calendar month (UTC); ``holds`` is what running jobs have used so far.
         """
         return [asdict(quota) for quota in self.api.quotas()]
 
@@ -297,7 +264,7 @@ class Workspace:
     ) -> str:
         """URI of a container, which is created if it does not exist.
 
-        The container is ``container_name``, else the job's, else ``<workspace name>-data``.
+        The container is ``container_name``, or that of the job, or ``<workspace name>-data``.
         """
         if container_name is None:
             container_name = f"{self.name}-data" if job_id is None else container_name_format.format(job_id=job_id)
@@ -306,9 +273,9 @@ class Workspace:
     def upload_problem(
         self, problem: Problem, container_name: str = "qio-problems", blob_name: str | None = INPUT_BLOB
     ) -> str:
-        """Store a problem, gzip-compressed, for several jobs to use; returns the URI that ``submit`` takes.
+        """Store a problem, compressed with gzip, that several jobs can use; returns the URI for ``submit``.
 
-        Without a ``blob_name`` (None) it gets one that is new. Raises BlobAlreadyExists if the name is taken.
+        If ``blob_name`` is None, a new name is made. Raises BlobAlreadyExists if the name is taken.
         """
         if blob_name is None:
             blob_name = f"problem-{uuid4()}"
@@ -319,9 +286,9 @@ class Workspace:
     ) -> Iterator[JobUpdate]:
         """Follow a job: its state now, then every change, the final state last.
 
-        Each update has ``status``, ``progress`` and the ``new_trace`` points since the update before. A
-        progress bar is shown on standard error if that is a terminal and ``show_progress``. Leaving the loop
-        leaves the job running. Raises JobNotFound; TimeoutError after ``timeout_secs`` [s].
+        Each update has ``status``, ``progress`` and ``new_trace``, the points since the previous update. A progress bar
+        is shown on standard error if that is a terminal and ``show_progress`` is True. If the loop ends early, the job
+        continues to run. Raises JobNotFound; TimeoutError after ``timeout_secs`` [s].
         """
         with ProgressBar(enabled=show_progress) as bar:
             for update in self.api.updates(_job_id(job), timeout_s=timeout_secs):
@@ -331,17 +298,17 @@ class Workspace:
                 yield update
 
     def login(self, refresh: bool = False) -> object:
-        """The credential; old programs call this, and nothing needs it."""
+        """Return the credential. Kept because old programs call it."""
         del refresh
         return self.credentials
 
     def append_user_agent(self, value: str) -> None:
-        """Add to ``user_agent``, after a dash; connections that are open keep theirs."""
+        """Append to ``user_agent``, after a dash. Open connections do not change."""
         if value not in (self.user_agent or ""):
             self.user_agent = f"{self.user_agent}-{value}" if self.user_agent else value
 
     def close(self) -> None:
-        """Release files and connections. Jobs go on."""
+        """Release files and connections. Jobs continue to run."""
         self.api.close()
 
     def __enter__(self) -> Workspace:
@@ -353,7 +320,7 @@ class Workspace:
         self.close()
 
     def __repr__(self) -> str:
-        # neither storage nor credential: both may hold secrets
+        # neither storage nor credential: both may be secret
         place = "" if self.url is None else f" of {self.url}"
         return f"<Workspace {self._key!r}{place}>"
 
@@ -364,90 +331,5 @@ class Workspace:
         return Session(self, SessionDetails.from_view(view))
 
 
-def _check_limit(limit: int | None) -> None:
-    if limit is not None and limit < 0:
-        raise InvalidFilter(f"limit must not be negative, found {limit}")
-
-
-def _item_query(
-    status: str | None, created_after: datetime | date | None, provider_id: str | None, target: str | None
-) -> ItemQuery:
-    return ItemQuery(
-        statuses=None if status is None else (item_status(status),),
-        provider_ids=None if provider_id is None else (provider_id,),
-        targets=None if target is None else (target,),
-        created_after=None if created_after is None else moment(created_after),
-    )
-
-
-def _matching(
-    page: Callable[[int, str | None], Page[Item]], name_match: str | None, limit: int | None
-) -> Iterator[Item]:
-    """At most ``limit`` items whose name fits, from as few pages as it takes; ``page`` takes a size and a token."""
-    _check_limit(limit)
-    pattern = None if name_match is None else name_pattern(name_match)
-    top = MAX_PAGE if limit is None or pattern is not None else min(max(limit, 1), MAX_PAGE)
-
-    def items() -> Iterator[Item]:
-        found = page(top, None)
-        yield from found.items
-        while found.next is not None:
-            found = page(top, found.next)
-            yield from found.items
-
-    return islice((item for item in items() if pattern is None or pattern.search(item.name)), limit)
-
-
-def _split_resource_id(resource_id: str) -> tuple[str, str, str]:
-    match = _RESOURCE_ID.fullmatch(resource_id)
-    if match is None:
-        raise ValueError(
-            "resource_id must be /subscriptions/…/resourceGroups/…/providers/Microsoft.Quantum/Workspaces/…, "
-            f"found {resource_id!r}"
-        )
-    subscription_id, resource_group, name = match.groups()
-    return subscription_id, resource_group, name
-
-
-def _open_embedded(home: str | Path | None, key: str) -> JobsApi:
-    # here and nowhere else, so that a client of a server never loads a database
-    from qiosk.bootstrap import open_embedded
-
-    return open_embedded(None if home is None else Path(home), workspace=key)
-
-
-def _open_remote(server: Connection, user_agent: str | None) -> JobsApi:
-    # here, so that an embedded workspace never loads an HTTP library
-    from qiosk.client.progress_bar import TransferBar
-    from qiosk.client.remote.jobs import HttpJobs
-
-    return HttpJobs(server, user_agent=user_agent, on_transfer=TransferBar())
-
-
 def _job_id(job: Job | str) -> str:
     return job if isinstance(job, str) else job.id
-
-
-def _command(details: JobDetails) -> SubmitJob:
-    uri = details.input_data_uri
-    if uri is None:
-        if details.container_uri is None:
-            raise InvalidJobDefinition(f"job {details.id}: input_data_uri and container_uri are both missing")
-        base, mark, query = details.container_uri.partition("?")
-        uri = f"{base.rstrip('/')}/{INPUT_BLOB}{mark}{query}"
-    return SubmitJob(
-        id=details.id,
-        name=details.name or "",
-        provider_id=details.provider_id,
-        target=details.target,
-        input_data_uri=uri,
-        input_data_format=details.input_data_format,
-        output_data_format=details.output_data_format or QIO_OUTPUT_FORMAT,
-        input_params=details.input_params,
-        container_uri=details.container_uri,
-        metadata=details.metadata,
-        job_type=details.job_type,
-        tags=tuple(details.tags or ()),
-        priority=details.priority,
-        session_id=details.session_id,
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from enum import Enum
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from qiosk.client.job import DEFAULT_TIMEOUT_S, Job
 from qiosk.client.session import Session
 from qiosk.client.solvers.params import json_value
+from qiosk.client.solvers.provider_formats import format_of
 from qiosk.client.streaming import OnlineProblem, StreamingProblem
-from qiosk.contract.jobs import QIO_INPUT_FORMAT, QIO_OUTPUT_FORMAT, SubmitJob
+from qiosk.contract.jobs import QIO_INPUT_FORMAT, QIO_OUTPUT_FORMAT, SubmitJob, TargetView
 from qiosk.contract.sessions import JobFailurePolicy
 from qiosk.errors import WrongType
 from qiosk.formats.compression import compressed, is_compressed
@@ -65,6 +67,11 @@ class Solver:
     """From this number of sweeps on, ``optimize`` warns about large problems."""
     TIMEOUT_WARNING: ClassVar[float] = 600
     """From this time-out on [s], ``optimize`` warns."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for target in cls.__dict__.get("target_names", ()):
+            _CLASS_OF.setdefault(target, cls)
 
     def __init__(
         self,
@@ -262,6 +269,26 @@ class Solver:
         queue = "" if self.average_queue_time is None else f", avg. queue time={self.average_queue_time} s"
         availability = f", {self.current_availability}" if self.current_availability else ""
         return f'<Target name="{self.name}"{queue}{availability}>'
+
+
+_CLASS_OF: dict[str, type[Solver]] = {}
+"""The solver class of each target, in lower case. Classes are registered when they are defined, the first one wins."""
+
+
+def target_for(name: str, params: Mapping[str, Any]) -> str:
+    """The target for these parameters; see ``Solver.target_for`` of the class that has the target."""
+    return _CLASS_OF.get(name.lower(), Solver).target_for(name, params)
+
+
+def solver_for(workspace: Workspace, view: TargetView) -> Solver:
+    """A solver object for a target, of the class with its parameters if there is one."""
+    return _CLASS_OF.get(view.id.lower(), Solver)(
+        workspace,
+        name=view.id,
+        average_queue_time=view.average_queue_time,
+        current_availability=view.current_availability,
+        **{**asdict(format_of(view.id)), "provider_id": view.provider_id},
+    )
 
 
 def _source(problem: Source, compress: bool) -> tuple[str | None, bytes | None, str]:
