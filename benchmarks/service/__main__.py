@@ -24,7 +24,7 @@ from qiosk.contract.jobs import JobQuery, JobView, SubmitJob
 from qiosk.service.definition import define_job
 from qiosk.service.job_service import JobService
 from qiosk.service.jobs import BlobRef, JobEvent
-from qiosk.service.ports import JobSpec
+from qiosk.service.runs import JobSpec
 from qiosk.settings import Settings
 from qiosk.supervisor.job_process import SOLVER_RUNNER, JobProcess, ProcessOptions, warm_context
 from qiosk.testing.jobs import MemoryBlobStore

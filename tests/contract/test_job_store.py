@@ -23,7 +23,8 @@ from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.definition import MAX_NAME, MAX_WORD, define_job
 from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, is_heavy
-from qiosk.service.ports import JobStore, RunUpdate
+from qiosk.service.ports import JobStore
+from qiosk.service.runs import RunUpdate
 from qiosk.testing.jobs import MemoryBlobStore, MemoryJobStore
 
 NOW = datetime(2026, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)

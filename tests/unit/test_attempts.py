@@ -9,7 +9,7 @@ from qiosk.service.attempts import MAX_DEATHS, Attempt, claim_next
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
 from qiosk.service.names import RUN_BLOBS, blob_name
-from qiosk.service.ports import RunOutcome
+from qiosk.service.runs import RunOutcome
 from qiosk.testing.jobs import ManualClock, MemoryBlobStore, MemoryJobStore
 
 
@@ -37,13 +37,13 @@ def stored(jobs: MemoryJobStore) -> Job:
 
 def test_a_job_whose_supervisors_die_fails_in_the_end(jobs, clock):
     for deaths in range(1, MAX_DEATHS):
-        assert claimed(jobs, clock).orphan()
+        assert claimed(jobs, clock).supervisor_lost()
         assert (stored(jobs).state, stored(jobs).supervisor_deaths, stored(jobs).losses) == (
             JobState.WAITING,
             deaths,
             0,
         )
-    assert claimed(jobs, clock).orphan()
+    assert claimed(jobs, clock).supervisor_lost()
     failed = stored(jobs)
     assert failed.state is JobState.FAILED
     assert failed.error.message == "10 supervisors died while the job ran"
@@ -52,22 +52,22 @@ def test_a_job_whose_supervisors_die_fails_in_the_end(jobs, clock):
 
 def test_a_job_that_is_left_properly_is_under_no_suspicion(jobs, clock):
     for _ in range(3 * MAX_DEATHS):
-        assert claimed(jobs, clock).abandon()
+        assert claimed(jobs, clock).release()
     assert (stored(jobs).state, stored(jobs).supervisor_deaths) == (JobState.WAITING, 0)
 
 
 def test_a_job_that_was_being_cancelled_when_its_supervisor_died_is_cancelled(jobs, clock):
     attempt = claimed(jobs, clock)
     jobs.swap(stored(jobs).on(JobEvent.CANCEL, at=clock.now()), expected=stored(jobs))
-    assert attempt.orphan()
+    assert attempt.supervisor_lost()
     assert stored(jobs).state is JobState.CANCELLED
 
 
 def test_a_stale_attempt_orphans_nobody(jobs, clock):
     first = claimed(jobs, clock)
-    first.abandon()
+    first.release()
     claimed(jobs, clock)
-    assert not first.orphan()
+    assert not first.supervisor_lost()
     assert (stored(jobs).state, stored(jobs).supervisor_deaths) == (JobState.EXECUTING, 0)
 
 
@@ -92,7 +92,7 @@ def test_what_runs_left_is_found_without_looking_at_the_blobs_of_others(clock, m
     command = SubmitJob(name="a", provider_id="Microsoft", target="t.cpu", input_data=b"{}", **place)
     job = define_job("j", command, workspace="w", blobs=blobs, at=clock.now())
     jobs.add(job)
-    Attempt(claim_next(jobs, clock, worker="h/w"), jobs=jobs, blobs=blobs, clock=clock).abandon()
+    Attempt(claim_next(jobs, clock, worker="h/w"), jobs=jobs, blobs=blobs, clock=clock).release()
     attempt = Attempt(claim_next(jobs, clock, worker="h/w"), jobs=jobs, blobs=blobs, clock=clock)
     names = [blob_name(kind, "j", job.container, fence) for kind in ("inputData", *RUN_BLOBS) for fence in (1, 2)]
     others = ["notes", "checkpoint.other"]

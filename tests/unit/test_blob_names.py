@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qiosk.service.names import RUN_BLOBS, blob_name, is_job_blob, is_run_blob, own_container
+from qiosk.contract.jobs import own_container
+from qiosk.service.names import RUN_BLOBS, blob_name, is_job_blob, is_run_blob
 
 job_ids = st.from_regex(r"[ab12][ab12_-]{0,4}", fullmatch=True)
 fences = st.integers(1, 12)

@@ -34,7 +34,8 @@ from qiosk.service.attempts import Attempt, claim_next
 from qiosk.service.job_service import DELETE_PATIENCE_S, JobService
 from qiosk.service.jobs import BlobRef, Job, JobKey
 from qiosk.service.paging import Cursor, decode_token, encode_token
-from qiosk.service.ports import Executor, RunOutcome, RunUpdate
+from qiosk.service.ports import Executor
+from qiosk.service.runs import RunOutcome, RunUpdate
 from qiosk.solvers.targets.catalogue import Catalogue
 from qiosk.testing.accounts import MemorySessionStore
 from qiosk.testing.jobs import InlineExecutor, ManualClock, MemoryBlobStore, MemoryJobStore
@@ -337,7 +338,7 @@ def test_a_running_job_is_asked_to_stop_and_keeps_its_best(world):
     assert world.service.best(view.id) == b"best"
     asked = world.service.cancel(view.id)
     assert (asked.status, asked.is_cancelling) == (JobStatus.EXECUTING, True)
-    attempt.lose("killed", max_losses=20)
+    attempt.process_lost("killed", max_losses=20)
     ended = world.service.cancel(view.id)
     assert (ended.status, ended.is_cancelling, ended.has_results) == (JobStatus.CANCELLED, False, True)
     assert world.service.results(view.id) == b"best"
@@ -510,7 +511,7 @@ def test_updates_end_with_the_final_state_and_carry_each_best_once(world):
     update = next(following)
     assert (update.status, update.trace_start, [p.cost for p in update.new_trace]) == ("Executing", 0, [5.0, 4.0])
     world.service.cancel(view.id)
-    attempt.lose("killed", max_losses=20)
+    attempt.process_lost("killed", max_losses=20)
     assert [(u.status, u.trace_start, len(u.new_trace)) for u in following] == [("Cancelled", 2, 0)]
     (late,) = world.service.updates(view.id, after=1)
     assert (late.trace_start, [p.cost for p in late.new_trace]) == (1, [4.0])
@@ -523,7 +524,7 @@ def test_updates_tell_of_bests_that_an_interrupted_run_found_anew(world):
     attempt = world.claim()
     attempt.report(RunUpdate(trace=(TracePoint(0.1, 1, 5.0), TracePoint(0.2, 2, 4.0)), trace_start=0))
     next(following)
-    attempt.lose("killed", max_losses=20)
+    attempt.process_lost("killed", max_losses=20)
     next(following)
     anew = (TracePoint(0.1, 1, 5.0), TracePoint(7.2, 2, 4.0), TracePoint(7.3, 3, 3.0))
     world.claim().report(RunUpdate(trace=anew, trace_start=0))
@@ -579,7 +580,7 @@ def test_blobs_are_reached_through_the_service(world):
 def test_an_ended_attempt_removes_what_nobody_will_read(world):
     view = world.service.submit(command())
     for _ in range(2):
-        world.claim().abandon()
+        world.claim().release()
     for name in ("bestSoFar", "checkpoint", "checkpoint-2", "rawOutputData", "rawOutputData-3", "mine"):
         world.service.put_blob(f"job-{view.id}", name, b"")
     assert world.claim().finish(RunOutcome(output_blob="rawOutputData-3", stop_reason="finished"))
@@ -589,15 +590,15 @@ def test_an_ended_attempt_removes_what_nobody_will_read(world):
 def test_an_attempt_that_lost_its_job_changes_nothing(world):
     view = world.service.submit(command())
     stale = world.claim()
-    stale.abandon()
+    stale.release()
     current = world.claim()
     before = world.stored(view.id)
     outcome = RunOutcome(output_blob="late", stop_reason="finished")
     error = ErrorData(code="InternalError", message="late")
     assert not stale.finish(outcome)
     assert not stale.fail(error)
-    assert not stale.lose("late", max_losses=1)
-    assert not stale.abandon()
+    assert not stale.process_lost("late", max_losses=1)
+    assert not stale.release()
     assert stale.report(RunUpdate(best_blob="late")) is None
     assert world.stored(view.id) == before
     assert current.finish(replace(outcome, output_blob="rawOutputData-2"))
@@ -609,10 +610,10 @@ def test_an_attempt_that_lost_its_job_changes_nothing(world):
 def test_a_job_whose_process_keeps_vanishing_fails(world):
     view = world.service.submit(command())
     for _ in range(2):
-        assert world.claim().lose("signal SIGKILL", max_losses=3)
-    world.claim().abandon()  # the supervisor's death is not the job's fault
+        assert world.claim().process_lost("signal SIGKILL", max_losses=3)
+    world.claim().release()  # the supervisor's death is not the job's fault
     assert world.service.get(view.id).status is JobStatus.WAITING
-    assert world.claim().lose("signal SIGKILL", max_losses=3)
+    assert world.claim().process_lost("signal SIGKILL", max_losses=3)
     ended = world.service.get(view.id)
     assert (ended.status, ended.attempts) == (JobStatus.FAILED, 4)
     assert ended.error_data.message == "the job's process vanished 3 times, at last: signal SIGKILL"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import fake_runners
 from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
 from qiosk.service.jobs import BlobRef
-from qiosk.service.ports import Departure, JobRunner, JobSpec, RunOutcome, RunUpdate
+from qiosk.service.runs import JobRunner, JobSpec, RunOutcome, RunUpdate, Suspended
 from qiosk.service.worker import CHECKPOINT_S, REPORT_S, STORAGE_PATIENCE_S, Reporter, run_job
 from qiosk.testing.jobs import ManualClock, MemoryBlobStore
 
@@ -69,7 +69,7 @@ class Desk:
     clock: ManualClock = field(default_factory=ManualClock)
     blobs: MemoryBlobStore = field(default_factory=MemoryBlobStore)
     sent: list[RunUpdate] = field(default_factory=list)
-    is_leaving: bool = False
+    is_suspending: bool = False
 
     def __post_init__(self) -> None:
         self.reporter = Reporter(
@@ -77,7 +77,7 @@ class Desk:
             self.blobs,
             send=self.sent.append,
             monotonic=self.clock.monotonic,
-            is_leaving=lambda: self.is_leaving,
+            is_suspending=lambda: self.is_suspending,
             sleep=self.clock.sleep,
         )
 
@@ -88,7 +88,7 @@ class Desk:
         progress = JobProgress(fraction=0.5, sweeps=number, best_cost=best, seconds=self.clock.monotonic())
         self.reporter(Report(self.clock, progress, (point,), blob_s))
 
-    def run(self, runner: JobRunner, **arguments: Callable[[], bool]) -> RunOutcome | ErrorData | Departure:
+    def run(self, runner: JobRunner, **arguments: Callable[[], bool]) -> RunOutcome | ErrorData | Suspended:
         """The last word of a whole run."""
         return run_job(
             self.spec,
@@ -221,7 +221,7 @@ def test_a_cancelled_run_yields_its_result_or_an_earlier_better_one():
 def test_a_run_that_shall_leave_saves_everything_before_it_goes():
     desk = Desk()
     desk.chunk(1, 1.0)
-    desk.is_leaving = True
+    desk.is_suspending = True
     with pytest.raises(BaseException) as caught:
         desk.chunk(2, 0.001)
     assert not isinstance(caught.value, Exception), "a solver that catches its errors must not keep the run"
@@ -235,7 +235,7 @@ def test_a_run_that_leaves_says_so():
     desk = Desk()
     desk.blobs.put(BlobRef("job-j", "inputData"), b'{"chunks": 1000}')
     chunks = iter(range(10**6))
-    assert desk.run(fake_runners.run, is_leaving=lambda: next(chunks) == 3) == Departure()
+    assert desk.run(fake_runners.run, is_suspending=lambda: next(chunks) == 3) == Suspended()
     assert desk.blob("checkpoint") == b"4"
 
 
@@ -332,7 +332,7 @@ def test_a_disk_that_stays_full_is_said_in_the_end():
 
 def test_a_run_that_waits_for_room_leaves_when_it_is_asked_to():
     desk = full_desk(until=10**6)
-    desk.is_leaving = True
+    desk.is_suspending = True
     with pytest.raises(BaseException) as caught:
         desk.reporter.finish(Result())
     assert not isinstance(caught.value, Exception)

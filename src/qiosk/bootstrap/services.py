@@ -40,7 +40,7 @@ def open_embedded(
     """A service over a folder of this machine; processes that open the same one share its jobs.
 
     ``home`` and ``settings`` default to the environment's; ``workspace`` is any text, and isolates jobs and
-    blobs. ``runner`` is the dotted name of a ``service.ports.JobRunner`` to use instead of the solvers'.
+    blobs. ``runner`` is the dotted name of a ``service.runs.JobRunner`` to use instead of the solvers'.
     Raises InvalidValue for settings that are wrong.
     """
     return _Assembly(choose_settings(home, settings), runner=runner).jobs(workspace)

@@ -19,6 +19,7 @@ from qiosk.contract.jobs import (
     JobStatus,
     SubmitJob,
     TracePoint,
+    own_container,
 )
 from qiosk.errors import BlobNotFound, InvalidJobDefinition, InvalidValue, JobFailed
 from qiosk.formats.compression import decompressed
@@ -79,7 +80,7 @@ class Job:
         ``job_properties`` are those of :meth:`from_storage_uri`. By default the container is the job's own.
         """
         job_id = job_id or cls.create_job_id()
-        container = container_name or f"job-{job_id}"
+        container = container_name or own_container(job_id)
         container_uri = workspace.get_container_uri(container_name=container)
         uri = workspace.api.put_blob(container, blob_name, input_data)
         job_properties |= {"job_id": job_id, "container_uri": container_uri}
@@ -139,7 +140,7 @@ class Job:
     def container_name(self) -> str:
         """Container of the job's data."""
         uri = self.details.container_uri
-        return f"job-{self.id}" if uri is None else uri_segments(uri)[-1]
+        return own_container(self.id) if uri is None else uri_segments(uri)[-1]
 
     def submit(self) -> None:
         """Queue the job. Raises InvalidJobDefinition, JobAlreadyExists."""

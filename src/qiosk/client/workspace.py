@@ -21,7 +21,16 @@ from qiosk.client.session import Session
 from qiosk.client.solvers.base import PARAMETER_FREE, Solver, solver_for
 from qiosk.contract.api import JobsApi
 from qiosk.contract.items import ItemQuery
-from qiosk.contract.jobs import INPUT_BLOB, JobQuery, JobStatus, JobUpdate, JobView, SubmitJob, TargetView
+from qiosk.contract.jobs import (
+    CONTAINER_PREFIX,
+    INPUT_BLOB,
+    JobQuery,
+    JobStatus,
+    JobUpdate,
+    JobView,
+    SubmitJob,
+    TargetView,
+)
 from qiosk.contract.sessions import SessionStatus, SessionView
 from qiosk.contract.workspaces import DEFAULT_KEY
 
@@ -260,7 +269,7 @@ class Workspace:
         self,
         job_id: str | None = None,
         container_name: str | None = None,
-        container_name_format: str = "job-{job_id}",
+        container_name_format: str = f"{CONTAINER_PREFIX}{{job_id}}",
     ) -> str:
         """URI of a container, which is created if it does not exist.
 

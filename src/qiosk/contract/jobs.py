@@ -20,6 +20,8 @@ QIO_OUTPUT_FORMAT_V1 = "microsoft.qio-results.v1"  # 1QBit's
 
 INPUT_BLOB = "inputData"
 OUTPUT_BLOB = "rawOutputData"
+CONTAINER_PREFIX = "job-"
+"""Begins the name of the container that belongs to one job alone."""
 ACCOUNT = "qiosk"
 """First segment of the paths under which a server offers blobs, as clients of Azure expect one."""
 
@@ -189,6 +191,11 @@ class TargetView(Struct, rename="camel", frozen=True, kw_only=True):
     provider_id: str
     current_availability: str = "Available"
     average_queue_time: int = 0
+
+
+def own_container(job_id: str) -> str:
+    """Name of the container that belongs to one job alone."""
+    return f"{CONTAINER_PREFIX}{job_id}"
 
 
 def not_completed(job_id: str, timeout_s: float | None, status: JobStatus | None) -> TimeoutError:

@@ -10,9 +10,11 @@ from typing import final
 
 from qiosk.contract.jobs import ErrorData
 from qiosk.errors import JobNotFound, StorageFull
+from qiosk.service.blobs import BlobStore
 from qiosk.service.jobs import Job, JobEvent, JobState
-from qiosk.service.ports import BlobStore, Clock, JobSpec, JobStore, RunOutcome, RunUpdate
+from qiosk.service.ports import Clock, JobStore
 from qiosk.service.removal import leftovers
+from qiosk.service.runs import JobSpec, RunOutcome, RunUpdate
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +98,7 @@ class Attempt:
 
         return self._end(end)
 
-    def lose(self, reason: str, *, max_losses: int) -> bool:
+    def process_lost(self, reason: str, *, max_losses: int) -> bool:
         """The run vanished: the job waits again, but fails if that has happened ``max_losses`` times by now."""
 
         def end(job: Job) -> Job:
@@ -109,11 +111,11 @@ class Attempt:
 
         return self._end(end)
 
-    def abandon(self) -> bool:
+    def release(self) -> bool:
         """The claimant went away, through no fault of the job's: it waits again."""
         return self._end(lambda job: job.on(JobEvent.LOSE, at=self._clock.now()))
 
-    def orphan(self) -> bool:
+    def supervisor_lost(self) -> bool:
         """The claimant died while the job ran: it waits again, but fails if that has happened too often."""
 
         def end(job: Job) -> Job:

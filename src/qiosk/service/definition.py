@@ -9,11 +9,11 @@ from datetime import datetime
 
 from msgspec import structs
 
-from qiosk.contract.jobs import INPUT_BLOB, SubmitJob
+from qiosk.contract.jobs import INPUT_BLOB, SubmitJob, own_container
 from qiosk.errors import InvalidJobDefinition, InvalidValue
+from qiosk.service.blobs import BlobStore
 from qiosk.service.jobs import BlobRef, Job
-from qiosk.service.names import blob_name, check_job_id, own_container
-from qiosk.service.ports import BlobStore
+from qiosk.service.names import blob_name, check_job_id
 
 PRIORITIES = ("Standard", "High")
 MAX_WORD = 100

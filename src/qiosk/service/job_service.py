@@ -29,8 +29,7 @@ from qiosk.errors import (
     JobNotFound,
     QuotaExceeded,
 )
-from qiosk.service.blobs import BlobReader
-from qiosk.service.cancellation import request_cancellation
+from qiosk.service.blobs import BlobReader, BlobStore
 from qiosk.service.definition import check_name, check_priority, check_tags, define_job
 from qiosk.service.filters import check_query
 from qiosk.service.jobs import BlobRef, Job, JobKey
@@ -43,11 +42,11 @@ from qiosk.service.paging import (
     encode_token,
     is_heavy,
 )
-from qiosk.service.ports import BlobStore, Clock, Executor, JobStore, TargetCatalogue
+from qiosk.service.ports import Clock, Executor, JobStore, TargetCatalogue
 from qiosk.service.quotas import NO_LIMITS, QuotaGate
-from qiosk.service.removal import remove_job
+from qiosk.service.removal import remove_job, request_cancellation
 from qiosk.service.session_service import SessionService
-from qiosk.service.sessions import SessionDoor, SessionKey, SessionStore
+from qiosk.service.sessions import SessionKey, SessionStore, admit_job
 from qiosk.service.views import job_view
 from qiosk.service.watching import follow
 
@@ -119,7 +118,7 @@ class JobService:
         self._blobs = blobs
         self._targets = targets
         self._executor = executor
-        self._door = SessionDoor(sessions, jobs)
+        self._sessions = sessions
         self._quotas = quotas
         self._clock = clock
         self._new_id = new_id
@@ -348,7 +347,7 @@ class JobService:
                 raise
             return stored
         if job.session_id is not None:
-            self._door.admit(SessionKey(self._workspace, job.session_id), job.created_at)
+            admit_job(self._sessions, self._jobs, SessionKey(self._workspace, job.session_id), job.created_at)
         self._store_input(job, data)
         return self._add(job)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import re
 
-from qiosk.contract.jobs import OUTPUT_BLOB
+from qiosk.contract.jobs import CONTAINER_PREFIX, OUTPUT_BLOB, own_container
 from qiosk.errors import InvalidJobDefinition, InvalidValue
 
 BEST_BLOB = "bestSoFar"
@@ -65,15 +65,10 @@ def check_block_id(block_id: str) -> None:
         raise InvalidValue(f"block id: must be base64 of 1 to {_MAX_BLOCK_ID} bytes, found {block_id!r}")
 
 
-def own_container(job_id: str) -> str:
-    """The container that belongs to one job alone."""
-    return f"job-{job_id}"
-
-
 def job_of_container(container: str) -> str | None:
     """The id of the job that alone owns a container of this name; None if it is no such name."""
-    prefix, _, job_id = container.partition("-")
-    return job_id if prefix == "job" and is_job_id(job_id) else None
+    job_id = container.removeprefix(CONTAINER_PREFIX)
+    return job_id if job_id != container and is_job_id(job_id) else None
 
 
 def blob_name(kind: str, job_id: str, container: str, fence: int = 1) -> str:

@@ -1,14 +1,23 @@
-"""What belongs to a job among the blobs, and how it is removed."""
+"""Cancelling a job, finding its blobs, and removing both."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
-from qiosk.contract.jobs import INPUT_BLOB
+from qiosk.contract.jobs import INPUT_BLOB, own_container
 from qiosk.service.blobs import BlobProperties, BlobStore
-from qiosk.service.jobs import BlobRef, Job
-from qiosk.service.names import RUN_BLOBS, blob_name, is_run_blob, own_container
+from qiosk.service.jobs import BlobRef, Job, JobEvent, JobState
+from qiosk.service.names import RUN_BLOBS, blob_name, is_run_blob
 from qiosk.service.ports import JobStore
+
+
+def request_cancellation(jobs: JobStore, job: Job, at: datetime) -> Job:
+    """The job as it is now, asked to stop at ``at`` unless it has ended or was asked before. Raises JobNotFound."""
+    while not job.state.is_final and job.state is not JobState.CANCELLING:
+        jobs.swap(job.on(JobEvent.CANCEL, at=at), expected=job)
+        job = jobs.get(job.key)
+    return job
 
 
 def remove_job(jobs: JobStore, blobs: BlobStore, job: Job) -> None:

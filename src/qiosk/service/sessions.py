@@ -22,17 +22,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol, final
+from typing import Any, NamedTuple, Protocol
 
 from qiosk.contract.items import ItemQuery, ItemType
 from qiosk.contract.jobs import ErrorData, JobQuery, JobStatus
 from qiosk.contract.paging import ItemOrder
 from qiosk.contract.sessions import JobFailurePolicy, SessionStatus
 from qiosk.errors import IllegalTransition, JobNotFound, SessionClosed
-from qiosk.service.cancellation import request_cancellation
 from qiosk.service.jobs import Job
 from qiosk.service.paging import Cursor, cursor_of, name_key
 from qiosk.service.ports import JobStore
+from qiosk.service.removal import request_cancellation
 
 TIMEOUT = timedelta(minutes=10)
 """A session without a new job for so long has timed out."""
@@ -237,23 +237,15 @@ def _cancel_jobs(session: Session, sessions: SessionStore, jobs: JobStore, now: 
         sessions.swap(replace(session, is_settled=True), expected=session)
 
 
-@final
-class SessionDoor:
-    """Decides whether a job may join a session."""
-
-    def __init__(self, sessions: SessionStore, jobs: JobStore) -> None:
-        self._sessions = sessions
-        self._jobs = jobs
-
-    def admit(self, key: SessionKey, at: datetime) -> None:
-        """Note a new job. Raises SessionNotFound, SessionClosed."""
-        while True:
-            session = settle(self._sessions.get(key), self._sessions, self._jobs, at)
-            if session.status.is_final:
-                raise SessionClosed(
-                    f"session {session.id}: takes no more jobs, it is {session.status}",
-                    session_id=session.id,
-                    status=session.status.value,
-                )
-            if self._sessions.swap(session.on(SessionEvent.SUBMIT, at=at), expected=session):
-                return
+def admit_job(sessions: SessionStore, jobs: JobStore, key: SessionKey, at: datetime) -> None:
+    """Note in a session that a new job joins it. Raises SessionNotFound, SessionClosed."""
+    while True:
+        session = settle(sessions.get(key), sessions, jobs, at)
+        if session.status.is_final:
+            raise SessionClosed(
+                f"session {session.id}: takes no more jobs, it is {session.status}",
+                session_id=session.id,
+                status=session.status.value,
+            )
+        if sessions.swap(session.on(SessionEvent.SUBMIT, at=at), expected=session):
+            return

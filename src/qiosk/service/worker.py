@@ -17,19 +17,10 @@ from msgspec import structs
 
 from qiosk.contract.jobs import OUTPUT_BLOB, ErrorData, JobProgress, TracePoint
 from qiosk.errors import BlobNotFound, InvalidInput, NotEnoughMemory, QioskError, StorageFull
-from qiosk.service.blobs import JSON, PLAIN, BlobHeaders, MapsBlobs
+from qiosk.service.blobs import JSON, PLAIN, BlobHeaders, BlobStore, MapsBlobs
 from qiosk.service.jobs import BlobRef
 from qiosk.service.names import BEST_BLOB, CHECKPOINT_BLOB, blob_name
-from qiosk.service.ports import (
-    BlobStore,
-    ChunkReport,
-    Departure,
-    JobRunner,
-    JobSpec,
-    RunOutcome,
-    RunResult,
-    RunUpdate,
-)
+from qiosk.service.runs import ChunkReport, JobRunner, JobSpec, RunOutcome, RunResult, RunUpdate, Suspended
 
 Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
@@ -54,20 +45,20 @@ def run_job(
     send: Callable[[RunUpdate], None],
     is_cancelled: Callable[[], bool],
     monotonic: Callable[[], float],
-    is_leaving: Callable[[], bool] = lambda: False,
-) -> RunOutcome | ErrorData | Departure:
-    """Run a job to its end, or until ``is_leaving``; then what is needed to continue is stored before it leaves.
+    is_suspending: Callable[[], bool] = lambda: False,
+) -> RunOutcome | ErrorData | Suspended:
+    """Run a job to its end, or until ``is_suspending``; then what is needed to continue is stored before it leaves.
 
     Returns its last word. Whatever goes wrong is put into words, too.
     """
     try:
-        reporter = Reporter(spec, blobs, send=send, monotonic=monotonic, is_leaving=is_leaving)
+        reporter = Reporter(spec, blobs, send=send, monotonic=monotonic, is_suspending=is_suspending)
         data = _input(spec, blobs, reporter)
         resume = _checkpoint(spec, blobs, reporter)
         result = runner(spec, data, is_cancelled=is_cancelled, on_chunk=reporter, resume=resume)
         return reporter.finish(result)
-    except _Left:
-        return Departure()
+    except _Suspend:
+        return Suspended()
     except QioskError as error:
         return ErrorData(**error.error_data())
     except MemoryError:
@@ -80,7 +71,7 @@ def run_job(
 def _input(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes:
     """The problem. Raises InvalidInput if there is none."""
     try:
-        return reporter.insist(
+        return reporter.retry_while_unavailable(
             lambda: blobs.mapped(spec.input) if isinstance(blobs, MapsBlobs) else blobs.get(spec.input)
         )
     except BlobNotFound as error:
@@ -93,13 +84,13 @@ def _checkpoint(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes | 
         return None
     checkpoint = BlobRef(spec.container, spec.checkpoint_blob)
     try:
-        return reporter.insist(lambda: blobs.get(checkpoint))
+        return reporter.retry_while_unavailable(lambda: blobs.get(checkpoint))
     except BlobNotFound as error:
         _log.warning("job %s begins anew: %s", spec.id, error)
         return None
 
 
-class _Left(BaseException):
+class _Suspend(BaseException):
     """The run was asked to leave, and has saved what is needed to continue."""
 
 
@@ -114,10 +105,10 @@ class Reporter:
         *,
         send: Callable[[RunUpdate], None],
         monotonic: Callable[[], float],
-        is_leaving: Callable[[], bool] = lambda: False,
+        is_suspending: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._is_leaving = is_leaving
+        self._is_suspending = is_suspending
         self._sleep = sleep
         self._spec = spec
         self._blobs = blobs
@@ -137,8 +128,8 @@ class Reporter:
         self._progress = report.progress
         self._unsent.extend(report.new_trace)
         now = self._monotonic()
-        is_leaving = self._is_leaving()
-        if is_leaving:
+        is_suspending = self._is_suspending()
+        if is_suspending:
             self._best_at = self._checkpoint_at = now
         elif now < self._report_at:
             return
@@ -148,8 +139,8 @@ class Reporter:
         self._send(replace(update, trace=tuple(self._unsent), trace_start=self._sent))
         self._sent += len(self._unsent)
         self._unsent.clear()
-        if is_leaving:
-            raise _Left
+        if is_suspending:
+            raise _Suspend
 
     def finish(self, result: RunResult) -> RunOutcome:
         """Store the results and report for the last time."""
@@ -165,21 +156,21 @@ class Reporter:
         best_blob, best_cost = self._spec.best_blob, self._spec.best_cost
         if is_cancelled and best_blob is not None and best_cost is not None and best_cost < result.cost:
             return RunOutcome(output_blob=best_blob, stop_reason=result.stop_reason)  # an earlier run did better
-        name = self.insist(lambda: self._store(OUTPUT_BLOB, document, JSON))
+        name = self.retry_while_unavailable(lambda: self._store(OUTPUT_BLOB, document, JSON))
         return RunOutcome(output_blob=name, stop_reason=result.stop_reason)
 
-    def insist(self, do: Callable[[], Answer]) -> Answer:
-        """What ``do`` returns, however often the storage is full or does not answer, for ``STORAGE_PATIENCE_S``."""
+    def retry_while_unavailable(self, operation: Callable[[], Answer]) -> Answer:
+        """What ``operation`` returns; tries for ``STORAGE_PATIENCE_S`` while storage is full or does not respond."""
         until = self._monotonic() + STORAGE_PATIENCE_S
         while True:
             try:
-                return do()
+                return operation()
             except (StorageFull, OSError) as error:
                 if self._monotonic() >= until:
                     raise
                 _log.warning("job %s: trying again in %g s: %s", self._spec.id, STORAGE_RETRY_S, error)
-            if self._is_leaving():
-                raise _Left
+            if self._is_suspending():
+                raise _Suspend
             self._send(RunUpdate())  # a sign of life
             self._sleep(STORAGE_RETRY_S)
 

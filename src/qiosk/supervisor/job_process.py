@@ -25,7 +25,7 @@ from typing import cast, final
 
 from qiosk.bootstrap.storage import open_storage
 from qiosk.contract.jobs import ErrorData
-from qiosk.service.ports import Departure, JobRunner, JobSpec, RunOutcome, RunUpdate
+from qiosk.service.runs import JobRunner, JobSpec, RunOutcome, RunUpdate, Suspended
 from qiosk.service.worker import run_job
 from qiosk.supervisor.process_limits import die_with_parent, limit_memory, volunteer_for_oom
 
@@ -33,11 +33,11 @@ SOLVER_RUNNER = "qiosk.supervisor.solver_runner:run"
 """The runner of real jobs; by name, so that only processes that run jobs import the solvers."""
 _SOLVER_WARM_UP = "qiosk.supervisor.warm_solvers"
 
-Message = RunUpdate | RunOutcome | ErrorData | Departure
+Message = RunUpdate | RunOutcome | ErrorData | Suspended
 """What a job's process says: any number of updates, then an outcome, an error, or that it leaves."""
 
 _CANCEL = "cancel"
-_LEAVE = "leave"
+_SUSPEND = "suspend"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +101,9 @@ class JobProcess:
         """Ask it to stop and keep its best."""
         self._tell(_CANCEL)
 
-    def leave(self) -> None:
+    def suspend(self) -> None:
         """Ask it to save what is needed to continue, and to go."""
-        self._tell(_LEAVE)
+        self._tell(_SUSPEND)
 
     def kill(self) -> None:
         """End it at once."""
@@ -133,8 +133,8 @@ def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Non
     volunteer_for_oom()
     faulthandler.enable()
     limit_memory(options.memory_limit)
-    cancelled, leaving = threading.Event(), threading.Event()
-    orders = {_CANCEL: cancelled, _LEAVE: leaving}
+    cancelled, suspending = threading.Event(), threading.Event()
+    orders = {_CANCEL: cancelled, _SUSPEND: suspending}
     threading.Thread(target=_obey, args=(connection, orders), daemon=True).start()
     last_word = run_job(
         spec,
@@ -142,7 +142,7 @@ def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Non
         find_runner(options.runner),
         send=connection.send,
         is_cancelled=cancelled.is_set,
-        is_leaving=leaving.is_set,
+        is_suspending=suspending.is_set,
         monotonic=time.monotonic,
     )
     connection.send(last_word)

@@ -11,7 +11,7 @@ from collections import deque
 from typing import final
 
 from qiosk.service.attempts import Attempt
-from qiosk.service.ports import RunUpdate
+from qiosk.service.runs import RunUpdate
 from qiosk.supervisor.job_process import JobProcess, Message
 
 

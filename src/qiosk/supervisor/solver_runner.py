@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from qiosk.errors import UnreadableCheckpoint
 from qiosk.formats import registry as formats
-from qiosk.service.ports import ChunkReport, JobSpec
+from qiosk.service.runs import ChunkReport, JobSpec
 from qiosk.solvers import solve as api
 from qiosk.solvers.parameter_free import annealing, tempering
 from qiosk.solvers.result import Result
@@ -31,7 +31,7 @@ def run(
     on_chunk: Callable[[ChunkReport], None],
     resume: bytes | None,
 ) -> Result:
-    """Solve a job; see ``service.ports.JobRunner``. Raises InvalidInput and InsufficientResources."""
+    """Solve a job; see ``service.runs.JobRunner``. Raises InvalidInput and InsufficientResources."""
     cost_function = formats.read(data, spec.input_data_format)
     hooks = api.Hooks(is_cancelled=is_cancelled, on_chunk=on_chunk, resume=resume, input_data_uri=spec.input_data_uri)
     try:

@@ -28,7 +28,7 @@ from qiosk.errors import ServiceUnavailable, StorageFull
 from qiosk.machine import cpu_count
 from qiosk.service.attempts import LEASE_S, SUSPICIOUS_DEATHS, Attempt, claim_next
 from qiosk.service.jobs import Job, JobState
-from qiosk.service.ports import Departure, RunOutcome, RunUpdate
+from qiosk.service.runs import RunOutcome, RunUpdate, Suspended
 from qiosk.settings import Settings
 from qiosk.supervisor.exits import describe_exit, judge_exit
 from qiosk.supervisor.job_process import JobProcess, Message, ProcessOptions
@@ -96,7 +96,7 @@ class Supervisor:
             try:
                 self._work_while(may_go_on)
             finally:
-                self._leave_all()
+                self._suspend_all()
 
     def _work_while(self, may_go_on: Callable[[], bool]) -> None:
         busy_at = time.monotonic()
@@ -180,19 +180,19 @@ class Supervisor:
 
     def _pick_up(self, job: Job) -> None:
         if job.worker == self._worker:
-            self._attempt(job).abandon()
+            self._attempt(job).release()
             return
         log.info("job %s: its supervisor is gone, it was %s", job.id, job.state)
-        self._attempt(job).orphan()
+        self._attempt(job).supervisor_lost()
 
     def _ours(self) -> set[tuple[object, int]]:
         held = [] if self._held is None else [(self._held.job.key, self._held.job.fence)]
         return {running.name for running in self._running} | set(held)
 
-    def _leave_all(self) -> None:
+    def _suspend_all(self) -> None:
         """Let the jobs save what they have and go, in the time there is for it; they wait again."""
         for running in self._running:
-            running.process.leave()
+            running.process.suspend()
         deadline = time.monotonic() + self._settings.stop_seconds
         while self._running and time.monotonic() < deadline:
             self._listen()
@@ -219,7 +219,7 @@ class Supervisor:
 
     def _abandon_if_possible(self, attempt: Attempt) -> None:
         try:
-            attempt.abandon()
+            attempt.release()
         except StoreFailed as error:
             log.warning("job %s: waits for the end of its lease: %s", attempt.job.id, error)
 
@@ -254,7 +254,7 @@ class Supervisor:
             process = JobProcess(self._context, spec, self._options)
         except (OSError, EOFError) as error:
             log.warning("job %s: its process cannot be started: %s", job.id, error)
-            attempt.lose(f"cannot be started: {error}", max_losses=self._settings.max_attempts)
+            attempt.process_lost(f"cannot be started: {error}", max_losses=self._settings.max_attempts)
             return
         log.info("job %s: attempt %d runs as process %s", job.id, job.fence, process.pid)
         self._running.append(RunningJob(attempt, process, oom_kills=oom_kills(), is_alone=is_alone))
@@ -297,9 +297,9 @@ class Supervisor:
             case ErrorData():
                 log.info("job %s: %s: %s", attempt.job.id, message.code, message.message)
                 self._end(running, attempt.fail(message))
-            case Departure():
+            case Suspended():
                 log.info("job %s: saved what it had, and left", attempt.job.id)
-                self._end(running, attempt.abandon())
+                self._end(running, attempt.release())
 
     def _end(self, running: RunningJob, was_ours: bool) -> None:
         if not was_ours:
@@ -324,7 +324,7 @@ class Supervisor:
         if isinstance(verdict, ErrorData):
             running.attempt.fail(verdict)
         else:
-            running.attempt.lose(verdict, max_losses=self._settings.max_attempts)
+            running.attempt.process_lost(verdict, max_losses=self._settings.max_attempts)
         running.is_over = True
 
     def _forward_cancellations(self) -> None:
@@ -336,7 +336,7 @@ class Supervisor:
             if running.name in cancelling:
                 running.cancel(self._settings.cancel_seconds)
         if self._held is not None and (self._held.job.key, self._held.job.fence) in cancelling:
-            self._held.abandon()
+            self._held.release()
             self._held = None
 
     def _do_chores(self, now: float) -> None:

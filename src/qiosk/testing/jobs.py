@@ -14,10 +14,12 @@ from typing import final
 from qiosk.contract.jobs import ErrorData, JobQuery, TracePoint
 from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.attempts import Attempt, claim_next
+from qiosk.service.blobs import BlobStore
 from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, name_key, weight
-from qiosk.service.ports import BlobStore, Clock, JobRunner, JobStore, RunOutcome, RunUpdate
+from qiosk.service.ports import Clock, JobStore
 from qiosk.service.quotas import month_of
+from qiosk.service.runs import JobRunner, RunOutcome, RunUpdate
 from qiosk.service.worker import run_job
 from qiosk.testing.blobs import MemoryBlobStore as MemoryBlobStore
 
@@ -271,4 +273,4 @@ class InlineExecutor:
         elif isinstance(last_word, ErrorData):
             attempt.fail(last_word)
         else:
-            attempt.abandon()
+            attempt.release()

@@ -16,7 +16,7 @@ from qiosk.server.routes.events import Follower
 from qiosk.server.settings import ServerSettings
 from qiosk.service.attempts import claim_next
 from qiosk.service.jobs import JobEvent, JobKey
-from qiosk.service.ports import RunUpdate
+from qiosk.service.runs import RunUpdate
 from servers import WORKSPACE, MemoryParts, serving
 
 KEY = "abc-1/group/mine"

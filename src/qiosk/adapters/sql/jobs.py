@@ -36,7 +36,7 @@ from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.jobs import Job, JobKey, JobState
 from qiosk.service.names import job_of_container
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, name_key
-from qiosk.service.ports import RunUpdate
+from qiosk.service.runs import RunUpdate
 
 # Statements are made once: that takes longer than running them.
 _INSERT = jobs.insert()

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from qiosk.contract.jobs import ErrorData, JobProgress
+from qiosk.contract.jobs import CONTAINER_PREFIX, ErrorData, JobProgress
 from qiosk.contract.paging import ItemOrder
 from qiosk.service.jobs import BlobRef, Job, JobKey, JobState
 from qiosk.service.paging import name_key
@@ -107,7 +107,7 @@ sa.Index("jobs_by_end", jobs.c.ended_at, jobs.c.workspace, jobs.c.id)
 
 # Most jobs have a container of their own, which is found by their id: only the others are worth an index.
 OUTPUT_IS_ELSEWHERE, INPUT_IS_ELSEWHERE = (
-    sa.text(f"{column} <> 'job-' || id") for column in ("container", "input_container")
+    sa.text(f"{column} <> '{CONTAINER_PREFIX}' || id") for column in ("container", "input_container")
 )
 for _name, _columns, _is_elsewhere in (
     ("jobs_by_container", (jobs.c.container,), OUTPUT_IS_ELSEWHERE),

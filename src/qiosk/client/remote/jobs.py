@@ -30,6 +30,7 @@ from qiosk.contract.jobs import (
     SubmitJob,
     TargetView,
     TracePoint,
+    own_container,
 )
 from qiosk.contract.paging import DEFAULT_PAGE, Page
 from qiosk.contract.quotas import QuotaView
@@ -71,7 +72,7 @@ class HttpJobs:
     def submit(self, command: SubmitJob) -> JobView:
         """Queue a job; see ``JobsApi``. Its input is stored first, even if the server then rejects the job."""
         job_id = command.id or str(uuid4())
-        container = _last_segment(command.container_uri) if command.container_uri else f"job-{job_id}"
+        container = _last_segment(command.container_uri) if command.container_uri else own_container(job_id)
         container_uri = command.container_uri or self._blobs.container_uri(container).partition("?")[0]
         uri = command.input_data_uri
         if command.input_data is not None:
