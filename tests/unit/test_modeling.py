@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import naive
 import qiosk
 from qiosk.errors import InvalidValue, MissingValue, WrongType
-from qiosk.formats.qio import json_codec as qio_json
+from qiosk.formats import registry
 from qiosk.modeling import Encoding, Model, total
 from qiosk.modeling.variables import bounded_weights
 
@@ -177,7 +177,7 @@ def test_documents_decode_elsewhere():
     model.maximize(take["a", 1] + k * slot["late"])
     model.add(k + 3 * take["b", 2] <= 4, "room", weight=7.5)
     problem = model.problem()
-    document = qio_json.read(problem.to_blob()).metadata["model"]
+    document = registry.read(problem.to_blob()).metadata["model"]
     again = Model.from_document(json.loads(json.dumps(document)))
     assert again.to_document() == model.to_document()
     bits = {i: i % 2 for i in problem.cost_function().variables}

@@ -1,7 +1,7 @@
-"""Models with named variables and constraints, turned into problems and back.
+"""Models with named variables and constraints, which are converted to problems.
 
-See :class:`Model`. Constraints become penalties, integers and choices become bits; ``decode`` turns a configuration
-back into the names.
+See :class:`Model`. Constraints become penalties, integers and choices become bits; ``decode`` converts a configuration
+back to values by name.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _Terms = list[tuple[list[int], float]]
 
 @dataclass(frozen=True, slots=True)
 class ModelContent:
-    """What a document contains: variables, the members of families by key, the objective and the constraints."""
+    """The content of a document: variables, the members of families by key, the objective and the constraints."""
 
     name: str
     variables: Sequence[Variable]

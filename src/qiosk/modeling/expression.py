@@ -12,16 +12,25 @@ from typing import Any
 from qiosk.errors import InvalidValue, WrongType
 
 Monomial = tuple[int, ...]
-"""Bits of a product, ascending and distinct; the empty one is the constant."""
+"""The bits of a product, ascending and distinct; the empty tuple is the constant."""
 
 MAX_TERMS = 10_000_000
-"""Most terms that a product of two expressions may have before like ones are merged."""
+"""Largest number of terms in a product of two expressions, before like terms are merged."""
 
 
 class Expression:
-    """A polynomial over bits of one model. Immutable; ``x * x`` is ``x``, since bits are 0 or 1.
+    """A polynomial over the bits of one model. Immutable; ``x * x`` is ``x``, because bits are 0 or 1.
 
-    Comparing gives a :class:`Condition` for ``Model.add``, not a truth value.
+    ``==``, ``<=`` and ``>=`` return a :class:`Condition` for ``Model.add``, not a truth value. Raises InvalidValue for
+    coefficients that are not finite and WrongType for operands other than numbers and expressions.
+
+    >>> from qiosk.modeling import Model
+    >>> model = Model()
+    >>> x, y = model.bit("x"), model.bit("y")
+    >>> 3 * x - 2 * x * y + 1
+    +3 b0 -2 b0 b1 +1
+    >>> (x + y) ** 2
+    +1 b0 +2 b0 b1 +1 b1
     """
 
     __slots__ = ("terms",)
@@ -31,17 +40,17 @@ class Expression:
 
     @property
     def constant(self) -> float:
-        """The part without variables."""
+        """The constant term."""
         return self.terms.get((), 0.0)
 
     @property
     def degree(self) -> int:
-        """Most variables in a term; 0 for a constant."""
+        """Largest number of variables in a term; 0 for a constant."""
         return max(map(len, self.terms), default=0)
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """A lower and an upper bound of the value: exact if no variable is in two terms."""
+        """A lower and an upper bound of the value; exact if no variable occurs in two terms."""
         low = high = self.constant
         for bits, c in self.terms.items():
             if bits:
@@ -50,11 +59,11 @@ class Expression:
 
     @property
     def is_integral(self) -> bool:
-        """Whether all coefficients are integers, and so all values."""
+        """Whether all coefficients, and therefore all values, are integers."""
         return all(c.is_integer() for c in self.terms.values())
 
     def value(self, bits: Mapping[int, int]) -> float:
-        """The value where each bit has the value given."""
+        """The value for given values of the bits."""
         return math.fsum(c * math.prod(bits[i] for i in some) for some, c in self.terms.items())
 
     def __add__(self, other: Any) -> Expression:
@@ -138,7 +147,7 @@ class Expression:
 
 
 class Sense(StrEnum):
-    """How an expression shall compare to a bound."""
+    """How an expression is compared to a bound."""
 
     EQUAL = "=="
     AT_MOST = "<="
@@ -147,14 +156,23 @@ class Sense(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Condition:
-    """``expression`` (without a constant) compared to ``bound``."""
+    """``expression`` (without a constant) compared to ``bound``.
+
+    >>> from qiosk.modeling import Model
+    >>> model = Model()
+    >>> condition = model.bit("x") + model.bit("y") + 1 <= 2
+    >>> condition.expression, condition.sense.value, condition.bound
+    (+1 b0 +1 b1, '<=', 1.0)
+    >>> condition.violation({0: 1, 1: 1})
+    1.0
+    """
 
     expression: Expression
     sense: Sense
     bound: float
 
     def violation(self, bits: Mapping[int, int]) -> float:
-        """How far the condition is from holding; 0 where it holds."""
+        """By how much the condition is violated; 0 if it holds."""
         excess = self.expression.value(bits) - self.bound
         match self.sense:
             case Sense.EQUAL:
@@ -170,7 +188,14 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A condition that shall hold. ``weight`` times its squared violation is its penalty; None: automatic."""
+    """A named condition. Its penalty is ``weight`` times its squared violation; None: an automatic weight.
+
+    >>> from qiosk.modeling import Model
+    >>> model = Model()
+    >>> model.add(model.bit("x") + model.bit("y") == 1, "exactly one", weight=5)
+    >>> model.constraints[0].name, model.constraints[0].weight
+    ('exactly one', 5)
+    """
 
     name: str
     condition: Condition
@@ -178,7 +203,7 @@ class Constraint:
 
 
 def as_expression(value: Any) -> Expression | None:
-    """A number or an expression as an expression; None for anything else. Raises InvalidValue if not finite."""
+    """A number or an expression as an expression; None for other values. Raises InvalidValue if not finite."""
     if isinstance(value, Expression):
         return value
     if isinstance(value, Real):
@@ -190,7 +215,15 @@ def as_expression(value: Any) -> Expression | None:
 
 
 def total(expressions: Iterable[Expression | float]) -> Expression:
-    """The sum of many, in time linear in their terms; ``sum`` takes quadratic time."""
+    """The sum of many expressions, in time linear in the number of terms; Python's ``sum`` takes quadratic time.
+
+    Raises WrongType for other items than expressions and numbers.
+
+    >>> from qiosk.modeling import Model, total
+    >>> take = Model().bits("take", ["lamp", "rope"])
+    >>> total(3 * bit for bit in take.values())
+    +3 b0 +3 b1
+    """
     terms: dict[Monomial, float] = {}
     for item in expressions:
         expression = as_expression(item)
@@ -209,7 +242,7 @@ def _without_zeros(terms: dict[Monomial, float]) -> Expression:
 
 
 def bits_of(expressions: Iterable[Expression]) -> Iterator[int]:
-    """Every bit that occurs, perhaps several times."""
+    """Every bit that occurs; a bit may be repeated."""
     for expression in expressions:
         for bits in expression.terms:
             yield from bits

@@ -1,4 +1,4 @@
-"""``Model``: named variables, an objective and constraints; a ``Problem`` out, and its results back in."""
+"""``Model``: named variables, an objective and constraints, which become a ``Problem`` and decode its results."""
 
 from __future__ import annotations
 
@@ -18,25 +18,29 @@ from qiosk.modeling.weights import automatic_weight
 from qiosk.problem import Problem, ProblemType
 
 MAX_BITS = 10_000_000
-"""Most bits of a model."""
+"""Largest number of bits of a model."""
 MAX_VALUES = 100_000
-"""Most values of an integer that has a bit for each."""
-EXPANDED = 64
-"""Squares of up to so many variables are multiplied out; kernels for pairs are faster than those for squares."""
+"""Largest number of values of an integer with unary or one-hot encoding."""
+MAX_EXPANDED_TERMS = 64
+"""Squares of up to this many terms are multiplied out, because kernels for pairs are faster than those for squares."""
 
 
 @final
 class Model:
-    """Variables with names, an objective, and constraints that become penalties.
+    """Named variables, an objective, and constraints that become penalties.
 
-    ::
+    ``name`` becomes that of the problem. Methods that add variables return expressions; their names must be distinct
+    (InvalidValue). Without an objective, the model only has to satisfy its constraints.
 
-        model = Model("knapsack")
-        take = model.bits("take", ["lamp", "rope", "tent"])
-        model.maximize(6 * take["lamp"] + 5 * take["rope"] + 9 * take["tent"])
-        model.add(2 * take["lamp"] + 3 * take["rope"] + 4 * take["tent"] <= 6, "capacity")
-        result = qiosk.solve(model.problem())
-        model.decode(result)["take"]  # {"lamp": 1, "rope": 0, "tent": 1}
+    >>> import qiosk
+    >>> from qiosk.modeling import Model
+    >>> model = Model("knapsack")
+    >>> take = model.bits("take", ["lamp", "rope", "tent"])
+    >>> model.maximize(6 * take["lamp"] + 5 * take["rope"] + 9 * take["tent"])
+    >>> model.add(2 * take["lamp"] + 3 * take["rope"] + 4 * take["tent"] <= 6, "capacity")
+    >>> solution = model.decode(qiosk.solve(model.problem(), timeout=1))
+    >>> solution["take"], solution.objective, solution.is_feasible
+    ({'lamp': 1, 'rope': 0, 'tent': 1}, 15.0, True)
     """
 
     def __init__(self, name: str = "model") -> None:
@@ -50,7 +54,7 @@ class Model:
 
     @property
     def constraints(self) -> Sequence[Constraint]:
-        """The constraints, those of choices among them, in the order in which they were added."""
+        """The constraints, including those of choices, in the order in which they were added."""
         return tuple(self._constraints.values())
 
     def bit(self, name: str) -> Expression:
@@ -62,11 +66,11 @@ class Model:
         return self._add(Variable(name, "spin", self._n_bits, (2.0,), -1.0)).expression()
 
     def bits(self, name: str, keys: Iterable[Hashable]) -> dict[Any, Expression]:
-        """A family of bits, one for each key; ``decode(…)[name]`` gives them back by key."""
+        """A family of bits, one for each key; ``decode(…)[name]`` returns their values by key."""
         return {key: self.bit(member) for key, member in self._family(name, keys).items()}
 
     def integer(self, name: str, low: int, high: int, encoding: Encoding | str = Encoding.binary) -> Expression:
-        """An integer from ``low`` to ``high``, both included; see :class:`Encoding`. Raises InvalidValue."""
+        """An integer from ``low`` to ``high``, inclusive; see :class:`Encoding`. Raises InvalidValue."""
         chosen, span = _encoding(encoding), _span(name, low, high)
         if chosen is not Encoding.binary and span >= MAX_VALUES:
             raise InvalidValue(f"variable `{name}`: {chosen} allows at most {MAX_VALUES} values, found {span + 1}")
@@ -81,7 +85,7 @@ class Model:
         return variable.expression()
 
     def choice(self, name: str, options: Iterable[Hashable]) -> Choice:
-        """A variable that is exactly one of the options; the constraint that says so is added."""
+        """A variable that is exactly one of the options; the model adds that constraint."""
         distinct = tuple(dict.fromkeys(options))
         if not distinct:
             raise InvalidValue(f"choice `{name}`: needs at least one option")
@@ -95,22 +99,22 @@ class Model:
         return {key: self.choice(member, distinct) for key, member in self._family(name, keys).items()}
 
     def minimize(self, objective: Expression | float) -> None:
-        """Set the objective, in place of an earlier one."""
+        """Set the objective to minimize; it replaces an earlier one."""
         self.objective, self.is_maximized = self._own(objective), False
 
     def maximize(self, objective: Expression | float) -> None:
-        """Set the objective, in place of an earlier one."""
+        """Set the objective to maximize; it replaces an earlier one."""
         self.objective, self.is_maximized = self._own(objective), True
 
     def add(self, condition: Condition, name: str | None = None, weight: float | None = None) -> None:
         """Add a constraint.
 
         Args:
-            condition: a comparison of expressions and numbers. Inequalities need coefficients that are multiples
-                of one fraction.
-            name: to tell it by in solutions; a number unless given.
-            weight: cost of the least violation that the coefficients allow, in the objective's unit; twice the
-                violation costs four times as much. Automatic unless given. A small one makes a wish of it.
+            condition: a comparison of expressions and numbers. The coefficients of an inequality must be multiples of
+                one fraction.
+            name: its name in solutions; ``constraint 0``, ``constraint 1``, … by default.
+            weight: cost of the least violation that the coefficients allow, in the unit of the objective; twice the
+                violation costs four times as much. Automatic by default. A small weight makes it a soft constraint.
 
         Raises WrongType, InvalidValue.
         """
@@ -125,9 +129,9 @@ class Model:
         self._constraints[chosen] = Constraint(chosen, condition, weight)
 
     def problem(self, *, scale: float = 1.0) -> Problem:
-        """The problem that solvers take; its metadata lets results be decoded elsewhere.
+        """The problem for solvers. Its metadata contains the model, so that results can be decoded elsewhere.
 
-        ``scale`` multiplies all automatic weights: raise it if solutions break constraints, lower it if the
+        ``scale`` multiplies all automatic weights: increase it if solutions violate constraints, decrease it if the
         search gets stuck. Raises InvalidValue for a constraint that can never hold.
         """
         if not 0 < scale < float("inf"):
@@ -144,21 +148,21 @@ class Model:
         terms, squares = [cost], list[tuple[float, Expression]]()
         for constraint in self.constraints:
             penalty = penalty_for(constraint.name, constraint.condition, new_bit)
-            of_one = weight if constraint.weight is None else constraint.weight
-            if all(len(square.terms) <= EXPANDED for square in penalty.squares):
+            chosen = weight if constraint.weight is None else constraint.weight
+            if all(len(square.terms) <= MAX_EXPANDED_TERMS for square in penalty.squares):
                 penalty = Penalty(products=squared(penalty))
-            squares += [(of_one, square) for square in penalty.squares]
+            squares += [(chosen, square) for square in penalty.squares]
             if penalty.products is not None:
-                terms.append(of_one * penalty.products)
+                terms.append(chosen * penalty.products)
         problem = _problem(self.name, total(terms), squares, next_bit)
         problem.metadata["model"] = self.to_document()
         return problem
 
     def decode(self, source: Any) -> Solution:
-        """What a configuration means.
+        """A configuration as values by name.
 
-        ``source``: a configuration (variable id, int or str, to value), or results that have one, such as those
-        of ``qiosk.solve`` and of jobs. Raises MissingValue if a bit has no value.
+        ``source`` is a configuration (variable id, int or str, to value), or an object with a ``configuration``, such
+        as the results of ``qiosk.solve`` and of jobs. Raises MissingValue if a bit has no value.
         """
         configuration = getattr(source, "configuration", source)
         bits = {int(key): int(value) for key, value in configuration.items()}
@@ -174,13 +178,12 @@ class Model:
         )
 
     def configuration(self, values: Mapping[str, Any]) -> dict[int, int]:
-        """Bits that encode values of all variables, by name; without slack. Raises MissingValue, InvalidValue."""
+        """The bits, except slack, that encode values of all variables by name. Raises MissingValue, InvalidValue."""
         bits: dict[int, int] = {}
         for name, variable in self.variables.items():
             if name not in values:
                 raise MissingValue(f"variable `{name}`: has no value")
-            value = values[name]
-            bits |= variable.bits_for(value)
+            bits |= variable.bits_for(values[name])
         return bits
 
     def to_document(self) -> dict[str, Any]:
@@ -217,8 +220,8 @@ class Model:
     def from_file(cls, file: str, data: bytes, *, format: str | None = None, penalty: float | None = None) -> Model:
         """The model of an ``lp``, ``mps`` or ``qplib`` file over bits, with its linear constraints.
 
-        ``file`` tells the format by its name, unless ``format`` does, or else the content. ``penalty`` is the cost of a
-        violation of one unit, of every constraint; automatic unless given. Raises InvalidInput.
+        ``format`` names the format; by default the suffix of ``file`` determines it, or else the content. ``penalty``
+        is the weight of every constraint; automatic by default. Raises InvalidInput.
         """
         if penalty is not None and not 0 < penalty < float("inf"):
             raise InvalidValue(f"penalty: must be greater than 0, found {penalty}")
@@ -233,7 +236,7 @@ class Model:
 
     def _add(self, variable: Variable) -> Variable:
         if not isinstance(variable.name, str) or not variable.name:
-            raise InvalidValue(f"variable name: must be a text, found {variable.name!r}")
+            raise InvalidValue(f"variable name: must be a string that is not empty, found {variable.name!r}")
         if variable.name in self.variables or variable.name in self.families:
             raise InvalidValue(f"variable `{variable.name}`: the name is taken")
         if self._n_bits + len(variable.bits) > MAX_BITS:
@@ -285,7 +288,7 @@ def _span(name: str, low: int, high: int) -> int:
 
 
 def _problem(name: str, cost: Expression, squares: Sequence[tuple[float, Expression]], n_bits: int) -> Problem:
-    """The problem of a polynomial and weighted squares, in which every bit occurs."""
+    """A problem with the terms of a polynomial and weighted squares; every bit gets a term."""
     problem = Problem(name, problem_type=ProblemType.pubo)
     members = [*cost.terms, *((bit,) for bit in range(n_bits) if (bit,) not in cost.terms)]
     coefficients = np.zeros(len(members))

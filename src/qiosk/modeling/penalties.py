@@ -1,8 +1,8 @@
-"""Conditions as penalties: what is added to the cost so that breaking them does not pay.
+"""Penalties of conditions: costs that make solutions which violate a condition worse than those which do not.
 
 A linear equality becomes the square of its difference, kept as one squared linear combination. An inequality gets
-slack bits that make it an equality, unless it is a sum of bits of which at most one may be 1, where the products of
-pairs do without. ``weights`` says how much a penalty counts.
+slack bits that turn it into an equality. If it allows at most one of several bits to be 1, the products of all pairs
+are used instead, without slack. The module ``weights`` chooses the weights of penalties.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from qiosk.modeling.expression import Condition, Expression, Sense, total
 from qiosk.modeling.variables import bounded_weights
 
 MAX_DENOMINATOR = 10**6
-"""Coefficients of an inequality are read as fractions with denominators up to this."""
-MAX_SLACK = 2**40
-"""Most units between an inequality's bound and the least value of its expression."""
+"""Largest common denominator of the coefficients of an inequality."""
+MAX_SLACK_UNITS = 2**40
+"""Largest difference between the bound of an inequality and the least value of its expression."""
 
 
 @dataclass(frozen=True, slots=True)
 class Penalty:
-    """A cost that is 0 where a condition holds (for the best slack) and at least 1 where it does not.
+    """A cost that is 0 if a condition holds (with the best slack) and at least 1 otherwise.
 
-    ``squares`` are linear expressions to be squared, ``products`` a polynomial to be added.
+    ``squares`` are linear expressions to be squared and added up, ``products`` is a polynomial to be added.
     """
 
     squares: tuple[Expression, ...] = ()
@@ -35,9 +35,10 @@ class Penalty:
 
 
 def penalty_for(name: str, condition: Condition, new_bit: Callable[[], int]) -> Penalty:
-    """The penalty of a condition; ``new_bit`` gives ids of slack bits.
+    """The penalty of a condition; ``new_bit`` returns the id of a new slack bit.
 
-    Raises InvalidValue if the condition cannot be met, or an inequality's coefficients are no simple fractions.
+    Raises InvalidValue if the condition can never hold, or if the coefficients of an inequality have no common
+    denominator up to ``MAX_DENOMINATOR``.
     """
     expression, bound = _integral(name, condition)
     low, high = expression.bounds
@@ -59,17 +60,17 @@ def penalty_for(name: str, condition: Condition, new_bit: Callable[[], int]) -> 
 
 
 def _integral(name: str, condition: Condition) -> tuple[Expression, float]:
-    """The condition in whole units, so that what breaks it does so by at least 1.
+    """The condition with integer coefficients, so that a violation is at least 1.
 
-    An equality with other coefficients than fractions stays as it is: only slack has to be counted.
+    An equality whose coefficients have no common denominator is returned unchanged, because it needs no slack.
     """
     scale = _common_denominator(condition.expression)
     if scale is None:
         if condition.sense is Sense.EQUAL:
             return condition.expression, condition.bound
         raise InvalidValue(
-            f"constraint `{name}`: coefficients must be multiples of one fraction such as 0.01, so that slack"
-            " can be counted in units; round them first"
+            f"constraint `{name}`: coefficients must be multiples of one fraction such as 0.01, because slack"
+            " bits count in that unit; round them first"
         )
     whole = {bits: round(c * scale) for bits, c in condition.expression.terms.items()}
     divisor = math.gcd(*whole.values()) or 1
@@ -83,7 +84,7 @@ def _integral(name: str, condition: Condition) -> tuple[Expression, float]:
 
 
 def _common_denominator(expression: Expression) -> int | None:
-    """The least factor that makes all coefficients integers; None if there is none up to ``MAX_DENOMINATOR``."""
+    """The smallest factor that makes all coefficients integers; None if it is above ``MAX_DENOMINATOR``."""
     scale = 1
     for c in expression.terms.values():
         fraction = Fraction(c).limit_denominator(MAX_DENOMINATOR)
@@ -103,8 +104,10 @@ def _pairs(expression: Expression) -> Expression:
 
 
 def _slack(name: str, span: int, new_bit: Callable[[], int]) -> Expression:
-    if span > MAX_SLACK:
-        raise InvalidValue(f"constraint `{name}`: its slack would be up to {span}, at most {MAX_SLACK} is allowed")
+    if span > MAX_SLACK_UNITS:
+        raise InvalidValue(
+            f"constraint `{name}`: its slack would be up to {span}, at most {MAX_SLACK_UNITS} is allowed"
+        )
     return Expression({(new_bit(),): weight for weight in bounded_weights(span)})
 
 

@@ -1,4 +1,4 @@
-"""A configuration in the user's words: values by name, the objective, and which constraints hold."""
+"""A configuration in terms of a model: values by name, the objective, and which constraints hold."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from qiosk.errors import InvalidValue
 from qiosk.modeling.expression import Condition, Expression
 
 TOLERANCE = 1e-9
-"""Violations up to this, relative to the bound, are rounding."""
+"""Violations up to this, relative to the bound, are rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConstraintReport:
-    """A constraint, whether it holds, and how far it is from holding in the units of its expression."""
+    """Whether a constraint holds, and by how much it is violated, in the unit of its expression.
+
+    >>> from qiosk.modeling import Model
+    >>> model = Model()
+    >>> model.add(2 * model.bit("x") <= 1, "limit")
+    >>> model.decode({0: 1}).constraints[0]
+    ConstraintReport(name='limit', holds=False, violation=1.0)
+    """
 
     name: str
     holds: bool
@@ -24,10 +31,17 @@ class ConstraintReport:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """What a configuration means.
+    """A configuration as values of a model's variables.
 
-    ``values`` has every variable by name: 0 or 1, -1 or 1, an integer, or the option chosen; None for a choice
-    that is not made. ``objective`` is that of the user, without penalties.
+    ``values`` contains every variable by name: 0 or 1, -1 or 1, an integer, or the chosen option; None if no option or
+    several are chosen. ``objective`` is that of the model, without penalties.
+
+    >>> from qiosk.modeling import Model
+    >>> model = Model()
+    >>> model.maximize(model.bit("x") + model.integer("n", 2, 4))
+    >>> solution = model.decode({0: 1, 1: 1, 2: 0})
+    >>> solution.values, solution["n"], solution.objective, solution.is_feasible
+    ({'x': 1, 'n': 3}, 3, 4.0, True)
     """
 
     values: Mapping[str, Any]
@@ -47,7 +61,7 @@ class Solution:
         return [report for report in self.constraints if not report.holds]
 
     def __getitem__(self, name: str) -> Any:
-        """The value of a variable, or of a family of them, by key. Raises InvalidValue for an unknown name."""
+        """The value of a variable, or the values of a family by key. Raises InvalidValue for an unknown name."""
         if name in self.families:
             return {key: self.values[member] for key, member in self.families[name].items()}
         if name in self.values:
@@ -65,7 +79,7 @@ class Solution:
 
 
 def report(name: str, condition: Condition, bits: Mapping[int, int]) -> ConstraintReport:
-    """Whether a condition holds for these bits, up to rounding."""
+    """Whether a condition holds for these bits, except for rounding errors."""
     violation = condition.violation(bits)
     holds = violation <= TOLERANCE * max(1.0, abs(condition.bound))
     return ConstraintReport(name, holds, 0.0 if holds else violation)

@@ -12,11 +12,17 @@ from qiosk.modeling.expression import Expression, total
 
 
 class Encoding(StrEnum):
-    """How an integer is written in bits.
+    """How bits encode an integer.
 
-    ``binary``: few bits of weights 1, 2, 4, …, the last one cut so that every combination is in range.
-    ``unary``: one bit of weight 1 per unit; many bits, small coefficients, every step is one flip.
-    ``one_hot``: one bit per value, exactly one of which is 1; needs a constraint, which the model adds.
+    ``binary``: few bits with weights 1, 2, 4, …; the last weight is reduced so that every combination is in range.
+    ``unary``: one bit of weight 1 per unit; many bits and small coefficients, and every step is one flip.
+    ``one_hot``: one bit per value, exactly one of which is 1; the model adds that constraint.
+
+    >>> from qiosk.modeling import Encoding, Model
+    >>> Model().integer("n", 0, 5, Encoding.binary)
+    +1 b0 +2 b1 +2 b2
+    >>> Model().integer("n", 0, 5, Encoding.unary)
+    +1 b0 +1 b1 +1 b2 +1 b3 +1 b4
     """
 
     binary = "binary"
@@ -26,10 +32,11 @@ class Encoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A named variable: its kind, and the value as a sum over its bits, or a choice among options.
+    """A named variable, whose value is a sum over its bits, or a choice among options.
 
-    ``kind`` is ``bit``, ``spin``, ``integer`` or ``choice``. Bit ``first + k`` has ``weights[k]``; the value of
-    a number is ``offset`` plus the weights of its bits that are 1, that of a choice the option of that bit.
+    ``kind`` is ``bit``, ``spin``, ``integer`` or ``choice``. Bit ``first + k`` has ``weights[k]``. The value of a
+    number is ``offset`` plus the weights of the bits that are 1; the value of a choice is the option of the bit that
+    is 1.
     """
 
     name: str
@@ -42,7 +49,7 @@ class Variable:
 
     @property
     def bits(self) -> range:
-        """Ids of its bits."""
+        """Ids of the variable's bits."""
         return range(self.first, self.first + max(len(self.weights), len(self.options)))
 
     def expression(self) -> Expression:
@@ -51,10 +58,7 @@ class Variable:
         return Expression(terms | ({(): float(self.offset)} if self.offset else {}))
 
     def value(self, configuration: Mapping[int, int]) -> Any:
-        """The value where the bits are as given; None for a choice that is not made, or made twice.
-
-        A one-hot integer without its one bit, or with several, has no value either.
-        """
+        """The value for given bits; None for a choice or a one-hot integer unless exactly one bit is 1."""
         ones = [k for k, bit in enumerate(self.bits) if configuration[bit]]
         if self.kind == "choice":
             return self.options[ones[0]] if len(ones) == 1 else None
@@ -64,7 +68,7 @@ class Variable:
         return int(number)
 
     def bits_for(self, value: Any) -> dict[int, int]:
-        """Bits that encode a value. Raises InvalidValue if it has none."""
+        """The bits that encode a value. Raises InvalidValue for a value out of range."""
         if self.kind == "choice" or self.is_one_hot:
             known: Sequence[Any] = self.options or [int(self.offset + w) for w in self.weights]
             if value not in known:
@@ -81,7 +85,7 @@ class Variable:
 
 
 def bounded_weights(span: int) -> tuple[float, ...]:
-    """Weights 1, 2, 4, … and a remainder, whose sums are exactly 0..span."""
+    """Weights 1, 2, 4, … and a remainder; their sums are exactly 0..span."""
     weights: list[int] = []
     while span > 0:
         weight = min(1 << len(weights), span)
@@ -91,7 +95,15 @@ def bounded_weights(span: int) -> tuple[float, ...]:
 
 
 class Choice:
-    """A variable that is exactly one of several options. ``choice[option]`` is 1 if it is that one, else 0."""
+    """A variable that is exactly one of several options. ``choice[option]`` is 1 if that option is chosen, else 0.
+
+    >>> from qiosk.modeling import Model
+    >>> model = Model()
+    >>> color = model.choice("color", ["red", "green"])
+    >>> model.minimize(color.of({"red": 3, "green": 2}))
+    >>> model.decode({0: 0, 1: 1})["color"]
+    'green'
+    """
 
     __slots__ = ("_bits", "name")
 
@@ -101,7 +113,7 @@ class Choice:
 
     @property
     def options(self) -> list[Any]:
-        """All options, in the order in which they were given."""
+        """The options, in the order in which they were given."""
         return list(self._bits)
 
     def __getitem__(self, option: Hashable) -> Expression:
@@ -110,7 +122,7 @@ class Choice:
         return self._bits[option]
 
     def of(self, values: Mapping[Any, float]) -> Expression:
-        """A number for each option, as an expression: that of the option chosen. Missing ones count 0."""
+        """The value of the chosen option, as an expression; 0 for options without a value. Raises InvalidValue."""
         return total(value * self[option] for option, value in values.items())
 
     def __repr__(self) -> str:

@@ -1,18 +1,18 @@
-"""Weights of penalties that are chosen automatically: heavy enough that breaking a constraint does not pay.
+"""Automatic weights of penalties, large enough that violating a constraint costs more than it can gain.
 
-Without constraints of the kind "exactly one of these bits" the weight is a little greater than the most that one flip
-of a bit can change the objective (after A. Verma and M. Lewis, Discrete Optim. 44, 100594 (2022),
-doi:10.1016/j.disopt.2020.100594). That is much too heavy for tours, assignments and schedules, where a bit has terms
-with all bits of a group of which only one is 1; and where weights are too heavy, searches get stuck. So
+Without constraints "exactly one of these bits", the weight is slightly greater than the largest change of the objective
+by one flip (after A. Verma and M. Lewis, Discrete Optim. 44, 100594 (2022), doi:10.1016/j.disopt.2020.100594). For
+tours, assignments and schedules this is much too large: there, a bit has terms with all bits of a group, of which only
+one is 1. And with weights that are too large, searches get stuck. Therefore
 
-- of the terms that lead to one group, only the greatest counts;
-- a bit that is switched off breaks all of its "exactly one" at once, and its gain is shared among them;
-- a bit that is switched on beside others may gain from pairs of such bits, too: its gain counts 1.5 times, but never
-  more than all of its terms.
+- of all terms between a bit and one group, only the largest counts;
+- a bit that is set to 0 violates all of its "exactly one" constraints at once, so its gain is divided by their number;
+- a bit that is set to 1 in addition to others may also gain from pairs of such bits, so its gain counts 1.5 times, but
+  never more than all of its terms.
 
-None of this holds for bits that are in other constraints, too: many groups together may gain what breaks one of those
-by a single unit. Last, one bit of a group may be switched off and another one on, which breaks other constraints alone;
-the weight is at least what that can gain.
+These reductions do not apply to bits that occur in other constraints as well, because many groups together may gain
+from violating one of those by a single unit. Finally, setting one bit of a group to 0 and another one to 1 violates
+other constraints only; the weight is at least the gain of such a move.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from qiosk.modeling.expression import Condition, Expression, Sense, bits_of
 
 _PAIRS_OF_EXTRAS = 1.5
-"""With r bits of each group 1, pairs gain up to (r² - 1) / 2 where penalties cost (r - 1)²: most at r = 2."""
+"""With r bits of each group set to 1, pairs gain up to (r² - 1) / 2 and penalties cost (r - 1)²: worst at r = 2."""
 
 
 def automatic_weight(objective: Expression, conditions: Iterable[Condition] = ()) -> float:
-    """A little more than breaking a condition by one unit can save; 1 if the objective is constant."""
+    """Slightly more than violating a condition by one unit can gain; 1 if the objective is constant."""
     wanted = list(conditions)
     exact = [_bits(c) for c in wanted if _is_one_of(c) and c.sense is Sense.EQUAL]
     at_most = [_bits(c) for c in wanted if _is_one_of(c) and c.sense is Sense.AT_MOST]
@@ -46,7 +46,7 @@ def automatic_weight(objective: Expression, conditions: Iterable[Condition] = ()
 
 
 def _is_one_of(condition: Condition) -> bool:
-    """Whether exactly, or at most, one of some bits shall be 1."""
+    """Whether the condition is that exactly one, or at most one, of several bits is 1."""
     terms = condition.expression.terms
     return condition.bound == 1 and len(terms) > 1 and all(len(bits) == 1 and c == 1 for bits, c in terms.items())
 
@@ -56,7 +56,7 @@ def _bits(condition: Condition) -> Sequence[int]:
 
 
 def _disjoint(groups: Sequence[Sequence[int]], shared: Container[int]) -> Mapping[int, int]:
-    """For each bit the longest group that it is in; none for those that are ``shared`` with other constraints."""
+    """For each bit the longest group that contains it; bits that are ``shared`` with other constraints have none."""
     home: dict[int, int] = {}
     for number in sorted(range(len(groups)), key=lambda k: -len(groups[k])):
         for bit in groups[number]:
@@ -66,7 +66,7 @@ def _disjoint(groups: Sequence[Sequence[int]], shared: Container[int]) -> Mappin
 
 
 def _gains(objective: Expression, home: Mapping[int, int], factor: float) -> dict[int, float]:
-    """The most that each bit's positive terms can sum to, ``factor`` times where groups make it less."""
+    """Each bit's positive terms, added up: only the largest per group, times ``factor``; at most their full sum."""
     plain: dict[int, float] = defaultdict(float)
     reached: dict[int, dict[tuple[int, int], float]] = defaultdict(lambda: defaultdict(float))
     for bits, c in objective.terms.items():
@@ -92,7 +92,7 @@ def _moves(
     times: Mapping[int, int],
     conditions: Sequence[Condition],
 ) -> list[float]:
-    """What switching to another bit of a group can gain, for each condition that it breaks."""
+    """The gain of setting one bit of a group to 0 and another to 1, per condition that this violates."""
     uses = Counter(bit for c in conditions for bit in {bit for bits in c.expression.terms for bit in bits})
     moves = []
     for group in exact:
