@@ -14,7 +14,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from qiosk.server.auth.links import Links
-from qiosk.server.blobs.endpoint import BlobEndpoint, BlobService
+from qiosk.server.blobs.endpoint import BlobEndpoint
+from qiosk.server.blobs.operations import BlobService
 from qiosk.service.blobs import Storage
 
 SECRET = b"0123456789abcdef0123456789abcdef"

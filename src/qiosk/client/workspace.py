@@ -52,8 +52,9 @@ class Workspace:
     >>> problem = Problem("pair", terms=[Term(c=1.0, indices=[0, 1])])
     >>> with Workspace() as workspace:
     ...     job = SimulatedAnnealing(workspace, sweeps=10, seed=1).submit(problem)
-    ...     print(job.get_results().cost, len(workspace.list_jobs("pair")))
-    -1.0 1
+    ...     newest = workspace.list_jobs("pair", limit=1)[0]
+    ...     print(job.get_results().cost, newest.id == job.id)
+    -1.0 True
 
     Args:
         subscription_id: selects the workspace, together with the next two: all three or none, in any letter case. It is

@@ -12,7 +12,8 @@ from starlette.middleware import Middleware
 
 from qiosk.bootstrap import ServerParts
 from qiosk.server.auth.auth import open_gate
-from qiosk.server.blobs.endpoint import BlobEndpoint, BlobService
+from qiosk.server.blobs.endpoint import BlobEndpoint
+from qiosk.server.blobs.operations import BlobService
 from qiosk.server.routes import events, health, jobs, sessions, workspace
 from qiosk.server.routes.changes import Changes
 from qiosk.server.routes.keeper import kept_alive

@@ -146,7 +146,7 @@ def test_heads_have_a_largest_size(url: str, head: bytes) -> None:
 
 
 def test_those_who_are_far_too_many_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "TOLD", 1)
+    monkeypatch.setattr(connections, "MAX_EXTRA", 1)
     with listening(MemoryParts().parts, max_connections=1) as url, ExitStack() as stack:
         first = stack.enter_context(connected(url))
         first.sendall(REQUEST)

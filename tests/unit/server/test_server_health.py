@@ -165,7 +165,7 @@ def test_secrets_are_not_logged(text: str, secret: str, monkeypatch: pytest.Monk
 
 def test_every_setting_of_the_server_is_described() -> None:
     text = (DOCS / "server.md").read_text()
-    assert not [name for name in [f.name for f in fields(ServerSettings)] if f"`QIOSK_{name.upper()}`" not in text]
+    assert not [f.name for f in fields(ServerSettings) if f"`QIOSK_{f.name.upper()}`" not in text]
 
 
 def test_every_route_is_described(http: httpx.Client) -> None:

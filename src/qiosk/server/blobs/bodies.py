@@ -1,4 +1,11 @@
-"""From a request's body to a store, piece by piece: what a blob takes of memory does not depend on its size."""
+"""Streams the body of a request into a blob store.
+
+How it works. A body is read from the socket in the event loop, and written to the store in threads, since stores wait
+for disks or networks. Small bodies are read as a whole and stored in one visit to a thread. Larger ones are gathered
+into pieces of ``_GATHER_BYTES``; each is written before the next is read, so memory does not depend on the size of a
+blob, and a slow store slows the client down. A blob becomes visible only when it is committed: if the client
+disconnects, sends too much or pauses too long, the writer is aborted, also while the request is being cancelled.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +19,14 @@ import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
-from qiosk.errors import RequestTimeout, RequestTooLarge
+from qiosk.errors import RequestTimeout
 from qiosk.server.blobs.errors import BlobRefusal
+from qiosk.server.web.bodies import too_large
 from qiosk.service.blobs import BlobProperties, BlobWriter
 
 SMALL = 1 << 20
-"""Bodies up to this size are handed over as a whole, in one step."""
-_GATHER = 1 << 20  # bytes written at a time: one visit to a thread each
+"""Bodies up to this many bytes are read and stored as a whole."""
+_GATHER_BYTES = 1 << 20  # least size of a piece that is written to the store
 _MAX_LENGTH_DIGITS = 18
 
 
@@ -26,8 +34,8 @@ _MAX_LENGTH_DIGITS = 18
 class Body:
     """The body of a request that writes a blob or a block.
 
-    ``max_bytes`` is the largest one that is taken, ``idle_s`` the longest pause, ``check_bytes`` is asked before
-    bytes are stored whether they may be, and raises QuotaExceeded.
+    ``max_bytes`` is its largest size, ``idle_s`` the longest pause between two pieces. ``check_bytes`` is called with
+    the number of bytes before they are stored; it raises QuotaExceeded if the quota does not allow them.
     """
 
     def __init__(self, request: Request, *, max_bytes: int, idle_s: float, check_bytes: Callable[[int], None]) -> None:
@@ -38,14 +46,14 @@ class Body:
         self._md5 = hashlib.md5(usedforsecurity=False) if "content-md5" in request.headers else None
         self.length = _content_length(request)
         if self.length is not None and self.length > max_bytes:
-            raise self._too_large()
+            raise too_large(max_bytes)
 
     async def read(self) -> bytes:
-        """All of it, for documents."""
+        """The whole body; for small documents."""
         return b"".join([piece async for piece in self._pieces()])
 
     async def store(self, open_writer: Callable[[], BlobWriter]) -> BlobProperties:
-        """Write it, and commit; nothing stays if it does not arrive whole."""
+        """Write the body and commit it. Nothing is stored unless it arrives as a whole."""
         if self.length is not None and self.length <= SMALL:
             data = await self.read()
             return await run_in_threadpool(self._store_small, open_writer, data)
@@ -91,9 +99,9 @@ class Body:
         async for piece in self._pieces():
             pieces.append(piece)
             size += len(piece)
-            if size >= _GATHER:
+            if size >= _GATHER_BYTES:
                 gathered = b"".join(pieces)
-                pieces.clear()  # before they are written: what waits is held once
+                pieces.clear()  # free them while the gathered piece is written
                 size = 0
                 yield gathered
         if pieces:
@@ -109,17 +117,14 @@ class Body:
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                raise RequestTimeout(f"request body: pauses for more than {self._idle_s:g} s") from None
+                raise RequestTimeout(f"request body: paused for more than {self._idle_s:g} s") from None
             except ClientDisconnect as error:
                 raise BlobRefusal(400, "IncompleteBody", "the connection ended before the body did") from error
             size += len(piece)
             if size > self._max_bytes:
-                raise self._too_large()
+                raise too_large(self._max_bytes)
             if piece:
                 yield piece
-
-    def _too_large(self) -> RequestTooLarge:
-        return RequestTooLarge(f"request body: must have at most {self._max_bytes} bytes", max_bytes=self._max_bytes)
 
 
 def _content_length(request: Request) -> int | None:

@@ -1,4 +1,4 @@
-"""Errors of blob requests: a status, a code of Azure's, and a document that says so."""
+"""Error responses of blob requests: a status, one of Azure's codes, and an XML document."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class BlobRefusal(Exception):
-    """Ends a blob request with an answer other than success."""
+    """Ends a blob request with an error response."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -30,21 +30,21 @@ class BlobRefusal(Exception):
 
 
 def as_refusal(error: BlobRefusal | QioskError | OSError) -> BlobRefusal:
-    """The answer to a request that ended with this error; what the caller can do nothing about is logged."""
+    """The response to a request that raised this error. Errors that the caller did not cause are logged."""
     if isinstance(error, BlobRefusal):
         return error
     for kind, (status, code) in BLOB_ANSWERS.items():
         if isinstance(error, kind):
             return BlobRefusal(status, code, error.message)
     if isinstance(error, OSError | errors.ServiceUnavailable):
-        log.error("the blob store does not answer", exc_info=error)
-        return BlobRefusal(503, "ServerBusy", "the blob store does not answer", {"Retry-After": str(RETRY_S)})
-    log.error("a request for a blob failed", exc_info=error)
-    return BlobRefusal(500, "InternalError", "the server made a mistake")
+        log.error("the blob store did not respond", exc_info=error)
+        return BlobRefusal(503, "ServerBusy", "the blob store did not respond", {"Retry-After": str(RETRY_S)})
+    log.error("a blob request failed", exc_info=error)
+    return BlobRefusal(500, "InternalError", "internal server error")
 
 
 def refusal_reply(refusal: BlobRefusal, *, is_head: bool) -> Response:
-    """An error as XML; its code alone where there can be no body."""
+    """An error as XML; only its code if the response can have no body."""
     headers = {"x-ms-error-code": refusal.code, **refusal.headers}
     if is_head or refusal.status == 304:
         return Response(status_code=refusal.status, headers=headers)
@@ -56,5 +56,5 @@ def refusal_reply(refusal: BlobRefusal, *, is_head: bool) -> Response:
 
 
 def _printable(text: str) -> str:
-    """Without what XML and UTF-8 cannot hold."""
+    """The text without characters that XML and UTF-8 cannot contain."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

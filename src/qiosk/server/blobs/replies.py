@@ -1,4 +1,4 @@
-"""Answers to blob requests: a blob's headers, its content, and listings."""
+"""Responses to blob requests: headers of a blob, its content, and listings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from qiosk.server.blobs.requests import Span
 from qiosk.service.blobs import PLAIN, BlobPage, BlobProperties, BlobReader
 
 _SAFE = {
-    # Whoever stores a page or a script must not run it under our address.
+    # A stored page or script must not run as one of the server.
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'",
 }
@@ -25,7 +25,7 @@ _END = object()
 
 
 def written_headers(blob: BlobProperties) -> dict[str, str]:
-    """Headers of an answer to a write."""
+    """Headers of the response to a write."""
     return {
         "ETag": f'"{blob.etag}"',
         "Last-Modified": http_date(blob.modified_at),
@@ -55,7 +55,7 @@ def blob_headers(blob: BlobProperties) -> dict[str, str]:
 
 
 def span_headers(span: Span | None, size: int) -> dict[str, str]:
-    """Headers that say which part of a blob an answer holds."""
+    """Headers for the part of a blob that a response contains."""
     if span is None:
         return {"Content-Length": str(size)}
     return {
@@ -65,10 +65,10 @@ def span_headers(span: Span | None, size: int) -> dict[str, str]:
 
 
 class BlobResponse(Response):
-    """Content of a blob, byte for byte, in pieces that are read as the client takes them. Closes its reader."""
+    """The content of a blob, byte for byte. A piece is read when the client has received the one before it."""
 
     def __init__(self, reader: BlobReader, span: Span | None, headers: Mapping[str, str] | None = None) -> None:
-        """``headers`` are by default all that describe the blob and the span; a given mapping stands for the former."""
+        """``headers`` replace those that describe the blob. The response closes the reader."""
         size = reader.properties.size_bytes
         self.status_code = 200 if span is None else 206
         self.background = None
@@ -78,7 +78,7 @@ class BlobResponse(Response):
         self.init_headers({**described, **span_headers(span, size)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it. A reader that fails half-way ends the connection, so that nobody takes a part for the whole."""
+        """Send the content. If reading fails half-way, the connection ends, so that the client notices."""
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             while (piece := await run_in_threadpool(_next, self._pieces)) is not _END:
@@ -105,22 +105,22 @@ def listing(service: str, container: str, prefix: str, limit: int, page: BlobPag
 
 
 def encode_marker(marker: str | None) -> str:
-    """A store's marker as a word that passes through XML and addresses."""
+    """A store's marker as text for XML and URLs."""
     return "" if marker is None else base64.urlsafe_b64encode(marker.encode()).decode()
 
 
 def decode_marker(text: str | None) -> str | None:
-    """The reverse. Raises BlobRefusal for what ``encode_marker`` did not make."""
+    """The marker that ``encode_marker`` encoded. Raises BlobRefusal."""
     if not text:
         return None
     try:
         return base64.b64decode(text, altchars=b"-_", validate=True).decode()
     except ValueError as error:
-        raise BlobRefusal(400, "InvalidQueryParameterValue", "marker: is none of ours") from error
+        raise BlobRefusal(400, "InvalidQueryParameterValue", "marker: must be one that the server returned") from error
 
 
 def http_date(time: datetime) -> str:
-    """A time as HTTP writes it, in whole seconds."""
+    """A time in the format of HTTP, in whole seconds."""
     return format_datetime(time, usegmt=True)
 
 

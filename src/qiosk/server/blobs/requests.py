@@ -1,4 +1,4 @@
-"""What a blob request says: its place, its query, the range and the conditions in its headers. Pure."""
+"""Parses blob requests: container and blob, query parameters, and the range and the conditions in headers."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from qiosk.service.blobs import BlobHeaders, BlobProperties, Block, BlockSource
 from qiosk.service.locations import split_path, without_account
 
 MAX_BLOCKS = 50_000
-"""Blocks of a blob, as in Azure."""
+"""Most blocks of a blob, as in Azure."""
 MAX_LIST_BYTES = 8 << 20
-"""Size of a block list's document: 50 000 blocks with ids of 64 bytes."""
+"""Largest document of a block list: 50 000 blocks with ids of 64 bytes."""
 MAX_METADATA_BYTES = 8 << 10
-"""Names and values of a blob's metadata together, as in Azure."""
+"""Most bytes of names and values of a blob's metadata together, as in Azure."""
 _MAX_PARAMETERS = 64
 _SOURCES = {source.value: source for source in BlockSource}
 _RANGE = re.compile(r"bytes=([0-9]{1,18})?-([0-9]{1,18})?", re.ASCII)
 _META = "x-ms-meta-"
-_SAYING = ("x-ms-blob-content-type", "x-ms-blob-content-encoding")
+_CHECKED = ("x-ms-blob-content-type", "x-ms-blob-content-encoding")
 _REFUSED = ("x-ms-copy-source", "x-ms-encryption-key", "x-ms-append-blob-appendpos", "x-ms-page-write")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A container, or a blob in it, and the query of the request."""
+    """The container, and perhaps the blob, of a request, with its query parameters."""
 
     container: str
     blob: str | None
@@ -55,32 +55,32 @@ class Span(NamedTuple):
 
 
 def read_place(raw_path: bytes, query_string: bytes) -> Place:
-    """Where a request goes. Raises BlobRefusal for names that are not allowed and bytes that are no text."""
+    """The place that a request names. Raises BlobRefusal for invalid names and encodings."""
     try:
         path = without_account(raw_path.decode("ascii"))
         fields = parse_qsl(
             query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS
         )
-    except ValueError as error:  # UnicodeError is one, too
+    except ValueError as error:  # among them UnicodeError
         raise BlobRefusal(400, "InvalidUri", "the address is not percent-encoded UTF-8") from error
     try:
         container, blob = split_path(path, path)
     except InvalidValue as error:
         raise BlobRefusal(400, "InvalidResourceName", error.message) from error
-    # A plus sign in base64 that somebody forgot to encode has become a space.
+    # A plus sign in base64 becomes a space if the client does not encode it.
     query = [(name, value.replace(" ", "+") if name in ("sig", "blockid") else value) for name, value in fields]
     return Place(container, blob, query)
 
 
 def read_headers(headers: Mapping[str, str]) -> BlobHeaders:
-    """What a request says about the blob it writes. Raises BlobRefusal."""
+    """The headers that a request stores with a blob. Raises BlobRefusal."""
     for name in _REFUSED:
         if name in headers:
             raise BlobRefusal(400, "UnsupportedHeader", f"header {name} is not supported")
     kind = headers.get("x-ms-blob-type", "BlockBlob")
     if kind.lower() != "blockblob":
         raise BlobRefusal(400, "InvalidHeaderValue", f"x-ms-blob-type: must be BlockBlob, found {kind!r}")
-    for name in _SAYING:
+    for name in _CHECKED:
         if not is_header_value(value := headers.get(name, "")):
             raise BlobRefusal(400, "InvalidHeaderValue", f"{name}: must be printable ASCII, found {value!r}")
     return BlobHeaders(
@@ -91,7 +91,7 @@ def read_headers(headers: Mapping[str, str]) -> BlobHeaders:
 
 
 def read_metadata(headers: Mapping[str, str]) -> dict[str, str]:
-    """The metadata in a request's headers. Raises BlobRefusal for what no store can keep, and if there is too much."""
+    """The metadata in a request's headers. Raises BlobRefusal if stores cannot keep it, or if it is too large."""
     metadata = {name[len(_META) :]: value for name, value in headers.items() if name.startswith(_META)}
     if "" in metadata:
         raise BlobRefusal(400, "EmptyMetadataKey", "a name of metadata is empty")
@@ -105,9 +105,9 @@ def read_metadata(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_span(headers: Mapping[str, str], size: int) -> Span | None:
-    """The bytes a request asks for; None: all of them. What is no single range is ignored, as HTTP has it.
+    """The requested range of bytes; None means all. Anything but a single range is ignored, as HTTP requires.
 
-    Raises BlobRefusal for a range that begins behind the end.
+    Raises BlobRefusal for a range that begins after the end.
     """
     match = _RANGE.fullmatch((headers.get("x-ms-range") or headers.get("range") or "").strip())
     if match is None or match.groups() == (None, None):
@@ -123,14 +123,14 @@ def read_span(headers: Mapping[str, str], size: int) -> Span | None:
         raise BlobRefusal(
             416,
             "InvalidRange",
-            f"the range begins behind the end of the blob, which has {size} bytes",
+            f"the range begins after the end of the blob, which has {size} bytes",
             {"Content-Range": f"bytes */{size}"},
         )
     return Span(start, stop)
 
 
 def check_conditions(headers: Mapping[str, str], blob: BlobProperties | None, *, is_write: bool) -> None:
-    """Raise BlobRefusal (304, 409, 412) unless a request's conditions hold for the blob, None being none."""
+    """Raise BlobRefusal (304, 409, 412) unless the blob (None: it does not exist) meets a request's conditions."""
     if (wanted := headers.get("if-match")) is not None and not _matches(wanted, blob):
         raise _condition_failed()
     modified = None if blob is None else blob.modified_at.replace(microsecond=0)
@@ -153,7 +153,7 @@ def check_conditions(headers: Mapping[str, str], blob: BlobProperties | None, *,
 
 
 def has_conditions(headers: Mapping[str, str]) -> bool:
-    """Whether a write depends on what is there, other than by ``If-None-Match: *``, which stores know."""
+    """Whether a write has conditions on the existing blob, other than ``If-None-Match: *``, which stores check."""
     return (
         any(name in headers for name in ("if-match", "if-modified-since", "if-unmodified-since"))
         or headers.get("if-none-match", "*").strip() != "*"
@@ -166,7 +166,7 @@ def may_overwrite(headers: Mapping[str, str]) -> bool:
 
 
 def read_block_list(document: bytes) -> list[Block]:
-    """The blocks in a block list. Raises BlobRefusal unless it is one."""
+    """The blocks in a block list. Raises BlobRefusal for an invalid document."""
     parser = expat.ParserCreate()
     reading = _BlockList()
     parser.buffer_text = True
@@ -182,7 +182,7 @@ def read_block_list(document: bytes) -> list[Block]:
 
 
 class _BlockList:
-    """What a parser has seen of a block list: an element ``BlockList``, and in it elements that hold text."""
+    """Collects the blocks of a list: an element ``BlockList`` that contains elements with text."""
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
@@ -230,7 +230,7 @@ def _matches(wanted: str, blob: BlobProperties | None) -> bool:
 
 
 def _date(text: str | None) -> datetime | None:
-    """An HTTP date; None for anything else, which HTTP says to ignore."""
+    """An HTTP date; None for anything else, which HTTP requires to ignore."""
     if text is None:
         return None
     try:

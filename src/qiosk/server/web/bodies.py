@@ -1,4 +1,4 @@
-"""Reading a request's body, no further than it may go and no slower than it may come."""
+"""Reads the body of a request, with limits on its size and time."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ async def request_body(request: Request, settings: ServerSettings) -> bytes:
 
 
 async def read_body(request: Request, *, max_bytes: int, timeout_s: float) -> bytes:
-    """The whole body. Raises RequestTooLarge as soon as it is too long, RequestTimeout if it does not arrive."""
+    """The whole body. Raises RequestTooLarge as soon as it is too long, RequestTimeout if it arrives too slowly."""
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > max_bytes):
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
     try:
         async with asyncio.timeout(timeout_s):
             return await _read(request, max_bytes)
@@ -35,10 +35,11 @@ async def _read(request: Request, max_bytes: int) -> bytes:
     async for piece in request.stream():
         size += len(piece)
         if size > max_bytes:
-            raise _too_large(max_bytes)
+            raise too_large(max_bytes)
         pieces.append(piece)
     return b"".join(pieces)
 
 
-def _too_large(max_bytes: int) -> RequestTooLarge:
+def too_large(max_bytes: int) -> RequestTooLarge:
+    """The error for a body that is larger than allowed."""
     return RequestTooLarge(f"request body: must have at most {max_bytes} bytes", max_bytes=max_bytes)

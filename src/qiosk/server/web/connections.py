@@ -1,11 +1,13 @@
-"""Connections that do not wait for ever: the head of a request must arrive in some seconds, and must not be endless.
+"""Limits on connections: how long and how large the head of a request may be, and how many connections there are.
 
-Uvicorn bounds the time between two requests only. Whoever opened connections and sent nothing, or a header a minute,
-could take all that a server has. Bodies are bounded where they are read. And each connection is an open file, of which
-a process may have so many: those that blobs and databases need are kept free.
+Why. Uvicorn limits only the time between two requests. A client that opened many connections and sent nothing, or one
+header a minute, could use up all connections of a server. So the head of a request (its first line and headers) must
+arrive within ``HEAD_S`` and have at most ``MAX_HEAD_BYTES``. Bodies are limited where they are read.
 
-Nor are there more connections than the server's limit, for long: requests on those that came when it was reached are
-refused, and end them.
+Every connection is an open file, and the system limits the open files of a process. The server raises that limit if it
+may, and reserves ``OWN_FILES`` for blobs and databases, so that clients cannot make its own work fail. Connections
+beyond the server's limit are marked as extra when they are opened: their first request is answered 503, which closes
+them. If more than ``MAX_EXTRA`` of them are open at once, further ones are closed without an answer.
 """
 
 from __future__ import annotations
@@ -21,36 +23,38 @@ from qiosk.errors import ServiceUnavailable
 from qiosk.server.web.errors import error_reply
 
 HEAD_S = 30.0
-"""How long a request line and its headers may take to arrive, from the connection or the first byte on."""
+"""Time for a request line and its headers to arrive, from the opening of the connection or the first byte on."""
 MAX_HEAD_BYTES: Final = 64 << 10
-"""Names and values of headers, and the address, together."""
+"""Most bytes of the address and of all names and values of headers together."""
 _IS_EXTRA: Final = "is_extra_connection"
-"""Member of the state of requests that are to be refused."""
-TOLD: Final = 64
-"""So many connections beyond the limit are told so; further ones are closed without a word."""
+"""Key in the state of requests that came through an extra connection."""
+MAX_EXTRA: Final = 64
+"""Most connections beyond the limit that are answered 503; further ones are closed at once."""
 OWN_FILES: Final = 256
-"""Files that a server opens for other ends."""
+"""Open files reserved for blobs and databases."""
 BURST: Final = 2048
-"""Connections that may be accepted before any of them is looked at."""
+"""Connections that the system accepts before the server handles them."""
 
 
 def room_for(connections: int) -> int:
-    """How many connections, at most so many, this process may have at once. Raises its limit of open files if need be
-    and allowed.
+    """The number of connections, at most ``connections``, that the limit of open files allows.
+
+    Raises that limit first, if necessary and permitted.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = connections + TOLD + OWN_FILES + BURST
+    needed = connections + MAX_EXTRA + OWN_FILES + BURST
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return connections
     files = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
-    return max(1, min(connections, files - TOLD - OWN_FILES))
+    return max(1, min(connections, files - MAX_EXTRA - OWN_FILES))
 
 
 @final
 class Connection(HttpToolsProtocol):
-    """Uvicorn's connection with a time limit on heads, and a limit of their size. Extra ones are marked, see
-    ``ConnectionLimit``; Uvicorn would refuse all of them, and in words of its own.
+    """Uvicorn's connection with limits on heads. It marks extra connections for ``ConnectionLimit``.
+
+    Uvicorn's own limit is switched off, since its answer does not have the form of our errors.
     """
 
     _closing: asyncio.TimerHandle | None = None
@@ -58,12 +62,12 @@ class Connection(HttpToolsProtocol):
     _is_extra = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request, unless there are far too many others."""
+        """Wait for the first request, or close the connection if there are far too many."""
         most, self.limit_concurrency = self.config.limit_concurrency, None
         super().connection_made(transport)
-        beyond = 0 if most is None else len(self.connections) - most
-        self._is_extra = beyond > 0
-        if beyond > TOLD:
+        extra = 0 if most is None else len(self.connections) - most
+        self._is_extra = extra > 0
+        if extra > MAX_EXTRA:
             transport.abort()
         else:
             self._expect_head()
@@ -74,7 +78,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; if nothing is being answered it has to be a head."""
+        """Parse bytes. They are a head, unless a request is being answered."""
         if self.cycle is None or self.cycle.response_complete:
             self._expect_head()
         super().data_received(data)
@@ -87,7 +91,7 @@ class Connection(HttpToolsProtocol):
             self.scope["state"][_IS_EXTRA] = True
 
     def on_url(self, url: bytes) -> None:
-        """Part of the address. Raises ValueError, which the parser reports as a bad request."""
+        """A part of the address. Raises ValueError, which the parser turns into a bad request."""
         self._count(len(url))
         super().on_url(url)
 
@@ -97,12 +101,12 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is there."""
+        """The head has arrived."""
         self._stop_waiting()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """The request is there; what was left of its body did not begin another one."""
+        """The request has arrived. The rest of its body was not the head of another one."""
         self._stop_waiting()
         super().on_message_complete()
 
@@ -123,7 +127,7 @@ class Connection(HttpToolsProtocol):
 
 @final
 class ConnectionLimit:
-    """Middleware that refuses requests which come through extra connections."""
+    """Middleware that answers 503 to requests on extra connections, and closes those."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Errors as answers: which status each class gets, and what the body says."""
+"""Turns exceptions into error responses."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from qiosk.errors import QioskError
 from qiosk.server.web.replies import reply
 
 RETRY_S = 5
-"""What ``Retry-After`` says when the server cannot do its work for now."""
+"""``Retry-After`` of 503 responses."""
 
-_STATUSES: Final[Mapping[type[QioskError], int]] = {  # the first class that fits counts
+_STATUSES: Final[Mapping[type[QioskError], int]] = {  # the first matching class counts
     errors.Unauthorized: 401,
     errors.AccessDenied: 403,
     errors.NotFound: 404,
@@ -38,12 +38,12 @@ _CODES = {404: "NotFound", 405: "MethodNotAllowed"}
 
 
 def status_of(error: QioskError) -> int:
-    """HTTP status of an error; 500 for those that no caller can be blamed for."""
+    """HTTP status of an error; 500 for errors that the caller did not cause."""
     return next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), 500)
 
 
 def error_reply(error: QioskError) -> Response:
-    """The answer to a request that ended with this error."""
+    """The response to a request that raised this error."""
     status = status_of(error)
     headers: dict[str, str] = {}
     if isinstance(error, errors.QuotaExceeded):
@@ -56,13 +56,13 @@ def error_reply(error: QioskError) -> Response:
 
 
 async def on_qiosk_error(_request: Request, error: Exception) -> Response:
-    """The answer to a request that ended with an error of ours."""
+    """The response to a request that raised a QioskError."""
     assert isinstance(error, QioskError)
     return error_reply(error)
 
 
 async def on_http_error(_request: Request, error: Exception) -> Response:
-    """The answer, in the words of the protocol, to a request that no route wants."""
+    """The response to a request that no route accepts, with the reason phrase of HTTP as its code."""
     assert isinstance(error, HTTPException)
     status = http.HTTPStatus(error.status_code)
     members = error_codec.ErrorMembers(code=_CODES.get(status, status.phrase.replace(" ", "")), message=error.detail)
@@ -70,4 +70,4 @@ async def on_http_error(_request: Request, error: Exception) -> Response:
 
 
 ERROR_HANDLERS: Final = {QioskError: on_qiosk_error, HTTPException: on_http_error}
-"""What makes every error an answer."""
+"""Exception handlers of the application."""

@@ -27,9 +27,9 @@ def scrub(text: str) -> str:
 
 
 def configure_logs(log_format: str, *, level: int = logging.INFO) -> None:
-    """Send everything that this process logs to standard error, as ``json`` or, for people, as ``console``.
+    """Write everything that this process logs to standard error, as ``json`` or, for people, as ``console``.
 
-    Lines of ours do not pass through ``logging``: there is one for every request.
+    The server's own lines do not pass through ``logging``, which is slow: there is one for every request.
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

@@ -1,4 +1,4 @@
-"""Numbers about the server and its jobs, in the format of Prometheus."""
+"""Metrics of the server and its jobs, for Prometheus."""
 
 from __future__ import annotations
 
@@ -17,58 +17,58 @@ _METHODS: Final = frozenset(("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "O
 
 
 class RequestMetrics:
-    """How many requests there were, of which kind, how they ended and how long they took."""
+    """Counts requests by method, route and status, and measures their time."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.in_progress = Gauge("qiosk_http_requests_in_progress", "Requests being answered.", registry=registry)
         self._requests = Counter(
-            "qiosk_http_requests", "Requests that were answered.", ["method", "route", "status"], registry=registry
+            "qiosk_http_requests", "Requests answered.", ["method", "route", "status"], registry=registry
         )
         self._seconds = Histogram(
             "qiosk_http_request_seconds",
-            "Time from a request's headers to the end of its answer.",
+            "Time from a request's headers to the end of its response.",
             ["method", "route"],
             buckets=_SECONDS,
             registry=registry,
         )
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request; ``route`` is a template, so that there are few different ones."""
+        """Count a request. ``route`` is the template of its path, so that there are few label values."""
         known = method if method in _METHODS else "other"
         self._requests.labels(known, route, status).inc()
         self._seconds.labels(known, route).observe(seconds)
 
 
 class JobMetrics(Collector):
-    """Numbers about jobs, made when they are asked for."""
+    """Metrics of jobs, read from the store when they are scraped."""
 
     def __init__(self, statistics: JobStatistics) -> None:
         self._statistics = statistics
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: names are known when there are numbers, and no other collector has them."""
+        """Nothing: the registry need not know the names before the first scrape."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Every number now."""
+        """All metrics, now."""
         totals = self._statistics.totals()
         jobs = GaugeMetricFamily("qiosk_jobs", "Jobs stored, by state.", labels=["state"])
         for state, count in self._statistics.counts().items():
             jobs.add_metric([state.value], count)
         yield jobs
         yield GaugeMetricFamily(
-            "qiosk_oldest_waiting_job_seconds", "Time that the oldest waiting job has waited.",
+            "qiosk_oldest_waiting_job_seconds", "Waiting time of the oldest waiting job.",
             value=self._statistics.oldest_waiting_s(),
         )  # fmt: skip
         ended = CounterMetricFamily("qiosk_jobs_ended", "Jobs that ended.", labels=["target", "state"])
         for (target, state), count in totals.ended.items():
             ended.add_metric([target, state.value], count)
         yield ended
-        yield _counter("qiosk_job_attempts_lost", "Runs whose process vanished.", totals.lost)
-        yield _counter("qiosk_solver_sweeps", "Sweeps of solvers, of jobs that ended.", totals.sweeps)
-        yield _counter("qiosk_solver_seconds", "Time of solvers, of jobs that ended.", totals.solver_s)
-        yield _histogram("qiosk_job_waiting_seconds", "Time from creation to the begin of the last run.", totals.waited)
-        yield _histogram("qiosk_job_running_seconds", "Time from the begin of the last run to its end.", totals.ran)
+        yield _counter("qiosk_job_attempts_lost", "Runs whose process ended without an outcome.", totals.lost)
+        yield _counter("qiosk_solver_sweeps", "Sweeps of solvers in jobs that ended.", totals.sweeps)
+        yield _counter("qiosk_solver_seconds", "Run time of solvers in jobs that ended.", totals.solver_s)
+        yield _histogram("qiosk_job_waiting_seconds", "Time from creation to the start of the last run.", totals.waited)
+        yield _histogram("qiosk_job_running_seconds", "Time from the start of the last run to its end.", totals.ran)
 
 
 def _counter(name: str, description: str, by_target: Mapping[str, float]) -> Metric:

@@ -1,4 +1,4 @@
-"""What happens around every request: an id, headers that keep browsers careful, a line in the log, numbers."""
+"""Middleware for every request: a request id, security headers, a log line, metrics, and an answer to any exception."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-"""Added to every answer that does not say otherwise itself; what lies in a blob must never run as a page of ours."""
+"""Added to every response that does not set them itself. A blob must never run as a page of the server."""
 
 _SECURITY_HEADERS: Final = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 CLIENT_CLOSED: Final = 499
-"""Status under which requests are counted whose client went away."""
+"""Status in logs and metrics of requests whose client disconnected."""
 
 SMALL_BODY: Final = 1 << 16
-"""A connection is kept although this many bytes of a request were not read."""
+"""A connection is kept open if at most this many bytes of a request's body were not read."""
 
 _CLIENT_ID = re.compile(r"[\x21-\x7e]{1,100}")
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 log = structlog.get_logger("qiosk.server")
 
 
 class Requests:
-    """Middleware around everything else; every request gets an answer, whatever happens further in."""
+    """The outermost middleware. Every request gets a response, whatever is raised inside."""
 
     def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and its answer back."""
+        """Pass a request on, and its response back."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -64,7 +64,7 @@ class Requests:
                 structlog.contextvars.unbind_contextvars("request_id")
 
     def _finish(self, exchange: _Exchange) -> None:
-        seconds = time.perf_counter() - exchange.begun_at
+        seconds = time.perf_counter() - exchange.started_at
         self._metrics.observe(exchange.scope["method"], exchange.route, exchange.status, seconds)
         state = exchange.scope.get("state", {})
         log.info(
@@ -80,17 +80,17 @@ class Requests:
 
 
 class _Exchange:
-    """One request and what has been answered so far."""
+    """A request and the state of its response."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
         self.id = str(uuid.uuid4())
-        self.begun_at = time.perf_counter()
+        self.started_at = time.perf_counter()
         self.status = CLIENT_CLOSED
         self.bytes_sent = 0
         self._receive = receive
         self._send = send
-        self._has_begun = False
+        self._has_started = False
         headers = Headers(scope=scope)
         self._body_left = _has_large_body(headers)
         self._added = [*_SECURITY_HEADERS, (b"x-ms-request-id", self.id.encode())]
@@ -102,42 +102,42 @@ class _Exchange:
 
     @property
     def route(self) -> str:
-        """Template of the path; empty if there is no such route."""
+        """Template of the path; empty if no route has answered."""
         return getattr(self.scope.get("route"), "path", "")
 
     async def receive(self) -> Message:
-        """The next piece of the request."""
+        """The next message of the request."""
         message = await self._receive()
         if not message.get("more_body", False):
             self._body_left = False
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass on a piece of the answer."""
+        """Pass on a message of the response, with headers added."""
         if message["type"] == "http.response.start":
-            self._has_begun = True
+            self._has_started = True
             self.status = message["status"]
-            if self._body_left:  # nobody is going to read it, so it must not keep coming
+            if self._body_left:  # the rest of the body is not read, so the client must stop sending it
                 MutableHeaders(scope=message)["Connection"] = "close"
-            said = {name for name, _ in message["headers"]}
-            message["headers"] = [*message["headers"], *(pair for pair in self._added if pair[0] not in said)]
+            present = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(pair for pair in self._added if pair[0] not in present)]
         elif message["type"] == "http.response.body":
             self.bytes_sent += len(message.get("body", b""))
         await self._send(message)
 
     async def fail(self, error: Exception) -> None:
-        """Log what nobody expected, and say so to the client if nothing was said yet."""
+        """Log an unexpected exception, and send an error if no response has started."""
         log.exception("request failed", method=self.scope["method"], path=self.scope["path"])
-        if self._has_begun:
+        if self._has_started:
             return
-        if isinstance(error, OSError) and error.errno in _FULL:
-            said: QioskError = StorageFull("the server's disk is full; nothing was stored")
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            answer: QioskError = StorageFull("the server's disk is full; nothing was stored")
         else:
-            said = QioskError(f"the server made a mistake; its log says more about request {self.id}")
-        await error_reply(said)(self.scope, self.receive, self.send)
+            answer = QioskError(f"internal server error; see the server log for request {self.id}")
+        await error_reply(answer)(self.scope, self.receive, self.send)
 
 
 def _has_large_body(headers: Headers) -> bool:
-    """Whether a request brings more than what can just as well be read and forgotten."""
+    """Whether a request's body is too large, or may be too large, to be read and dropped."""
     length = headers.get("content-length", "0")
     return "transfer-encoding" in headers or not length.isdigit() or len(length) > 9 or int(length) > SMALL_BODY

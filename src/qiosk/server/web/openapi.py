@@ -1,4 +1,4 @@
-"""What ``/openapi.json`` says: routes declare contract types, and msgspec makes their schemas."""
+"""Makes the OpenAPI document: routes declare contract types, and msgspec makes their schemas."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qiosk.server.web.routing import Route
 
 _TEMPLATE = "#/components/schemas/{name}"
 _COMPONENTS = "x-components"
-"""Where a route's description carries the schemas it refers to, until they are gathered."""
+"""Member in which a part of the document carries the schemas it refers to, until they are collected."""
 _IN_PATH = {
     "subscription": "Subscription of the workspace.",
     "group": "Resource group of the workspace.",
@@ -27,10 +27,9 @@ _IN_PATH = {
 
 
 def answers(kind: Any, *, status: int = 200, or_nothing: bool = False) -> dict[str, Any]:
-    """Arguments of a route decorator: what it answers.
+    """Arguments of a route decorator: the response has a body of this type.
 
-    ``kind`` is a type that msgspec encodes; None means no body. ``or_nothing``: 204 is possible,
-    too.
+    ``kind`` is a type that msgspec encodes; None means no body. ``or_nothing``: 204 is possible, too.
     """
     done = {"description": "Done."} if kind is None else _described("Done.", *_schema(kind))
     found = _responses(status, done)
@@ -40,7 +39,7 @@ def answers(kind: Any, *, status: int = 200, or_nothing: bool = False) -> dict[s
 
 
 def pages(*kinds: Any) -> dict[str, Any]:
-    """Arguments of a route decorator: it answers with a page of items of these types, and a ``nextLink``."""
+    """Arguments of a route decorator: the response is a page of items of these types, with a ``nextLink``."""
     schemas, components = zip(*map(_schema, kinds), strict=True)
     item = schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
     link = {"anyOf": [{"type": "string"}, {"type": "null"}]}
@@ -53,14 +52,14 @@ def pages(*kinds: Any) -> dict[str, Any]:
 
 
 def streams(kind: Any, description: str) -> dict[str, Any]:
-    """Arguments of a route decorator: it answers with server-sent events, whose data are of this type."""
+    """Arguments of a route decorator: the response is a stream of server-sent events with data of this type."""
     schema, components = _schema(kind)
     media = {"schema": {"type": "string"}, "x-event-data": schema, _COMPONENTS: components}
     return _responses(200, {"description": description, "content": {"text/event-stream": media}})
 
 
 def takes(kind: Any) -> dict[str, Any]:
-    """Arguments of a route decorator: its body is of this type."""
+    """Arguments of a route decorator: the request has a body of this type."""
     return {"requestBody": {"required": True, **_content(*_schema(kind))}}
 
 
@@ -82,15 +81,15 @@ def describe(routes: Iterable[Route], *, title: str, version: str, description: 
 
 
 def _operation(route: Route, tag: str) -> dict[str, Any]:
-    said = deepcopy(dict(route.said))
+    members = deepcopy(dict(route.openapi))
     of_path = [_path_parameter(name) for name in route.path_parameters]
     return {
         "tags": [tag],
         "summary": route.endpoint.__name__.replace("_", " ").title(),
         "description": inspect.getdoc(route.endpoint) or "",
-        "operationId": said.pop("operation_id"),
-        "parameters": [*of_path, *said.pop("parameters", ())],
-        **said,
+        "operationId": members.pop("operation_id"),
+        "parameters": [*of_path, *members.pop("parameters", ())],
+        **members,
     }
 
 
@@ -118,7 +117,7 @@ def _schema(kind: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _carriers(node: Any) -> Iterator[dict[str, Any]]:
-    """Every part of a document that carries schemas."""
+    """Every part of a document that carries schemas to be collected."""
     if isinstance(node, dict):
         if _COMPONENTS in node:
             yield node

@@ -1,7 +1,7 @@
-"""The many ways in which clients spell a path, and the one in which routes do.
+"""Makes the paths that clients send canonical, so that routes need only one spelling.
 
-Clients differ in letter case, send some paths below ``/v1.0`` and some not, and join a base URL that ends in ``/`` to
-a path that begins with one. Paths of blobs are left alone: there every character counts.
+Clients differ in letter case, send some paths below ``/v1.0`` and some not, and append a path that begins with ``/`` to
+a base URL that ends in one. Paths of blobs do not change: there every character counts.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _LITERALS = {
     )
 }
 _NAMED = ("jobs", "sessions")
-"""Words that are followed by the name of one of them."""
+"""Path segments that are followed by an id."""
 
 
 class CanonicalPaths:
-    """Middleware that routes see canonical paths behind; the path as it was sent is kept as ``sent_path``."""
+    """Middleware that makes paths canonical; ``sent_path`` in the scope is the path as it was sent."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -47,7 +47,7 @@ class CanonicalPaths:
 
 
 def canonical_path(path: str) -> str:
-    """The path as routes spell it; names of workspaces, jobs and sessions stay as they are."""
+    """The path as routes spell it. Names of workspaces, jobs and sessions do not change."""
     match = _WORKSPACE.fullmatch(path)
     if match is None:
         return path

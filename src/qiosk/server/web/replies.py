@@ -1,4 +1,4 @@
-"""Answers made of contract values."""
+"""JSON responses from contract values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JSON = "application/json"
 
 
 def reply(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer."""
+    """A JSON response."""
     return Response(codec.encode(value), status, headers, JSON)
 
 

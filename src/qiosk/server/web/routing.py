@@ -1,7 +1,8 @@
-"""Routes: templates of paths, the functions behind them, and what the description of the server says about both.
+"""Routes: templates of paths, the functions that answer requests to them, and members of their OpenAPI description.
 
-A function behind a route is given what its parameters ask for: ``request`` is the request; one whose type is
-``Annotated[T, provide]`` is what ``await provide(request)`` returns; any other one is the part of the path of its name.
+The arguments of a route's function follow from its parameters. ``request`` is the request; a parameter of type
+``Annotated[T, provide]`` gets what ``await provide(request)`` returns; any other parameter gets the part of the path
+that has its name.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A method of a path. ``said`` are members of its description besides those that follow from the function; ``tag``
-    is the chapter that describes it, None if none does.
+    """A method of a path. ``openapi`` contains members of its OpenAPI operation, in addition to those that follow from
+    the function; ``tag`` is that of the operation, None for a route that the document leaves out.
     """
 
     method: str
@@ -36,7 +37,7 @@ class Route:
     endpoint: Endpoint
     handler: Handler
     tag: str | None
-    said: Mapping[str, Any]
+    openapi: Mapping[str, Any]
 
     @property
     def path_parameters(self) -> Sequence[str]:
@@ -46,62 +47,62 @@ class Route:
 
 @final
 class Routes:
-    """Routes that are declared by decorators, of one chapter of the description."""
+    """Routes that are declared by decorators and share a tag."""
 
     def __init__(self, tag: str | None = None) -> None:
         self._tag = tag
         self._routes: list[Route] = []
 
-    def get(self, path: str, **said: Any) -> Callable[[Endpoint], Endpoint]:
+    def get(self, path: str, **openapi: Any) -> Callable[[Endpoint], Endpoint]:
         """The decorated function answers GET."""
-        return self._adds("GET", path, said)
+        return self._add("GET", path, openapi)
 
-    def put(self, path: str, **said: Any) -> Callable[[Endpoint], Endpoint]:
+    def put(self, path: str, **openapi: Any) -> Callable[[Endpoint], Endpoint]:
         """The decorated function answers PUT."""
-        return self._adds("PUT", path, said)
+        return self._add("PUT", path, openapi)
 
-    def post(self, path: str, **said: Any) -> Callable[[Endpoint], Endpoint]:
+    def post(self, path: str, **openapi: Any) -> Callable[[Endpoint], Endpoint]:
         """The decorated function answers POST."""
-        return self._adds("POST", path, said)
+        return self._add("POST", path, openapi)
 
-    def patch(self, path: str, **said: Any) -> Callable[[Endpoint], Endpoint]:
+    def patch(self, path: str, **openapi: Any) -> Callable[[Endpoint], Endpoint]:
         """The decorated function answers PATCH."""
-        return self._adds("PATCH", path, said)
+        return self._add("PATCH", path, openapi)
 
-    def delete(self, path: str, **said: Any) -> Callable[[Endpoint], Endpoint]:
+    def delete(self, path: str, **openapi: Any) -> Callable[[Endpoint], Endpoint]:
         """The decorated function answers DELETE."""
-        return self._adds("DELETE", path, said)
+        return self._add("DELETE", path, openapi)
 
     def below(self, prefix: str) -> Sequence[Route]:
-        """All routes so far, with ``prefix`` before their paths."""
+        """All routes so far, with ``prefix`` put before their paths."""
         return [replace(route, path=f"{prefix}{route.path}") for route in self._routes]
 
-    def _adds(self, method: str, path: str, said: Mapping[str, Any]) -> Callable[[Endpoint], Endpoint]:
-        def add(endpoint: Endpoint) -> Endpoint:
+    def _add(self, method: str, path: str, openapi: Mapping[str, Any]) -> Callable[[Endpoint], Endpoint]:
+        def decorate(endpoint: Endpoint) -> Endpoint:
             handler = _handler(endpoint)
             self._routes.append(
-                Route(method=method, path=path, endpoint=endpoint, handler=handler, tag=self._tag, said=said)
+                Route(method=method, path=path, endpoint=endpoint, handler=handler, tag=self._tag, openapi=openapi)
             )
             return endpoint
 
-        return add
+        return decorate
 
 
 @final
 class RouteTable:
-    """An application that answers by routes; ``otherwise`` answers for paths that no route knows."""
+    """An application that answers requests by routes; ``fallback`` answers those to paths without a route."""
 
-    def __init__(self, routes: Iterable[Route], otherwise: ASGIApp) -> None:
-        self._otherwise = otherwise
-        self._templates: dict[int, list[_Template]] = {}  # by their number of slashes
+    def __init__(self, routes: Iterable[Route], fallback: ASGIApp) -> None:
+        self._fallback = fallback
+        self._templates: dict[int, list[_Template]] = {}  # by number of slashes
         for route in routes:
             self._template(route.path).methods.setdefault(route.method, route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; HEAD wherever there is GET, with what GET says before its body."""
+        """Answer one request. Every path with GET also answers HEAD, with the headers of GET."""
         found = self._matches(scope["path"])
         if not found:
-            await self._otherwise(scope, receive, send)
+            await self._fallback(scope, receive, send)
             return
         for template, parameters in found:
             route = template.methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
@@ -131,7 +132,7 @@ class RouteTable:
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """A path with variable parts, and what it answers by method."""
+    """A path with variable parts, and its routes by method."""
 
     path: str
     pattern: re.Pattern[str]
@@ -148,14 +149,14 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _methods(found: Sequence[tuple[_Template, Mapping[str, str]]]) -> Sequence[str]:
-    """Methods of a path. What follows a colon in its last part is an action, unless no template knows it."""
+    """Methods of a path. Text after a colon in its last part is an action, unless no template has that action."""
     exact = [template for template, parameters in found if not any(":" in text for text in parameters.values())]
     methods = {method for template in exact or [template for template, _ in found] for method in template.methods}
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
 def _head_of(response: Response) -> ASGIApp:
-    """What sends the status and the headers of an answer, and ends it there: some bodies are streams without an end."""
+    """An application that sends only status and headers of a response. It ends there, since some bodies never end."""
 
     async def send_it(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_head(message: Message) -> None:
@@ -170,7 +171,7 @@ def _head_of(response: Response) -> ASGIApp:
 
 
 class _HeadSentError(Exception):
-    """Ends an answer whose head was all that was asked for; what it holds is released."""
+    """Ends a response after its head, so that the response releases its resources."""
 
 
 def _handler(endpoint: Endpoint) -> Handler:
