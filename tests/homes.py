@@ -47,7 +47,7 @@ def finished(service: JobService, job_id: str, within: float = 30) -> JobView:
 
 
 def is_supervised(path: Path) -> bool:
-    return SupervisorLock(path / "supervisor.lock").is_held_by_anybody()
+    return SupervisorLock(path / "supervisor.lock").is_held()
 
 
 def supervisor_pid(path: Path) -> int | None:

@@ -145,9 +145,9 @@ def main() -> None:
 def stop_supervisor(home: Path) -> None:
     lock = SupervisorLock(home / "supervisor.lock")
     pid = lock.holder()
-    if pid is not None and lock.is_held_by_anybody():
+    if pid is not None and lock.is_held():
         os.kill(pid, signal.SIGTERM)
-        while lock.is_held_by_anybody():
+        while lock.is_held():
             time.sleep(0.01)
 
 

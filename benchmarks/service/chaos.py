@@ -115,7 +115,7 @@ class Place:
     def supervisor(self) -> int | None:
         """Process id of the living supervisor."""
         lock = SupervisorLock(self.settings.home / "supervisor.lock")
-        return lock.holder() if lock.is_held_by_anybody() else None
+        return lock.holder() if lock.is_held() else None
 
 
 class Killer(threading.Thread):

@@ -20,7 +20,7 @@ from qiosk.adapters.home.launcher import SupervisorLauncher
 from qiosk.contract.jobs import JobQuery, JobStatus
 from qiosk.errors import SupervisorUnavailable
 from qiosk.service.jobs import JobKey
-from qiosk.supervisor.__main__ import bound_log
+from qiosk.supervisor.__main__ import rotate_log
 
 TESTS = Path(__file__).parents[1]
 
@@ -188,7 +188,7 @@ def test_a_supervisor_goes_when_it_is_idle_and_comes_back_for_work(path):
         view = homes.finished(opened, homes.submit(opened).id)
         assert view.status is JobStatus.SUCCEEDED
         assert homes.eventually(lambda: not homes.processes_of(path))
-    assert "the supervisor goes" in (path / "supervisor.log").read_text()
+    assert "supervisor exits" in (path / "supervisor.log").read_text()
     opened.close()
 
 
@@ -239,7 +239,7 @@ def test_a_silent_job_is_given_up(path):
     opened = homes.open_home(path, hang_seconds=1.0, max_attempts=2)
     view = homes.finished(opened, homes.submit(opened, {"do": "hang"}).id)
     assert (view.status, view.attempts) == (JobStatus.FAILED, 2)
-    assert view.error_data.message.endswith("at last: it gave no sign of life for 1 s")
+    assert view.error_data.message.endswith("at last: it sent no message for 1 s")
     opened.close()
 
 
@@ -322,7 +322,7 @@ def test_supervisors_that_cannot_start_are_reported(tmp_path, monkeypatch):
     opened = homes.open_home(tmp_path / "home")
     for _ in range(4):
         homes.submit(opened)
-    with pytest.raises(SupervisorUnavailable, match=r"4 were started and none lives; see .*supervisor\.log"):
+    with pytest.raises(SupervisorUnavailable, match=r"4 were started and none is running; see .*supervisor\.log"):
         homes.submit(opened)
     assert len(list(opened._jobs.page("default", JobQuery(), None, 100))) == 5, "the jobs wait for better times"
     opened.close()
@@ -345,15 +345,15 @@ def test_the_log_is_moved_aside_when_it_has_grown(tmp_path):
     with log.open("a") as writer:
         writer.write("x" * 99)
         writer.flush()
-        bound_log(log, 100)
+        rotate_log(log, 100)
         assert log.stat().st_size == 99
         writer.write("yy")
         writer.flush()
-        bound_log(log, 100)
+        rotate_log(log, 100)
         writer.write("after")
     assert log.read_text() == "after"
     assert (tmp_path / "supervisor.log.1").read_text() == "x" * 99 + "yy"
-    bound_log(tmp_path / "missing.log", 100)
+    rotate_log(tmp_path / "missing.log", 100)
 
 
 def test_a_log_that_cannot_be_kept_is_bounded_all_the_same(tmp_path, monkeypatch, caplog):
@@ -363,7 +363,7 @@ def test_a_log_that_cannot_be_kept_is_bounded_all_the_same(tmp_path, monkeypatch
     monkeypatch.setattr(shutil, "copyfile", full)
     log = tmp_path / "supervisor.log"
     log.write_text("x" * 101)
-    bound_log(log, 100)
+    rotate_log(log, 100)
     assert log.read_text() == ""
     assert "No space left on device" in caplog.text
 

@@ -39,12 +39,12 @@ def opened(path: Path, mode: int) -> int:
 
 def test_a_supervisor_is_seen_as_long_as_it_lives(home: Home) -> None:
     ours, probe = SupervisorLock(home.lock), SupervisorLock(home.lock)
-    assert not probe.is_held_by_anybody()
+    assert not probe.is_held()
     assert ours.acquire()
-    assert probe.is_held_by_anybody()
+    assert probe.is_held()
     assert probe.holder() == os.getpid()
     ours.release()
-    assert not probe.is_held_by_anybody()
+    assert not probe.is_held()
 
 
 def test_probes_of_a_supervisor_do_not_see_each_other(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,10 +55,10 @@ def test_probes_of_a_supervisor_do_not_see_each_other(home: Home, monkeypatch: p
         flock(file, mode)
         if not seen:
             monkeypatch.setattr(module.fcntl, "flock", flock)
-            seen.append(SupervisorLock(home.lock).is_held_by_anybody())
+            seen.append(SupervisorLock(home.lock).is_held())
 
     monkeypatch.setattr(module.fcntl, "flock", lock_and_look)
-    seen.append(SupervisorLock(home.lock).is_held_by_anybody())
+    seen.append(SupervisorLock(home.lock).is_held())
     assert seen == [False, False]
 
 

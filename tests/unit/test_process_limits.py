@@ -10,7 +10,7 @@ import pytest
 
 from qiosk.contract.jobs import ErrorData
 from qiosk.supervisor import process_limits
-from qiosk.supervisor.exits import describe_exit, judge_exit
+from qiosk.supervisor.exits import classify_exit, describe_exit
 
 
 @pytest.mark.parametrize(
@@ -26,19 +26,19 @@ def test_exit_codes_are_described(exit_code, words):
 def test_a_crash_is_the_jobs_fault(exit_code, is_out_of_memory):
     message = f"the job's process ended without results: {describe_exit(exit_code)}"
     expected = ErrorData(code="InternalError", message=message)
-    assert judge_exit(exit_code, is_out_of_memory=is_out_of_memory) == expected
+    assert classify_exit(exit_code, is_out_of_memory=is_out_of_memory) == expected
 
 
 @pytest.mark.parametrize("exit_code", [-9, -15, -1, -2, 255])
 def test_a_process_that_others_ended_was_lost(exit_code):
-    assert judge_exit(exit_code, is_out_of_memory=False) == describe_exit(exit_code)
+    assert classify_exit(exit_code, is_out_of_memory=False) == describe_exit(exit_code)
 
 
 def test_a_kill_while_memory_ran_out_is_azq001():
-    verdict = judge_exit(-9, is_out_of_memory=True)
+    verdict = classify_exit(-9, is_out_of_memory=True)
     assert verdict.code == "InsufficientResources"
     assert "AZQ001" in verdict.message
-    assert judge_exit(-15, is_out_of_memory=True) == "signal SIGTERM"
+    assert classify_exit(-15, is_out_of_memory=True) == "signal SIGTERM"
 
 
 def test_out_of_memory_kills_are_counted_where_somebody_counts_them(tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """The supervisor's process: ``python -m qiosk.supervisor --home H``.
 
-It works while there is work, stays a while, and goes. There is one per home, because it holds the home's lock.
+It runs until there has been no work for a while. There is one per home, because it holds the home's lock.
 
 The database is imported while the fork server, started before, imports the solvers: hence imports inside functions.
 """
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from qiosk.bootstrap.supervised import SupervisedHome
 
 MAX_LOG_BYTES = 1_000_000
-"""Size from which on the log is moved aside; what was aside before is dropped."""
+"""Size above which the log is moved to a second file, whose former content is dropped."""
 
-_LOOK_S = 1.0
+_CHECK_INTERVAL_S = 1.0
 
 log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Supervise a home in this process, until it is idle or a SIGTERM or SIGINT comes; returns an exit status.
+    """Supervise a home in this process until it is idle, or a SIGTERM or SIGINT arrives; returns an exit status.
 
-    Settings come from the environment, ``--home`` wins over it.
+    Settings come from the environment; ``--home`` wins over it.
     """
     parser = argparse.ArgumentParser(prog="qiosk.supervisor", description=__doc__)
     parser.add_argument("--home", type=Path, help="folder of jobs and blobs")
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def supervise(home_path: Path | None, runner: str | None, stop: threading.Event) -> None:
-    """Hold the home's lock and run its jobs until it is idle or ``stop`` is set; at once if somebody else does."""
+    """Hold the home's lock and run its jobs until it is idle or ``stop`` is set; nothing if another process does."""
     from qiosk.bootstrap.supervised import SupervisedHome
     from qiosk.settings import read_settings
     from qiosk.supervisor.job_process import SOLVER_RUNNER, warm_context
@@ -90,55 +90,55 @@ def supervise(home_path: Path | None, runner: str | None, stop: threading.Event)
     try:
         with housekeeping:
             while True:
-                supervisor.run(may_go_on=watch.may_go_on)
-                # As long as a server lives it is worth staying: a job that comes then does not wait for a start.
-                is_served = home.is_served()  # which takes its time, so that nobody is missed meanwhile
+                supervisor.run(should_continue=watch.should_continue)
+                # While a server runs the supervisor stays, so that a new job does not wait for its start.
+                is_served = home.is_served()  # before the release, since it takes up to PROBE_TIMEOUT_S
                 home.lock.release()
-                # A job that came after the last look, and before the release, found the lock taken and left it to us.
+                # A job that was submitted after the last poll, and before the release, found the lock taken.
                 is_needed = is_served or supervisor.has_work()
                 if stop.is_set() or not is_needed or not home.lock.acquire():
                     break
     finally:
         stores.close()
-    log.info("the supervisor goes")
+    log.info("supervisor exits")
 
 
 def _open_stores(home: SupervisedHome, watch: _Watch) -> Stores | None:
-    """The home's stores, as soon as the database answers; None if there is no need for them any more."""
-    while watch.may_go_on():
+    """The home's stores, as soon as the database answers; None if the supervisor has to stop before."""
+    while watch.should_continue():
         try:
             return home.open_stores()
         except ServiceUnavailable as error:
-            log.warning("trying again in %g s: %s", _LOOK_S, error)
-            time.sleep(_LOOK_S)
+            log.warning("trying again in %g s: %s", _CHECK_INTERVAL_S, error)
+            time.sleep(_CHECK_INTERVAL_S)
     return None
 
 
 class _Watch:
-    """Looks now and then at what lies outside the jobs: the log's size, and whether the home is still there."""
+    """Checks, once a second, the size of the log and whether the home still exists."""
 
-    def __init__(self, log_path: Path, is_home_there: Callable[[], bool], stop: threading.Event) -> None:
+    def __init__(self, log_path: Path, does_home_exist: Callable[[], bool], stop: threading.Event) -> None:
         self._log_path = log_path
-        self._is_home_there = is_home_there
+        self._does_home_exist = does_home_exist
         self._stop = stop
-        self._look_at = 0.0
+        self._check_at = 0.0
 
-    def may_go_on(self) -> bool:
-        """False once a signal came or the home was removed."""
+    def should_continue(self) -> bool:
+        """False after a signal, or when the home was removed."""
         now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + _LOOK_S
-            bound_log(self._log_path, MAX_LOG_BYTES)
-            if not self._is_home_there():
-                log.warning("the home is gone")
+        if now >= self._check_at:
+            self._check_at = now + _CHECK_INTERVAL_S
+            rotate_log(self._log_path, MAX_LOG_BYTES)
+            if not self._does_home_exist():
+                log.warning("the home was removed")
                 self._stop.set()
         return not self._stop.is_set()
 
 
-def bound_log(path: Path, max_bytes: int) -> None:
-    """Move a log's content aside once it is larger than ``max_bytes``; its writers append and notice nothing.
+def rotate_log(path: Path, max_bytes: int) -> None:
+    """Move a log's content to ``.1`` if it is larger than ``max_bytes``; processes that append to the log may go on.
 
-    What the disk has no room for is dropped: the log is bounded all the same.
+    If the disk has no room for that the content is dropped: the log's size stays bounded.
     """
     try:
         if not path.exists() or path.stat().st_size <= max_bytes:
@@ -148,7 +148,7 @@ def bound_log(path: Path, max_bytes: int) -> None:
         finally:
             os.truncate(path, 0)
     except OSError as error:
-        log.warning("the log was not moved aside: %s", error)
+        log.warning("the log was not rotated: %s", error)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What a supervisor looks after besides its jobs: the database's log, sessions, what is old. In a thread of its own.
+"""The supervisor's second thread: database checkpoints, sessions, and the removal of old jobs and data.
 
-Jobs do not wait for it: looking through the blobs of a large home takes minutes. Whatever is interrupted or fails is
-done the next time.
+It has its own thread because going through the blobs of a large home takes minutes. Work that is interrupted or fails
+is repeated in the next round.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from qiosk.service.retention import prune
 from qiosk.service.sessions import SessionStore, sweep
 
 SWEEP_S = 1.0
-"""How often sessions are looked at: how long the jobs of one that is aborted may run on. And what is written to the
-database by then survives a power cut."""
+"""How often sessions are settled and SQLite's log is copied into its file: how long jobs of an aborted session may run
+on, and after how long a write survives a power cut."""
 PRUNE_S = 3600.0
-"""How often old things are removed; for the first time ``FIRST_PRUNE_S`` after the start."""
+"""How often old jobs and data are removed; the first time is ``FIRST_PRUNE_S`` after the start."""
 FIRST_PRUNE_S = 30.0
-_PATIENCE_S = 5.0
+_JOIN_TIMEOUT_S = 5.0
 
 log = logging.getLogger(__name__)
 
 
 @final
 class Housekeeping:
-    """A context manager: works as long as it is open. ``checkpoint`` is the database's; ``retention`` None: nothing is
-    ever old.
+    """A context manager that works while it is open. ``checkpoint`` is the database's.
+
+    With ``retention`` None nothing is removed.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Housekeeping:
         self._sweep_s = sweep_s
         self._prune_at = clock.monotonic() + first_prune_s
         self._stop = threading.Event()
-        self._said: str | None = None
+        self._last_error: str | None = None
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
     def __enter__(self) -> Housekeeping:
@@ -64,16 +65,16 @@ class Housekeeping:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(_PATIENCE_S)  # one that is in the middle of pruning ends with the process
+        self._thread.join(_JOIN_TIMEOUT_S)  # a thread that is pruning ends with the process
 
     def _run(self) -> None:
         while not self._stop.wait(self._sweep_s):
             try:
                 self._work()
-                self._said = None
+                self._last_error = None
             except Exception as error:
-                if str(error) != self._said:
-                    self._said = str(error)
+                if str(error) != self._last_error:
+                    self._last_error = str(error)
                     log.warning("housekeeping: %s", error, exc_info=True)
 
     def _work(self) -> None:
@@ -88,4 +89,4 @@ class Housekeeping:
                 sessions=self._sessions,
                 storage=self._storage,
             )
-            log.info("removed what is older than %s: %s", self._retention, removed)
+            log.info("removed jobs and data older than %s: %s", self._retention, removed)

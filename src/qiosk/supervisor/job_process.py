@@ -1,8 +1,8 @@
-"""A process per job, forked from a warm server, which can be killed at any moment and takes nobody along.
+"""One process per job, forked from a preloaded server. Killing it affects no other job.
 
-Nothing may outlive a killed supervisor. Two nets catch a job's process: Linux kills it when its parent, the
-fork server, dies (the fork server leaves when its supervisor is gone), and a thread in it waits at the
-supervisor's end of the pipe and ends the process when that closes.
+No process may outlive a killed supervisor. Two mechanisms end a job's process: Linux kills it when its parent, the
+fork server, dies (the fork server exits when its supervisor is gone), and a thread in it reads from the supervisor's
+pipe and ends the process when the pipe is closed.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from qiosk.bootstrap.storage import open_storage
 from qiosk.contract.jobs import ErrorData
 from qiosk.service.runs import JobRunner, JobSpec, RunOutcome, RunUpdate, Suspended
 from qiosk.service.worker import run_job
-from qiosk.supervisor.process_limits import die_with_parent, limit_memory, volunteer_for_oom
+from qiosk.supervisor.process_limits import die_with_parent, limit_memory, raise_oom_score
 
 SOLVER_RUNNER = "qiosk.supervisor.solver_runner:run"
 """The runner of real jobs; by name, so that only processes that run jobs import the solvers."""
 _SOLVER_WARM_UP = "qiosk.supervisor.warm_solvers"
 
 Message = RunUpdate | RunOutcome | ErrorData | Suspended
-"""What a job's process says: any number of updates, then an outcome, an error, or that it leaves."""
+"""What a job's process sends: any number of updates, then an outcome, an error or a suspension."""
 
 _CANCEL = "cancel"
 _SUSPEND = "suspend"
@@ -42,7 +42,7 @@ _SUSPEND = "suspend"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessOptions:
-    """What job processes of a supervisor have in common. ``storage`` is a URL, ``memory_limit`` in bytes, 0: none."""
+    """What all job processes of a supervisor share. ``storage`` is a URL, ``memory_limit`` in bytes, 0: unlimited."""
 
     storage: str
     runner: str
@@ -50,9 +50,9 @@ class ProcessOptions:
 
 
 def warm_context(runner: str) -> ForkServerContext:
-    """A fork server that has loaded this module and the runner's, so that its children need not.
+    """A fork server that loads this module and the runner's, so that its children need not.
 
-    For processes that do nothing else: children no longer import what this process was started as.
+    Only for processes that are supervisors: children no longer import this process's main module.
     """
     script = sys.modules["__main__"]
     script.__spec__ = None
@@ -60,7 +60,7 @@ def warm_context(runner: str) -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     modules = [__name__, runner.partition(":")[0]]
     context.set_forkserver_preload([*modules, _SOLVER_WARM_UP] if runner == SOLVER_RUNNER else modules)
-    forkserver.ensure_running()  # it loads while we go on; otherwise the first job would start the loading
+    forkserver.ensure_running()  # it loads in the background; otherwise the first job would wait for it
     return context
 
 
@@ -76,7 +76,7 @@ class JobProcess:
         try:
             self._process.start()
         finally:
-            child.close()  # else the end of the process would not be the end of the pipe
+            child.close()  # else the pipe would stay open when the process ends
 
     @property
     def pid(self) -> int | None:
@@ -84,40 +84,40 @@ class JobProcess:
         return self._process.pid
 
     def wait_on(self) -> Sequence[Connection | int]:
-        """What becomes ready when there is something to read, or the process has ended."""
+        """What becomes readable when there is a message, or the process has exited."""
         return (self._connection, self._process.sentinel)
 
     def messages(self) -> Iterator[Message]:
-        """What the process has said and nobody has read yet."""
-        with contextlib.suppress(EOFError, OSError):  # it ended, perhaps in the middle of a word
+        """The messages that have arrived."""
+        with contextlib.suppress(EOFError, OSError):  # it has exited, perhaps in the middle of a message
             while self._connection.poll():
                 yield cast(Message, self._connection.recv())
 
     def exit_code(self) -> int | None:
-        """None while it runs; negative: the signal that ended it."""
+        """None while it runs; negative: the signal that killed it."""
         return self._process.exitcode
 
     def cancel(self) -> None:
-        """Ask it to stop and keep its best."""
-        self._tell(_CANCEL)
+        """Ask it to stop and store its best solution."""
+        self._send(_CANCEL)
 
     def suspend(self) -> None:
-        """Ask it to save what is needed to continue, and to go."""
-        self._tell(_SUSPEND)
+        """Ask it to store a checkpoint and exit."""
+        self._send(_SUSPEND)
 
     def kill(self) -> None:
         """End it at once."""
         self._process.kill()
 
     def close(self) -> None:
-        """Forget an ended process."""
+        """Release what is held of a process that has exited."""
         self._connection.close()
         self._process.join()
         self._process.close()
 
-    def _tell(self, word: str) -> None:
-        with contextlib.suppress(OSError):  # it has just ended
-            self._connection.send(word)
+    def _send(self, order: str) -> None:
+        with contextlib.suppress(OSError):  # it has just exited
+            self._connection.send(order)
 
 
 def find_runner(name: str) -> JobRunner:
@@ -127,16 +127,16 @@ def find_runner(name: str) -> JobRunner:
 
 
 def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> None:
-    """The whole life of a job's process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the supervisor to hear
+    """What a job's process does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the supervisor alone
     die_with_parent()
-    volunteer_for_oom()
+    raise_oom_score()
     faulthandler.enable()
     limit_memory(options.memory_limit)
     cancelled, suspending = threading.Event(), threading.Event()
     orders = {_CANCEL: cancelled, _SUSPEND: suspending}
-    threading.Thread(target=_obey, args=(connection, orders), daemon=True).start()
-    last_word = run_job(
+    threading.Thread(target=_receive_orders, args=(connection, orders), daemon=True).start()
+    final_message = run_job(
         spec,
         open_storage(options.storage).blobs(spec.workspace),
         find_runner(options.runner),
@@ -145,11 +145,11 @@ def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Non
         is_suspending=suspending.is_set,
         monotonic=time.monotonic,
     )
-    connection.send(last_word)
+    connection.send(final_message)
 
 
-def _obey(connection: Connection, orders: Mapping[str, threading.Event]) -> None:
-    """Wait for the supervisor's word, and end with it."""
+def _receive_orders(connection: Connection, orders: Mapping[str, threading.Event]) -> None:
+    """Receive the supervisor's orders, and end the process with the supervisor."""
     try:
         while True:
             orders[connection.recv()].set()

@@ -1,4 +1,4 @@
-"""What a job's process may do to the machine, and what the machine did to it."""
+"""Limits of a job's process, and how many processes Linux killed for memory."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _OOM_COUNTERS = (
 
 
 def die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies. Elsewhere the watchdog on the pipe has to do."""
+    """Ask Linux to kill this process when its parent dies. Elsewhere only the thread that reads the pipe ends it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def volunteer_for_oom() -> None:
-    """If the machine runs out of memory, let it kill this process rather than the one that supervises it."""
+def raise_oom_score() -> None:
+    """If the machine runs out of memory, let Linux kill this process rather than its supervisor."""
     score = Path("/proc/self/oom_score_adj")
     if score.exists():
         score.write_text(_OOM_SCORE)
@@ -36,14 +36,13 @@ def volunteer_for_oom() -> None:
 def limit_memory(size_bytes: int) -> None:
     """Let this process allocate ``size_bytes`` more than it has now; 0 is no limit.
 
-    What is over the limit raises MemoryError. The limit is on addresses, so what the interpreter and its
-    libraries have mapped, used or not, must not count. Only Linux says how much that is; elsewhere nothing
-    is limited.
+    Allocations over the limit raise MemoryError. The limit is on addresses, so what the interpreter and its libraries
+    have mapped, used or not, is added to it. Only Linux reports how much that is; elsewhere memory is not limited.
     """
     if size_bytes <= 0 or not _STATM.exists():
         return
     libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):  # glibc; each thread would otherwise set 64 MB of addresses aside
+    if hasattr(libc, "mallopt"):  # glibc; each thread would otherwise reserve 64 MB of addresses
         libc.mallopt(_M_ARENA_MAX, _ARENAS)
     mapped = int(_STATM.read_text().split()[0]) * resource.getpagesize()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -54,12 +53,12 @@ def limit_memory(size_bytes: int) -> None:
 
 
 def oom_kills() -> int:
-    """How many processes this machine, or our control group, has killed for want of memory; 0 where nobody counts."""
+    """How many processes were killed for lack of memory, on this machine and in this control group; 0 if unknown."""
     total = 0
     for path in _OOM_COUNTERS:
         try:
             lines = Path(path).read_text().splitlines()
         except OSError:
-            continue  # this kind of control group is not in use here
+            continue  # this kind of control group is not in use
         total += sum(int(value) for name, _, value in (line.partition(" ") for line in lines) if name == "oom_kill")
     return total

@@ -1,73 +1,170 @@
-"""A job that runs in a process of its own, as its supervisor follows it.
+"""A running job: a claim on it, its process, and how the process's messages settle the claim.
 
-What the process says is taken from its pipe at once, and kept until the store has it: the pipe must not fill up, since
-the process would stand still, and nothing may be lost while the store cannot be reached.
+**Messages** are taken from the process's pipe at once and kept until the store has them: a full pipe would block the
+process, and no message may be lost while the store cannot be reached. Updates that wait for the store are merged.
+
+**Settlement.** Updates are recorded with the claim (``Attempt``). An outcome, an error or a suspension ends the claim,
+and so does the exit of a process that sent none of these. If the store rejects a write, because the claim's fence is
+stale, another supervisor owns the job: the process is killed and nothing more is stored. A job is *settled* when the
+store knows how its claim ended, and *finished* when its process has exited, too. A settled job takes no slot any more.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from typing import final
 
-from qiosk.service.attempts import Attempt
-from qiosk.service.runs import RunUpdate
+from qiosk.contract.jobs import ErrorData
+from qiosk.service.attempts import LEASE_S, Attempt
+from qiosk.service.jobs import Job, JobKey, JobState
+from qiosk.service.runs import RunOutcome, RunUpdate, Suspended
+from qiosk.settings import Settings
+from qiosk.supervisor.exits import classify_exit, describe_exit
 from qiosk.supervisor.job_process import JobProcess, Message
+from qiosk.supervisor.process_limits import oom_kills
+
+EXIT_GRACE_S = 2.0
+"""How long a process may take to exit after its last message."""
+
+log = logging.getLogger(__name__)
+
+Claim = tuple[JobKey, int]
+"""A job's key and the fence of a claim on it, which no other claim has."""
+
+
+def claim_of(job: Job) -> Claim:
+    """The claim under which a job runs."""
+    return job.key, job.fence
 
 
 @final
 class RunningJob:
-    """An attempt, its process, and what it said that is not stored yet."""
+    """A claim, its process, and the messages that are not stored yet."""
 
-    def __init__(self, attempt: Attempt, process: JobProcess, *, oom_kills: int, is_alone: bool) -> None:
+    def __init__(self, attempt: Attempt, process: JobProcess, settings: Settings, *, is_alone: bool) -> None:
         self.attempt = attempt
-        self.process = process
-        self.oom_kills = oom_kills
+        self.claim = claim_of(attempt.job)
         self.is_alone = is_alone
-        self.unstored: deque[Message] = deque()
-        self.exit_code: int | None = None
-        self.heard_at = self.reported_at = time.monotonic()
-        self.kill_at = float("inf")
-        self.is_cancelling = False
-        self.is_over = False
-        self.killed_because: str | None = None
+        self.is_settled = False
+        self._process = process
+        self._settings = settings
+        self._oom_kills = oom_kills()
+        self._unstored: deque[Message] = deque()
+        self._exit_code: int | None = None
+        self._last_message_at = self._lease_renewed_at = time.monotonic()
+        self._kill_at = float("inf")
+        self._is_cancelling = False
+        self._kill_reason: str | None = None
 
     @property
-    def name(self) -> tuple[object, int]:
-        """What tells this claim from all others."""
-        return self.attempt.job.key, self.attempt.job.fence
+    def is_finished(self) -> bool:
+        """Whether the process has exited and the store knows how."""
+        return self._exit_code is not None and self.is_settled
 
-    @property
-    def is_gone(self) -> bool:
-        """Whether the process has ended and the store knows how."""
-        return self.exit_code is not None and self.is_over
+    def wait_on(self) -> Sequence[Connection | int]:
+        """What becomes readable with a message, or the process's exit; nothing after that."""
+        return self._process.wait_on() if self._exit_code is None else ()
 
-    def hear(self) -> None:
-        """Take what the process said from its pipe, and note whether it has ended."""
-        if self.exit_code is not None:
+    def receive(self) -> None:
+        """Take the process's messages from its pipe, and note whether it has exited."""
+        if self._exit_code is not None:
             return
-        exit_code = self.process.exit_code()  # before the messages: nothing comes after
-        for message in self.process.messages():
-            self.heard_at = time.monotonic()
+        exit_code = self._process.exit_code()  # before the messages: no message comes after it
+        for message in self._process.messages():
+            self._last_message_at = time.monotonic()
             self._keep(message)
-        self.exit_code = exit_code
+        self._exit_code = exit_code
 
-    def cancel(self, grace_s: float) -> None:
-        """Ask the process to stop; it is killed if it has not after ``grace_s``."""
-        if not self.is_cancelling and not self.is_over:
-            self.is_cancelling = True
-            self.process.cancel()
-            self.kill_at = time.monotonic() + grace_s
+    def enforce_limits(self, now: float) -> None:
+        """Kill a process that does not stop, or sends no messages, in the time it has for that."""
+        if now >= self._kill_at:
+            self.kill("it did not stop when it was cancelled")
+        if now - self._last_message_at >= self._settings.hang_seconds:
+            self.kill(f"it sent no message for {self._settings.hang_seconds:g} s")
+
+    def store_messages(self) -> None:
+        """Store what the process sent, and how it exited; what the store does not take is kept for the next time."""
+        while self._unstored:
+            if not self.is_settled:
+                self._apply(self._unstored[0])
+            self._unstored.popleft()
+        if self._exit_code is not None and not self.is_settled:
+            self._settle_exit(self._exit_code)
+
+    def renew_lease(self, now: float) -> None:
+        """Renew the claim's lease if no update has done so for some time."""
+        if not self.is_settled and now - self._lease_renewed_at >= LEASE_S / 3:
+            self._record(RunUpdate())
+
+    def cancel(self) -> None:
+        """Ask the process to stop; it is killed unless it does in the time that the settings allow."""
+        if not self._is_cancelling and not self.is_settled:
+            self._is_cancelling = True
+            self._process.cancel()
+            self._kill_at = time.monotonic() + self._settings.cancel_seconds
+
+    def suspend(self) -> None:
+        """Ask the process to store a checkpoint and exit."""
+        self._process.suspend()
 
     def kill(self, reason: str) -> None:
         """End the process now."""
-        if self.killed_because is None:
-            self.killed_because = reason
-            self.process.kill()
+        if self._kill_reason is None:
+            self._kill_reason = reason
+            self._process.kill()
+
+    def close(self) -> None:
+        """Release what is held of a process that has exited."""
+        self._process.close()
 
     def _keep(self, message: Message) -> None:
-        """Updates that wait for the store become one, so that they stay few however long it takes."""
-        if isinstance(message, RunUpdate) and self.unstored and isinstance(last := self.unstored[-1], RunUpdate):
-            self.unstored[-1] = last.then(message)
+        if isinstance(message, RunUpdate) and self._unstored and isinstance(last := self._unstored[-1], RunUpdate):
+            self._unstored[-1] = last.then(message)
         else:
-            self.unstored.append(message)
+            self._unstored.append(message)
+
+    def _apply(self, message: Message) -> None:
+        job_id = self.attempt.job.id
+        match message:
+            case RunUpdate():
+                self._record(message)
+            case RunOutcome():
+                log.info("job %s: %s", job_id, message.stop_reason)
+                self._settle(self.attempt.finish(message))
+            case ErrorData():
+                log.info("job %s: %s: %s", job_id, message.code, message.message)
+                self._settle(self.attempt.fail(message))
+            case Suspended():
+                log.info("job %s: suspended", job_id)
+                self._settle(self.attempt.release())
+
+    def _record(self, update: RunUpdate) -> None:
+        state = self.attempt.report(update)
+        self._lease_renewed_at = time.monotonic()
+        match state:
+            case None:
+                self._settle(was_ours=False)
+                self.kill("the job has been claimed by another supervisor, or deleted")
+            case JobState.CANCELLING:
+                self.cancel()
+
+    def _settle(self, was_ours: bool) -> None:
+        if not was_ours:
+            log.warning("job %s: attempt %d is not the current one", self.attempt.job.id, self.attempt.job.fence)
+        self.is_settled = True
+        self._kill_at = time.monotonic() + EXIT_GRACE_S
+
+    def _settle_exit(self, exit_code: int) -> None:
+        """End the claim of a process that exited without an outcome, an error or a suspension."""
+        log.warning("job %s: its process exited: %s", self.attempt.job.id, describe_exit(exit_code))
+        is_out_of_memory = oom_kills() > self._oom_kills
+        verdict = self._kill_reason or classify_exit(exit_code, is_out_of_memory=is_out_of_memory)
+        if isinstance(verdict, ErrorData):
+            self.attempt.fail(verdict)
+        else:
+            self.attempt.process_lost(verdict, max_losses=self._settings.max_attempts)
+        self.is_settled = True

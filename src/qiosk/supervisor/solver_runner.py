@@ -1,6 +1,6 @@
-"""The ``JobRunner`` of real jobs: input format, problem, solver.
+"""The ``JobRunner`` of real jobs: reads the problem and runs the target's solver.
 
-Importing this module loads the solvers, so that a fork server that did has them for all its children.
+Importing this module loads the solvers: a fork server does so once for all its children.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from qiosk.solvers.samplers import planner
 _log = logging.getLogger(__name__)
 
 PRELOADED = (annealing, planner, tempering)
-"""Modules that a run would otherwise import when it begins."""
+"""Modules that a run would otherwise import at its start."""
 
 
 def run(
@@ -37,6 +37,6 @@ def run(
     try:
         return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=hooks)
     except UnreadableCheckpoint as error:  # of another version, or another machine
-        _log.warning("job %s begins anew: %s", spec.id, error)
-        anew = replace(hooks, resume=None)
-        return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=anew)
+        _log.warning("job %s starts again from the beginning: %s", spec.id, error)
+        restarted = replace(hooks, resume=None)
+        return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=restarted)

@@ -1,6 +1,6 @@
-"""Importing this module runs the most used kernels once. It is for fork servers, whose children then find them ready.
+"""Importing this module runs the most used kernels once, in a fork server, so that its children have them loaded.
 
-Loading the kernels from Numba's cache on disk takes some 0.4 s, which every job would otherwise spend anew.
+Loading the kernels from Numba's cache on disk takes some 0.4 s, which every job would otherwise spend.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.solvers import solve as api
 
 WARM_UP_S = 1.0
-"""No kernel is begun after so many seconds: on a machine whose cache is empty they are compiled, and jobs wait."""
+"""No further kernel is run after so many seconds: if the cache is empty kernels are compiled, and jobs wait."""
 RESTARTS = (64, 1)
-"""Runs beside each other have kernels of their own."""
+"""Many restarts at once use other kernels than a single one."""
 
 
 def warm_up() -> None:
@@ -32,7 +32,7 @@ def warm_up() -> None:
 
 
 def _samples() -> Iterator[CostFunction]:
-    """Rings of 40 variables: one for each arithmetic and each kind of term."""
+    """Rings of 40 variables: one for each arithmetic and kind of term."""
     yield _ring(ProblemType.ising, 2, 1.0)
     yield _ring(ProblemType.ising, 2, 0.1234567)
     yield _ring(ProblemType.pubo, 3, 1.0)
@@ -50,4 +50,4 @@ try:
 except Exception:  # noqa: BLE001 - a solver that fails here fails its own jobs; the fork server has to live
     traceback.print_exc()
 gc.collect()
-gc.freeze()  # collections of the children leave what they inherited alone, and its pages shared
+gc.freeze()  # garbage collections of the children do not touch inherited objects, whose pages stay shared

@@ -1,1 +1,1 @@
-"""The folder of an embedded workspace: its files, its lock, and the start of its supervisor."""
+"""The folder of an embedded workspace: its files, its locks, and the start of its supervisor."""

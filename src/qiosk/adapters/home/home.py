@@ -1,17 +1,20 @@
-"""The folder of an embedded workspace: what lies where, and who of all processes is its supervisor.
+"""The folder of an embedded workspace: its files, and which process is its supervisor.
 
 ::
 
     HOME/jobs.db            jobs and traces (SQLite)
     HOME/blobs/WORKSPACE/…  inputs, results, attachments
     HOME/secret.key         signs links to blobs; made when a server first needs it
-    HOME/home.id            tells this home from others that share its database; do not copy it
-    HOME/supervisor.lock    locked by the supervisor as long as it lives; holds its process id
-    HOME/server.lock        locked, shared, by every server of the home as long as it lives
-    HOME/supervisor.bell    a named pipe; who submits a job writes to it, and the supervisor wakes up
-    HOME/supervisor.log     what it has to say, and HOME/supervisor.log.1 what it said before
+    HOME/home.id            identifies this home among others that share its database; do not copy it
+    HOME/supervisor.lock    locked by the supervisor while it runs; contains its process id
+    HOME/server.lock        locked, shared, by every running server of the home
+    HOME/supervisor.bell    a named pipe; writing to it wakes the supervisor
+    HOME/supervisor.log     log of the supervisor; HOME/supervisor.log.1 contains older lines
 
-The lock is the kernel's (flock), so it ends with its holder, however that dies.
+**Locks.** Whether a supervisor or a server runs is decided by file locks (``flock``) and not by process ids: the kernel
+releases a lock when its holder ends, however it ends, and ids may be used again. Whether a lock is held is found out by
+taking it and releasing it at once, a *probe*. The supervisor's lock is exclusive, so probes of it are shared, lest they
+take each other for a supervisor; servers share their lock, so probes of it are exclusive, and wait for other probes.
 """
 
 from __future__ import annotations
@@ -24,10 +27,10 @@ import uuid
 from pathlib import Path
 from typing import final
 
-LOCK_PATIENCE_S = 0.5
-"""A probe holds the lock for microseconds; whoever wants to keep it tries a little longer than that."""
-PROBE_PATIENCE_S = 0.05
-"""How long a probe that cannot share a lock lets others pass."""
+LOCK_TIMEOUT_S = 0.5
+"""How long a supervisor tries to take its lock: probes hold it for microseconds."""
+PROBE_TIMEOUT_S = 0.05
+"""How long an exclusive probe waits for other probes."""
 _RETRY_S = 0.005
 
 
@@ -41,35 +44,29 @@ class Home:
         self.database = self.path / "jobs.db"
         self.blobs = self.path / "blobs"
         self.lock = self.path / "supervisor.lock"
-        self.bell = self.path / "supervisor.bell"
+        self.wakeup_pipe = self.path / "supervisor.bell"
         self.log = self.path / "supervisor.log"
         self.server_lock = self.path / "server.lock"
 
     def identity(self) -> str:
-        """Sixteen hexadecimal digits that no other home has. To be asked for by its supervisor only."""
+        """Sixteen hexadecimal digits that no other home has. Only the home's supervisor may ask for them."""
         file = self.path / "home.id"
         text = file.read_text().strip() if file.is_file() else ""
-        if not re.fullmatch("[0-9a-f]{16}", text):  # none yet, or one whose writer was killed
+        if not re.fullmatch("[0-9a-f]{16}", text):  # none yet, or its writer was killed
             text = uuid.uuid4().hex[:16]
             file.write_text(f"{text}\n")
         return text
 
     def is_served(self) -> bool:
-        """Whether a server of this home lives; while one does it takes ``PROBE_PATIENCE_S`` to say so.
-
-        Servers share their lock, so that a probe must want it alone, and let other probes pass.
-        """
-        return is_locked(self.server_lock, fcntl.LOCK_EX, PROBE_PATIENCE_S)
+        """Whether a server of this home runs; True takes ``PROBE_TIMEOUT_S``."""
+        return is_locked(self.server_lock, fcntl.LOCK_EX, PROBE_TIMEOUT_S)
 
 
-def is_locked(path: Path, mode: int, patience_s: float = 0.0) -> bool:
-    """Whether anybody's hold on a file keeps a lock of this ``mode`` away for so long; the file is created if need be.
-
-    It is asked by taking the lock, and giving it up at once.
-    """
+def is_locked(path: Path, mode: int, timeout_s: float = 0.0) -> bool:
+    """Probe a file, which is created if it is missing: whether a lock of this ``mode`` cannot be had for so long."""
     file = _open(path)
     try:
-        return not _locks(file, mode, patience_s)
+        return not _try_lock(file, mode, timeout_s)
     finally:
         os.close(file)  # which also unlocks
 
@@ -78,9 +75,9 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _locks(file: int, mode: int, patience_s: float) -> bool:
+def _try_lock(file: int, mode: int, timeout_s: float) -> bool:
     """Lock an open file; False if that is not possible for so long."""
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
             fcntl.flock(file, mode | fcntl.LOCK_NB)
@@ -94,14 +91,14 @@ def _locks(file: int, mode: int, patience_s: float) -> bool:
 
 @final
 class ServerPresence:
-    """Tells the supervisor of a home that a server lives, so that it stays though there is nothing to do."""
+    """A running server's hold on its home: while there is one, the supervisor does not exit when idle."""
 
     def __init__(self, home: Home) -> None:
         self._file: int | None = _open(home.server_lock)
-        fcntl.flock(self._file, fcntl.LOCK_SH)  # waits for those who look, which takes microseconds
+        fcntl.flock(self._file, fcntl.LOCK_SH)  # waits for probes, which take microseconds
 
     def end(self) -> None:
-        """The server goes; nothing happens the second time."""
+        """Release the home; nothing happens the second time."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -115,14 +112,14 @@ class SupervisorLock:
         self._path = path
         self._file: int | None = None
 
-    def is_held_by_anybody(self) -> bool:
-        """Whether a supervisor lives. Probes do not see each other, for they share the lock."""
+    def is_held(self) -> bool:
+        """Whether a supervisor runs, in this process or another."""
         return is_locked(self._path, fcntl.LOCK_SH)
 
     def acquire(self) -> bool:
-        """Become the supervisor; False if another one lives."""
+        """Become the supervisor; False if another one runs."""
         file = _open(self._path)
-        if not _locks(file, fcntl.LOCK_EX, LOCK_PATIENCE_S):
+        if not _try_lock(file, fcntl.LOCK_EX, LOCK_TIMEOUT_S):
             os.close(file)
             return False
         os.ftruncate(file, 0)
@@ -131,23 +128,23 @@ class SupervisorLock:
         return True
 
     def release(self) -> None:
-        """Step down; nothing happens to one who is not the supervisor."""
+        """Release the lock; nothing happens if it is not held here."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def is_still_ours(self) -> bool:
-        """Whether the file we locked is the one that others see: somebody may have removed the whole home."""
+        """Whether the locked file is the one that other processes see: the home may have been removed."""
         if self._file is None:
             return False
         try:
-            there = self._path.stat()
+            found = self._path.stat()
         except FileNotFoundError:
             return False
-        return os.path.samestat(there, os.fstat(self._file))
+        return os.path.samestat(found, os.fstat(self._file))
 
     def holder(self) -> int | None:
-        """Process id of the last one who became the supervisor; None if there never was one."""
+        """Process id of the current or last supervisor; None if there never was one."""
         try:
             return int(self._path.read_text())
         except (FileNotFoundError, ValueError):

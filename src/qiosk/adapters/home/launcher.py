@@ -1,4 +1,9 @@
-"""Starts a home's supervisor when there is work and nobody does it."""
+"""Starts the home's supervisor if jobs are waiting and none is running.
+
+A supervisor that was just started needs a second or two to take the home's lock. Until then the lock looks free, so a
+launcher starts no second one for ``LAUNCH_INTERVAL_S``; of two that were started by different processes, one gets the
+lock and the other one exits. The supervisor is detached: it outlives the process that started it.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +17,28 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import final
 
-from qiosk.adapters.home.bell import ring
 from qiosk.adapters.home.home import Home, SupervisorLock
+from qiosk.adapters.home.wakeup import wake
 from qiosk.errors import SupervisorUnavailable
 
 PROBE_INTERVAL_S = 0.1
-"""``ensure`` looks at the lock at most this often."""
+"""Shortest time between two probes of the lock by ``ensure``."""
 LAUNCH_INTERVAL_S = 5.0
-"""A supervisor that was just started has this long to take the lock before another one is started."""
+"""How long a supervisor that was started may take to hold the lock before another one is started."""
 MAX_LAUNCHES = 4
-"""After so many supervisors in a row that never took the lock, the trouble is reported."""
+"""After so many supervisors in a row that never held the lock, an error is raised."""
 
 STOP_PROBE_S = 0.02
-"""How often ``stop`` looks whether the supervisor is gone."""
+"""How often ``stop`` probes the lock."""
 
-# The shell starts the supervisor in the background and ends, so that its parent is init: no zombie is left
-# in this process, and nobody waits for it.
+# The shell starts the supervisor in the background and exits, so that the supervisor's parent is init: this process
+# neither waits for it nor is left with a zombie.
 _DETACH = '"$0" "$@" </dev/null >>"$QIOSK_SUPERVISOR_LOG" 2>&1 &'
 
 
 @final
 class SupervisorLauncher:
-    """``Executor`` that leaves the work to one detached process per home."""
+    """``Executor`` that runs jobs in one detached supervisor per home."""
 
     def __init__(self, home: Home, environ: Mapping[str, str], *, runner: str | None = None) -> None:
         self._home = home
@@ -46,28 +51,26 @@ class SupervisorLauncher:
         self._launches = 0
 
     def wake(self) -> None:
-        """Wake the supervisor, or start one unless one lives. Raises SupervisorUnavailable if none could be started."""
-        ring(self._home.bell)
+        """Wake the supervisor, or start one. Raises SupervisorUnavailable if none could be started."""
+        wake(self._home.wakeup_pipe)
         with self._guard:
             self._probe()
 
     def ensure(self) -> None:
-        """As ``wake``, but nothing if that was done just now."""
+        """As ``wake``, but does nothing if the lock was probed just now."""
         with self._guard:
             if time.monotonic() - self._probed_at >= PROBE_INTERVAL_S:
                 self._probe()
 
     def stop(self, timeout_s: float) -> bool:
-        """Tell the supervisor to go; its jobs wait again, with what they have saved. False if it still lives after
-        ``timeout_s``.
-        """
+        """Stop the supervisor; its jobs are suspended and wait again. False if it still runs after ``timeout_s``."""
         deadline = time.monotonic() + timeout_s
         with self._guard:
-            told: int | None = None
-            while self._lock.is_held_by_anybody():
+            signalled: int | None = None
+            while self._lock.is_held():
                 holder = self._lock.holder()
-                if holder is not None and holder != told:
-                    told = holder
+                if holder is not None and holder != signalled:
+                    signalled = holder
                     with suppress(ProcessLookupError):
                         os.kill(holder, signal.SIGTERM)
                 if time.monotonic() >= deadline:
@@ -77,7 +80,7 @@ class SupervisorLauncher:
 
     def _probe(self) -> None:
         now = self._probed_at = time.monotonic()
-        if self._lock.is_held_by_anybody():
+        if self._lock.is_held():
             self._launches = 0
             self._launched_at = float("-inf")
             return
@@ -85,7 +88,9 @@ class SupervisorLauncher:
             return
         if self._launches == MAX_LAUNCHES:
             self._launches = 0
-            raise SupervisorUnavailable(f"supervisor: {MAX_LAUNCHES} were started and none lives; see {self._home.log}")
+            raise SupervisorUnavailable(
+                f"supervisor: {MAX_LAUNCHES} were started and none is running; see {self._home.log}"
+            )
         self._launched_at = now
         self._launches += 1
         self._launch()
@@ -96,7 +101,7 @@ class SupervisorLauncher:
         if self._runner is not None:
             command += ["--runner", self._runner]
         environ = {**os.environ, **self._environ, "QIOSK_SUPERVISOR_LOG": str(self._home.log)}
-        if search := environ.get("PYTHONPATH"):  # relative entries mean another place from where it runs
+        if search := environ.get("PYTHONPATH"):  # relative entries would mean other folders, since it runs in /
             environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, search.split(os.pathsep)))
         try:
             subprocess.run(

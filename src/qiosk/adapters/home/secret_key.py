@@ -10,15 +10,15 @@ from pathlib import Path
 from qiosk.errors import InvalidValue
 
 SECRET_BYTES = 32
-"""Size of a secret that we make."""
+"""Size of a new secret."""
 MIN_SECRET_BYTES = 16
 """Shorter ones are refused."""
 
 
 def load_secret(path: Path) -> bytes:
-    """The secret in a file, which is made, readable for its owner alone, if it is missing.
+    """The secret in a file; if it is missing it is made, readable for its owner alone.
 
-    Of several processes that make it at once, all get the same. Raises InvalidValue if the file holds too little.
+    Processes that make it at the same time all get the same one. Raises InvalidValue if the file contains too little.
     """
     try:
         secret = path.read_bytes()
@@ -35,7 +35,7 @@ def _make(path: Path) -> bytes:
     try:
         os.write(descriptor, secrets.token_bytes(SECRET_BYTES))
         os.fsync(descriptor)
-        with suppress(FileExistsError):  # another process was quicker: its secret counts
+        with suppress(FileExistsError):  # another process was faster: its secret is used
             os.link(draft, path)
     finally:
         os.close(descriptor)
