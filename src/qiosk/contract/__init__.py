@@ -1,1 +1,1 @@
-"""What crosses a boundary: the words in which clients, services and workers speak to each other."""
+"""The types that clients, servers and job processes exchange, and the interfaces of a workspace."""

@@ -1,7 +1,7 @@
-"""The interfaces through which clients and servers reach a workspace.
+"""The interfaces of a workspace: its jobs, its sessions and its blobs.
 
-``JobService`` and ``SessionService`` (in this process) implement them, and so do the remote client's ``HttpJobs`` and
-``HttpSessions``. ``Workspace`` works with either and cannot tell which one it has.
+``JobService`` and ``SessionService`` implement them in this process; ``HttpJobs`` and ``HttpSessions`` implement them
+over HTTP, for a workspace on a server. ``Workspace`` works with either.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from qiosk.contract.sessions import OpenSession, SessionView
 
 
 class BlobUpload(Protocol):
-    """A blob being stored piece by piece; nobody sees it before ``commit``. Used by one thread at a time."""
+    """A blob that is stored piece by piece; ``commit`` makes it visible. Used by one thread at a time."""
 
     def write(self, data: bytes) -> None:
         """Append."""
         ...
 
     def commit(self, metadata: Mapping[str, str] | None = None) -> str:
-        """Put the blob in its place, with metadata; returns its URI.
+        """Make the blob visible, with metadata; returns its URI.
 
-        Raises BlobAlreadyExists; InvalidValue, and nothing happens, for metadata that no header can hold.
+        Raises BlobAlreadyExists; InvalidValue, and changes nothing, for metadata that cannot be a header.
         """
         ...
 
     def abort(self) -> None:
-        """Forget what was written; nothing happens after ``commit``."""
+        """Discard what was written; does nothing after ``commit``."""
         ...
 
 
@@ -47,13 +47,13 @@ class SessionsApi(Protocol):
         ...
 
     def close(self, session_id: str) -> SessionView:
-        """End a session; its jobs run on. One that has ended is left alone. Raises SessionNotFound."""
+        """End a session; its jobs continue. Does nothing if it has ended. Raises SessionNotFound."""
         ...
 
     def page(
         self, query: ItemQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
     ) -> Page[SessionView]:
-        """At most ``top`` matching sessions, the first ``skip`` left out; ``token`` is the ``next`` of the page before.
+        """At most ``top`` matching sessions, after the first ``skip``; ``token`` is ``next`` of the previous page.
 
         Raises InvalidFilter.
         """
@@ -62,7 +62,7 @@ class SessionsApi(Protocol):
     def items(
         self, query: ItemQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
     ) -> Page[JobView | SessionView]:
-        """As ``page``, for sessions and jobs without a session, in one order. Raises InvalidFilter."""
+        """As ``page``, for sessions and jobs without a session, sorted together. Raises InvalidFilter."""
         ...
 
 
@@ -75,10 +75,10 @@ class JobsApi(Protocol):
         ...
 
     def submit(self, command: SubmitJob) -> JobView:
-        """Queue a job; when this returns the job is stored and will reach a final state.
+        """Queue a job; when this returns, the job is stored and will reach a final state.
 
-        Raises InvalidJobDefinition (ProviderNotFound, InvalidTarget) or JobAlreadyExists before anything is stored;
-        the jobs of a server store the input first, and leave it there.
+        Raises InvalidJobDefinition (ProviderNotFound, InvalidTarget) or JobAlreadyExists before anything is stored.
+        On a server the input has been stored by then, and remains.
         """
         ...
 
@@ -93,23 +93,23 @@ class JobsApi(Protocol):
     def page(
         self, query: JobQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
     ) -> Page[JobView]:
-        """At most ``top`` matching jobs: the first ones, or those behind the page that came with ``token``. Large jobs
-        make a page end early.
+        """At most ``top`` matching jobs: the first ones, or those after the page whose ``next`` is ``token``. Large
+        jobs make a page shorter.
 
-        ``skip`` passes over that many jobs more. Paging on yields every job that exists throughout, once, whatever is
-        added or removed meanwhile. Raises InvalidFilter.
+        ``skip`` leaves out that many jobs. All pages together contain every job that exists the whole time once, even
+        if other jobs are added or removed meanwhile. Raises InvalidFilter.
         """
         ...
 
     def cancel(self, job_id: str) -> JobView:
-        """Ask a job to stop. Waiting jobs are cancelled at once, running ones soon; final ones are left alone.
+        """Cancel a job: a waiting one at once, a running one soon. Does nothing if it has ended.
 
         Raises JobNotFound.
         """
         ...
 
     def delete(self, job_id: str) -> None:
-        """Remove a job and its data; one that still runs is cancelled first. Raises JobNotFound."""
+        """Remove a job and its data; a running job is cancelled first. Raises JobNotFound."""
         ...
 
     def update(self, job_id: str, patch: PatchJob) -> JobView:
@@ -117,26 +117,26 @@ class JobsApi(Protocol):
         ...
 
     def wait(self, job_id: str, timeout_s: float) -> JobView:
-        """The job, as soon as it changed state or made progress, at the latest after ``timeout_s``."""
+        """The job as soon as its state or progress changes, at the latest after ``timeout_s``."""
         ...
 
     def updates(self, job_id: str, after: int = 0, timeout_s: float | None = None) -> Iterator[JobUpdate]:
-        """The job now, with its bests from the ``after``-th on; then whenever something changed; its end last.
+        """The job now, with its trace from index ``after`` on; then after every change; its final state last.
 
-        Raises JobNotFound; TimeoutError after ``timeout_s`` (None waits for ever), the job itself goes on.
+        Raises JobNotFound; TimeoutError after ``timeout_s`` (None: no limit), which does not stop the job.
         """
         ...
 
     def results(self, job_id: str) -> bytes:
-        """The results blob. Raises JobNotFound; BlobNotFound if the job has none (yet)."""
+        """The results blob. Raises JobNotFound; BlobNotFound if the job has none, or none yet."""
         ...
 
     def best(self, job_id: str) -> bytes | None:
-        """Best solution so far in the results format, also while the job runs; None if there is none yet."""
+        """Best solution so far in the results format, even while the job runs; None if there is none yet."""
         ...
 
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
-        """New bests in order, from the ``after``-th on. Raises JobNotFound."""
+        """Improvements of the best cost in order, from index ``after`` on. Raises JobNotFound."""
         ...
 
     def targets(self) -> Sequence[TargetView]:
@@ -144,11 +144,11 @@ class JobsApi(Protocol):
         ...
 
     def quotas(self) -> Sequence[QuotaView]:
-        """What the workspace may use, and has used."""
+        """What the workspace may use and has used."""
         ...
 
     def container_uri(self, container: str) -> str:
-        """URI of a container, which is created if it does not exist."""
+        """URI of a container; creates the container if it does not exist."""
         ...
 
     def put_blob(self, container: str, name: str, data: bytes, *, overwrite: bool = True) -> str:
@@ -156,7 +156,7 @@ class JobsApi(Protocol):
         ...
 
     def upload_blob(self, container: str, name: str, *, overwrite: bool = True) -> BlobUpload:
-        """A blob to be stored piece by piece, of any size. Raises BlobAlreadyExists, here or at its commit."""
+        """An upload of one blob of any size, piece by piece. Raises BlobAlreadyExists, here or when it is committed."""
         ...
 
     def get_blob(self, container: str, name: str) -> bytes:
@@ -172,5 +172,5 @@ class JobsApi(Protocol):
         ...
 
     def close(self) -> None:
-        """Release connections. Jobs go on."""
+        """Close the connections. Jobs continue."""
         ...

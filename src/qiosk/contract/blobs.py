@@ -1,4 +1,4 @@
-"""What servers and clients of blobs both know: how an error is answered, what metadata may be, and URIs."""
+"""Blobs over HTTP, for server and client: the status of each error, metadata, and URIs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from qiosk import errors
 from qiosk.errors import InvalidValue, QioskError
 
-BLOB_ANSWERS: Final[Mapping[type[QioskError], tuple[int, str]]] = {  # the first class that fits counts
+BLOB_ANSWERS: Final[Mapping[type[QioskError], tuple[int, str]]] = {  # the first class that matches is used
     errors.AccessDenied: (403, "AuthenticationFailed"),
     errors.BlobNotFound: (404, "BlobNotFound"),
     errors.BlobAlreadyExists: (409, "BlobAlreadyExists"),
@@ -18,7 +18,7 @@ BLOB_ANSWERS: Final[Mapping[type[QioskError], tuple[int, str]]] = {  # the first
     errors.Conflict: (409, "Conflict"),
     errors.InvalidBlockList: (400, "InvalidBlockList"),
     errors.InvalidValue: (400, "InvalidInput"),
-    errors.QuotaExceeded: (403, "QuotaExceeded"),  # not 429: bytes do not free themselves while a client waits
+    errors.QuotaExceeded: (403, "QuotaExceeded"),  # not 429: waiting does not free any bytes
     errors.RequestTooLarge: (413, "RequestBodyTooLarge"),
     errors.RequestTimeout: (408, "OperationTimedOut"),
     errors.StorageFull: (507, "InsufficientStorage"),
@@ -29,12 +29,12 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 def is_header_value(text: str) -> bool:
-    """Whether every store can keep a text as a header of a blob: printable ASCII."""
+    """Whether every store accepts the text as a header of a blob: printable ASCII."""
     return text.isascii() and text.isprintable()
 
 
 def check_metadata(metadata: Mapping[str, str]) -> None:
-    """Raise InvalidValue unless these can be headers, and XML elements in listings."""
+    """Raise InvalidValue unless all of these can be headers and, in listings, XML elements."""
     for name, value in metadata.items():
         if not _NAME.fullmatch(name):
             raise InvalidValue(
@@ -45,7 +45,7 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
 
 
 def blob_uri(container_uri: str, name: str) -> str:
-    """URI of a blob in the container that ``container_uri`` names; a query is kept."""
+    """URI of a blob in the container of ``container_uri``, with the same query."""
     base, mark, query = container_uri.partition("?")
     return f"{base.rstrip('/')}/{name}{mark}{query}"
 

@@ -1,7 +1,7 @@
-"""Contract records to JSON and back: camelCase members, times in UTC, enums by value.
+"""Records to JSON and back: members in camelCase, times in UTC, enums by their values.
 
-Replies are read tolerantly: members that are unknown here are ignored, missing ones take their defaults. Requests are
-read strictly, by :mod:`qiosk.contract.requests`.
+Replies may come from a newer or older server: members that are unknown here are ignored, and missing ones take their
+defaults. Requests are read strictly, by :mod:`qiosk.contract.requests`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Errors in answers: what a server sends about an error, and the error that a client makes of it."""
+"""Errors in replies: from an exception to JSON on the server, and back on the client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CLASS = "class"  # the detail that names an error's class
 
 
 class ErrorMembers(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What went wrong: a stable code and a message."""
+    """An error: a stable code and a message."""
 
     code: str
     message: str
@@ -22,15 +22,15 @@ class ErrorMembers(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ErrorBody(msgspec.Struct, kw_only=True):
-    """Body of every answer that is no success."""
+    """Body of every reply that reports an error."""
 
     error: ErrorMembers
 
 
 def error_body(error: QioskError) -> ErrorBody:
-    """What a server says about an error; those ``details`` that cannot be written as JSON are left out.
+    """The body of the reply about an error, without those ``details`` that cannot be JSON.
 
-    Where the code does not tell the class, a detail does.
+    If several classes have the error's code, a detail named ``class`` names its own.
     """
     details = {name: value for name, value in error.details.items() if _is_json({name: value})}
     if _classes_by_code().get(error.code) is not type(error):
@@ -39,14 +39,14 @@ def error_body(error: QioskError) -> ErrorBody:
 
 
 def decode_error(body: bytes, *, default: type[QioskError] = QioskError) -> QioskError:
-    """The error that a server's answer speaks of, of the class it was raised as there.
+    """The error in a reply's body, of the class that the server raised.
 
-    ``default`` is used if the code is unknown here, and for bodies that are not ours.
+    Of the class ``default`` if the code is unknown here, or the body is not one of ours.
     """
     try:
         members = msgspec.json.decode(body, type=ErrorBody).error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return default(body[:200].decode(errors="replace") or "the answer is empty")
+        return default(body[:200].decode(errors="replace") or "the reply is empty")
     named = getattr(errors, str(members.details.pop(_CLASS, "")), None)
     if not _is_error(named) or named.code != members.code:
         named = _classes_by_code().get(members.code, default)

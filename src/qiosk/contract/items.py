@@ -1,4 +1,4 @@
-"""Jobs and sessions side by side: what a list of both is asked for."""
+"""Lists that contain both jobs and sessions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qiosk.contract.paging import ItemOrder
 
 
 class ItemType(StrEnum):
-    """What an item of a workspace is, as written on the wire."""
+    """Kind of an item of a workspace, as in requests and replies."""
 
     JOB = "Job"
     SESSION = "Session"
@@ -21,8 +21,8 @@ class ItemType(StrEnum):
 class ItemQuery(Struct, frozen=True, kw_only=True):
     """Which items to list. Conditions left at None do not restrict.
 
-    As ``JobQuery``, but ``statuses`` may name those of jobs and of sessions. A condition on ``job_types`` leaves out
-    sessions, which have none. Newest first by default.
+    As ``JobQuery``, but ``statuses`` may contain those of jobs and of sessions. Sessions have no job type, so a
+    condition on ``job_types`` excludes them. Newest first by default.
     """
 
     name_prefix: str | None = None

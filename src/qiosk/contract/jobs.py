@@ -1,4 +1,4 @@
-"""Jobs as their users see them, and what clients ask of them.
+"""Jobs as users see them, and the commands and queries of clients.
 
 The records are structs that are encoded and decoded as they are: see :mod:`qiosk.contract.codec`.
 """
@@ -21,16 +21,16 @@ QIO_OUTPUT_FORMAT_V1 = "microsoft.qio-results.v1"  # 1QBit's
 INPUT_BLOB = "inputData"
 OUTPUT_BLOB = "rawOutputData"
 CONTAINER_PREFIX = "job-"
-"""Begins the name of the container that belongs to one job alone."""
+"""Start of the name of a container that belongs to one job only."""
 ACCOUNT = "qiosk"
-"""First segment of the paths under which a server offers blobs, as clients of Azure expect one."""
+"""Storage account of the blobs that a server offers: the first segment of their paths, which Azure clients expect."""
 
 AwareTime = Annotated[datetime, Meta(tz=True)]
-"""A moment. Requests and replies whose times have no zone are refused."""
+"""A time with a zone. Requests and replies with a time without one are rejected."""
 
 
 class JobStatus(StrEnum):
-    """State of a job, as written on the wire. Compares equal to its string."""
+    """State of a job, as in requests and replies. Compares equal to its string."""
 
     WAITING = "Waiting"
     EXECUTING = "Executing"
@@ -45,17 +45,17 @@ class JobStatus(StrEnum):
 
 
 class ErrorData(Struct, rename="camel", frozen=True, kw_only=True):
-    """Why a job failed: a category and a message that carries the AZQ number, if there is one."""
+    """Why a job failed: a category and a message, which contains the AZQ number if there is one."""
 
     code: str
     message: str
 
 
 class JobProgress(Struct, rename="camel", frozen=True, kw_only=True):
-    """How far a running job has come.
+    """Progress of a running job.
 
-    ``fraction`` is 0..1 of the planned work or of the time limit, whichever ends first; ``best_cost`` is None before
-    the first configuration was evaluated; ``seconds`` is time since the solver began.
+    ``fraction`` is 0..1 of the planned work or of the time limit, whichever is reached first; ``best_cost`` is None
+    before the first configuration was evaluated; ``seconds`` is the time since the solver began.
     """
 
     fraction: float = 0.0
@@ -65,7 +65,7 @@ class JobProgress(Struct, rename="camel", frozen=True, kw_only=True):
 
 
 class TracePoint(Struct, array_like=True, frozen=True):
-    """A new best: seconds since the solver began, sweeps done, cost. In JSON it is a row of these three numbers."""
+    """An improvement of the best cost: seconds since the solver began, sweeps done, cost. In JSON a row of three."""
 
     seconds: float
     sweep: int
@@ -73,10 +73,10 @@ class TracePoint(Struct, array_like=True, frozen=True):
 
 
 class SubmitJob(Struct, rename="camel", frozen=True, kw_only=True):
-    """A job to be queued. Exactly one of ``input_data`` (bytes to store) and ``input_data_uri`` is given.
+    """Command to queue a job. Exactly one of ``input_data`` (bytes to store) and ``input_data_uri`` is given.
 
     Submitting the same definition under the same ``id`` again returns the existing job; a different one under that id
-    is refused with ``JobAlreadyExists``.
+    raises ``JobAlreadyExists``. Requests contain no ``input_data``: over HTTP the input is stored before the job.
     """
 
     name: str
@@ -97,7 +97,7 @@ class SubmitJob(Struct, rename="camel", frozen=True, kw_only=True):
 
 
 class JobView(Struct, rename="camel", frozen=True, kw_only=True):
-    """Every property of the job table. Times are aware UTC."""
+    """All properties of a job, as users see it. Times are in UTC."""
 
     id: str
     name: str
@@ -131,7 +131,7 @@ class JobView(Struct, rename="camel", frozen=True, kw_only=True):
 class JobQuery(Struct, frozen=True, kw_only=True):
     """Which jobs to list, and in which order. Conditions left at None do not restrict.
 
-    Letter case does not count. ``name_prefix`` is literal text of at most 200 characters; ``created_after`` and
+    Letter case is ignored. ``name_prefix`` is literal text of at most 200 characters; ``created_after`` and
     ``created_before`` are inclusive; ``is_top_level`` leaves out the jobs of sessions. Jobs whose sort keys are equal
     are sorted by creation, in the same direction.
     """
@@ -155,10 +155,10 @@ class JobUpdate(
     frozen=True,
     kw_only=True,
 ):
-    """A job at one moment, and the new bests since the update before.
+    """A job at one moment, and the improvements of its best cost since the previous update.
 
-    ``trace_start`` is the place of the first new best in the whole trace. A run that goes on from a checkpoint
-    may find its latest bests anew: then that is a place that had been filled before.
+    ``trace_start`` is the index of the first of these in the whole trace. A run that continues from a checkpoint may
+    repeat its latest improvements; then earlier updates contained that index already.
     """
 
     view: JobView
@@ -172,12 +172,12 @@ class JobUpdate(
 
     @property
     def progress(self) -> JobProgress:
-        """How far it has come."""
+        """Progress of the job."""
         return self.view.progress
 
 
 class PatchJob(Struct, rename="camel", omit_defaults=True, frozen=True, kw_only=True):
-    """Changes to a job's descriptive members, as a merge patch; None leaves a member as it is."""
+    """Command to change descriptive members of a job, as a merge patch; None leaves a member unchanged."""
 
     name: str | None = None
     tags: tuple[str, ...] | None = None
@@ -194,11 +194,11 @@ class TargetView(Struct, rename="camel", frozen=True, kw_only=True):
 
 
 def own_container(job_id: str) -> str:
-    """Name of the container that belongs to one job alone."""
+    """Name of the container that belongs to this job only."""
     return f"{CONTAINER_PREFIX}{job_id}"
 
 
 def not_completed(job_id: str, timeout_s: float | None, status: JobStatus | None) -> TimeoutError:
-    """What is raised when a job goes on after ``timeout_s`` [s]; ``status`` is its last known state."""
-    where = "the server did not say where it stands" if status is None else f"status is {status}"
+    """The error if a job has not ended after ``timeout_s`` [s]; ``status`` is its last known state."""
+    where = "its status is not known" if status is None else f"status is {status}"
     return TimeoutError(f"job {job_id}: not completed after {timeout_s} s, {where}")

@@ -1,4 +1,4 @@
-"""Lists that come in pages: what they can be sorted by, and how one page leads to the next."""
+"""Lists in pages: their sort keys, and the token that leads from one page to the next."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 DEFAULT_PAGE = 100
-"""Items of a page, unless another number is asked for."""
+"""Items of a page, unless the caller asks for another number."""
 MAX_PAGE = 1000
-"""Most items of a page; a caller who asks for more gets so many, and the token of the next page."""
+"""Most items of a page. A caller who asks for more gets this many and the token of the next page."""
 
 Item = TypeVar("Item")
 
 
 class ItemOrder(StrEnum):
-    """What jobs and sessions can be sorted by, as written on the wire. Equal ones are sorted by creation."""
+    """Sort keys of jobs and sessions, as in requests. Items of equal keys are sorted by creation."""
 
     NAME = "Name"
     ITEM_TYPE = "ItemType"
@@ -31,8 +31,8 @@ class ItemOrder(StrEnum):
 class Page(Struct, Generic[Item], frozen=True):
     """Some items of a list, in order.
 
-    ``next`` is the token that asks for the items behind the last one, text that is safe in a URL; None if these were
-    the last. What it holds is the service's own business.
+    ``next`` is the token of the next page, text that is safe in a URL; None if this is the last page. Only the service
+    that made a token can read it.
     """
 
     items: Sequence[Item]

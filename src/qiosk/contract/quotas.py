@@ -1,4 +1,4 @@
-"""What a workspace may use, and has used."""
+"""What a workspace may use and has used."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from enum import StrEnum
 from msgspec import Struct
 
 UNLIMITED = 1e15
-"""The ``limit`` of a quota without one: JSON has no infinity."""
+"""The ``limit`` of a quota that has none: JSON has no infinity."""
 
 
 class Dimension(StrEnum):
-    """What is counted, as written on the wire."""
+    """What a quota counts, as in replies."""
 
     JOB_HOURS = "combined_job_hours"
-    """Hours that jobs ran, of those that ended in this calendar month (UTC)."""
+    """Running time in hours of the jobs that ended in this calendar month (UTC)."""
     CONCURRENT_JOBS = "concurrent_cpu_jobs"
-    """Jobs that run at once; more of them wait."""
+    """Jobs that run at the same time; others wait."""
     QUEUED_JOBS = "queued_jobs"
-    """Jobs that wait."""
+    """Waiting jobs."""
     STORED_BYTES = "stored_bytes"
     """Size of all blobs."""
 
@@ -26,8 +26,8 @@ class Dimension(StrEnum):
 class QuotaView(Struct, rename="camel", frozen=True, kw_only=True):
     """One quota of a workspace.
 
-    ``utilization`` and ``limit`` are in the dimension's unit; ``holds`` is what running jobs have used and will be
-    booked when they end. ``scope`` is always ``Workspace``; ``period`` is ``Monthly`` or ``None``.
+    ``utilization`` and ``limit`` are in the dimension's unit; ``holds`` is what running jobs have used so far, which is
+    added to ``utilization`` when they end. ``scope`` is always ``Workspace``; ``period`` is ``Monthly`` or ``None``.
     """
 
     dimension: str

@@ -1,4 +1,4 @@
-"""Requests: the bodies that clients send to a server, and their way to commands and back.
+"""Bodies of requests: from bytes to commands on the server, and back on the client.
 
 Bodies are read strictly: a wrong type is an error that names the member. Members that are unknown here are ignored.
 Optional ones may be null, unlike those of commands, and take the command's defaults then.
@@ -19,7 +19,7 @@ from qiosk.contract.sessions import JobFailurePolicy, OpenSession
 from qiosk.errors import InvalidJobDefinition
 
 MAX_DEPTH = 100
-"""Objects and lists inside each other in one request."""
+"""Most levels of objects and lists in a request."""
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ _EMPTY_IS_MISSING = {"input_data_uri", "output_data_format", "job_type", "sessio
 
 
 class PutJob(Struct, rename="camel", kw_only=True):
-    """Body of ``PUT jobs/{id}``: what a client says about a job. Members that only the server sets are ignored."""
+    """Body of ``PUT jobs/{id}``: the members of a job that clients set. Others are ignored."""
 
     container_uri: str
     input_data_format: str
@@ -46,7 +46,7 @@ class PutJob(Struct, rename="camel", kw_only=True):
 
 
 class PatchOperation(Struct, kw_only=True):
-    """One step of an RFC 6902 patch."""
+    """One operation of an RFC 6902 patch."""
 
     op: str
     path: str
@@ -54,7 +54,7 @@ class PatchOperation(Struct, kw_only=True):
 
 
 class PutSession(Struct, rename="camel", kw_only=True):
-    """Body of ``PUT sessions/{id}``: what a client says about a session."""
+    """Body of ``PUT sessions/{id}``: the members of a session that clients set."""
 
     provider_id: str
     target: str
@@ -73,7 +73,7 @@ class StorageRequest(Struct, rename="camel", kw_only=True):
 
 
 def decode_request(cls: type[T], body: bytes) -> T:
-    """A request's body as the given struct type. Raises InvalidJobDefinition, saying where and what."""
+    """A request's body as the given struct type. Raises InvalidJobDefinition, which names the member and the rule."""
     try:
         value = msgspec.json.decode(body, type=cls)
     except msgspec.ValidationError as error:
@@ -102,14 +102,14 @@ def decode_session(body: bytes, session_id: str) -> OpenSession:
 
 
 def submission(command: SubmitJob) -> dict[str, Any]:
-    """The body of a ``PUT`` that asks for this job; its input has to be stored already."""
+    """The body of the ``PUT`` that submits this job, whose input is stored already."""
     members: dict[str, Any] = msgspec.to_builtins(command)
     del members["inputData"]
     return {"itemType": "Job", **members}
 
 
 def session_request(command: OpenSession) -> dict[str, Any]:
-    """The body of a ``PUT`` that opens this session."""
+    """The body of the ``PUT`` that opens this session."""
     return {"itemType": "Session", **msgspec.to_builtins(command)}
 
 
@@ -138,7 +138,7 @@ def _check_id(given: str | None, in_url: str) -> None:
 
 
 def _merged(operations: Sequence[PatchOperation]) -> PatchJob:
-    """The merge patch that does the same as these operations."""
+    """The merge patch that has the same effect as these operations."""
     members: dict[str, Any] = {}
     removed = {"tags": [], "priority": "Standard"}
     for operation in operations:
@@ -162,7 +162,7 @@ def _merged(operations: Sequence[PatchOperation]) -> PatchJob:
 
 
 def _plain(message: str) -> str:
-    """A validation message in the style of ours: where, then what."""
+    """A validation message in our style: the place, then the rule."""
     match = re.fullmatch(r"(.*?)(?: - at `(.*)`)?", message, re.DOTALL)
     text, place = match.groups() if match else (message, None)
     text = text[:1].lower() + text[1:]
@@ -170,7 +170,7 @@ def _plain(message: str) -> str:
 
 
 def _check_depth(value: Any) -> None:
-    """Raise InvalidJobDefinition if objects and lists are nested deeper than ``MAX_DEPTH``."""
+    """Raise InvalidJobDefinition if the request has more levels than ``MAX_DEPTH``."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         level = [inner for outer in level for inner in _inside(outer)]

@@ -1,4 +1,4 @@
-"""Sessions: jobs that belong together, and end together if one of them fails."""
+"""Sessions: groups of jobs, which can be cancelled together when one of them fails."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from qiosk.contract.jobs import AwareTime, ErrorData
 
 
 class SessionStatus(StrEnum):
-    """State of a session, as written on the wire. Compares equal to its string."""
+    """State of a session, as in requests and replies. Compares equal to its string."""
 
     WAITING = "Waiting"
     """No job yet."""
     EXECUTING = "Executing"
-    """There was a job, and none has failed."""
+    """It has had a job, and none has failed."""
     FAILURES = "Failure(s)"
-    """A job has failed, and the session goes on."""
+    """A job has failed, and the session continues."""
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
     TIMED_OUT = "TimedOut"
 
     @property
     def is_final(self) -> bool:
-        """Whether a session in this state never changes again, and takes no more jobs."""
+        """Whether a session in this state never changes again and accepts no more jobs."""
         return self in (SessionStatus.SUCCEEDED, SessionStatus.FAILED, SessionStatus.TIMED_OUT)
 
 
 class JobFailurePolicy(StrEnum):
-    """What a failed job means for its session."""
+    """What happens to a session when one of its jobs fails."""
 
     ABORT = "Abort"
     """The session fails at once; its other jobs are cancelled."""
     CONTINUE = "Continue"
-    """The session takes more jobs, and fails when it is closed."""
+    """The session accepts more jobs, and fails when it is closed."""
 
 
 class OpenSession(Struct, rename="camel", frozen=True, kw_only=True):
-    """A session to be opened.
+    """Command to open a session.
 
     Opening the same definition under the same ``id`` again returns the existing session; a different one under that
-    id is refused with ``SessionAlreadyExists``.
+    id raises ``SessionAlreadyExists``.
     """
 
     name: str
@@ -56,7 +56,7 @@ class OpenSession(Struct, rename="camel", frozen=True, kw_only=True):
 
 
 class SessionView(Struct, rename="camel", frozen=True, kw_only=True):
-    """Every property of a session. Times are aware UTC."""
+    """All properties of a session, as users see it. Times are in UTC."""
 
     id: str
     name: str

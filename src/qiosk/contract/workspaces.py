@@ -1,22 +1,22 @@
-"""What a workspace is called."""
+"""Names of workspaces."""
 
 from __future__ import annotations
 
 from qiosk.errors import InvalidValue
 
 DEFAULT_KEY = "default"
-"""The workspace of programs that name none."""
+"""Key of the default workspace, for programs that name none."""
 NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
-"""Stands for ``DEFAULT_KEY`` where a client insists on a GUID."""
+"""Stands for ``DEFAULT_KEY`` where a client requires a GUID."""
 MAX_KEY_BYTES = 1000
-"""Bytes of a workspace's key in UTF-8: it is part of indexes and of signatures, which have bounds of their own."""
+"""Most bytes of a workspace's key in UTF-8: indexes and signatures contain it, and limit its length."""
 
 
 def workspace_key(subscription_id: str | None, resource_group: str | None, name: str | None) -> str:
-    """What the service calls the workspace that is named by these three; the default one if none is given.
+    """The key of the workspace that these three names identify; ``DEFAULT_KEY`` if none of them is given.
 
-    Letter case does not matter. Three times ``default`` is the default one too, and so is ``NO_SUBSCRIPTION`` with
-    twice ``default``: a URL has to name it somehow. Raises ValueError if only some are given, InvalidValue for
+    Letter case is ignored. In URLs the default workspace has three names as well: ``default``, or ``NO_SUBSCRIPTION``
+    for the first, and ``default`` for the others. Raises ValueError if only some names are given, InvalidValue for
     names that no workspace can have.
     """
     parts = {"subscription_id": subscription_id, "resource_group": resource_group, "name": name}
@@ -34,7 +34,7 @@ def workspace_key(subscription_id: str | None, resource_group: str | None, name:
 
 
 def checked_key(key: str) -> str:
-    """The key of a workspace. Raises InvalidValue if none can have it."""
+    """The same key. Raises InvalidValue if no workspace can have it."""
     if not key or not key.isprintable():
         raise InvalidValue(f"workspace: must be printable characters, found {key[:100]!r}")
     if (size := len(key.encode())) > MAX_KEY_BYTES:
@@ -43,7 +43,7 @@ def checked_key(key: str) -> str:
 
 
 def parse_workspace(text: str) -> str:
-    """The key of the workspace that ``SUBSCRIPTION/GROUP/NAME`` names; ``default`` or nothing is the default one.
+    """The key of the workspace ``SUBSCRIPTION/GROUP/NAME``; ``default`` or an empty text is the default workspace.
 
     Raises InvalidValue.
     """

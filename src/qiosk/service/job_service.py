@@ -1,4 +1,4 @@
-"""The use cases over jobs: contract types in and out, ports for the rest."""
+"""The jobs of one workspace, in this process: every method of ``JobsApi``, over the ports."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
-from qiosk.contract.blobs import check_metadata
 from qiosk.contract.jobs import (
     JobQuery,
     JobUpdate,
@@ -21,16 +20,13 @@ from qiosk.contract.jobs import (
 from qiosk.contract.paging import DEFAULT_PAGE, Page
 from qiosk.contract.quotas import QuotaView
 from qiosk.errors import (
-    BlobAlreadyExists,
     BlobNotFound,
     Conflict,
     InvalidValue,
-    JobAlreadyExists,
     JobNotFound,
-    QuotaExceeded,
 )
 from qiosk.service.blobs import BlobReader, BlobStore
-from qiosk.service.definition import check_name, check_priority, check_tags, define_job
+from qiosk.service.definition import check_name, check_priority, check_tags
 from qiosk.service.filters import check_query
 from qiosk.service.jobs import BlobRef, Job, JobKey
 from qiosk.service.locations import BlobUri
@@ -46,57 +42,31 @@ from qiosk.service.ports import Clock, Executor, JobStore, TargetCatalogue
 from qiosk.service.quotas import NO_LIMITS, QuotaGate
 from qiosk.service.removal import remove_job, request_cancellation
 from qiosk.service.session_service import SessionService
-from qiosk.service.sessions import SessionKey, SessionStore, admit_job
+from qiosk.service.sessions import SessionStore
+from qiosk.service.submission import Submissions
+from qiosk.service.uploads import StoredUpload
 from qiosk.service.views import job_view
 from qiosk.service.watching import follow
 
 Found = TypeVar("Found")
 
 POLL_S = (0.002, 0.02)
-"""First and longest pause between looks at the store while waiting for a job."""
+"""First and longest pause between two queries of the store while ``wait`` waits for a job."""
 DELETE_PATIENCE_S = 60.0
-"""How long ``delete`` waits for a running job to obey its cancellation."""
+"""How long ``delete`` waits for a running job to stop."""
 
 
 def not_stopped(job_id: str) -> Conflict:
-    """What is said of a job that does not obey its cancellation."""
+    """The error if a job is still running ``DELETE_PATIENCE_S`` after it was cancelled."""
     return Conflict(f"job {job_id}: still running {DELETE_PATIENCE_S:.0f} s after it was cancelled")
-
-
-@final
-class StoredUpload:
-    """A ``contract.api.BlobUpload`` into a blob store; ``check_bytes`` is asked before each piece is written."""
-
-    def __init__(self, blobs: BlobStore, ref: BlobRef, *, overwrite: bool, check_bytes: Callable[[int], None]) -> None:
-        self._blobs = blobs
-        self._ref = ref
-        self._check_bytes = check_bytes
-        self._writer = blobs.writer(ref, overwrite=overwrite)
-
-    def write(self, data: bytes) -> None:
-        """Append. Raises QuotaExceeded."""
-        self._check_bytes(len(data))
-        self._writer.write(data)
-
-    def commit(self, metadata: Mapping[str, str] | None = None) -> str:
-        """Put the blob in its place; returns its URI. Raises BlobAlreadyExists, InvalidValue."""
-        check_metadata(metadata or {})
-        self._writer.commit()
-        if metadata:
-            self._blobs.set_metadata(self._ref, metadata)
-        return self._blobs.uri(*self._ref)
-
-    def abort(self) -> None:
-        """Forget what was written."""
-        self._writer.abort()
 
 
 @final
 class JobService:
     """A workspace's jobs, in this process. Implements ``contract.api.JobsApi``.
 
-    Jobs refer to blobs by ``BlobRef``. Their views contain the URIs that ``blob_uri`` makes of these: by default those
-    of the store, in a server signed links for one caller (see ``with_uris``).
+    Stored jobs refer to blobs by ``BlobRef``; their views contain URIs instead. By default these are the store's own. A
+    server replaces them, by ``with_uris``, with links that it signs for one caller.
     """
 
     def __init__(
@@ -112,28 +82,27 @@ class JobService:
         new_id: Callable[[], str],
         quotas: QuotaGate = NO_LIMITS,
     ) -> None:
-        self._blob_uri: BlobUri = blobs.uri
         self._workspace = workspace
         self._jobs = jobs
         self._blobs = blobs
         self._targets = targets
         self._executor = executor
-        self._sessions = sessions
-        self._quotas = quotas
         self._clock = clock
-        self._new_id = new_id
-        self._open_sessions = partial(
-            SessionService,
-            workspace=workspace,
-            sessions=sessions,
-            jobs=jobs,
-            targets=targets,
-            clock=clock,
-            new_id=new_id,
-        )
+        self._quotas = quotas
+        self._blob_uri: BlobUri = blobs.uri
+        shared: Mapping[str, Any] = {
+            "workspace": workspace,
+            "jobs": jobs,
+            "sessions": sessions,
+            "targets": targets,
+            "clock": clock,
+            "new_id": new_id,
+        }
+        self._submissions = Submissions(blobs=blobs, quotas=quotas, **shared)
+        self._open_sessions = partial(SessionService, **shared)
 
     def with_uris(self, blob_uri: BlobUri) -> JobService:
-        """This service, with other URIs of blobs in its views."""
+        """This service, whose views contain the URIs that ``blob_uri`` makes."""
         other = copy(self)
         other._blob_uri = blob_uri
         return other
@@ -145,13 +114,7 @@ class JobService:
 
     def submit(self, command: SubmitJob) -> JobView:
         """Queue a job; see ``JobsApi``."""
-        self._targets.check(command.provider_id, command.target)
-        job_id = self._new_id() if command.id is None else command.id
-        job = define_job(job_id, command, workspace=self._workspace, blobs=self._blobs, at=self._clock.now())
-        # Most jobs are new, and the store refuses to add one twice. Others must not have left anything before they are.
-        leaves_something = command.input_data is not None or job.session_id is not None
-        stored = self._existing(job) if leaves_something else None
-        stored = stored or self._store(job, command.input_data)
+        stored = self._submissions.store(command)
         self._executor.wake()
         return self.view_of(stored)
 
@@ -160,7 +123,7 @@ class JobService:
         return self.view_of(self.find(job_id))
 
     def find(self, job_id: str) -> Job:
-        """As ``get``, the job as it is stored."""
+        """The stored job. Raises JobNotFound."""
         return self._seen(self._get(job_id))
 
     def list(self, query: JobQuery) -> Iterator[JobView]:
@@ -171,12 +134,13 @@ class JobService:
     def page(
         self, query: JobQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
     ) -> Page[JobView]:
-        """At most ``top`` matching jobs behind those of the page that came with ``token``; see ``JobsApi``."""
+        """At most ``top`` matching jobs, after those of the page that contained ``token``; see ``JobsApi``."""
         check_query(query)
         limit = check_window(top, skip)
         order, descending = query.order_by, query.descending
         after = None if token is None else decode_token(token, order, descending=descending)
-        found = self._jobs.page(self._workspace, query, after, limit + 1, skip=skip)  # one more: is there another page?
+        # One job more than fits tells whether there is another page.
+        found = self._jobs.page(self._workspace, query, after, limit + 1, skip=skip)
         shown = found[:limit]
         if not shown:
             return Page(())
@@ -215,7 +179,7 @@ class JobService:
                 return self.get(job_id)
 
     def wait(self, job_id: str, timeout_s: float) -> JobView:
-        """The job, as soon as it changed since the call, or is final, at the latest after ``timeout_s``."""
+        """The job as soon as it has changed since this call or has ended, at the latest after ``timeout_s``."""
         deadline = self._clock.monotonic() + timeout_s
         version = self._jobs.version()
         first = job = self._get(job_id)
@@ -233,27 +197,27 @@ class JobService:
         return self._view(job)
 
     def updates(self, job_id: str, after: int = 0, timeout_s: float | None = None) -> Iterator[JobUpdate]:
-        """The job now, then whenever something changed, its end last; see ``JobsApi``."""
+        """The job now, then after every change, its final state last; see ``JobsApi``."""
         return follow(self, job_id, after=max(0, after), timeout_s=timeout_s, monotonic=self._clock.monotonic)
 
     def results(self, job_id: str) -> bytes:
-        """The results blob. Raises JobNotFound; BlobNotFound if the job has none (yet)."""
+        """The results blob. Raises JobNotFound; BlobNotFound if it has none, or none yet."""
         return self._blobs.get(self._results_of(job_id))
 
     def open_results(self, job_id: str) -> BlobReader:
-        """As ``results``, to be read in pieces; the caller closes it."""
+        """As ``results``, as a reader of pieces, which the caller closes."""
         return self._blobs.open(self._results_of(job_id))
 
     def best(self, job_id: str) -> bytes | None:
-        """Best solution so far in the results format, also while the job runs; None if there is none yet."""
+        """Best solution so far in the results format, even while the job runs; None if there is none yet."""
         return self._from_best(job_id, self._blobs.get)
 
     def open_best(self, job_id: str) -> BlobReader | None:
-        """As ``best``, to be read in pieces; the caller closes it."""
+        """As ``best``, as a reader of pieces, which the caller closes."""
         return self._from_best(job_id, self._blobs.open)
 
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
-        """New bests in order, from the ``after``-th on. Raises JobNotFound."""
+        """Improvements of the best cost in order, from number ``after`` on. Raises JobNotFound."""
         return self._jobs.trace(self._key(job_id), max(0, after))
 
     def targets(self) -> Sequence[TargetView]:
@@ -261,11 +225,11 @@ class JobService:
         return self._targets.targets()
 
     def quotas(self) -> Sequence[QuotaView]:
-        """What the workspace may use, and has used."""
+        """What the workspace may use and has used."""
         return self._quotas.view(self._workspace)
 
     def container_uri(self, container: str) -> str:
-        """URI of a container, which is created if it does not exist."""
+        """URI of a container; creates the container if it does not exist."""
         self._blobs.create(container)
         return self._blobs.uri(container)
 
@@ -276,7 +240,7 @@ class JobService:
         return self._blobs.uri(container, name)
 
     def upload_blob(self, container: str, name: str, *, overwrite: bool = True) -> StoredUpload:
-        """A blob to be stored piece by piece. Raises BlobAlreadyExists, here or at its commit."""
+        """An upload of one blob, piece by piece. Raises BlobAlreadyExists, here or when it is committed."""
         return StoredUpload(self._blobs, BlobRef(container, name), overwrite=overwrite, check_bytes=self._check_bytes)
 
     def get_blob(self, container: str, name: str) -> bytes:
@@ -295,7 +259,7 @@ class JobService:
         return container, name
 
     def close(self) -> None:
-        """Release connections. Jobs go on."""
+        """Close the connections. Jobs continue."""
         self._jobs.close()
 
     def _check_bytes(self, extra: int) -> None:
@@ -324,52 +288,9 @@ class JobService:
         try:
             return read(BlobRef(job.container, name))
         except BlobNotFound:
-            # The job ended in between, and its results took the place of its best so far.
+            # The job has ended in between, and its results replaced its best solution so far.
             job = self._get(job_id)
             return None if job.output_blob is None else read(BlobRef(job.container, job.output_blob))
-
-    def _existing(self, job: Job) -> Job | None:
-        """The stored job of this key; None if there is none. Raises JobAlreadyExists if it is another job."""
-        try:
-            stored = self._jobs.get(job.key)
-        except JobNotFound:
-            return None
-        if stored.definition != job.definition:
-            raise JobAlreadyExists(f"job {job.id}: the id belongs to another job", job_id=job.id)
-        return stored
-
-    def _store(self, job: Job, data: bytes | None) -> Job:
-        try:
-            self._quotas.check_submit(self._workspace)
-        except QuotaExceeded:
-            stored = self._existing(job)  # what was accepted is not refused when it is sent again
-            if stored is None:
-                raise
-            return stored
-        if job.session_id is not None:
-            admit_job(self._sessions, self._jobs, SessionKey(self._workspace, job.session_id), job.created_at)
-        self._store_input(job, data)
-        return self._add(job)
-
-    def _store_input(self, job: Job, data: bytes | None) -> None:
-        # Blob first: no row points at nothing. What lies there is left alone, for another job may be
-        # reading it.
-        if data is None:
-            return
-        self._check_bytes(len(data))
-        try:
-            self._blobs.put(job.input, data, overwrite=False)
-        except BlobAlreadyExists as error:
-            if self._blobs.get(job.input) != data:
-                uri = self._blobs.uri(*job.input)
-                raise JobAlreadyExists(f"job {job.id}: {uri} already holds other data", job_id=job.id) from error
-
-    def _add(self, job: Job) -> Job:
-        try:
-            self._jobs.add(job)
-        except JobAlreadyExists:
-            return self._existing(job) or job  # the same submission, at the same time
-        return job
 
     def _pages(self, query: JobQuery) -> Iterator[JobView]:
         page = self.page(query)
@@ -382,7 +303,7 @@ class JobService:
         return self.view_of(self._seen(job))
 
     def _seen(self, job: Job) -> Job:
-        """The job; if it has not ended, the executor makes sure that something runs it."""
+        """The same job; if it has not ended, the executor is asked to make sure that a supervisor runs it."""
         if not job.state.is_final:
             self._executor.ensure()
         return job
