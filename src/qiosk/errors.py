@@ -63,6 +63,15 @@ class QioskError(Exception):
 
     ``code`` is the stable, documented category; ``azq`` the service's own number, if it has one; ``details`` holds
     JSON values only, under any names. One constructor for all, so that errors pickle out of a worker process.
+
+    >>> import qiosk
+    >>> problem = qiosk.Problem("wrong")
+    >>> problem.add_term(c=1, indices=[-3])
+    >>> try:
+    ...     qiosk.solve(problem)
+    ... except qiosk.QioskError as error:
+    ...     print(error)
+    AZQ107: term 0: variable id -3 is negative
     """
 
     code: ClassVar[str] = "InternalError"

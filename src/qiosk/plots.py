@@ -1,7 +1,7 @@
 """Plots of searches, with matplotlib: ``pip install qiosk[plot]``.
 
-Everything here takes a *run*: a job, a result, or a sequence of trace points. ``job.plot()`` and ``result.plot()`` are
-:func:`search` of one; :func:`compare` sets several side by side.
+A *run* is a job, a result, or a sequence of trace points. ``job.plot()`` and ``result.plot()`` call :func:`search` for
+one run; :func:`compare` shows several runs in one figure.
 """
 
 from __future__ import annotations
@@ -21,21 +21,28 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SMALLEST_GAP = 1e-6
-"""Smaller gaps are drawn on a linear scale, down to 0."""
+"""Gaps below this are drawn on a linear scale, down to 0."""
 EARLIEST_S = 1e-3
-"""Where logarithmic time begins: what was found before counts as found then."""
+"""Start of logarithmic time axes; solutions that were found earlier are drawn here."""
 
 
 def search(run: Any, *, ax: Axes | None = None, label: str | None = None, log_time: bool = True) -> Axes:
-    """Best cost against time, as steps; returns the axes.
+    """Plot the best cost over time, as steps; returns the axes.
 
     Args:
         run: a job, a result, or trace points.
-        ax: where to draw; axes of their own if None.
-        label: for a legend.
-        log_time: logarithmic seconds.
+        ax: axes to draw in; None creates a figure.
+        label: label of the line in a legend.
+        log_time: whether the time axis is logarithmic.
 
-    Raises InvalidValue for a run that has found nothing.
+    Raises InvalidValue for a run without solutions, MissingExtra without matplotlib.
+
+    >>> import qiosk
+    >>> from qiosk.plots import search
+    >>> problem = qiosk.Problem("chain")
+    >>> problem.add_terms(coefficients=[1] * 9, ids=[[i, i + 1] for i in range(9)])
+    >>> search(qiosk.solve(problem, timeout=1)).get_ylabel()
+    'best cost'
     """
     seconds, costs = _steps(run)
     end = max(_end(run), float(seconds[-1]))
@@ -49,14 +56,25 @@ def search(run: Any, *, ax: Axes | None = None, label: str | None = None, log_ti
 
 
 def compare(runs: Mapping[str, Iterable[Any] | Any] | Sequence[Any], *, target: float | None = None) -> Figure:
-    """Several solvers side by side: how many of their runs have reached a cost by a time, and the gap to it.
+    """Compare solvers: the fraction of their runs that have reached a cost by a time, and the gap to that cost.
 
     Args:
-        runs: by name, each one run or several (other seeds); or a sequence of runs, which name themselves.
-        target: the cost to be reached; the best of all runs if None.
+        runs: one run or several (with different seeds) by name; or a sequence of runs, named by their targets.
+        target: the cost to be reached; by default the best of all runs.
 
-    The left axes show the part of the runs that have reached the target (the distribution of time to target), the right
-    ones the median gap (cost - target) / max(1, |target|). Raises InvalidValue without runs.
+    The left axes show the fraction of runs that have reached the target (the distribution of time to target), the right
+    axes the median gap (cost - target) / max(1, |target|). Raises InvalidValue without runs, MissingExtra without
+    matplotlib.
+
+    >>> import qiosk
+    >>> from qiosk.plots import compare
+    >>> problem = qiosk.Problem("chain")
+    >>> problem.add_terms(coefficients=[1] * 9, ids=[[i, i + 1] for i in range(9)])
+    >>> def solve(solver):
+    ...     return [qiosk.solve(problem, solver, sweeps=10, seed=seed) for seed in range(3)]
+    >>> runs = {"annealing": solve("microsoft.simulatedannealing.cpu"), "tabu": solve("microsoft.tabu.cpu")}
+    >>> len(compare(runs).axes)
+    2
     """
     groups = _groups(runs)
     goal = min(costs[-1] for some in groups.values() for _, costs in some) if target is None else target
@@ -75,7 +93,7 @@ def compare(runs: Mapping[str, Iterable[Any] | Any] | Sequence[Any], *, target: 
     for axes in figure.axes:
         axes.set(xscale="log", xlabel="time [s]", xlim=(times[0], times[-1]))
         axes.xaxis.set_minor_formatter("")
-    reached.set(ylabel=f"part of the runs that reached {goal:g}", ylim=(-0.02, 1.02))
+    reached.set(ylabel=f"fraction of runs that reached {goal:g}", ylim=(-0.02, 1.02))
     gaps.set(ylabel=f"median of (cost - target) / {max(1.0, abs(goal)):g}")
     gaps.set_yscale("symlog", linthresh=SMALLEST_GAP)
     gaps.set_ylim(bottom=min(-SMALLEST_GAP / 4, gaps.dataLim.y0))
@@ -84,7 +102,16 @@ def compare(runs: Mapping[str, Iterable[Any] | Any] | Sequence[Any], *, target: 
 
 
 def solutions(run: Any, *, ax: Axes | None = None) -> Axes:
-    """Costs of the solutions that a result, or a job's results, list: best first."""
+    """Plot the costs of the solutions of a result or a job, best first; ``ax`` as for :func:`search`.
+
+    >>> import qiosk
+    >>> from qiosk.plots import solutions
+    >>> problem = qiosk.Problem("chain")
+    >>> problem.add_terms(coefficients=[1] * 9, ids=[[i, i + 1] for i in range(9)])
+    >>> result = qiosk.solve(problem, timeout=1, number_of_solutions=4)
+    >>> len(solutions(result).patches)
+    4
+    """
     found = run.get_results() if hasattr(run, "get_results") else run
     listed = found.solutions if hasattr(found, "solutions") else found["solutions"]
     costs = [item["cost"] if isinstance(item, Mapping) else item.cost for item in listed]
@@ -96,9 +123,17 @@ def solutions(run: Any, *, ax: Axes | None = None) -> Axes:
 
 
 def replicas(result: Any, *, ax: Axes | None = None, label: str | None = None) -> Axes:
-    """How many replicas of an annealing run ended at which cost; ``label`` is for a legend.
+    """Plot a histogram of the costs of an annealing run's replicas after the last sweep.
 
-    Raises InvalidValue for a result without them.
+    ``ax`` and ``label`` as for :func:`search`. Raises InvalidValue for the result of another solver.
+
+    >>> import qiosk
+    >>> from qiosk.plots import replicas
+    >>> problem = qiosk.Problem("chain")
+    >>> problem.add_terms(coefficients=[1] * 9, ids=[[i, i + 1] for i in range(9)])
+    >>> result = qiosk.solve(problem, "microsoft.simulatedannealing.cpu", sweeps=10, restarts=50, seed=1)
+    >>> replicas(result).get_ylabel()
+    'replicas'
     """
     costs = result.statistics.get("replica_costs")
     if not costs:
@@ -110,18 +145,28 @@ def replicas(result: Any, *, ax: Axes | None = None, label: str | None = None) -
 
 
 def ladder(result: Any, *, ax: Axes | None = None, label: str | None = None) -> Axes:
-    """Part of the exchanges accepted between neighbouring rungs of a parallel tempering run, against beta.
+    """Plot the acceptance rate of exchanges between neighbouring temperatures of parallel tempering, against beta.
 
-    ``label`` is for a legend. Raises InvalidValue for a result of another solver.
+    ``ax`` and ``label`` as for :func:`search`. Raises InvalidValue for the result of another solver.
+
+    >>> import qiosk
+    >>> from qiosk.plots import ladder
+    >>> problem = qiosk.Problem("chain")
+    >>> problem.add_terms(coefficients=[1] * 9, ids=[[i, i + 1] for i in range(9)])
+    >>> result = qiosk.solve(
+    ...     problem, "microsoft.paralleltempering.cpu", sweeps=10, all_betas=[0.1, 0.5, 1, 2], seed=1
+    ... )
+    >>> len(ladder(result).lines[0].get_xdata())
+    3
     """
     rates = result.statistics.get("exchange_rates")
     betas = result.parameters.get("all_betas")
     if not rates or not betas:
-        raise InvalidValue(f"result of {result.target}: has no exchanges between rungs to show")
+        raise InvalidValue(f"result of {result.target}: has no exchanges between temperatures to show")
     axes = _axes() if ax is None else ax
     middles = (np.array(betas[1:]) + np.array(betas[:-1])) / 2
     axes.plot(middles[: len(rates)], rates, ".-", label=label)
-    axes.set(xlabel="beta [1/cost]", ylabel="part of the exchanges accepted", ylim=(0, 1))
+    axes.set(xlabel="beta [1/cost]", ylabel="fraction of exchanges accepted", ylim=(0, 1))
     return axes
 
 
@@ -144,7 +189,7 @@ def _several(given: Any) -> list[Any]:
 
 
 def _steps(run: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Times [s] and costs of every new best."""
+    """Times [s] and costs of every new best solution."""
     trace = run.trace if hasattr(run, "trace") else run
     if not len(trace):
         raise InvalidValue(f"{_name(run) or 'run'}: has found nothing yet")
@@ -153,12 +198,12 @@ def _steps(run: Any) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _at(times: NDArray[Any], seconds: NDArray[Any], costs: NDArray[Any]) -> NDArray[Any]:
-    """The best cost at each time; infinite before the first."""
+    """The best cost at each time; infinite before the first solution."""
     return np.concatenate([[np.inf], costs])[np.searchsorted(seconds, times, side="right")]
 
 
 def _end(run: Any) -> float:
-    """When the run ended [s]; 0 if it does not say."""
+    """Time at which the run ended [s]; 0 if it is unknown."""
     if hasattr(run, "statistics"):
         return float(run.statistics["seconds"])
     return float(run.progress.seconds) if hasattr(run, "progress") else 0.0

@@ -300,9 +300,9 @@ def test_matrices_that_are_not_square_or_real_are_refused() -> None:
     for matrix, h, error, message in [
         (np.ones((2, 3)), None, InvalidValue, r"must be square, found shape \(2, 3\)"),
         (np.ones(3), None, InvalidValue, r"must be square, found shape \(3,\)"),
-        (np.ones((2, 2), complex), None, WrongType, "`matrix` must hold real numbers, found complex128"),
+        (np.ones((2, 2), complex), None, WrongType, "`matrix` must contain real numbers, found complex128"),
         (np.ones((2, 2)), np.ones(3), InvalidValue, r"`h` must have shape \(2,\), found \(3,\)"),
-        (np.ones((2, 2)), ["a", "b"], WrongType, "`h` must hold real numbers"),
+        (np.ones((2, 2)), ["a", "b"], WrongType, "`h` must contain real numbers"),
     ]:
         with pytest.raises(error, match=message):
             Problem.from_matrix(matrix, h, problem_type=ProblemType.pubo)

@@ -64,6 +64,15 @@ class StreamingProblem:
         metadata: strings to be stored with the blob.
         upload_terms_threshold: number of terms that are collected before they are compressed.
         upload_size_threshold: number of compressed bytes that are collected before they are uploaded.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import StreamingProblem
+    >>> problem = StreamingProblem(Workspace(), name="chain")
+    >>> for i in range(1000):
+    ...     problem.add_term(c=1, indices=[i, i + 1])
+    >>> uri = problem.upload()
+    >>> problem.stats["num_terms"]
+    1000
     """
 
     def __init__(
@@ -261,7 +270,16 @@ class _Uploader:
 
 
 class OnlineProblem:
-    """The name and URI of a problem that is already uploaded. Solvers accept it like any other problem."""
+    """The name and URI of a problem that is already uploaded. Solvers accept it like any other problem.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import OnlineProblem, Problem, Term
+    >>> workspace = Workspace()
+    >>> uri = Problem("two spins", terms=[Term(c=1, indices=[0, 1])]).upload(workspace, "examples", "online")
+    >>> problem = OnlineProblem("two spins", uri)
+    >>> problem.download(workspace).terms
+    [{'c': 1, 'ids': [0, 1]}]
+    """
 
     def __init__(self, name: str, blob_uri: str, **_unused: Any) -> None:
         self.name = name

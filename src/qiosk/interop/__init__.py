@@ -1,1 +1,1 @@
-"""Problems from and to other libraries, one module each; every library is an extra of its own name."""
+"""Conversion of problems from and to other libraries, one module per library; each is an extra of the same name."""

@@ -1,4 +1,4 @@
-"""dimod: ``QioskSampler``, and models both ways. Needs ``pip install qiosk[dimod]``."""
+"""dimod: ``QioskSampler``, and conversion of models in both directions. Needs ``pip install qiosk[dimod]``."""
 
 from __future__ import annotations
 
@@ -19,18 +19,27 @@ from qiosk.solvers.targets.catalogue import DEFAULT_TARGET, target
 with extra("dimod", "qiosk.interop.dimod"):
     import dimod
 
-_CALL = ("timeout", "seed", "number_of_solutions")
+_SOLVE_OPTIONS = ("timeout", "seed", "number_of_solutions")
 
 
 class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
-    """Samples binary quadratic models and polynomials of any degree with a solver of Qiosk.
+    """Samples binary quadratic models, and polynomials of any degree, with a solver of Qiosk.
 
-    ``sample(model, timeout=…, seed=…, number_of_solutions=…, **parameters)`` returns at most
-    ``number_of_solutions`` distinct samples, best first, each once. Parameters are those of the target.
+    ``sample(model, timeout=…, seed=…, number_of_solutions=…, **parameters)`` returns at most ``number_of_solutions``
+    distinct samples (1 by default), best first. ``timeout`` is in seconds; other parameters are those of the target.
 
     Args:
-        solver: target name; the parameter-free default needs none of its parameters.
-        workspace: where to run it as jobs; in this process if None.
+        solver: target name; the default is parameter-free.
+        workspace: workspace in which to run jobs; None runs the solver in this process.
+
+    Raises InvalidTarget for an unknown solver.
+
+    >>> import dimod
+    >>> from qiosk.interop.dimod import QioskSampler
+    >>> bqm = dimod.BinaryQuadraticModel({"a": 1}, {("a", "b"): -2}, 0, "SPIN")
+    >>> sample = QioskSampler().sample(bqm, timeout=1).first
+    >>> {label: int(value) for label, value in sample.sample.items()}, float(sample.energy)
+    ({'a': -1, 'b': -1}, -3.0)
     """
 
     def __init__(self, solver: str = DEFAULT_TARGET, *, workspace: Workspace | None = None) -> None:
@@ -39,26 +48,26 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """Keyword arguments of ``sample``, each with the properties that bear on it."""
+        """Keyword arguments of ``sample``, each with the names of the properties that concern it."""
         names = [parameter.name for parameter in self._target.parameters]
-        return {name: ["solver"] for name in dict.fromkeys((*_CALL, *names))}
+        return {name: ["solver"] for name in dict.fromkeys((*_SOLVE_OPTIONS, *names))}
 
     @property
     def properties(self) -> Mapping[str, Any]:
-        """What does not change: the target."""
+        """The properties of the sampler: its target."""
         return {"solver": self._target.id}
 
     def sample(self, bqm: Any, **parameters: Any) -> Any:
-        """Samples of a binary quadratic model, as a SampleSet. Raises InvalidValue, and what solvers raise."""
-        self._target.check_names(parameters, also=_CALL)
+        """Samples of a binary quadratic model, as a SampleSet. Raises as :func:`qiosk.solve`."""
+        self._target.check_names(parameters, also=_SOLVE_OPTIONS)
         if not bqm.num_variables:
             return dimod.SampleSet.from_samples_bqm([], bqm)
         samples, order, info = self._samples(from_bqm(bqm), parameters)
         return dimod.SampleSet.from_samples_bqm((samples, order), bqm, info=info)
 
     def sample_poly(self, poly: Any, **parameters: Any) -> Any:
-        """Samples of a BinaryPolynomial, as a SampleSet."""
-        self._target.check_names(parameters, also=_CALL)
+        """Samples of a BinaryPolynomial, as a SampleSet. Raises as :meth:`sample`."""
+        self._target.check_names(parameters, also=_SOLVE_OPTIONS)
         if not poly.variables:
             return dimod.SampleSet.from_samples([], energy=[], vartype=poly.vartype)
         samples, order, info = self._samples(from_binary_polynomial(poly), parameters)
@@ -68,7 +77,7 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
     def _samples(
         self, encoded: Encoded[dict[Any, int]], parameters: Mapping[str, Any]
     ) -> tuple[list[list[int]], list[Any], dict[str, Any]]:
-        """Rows of values, the labels of their columns, and what to tell about the run."""
+        """Rows of values, the labels of their columns, and information on the run."""
         configurations, info = self._run(encoded.problem, dict(parameters))
         decoded = [encoded.decode(configuration) for configuration in configurations]
         order = list(decoded[0])
@@ -89,7 +98,14 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
 
 
 def from_bqm(bqm: Any, name: str = "binary quadratic model") -> Encoded[dict[Any, int]]:
-    """The problem of a BinaryQuadraticModel, over its own spins or bits."""
+    """A problem from a BinaryQuadraticModel, over its own spins or bits; ``decode`` returns values by label.
+
+    >>> import dimod, qiosk
+    >>> from qiosk.interop.dimod import from_bqm
+    >>> encoded = from_bqm(dimod.BinaryQuadraticModel({"a": 1}, {("a", "b"): -2}, 0, "SPIN"))
+    >>> encoded.decode(qiosk.solve(encoded, timeout=1))
+    {'a': -1, 'b': -1}
+    """
     linear, (rows, cols, values), offset, labels = bqm.to_numpy_vectors(return_labels=True)
     problem = Problem(name, problem_type=_problem_type(bqm.vartype))
     n, pairs = len(linear), len(values)
@@ -102,7 +118,16 @@ def from_bqm(bqm: Any, name: str = "binary quadratic model") -> Encoded[dict[Any
 
 
 def to_bqm(problem: Problem) -> Any:
-    """The BinaryQuadraticModel of a problem; its labels are the ids. Raises InvalidValue above degree 2."""
+    """The BinaryQuadraticModel of a problem; its labels are the ids. Raises InvalidValue for terms above degree 2.
+
+    >>> from qiosk import Problem
+    >>> from qiosk.interop.dimod import to_bqm
+    >>> problem = Problem("two spins")
+    >>> problem.add_term(c=-2, indices=[0, 1])
+    >>> bqm = to_bqm(problem)
+    >>> bqm.vartype.name, {pair: float(c) for pair, c in bqm.quadratic.items()}
+    ('SPIN', {(1, 0): -2.0})
+    """
     terms, is_ising = to_polynomial(problem)
     bqm = dimod.BinaryQuadraticModel(dimod.SPIN if is_ising else dimod.BINARY)
     for ids, c in terms.items():
@@ -119,15 +144,30 @@ def to_bqm(problem: Problem) -> Any:
 
 
 def from_binary_polynomial(poly: Any, name: str = "binary polynomial") -> Encoded[dict[Any, int]]:
-    """The problem of a BinaryPolynomial, of any degree."""
+    """A problem from a BinaryPolynomial of any degree; ``decode`` returns values by label.
+
+    >>> import dimod, qiosk
+    >>> from qiosk.interop.dimod import from_binary_polynomial
+    >>> encoded = from_binary_polynomial(dimod.BinaryPolynomial({"abc": -1, "a": 0.5, "b": 0.25}, "SPIN"))
+    >>> encoded.decode(qiosk.solve(encoded, timeout=1))
+    {'a': -1, 'b': -1, 'c': 1}
+    """
     is_ising = _problem_type(poly.vartype).is_ising
-    # keys are sets, whose order differs between processes: without sorting, one seed would give several results
+    # keys are sets, whose order differs between processes: without sorting, a seed would not determine the result
     terms = {tuple(sorted(key, key=str)): c for key, c in poly.items()}
     return from_polynomial(terms, is_ising=is_ising, name=name)
 
 
 def to_binary_polynomial(problem: Problem) -> Any:
-    """The BinaryPolynomial of a problem; its labels are the ids."""
+    """The BinaryPolynomial of a problem; its labels are the ids.
+
+    >>> from qiosk import Problem
+    >>> from qiosk.interop.dimod import to_binary_polynomial
+    >>> problem = Problem("three spins")
+    >>> problem.add_term(c=-1, indices=[0, 1, 2])
+    >>> float(to_binary_polynomial(problem).energy({0: 1, 1: 1, 2: -1}))
+    1.0
+    """
     terms, is_ising = to_polynomial(problem)
     return dimod.BinaryPolynomial(terms, dimod.SPIN if is_ising else dimod.BINARY)
 

@@ -1,4 +1,4 @@
-"""Problems whose variables have names elsewhere, and the way back to those names."""
+"""Problems whose variables have labels in another library, and decoding of results to those labels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from qiosk.errors import MissingValue
 from qiosk.model.cost_function import CostFunction
+from qiosk.model.domain import flattened
 from qiosk.problem import Problem, ProblemType
 
 T = TypeVar("T")
@@ -18,28 +19,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Encoded(Generic[T]):
-    """A problem, and ``decode`` for what comes back: results, or a configuration (id, int or str, to value)."""
+    """A problem from another library. ``qiosk.solve`` accepts it; ``decode`` converts results for that library."""
 
     problem: Problem
     read: Callable[[Mapping[int, int]], T]
 
     def cost_function(self) -> CostFunction:
-        """That of the problem, so that ``qiosk.solve`` takes this as well."""
+        """The cost function of the problem, which ``qiosk.solve`` needs."""
         return self.problem.cost_function()
 
     def decode(self, source: Any) -> T:
-        """What a configuration, or results that have one, means. Raises MissingValue."""
+        """A configuration (id, int or str, to value), or the best one of results, decoded. Raises MissingValue."""
         return self.read(configuration_of(source))
 
 
 def configuration_of(source: Any) -> dict[int, int]:
-    """A configuration by integer id, from one by int or str, or from results that have one."""
+    """A configuration by integer id, from a configuration by int or str, or from results."""
     given = getattr(source, "configuration", source)
     return {int(key): int(value) for key, value in given.items()}
 
 
 def labeled(problem: Problem, labels: Sequence[Hashable]) -> Encoded[dict[Any, int]]:
-    """The problem whose variable i is called ``labels[i]``; decoded into values by label."""
+    """A problem whose variable i has the label ``labels[i]``; ``decode`` returns values by label."""
 
     def read(configuration: Mapping[int, int]) -> dict[Any, int]:
         for i, label in enumerate(labels):
@@ -53,9 +54,9 @@ def labeled(problem: Problem, labels: Sequence[Hashable]) -> Encoded[dict[Any, i
 def from_polynomial(
     terms: Mapping[Any, Any], *, is_ising: bool, name: str, labels: Sequence[Hashable] | None = None
 ) -> Encoded[dict[Any, int]]:
-    """The problem of a polynomial {(label, …): coefficient}; ``()`` is the constant.
+    """A problem from a polynomial {(label, …): coefficient}; ``()`` is the constant.
 
-    Variables are numbered as in ``labels``, else in the order in which they occur. Repeated labels cancel for
+    Variables are numbered as in ``labels``, by default in order of occurrence. Repeated labels in a product cancel for
     spins (s² = 1) and merge for bits (x² = x).
     """
     numbers: dict[Hashable, int] = {label: i for i, label in enumerate(labels or ())}
@@ -63,7 +64,7 @@ def from_polynomial(
     for key in terms:
         some = [numbers.setdefault(label, len(numbers)) for label in key]
         members.append([i for i in dict.fromkeys(some) if not is_ising or some.count(i) % 2])
-    members += [[i] for i in range(len(numbers))]  # so that every label is a variable
+    members += [[i] for i in range(len(numbers))]  # with coefficient 0, so that every label is a variable
     problem = Problem(name, problem_type=ProblemType.ising if is_ising else ProblemType.pubo)
     problem.add_terms(
         coefficients=np.array([*map(float, terms.values()), *[0.0] * len(numbers)]),
@@ -74,8 +75,7 @@ def from_polynomial(
 
 
 def to_polynomial(problem: Problem | CostFunction) -> tuple[dict[tuple[int, ...], float], bool]:
-    """{ids: coefficient} of a problem, like terms merged and squares multiplied out; and whether it is Ising."""
-    from qiosk.model.domain import flattened
+    """{ids: coefficient} of a problem, with like terms merged and squares expanded; and whether it is Ising."""
 
     flat = flattened(problem if isinstance(problem, CostFunction) else problem.cost_function())
     ids, indptr = flat.ids.tolist(), flat.indptr.tolist()

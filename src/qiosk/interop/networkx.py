@@ -1,4 +1,4 @@
-"""NetworkX graphs: the classic problems on them. Needs ``pip install qiosk[networkx]``.
+"""NetworkX: classic problems on graphs. Needs ``pip install qiosk[networkx]``.
 
 Formulations as in A. Lucas, "Ising formulations of many NP problems", Front. Phys. 2, 5 (2014),
 doi:10.3389/fphy.2014.00005.
@@ -20,7 +20,13 @@ from qiosk.problem import Problem, ProblemType
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Two sides of a graph, and the weight of the edges between them."""
+    """The two sides of a graph, and the total weight of the edges between them.
+
+    >>> import networkx
+    >>> from qiosk.interop.networkx import max_cut
+    >>> max_cut(networkx.path_graph(3)).decode({0: 1, 1: -1, 2: 1})
+    Cut(sides=({0, 2}, {1}), weight=2.0)
+    """
 
     sides: tuple[set[Any], set[Any]]
     weight: float
@@ -28,16 +34,29 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Coloring:
-    """A color for each node (None where the solution gives none or several), and the edges of one color."""
+    """A color for each node (None if the solution assigns none or several), and the edges whose ends have one color.
+
+    >>> import networkx
+    >>> from qiosk.interop.networkx import coloring
+    >>> coloring(networkx.path_graph(2), colors=2).decode({0: 1, 1: 0, 2: 1, 3: 0})
+    Coloring(colors={0: 0, 1: 0}, conflicts=[(0, 1)])
+    """
 
     colors: Mapping[Any, int | None]
     conflicts: list[tuple[Any, Any]]
 
 
 def max_cut(graph: Any, weight: str = "weight") -> Encoded[Cut]:
-    """Split the nodes so that the edges between the sides weigh most. Edges without ``weight`` weigh 1.
+    """Split the nodes so that the total weight of the edges between the sides is largest.
 
-    A spin per node; cost = total weight less twice the cut. Raises InvalidValue for a weight that is no number.
+    ``weight`` is the name of an edge attribute; edges without it have weight 1. There is one spin per node, and the
+    cost is the total weight minus twice that of the cut. Raises InvalidValue for a weight that is not a number.
+
+    >>> import networkx, qiosk
+    >>> from qiosk.interop.networkx import max_cut
+    >>> cut = max_cut(networkx.cycle_graph(6))
+    >>> cut.decode(qiosk.solve(cut, timeout=1)).weight
+    6.0
     """
     problem, _, weights = _spins(graph, weight, "max-cut")
     problem.add_terms(coefficients=weights, ids=_edges(graph))
@@ -45,10 +64,17 @@ def max_cut(graph: Any, weight: str = "weight") -> Encoded[Cut]:
 
 
 def partition(graph: Any, weight: str = "weight", *, penalty: float | None = None) -> Encoded[Cut]:
-    """Split the nodes into halves (equal, or one apart) so that the edges between them weigh least.
+    """Split the nodes into halves of equal size so that the total weight of the edges between them is smallest.
 
-    ``penalty`` times the squared difference of the halves' sizes is added; automatic unless given: half of
-    min(2 largest degree, n), which for unit weights makes imbalance never pay, times the largest weight.
+    With an odd number of nodes the sizes differ by one. ``penalty`` times the squared difference of the sizes is added
+    to the cost; by default 1/8 of min(2 * largest degree, n), at least 1, times the largest weight. With unit weights,
+    unequal halves then never have a lower cost. Raises InvalidValue for a weight that is not a number.
+
+    >>> import networkx, qiosk
+    >>> from qiosk.interop.networkx import partition
+    >>> halves = partition(networkx.barbell_graph(4, 0))
+    >>> halves.decode(qiosk.solve(halves, timeout=1)).weight
+    1.0
     """
     problem, n, weights = _spins(graph, weight, "partition")
     problem.add_terms(coefficients=-weights / 2, ids=_edges(graph))
@@ -61,7 +87,16 @@ def partition(graph: Any, weight: str = "weight", *, penalty: float | None = Non
 
 
 def coloring(graph: Any, colors: int) -> Encoded[Coloring]:
-    """Give every node one of ``colors`` colors so that no edge joins two of the same."""
+    """Assign one of ``colors`` colors to every node so that no edge connects nodes of one color.
+
+    Raises InvalidValue for fewer colors than 1.
+
+    >>> import networkx, qiosk
+    >>> from qiosk.interop.networkx import coloring
+    >>> colored = coloring(networkx.cycle_graph(5), colors=3)
+    >>> colored.decode(qiosk.solve(colored, timeout=1)).conflicts
+    []
+    """
     if colors < 1:
         raise InvalidValue(f"colors: must be at least 1, found {colors}")
     model = Model("coloring")
@@ -80,7 +115,7 @@ def coloring(graph: Any, colors: int) -> Encoded[Coloring]:
 
 
 def _spins(graph: Any, weight: str, name: str) -> tuple[Problem, int, np.ndarray[Any, np.dtype[np.float64]]]:
-    """A problem in which every node is a spin, the number of nodes, and the weights of the edges but loops."""
+    """A problem with a spin for every node, the number of nodes, and the weights of the edges except loops."""
     n = graph.number_of_nodes()
     problem = Problem(name, problem_type=ProblemType.ising)
     problem.add_terms(coefficients=np.zeros(n), ids=np.arange(n)[:, None])
@@ -101,6 +136,6 @@ def _edges(graph: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 def _cut(graph: Any, weight: str, configuration: Mapping[int, int]) -> Cut:
     nodes = list(graph.nodes)
-    ups = {node for i, node in enumerate(nodes) if configuration[i] == 1}
-    between = (w for u, v, w in graph.edges(data=weight, default=1) if (u in ups) != (v in ups))
-    return Cut((ups, set(nodes) - ups), float(sum(between)))
+    side = {node for i, node in enumerate(nodes) if configuration[i] == 1}
+    between = (w for u, v, w in graph.edges(data=weight, default=1) if (u in side) != (v in side))
+    return Cut((side, set(nodes) - side), float(sum(between)))

@@ -1,4 +1,4 @@
-"""OMMX: an adapter that solves its instances. Needs ``pip install qiosk[ommx]``."""
+"""OMMX: an adapter that solves OMMX instances. Needs ``pip install qiosk[ommx]``."""
 
 from __future__ import annotations
 
@@ -16,14 +16,27 @@ with extra("ommx", "qiosk.interop.ommx"):
 
 
 class QioskAdapter(SolverAdapter):  # type: ignore[misc]
-    """Turns an instance into a problem over bits, by OMMX's own penalty method, and results into its Solution.
+    """Converts an instance to a problem over bits, by OMMX's own penalty method, and results to OMMX's Solution.
 
-    ``penalty_weight`` is that of every constraint; automatic unless given, as in :class:`qiosk.modeling.Model`.
+    ``penalty_weight`` is the weight of every constraint; automatic by default, as in :class:`qiosk.modeling.Model`.
+
+    >>> from ommx.v1 import DecisionVariable, Instance
+    >>> from qiosk.interop.ommx import QioskAdapter
+    >>> x = [DecisionVariable.binary(i, name="x", subscripts=[i]) for i in range(3)]
+    >>> instance = Instance.from_components(
+    ...     decision_variables=x,
+    ...     objective=3 * x[0] + 2 * x[1] + 4 * x[2],
+    ...     constraints=[x[0] + x[1] + x[2] == 2],
+    ...     sense=Instance.MAXIMIZE,
+    ... )
+    >>> solution = QioskAdapter.solve(instance, timeout=1)
+    >>> solution.objective, solution.feasible
+    (7.0, True)
     """
 
     def __init__(self, instance: Any, penalty_weight: float | None = None) -> None:
         self._instance = instance
-        # a copy: to_hubo changes the instance it is called on
+        # to_hubo changes the instance, so a copy is converted
         self._converted = type(instance).from_bytes(instance.to_bytes())
         if penalty_weight is None:
             objective = {tuple(sorted(set(ids))): c for ids, c in instance.objective.terms.items()}
@@ -35,17 +48,17 @@ class QioskAdapter(SolverAdapter):  # type: ignore[misc]
 
     @classmethod
     def solve(cls, ommx_instance: Any, solver: str = DEFAULT_TARGET, **parameters: Any) -> Any:
-        """The best solution found, evaluated by OMMX; ``parameters`` are those of ``qiosk.solve``."""
+        """The best solution, evaluated by OMMX; ``parameters`` are those of :func:`qiosk.solve`."""
         adapter = cls(ommx_instance)
         return adapter.decode(solve(adapter.solver_input, solver, **parameters))
 
     @property
     def solver_input(self) -> Encoded[dict[Any, int]]:
-        """The problem."""
+        """The converted problem."""
         return self._encoded
 
     def decode(self, data: Any) -> Any:
-        """The OMMX Solution of a configuration, or of results that have one."""
+        """The OMMX Solution of a configuration, or of the best one of results."""
         bits = {label: float(value) for label, value in self._encoded.decode(data).items()}
         values = self._converted.evaluate(bits).state.entries
         own = {variable.id: values[variable.id] for variable in self._instance.decision_variables}

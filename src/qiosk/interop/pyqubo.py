@@ -1,4 +1,4 @@
-"""PyQUBO: problems from its models, and the way back to its samples. Needs ``pip install qiosk[pyqubo]``."""
+"""PyQUBO: problems from its models, and decoding to its samples. Needs ``pip install qiosk[pyqubo]``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from qiosk.interop.labels import Encoded, from_polynomial
 
 
 def from_pyqubo(model: Any, feed_dict: Mapping[str, float] | None = None, name: str = "pyqubo") -> Encoded[Any]:
-    """The problem of a compiled model, or of an expression; ``feed_dict`` gives its placeholders' values.
+    """A problem from a compiled model or an expression; ``feed_dict`` contains the values of placeholders.
 
-    ``decode`` returns PyQUBO's own DecodedSample, which says which constraints are broken.
+    ``decode`` returns PyQUBO's own DecodedSample, which lists violated constraints.
+
+    >>> import pyqubo, qiosk
+    >>> from qiosk.interop.pyqubo import from_pyqubo
+    >>> a, b = pyqubo.Binary("a"), pyqubo.Binary("b")
+    >>> encoded = from_pyqubo(2 * a * b - 3 * a - b)
+    >>> sample = encoded.decode(qiosk.solve(encoded, timeout=1))
+    >>> sample.sample, sample.energy
+    ({'a': 1, 'b': 0}, -3.0)
     """
     compiled = model.compile() if hasattr(model, "compile") else model
     terms, offset = compiled.to_qubo(feed_dict=dict(feed_dict or {}))

@@ -8,13 +8,25 @@ from typing import Any
 from qiosk.errors import InvalidValue
 from qiosk.modeling import Condition, Expression, Model, total
 
-MAX_RANGE = 2**40
+MAX_INTEGER_RANGE = 2**40
 
 
 def from_quadratic_program(program: Any) -> Model:
-    """The model of a program of binary and bounded integer variables, with linear and quadratic constraints.
+    """A model from a program of binary and bounded integer variables, with linear and quadratic constraints.
 
-    Variables and constraints keep their names. Raises InvalidValue for a continuous variable.
+    Variables and constraints keep their names. Raises InvalidValue for a continuous variable, and for an integer whose
+    range is larger than ``MAX_INTEGER_RANGE``.
+
+    >>> import qiosk
+    >>> from qiskit_optimization import QuadraticProgram
+    >>> from qiosk.interop.qiskit import from_quadratic_program
+    >>> program = QuadraticProgram("knapsack")
+    >>> x, n = program.binary_var("x"), program.integer_var(0, 3, "n")
+    >>> constraint = program.linear_constraint({"x": 2, "n": 1}, "<=", 4, "capacity")
+    >>> program.maximize(linear={"x": 3, "n": 2})
+    >>> model = from_quadratic_program(program)
+    >>> model.decode(qiosk.solve(model.problem(), timeout=1)).values
+    {'x': 1, 'n': 2}
     """
     model = Model(program.name or "quadratic program")
     variables: list[Expression] = []
@@ -22,7 +34,7 @@ def from_quadratic_program(program: Any) -> Model:
         kind = variable.vartype.name
         if kind == "BINARY":
             variables.append(model.bit(variable.name))
-        elif kind == "INTEGER" and variable.upperbound - variable.lowerbound <= MAX_RANGE:
+        elif kind == "INTEGER" and variable.upperbound - variable.lowerbound <= MAX_INTEGER_RANGE:
             variables.append(model.integer(variable.name, int(variable.lowerbound), int(variable.upperbound)))
         else:
             raise InvalidValue(f"variable `{variable.name}`: must be binary or a bounded integer, found {kind.lower()}")
@@ -38,7 +50,15 @@ def from_quadratic_program(program: Any) -> Model:
 
 
 def to_vector(model: Model, source: Any) -> list[int]:
-    """A configuration or results as the values of the program's variables, in their order."""
+    """A configuration or results as the values of the program's variables, in the order of the program.
+
+    >>> from qiskit_optimization import QuadraticProgram
+    >>> from qiosk.interop.qiskit import from_quadratic_program, to_vector
+    >>> program = QuadraticProgram()
+    >>> variables = program.binary_var_list(2)
+    >>> to_vector(from_quadratic_program(program), {0: 1, 1: 0})
+    [1, 0]
+    """
     solution = model.decode(source)
     return [solution.values[name] for name in model.variables]
 

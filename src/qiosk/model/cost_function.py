@@ -21,7 +21,12 @@ I8 = NDArray[np.int8]
 
 
 class ProblemType(StrEnum):
-    """Domain of the variables, and whether squared linear combinations may occur."""
+    """Domain of the variables, and whether squared linear combinations may occur.
+
+    >>> from qiosk.optimization import ProblemType
+    >>> ProblemType.ising.is_ising, ProblemType.pubo.grouped.value
+    (True, 'pubo_grouped')
+    """
 
     pubo = "pubo"
     ising = "ising"

@@ -1,4 +1,4 @@
-"""Problems as programs write them, over columns of coefficients and ids."""
+"""Problems as programs build them, stored as columns of coefficients and ids."""
 
 from qiosk.model.cost_function import ProblemType
 from qiosk.problem.problem import ContentType, Problem

@@ -208,10 +208,10 @@ def _copy(column: array[Any], dtype: type) -> NDArray[Any]:
 
 
 def checked_arrays(coefficients: ArrayLike, ids: ArrayLike, indptr: ArrayLike | None) -> tuple[F64, I64, I64]:
-    """Arrays as ``TermColumns.extend`` takes them.
+    """Checked arrays for ``TermColumns.extend``.
 
     ``ids`` is (nnz,) with ``indptr`` (T + 1,), or (T, k) without. Raises WrongType for a wrong dtype and
-    InvalidValue for shapes or pointers that do not fit together.
+    InvalidValue for shapes or pointers that do not match.
     """
     c = np.asarray(coefficients)
     if c.dtype.kind not in "iuf" and c.size:

@@ -1,4 +1,4 @@
-"""Terms from matrices, and matrices from terms: cost = x^T M x + h^T x + constant."""
+"""Conversion between terms and matrices: cost = x^T M x + h^T x + constant."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class MatrixForm(NamedTuple):
 
 
 def matrix_form(cost_function: CostFunction, *, is_sparse: bool) -> MatrixForm:
-    """A quadratic cost function as a matrix, a NumPy array or a CSR one; row k is its k-th variable.
+    """A quadratic cost function as a matrix, a NumPy array or a SciPy CSR array; row k is its k-th variable.
 
     Raises InvalidValue for a term of more than two variables, MissingExtra without SciPy for ``is_sparse``.
     """
     problem = compile_problem(flattened(cost_function))
     if problem.locality > 2:
-        raise InvalidValue(f"a matrix holds terms of at most 2 variables, found one of {problem.locality}")
+        raise InvalidValue(f"a matrix represents terms of at most 2 variables, found one of {problem.locality}")
     shape = (problem.n, problem.n)
     if is_sparse:
         matrix = _csr((problem.pair_values, (problem.pair_rows, problem.pair_cols)), shape)
@@ -47,8 +47,8 @@ def _csr(entries: tuple[F64, tuple[NDArray[Any], NDArray[Any]]], shape: tuple[in
 def terms_from_matrix(matrix: Any, h: Any, constant: float, is_ising: bool) -> tuple[F64, I64, I64]:
     """Coefficients (T,), indptr (T + 1,) and ids (nnz,) of the terms of a matrix.
 
-    Entries (i, j) and (j, i) are one term. A variable without a nonzero entry gets a linear term 0, so that it stays a
-    variable. Raises InvalidValue for shapes that do not fit, WrongType for values that are not real numbers.
+    Entries (i, j) and (j, i) are one term. A variable without a nonzero entry gets the linear term 0, so that it is a
+    variable. Raises InvalidValue for shapes that do not match, WrongType for values that are not real numbers.
     """
     n, rows, cols, values = _entries(matrix)
     linear = np.zeros(n)
@@ -75,7 +75,7 @@ def terms_from_matrix(matrix: Any, h: Any, constant: float, is_ising: bool) -> t
 
 
 def _entries(matrix: Any) -> tuple[int, I64, I64, F64]:
-    """Size, and rows, columns and values of the nonzero entries; a dense matrix's mirror images are added up."""
+    """Size, and rows, columns and values of the nonzero entries; of a dense matrix, (j, i) is added to (i, j)."""
     if hasattr(matrix, "tocoo"):
         sparse = matrix.tocoo()
         values = _real(np.asarray(sparse.data), "matrix")
@@ -99,5 +99,5 @@ def _size(shape: tuple[int, ...]) -> int:
 
 def _real(values: NDArray[Any], name: str) -> F64:
     if values.dtype.kind not in "iuf" and values.size:
-        raise WrongType(f"`{name}` must hold real numbers, found {values.dtype}")
+        raise WrongType(f"`{name}` must contain real numbers, found {values.dtype}")
     return values.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Terms from the NumPy archives of old programs: a column for each variable of a term, and one of coefficients."""
+"""Terms from NumPy archives of old programs: a column for each variable of a term, and one for coefficients."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from qiosk.errors import InvalidValue, UnreadableInput
 from qiosk.problem.term import Term
 
 INDICES, COEFFICIENTS = ("arr_0", "arr_1"), "arr_2"
-"""Names that ``numpy.savez(file, rows, columns, values)`` gives."""
+"""Names that ``numpy.savez(file, rows, columns, values)`` uses."""
 
 
 def has_columns(found: Sequence[str], indices: Sequence[str], coefficients: str) -> bool:
-    """Whether an archive has these columns and no others."""
+    """Whether an archive has exactly these columns."""
     return sorted(found) == sorted([*indices, coefficients])
 
 
 def read_terms(path: str | PathLike[str], indices: Sequence[str], coefficients: str) -> list[Term]:
-    """One term for each row. Raises UnreadableInput, and InvalidValue for other columns or values."""
+    """One term per row. Raises UnreadableInput, and InvalidValue for other columns or values."""
     if not Path(path).is_file():
         raise UnreadableInput(f"npz: there is no file {str(path)!r}")
     try:

@@ -1,4 +1,4 @@
-"""Single terms: what programs add to a problem and what they get when they look into one."""
+"""Single terms, which programs add to a problem or read from it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,22 @@ Number = int | float
 
 
 class GroupType(StrEnum):
-    """How ``add_terms`` combines terms: as they are, or as the square of their sum."""
+    """How ``add_terms`` combines terms: as separate terms, or as the square of their sum.
+
+    >>> from qiosk.optimization import GroupType, Problem, Term
+    >>> problem = Problem("squared sum")
+    >>> terms = [Term(c=1, indices=[0]), Term(c=-2, indices=[1])]
+    >>> problem.add_terms(terms, term_type=GroupType.squared_linear_combination, c=3)
+    >>> problem.terms_slc
+    [{'c': 3, 'terms': [{'c': 1, 'ids': [0]}, {'c': -2, 'ids': [1]}]}]
+    """
 
     combination = "na"
     squared_linear_combination = "slc"
 
 
 def coefficient(c: Any) -> Number:
-    """``c`` as an int or a float; numbers of NumPy are converted. Raises InvalidCoefficient."""
+    """``c`` as an int or a float; NumPy numbers are converted. Raises InvalidCoefficient."""
     if type(c) is int or type(c) is float:
         return c
     if c is None:
@@ -30,14 +38,19 @@ def coefficient(c: Any) -> Number:
         c = c.item()
     if isinstance(c, int | float) and not isinstance(c, bool):
         return float(c) if isinstance(c, float) else int(c)
-    raise InvalidCoefficient(f"`c` must be an int, a float or a number of NumPy, found {type(c).__name__} {c!r}")
+    raise InvalidCoefficient(f"`c` must be an int, a float or a NumPy number, found {type(c).__name__} {c!r}")
 
 
 class Term:
-    """A coefficient times a product of variables: ``c * x_i * x_j * ...``; without indices a constant.
+    """A coefficient times a product of variables: ``c * x_i * x_j * ...``; a constant if ``indices`` is empty.
 
-    ``c`` is an int or a float, ``ids`` the list of variable ids. ``w`` is an older name of ``c`` and wins
-    over it. Raises InvalidCoefficient.
+    ``c`` is an int or a float, ``ids`` the list of variable ids. ``w`` is an older name of ``c``; if both are given,
+    ``w`` is used. Raises InvalidCoefficient.
+
+    >>> from qiosk.optimization import Term
+    >>> term = Term(c=3, indices=[0, 2])
+    >>> term.evaluate({0: 1, 2: -1})
+    -3
     """
 
     __slots__ = ("c", "ids")
@@ -51,16 +64,16 @@ class Term:
         self.ids = indices
 
     def to_dict(self) -> dict[str, Any]:
-        """The term as in JSON: ``c`` and ``ids``."""
+        """The term as a JSON object: ``c`` and ``ids``."""
         return {"c": self.c, "ids": self.ids}
 
     @classmethod
     def from_dict(cls, obj: Mapping[str, Any]) -> Term:
-        """The term of ``{"c": ..., "ids": [...]}``."""
+        """The term of a JSON object ``{"c": ..., "ids": [...]}``."""
         return Term(c=obj.get("c"), indices=obj.get("ids"))
 
     def evaluate(self, configuration: Mapping[int, Number]) -> float:
-        """Value of the term; ``configuration`` is keyed by integers. Raises MissingValue."""
+        """Value of the term for a configuration by integer id. Raises MissingValue."""
         product: float = self.c
         for i in self.ids:
             if i not in configuration:
@@ -69,7 +82,7 @@ class Term:
         return product
 
     def reduce_by_variable_state(self, fixed_variables: Mapping[int, Number]) -> Term | None:
-        """The term with some variables at fixed values; None if it is 0."""
+        """The term after some variables are replaced by their values; None if it becomes 0."""
         c: Number = self.c
         for i in self.ids:
             c *= fixed_variables.get(i, 1)
@@ -85,10 +98,15 @@ class Term:
 
 
 class SlcTerm:
-    """A squared linear combination: ``c * (sum of terms)**2``, where each term has at most one variable.
+    """A squared linear combination ``c * (sum of terms)**2``; each term has at most one variable.
 
-    ``terms`` are ``Term`` objects. Raises InvalidValue if one has several variables and RepeatedVariable if
-    two have the same one or two are constants.
+    ``terms`` are ``Term`` objects, ``c`` is 1 by default. Raises InvalidValue for a term of several variables, and
+    RepeatedVariable if two terms have the same variable or both are constants.
+
+    >>> from qiosk.optimization import SlcTerm, Term
+    >>> group = SlcTerm([Term(c=1, indices=[0]), Term(c=2, indices=[1]), Term(c=-2, indices=[])], c=5)
+    >>> group.evaluate({0: 1, 1: 1})
+    5.0
     """
 
     __slots__ = ("c", "terms")
@@ -103,24 +121,24 @@ class SlcTerm:
         self.validate()
 
     def validate(self) -> None:
-        """Check the terms again, after a change to the list. Raises WrongType, InvalidValue, RepeatedVariable."""
+        """Check the terms again after a change to the list. Raises WrongType, InvalidValue, RepeatedVariable."""
         _check_linear(self.terms)
 
     def to_dict(self) -> dict[str, Any]:
-        """The group as in JSON: ``c`` and ``terms``."""
+        """The group as a JSON object: ``c`` and ``terms``."""
         return {"c": self.c, "terms": [term.to_dict() for term in self.terms]}
 
     @classmethod
     def from_dict(cls, obj: Mapping[str, Any]) -> SlcTerm:
-        """The group of ``{"c": ..., "terms": [{"c": ..., "ids": [...]}, ...]}``."""
+        """The group of a JSON object ``{"c": ..., "terms": [{"c": ..., "ids": [...]}, ...]}``."""
         return cls([Term.from_dict(term) for term in obj.get("terms", ())], c=obj.get("c"))
 
     def evaluate(self, configuration: Mapping[int, Number]) -> float:
-        """Value of the group; ``configuration`` is keyed by integers. Raises MissingValue."""
+        """Value of the group for a configuration by integer id. Raises MissingValue."""
         return self.c * float(sum(term.evaluate(configuration) for term in self.terms)) ** 2
 
     def reduce_by_variable_state(self, fixed_variables: Mapping[int, Number]) -> SlcTerm | Term | None:
-        """The group with some variables at fixed values; a constant Term if none is left, None if it is 0."""
+        """The group after some variables are replaced; a constant Term if none is left, None if it becomes 0."""
         reduced = [term.reduce_by_variable_state(fixed_variables) for term in self.terms]
         free = [term for term in reduced if term is not None and len(term.ids)]
         constant = sum(term.c for term in reduced if term is not None and not len(term.ids))

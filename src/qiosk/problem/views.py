@@ -1,4 +1,4 @@
-"""The lists ``problem.terms`` and ``problem.terms_slc``, which are windows on columns."""
+"""The lists ``problem.terms`` and ``problem.terms_slc``, which are views of columns."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ T = TypeVar("T")
 
 
 class ColumnView(MutableSequence[T]):
-    """A list whose items are made when they are looked at.
+    """A list whose items are created when they are read.
 
-    Appending, reading and replacing with as many ids take constant time; whatever moves terms rewrites the columns.
+    Appending, reading, and replacing by a term with as many ids take constant time; operations that move terms rewrite
+    the columns.
     """
 
     _columns: TermColumns | GroupColumns
@@ -53,7 +54,7 @@ class ColumnView(MutableSequence[T]):
 
     def __iter__(self) -> Iterator[T]:
         k = 0
-        while k < len(self):  # as lists do, go on to what is appended meanwhile
+        while k < len(self):  # includes items that are appended during the iteration, like list
             yield self._get(k)
             k += 1
 
@@ -78,7 +79,7 @@ class ColumnView(MutableSequence[T]):
         self._rewrite(items)
 
     def insert(self, index: int, value: T) -> None:
-        """Put an item before another."""
+        """Insert an item before another."""
         if index >= len(self):
             self._append(value)
             return
@@ -93,7 +94,7 @@ class ColumnView(MutableSequence[T]):
     def _rewrite(self, items: Sequence[T]) -> None:
         fresh = type(self)(type(self._columns)())  # type: ignore[call-arg]
         for item in items:
-            fresh._append(item)  # all of them first: nothing is lost if one is wrong
+            fresh._append(item)  # before the columns are cleared, so that a wrong item changes nothing
         self._columns.clear()
         self._columns.extend(*_arguments(fresh._columns))
 
@@ -154,7 +155,7 @@ class _StoredTerm(Term):
 class TermsView(ColumnView[Term]):
     """The terms of a problem, without its squared linear combinations.
 
-    ``problem.terms[3].c = 2`` changes the problem; a change inside a list of ids does not, assign the list instead.
+    ``problem.terms[3].c = 2`` changes the problem. A change within a list of ids does not; assign a new list instead.
     """
 
     def __init__(self, columns: TermColumns) -> None:
@@ -173,7 +174,7 @@ class TermsView(ColumnView[Term]):
 
 
 class GroupsView(ColumnView[SlcTerm]):
-    """The squared linear combinations of a problem. Items are copies: assign one to change it."""
+    """The squared linear combinations of a problem. Items are copies; assign an item to change it."""
 
     def __init__(self, columns: GroupColumns) -> None:
         self._columns: GroupColumns = columns
@@ -191,4 +192,4 @@ class GroupsView(ColumnView[SlcTerm]):
 
 def _require(value: Any, wanted: type) -> None:
     if not isinstance(value, wanted):
-        raise WrongType(f"must be a {wanted.__name__}, found {type(value).__name__} {value!r}")
+        raise WrongType(f"term: must be a {wanted.__name__}, found {type(value).__name__} {value!r}")

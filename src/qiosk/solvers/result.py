@@ -48,6 +48,15 @@ class Result:
       after the last sweep: of the last round.
 
     ``document`` writes the results in the provider's format; ``input_data_uri`` is where a job's problem is stored.
+
+    >>> import qiosk
+    >>> problem = qiosk.Problem("two spins")
+    >>> problem.add_terms(coefficients=[1, 0.5], ids=[0, 1, 0], indptr=[0, 2, 3])
+    >>> result = qiosk.solve(problem, timeout=1, number_of_solutions=2)
+    >>> result.cost, result.configuration
+    (-1.5, {0: -1, 1: 1})
+    >>> [solution.cost for solution in result.solutions]
+    [-1.5, -0.5]
     """
 
     target: str

@@ -70,6 +70,14 @@ def solve(
         InvalidInput: the problem or a parameter is wrong (AZQ101 to AZQ107), or there is no such parameter or kernel.
         InvalidTarget: no such target.
         InsufficientResources: the problem does not fit memory, or the time-out leaves no time at all.
+
+    >>> import qiosk
+    >>> problem = qiosk.Problem("triangle")
+    >>> problem.add_terms(coefficients=[1, 1, 1], ids=[[0, 1], [1, 2], [0, 2]])
+    >>> qiosk.solve(problem, timeout=1, seed=1).cost
+    -1.0
+    >>> qiosk.solve(problem, "microsoft.simulatedannealing.cpu", sweeps=10, restarts=4, seed=1).cost
+    -1.0
     """
     stop = False
 

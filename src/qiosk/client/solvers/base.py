@@ -36,7 +36,13 @@ UNNAMED = "Optimization problem"
 
 
 class HardwarePlatform(Enum):
-    """Where a solver runs: always on the CPU. Kept because old programs name it."""
+    """Where a solver runs: always on the CPU. Kept because old programs name it.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import HardwarePlatform, SimulatedAnnealing
+    >>> SimulatedAnnealing(Workspace(), platform=HardwarePlatform.CPU).name
+    'microsoft.simulatedannealing-parameterfree.cpu'
+    """
 
     CPU = 1
     FPGA = 2
@@ -55,6 +61,13 @@ class Solver:
         params: parameters by name; None leaves a parameter out.
         average_queue_time: seconds a job waits, if known.
         current_availability: ``Available``, ``Degraded`` or ``Unavailable``, if known.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import Problem, Solver, Term
+    >>> problem = Problem("two spins", terms=[Term(c=1, indices=[0, 1])])
+    >>> solver = Solver(Workspace(), "microsoft.tabu.cpu", params={"sweeps": 10, "seed": 1})
+    >>> solver.optimize(problem).cost
+    -1.0
     """
 
     target_names: ClassVar[tuple[str, ...]] = ()

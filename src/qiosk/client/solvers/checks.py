@@ -18,6 +18,10 @@ class RangeSchedule:
     """A parameter that changes from ``initial`` to ``final`` during a run, ``linear`` or ``geometric``.
 
     Raises ValueError for another type.
+
+    >>> from qiosk.optimization import RangeSchedule
+    >>> RangeSchedule("geometric", initial=0.1, final=10)
+    RangeSchedule(schedule_type='geometric', initial=0.1, final=10)
     """
 
     schedule_type: str

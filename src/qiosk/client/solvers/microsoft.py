@@ -32,6 +32,13 @@ class SimulatedAnnealing(Solver):
         seed: makes the run repeatable.
         platform: only the CPU is left; ValueError for another.
         params: further parameters by name, such as ``number_of_solutions``.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import Problem, SimulatedAnnealing, Term
+    >>> problem = Problem("two spins", terms=[Term(c=1, indices=[0, 1])])
+    >>> solver = SimulatedAnnealing(Workspace(), sweeps=100, restarts=8, seed=1)
+    >>> solver.optimize(problem).cost
+    -1.0
     """
 
     target_names = ("microsoft.simulatedannealing.cpu", "microsoft.simulatedannealing-parameterfree.cpu")
@@ -80,6 +87,13 @@ class ParallelTempering(Solver):
         params: further parameters by name, such as ``number_of_solutions``.
 
     Raises ValueError if ``replicas`` is not the length of ``all_betas``.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import ParallelTempering, Problem, Term
+    >>> problem = Problem("two spins", terms=[Term(c=1, indices=[0, 1])])
+    >>> solver = ParallelTempering(Workspace(), sweeps=100, all_betas=[0.1, 1.0, 10.0], seed=1)
+    >>> solver.optimize(problem).cost
+    -1.0
     """
 
     target_names = ("microsoft.paralleltempering.cpu", "microsoft.paralleltempering-parameterfree.cpu")
@@ -118,6 +132,13 @@ class Tabu(Solver):
         seed: makes the run repeatable.
         restarts: independent runs.
         params: further parameters by name, such as ``number_of_solutions``.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import Problem, Tabu, Term
+    >>> problem = Problem("two spins", terms=[Term(c=1, indices=[0, 1])])
+    >>> solver = Tabu(Workspace(), sweeps=10, seed=1)
+    >>> solver.optimize(problem).cost
+    -1.0
     """
 
     target_names = ("microsoft.tabu.cpu", "microsoft.tabu-parameterfree.cpu")
@@ -156,6 +177,13 @@ class PopulationAnnealing(Solver):
         params: further parameters by name, such as ``number_of_solutions``.
 
     Raises ValueError for a parameter out of its range or of another type.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import PopulationAnnealing, Problem, RangeSchedule, Term
+    >>> problem = Problem("two spins", terms=[Term(c=1, indices=[0, 1])])
+    >>> solver = PopulationAnnealing(Workspace(), sweeps=100, beta=RangeSchedule("linear", 0.1, 10), seed=1)
+    >>> solver.optimize(problem).cost
+    -1.0
     """
 
     target_names = ("microsoft.populationannealing.cpu", "microsoft.populationannealing-parameterfree.cpu")
@@ -205,6 +233,13 @@ class SubstochasticMonteCarlo(Solver):
         params: further parameters by name, such as ``number_of_solutions``.
 
     Raises ValueError for a parameter out of its range or of another type.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import Problem, SubstochasticMonteCarlo, Term
+    >>> problem = Problem("two spins", terms=[Term(c=1, indices=[0, 1])])
+    >>> solver = SubstochasticMonteCarlo(Workspace(), step_limit=1000, target_population=16, seed=1)
+    >>> solver.optimize(problem).cost
+    -1.0
     """
 
     target_names = ("microsoft.substochasticmontecarlo.cpu", "microsoft.substochasticmontecarlo-parameterfree.cpu")
@@ -252,6 +287,13 @@ class QuantumMonteCarlo(Solver):
         sweeps: sweeps of each run.
         beta_start: inverse temperature [1/cost].
         params: further parameters by name, such as ``number_of_solutions``.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import Problem, QuantumMonteCarlo, Term
+    >>> problem = Problem("two spins", terms=[Term(c=1, indices=[0, 1])])
+    >>> solver = QuantumMonteCarlo(Workspace(), sweeps=100, trotter_number=8, seed=1)
+    >>> solver.optimize(problem).cost
+    -1.0
     """
 
     target_names = ("microsoft.qmc.cpu",)

@@ -28,6 +28,14 @@ class TabuSearch(Solver):
         tabu_tenure_rand_max: moves below which a random number is added to the tenure.
         timeout: most milliseconds to search; 0 for no limit.
         params: further parameters by name.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import Problem, Term
+    >>> from qiosk.optimization.oneqbit import TabuSearch
+    >>> problem = Problem("two spins", terms=[Term(c=1, indices=[0, 1])])
+    >>> solver = TabuSearch(Workspace(), improvement_cutoff=10, timeout=1000, seed=1)
+    >>> solver.optimize(problem).cost
+    -1.0
     """
 
     target_names = ("1qbit.tabu",)
@@ -70,6 +78,14 @@ class PathRelinkingSolver(Solver):
         seed: makes the run repeatable.
         timeout: most milliseconds to search; 0 for no limit.
         params: further parameters by name.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import Problem, Term
+    >>> from qiosk.optimization.oneqbit import PathRelinkingSolver
+    >>> problem = Problem("two spins", terms=[Term(c=1, indices=[0, 1])])
+    >>> solver = PathRelinkingSolver(Workspace(), ref_set_count=2, timeout=1000, seed=1)
+    >>> solver.optimize(problem).cost
+    -1.0
     """
 
     target_names = ("1qbit.pathrelinking",)
@@ -123,6 +139,14 @@ class PticmSolver(Solver):
         seed: makes the run repeatable.
         var_fixing_type: ``PERSISTENCY``, ``SPVAR`` or ``NO_FIXING``.
         params: further parameters by name.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import Problem, Term
+    >>> from qiosk.optimization.oneqbit import PticmSolver
+    >>> problem = Problem("two spins", terms=[Term(c=1, indices=[0, 1])])
+    >>> solver = PticmSolver(Workspace(), num_sweeps_per_run=10, max_total_sweeps=100, seed=1)
+    >>> solver.optimize(problem).cost
+    -1.0
     """
 
     target_names = ("1qbit.pticm",)

@@ -30,6 +30,14 @@ class SimulatedBifurcationMachine(Solver):
         algo: ``"1.5"`` (ballistic) or ``"2.0"`` (discrete).
         auto: let the service find ``algo`` and ``dt``, and how many loops it takes.
         params: further parameters by name, such as ``seed``.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.optimization import Problem, Term
+    >>> from qiosk.optimization.toshiba import SimulatedBifurcationMachine
+    >>> problem = Problem("two spins", terms=[Term(c=1, indices=[0, 1])])
+    >>> solver = SimulatedBifurcationMachine(Workspace(), steps=100, loops=10, timeout=1)
+    >>> solver.optimize(problem).cost
+    -1.0
     """
 
     target_names = ("toshiba.sbm.ising",)
