@@ -1,4 +1,4 @@
-"""The application: routes, middleware and errors put together."""
+"""Puts the application together: routes, middleware and exception handlers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OF_WORKSPACE = (jobs.router, events.router, sessions.router, workspace.router)
 
 
 def create_app(parts: ServerParts, settings: ServerSettings) -> Starlette:
-    """The server over a service. The caller closes ``parts`` when the app is done with."""
+    """The server's application. The caller closes ``parts`` after it."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -53,7 +53,7 @@ def create_app(parts: ServerParts, settings: ServerSettings) -> Starlette:
 
 
 def all_routes() -> Sequence[Route]:
-    """Every route of the server; all paths that none of them knows may be blobs'."""
+    """Every route of the server. Paths without a route may be those of blobs."""
     described = [route for routes in _OF_WORKSPACE for route in routes.below(WORKSPACE)]
     return [*described, *health.router.below(""), *reference_routes(described).below("")]
 

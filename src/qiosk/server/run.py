@@ -1,4 +1,4 @@
-"""Runs the server: socket, TLS, signals, and an end that lets jobs save what they have."""
+"""Runs the server: socket, TLS, signals, and a stop that lets running jobs save their state."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from qiosk.server.settings import ServerSettings
 from qiosk.server.web.connections import BURST, Connection, room_for
 
 KEEP_ALIVE_S = 75
-"""How long a connection may idle between two requests: longer than clients and proxies keep them."""
+"""Longest time between two requests of a connection: longer than clients and proxies keep idle connections."""
 
 log = structlog.get_logger("qiosk.server")
 
 
 def serve(parts: ServerParts, settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
-    """Answer requests until SIGTERM or SIGINT comes, then let requests end and running jobs be saved.
+    """Answer requests until SIGTERM or SIGINT, then let open requests end and running jobs save their state.
 
-    ``announce`` is told the server's URL as soon as it listens. Closes ``parts``. Raises Forbidden if everybody could
-    reach the server though no key is configured; ServiceUnavailable if it cannot listen.
+    ``announce`` is called with the server's URL as soon as it listens. Closes ``parts``. Raises Forbidden if other
+    machines could reach the server without a key; ServiceUnavailable if it cannot listen.
     """
     try:
         check_exposure(parts, settings)
         with listen(settings) as listener:
             _serve_on(listener, parts, settings, announce)
         if not parts.stop():
-            log.warning("the supervisor does not stop; it goes on with its jobs")
+            log.warning("the supervisor did not stop in time; it continues to run its jobs")
     finally:
         parts.close()
 
 
 def check_exposure(parts: ServerParts, settings: ServerSettings) -> None:
-    """Raise Forbidden if others than this machine could reach a server that asks nobody for a key."""
+    """Raise Forbidden if other machines could reach the server without a key."""
     if settings.is_loopback or settings.insecure or settings.has_oidc or parts.authenticator.has_keys():
         return
     raise Forbidden(
         f"host {settings.host}: without a key only a loopback address is allowed; "
-        "make a key with 'qiosk keys create', set QIOSK_ADMIN_KEY, or say --insecure"
+        "make a key with 'qiosk keys create', set QIOSK_ADMIN_KEY, or give --insecure"
     )
 
 
 def listen(settings: ServerSettings) -> socket.socket:
-    """A socket that listens. Raises ServiceUnavailable."""
+    """A listening socket. Raises ServiceUnavailable."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=BURST)
@@ -80,10 +80,10 @@ def _serve_on(
     host, port = listener.getsockname()[:2]
     scheme = "http" if settings.certfile is None else "https"
     url = settings.public_url or f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-    server = _Server(config, when_ready=lambda: announce(url), when_stopping=app.state.changes.end)
+    server = _Server(config, when_ready=lambda: announce(url), when_stopping=app.state.changes.stop)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        server.run(sockets=[listener])  # raises the signal that ended it once more, which is ignored then
+        server.run(sockets=[listener])  # raises the signal that stopped it again, which is ignored
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -91,7 +91,7 @@ def _serve_on(
 
 @final
 class _Server(uvicorn.Server):
-    """Tells when it listens, and when it begins to stop: streams that never end by themselves have to know."""
+    """Calls ``when_ready`` when it listens, and ``when_stopping`` when it stops, so that endless streams end."""
 
     def __init__(
         self, config: uvicorn.Config, *, when_ready: Callable[[], None], when_stopping: Callable[[], None]
@@ -101,11 +101,11 @@ class _Server(uvicorn.Server):
         self._when_stopping = when_stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen."""
+        """Start to listen."""
         await super().startup(sockets)
         self._when_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, and let requests end."""
+        """Stop listening, and let open requests end."""
         self._when_stopping()
         await super().shutdown(sockets)

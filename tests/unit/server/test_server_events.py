@@ -67,31 +67,31 @@ def seen(event) -> tuple[int, list[TracePoint]]:
 
 def test_a_follower_is_told_what_is_new(running: Running) -> None:
     follower = running.follower()
-    assert seen(follower.look()) == (0, [])
-    assert follower.look() is None
+    assert seen(follower.poll()) == (0, [])
+    assert follower.poll() is None
     running.find(0, POINTS[:2])
-    assert seen(follower.look()) == (0, POINTS[:2])
+    assert seen(follower.poll()) == (0, POINTS[:2])
     running.find(2, POINTS[2:3])
-    assert seen(follower.look()) == (2, POINTS[2:3])
-    assert follower.known.partition(".")[0] == "3"
+    assert seen(follower.poll()) == (2, POINTS[2:3])
+    assert follower.event_id.partition(".")[0] == "3"
 
 
 def test_one_who_comes_back_goes_on_where_it_was(running: Running) -> None:
     running.find(0, POINTS)
-    assert seen(running.follower(known=3).look()) == (3, POINTS[3:])
-    assert seen(running.follower(known=5).look()) == (5, [])
+    assert seen(running.follower(known=3).poll()) == (3, POINTS[3:])
+    assert seen(running.follower(known=5).poll()) == (5, [])
 
 
 def test_a_run_that_begins_anew_begins_its_trace_anew(running: Running) -> None:
     running.find(0, POINTS)
     follower = running.follower()
-    follower.look()
+    follower.poll()
     running.lose()
     running.claim()
     other = TracePoint(9.0, 9, -9.0)
     running.find(1, [other])
-    assert seen(follower.look()) == (0, [POINTS[0], other])
-    assert seen(running.follower(known=5).look()) == (0, [POINTS[0], other])
+    assert seen(follower.poll()) == (0, [POINTS[0], other])
+    assert seen(running.follower(known=5).poll()) == (0, [POINTS[0], other])
 
 
 def test_one_who_comes_back_is_told_of_a_run_that_began_anew(running: Running) -> None:
@@ -106,15 +106,15 @@ def test_one_who_comes_back_is_told_of_a_run_that_began_anew(running: Running) -
         return event_id.removeprefix("id: "), document["traceStart"], document["trace"]
 
     follower = running.follower()
-    follower.look()
+    follower.poll()
     early = running.follower(known=5)  # it came back before the run began anew
-    early.look()
+    early.poll()
     running.lose()
     running.claim()
     running.find(0, anew)
     running.end()
-    assert seen(early.look()) == (0, anew)
-    said, start, trace = come_back(follower.known)
+    assert seen(early.poll()) == (0, anew)
+    said, start, trace = come_back(follower.event_id)
     assert (start, len(trace)) == (0, len(anew))
     assert come_back(said) == (said, len(anew), [])
     assert come_back("5")[1] == 5  # without a mark, what is there is what is known
@@ -145,7 +145,7 @@ def test_the_stream_ends_with_the_job(running: Running) -> None:
 async def collect(running: Running, changes: Changes, meanwhile) -> list[str]:
     """The kinds of what a stream says while ``meanwhile`` runs."""
     follower = running.follower()
-    stream = events._events(follower, follower.look(), changes)
+    stream = events._events(follower, follower.poll(), changes)
     task = asyncio.create_task(meanwhile())
     said = [piece.decode() async for piece in stream]
     await task
@@ -195,12 +195,12 @@ def test_updates_that_come_early_are_told_later(running: Running, monkeypatch: p
     async def main() -> None:
         changes = Changes(running.store.version)
         follower = running.follower()
-        first = follower.look()
+        first = follower.poll()
         running.find(0, POINTS[:1])  # nothing happens after this
         async for piece in events._events(follower, first, changes):
             told.append(piece.decode())
             if len(told) == 3:
-                changes.end()
+                changes.stop()
 
     asyncio.run(main())
     assert json.loads(told[2].split("data: ")[1])["trace"] == [[0.0, 0, 0.0]]
@@ -220,10 +220,10 @@ def test_a_stream_is_never_silent_for_long(running: Running, monkeypatch: pytest
         changes = Changes(running.store.version)
         task = asyncio.create_task(submit_others())
         follower = running.follower()
-        async for piece in events._events(follower, follower.look(), changes):
+        async for piece in events._events(follower, follower.poll(), changes):
             told.append(piece.decode())
             if len(told) == 5:
-                changes.end()
+                changes.stop()
         task.cancel()
 
     asyncio.run(main())
@@ -236,7 +236,7 @@ def test_streams_end_when_the_server_does(running: Running) -> None:
 
         async def meanwhile() -> None:
             await asyncio.sleep(0.05)
-            changes.end()
+            changes.stop()
 
         return await collect(running, changes, meanwhile)
 
@@ -257,7 +257,7 @@ def test_a_job_that_is_purged_ends_its_stream_with_an_error(running: Running) ->
 
 
 def test_followers_go_on_when_the_store_does_not_answer_once(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qiosk.server.routes.changes.TROUBLE_S", 0.01)
+    monkeypatch.setattr("qiosk.server.routes.changes.ERROR_PAUSE_S", 0.01)
     troubles = iter([OSError("gone")])
 
     def version() -> int:
@@ -278,4 +278,4 @@ def test_followers_go_on_when_the_store_does_not_answer_once(running: Running, m
 def test_a_follower_of_nothing_learns_so() -> None:
     memory = MemoryParts()
     with pytest.raises(JobNotFound):
-        Follower(Access(KEY, memory.parts, ServerSettings(), "http://h"), "j", known=0).look()
+        Follower(Access(KEY, memory.parts, ServerSettings(), "http://h"), "j", known=0).poll()

@@ -1,4 +1,4 @@
-"""Who calls, which workspace they may enter, and what of the service they reach there."""
+"""Authenticates callers and gives them access to a workspace."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One caller's way into one workspace. ``base`` is the server's URL as the caller reaches it, without a slash."""
+    """A caller's access to one workspace. ``base`` is the server's URL for this caller, without a slash at the end."""
 
     workspace: str
     parts: ServerParts
@@ -51,7 +51,7 @@ class Access:
 
     @property
     def links(self) -> Links:
-        """Makes links to the workspace's blobs."""
+        """Makes signed URLs of the workspace's blobs for this caller."""
         return Links(
             storage=self.parts.storage,
             secret=self.parts.secret,
@@ -63,9 +63,9 @@ class Access:
 
 
 def base_url(request: Request, settings: ServerSettings) -> str:
-    """Where this caller reaches the server: scheme, host and port, perhaps a path; no slash at the end.
+    """The server's URL for this caller: scheme, host and port, perhaps a path, without a slash at the end.
 
-    Raises InvalidJobDefinition if the request names a host that cannot be one.
+    Raises InvalidJobDefinition if the Host header is not a host.
     """
     if settings.public_url is not None:
         return settings.public_url
@@ -79,7 +79,7 @@ def base_url(request: Request, settings: ServerSettings) -> str:
 
 
 def credential(request: Request) -> str | None:
-    """The key or token that a request carries; None if there is none."""
+    """The key or token in a request; None if there is none."""
     key = request.headers.get("x-ms-quantum-api-key")
     if key:
         return key.strip()
@@ -88,7 +88,7 @@ def credential(request: Request) -> str | None:
 
 
 async def authenticated(request: Request) -> Caller:
-    """Who sent the request. Raises Unauthorized."""
+    """The caller that sent the request. Raises Unauthorized."""
     gate: Gate = request.app.state.gate
     sent = credential(request)
     caller = gate.recall(sent)
@@ -99,7 +99,7 @@ async def authenticated(request: Request) -> Caller:
 
 
 async def reading(request: Request) -> Access:
-    """Access to a workspace, for whoever may read it. Raises Unauthorized, Forbidden, InvalidJobDefinition."""
+    """Access to a workspace for a caller that may read it. Raises Unauthorized, Forbidden, InvalidJobDefinition."""
     settings: ServerSettings = request.app.state.settings
     parts: ServerParts = request.app.state.parts
     caller = await authenticated(request)
@@ -118,7 +118,7 @@ def _workspace(request: Request) -> str:
 
 
 async def writing(request: Request) -> Access:
-    """Access to a workspace, for whoever may change it. Raises Unauthorized, Forbidden."""
+    """Access to a workspace for a caller that may change it. Raises Unauthorized, Forbidden."""
     access = await reading(request)
     if not access.may_write:
         raise Forbidden("this credential is for reading only")

@@ -1,7 +1,7 @@
-"""Who sent a request: the holder of one of our keys, or of a token that an OpenID Connect issuer signed.
+"""Authenticates requests by one of the server's keys, or by a token that an OpenID Connect issuer signed.
 
 A token is a JWT with the configured issuer and audience that has not expired. One of its claims lists workspaces, as
-``subscription/group/name`` or ``*`` for all; ``:read`` behind one of them allows reading only.
+``subscription/group/name`` or ``*`` for all; the suffix ``:read`` permits only reading.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from qiosk.service.keys import ANYBODY, Authenticator
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures by public keys only: a token signed with a shared secret would prove nothing."""
 LEEWAY_S: Final = 60
-"""How far the issuer's clock may be from ours."""
+"""Largest difference between the issuer's clock and the server's."""
 
 RECALL_S: Final = 1.0
-"""How long an answer is given again without any look. Revoked keys and expired tokens work so much longer."""
-_RECALLED: Final = 1024
+"""How long a result is cached. Revoked keys and expired tokens still work for that time."""
+_MAX_CACHED: Final = 1024
 
 ALL: Final = "*"
 """Stands for every workspace."""
@@ -35,15 +35,15 @@ _MAX_TOKEN: Final = 16_384
 
 
 class Caller(Protocol):
-    """Whoever sent a request, and what is allowed to them."""
+    """The sender of a request, and what it may do."""
 
     @property
     def name(self) -> str:
-        """What the log calls them."""
+        """Name in the log."""
         ...
 
     def may(self, workspace: str, *, write: bool) -> bool:
-        """Whether reading, or with ``write`` changing, things of a workspace (``ALL``: of all) is allowed."""
+        """Whether the caller may read, or with ``write`` change, a workspace (``ALL``: all of them)."""
         ...
 
     def require(self, workspace: str, *, write: bool) -> None:
@@ -54,13 +54,13 @@ class Caller(Protocol):
 @final
 @dataclass(frozen=True, slots=True)
 class TokenHolder:
-    """The subject of a token. ``workspaces``: which ones are open, and whether for writing, too."""
+    """The subject of a token. ``workspaces`` maps those it may read to whether it may also write."""
 
     name: str
     workspaces: Mapping[str, bool] = field(default_factory=dict)
 
     def may(self, workspace: str, *, write: bool) -> bool:
-        """Whether reading, or with ``write`` changing, things of a workspace is allowed."""
+        """Whether the subject may read, or with ``write`` change, a workspace."""
         granted = [self.workspaces[place] for place in (workspace, ALL) if place in self.workspaces]
         return any(granted) if write else bool(granted)
 
@@ -74,7 +74,7 @@ class TokenHolder:
 
 @final
 class Gate:
-    """Tells who a credential belongs to, whatever kind it is."""
+    """Authenticates credentials of both kinds, and caches the results for a short time."""
 
     def __init__(
         self, keys: Authenticator, tokens: TokenVerifier | None, *, monotonic: Callable[[], float] = time.monotonic
@@ -86,17 +86,17 @@ class Gate:
         self._lock = threading.Lock()
 
     def recall(self, credential: str | None) -> Caller | None:
-        """Who sent this credential, if ``authenticate`` found out just now. Waits for nothing."""
+        """The caller of this credential if it is in the cache. Never waits."""
         with self._lock:
             until, caller = self._recent.get(_digest(credential), (0.0, ANYBODY))
         return caller if self._monotonic() < until else None
 
     def authenticate(self, credential: str | None) -> Caller:
-        """Who sent this credential. Raises Unauthorized; ServiceUnavailable if the issuer cannot be asked."""
+        """The caller of this credential. Raises Unauthorized; ServiceUnavailable if the issuer does not respond."""
         caller = self._authenticate(credential)
         with self._lock:
             self._recent[_digest(credential)] = (self._monotonic() + RECALL_S, caller)
-            while len(self._recent) > _RECALLED:
+            while len(self._recent) > _MAX_CACHED:
                 self._recent.popitem(last=False)
         return caller
 
@@ -111,7 +111,7 @@ class Gate:
 
 @final
 class TokenVerifier:
-    """Reads the tokens of one issuer, which are made for an audience and list workspaces in a claim."""
+    """Verifies tokens of one issuer for one audience, and reads the claim that lists workspaces."""
 
     def __init__(self, *, issuer: str, audience: str, claim: str, keys: IssuerKeys) -> None:
         self._issuer = issuer
@@ -120,7 +120,7 @@ class TokenVerifier:
         self._keys = keys
 
     def verify(self, token: str) -> TokenHolder:
-        """Whose token this is. Raises Unauthorized; ServiceUnavailable if the issuer's keys cannot be fetched."""
+        """The subject of a token. Raises Unauthorized; ServiceUnavailable if the issuer's keys cannot be fetched."""
         if len(token) > _MAX_TOKEN:
             raise Unauthorized("the access token is too long")
         import jwt
@@ -144,12 +144,12 @@ class TokenVerifier:
 
 
 def _digest(credential: str | None) -> bytes:
-    """What is remembered of a credential, so that memory holds none."""
+    """Cache key of a credential, so that credentials are not kept in memory."""
     return b"" if credential is None else hashlib.sha256(credential.encode("utf-8", "replace")).digest()
 
 
 def open_gate(keys: Authenticator, settings: ServerSettings) -> Gate:
-    """The gate that the settings ask for."""
+    """The gate for these settings."""
     if settings.oidc_issuer is None or settings.oidc_audience is None:
         return Gate(keys, None)
     verifier = TokenVerifier(
@@ -162,7 +162,7 @@ def open_gate(keys: Authenticator, settings: ServerSettings) -> Gate:
 
 
 def read_workspaces(claim: object) -> Mapping[str, bool]:
-    """The workspaces a claim lists, and whether each may be written to; what is no text opens nothing."""
+    """The workspaces in a claim, and whether each may be written to. Items that are not strings are ignored."""
     listed = claim.split() if isinstance(claim, str) else claim
     found: dict[str, bool] = {}
     for text in listed if isinstance(listed, list) else []:

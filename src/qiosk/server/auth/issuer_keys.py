@@ -1,8 +1,9 @@
-"""The public keys of an OpenID Connect issuer, fetched over the network and kept.
+"""The public keys of an OpenID Connect issuer, fetched over the network and cached.
 
-A fetch takes as long as the issuer likes, so there is one at a time, and no request waits for that of another one.
-Whoever needs a key that is known goes on at once; if the keys are due to be fetched again, that happens in the
-background. Whoever needs a key that is not known fetches the keys, and meanwhile the next ones are told to ask again.
+How it works. The issuer may respond slowly, so there is one fetch at a time, and no request waits for the fetch of
+another one. A request that needs a known key gets it at once; if the keys are due to be fetched again, a background
+thread does that. A request that needs an unknown key fetches the keys itself. Requests with unknown keys that arrive
+during the fetch are answered 503, and their clients try again.
 """
 
 from __future__ import annotations
@@ -20,15 +21,14 @@ import structlog
 from qiosk.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
-    import jwt  # with the cryptography behind it 9 MiB, which a server without an issuer can do without
+    import jwt  # takes 9 MiB with cryptography, which a server without an issuer does not need
 
 KEYS_S: Final = 3600.0
 """How long the issuer's keys are used without being fetched again."""
 KEPT_S: Final = 4 * KEYS_S
-"""How long they are used if they cannot be fetched again: so long may the issuer be away without anybody being shut
-out, and so long, at most, does a key work that it has taken back."""
+"""How long keys are used if they cannot be fetched again, and for how long a revoked key may still work."""
 REFETCH_S: Final = 10.0
-"""Shortest time between two fetches: whoever invents key ids must not make us flood the issuer."""
+"""Shortest time between two fetches, so that requests with invented key ids do not flood the issuer."""
 FETCH_TIMEOUT_S: Final = 5.0
 
 _MAX_DOCUMENT: Final = 1 << 20
@@ -37,7 +37,7 @@ log = structlog.get_logger("qiosk.server")
 
 
 def in_background(do: Callable[[], None]) -> None:
-    """Do something in a thread of its own. Raises RuntimeError if there is none to be had."""
+    """Call a function in a new thread. Raises RuntimeError if no thread can be started."""
     threading.Thread(target=do, name="issuer-keys", daemon=True).start()
 
 
@@ -59,14 +59,14 @@ class IssuerKeys:
         self._fetch = fetch or fetch_json
         self._monotonic = monotonic
         self._in_background = in_background
-        self._lock = threading.Lock()  # held for moments, never during a fetch
+        self._lock = threading.Lock()  # never held during a fetch
         self._keys: Mapping[str | None, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
         self._fetch_from = float("-inf")
-        self._trouble: str | None = None  # why a key that is not known may be the issuer's all the same
+        self._trouble: str | None = None  # why an unknown key may still be one of the issuer's
 
     def find(self, key_id: str | None) -> jwt.PyJWK | None:
-        """The key of this id; None if the issuer has none. Raises ServiceUnavailable if nobody can tell for now."""
+        """The key with this id; None if the issuer has none. Raises ServiceUnavailable if that is not known now."""
         with self._lock:
             now = self._monotonic()
             age = now - self._fetched_at
@@ -96,10 +96,10 @@ class IssuerKeys:
         try:
             self._refresh()
         except ServiceUnavailable as error:
-            log.warning("the issuer's old keys are kept", reason=error.message)
+            log.warning("cannot fetch the issuer's keys, the cached ones are used", reason=error.message)
 
     def _refresh(self) -> Mapping[str | None, jwt.PyJWK]:
-        """The keys, fetched anew. Raises ServiceUnavailable; those that were known are kept then."""
+        """Fetch the keys. Raises ServiceUnavailable; the cached keys are kept then."""
         try:
             keys = self._fetch_keys()
         except BaseException as error:
@@ -124,7 +124,7 @@ class IssuerKeys:
                 self._jwks_url = str(found["jwks_uri"])
             keys = jwt.PyJWKSet.from_dict(dict(self._fetch(self._jwks_url))).keys
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
-            raise ServiceUnavailable(f"the issuer {self._issuer} does not tell its keys: {error}") from error
+            raise ServiceUnavailable(f"cannot fetch the keys of the issuer {self._issuer}: {error}") from error
         return {key.key_id: key for key in keys}
 
 

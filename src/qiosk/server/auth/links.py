@@ -1,4 +1,12 @@
-"""Links to blobs, as callers get them: absolute, and signed for a while."""
+"""Links to blobs: absolute URLs with a shared access signature (SAS).
+
+How they work. The service identifies blobs by container and name; only the server makes URLs of them, each time for one
+caller. The query of such a URL contains the workspace, the permissions and the expiry, and a signature of all of them
+with the server's secret (``service.sas``). The URL is its own credential: any client that has it can use it until it
+expires, so storage clients need no key. A caller that may only read gets links that only permit reading. If the blobs
+are in a storage account or bucket that can sign URLs itself, links lead there, and the data do not pass through the
+server.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +21,21 @@ from qiosk.service.locations import join_path
 from qiosk.service.sas import Grant, sign
 
 LIFETIME = timedelta(hours=24)
-"""How long a link opens its blob at least. Every answer has a fresh one."""
+"""Shortest lifetime of a link. Every response contains new ones."""
 READ = "r"
 READ_ALL = "rl"
 WRITE_ALL = "racwl"
 
-_STEP_S = 3600  # links end at full hours, so that those of one hour are alike and can be cached
+_STEP_S = 3600  # links expire at full hours, so that all links made within an hour are equal and can be cached
 _ROUTES = frozenset({"subscriptions", "v1.0", "docs", "metrics", "healthz", "readyz", "openapi.json", ACCOUNT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
-    """Makes the links of one caller into one workspace.
+    """Makes links to the blobs of one workspace, for one caller.
 
-    ``base`` is the server's URL as the caller reaches it, without a slash at the end. Whoever may not write gets
-    links that only read.
+    ``base`` is the server's URL for the caller, without a slash at the end. Without ``may_write``, links only permit
+    reading.
     """
 
     storage: Storage
@@ -38,15 +46,15 @@ class Links:
     now: Callable[[], datetime]
 
     def container(self, container: str) -> str:
-        """Link to a container and all its blobs. Raises InvalidValue for bad names."""
+        """Link to a container and all its blobs. Raises InvalidValue for invalid names."""
         return self._link(container, None, WRITE_ALL if self.may_write else READ_ALL)
 
     def blob(self, container: str, name: str) -> str:
-        """Link to a blob that a client wants to read or write. Raises InvalidValue for bad names."""
+        """Link to a blob, to read and write it. Raises InvalidValue for invalid names."""
         return self._link(container, name, "racw" if self.may_write else READ)
 
     def in_view(self, container: str, name: str | None) -> str:
-        """Link that the view of a job contains: as ``container``; to read, if a blob is named."""
+        """Link in the view of a job: that of ``container``, or one to read a blob if a name is given."""
         return self.container(container) if name is None else self._link(container, name, READ)
 
     def _link(self, container: str, name: str | None, permissions: str) -> str:
@@ -61,10 +69,11 @@ class Links:
 
 
 def needs_account(base: str, container: str) -> bool:
-    """Whether clients find container and blob only behind an account segment, or other routes are in the way.
+    """Whether URLs of blobs need an account segment before the container.
 
-    Clients of Azure insist on the segment for hosts of this machine and split other URLs from their end. Some take the
-    first segment for the container, so it is left out where it can be.
+    Azure's clients require the segment for hosts of this machine, and so does a base URL with a path, or a container
+    whose name is that of another route. Otherwise it is left out, since some clients take the first segment for the
+    container.
     """
     parts = urlsplit(base)
     host = parts.hostname or ""
@@ -72,6 +81,6 @@ def needs_account(base: str, container: str) -> bool:
 
 
 def end_of_links(now: datetime) -> datetime:
-    """When a link made now ends."""
+    """The time at which a link made now expires."""
     late = (now + LIFETIME).timestamp()
     return datetime.fromtimestamp(-(-late // _STEP_S) * _STEP_S, now.tzinfo)

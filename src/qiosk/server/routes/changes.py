@@ -1,4 +1,13 @@
-"""One look-out for changes in the store, on behalf of all who follow a job."""
+"""Wakes the requests that wait for changes of jobs: one task polls the store on behalf of all.
+
+How it works. Jobs change in the supervisor's process, so the server must ask the store. The store has a version number
+that grows with every write, and reading it is cheap. While at least one request follows a job, a task reads it every
+``POLL_S``, and when it has grown, wakes all followers; each of them then polls its own job. A follower reads ``count``
+before it polls and waits for another count afterwards, so no change between the two is missed.
+
+Every change of any job wakes every follower. So that many followers do not keep the server busy, each one waits for at
+least ``pace_s`` between two polls, a time that grows with the number of followers.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +20,11 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 POLL_S = 0.005
-"""How often the store is asked whether anything changed, while anybody wants to know."""
-TROUBLE_S = 1.0
-"""Pause after the store could not be asked."""
+"""Pause between two readings of the store's version."""
+ERROR_PAUSE_S = 1.0
+"""Pause after the store's version could not be read."""
 PER_FOLLOWER_S = 0.0005
-"""Each follower's share of the shortest pause between two looks at a job: many followers are served more slowly."""
+"""What each follower adds to the shortest pause between two polls of a job."""
 
 log = structlog.get_logger("qiosk.server")
 
@@ -25,8 +34,9 @@ class Changes:
     """Wakes followers when the store has changed. Used within one event loop."""
 
     def __init__(self, version: Callable[[], int]) -> None:
+        """``version`` reads the store's version number."""
         self._version = version
-        self.is_over = False
+        self.is_stopped = False
         self._followers = 0
         self._count = 0
         self._changed = asyncio.Event()
@@ -34,10 +44,10 @@ class Changes:
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
-        """While this context lasts, changes are looked for."""
+        """Poll the store while this context lasts."""
         self._followers += 1
         if self._task is None:
-            self._task = asyncio.create_task(self._watch())
+            self._task = asyncio.create_task(self._poll())
         try:
             yield
         finally:
@@ -48,16 +58,16 @@ class Changes:
 
     @property
     def pace_s(self) -> float:
-        """How long a follower should at least wait between two looks at its job."""
+        """Shortest pause of a follower between two polls of its job."""
         return PER_FOLLOWER_S * self._followers
 
     @property
     def count(self) -> int:
-        """Changes so far. Whoever reads this before a look, and waits for the next one after it, misses none."""
+        """Number of changes so far."""
         return self._count
 
     async def wait(self, after: int, timeout_s: float) -> bool:
-        """Return as soon as ``count`` is not ``after``; False if it still is after so long."""
+        """Return True as soon as ``count`` is not ``after``, False after ``timeout_s``."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self._count == after:
@@ -65,26 +75,26 @@ class Changes:
                 return True
         return False
 
-    def end(self) -> None:
-        """Wake all followers a last time: the server stops, and they should."""
-        self.is_over = True
-        self._announce()
+    def stop(self) -> None:
+        """Wake all followers a last time, so that they end: the server stops."""
+        self.is_stopped = True
+        self._wake()
 
-    def _announce(self) -> None:
+    def _wake(self) -> None:
         self._count += 1
-        self._changed.set()  # wakes all who wait now
+        self._changed.set()
         self._changed = asyncio.Event()
 
-    async def _watch(self) -> None:
+    async def _poll(self) -> None:
         seen: int | None = None
         while True:
             try:
                 version = await run_in_threadpool(self._version)
             except Exception:
-                log.exception("the store cannot be asked for changes")
-                await asyncio.sleep(TROUBLE_S)
+                log.exception("cannot read the store's version")
+                await asyncio.sleep(ERROR_PAUSE_S)
                 continue
             if version != seen:
                 seen = version
-                self._announce()
+                self._wake()
             await asyncio.sleep(POLL_S)

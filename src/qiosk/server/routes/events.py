@@ -1,8 +1,13 @@
 """Live updates of a job, as server-sent events.
 
-Every event is ``event: update``; its ``id`` is the number of trace points sent so far and, behind a dot, a mark of the
-last one, which is also what a client that comes back shows as ``Last-Event-ID``; its data are the job, and the trace
-from ``traceStart`` on. The first event comes at once, the one with a final state is the last.
+The protocol. Every event is ``event: update``. Its data are the job, and the points of its trace from ``traceStart``
+on. Its ``id`` is the number of trace points sent so far, a dot, and a checksum of the last one. The first event is sent
+at once; the one with a final state is the last. A client that connects again sends the last id as ``Last-Event-ID`` and
+gets only later points. If the checksum no longer matches, a resumed run has rewritten the trace, and all of it is sent.
+
+The pace. ``Changes`` wakes the stream whenever anything in the store changes. A new state is sent at once; progress and
+trace points at most every ``PACE_S``, several changes together in one event. When there has been nothing to send for
+``PING_S``, a comment is sent, since proxies close silent connections.
 """
 
 from __future__ import annotations
@@ -30,9 +35,9 @@ from qiosk.service.watching import KnownTrace
 PACE_S: Final = 0.05
 """Shortest time between two events, unless the state changed."""
 PING_S: Final = 15.0
-"""A comment is sent when there was nothing to say for so long: proxies cut silent connections."""
+"""Longest time without an event or a comment."""
 RETRY_MS: Final = 1000
-"""How long a client should wait before it comes back."""
+"""How long a client should wait before it connects again."""
 
 _EVENT_ID: Final = re.compile(r"([0-9]+)\.([0-9a-f]{8})", re.ASCII)
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -44,20 +49,20 @@ router = Routes("Jobs")
     "/jobs/{job_id}/events", operation_id="followJob", **streams(JobUpdate, "Updates until the job has ended."), **AFTER
 )
 async def follow_job(request: Request, job_id: str, access: Reading) -> Response:
-    """The job now, and whenever something changed, as `text/event-stream`.
+    """The job now, and after every change, as `text/event-stream`.
 
-    `Last-Event-ID`, or the parameter `after`, is how many trace points are known already. An id that an event had also
-    tells whether they are still those of the trace; if not, it is sent from its beginning.
+    `Last-Event-ID`, or the parameter `after`, is the number of trace points that the client has. The id of an event
+    also identifies them: if the trace has been rewritten since, it is sent from its beginning.
     """
     changes: Changes = request.app.state.changes
     known, mark = _known(request)
     follower = Follower(access, job_id, known=known, mark=mark)
-    first = await run_in_threadpool(follower.look)  # an unknown job is an error, not a stream that ends at once
+    first = await run_in_threadpool(follower.poll)  # raises for an unknown job, before the stream starts
     return StreamingResponse(_events(follower, first, changes), headers=_HEADERS, media_type="text/event-stream")
 
 
 class Follower:
-    """What one client knows of a job."""
+    """Polls a job on behalf of one client, and remembers what the client has received."""
 
     def __init__(self, access: Access, job_id: str, *, known: int, mark: str | None = None) -> None:
         self._access = access
@@ -67,19 +72,19 @@ class Follower:
         self._is_behind = False
 
     @property
-    def known(self) -> str:
-        """Trace points that were sent: how many, and which was the last."""
+    def event_id(self) -> str:
+        """Id of the last event: the number of trace points sent, and a checksum of the last one."""
         return f"{self._trace.size}.{self._trace.mark}" if self._trace.mark else str(self._trace.size)
 
     @property
     def is_behind(self) -> bool:
-        """Whether the last look saw something that it kept for later."""
+        """Whether the last poll found changes that it did not return."""
         return self._is_behind
 
-    def look(self, *, states_only: bool = False) -> JobUpdate | None:
-        """What is new since the last look; None if nothing is. Raises JobNotFound.
+    def poll(self, *, states_only: bool = False) -> JobUpdate | None:
+        """The update since the last poll; None if nothing changed. Raises JobNotFound.
 
-        With ``states_only`` all that is new waits for a later look, unless the job's status is.
+        With ``states_only``, changes other than of the job's status are left to a later poll.
         """
         job = self._access.unsigned_jobs.find(self._job_id)
         view = self._access.unsigned_jobs.view_of(job)
@@ -94,36 +99,36 @@ class Follower:
 
 
 async def _events(follower: Follower, first: JobUpdate | None, changes: Changes) -> AsyncIterator[bytes]:
-    event, said_at = first, time.monotonic()
-    count = -1  # so that there is a second look at once: nobody looked out for changes before the first one
+    event, sent_at = first, time.monotonic()
+    count = -1  # poll again at once: changes were not counted when the first event was made
     yield b"retry: %d\n\n" % RETRY_MS
     async with changes.followed():
-        while not changes.is_over:
+        while not changes.is_stopped:
             if event is not None:
-                yield _encode(event, follower.known)
-                said_at = time.monotonic()
+                yield _encode(event, follower.event_id)
+                sent_at = time.monotonic()
                 if event.status.is_final:
                     return
-            patience = PACE_S if follower.is_behind else PING_S
-            await changes.wait(count, said_at + patience - time.monotonic())
-            if time.monotonic() - said_at >= PING_S:  # also while other jobs change all the time
+            interval_s = PACE_S if follower.is_behind else PING_S
+            await changes.wait(count, sent_at + interval_s - time.monotonic())
+            if time.monotonic() - sent_at >= PING_S:  # also if other jobs change all the time
                 yield b": ping\n\n"
-                said_at = time.monotonic()
+                sent_at = time.monotonic()
             await asyncio.sleep(changes.pace_s)
             count = changes.count
             try:
-                event = await run_in_threadpool(follower.look, states_only=time.monotonic() - said_at < PACE_S)
-            except QioskError as error:  # deleted meanwhile, or a store that does not answer
+                event = await run_in_threadpool(follower.poll, states_only=time.monotonic() - sent_at < PACE_S)
+            except QioskError as error:  # the job was deleted, or the store did not respond
                 yield b"event: error\ndata: %b\n\n" % codec.encode(error_codec.error_body(error))
                 return
 
 
-def _encode(event: JobUpdate, known: str) -> bytes:
-    return b"event: update\nid: %b\ndata: %b\n\n" % (known.encode(), codec.encode(event))
+def _encode(event: JobUpdate, event_id: str) -> bytes:
+    return b"event: update\nid: %b\ndata: %b\n\n" % (event_id.encode(), codec.encode(event))
 
 
 def _known(request: Request) -> tuple[int, str | None]:
-    """Trace points that a client knows, and the mark of the last one if it shows that."""
+    """The number of trace points that a client has, and the checksum of the last one if it sends that."""
     event_id = request.headers.get("last-event-id", "")
     if match := _EVENT_ID.fullmatch(event_id):
         return read_count("after", match[1]), match[2]

@@ -1,4 +1,4 @@
-"""Routes that say how the server is."""
+"""Health, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from qiosk.server.web.replies import reply
 from qiosk.server.web.routing import Routes
 
 CHECK_S = 5.0
-"""How long one thing may take to prove that it works."""
+"""Longest time of one readiness check."""
 
 router = Routes()
 log = structlog.get_logger("qiosk.server")
@@ -26,13 +26,13 @@ log = structlog.get_logger("qiosk.server")
 
 @router.get("/healthz")
 async def is_alive() -> Response:
-    """Whether the process answers at all."""
+    """Whether the process answers requests."""
     return reply({"status": "alive"})
 
 
 @router.get("/readyz")
 async def is_ready(request: Request) -> Response:
-    """Whether all that the server needs works; 503 and what does not, otherwise."""
+    """Whether everything that the server needs works. Otherwise the status is 503, and the body names what failed."""
     parts: ServerParts = request.app.state.parts
     found = {name: await _check(name, check) for name, check in parts.checks.items()}
     works = all(found.values())
@@ -42,7 +42,7 @@ async def is_ready(request: Request) -> Response:
 
 @router.get("/metrics")
 async def get_metrics(request: Request) -> Response:
-    """Numbers for Prometheus; with keys configured, for administrators alone. Raises Unauthorized, Forbidden."""
+    """Metrics for Prometheus; if keys are configured, only for administrators. Raises Unauthorized, Forbidden."""
     (await authenticated(request)).require(ALL, write=False)
     text = await run_in_threadpool(generate_latest, request.app.state.registry)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

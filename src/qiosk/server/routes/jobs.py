@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -19,10 +18,10 @@ from qiosk.server.auth.access import Access, Reading, Writing
 from qiosk.server.blobs.bodies import SMALL
 from qiosk.server.blobs.replies import BlobResponse
 from qiosk.server.routes.changes import Changes
-from qiosk.server.routes.listing import AFTER, PAGING, Window, next_link, read_count, window
+from qiosk.server.routes.listing import AFTER, PAGING, page_reply, read_count, window
 from qiosk.server.web.bodies import request_body
 from qiosk.server.web.openapi import answers, pages, takes
-from qiosk.server.web.replies import JSON, list_reply, reply
+from qiosk.server.web.replies import JSON, reply, reply_from
 from qiosk.server.web.routing import Routes
 from qiosk.service.filters import job_query
 from qiosk.service.job_service import DELETE_PATIENCE_S, not_stopped
@@ -37,23 +36,23 @@ _PATCH = takes(PatchJob | list[requests.PatchOperation])
 async def create_job(request: Request, job_id: str, access: Writing) -> Response:
     """Queue a job.
 
-    The same request again gives the same job; another one under a taken id is refused with 409. Mistakes in the
-    problem or in solver parameters are not refused: such a job is accepted, and ends `Failed`.
+    Repeating a request has no further effect; another request with the same id is rejected with 409. A job with
+    mistakes in its problem or its solver parameters is accepted, and ends `Failed`.
     """
     body = await request_body(request, access.settings)
-    return await _reply(lambda: access.jobs.submit(requests.decode_submission(body, job_id)))
+    return await reply_from(lambda: access.jobs.submit(requests.decode_submission(body, job_id)))
 
 
 @router.get("/jobs/{job_id}", operation_id="getJob", **_JOB)
 async def get_job(job_id: str, access: Reading) -> Response:
     """The job as it is now."""
-    return await _reply(lambda: access.jobs.get(job_id))
+    return await reply_from(lambda: access.jobs.get(job_id))
 
 
 @router.get("/jobs", operation_id="listJobs", **pages(JobView), **PAGING)
 async def list_jobs(request: Request, access: Reading) -> Response:
-    """Jobs, newest first unless `orderby` says otherwise, in pages that `nextLink` leads through."""
-    return await list_page(request, access, window(request))
+    """Jobs, by default newest first, in pages. `nextLink` is the URL of the next page."""
+    return await page_reply(request, access.base, window(request), job_query, access.jobs.page)
 
 
 @router.delete("/jobs/{job_id}", operation_id="cancelJobByDelete", **answers(None, status=204))
@@ -65,13 +64,13 @@ async def delete_job(job_id: str, access: Writing) -> Response:
 
 @router.post("/jobs/{job_id}:cancel", operation_id="cancelJob", **_JOB)
 async def cancel_job(job_id: str, access: Writing) -> Response:
-    """Cancel a job: one that waits at once, one that runs soon. Jobs that have ended are left alone."""
-    return await _reply(lambda: access.jobs.cancel(job_id))
+    """Cancel a job. A waiting job ends at once, a running one soon; one that has ended does not change."""
+    return await reply_from(lambda: access.jobs.cancel(job_id))
 
 
 @router.post("/jobs/{job_id}:purge", operation_id="purgeJob", **answers(None, status=204))
 async def purge_job(request: Request, job_id: str, access: Writing) -> Response:
-    """Remove a job and its data; one that still runs is cancelled first."""
+    """Remove a job and its data; a running job is cancelled first."""
     view = await run_in_threadpool(access.jobs.cancel, job_id)
     if not view.status.is_final:
         await _end_of(job_id, access, request.app.state.changes)
@@ -83,7 +82,7 @@ async def purge_job(request: Request, job_id: str, access: Writing) -> Response:
 async def update_job(request: Request, job_id: str, access: Writing) -> Response:
     """Change name, tags or priority, by a merge patch or a list of RFC 6902 operations."""
     body = await request_body(request, access.settings)
-    return await _reply(lambda: access.jobs.update(job_id, requests.decode_patch(body)))
+    return await reply_from(lambda: access.jobs.update(job_id, requests.decode_patch(body)))
 
 
 @router.get("/jobs/{job_id}/results", operation_id="getResults", **answers(dict[str, Any]))
@@ -94,30 +93,19 @@ async def get_results(job_id: str, access: Reading) -> Response:
 
 @router.get("/jobs/{job_id}/best", operation_id="getBest", **answers(dict[str, Any], or_nothing=True))
 async def get_best(job_id: str, access: Reading) -> Response:
-    """The best solution so far in the results' format, also while the job runs; 204 if there is none yet."""
+    """The best solution so far in the format of results, also of a running job; 204 if there is none yet."""
     return await run_in_threadpool(_best, access, job_id)
 
 
 @router.get("/jobs/{job_id}/trace", operation_id="getTrace", **answers(list[tuple[float, int, float]]), **AFTER)
 async def get_trace(request: Request, job_id: str, access: Reading) -> Response:
-    """New bests in order, as rows of seconds, sweep and cost, from the `after`-th on."""
+    """Improvements of the best cost in order, as rows of seconds, sweep and cost, from number `after` on."""
     after = read_count("after", request.query_params.get("after", "0"))
     return reply(await run_in_threadpool(access.jobs.trace, job_id, after))
 
 
-async def list_page(request: Request, access: Access, asked: Window, *, session_id: str | None = None) -> Response:
-    """A page of the jobs that a request asks for, of one session or of all."""
-
-    def work() -> Response:
-        query = job_query(asked.filter, asked.orderby, session_id=session_id)
-        page = access.jobs.page(query, top=asked.top, skip=asked.skip, token=asked.token)
-        return list_reply(list(page.items), next_link(request, access.base, page.next))
-
-    return await run_in_threadpool(work)
-
-
 async def _end_of(job_id: str, access: Access, changes: Changes) -> None:
-    """Wait until a job that was cancelled has ended, without keeping a thread. Raises Conflict if it does not."""
+    """Wait in the event loop until a cancelled job has ended. Raises Conflict if it takes too long."""
     deadline = time.monotonic() + DELETE_PATIENCE_S
     async with changes.followed():
         while True:
@@ -125,7 +113,7 @@ async def _end_of(job_id: str, access: Access, changes: Changes) -> None:
             view = await run_in_threadpool(access.jobs.get, job_id)
             if view.status.is_final:
                 return
-            if changes.is_over:
+            if changes.is_stopped:
                 raise ServiceUnavailable(f"job {job_id}: is being cancelled, and the server stops: ask again")
             if time.monotonic() >= deadline:
                 raise not_stopped(job_id)
@@ -134,7 +122,7 @@ async def _end_of(job_id: str, access: Access, changes: Changes) -> None:
 
 
 def _results(access: Access, job_id: str) -> Response:
-    """Large results go from the store to the client in pieces, as blobs do."""
+    """The results of a job; large ones are sent in pieces, as blobs are."""
     reader = access.jobs.open_results(job_id)
     if reader.properties.size_bytes > SMALL:
         return BlobResponse(reader, None, {"Content-Type": JSON})
@@ -143,17 +131,12 @@ def _results(access: Access, job_id: str) -> Response:
 
 
 def _best(access: Access, job_id: str) -> Response:
-    """As ``_results``."""
+    """The best solution of a job, sent as results are."""
     reader = access.jobs.open_best(job_id)
     if reader is None:
         return Response(status_code=204)
     if reader.properties.size_bytes > SMALL:
         return BlobResponse(reader, None, {"Content-Type": JSON})
     reader.close()
-    best = access.jobs.best(job_id)  # at once: a better one may be about to take its place
+    best = access.jobs.best(job_id)  # read at once, since a better one may replace it
     return Response(status_code=204) if best is None else Response(best, media_type=JSON)
-
-
-async def _reply(work: Callable[[], JobView]) -> Response:
-    """The job that ``work`` returns, which is called in a thread, as is all that may wait for a disk."""
-    return await run_in_threadpool(lambda: reply(work()))

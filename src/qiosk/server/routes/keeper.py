@@ -1,4 +1,10 @@
-"""Keeps a supervisor alive as long as the server is."""
+"""Keeps a supervisor running while the server runs.
+
+How it works. The supervisor is a process of its own, which can crash or be killed, and exits when it finds no server
+and no jobs. A task asks the executor every ``INTERVAL_S`` to make sure that there is one: that is a check of a file
+lock, and starts a new process only if nobody holds the lock. So jobs also continue after a crash if no request arrives.
+Errors are logged, and the next attempt follows: a server without a supervisor still answers requests.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +19,14 @@ from qiosk.errors import SupervisorUnavailable
 from qiosk.service.ports import Executor
 
 INTERVAL_S = 1.0
-"""How long the supervisor may be gone before a new one is started."""
+"""Pause between two checks."""
 
 log = structlog.get_logger("qiosk.server")
 
 
 @asynccontextmanager
 async def kept_alive(executor: Executor) -> AsyncIterator[None]:
-    """While this context lasts, somebody runs the jobs, whether a request comes or not."""
+    """Keep a supervisor running while this context lasts."""
     task = asyncio.create_task(_keep(executor))
     try:
         yield
@@ -35,7 +41,7 @@ async def _keep(executor: Executor) -> None:
         try:
             await run_in_threadpool(executor.ensure)
         except SupervisorUnavailable as error:
-            log.error("no supervisor", reason=error.message)
-        except Exception:  # such as too many open files: the next look may succeed
-            log.exception("the supervisor cannot be looked for")
+            log.error("there is no supervisor", reason=error.message)
+        except Exception:  # such as too many open files: the next check may succeed
+            log.exception("cannot check for a supervisor")
         await asyncio.sleep(INTERVAL_S)

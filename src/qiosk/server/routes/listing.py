@@ -1,16 +1,20 @@
-"""Which part of a list a request asks for, and the link to the next part."""
+"""Pages of lists: the parameters that select one, the response, and the link to the next page."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.responses import Response
 
-from qiosk.contract.paging import DEFAULT_PAGE, MAX_PAGE
+from qiosk.contract.paging import DEFAULT_PAGE, MAX_PAGE, Page
 from qiosk.errors import InvalidFilter
+from qiosk.server.web.replies import list_reply
 
 _TOKEN = "token"
 _COUNT = re.compile(r"[0-9]{1,15}")
@@ -33,19 +37,19 @@ def _parameter(name: str, description: str, **schema: Any) -> dict[str, Any]:
 
 _COUNT_SCHEMA: dict[str, Any] = {"type": "integer", "maximum": 10**15 - 1}
 AFTER: Final[dict[str, Any]] = {
-    "parameters": [_parameter("after", "Trace points that are known already.", minimum=0, **_COUNT_SCHEMA)]
+    "parameters": [_parameter("after", "Number of trace points that the client has.", minimum=0, **_COUNT_SCHEMA)]
 }
-"""What the description of a route with a trace says about its parameter."""
+"""The OpenAPI parameter of routes with a trace."""
 PAGING: Final[dict[str, Any]] = {
     "parameters": [
-        _parameter("filter", "Conditions, joined by ` and `; see the reference.", type="string"),
+        _parameter("filter", "Conditions, joined by ` and `.", type="string"),
         _parameter("orderby", "A property, then `asc` or `desc`.", type="string"),
-        _parameter("top", f"Most items of a page; {MAX_PAGE} are the most there can be.", minimum=1, **_COUNT_SCHEMA),
-        _parameter("skip", "Items to leave out.", minimum=0, **_COUNT_SCHEMA),
-        _parameter(_TOKEN, "Where the page begins; taken from `nextLink`.", type="string"),
+        _parameter("top", f"Most items of a page, at most {MAX_PAGE}.", minimum=1, **_COUNT_SCHEMA),
+        _parameter("skip", "Items to skip.", minimum=0, **_COUNT_SCHEMA),
+        _parameter(_TOKEN, "Start of the page, from `nextLink`.", type="string"),
     ]
 }
-"""What the description of a route with a list says about its parameters."""
+"""The OpenAPI parameters of routes with a list."""
 
 
 def window(request: Request) -> Window:
@@ -59,10 +63,30 @@ def window(request: Request) -> Window:
     )
 
 
-def next_link(request: Request, base: str, token: str | None) -> str | None:
-    """URL of the page behind this one, None if this is the last.
+async def page_reply(
+    request: Request,
+    base: str,
+    asked: Window,
+    read_query: Callable[[str | None, str | None], Any],
+    page: Callable[..., Page[Any]],
+) -> Response:
+    """A page of a list. ``read_query`` makes a query of filter and order, and ``page`` returns the page.
 
-    Braces are percent-encoded like everything else that needs it: old clients send the URL through a formatter.
+    ``base`` is the server's URL. Raises InvalidFilter.
+    """
+
+    def work() -> Response:
+        query = read_query(asked.filter, asked.orderby)
+        found = page(query, top=asked.top, skip=asked.skip, token=asked.token)
+        return list_reply(list(found.items), next_link(request, base, found.next))
+
+    return await run_in_threadpool(work)
+
+
+def next_link(request: Request, base: str, token: str | None) -> str | None:
+    """URL of the next page; None if this is the last.
+
+    Braces are percent-encoded, too: old clients use the URL as a format string.
     """
     if token is None:
         return None
@@ -74,7 +98,7 @@ def next_link(request: Request, base: str, token: str | None) -> str | None:
 
 
 def read_count(name: str, text: str) -> int:
-    """A number of things, from the parameter or header that holds it. Raises InvalidFilter."""
+    """The count in a parameter or header. Raises InvalidFilter."""
     if not _COUNT.fullmatch(text):
         raise InvalidFilter(f"{name}: must be a number of at most 15 digits, found {text[:100]!r}")
     return int(text)

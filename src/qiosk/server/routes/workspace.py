@@ -1,4 +1,4 @@
-"""Routes of a workspace as a whole: where its data go, who solves, and how much of everything it may use."""
+"""Routes of a workspace as a whole: links to its storage, its targets, and its quotas."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ router = Routes("Workspace")
 
 
 class TargetStatus(msgspec.Struct, rename="camel", kw_only=True):
-    """A solver and how it is."""
+    """A target and its availability."""
 
     id: str
     current_availability: str
@@ -33,7 +33,7 @@ class TargetStatus(msgspec.Struct, rename="camel", kw_only=True):
 
 
 class ProviderStatus(msgspec.Struct, rename="camel", kw_only=True):
-    """A provider and its solvers."""
+    """A provider and its targets."""
 
     id: str
     current_availability: str
@@ -41,16 +41,16 @@ class ProviderStatus(msgspec.Struct, rename="camel", kw_only=True):
 
 
 class StorageLink(msgspec.Struct, rename="camel", kw_only=True):
-    """A link to a container or blob that opens it for a while."""
+    """A signed URL of a container or blob, valid for some time."""
 
     sas_uri: str
 
 
 @router.post("/storage/sasUri", operation_id="getStorageLink", **answers(StorageLink), **takes(requests.StorageRequest))
 async def get_storage_link(request: Request, access: Reading) -> Response:
-    """A link to a container, which is created if it does not exist, or to a blob in it.
+    """A signed URL of a container, which is created if it does not exist, or of a blob in it.
 
-    Whoever may only read gets a link that only reads, and nothing is created.
+    A caller with read access gets a URL that permits only reading, and nothing is created.
     """
     body = await request_body(request, access.settings)
     return await run_in_threadpool(lambda: reply(StorageLink(sas_uri=_link(access, body))))
@@ -58,7 +58,7 @@ async def get_storage_link(request: Request, access: Reading) -> Response:
 
 @router.get("/providerStatus", operation_id="listProviders", **pages(ProviderStatus))
 async def list_providers(access: Reading) -> Response:
-    """Providers with their solvers, and how many seconds recent jobs have waited for each."""
+    """Providers with their targets, and the average time in seconds that recent jobs waited for each target."""
 
     def work() -> Response:
         waits = access.parts.statistics.queue_times()
@@ -70,7 +70,7 @@ async def list_providers(access: Reading) -> Response:
 
 @router.get("/quotas", operation_id="listQuotas", **pages(QuotaView))
 async def list_quotas(access: Reading) -> Response:
-    """What the workspace may use, and has used."""
+    """The quotas of the workspace, and what is used of them."""
     return await run_in_threadpool(lambda: list_reply(list(access.jobs.quotas())))
 
 
@@ -80,7 +80,7 @@ def _link(access: Access, body: bytes) -> str:
         if asked.blob_name is not None:
             return access.links.blob(asked.container_name, asked.blob_name)
         if access.may_write:
-            access.jobs.container_uri(asked.container_name)  # newer clients rely on it to exist
+            access.jobs.container_uri(asked.container_name)  # newer clients expect it to exist
         return access.links.container(asked.container_name)
     except InvalidValue as error:
         raise InvalidJobDefinition(error.message) from error
