@@ -1,4 +1,4 @@
-"""The asyncio twins of ``Workspace``, ``Job`` and the solver classes: thin, over the same code in threads."""
+"""Asyncio wrappers of ``Workspace``, ``Job`` and the solver classes, which call the same code in threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job, for programs that use asyncio."""
+"""A job for asyncio programs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from qiosk.aio.workspace import Workspace
 
 SLICE_S = 1.0
-"""Longest wait in one call: a task that is cancelled leaves a thread behind for no longer."""
+"""Longest wait in one call: a thread of a cancelled task ends after that time."""
 
 
 class Job:
-    """As :class:`qiosk.Job`: its attributes, and its methods as coroutines. ``sync`` is the job itself."""
+    """An asyncio wrapper of :class:`qiosk.Job`; its methods are coroutines. ``sync`` is that job."""
 
     def __init__(self, workspace: Workspace, job_details: JobDetails) -> None:
         self.workspace = workspace
@@ -49,7 +49,7 @@ class Job:
 
     @property
     def details(self) -> JobDetails:
-        """Everything about the job, as it was when it was last read."""
+        """All properties of the job, as they were when it was last read."""
         return self.sync.details
 
     @property
@@ -69,7 +69,7 @@ class Job:
 
     @property
     def results(self) -> Results | None:
-        """The results, once they were fetched."""
+        """The results, after they were fetched."""
         return self.sync.results
 
     def has_completed(self) -> bool:
@@ -116,7 +116,7 @@ class Job:
         return await in_thread(self.sync.get_results)
 
     async def watch(self) -> AsyncIterator[JobProgress]:
-        """How far the job has come: now, and after every change, until it has ended."""
+        """Progress of the job: now, and after every change, until it has ended."""
         await self.refresh()
         while True:
             yield self.details.progress
@@ -126,7 +126,7 @@ class Job:
             self.sync.details = JobDetails.from_view(view)
 
     async def progress(self) -> JobProgress:
-        """How far the job has come, now."""
+        """Progress of the job, now."""
         if not self.has_completed():
             await self.refresh()
         return self.details.progress

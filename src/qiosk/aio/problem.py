@@ -39,7 +39,7 @@ class Problem(SyncProblem):
 
 
 class StreamingProblem:
-    """As :class:`qiosk.optimization.StreamingProblem`: its attributes, and its methods as coroutines."""
+    """An asyncio wrapper of :class:`qiosk.optimization.StreamingProblem`; its methods are coroutines."""
 
     def __init__(self, workspace: HasSync, *args: Any, **kwargs: Any) -> None:
         self.workspace = workspace

@@ -1,4 +1,4 @@
-"""A session, for programs that use asyncio."""
+"""A session for asyncio programs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """As :class:`qiosk.client.session.Session`: its attributes, and its methods as coroutines.
+    """An asyncio wrapper of :class:`qiosk.client.session.Session`; its methods are coroutines.
 
-    ``sync`` is the session itself. An asynchronous context manager: the session is closed when the block ends.
+    ``sync`` is that session. An asynchronous context manager: the session is closed when the block ends.
     """
 
     def __init__(self, workspace: Workspace, session: SyncSession) -> None:
@@ -26,7 +26,7 @@ class Session:
 
     @property
     def details(self) -> SessionDetails:
-        """Everything about the session, as it was when it was last read."""
+        """All properties of the session, as they were when it was last read."""
         return self.sync.details
 
     @property

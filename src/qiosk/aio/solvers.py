@@ -1,4 +1,4 @@
-"""The solver classes, for programs that use asyncio: the same parameters, with coroutines to submit."""
+"""The solver classes for asyncio programs: the same parameters, with coroutines."""
 
 from __future__ import annotations
 
@@ -11,16 +11,27 @@ from qiosk.aio.threads import in_thread
 from qiosk.client import solvers as sync
 from qiosk.client.job import DEFAULT_TIMEOUT_S
 from qiosk.client.results import Results
-from qiosk.client.solvers.base import Source
+from qiosk.client.solvers.sources import Source
 
 if TYPE_CHECKING:
     from qiosk.aio.workspace import Workspace
 
+_WRAPPERS: dict[type[sync.Solver], type[Solver]] = {}
+
 
 class Solver:
-    """As :class:`qiosk.optimization.Solver` with the same arguments. ``sync`` is the solver itself."""
+    """An asyncio wrapper of :class:`qiosk.optimization.Solver`, with the same arguments. ``sync`` is that solver.
+
+    A subclass wraps ``sync_class``, and shares its documentation.
+    """
 
     sync_class: ClassVar[type[sync.Solver]] = sync.Solver
+
+    def __init_subclass__(cls, sync_class: type[sync.Solver] | None = None, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if sync_class is not None:
+            cls.sync_class = sync_class
+            _WRAPPERS.setdefault(sync_class, cls)
 
     def __init__(self, workspace: Workspace, *args: Any, **parameters: Any) -> None:
         self.workspace = workspace
@@ -56,71 +67,48 @@ class Solver:
         return repr(self.sync)
 
 
-class SimulatedAnnealing(Solver):
+class SimulatedAnnealing(Solver, sync_class=sync.SimulatedAnnealing):
     """See :class:`qiosk.optimization.SimulatedAnnealing`."""
 
-    sync_class = sync.SimulatedAnnealing
 
-
-class ParallelTempering(Solver):
+class ParallelTempering(Solver, sync_class=sync.ParallelTempering):
     """See :class:`qiosk.optimization.ParallelTempering`."""
 
-    sync_class = sync.ParallelTempering
 
-
-class Tabu(Solver):
+class Tabu(Solver, sync_class=sync.Tabu):
     """See :class:`qiosk.optimization.Tabu`."""
 
-    sync_class = sync.Tabu
 
-
-class PopulationAnnealing(Solver):
+class PopulationAnnealing(Solver, sync_class=sync.PopulationAnnealing):
     """See :class:`qiosk.optimization.PopulationAnnealing`."""
 
-    sync_class = sync.PopulationAnnealing
 
-
-class SubstochasticMonteCarlo(Solver):
+class SubstochasticMonteCarlo(Solver, sync_class=sync.SubstochasticMonteCarlo):
     """See :class:`qiosk.optimization.SubstochasticMonteCarlo`."""
 
-    sync_class = sync.SubstochasticMonteCarlo
 
-
-class QuantumMonteCarlo(Solver):
+class QuantumMonteCarlo(Solver, sync_class=sync.QuantumMonteCarlo):
     """See :class:`qiosk.optimization.QuantumMonteCarlo`."""
 
-    sync_class = sync.QuantumMonteCarlo
 
-
-class TabuSearch(Solver):
+class TabuSearch(Solver, sync_class=sync.TabuSearch):
     """See :class:`qiosk.optimization.oneqbit.TabuSearch`."""
 
-    sync_class = sync.TabuSearch
 
-
-class PathRelinkingSolver(Solver):
+class PathRelinkingSolver(Solver, sync_class=sync.PathRelinkingSolver):
     """See :class:`qiosk.optimization.oneqbit.PathRelinkingSolver`."""
 
-    sync_class = sync.PathRelinkingSolver
 
-
-class PticmSolver(Solver):
+class PticmSolver(Solver, sync_class=sync.PticmSolver):
     """See :class:`qiosk.optimization.oneqbit.PticmSolver`."""
 
-    sync_class = sync.PticmSolver
 
-
-class SimulatedBifurcationMachine(Solver):
+class SimulatedBifurcationMachine(Solver, sync_class=sync.SimulatedBifurcationMachine):
     """See :class:`qiosk.optimization.toshiba.SimulatedBifurcationMachine`."""
 
-    sync_class = sync.SimulatedBifurcationMachine
 
-
-_TWINS = {twin.sync_class: twin for twin in Solver.__subclasses__()}
-
-
-def twin_of(workspace: Workspace, solver: sync.Solver) -> Solver:
-    """The asynchronous twin of a solver object."""
-    twin = object.__new__(_TWINS.get(type(solver), Solver))
-    twin.workspace, twin.sync = workspace, solver
-    return twin
+def wrapper_of(workspace: Workspace, solver: sync.Solver) -> Solver:
+    """The asyncio wrapper of a solver object."""
+    wrapper = object.__new__(_WRAPPERS.get(type(solver), Solver))
+    wrapper.workspace, wrapper.sync = workspace, solver
+    return wrapper

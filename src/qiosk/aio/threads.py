@@ -1,4 +1,4 @@
-"""Calls of the synchronous library from an event loop: each in a thread of its own pool."""
+"""Calls the synchronous library from an event loop, in threads of a separate pool."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
 MAX_THREADS = 64
-"""Calls that may be under way at once; more of them wait. None of them takes longer than a request."""
+"""Most calls at once; further ones wait. No call takes longer than a request."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 @cache
 def _executor() -> ThreadPoolExecutor:
-    # not the loop's own: that has few threads, which other libraries' slow calls may hold
+    # not the event loop's default pool: that has few threads, which other libraries' slow calls may use
     return ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="qiosk-aio")
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The result of a function that blocks; the event loop goes on meanwhile."""
+    """Call a blocking function in a thread and return its result; the event loop is not blocked."""
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(_executor(), partial(function, *args, **kwargs))

@@ -1,4 +1,4 @@
-"""A workspace, for programs that use asyncio."""
+"""A workspace for asyncio programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from qiosk.aio.job import Job
 from qiosk.aio.session import Session
-from qiosk.aio.solvers import Solver, twin_of
+from qiosk.aio.solvers import Solver, wrapper_of
 from qiosk.aio.threads import in_thread
 from qiosk.client.job import Job as SyncJob
 from qiosk.client.session import Session as SyncSession
@@ -15,16 +15,16 @@ from qiosk.problem import Problem
 
 
 class Workspace:
-    """As :class:`qiosk.Workspace`, with the same arguments: its methods as coroutines.
+    """An asyncio wrapper of :class:`qiosk.Workspace`, with the same arguments; its methods are coroutines.
 
-    ``sync`` is the workspace itself. An asynchronous context manager; closing it does not stop jobs.
+    ``sync`` is that workspace. An asynchronous context manager; closing it does not stop jobs.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.sync = SyncWorkspace(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        # plain attributes, such as `name` or `location`; what blocks has a coroutine below
+        # only plain attributes, such as `name` or `location`: methods that block are coroutines here
         if name.startswith("__") or callable(getattr(SyncWorkspace, name, None)):
             raise AttributeError(f"the asyncio workspace has no attribute {name!r}")
         return getattr(self.sync, name)
@@ -82,7 +82,7 @@ class Workspace:
     async def get_targets(self, name: str | None = None, provider_id: str | None = None) -> Solver | list[Solver]:
         """See :meth:`qiosk.Workspace.get_targets`."""
         found = await in_thread(self.sync.get_targets, name, provider_id)
-        return [twin_of(self, one) for one in found] if isinstance(found, list) else twin_of(self, found)
+        return [wrapper_of(self, one) for one in found] if isinstance(found, list) else wrapper_of(self, found)
 
     async def get_container_uri(self, *args: Any, **kwargs: Any) -> str:
         """See :meth:`qiosk.Workspace.get_container_uri`."""

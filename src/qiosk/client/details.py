@@ -16,8 +16,9 @@ from typing import Any
 
 from msgspec import Struct, structs, to_builtins
 
-from qiosk.contract.jobs import QIO_OUTPUT_FORMAT, ErrorData, JobProgress, JobStatus, JobView
-from qiosk.contract.sessions import JobFailurePolicy, SessionStatus, SessionView
+from qiosk.contract.jobs import INPUT_BLOB, QIO_OUTPUT_FORMAT, ErrorData, JobProgress, JobStatus, JobView, SubmitJob
+from qiosk.contract.sessions import JobFailurePolicy, OpenSession, SessionStatus, SessionView
+from qiosk.errors import InvalidJobDefinition
 
 _SIGNATURE = re.compile(r"(?<=[?&]sig=)[^&\s]+")
 
@@ -48,8 +49,8 @@ class JobDetails(_Printed, JobView, rename="camel", frozen=False, kw_only=True):
     """Every property of the job table, under the names of the old SDK.
 
     Properties that only the service sets (``status``, the times, ``cost_estimate``, ``error_data`` …) are
-    None on details that were made by hand and not submitted yet. Times are aware UTC. ``str()`` gives one
-    line per property.
+    None on details that were made by hand and not submitted yet. Times are in UTC. ``str()`` gives one line
+    per property.
     """
 
     id: str | None = None
@@ -70,15 +71,27 @@ class JobDetails(_Printed, JobView, rename="camel", frozen=False, kw_only=True):
 
     @property
     def is_final(self) -> bool:
-        """Whether the job has ended, so that nothing here changes any more."""
+        """Whether the job has ended, so that its details no longer change."""
         return self.status is not None and JobStatus(self.status).is_final
+
+    def command(self) -> SubmitJob:
+        """The command that submits the job. Raises InvalidJobDefinition if no member locates its input."""
+        uri = self.input_data_uri
+        if uri is None:
+            if self.container_uri is None:
+                raise InvalidJobDefinition(f"job {self.id}: input_data_uri and container_uri are both missing")
+            base, mark, query = self.container_uri.partition("?")
+            uri = f"{base.rstrip('/')}/{INPUT_BLOB}{mark}{query}"
+        output_format = self.output_data_format or QIO_OUTPUT_FORMAT
+        members = {"name": self.name or "", "input_data_uri": uri, "output_data_format": output_format}
+        return SubmitJob(**{**_members(self, SubmitJob), **members})
 
 
 class SessionDetails(_Printed, SessionView, rename="camel", frozen=False, kw_only=True):
     """Every property of a session.
 
     Properties that only the service sets (``status``, the times, ``error_data`` …) are None on details that were made
-    by hand and not opened yet. Times are aware UTC. ``str()`` gives one line per property.
+    by hand and not opened yet. Times are in UTC. ``str()`` gives one line per property.
     """
 
     job_failure_policy: JobFailurePolicy = JobFailurePolicy.ABORT
@@ -92,8 +105,19 @@ class SessionDetails(_Printed, SessionView, rename="camel", frozen=False, kw_onl
 
     @property
     def is_final(self) -> bool:
-        """Whether the session has ended, so that it takes no more jobs and nothing here changes any more."""
+        """Whether the session has ended, so that it accepts no more jobs and its details no longer change."""
         return self.status is not None and self.status.is_final
+
+    def command(self) -> OpenSession:
+        """The command that opens the session."""
+        return OpenSession(**_members(self, OpenSession))
+
+
+def _members(details: Struct, command: type[Struct]) -> dict[str, Any]:
+    """The members of details that a command has, too."""
+    common = [name for name in command.__struct_fields__ if name in details.__struct_fields__]
+    members = {name: getattr(details, name) for name in common}
+    return {**members, "tags": tuple(members["tags"] or ())}
 
 
 def html_table(rows: Sequence[tuple[str, str]]) -> str:

@@ -17,11 +17,10 @@ from qiosk.contract.jobs import (
     QIO_OUTPUT_FORMAT,
     JobProgress,
     JobStatus,
-    SubmitJob,
     TracePoint,
     own_container,
 )
-from qiosk.errors import BlobNotFound, InvalidJobDefinition, InvalidValue, JobFailed
+from qiosk.errors import BlobNotFound, InvalidValue, JobFailed
 from qiosk.formats.compression import decompressed
 
 if TYPE_CHECKING:
@@ -143,34 +142,8 @@ class Job:
         return own_container(self.id) if uri is None else uri_segments(uri)[-1]
 
     def submit(self) -> None:
-        """Queue the job. Raises InvalidJobDefinition, JobAlreadyExists."""
+        """Queue the job. Raises JobAlreadyExists."""
         self.details = self.workspace.submit_job(self).details
-
-    def command(self) -> SubmitJob:
-        """The command that submits the job. Raises InvalidJobDefinition if the details do not locate the input."""
-        details = self.details
-        uri = details.input_data_uri
-        if uri is None:
-            if details.container_uri is None:
-                raise InvalidJobDefinition(f"job {details.id}: input_data_uri and container_uri are both missing")
-            base, mark, query = details.container_uri.partition("?")
-            uri = f"{base.rstrip('/')}/{INPUT_BLOB}{mark}{query}"
-        return SubmitJob(
-            id=details.id,
-            name=details.name or "",
-            provider_id=details.provider_id,
-            target=details.target,
-            input_data_uri=uri,
-            input_data_format=details.input_data_format,
-            output_data_format=details.output_data_format or QIO_OUTPUT_FORMAT,
-            input_params=details.input_params,
-            container_uri=details.container_uri,
-            metadata=details.metadata,
-            job_type=details.job_type,
-            tags=tuple(details.tags or ()),
-            priority=details.priority,
-            session_id=details.session_id,
-        )
 
     def refresh(self) -> None:
         """Read the details again. Raises JobNotFound."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from qiosk.client.details import SessionDetails, html_table
-from qiosk.contract.sessions import JobFailurePolicy, OpenSession, SessionStatus
+from qiosk.contract.sessions import JobFailurePolicy, SessionStatus
 from qiosk.errors import InvalidJobDefinition
 
 if TYPE_CHECKING:
@@ -122,19 +122,6 @@ class Session:
     def is_in_terminal_state(self) -> bool:
         """Whether the session had succeeded, failed or timed out."""
         return self.details.is_final
-
-    def command(self) -> OpenSession:
-        """The command that opens the session."""
-        details = self.details
-        return OpenSession(
-            id=details.id,
-            name=details.name,
-            provider_id=details.provider_id,
-            target=details.target,
-            job_failure_policy=details.job_failure_policy,
-            tags=tuple(details.tags),
-            priority=details.priority,
-        )
 
     def __enter__(self) -> Session:
         return self

@@ -122,7 +122,7 @@ class Workspace:
 
         Submitting the same job twice has no further effect. Raises InvalidJobDefinition, JobAlreadyExists.
         """
-        return self._job(self.api.submit(job.command()))
+        return self._job(self.api.submit(job.details.command()))
 
     def submit(self, command: SubmitJob) -> Job:
         """Queue a job.
@@ -181,7 +181,7 @@ class Workspace:
 
         Raises InvalidJobDefinition (ProviderNotFound, InvalidTarget); SessionAlreadyExists if another one has the id.
         """
-        session.details = SessionDetails.from_view(self.api.sessions.open(session.command()))
+        session.details = SessionDetails.from_view(self.api.sessions.open(session.details.command()))
         return session
 
     def close_session(self, session: Session) -> Session:

@@ -7,32 +7,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import Enum
 from inspect import signature
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from qiosk.client.job import DEFAULT_TIMEOUT_S, Job
 from qiosk.client.session import Session
-from qiosk.client.solvers.params import json_value
+from qiosk.client.solvers.params import NOT_PARAMETERS, json_value
 from qiosk.client.solvers.provider_formats import format_of
-from qiosk.client.streaming import OnlineProblem, StreamingProblem
+from qiosk.client.solvers.sources import Source, read_source
 from qiosk.contract.jobs import QIO_INPUT_FORMAT, QIO_OUTPUT_FORMAT, SubmitJob, TargetView
 from qiosk.contract.sessions import JobFailurePolicy
 from qiosk.errors import WrongType
-from qiosk.formats.compression import compressed, is_compressed
 
 if TYPE_CHECKING:
     from qiosk.client.results import Results
     from qiosk.client.workspace import Workspace
     from qiosk.problem import Problem
 
-Source: TypeAlias = "Problem | StreamingProblem | OnlineProblem | str | bytes"
-"""Problems that solvers accept: an object, the URI of an uploaded problem, or the bytes of a serialized one."""
-
 _log = logging.getLogger(__name__)
 
 PARAMETER_FREE = "-parameterfree"
-
-UNNAMED = "Optimization problem"
-"""Name of a job whose problem has no name."""
 
 
 class HardwarePlatform(Enum):
@@ -138,8 +131,8 @@ class Solver:
     @classmethod
     def _own_parameters(cls) -> str:
         """A list of the class's own parameters, for error messages; empty if it has none."""
-        own = list(signature(cls.__init__).parameters)[2:] if cls is not Solver else []
-        names = [name for name in own if name not in ("name", "platform", "params", "target", "solver")]
+        found = signature(cls.__init__).parameters if cls is not Solver else ()
+        names = [name for name in found if name not in NOT_PARAMETERS]
         return f"; it takes {', '.join(names)}, and others as params={{…}}" if names else ""
 
     def set_one_param(self, name: str, value: Any) -> None:
@@ -176,7 +169,7 @@ class Solver:
         Raises WrongType, InvalidInput, InvalidJobDefinition, SessionNotFound, SessionClosed. Nothing is stored then,
         except on a server: there the problem is uploaded before the job is submitted.
         """
-        uri, data, own_name = _source(problem, compress)
+        uri, data, own_name = read_source(problem, compress)
         command = SubmitJob(
             id=Job.create_job_id(),
             name=name or own_name,
@@ -302,24 +295,3 @@ def solver_for(workspace: Workspace, view: TargetView) -> Solver:
         current_availability=view.current_availability,
         **{**asdict(format_of(view.id)), "provider_id": view.provider_id},
     )
-
-
-def _source(problem: Source, compress: bool) -> tuple[str | None, bytes | None, str]:
-    """URI or bytes of a problem, and the name of its job."""
-    if isinstance(problem, str):
-        return problem, None, UNNAMED
-    if isinstance(problem, bytes):
-        return None, _packed(problem, compress), UNNAMED
-    if isinstance(problem, StreamingProblem):
-        return problem.upload(), None, problem.name
-    if isinstance(problem, OnlineProblem):
-        return problem.uploaded_blob_uri, None, problem.name
-    if not hasattr(problem, "serialize"):
-        raise WrongType(
-            f"problem must be a Problem, the URI of an uploaded one or bytes, found {type(problem).__name__}"
-        )
-    return None, problem.to_blob(compress=compress), problem.name
-
-
-def _packed(data: bytes, compress: bool) -> bytes:
-    return compressed(data, "gzip") if compress and not is_compressed(data) else data

@@ -6,7 +6,6 @@ All checks raise ValueError, as programs expect, and return the value to be sent
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +52,7 @@ def number_above(name: str, value: Any, bound: float) -> Any:
     return value
 
 
-def schedule(name: str, value: RangeSchedule | None, *, is_increasing: bool) -> Mapping[str, Any] | None:
+def schedule(name: str, value: RangeSchedule | None, *, is_increasing: bool) -> Any:
     """A schedule that increases from above 0, or decreases to 0 or above."""
     if value is None:
         return None

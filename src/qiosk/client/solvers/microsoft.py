@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from qiosk.client.solvers.base import HardwarePlatform, Solver
 from qiosk.client.solvers.checks import RangeSchedule, number_above, positive_integer, schedule
-from qiosk.client.solvers.params import merged
+from qiosk.client.solvers.params import given
 from qiosk.problem import ContentType
 
 if TYPE_CHECKING:
@@ -57,20 +57,11 @@ class SimulatedAnnealing(Solver):
         platform: HardwarePlatform = HardwarePlatform.CPU,
         *,
         params: Mapping[str, Any] | None = None,
-        **target: Any,
+        **options: Any,
     ) -> None:
         if platform is not HardwarePlatform.CPU:
             raise ValueError(f"platform must be HardwarePlatform.CPU, found {platform}")
-        own = merged(
-            params,
-            beta_start=beta_start,
-            beta_stop=beta_stop,
-            sweeps=sweeps,
-            restarts=restarts,
-            timeout=timeout,
-            seed=seed,
-        )
-        super().__init__(workspace, name, params=own, **target)
+        super().__init__(workspace, name, params=given(locals()), **options)
 
 
 class ParallelTempering(Solver):
@@ -110,14 +101,13 @@ class ParallelTempering(Solver):
         seed: int | None = None,
         *,
         params: Mapping[str, Any] | None = None,
-        **target: Any,
+        **options: Any,
     ) -> None:
         if all_betas is not None:
             replicas = len(all_betas) if replicas is None else replicas
             if replicas != len(all_betas):
                 raise ValueError(f"replicas must be the length of all_betas, {len(all_betas)}, found {replicas}")
-        own = merged(params, sweeps=sweeps, replicas=replicas, all_betas=all_betas, timeout=timeout, seed=seed)
-        super().__init__(workspace, name, params=own, **target)
+        super().__init__(workspace, name, params=given(locals()), **options)
 
 
 class Tabu(Solver):
@@ -155,10 +145,9 @@ class Tabu(Solver):
         restarts: int | None = None,
         *,
         params: Mapping[str, Any] | None = None,
-        **target: Any,
+        **options: Any,
     ) -> None:
-        own = merged(params, sweeps=sweeps, tabu_tenure=tabu_tenure, timeout=timeout, seed=seed, restarts=restarts)
-        super().__init__(workspace, name, params=own, **target)
+        super().__init__(workspace, name, params=given(locals()), **options)
 
 
 class PopulationAnnealing(Solver):
@@ -202,18 +191,14 @@ class PopulationAnnealing(Solver):
         content_type: ContentType | None = ContentType.json,
         *,
         params: Mapping[str, Any] | None = None,
-        **target: Any,
+        **options: Any,
     ) -> None:
-        own = merged(
-            params,
-            alpha=number_above("alpha", alpha, 1.0),
-            seed=seed,
-            population=positive_integer("population", population),
-            sweeps=positive_integer("sweeps", sweeps),
-            beta=schedule("beta", beta, is_increasing=True),
-            timeout=positive_integer("timeout", timeout),
-        )
-        super().__init__(workspace, name, params=own, **target)
+        alpha = number_above("alpha", alpha, 1.0)
+        population = positive_integer("population", population)
+        sweeps = positive_integer("sweeps", sweeps)
+        beta = schedule("beta", beta, is_increasing=True)
+        timeout = positive_integer("timeout", timeout)
+        super().__init__(workspace, name, params=given(locals()), **options)
 
 
 class SubstochasticMonteCarlo(Solver):
@@ -259,19 +244,15 @@ class SubstochasticMonteCarlo(Solver):
         content_type: ContentType | None = ContentType.json,
         *,
         params: Mapping[str, Any] | None = None,
-        **target: Any,
+        **options: Any,
     ) -> None:
-        own = merged(
-            params,
-            alpha=schedule("alpha", alpha, is_increasing=False),
-            seed=seed,
-            target_population=positive_integer("target_population", target_population),
-            step_limit=positive_integer("step_limit", step_limit),
-            beta=schedule("beta", beta, is_increasing=True),
-            steps_per_walker=positive_integer("steps_per_walker", steps_per_walker),
-            timeout=positive_integer("timeout", timeout),
-        )
-        super().__init__(workspace, name, params=own, **target)
+        alpha = schedule("alpha", alpha, is_increasing=False)
+        target_population = positive_integer("target_population", target_population)
+        step_limit = positive_integer("step_limit", step_limit)
+        beta = schedule("beta", beta, is_increasing=True)
+        steps_per_walker = positive_integer("steps_per_walker", steps_per_walker)
+        timeout = positive_integer("timeout", timeout)
+        super().__init__(workspace, name, params=given(locals()), **options)
 
 
 class QuantumMonteCarlo(Solver):
@@ -311,16 +292,6 @@ class QuantumMonteCarlo(Solver):
         beta_start: float | None = None,
         *,
         params: Mapping[str, Any] | None = None,
-        **target: Any,
+        **options: Any,
     ) -> None:
-        own = merged(
-            params,
-            sweeps=sweeps,
-            trotter_number=trotter_number,
-            seed=seed,
-            transverse_field_start=transverse_field_start,
-            transverse_field_stop=transverse_field_stop,
-            beta_start=beta_start,
-            restarts=restarts,
-        )
-        super().__init__(workspace, name, params=own, **target)
+        super().__init__(workspace, name, params=given(locals()), **options)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from qiosk.client.solvers.base import Solver
-from qiosk.client.solvers.params import merged
+from qiosk.client.solvers.params import given
 from qiosk.client.solvers.provider_formats import ONEQBIT
 
 if TYPE_CHECKING:
@@ -52,18 +52,9 @@ class TabuSearch(Solver):
         timeout: int | None = None,
         *,
         params: Mapping[str, Any] | None = None,
-        **target: Any,
+        **options: Any,
     ) -> None:
-        own = merged(
-            params,
-            improvement_cutoff=improvement_cutoff,
-            improvement_tolerance=improvement_tolerance,
-            seed=seed,
-            tabu_tenure=tabu_tenure,
-            tabu_tenure_rand_max=tabu_tenure_rand_max,
-            timeout=timeout,
-        )
-        super().__init__(workspace, name, params=own, **{**asdict(ONEQBIT), **target})
+        super().__init__(workspace, name, params=given(locals()), **{**asdict(ONEQBIT), **options})
 
 
 class PathRelinkingSolver(Solver):
@@ -101,17 +92,9 @@ class PathRelinkingSolver(Solver):
         timeout: int | None = None,
         *,
         params: Mapping[str, Any] | None = None,
-        **target: Any,
+        **options: Any,
     ) -> None:
-        own = merged(
-            params,
-            distance_scale=distance_scale,
-            greedy_path_relinking=greedy_path_relinking,
-            ref_set_count=ref_set_count,
-            seed=seed,
-            timeout=timeout,
-        )
-        super().__init__(workspace, name, params=own, **{**asdict(ONEQBIT), **target})
+        super().__init__(workspace, name, params=given(locals()), **{**asdict(ONEQBIT), **options})
 
 
 class PticmSolver(Solver):
@@ -177,30 +160,8 @@ class PticmSolver(Solver):
         var_fixing_type: str | None = None,
         *,
         params: Mapping[str, Any] | None = None,
-        **target: Any,
+        **options: Any,
     ) -> None:
         if perform_icm is not None:
             warnings.warn("perform_icm is no longer used", DeprecationWarning, stacklevel=2)
-        own = merged(
-            params,
-            auto_set_temperatures=auto_set_temperatures,
-            elite_threshold=elite_threshold,
-            frac_icm_thermal_layers=frac_icm_thermal_layers,
-            frac_sweeps_fixing=frac_sweeps_fixing,
-            frac_sweeps_idle=frac_sweeps_idle,
-            frac_sweeps_stagnation=frac_sweeps_stagnation,
-            goal=goal,
-            high_temp=high_temp,
-            low_temp=low_temp,
-            max_samples_per_layer=max_samples_per_layer,
-            max_total_sweeps=max_total_sweeps,
-            manual_temperatures=manual_temperatures,
-            num_elite_temps=num_elite_temps,
-            num_replicas=num_replicas,
-            num_sweeps_per_run=num_sweeps_per_run,
-            num_temps=num_temps,
-            scaling_type=scaling_type,
-            seed=seed,
-            var_fixing_type=var_fixing_type,
-        )
-        super().__init__(workspace, name, params=own, **{**asdict(ONEQBIT), **target})
+        super().__init__(workspace, name, params=given(locals()), **{**asdict(ONEQBIT), **options})

@@ -8,10 +8,19 @@ from typing import Any
 
 from qiosk.errors import InvalidValue, WrongType
 
+NOT_PARAMETERS = frozenset(
+    ("self", "__class__", "workspace", "name", "params", "options", "platform", "content_type", "perform_icm")
+)
+"""Arguments of solver classes that are not parameters of the solver."""
 
-def merged(params: Mapping[str, Any] | None, **own: Any) -> dict[str, Any]:
-    """``params`` together with a class's own parameters; those that are None are left out."""
-    return {**(params or {}), **{name: value for name, value in own.items() if value is not None}}
+
+def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The solver's parameters among a constructor's arguments (its ``locals()``), and those in ``params``.
+
+    Parameters that are None are left out.
+    """
+    own = {name: value for name, value in arguments.items() if name not in NOT_PARAMETERS and value is not None}
+    return {**(arguments["params"] or {}), **own}
 
 
 def json_value(name: str, value: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from qiosk.client.solvers.base import Solver
-from qiosk.client.solvers.params import merged
+from qiosk.client.solvers.params import given
 from qiosk.client.solvers.provider_formats import TOSHIBA
 
 if TYPE_CHECKING:
@@ -57,18 +57,6 @@ class SimulatedBifurcationMachine(Solver):
         auto: bool | None = None,
         *,
         params: Mapping[str, Any] | None = None,
-        **job: Any,
+        **options: Any,
     ) -> None:
-        own = merged(
-            params,
-            steps=steps,
-            loops=loops,
-            target=target,
-            maxout=maxout,
-            timeout=timeout,
-            dt=dt,
-            C=C,
-            algo=algo,
-            auto=auto,
-        )
-        super().__init__(workspace, name, params=own, **{**asdict(TOSHIBA), **job})
+        super().__init__(workspace, name, params=given(locals()), **{**asdict(TOSHIBA), **options})
