@@ -1,9 +1,9 @@
-"""Every error raised on purpose.
+"""All errors that Qiosk raises on purpose.
 
 ::
 
     QioskError
-    ├── InvalidInput (ValueError)          the problem or a parameter is wrong: a job ends Failed, InvalidInputData
+    ├── InvalidInput (ValueError)          the problem or a parameter is wrong; a job ends Failed, InvalidInputData
     │   ├── RepeatedVariable        AZQ101
     │   ├── MissingSection          AZQ102
     │   ├── WrongType               AZQ103 (also TypeError)
@@ -17,7 +17,7 @@
     ├── InsufficientResources              a job ends Failed, InsufficientResources
     │   ├── NotEnoughMemory         AZQ001 (also MemoryError)
     │   └── TimeoutTooSmall         AZQ002
-    ├── InvalidJobDefinition (ValueError)  the job itself is wrong: refused before anything is stored
+    ├── InvalidJobDefinition (ValueError)  the job itself is wrong: rejected before anything is stored
     │   ├── ProviderNotFound
     │   ├── InvalidTarget
     │   └── InvalidFilter
@@ -33,19 +33,19 @@
     │   ├── IllegalTransition
     │   ├── SessionAlreadyExists
     │   └── SessionClosed
-    ├── InvalidBlockList (ValueError)      blocks of a blob that were never uploaded
-    ├── StorageFull                        the disk, or the account, has no room for a blob
+    ├── InvalidBlockList (ValueError)      unknown blocks in the block list of a blob
+    ├── StorageFull                        the disk or the storage account is full
     ├── AccessDenied
-    │   ├── Unauthorized                   no credential, or none that is known, or one that has run out
-    │   └── Forbidden                      a known credential that does not allow this
-    ├── QuotaExceeded                      try again in ``retry_after_s``
-    ├── RequestTooLarge                    a request with more bytes than a server takes
+    │   ├── Unauthorized                   no credential, an unknown one, or an expired one
+    │   └── Forbidden                      a valid credential that does not allow this
+    ├── QuotaExceeded                      try again after ``retry_after_s``
+    ├── RequestTooLarge                    a request with more bytes than the server accepts
     ├── RequestTimeout                     a request that did not arrive in time
-    ├── ServiceUnavailable (RuntimeError)  the server cannot do its work for now; asking again makes sense
-    ├── MissingExtra (ImportError)         a package is not installed that only some need
-    ├── JobFailed (RuntimeError)           get_results on a job that has none
-    ├── UnreadableCheckpoint               a saved run that this version cannot continue; it is begun anew
-    └── SupervisorUnavailable (RuntimeError)  nobody could be started to run the jobs
+    ├── ServiceUnavailable (RuntimeError)  the server cannot work at the moment; try again later
+    ├── MissingExtra (ImportError)         an optional package is not installed
+    ├── JobFailed (RuntimeError)           get_results of a job that has none
+    ├── UnreadableCheckpoint               a checkpoint that this version cannot continue; the job starts again
+    └── SupervisorUnavailable (RuntimeError)  no supervisor could be started to run the jobs
 
 Messages name the thing, the rule and the value, in lower case and without a final stop:
 ``term 17: variable id -3 is negative``.
@@ -59,10 +59,11 @@ from typing import Any, ClassVar
 
 
 class QioskError(Exception):
-    """Base of every error raised on purpose.
+    """Base of all errors that Qiosk raises on purpose.
 
-    ``code`` is the stable, documented category; ``azq`` the service's own number, if it has one; ``details`` holds
-    JSON values only, under any names. One constructor for all, so that errors pickle out of a worker process.
+    ``code`` is the stable, documented category; ``azq`` the number that the old service gave the error, if any;
+    ``details`` contains JSON values under any names. All errors have the same constructor, so that they can be pickled
+    and sent by a job process.
 
     >>> import qiosk
     >>> problem = qiosk.Problem("wrong")
@@ -89,7 +90,7 @@ class QioskError(Exception):
         return f"{self.azq}: {self.message}" if self.azq else self.message
 
     def error_data(self) -> dict[str, str]:
-        """The ``errorData`` of a failed job: category and message, with the AZQ number written into it."""
+        """The ``errorData`` of a failed job: category and message; the message contains the AZQ number."""
         message = f"_{self.azq} {self.message}" if self.azq else self.message
         return {"code": self.code, "message": message}
 
@@ -157,35 +158,35 @@ class InvalidValue(InvalidInput):
 
 
 class NothingToFix(InvalidValue, RuntimeError):
-    """No variable was named to be fixed. A RuntimeError too, as programs of the old SDK expect."""
+    """A call to fix variables names none. A RuntimeError too, as programs of the old SDK expect."""
 
 
 class InsufficientResources(QioskError):
-    """The job does not fit this machine or its time limit."""
+    """The job needs more than this machine or its time limit allows."""
 
     code = "InsufficientResources"
 
 
 class NotEnoughMemory(InsufficientResources, MemoryError):
-    """The problem does not fit the memory the job may use."""
+    """The problem needs more memory than the job may use."""
 
     azq = "AZQ001"
 
 
 class TimeoutTooSmall(InsufficientResources):
-    """A time-out that leaves no time for any exploration."""
+    """A time-out too small for any search."""
 
     azq = "AZQ002"
 
 
 class InvalidJobDefinition(QioskError, ValueError):
-    """The job itself is malformed; nothing was stored."""
+    """The definition of a job or session is wrong; nothing was stored."""
 
     code = "InvalidJobDefinition"
 
 
 class ProviderNotFound(InvalidJobDefinition):
-    """No such provider."""
+    """There is no such provider."""
 
     code = "ProviderNotFound"
 
@@ -197,13 +198,13 @@ class InvalidTarget(InvalidJobDefinition):
 
 
 class InvalidFilter(InvalidJobDefinition):
-    """A job filter that cannot be understood."""
+    """A filter of jobs or sessions is malformed."""
 
     code = "InvalidFilter"
 
 
 class NotFound(QioskError, LookupError):
-    """Something that was asked for by name does not exist."""
+    """The named thing does not exist."""
 
     code = "NotFound"
 
@@ -233,7 +234,7 @@ class KeyNotFound(NotFound):
 
 
 class Conflict(QioskError):
-    """The request contradicts what is already stored."""
+    """The request contradicts stored data."""
 
     code = "Conflict"
 
@@ -251,13 +252,13 @@ class BlobAlreadyExists(Conflict):
 
 
 class BlobChanged(Conflict):
-    """The blob was written anew or deleted while it was being read."""
+    """The blob was replaced or deleted while it was being read."""
 
     code = "BlobChanged"
 
 
 class IllegalTransition(Conflict):
-    """This event cannot happen to a job in this state."""
+    """A job or session in this state has no such transition."""
 
     code = "IllegalTransition"
 
@@ -269,19 +270,19 @@ class SessionAlreadyExists(Conflict):
 
 
 class SessionClosed(Conflict):
-    """The session has ended and takes no more jobs."""
+    """The session has ended and accepts no more jobs."""
 
     code = "SessionClosed"
 
 
 class InvalidBlockList(QioskError, ValueError):
-    """A list names blocks that were never uploaded, or have been forgotten since."""
+    """A block list contains blocks that were not uploaded, or were removed since."""
 
     code = "InvalidBlockList"
 
 
 class StorageFull(QioskError):
-    """No room is left for blobs; nothing was stored."""
+    """The storage is full; nothing was stored."""
 
     code = "StorageFull"
 
@@ -293,30 +294,30 @@ class AccessDenied(QioskError):
 
 
 class Unauthorized(AccessDenied):
-    """No credential was given, or one that is not known, was revoked or has expired."""
+    """The request has no credential, or one that is unknown, revoked or expired."""
 
     code = "Unauthorized"
 
 
 class Forbidden(AccessDenied):
-    """The credential is known but does not allow this: another workspace, or a change with a read-only key."""
+    """The credential is valid but does not allow this: another workspace, or a change with a read-only key."""
 
     code = "Forbidden"
 
 
 class QuotaExceeded(QioskError):
-    """The workspace has used up what it may; ``details["retry_after_s"]`` says when asking again makes sense."""
+    """The workspace has reached a limit; ``details["retry_after_s"]`` is the time to wait before trying again."""
 
     code = "QuotaExceeded"
 
     @property
     def retry_after_s(self) -> int:
-        """Seconds after which the request may succeed; 60 if nobody can tell."""
+        """Seconds after which the request may succeed; 60 if that is unknown."""
         return int(self.details.get("retry_after_s", 60))
 
 
 class RequestTooLarge(QioskError):
-    """A request's body is larger than the server takes; ``details["max_bytes"]`` says how large it may be."""
+    """A request's body is larger than the server accepts; ``details["max_bytes"]`` is the limit."""
 
     code = "RequestTooLarge"
 
@@ -328,20 +329,20 @@ class RequestTimeout(QioskError):
 
 
 class ServiceUnavailable(QioskError, RuntimeError):
-    """The service cannot be reached, or cannot do its work for now."""
+    """The service cannot be reached, or cannot work at the moment."""
 
     code = "ServiceUnavailable"
 
 
 class MissingExtra(QioskError, ImportError):
-    """What was asked for needs a package that comes with an extra of Qiosk. An ImportError too."""
+    """A package that an extra of Qiosk installs is missing. An ImportError too."""
 
     code = "MissingExtra"
 
 
 @contextmanager
 def extra(name: str, needed_by: str) -> Iterator[None]:
-    """Around imports of packages of the extra ``name``. Raises MissingExtra, which says how they are installed."""
+    """Context for imports of packages of the extra ``name``. Raises MissingExtra, which says how to install them."""
     try:
         yield
     except ImportError as error:
@@ -351,7 +352,7 @@ def extra(name: str, needed_by: str) -> Iterator[None]:
 
 
 class JobFailed(QioskError, RuntimeError):
-    """Results were asked of a job that ended without them."""
+    """The job ended without results."""
 
     code = "JobFailed"
 
@@ -363,4 +364,4 @@ class SupervisorUnavailable(QioskError, RuntimeError):
 
 
 class UnreadableCheckpoint(QioskError):
-    """Bytes that are no checkpoint, or one that this version, or this machine's kernels, cannot continue from."""
+    """Not a checkpoint, or one that this version, or the kernels of this machine, cannot continue."""

@@ -447,12 +447,12 @@ def test_a_full_last_page_is_known_to_be_the_last(world):
 @pytest.mark.parametrize(
     ("token", "message"),
     [
-        ("", "page token: must be one that a page came with, found ''"),
-        ("ü", "must be one that a page came with"),
-        ("A" * 10**6, "must be one that a page came with"),
-        ("WzFd", "must be one that a page came with"),
-        (encode_token(Cursor("a\x00", START, "x"), ItemOrder.CREATION_TIME, descending=True), "that a page came with"),
-        (encode_token(Cursor("\ud800", START, "x"), ItemOrder.CREATION_TIME, descending=True), "that a page came with"),
+        ("", "page token: must be the token of a page, found ''"),
+        ("ü", "must be the token of a page"),
+        ("A" * 10**6, "must be the token of a page"),
+        ("WzFd", "must be the token of a page"),
+        (encode_token(Cursor("a\x00", START, "x"), ItemOrder.CREATION_TIME, descending=True), "the token of a page"),
+        (encode_token(Cursor("\ud800", START, "x"), ItemOrder.CREATION_TIME, descending=True), "the token of a page"),
         (encode_token(Cursor("a", START, "x"), ItemOrder.NAME, descending=True), "made for, 'Name', found 'Creation"),
         (encode_token(Cursor("", START, "x"), ItemOrder.CREATION_TIME, descending=False), "direction it was made for"),
     ],

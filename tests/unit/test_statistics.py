@@ -76,7 +76,7 @@ def test_every_job_is_counted_once(clock: ManualClock) -> None:
     totals = numbers.totals()
     assert totals.ended[TARGET, JobState.SUCCEEDED] == 40
     assert totals.sweeps[TARGET] == 400
-    assert sum(totals.waited[TARGET].classes) == 40
+    assert sum(totals.waited[TARGET].buckets) == 40
     assert totals.ran[TARGET].total_s == pytest.approx(80.0)
 
 

@@ -1,4 +1,4 @@
-"""The conditions on jobs and sessions that clients write as text.
+"""Filters of jobs and sessions: from the text that clients send to queries.
 
 ::
 
@@ -7,10 +7,10 @@
     comparison = property " eq 'value'" | "CreationTime ge date" | "CreationTime le date"
     order      = property [ " asc" | " desc" ]
 
-Letter case of words, properties and values does not count. A quote inside a value is doubled; in a name prefix it may
-also stand alone, since clients do not double it: the prefix ends at the first ``')`` behind which the filter ends or
-another clause begins. Between two conditions on the creation time the ``and`` may be missing: azure-quantum 3.13
-forgets it there, blanks and all. Everything is one pass over a text of bounded length.
+Letter case of words, properties and values is ignored. A quote inside a value is doubled. In a name prefix it may also
+be single, because clients do not double it: the prefix ends at the first ``')`` that is followed by the end of the
+filter or by another clause. Between two conditions on the creation time ``and`` and its blanks may be missing, because
+azure-quantum 3.13 omits them. A filter has a limited length and is read in one pass.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MAX_CHOICES = 200
 """Most values that one property may be compared with."""
 
 _OTHER_STATES = ("Queued", "CancellationRequested", "Cancelling", "Finishing", "Completed")
-"""States that clients know and nothing here is ever in."""
+"""States that clients may ask for, but that no job or session is ever in."""
 _STATES = {state.lower(): state for state in (*map(str, JobStatus), *map(str, SessionStatus), *_OTHER_STATES)}
 _ITEM_TYPES = {kind.lower(): kind.value for kind in ItemType}
 _MEMBERS = {
@@ -60,9 +60,9 @@ _OR = re.compile(r"\s+or\s+", re.IGNORECASE)
 
 
 def item_query(filter_text: str | None = None, orderby: str | None = None) -> ItemQuery:
-    """The query that ``filter`` and ``orderby`` describe; None and blanks: everything, newest first.
+    """The query that ``filter`` and ``orderby`` describe. If both are None or blank: everything, newest first.
 
-    Raises InvalidFilter, naming the place.
+    Raises InvalidFilter, which names the place.
     """
     conditions: dict[str, Any] = {}
     if filter_text is not None and filter_text.strip():
@@ -73,12 +73,12 @@ def item_query(filter_text: str | None = None, orderby: str | None = None) -> It
 
 
 def job_query(filter_text: str | None = None, orderby: str | None = None, *, session_id: str | None = None) -> JobQuery:
-    """As ``item_query``, for jobs alone, of one session if ``session_id`` is given. Raises InvalidFilter."""
+    """As ``item_query``, for jobs only, of one session if ``session_id`` is given. Raises InvalidFilter."""
     return to_job_query(item_query(filter_text, orderby), session_id=session_id)
 
 
 def to_job_query(query: ItemQuery, *, session_id: str | None = None, is_top_level: bool = False) -> JobQuery:
-    """The part of a query that concerns jobs; one that finds nothing if it asks for other things."""
+    """The same query for jobs; it matches none if the items to list are not jobs."""
     statuses = query.statuses
     if query.item_types is not None and ItemType.JOB not in query.item_types:
         statuses = ()
@@ -98,7 +98,7 @@ def to_job_query(query: ItemQuery, *, session_id: str | None = None, is_top_leve
 
 
 def check_query(query: JobQuery) -> None:
-    """Raise InvalidFilter for conditions that no store could answer, naming the condition."""
+    """Raise InvalidFilter, which names the condition, for one that a store cannot evaluate."""
     for bound in (query.created_after, query.created_before):
         if isinstance(bound, datetime) and bound.tzinfo is None:
             raise InvalidFilter(f"creation time: must have a time zone, found {bound.isoformat()}")
@@ -130,7 +130,7 @@ def _order(text: str) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Reader:
-    """A filter, read from left to right; ``found`` are the members of the query."""
+    """Reads a filter from left to right; ``found`` are the members of the query."""
 
     text: str
     at: int = 0

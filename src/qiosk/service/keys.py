@@ -1,7 +1,7 @@
 """API keys: who may do what in which workspace.
 
-A key is the text ``qk_ID_SECRET``. Only its SHA-256 digest is stored: the secret has 256 random bits, so a slow hash
-would add nothing but time. A key belongs to one workspace, or to an administrator, who may do everything everywhere.
+A key is the text ``qk_ID_SECRET``. Only its SHA-256 digest is stored; a slow hash would not be safer, because the
+secret has 256 random bits. A key is valid for one workspace, or for all of them if it is an administrator's.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ from qiosk.service.ports import Clock
 
 PREFIX = "qk"
 CACHE_S = 5.0
-"""How long a key that was just accepted is accepted without a look at the store; a revocation takes so long to
-work here.
-"""
+"""How long an accepted key is accepted again without reading the store: the longest time until a revocation works."""
 FIRST_KEY_S = 1.0
-"""How long a server that is open to everybody may not notice that the first key was made."""
+"""Longest time until a server without keys, which accepts every request, notices the first key."""
 _CACHED_KEYS = 1024
 _ID_BYTES = 6
 _SECRET_BYTES = 32
@@ -37,7 +35,7 @@ _MAX_NAME = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """What is stored of a key. ``workspace`` None: an administrator's. Times are aware UTC."""
+    """A key as it is stored, without its secret. ``workspace`` None: an administrator's. Times are in UTC."""
 
     id: str
     name: str
@@ -49,12 +47,12 @@ class ApiKey:
     revoked_at: datetime | None = None
 
     def is_valid(self, at: datetime) -> bool:
-        """Whether the key opens anything at this time."""
+        """Whether the key is neither revoked nor expired at this time."""
         return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
 
 
 class KeyStore(Protocol):
-    """Keys of all workspaces. They are never removed, so that one who has keys is never taken for one without."""
+    """Keys of all workspaces. They are never removed: a service that had keys must always require one."""
 
     def add(self, key: ApiKey) -> None:
         """Store a new key."""
@@ -65,21 +63,21 @@ class KeyStore(Protocol):
         ...
 
     def list(self) -> Sequence[ApiKey]:
-        """All keys, also those that are revoked or have expired, oldest first."""
+        """All keys, revoked and expired ones too, oldest first."""
         ...
 
     def revoke(self, key_id: str, at: datetime) -> ApiKey:
-        """The key, revoked at ``at`` unless it was before. Raises KeyNotFound."""
+        """Revoke a key at ``at``, unless it is revoked already; returns it. Raises KeyNotFound."""
         ...
 
     def is_empty(self) -> bool:
-        """Whether there never was a key."""
+        """Whether no key was ever added."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Whoever sent a request, and what is allowed to them. ``workspace`` None: every workspace."""
+    """The sender of a request, and what they may do. ``workspace`` None: in every workspace."""
 
     name: str
     workspace: str | None = None
@@ -88,15 +86,15 @@ class Principal:
 
     @property
     def is_administrator(self) -> bool:
-        """Whether everything is allowed."""
+        """Whether the sender may do everything."""
         return self.workspace is None and not self.is_read_only
 
     def may(self, workspace: str, *, write: bool) -> bool:
-        """Whether reading, or with ``write`` changing, things of a workspace is allowed."""
+        """Whether the sender may read, or with ``write`` change, things of a workspace."""
         return self.workspace in (None, workspace) and not (write and self.is_read_only)
 
     def require(self, workspace: str, *, write: bool) -> None:
-        """Raise Forbidden unless ``may``; what it says does not depend on what the workspace holds."""
+        """Raise Forbidden unless ``may``. The message does not depend on the content of the workspace."""
         if self.workspace not in (None, workspace):
             raise Forbidden("this credential is for another workspace")
         if write and self.is_read_only:
@@ -104,12 +102,12 @@ class Principal:
 
 
 ANYBODY = Principal(name="anybody")
-"""Everyone, as long as no key was ever made."""
+"""The sender of every request while the service has no keys."""
 
 
 @final
 class Authenticator:
-    """Tells who a credential belongs to."""
+    """Finds out whose credential a request contains."""
 
     def __init__(self, keys: KeyStore, clock: Clock, *, admin_key: str | None = None) -> None:
         self._keys = keys
@@ -121,13 +119,13 @@ class Authenticator:
         self._lock = threading.Lock()
 
     def has_keys(self) -> bool:
-        """Whether any key is configured; without one everybody may do everything."""
+        """Whether any key was ever made; without one every request is allowed."""
         if not self._has_keys:
             self._has_keys = not self._keys.is_empty()
         return self._has_keys
 
     def authenticate(self, credential: str | None) -> Principal:
-        """Who sent this credential. Raises Unauthorized; which of its reasons it was is not said."""
+        """Whose credential this is. Raises Unauthorized, whose message does not tell why a key is not valid."""
         found = None if credential is None else self._known(credential)
         if found is not None:
             return found
@@ -136,12 +134,12 @@ class Authenticator:
         raise Unauthorized("an API key is required" if credential is None else "the API key is not valid")
 
     def _is_open(self) -> bool:
-        """As not ``has_keys``, up to ``FIRST_KEY_S`` late: open servers do not ask the store for every request."""
+        """Whether there are no keys, up to ``FIRST_KEY_S`` ago: so the store is not read for every request."""
         now = self._clock.monotonic()
         if self._has_keys or now < self._open_until:
             return not self._has_keys
         is_open = not self.has_keys()
-        self._open_until = now + FIRST_KEY_S  # only after the store has said so: until then nobody is let in
+        self._open_until = now + FIRST_KEY_S  # only after the store was read: until then requests are rejected
         return is_open
 
     def _known(self, credential: str) -> Principal | None:
@@ -201,7 +199,7 @@ class KeyService:
         is_read_only: bool = False,
         expires_at: datetime | None = None,
     ) -> tuple[ApiKey, str]:
-        """A new key, and its text, which nobody can find out again.
+        """A new key, and its text, which is not stored and cannot be shown again.
 
         ``workspace`` is its key, such as ``subscription/group/name`` in lower case; None makes an administrator's key.
         Raises InvalidValue for a text that is empty or too long, or a time that has passed.
@@ -227,22 +225,22 @@ class KeyService:
         return key, text
 
     def list(self, workspace: str | None = None) -> Sequence[ApiKey]:
-        """All keys, or one workspace's, oldest first; also those that open nothing any more."""
+        """All keys, or one workspace's, oldest first; revoked and expired ones too."""
         keys = self._keys.list()
         return keys if workspace is None else [key for key in keys if key.workspace == workspace.lower()]
 
     def revoke(self, key_id: str) -> ApiKey:
-        """Make a key worthless; authenticators notice within ``CACHE_S``. Raises KeyNotFound."""
+        """Revoke a key; every ``Authenticator`` rejects it within ``CACHE_S``. Raises KeyNotFound."""
         return self._keys.revoke(key_id, self._clock.now())
 
 
 def digest(credential: str) -> str:
-    """What is stored and compared instead of a key."""
+    """The digest of a key, which is stored and compared instead of it."""
     return hashlib.sha256(credential.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def revoked(key: ApiKey, at: datetime) -> ApiKey:
-    """The key after a revocation; the first one counts."""
+    """The key after a revocation; a second one changes nothing."""
     return key if key.revoked_at is not None else replace(key, revoked_at=at)
 
 

@@ -1,4 +1,4 @@
-"""URIs of blobs, and the way back from a URI to a container and a blob."""
+"""URIs of blobs: from a container and a blob to a URI, and back."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*")
 
 
 class BlobLocations(Protocol):
-    """Names the blobs of one workspace to its users."""
+    """The URIs of the blobs of one workspace."""
 
     def uri(self, container: str, name: str | None = None) -> str:
-        """URI of a container or blob, whether it exists or not. Raises InvalidValue for bad names."""
+        """URI of a container or blob, even if it does not exist. Raises InvalidValue for names that are not allowed."""
         ...
 
     def resolve(self, uri: str) -> tuple[str, str | None]:
-        """Container and blob of a URI that ``uri`` could have returned; else raises InvalidValue."""
+        """Container and blob of a URI that ``uri`` can return. Raises InvalidValue for others."""
         ...
 
 
@@ -41,7 +41,7 @@ class PrefixLocations:
         return self._prefix + join_path(container, name)
 
     def resolve(self, uri: str) -> tuple[str, str | None]:
-        """What follows the prefix."""
+        """Container and blob in what follows the prefix."""
         if not uri.startswith(self._prefix):
             raise InvalidValue(f"blob uri: must begin with {self._prefix!r}, found {uri!r}")
         return split_path(uri[len(self._prefix) :].partition("?")[0], uri)
@@ -49,10 +49,10 @@ class PrefixLocations:
 
 @final
 class ServedLocations:
-    """Paths below a server: ``/qiosk/CONTAINER/BLOB``. Scheme, host, port and query of a URI are the caller's affair.
+    """Paths below a server: ``/qiosk/CONTAINER/BLOB``. Scheme, host, port and query of a URI are ignored.
 
-    The account segment may be missing; a container that has its name is ``/qiosk/qiosk``. ``base_path`` is what a
-    proxy puts before, without a slash at its end.
+    The account segment may be missing; a container of the account's name is ``/qiosk/qiosk``. ``base_path`` is what a
+    proxy puts before all paths, without a slash at its end.
     """
 
     def __init__(self, base_path: str = "") -> None:
@@ -63,7 +63,7 @@ class ServedLocations:
         return f"{self._base_path}/{ACCOUNT}/{join_path(container, name)}"
 
     def resolve(self, uri: str) -> tuple[str, str | None]:
-        """Container and blob of a URI's path, whatever server it names: it is never asked."""
+        """Container and blob of a URI's path; the URI may name any server, because it is not sent anywhere."""
         try:
             path = urlsplit(uri).path
         except ValueError as error:
@@ -81,7 +81,7 @@ def without_account(path: str) -> str:
 
 
 def join_path(container: str, name: str | None = None) -> str:
-    """``CONTAINER`` or ``CONTAINER/BLOB``, percent-encoded but for slashes. Raises InvalidValue for bad names."""
+    """``CONTAINER`` or ``CONTAINER/BLOB``, percent-encoded except slashes. Raises InvalidValue."""
     check_container(container)
     if name is None:
         return container
@@ -90,7 +90,7 @@ def join_path(container: str, name: str | None = None) -> str:
 
 
 def split_path(path: str, uri: str) -> tuple[str, str | None]:
-    """The reverse of ``join_path``; ``uri`` is what an error message shows."""
+    """The reverse of ``join_path``; error messages contain ``uri``."""
     try:
         container, _, name = unquote(path, errors="strict").partition("/")
     except UnicodeDecodeError as error:

@@ -1,6 +1,6 @@
-"""Names of jobs, containers and blobs: what is allowed, and which blob of a job is called what.
+"""Names of jobs, containers and blobs: which are allowed, and which names the blobs of a job have.
 
-The rules are those of every blob store we write to, so a name that passes here is a path that cannot leave its place.
+Every blob store accepts an allowed name, and as a path it cannot lead out of its folder.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from qiosk.errors import InvalidJobDefinition, InvalidValue
 BEST_BLOB = "bestSoFar"
 CHECKPOINT_BLOB = "checkpoint"
 RUN_BLOBS = (OUTPUT_BLOB, BEST_BLOB, CHECKPOINT_BLOB)
-"""Kinds of blobs that runs write."""
+"""Kinds of blobs that a run of a job writes."""
 
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _CONTAINER = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]{0,127}")
@@ -66,20 +66,20 @@ def check_block_id(block_id: str) -> None:
 
 
 def job_of_container(container: str) -> str | None:
-    """The id of the job that alone owns a container of this name; None if it is no such name."""
+    """The id of the job to which alone a container of this name belongs; None for other names."""
     job_id = container.removeprefix(CONTAINER_PREFIX)
     return job_id if job_id != container and is_job_id(job_id) else None
 
 
 def blob_name(kind: str, job_id: str, container: str, fence: int = 1) -> str:
-    """The blob a job's ``fence``-th run writes: unique over jobs and runs, and plain ``kind`` in the usual case."""
+    """Name of a blob that a job's run of this ``fence`` writes: unique among jobs and runs, usually just ``kind``."""
     if container == own_container(job_id):
         return kind if fence == 1 else f"{kind}-{fence}"
-    return f"{kind}.{job_id}" if fence == 1 else f"{kind}.{job_id}.{fence}"  # ids have "-" inside, but no "."
+    return f"{kind}.{job_id}" if fence == 1 else f"{kind}.{job_id}.{fence}"  # ids contain "-", but no "."
 
 
 def is_job_blob(name: str, job_id: str) -> bool:
-    """Whether ``blob_name`` gives this name to a blob of the job in a shared container."""
+    """Whether a blob of the job has this name, made by ``blob_name``, in a shared container."""
     return re.fullmatch(rf"[A-Za-z]+\.{job_id}(\.[0-9]+)?", name) is not None
 
 

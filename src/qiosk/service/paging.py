@@ -1,8 +1,8 @@
-"""The place in a sorted list where a page ends, and its form as a token.
+"""Cursors: the place in a sorted list where a page ends, and its text, the token.
 
-A page begins behind a :class:`Cursor`, not after a number of items: so that it costs the same wherever it is, and an
-item that comes or goes meanwhile neither hides nor repeats another one. An item whose sort key changes meanwhile, such
-as a job's state, may be met at its old and its new place.
+A page starts after a :class:`Cursor`, not after a number of items. So all pages cost the same, and an item that is
+added or removed meanwhile neither hides nor repeats another one. An item whose sort key changes meanwhile, such as a
+job's state, may be on two pages, or on none.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from qiosk.errors import InvalidFilter
 from qiosk.service.jobs import Job
 
 NAME_KEY_CHARS = 200
-"""So much of a name decides on its place and can be searched for; letter case does not count."""
+"""Characters of a name that are sorted and searched by; letter case is ignored."""
 
 PAGE_BYTES = 4 << 20
-"""A page of jobs ends with the one that makes it so heavy, see ``weight``, however many are asked for."""
+"""A page of jobs ends with the job with which it reaches this ``weight``, however many the caller asks for."""
 
 _MAX_TOKEN = 4096
 
 
 class Cursor(NamedTuple):
-    """The last item of a page: its sort key, then what decides between items of equal keys.
+    """The last item of a page: its sort key, then the order of items with equal keys.
 
     ``key`` is empty in the order of creation.
     """
@@ -39,7 +39,7 @@ class Cursor(NamedTuple):
 
 
 def name_key(name: str) -> str:
-    """What a name is sorted and searched by."""
+    """The part of a name by which it is sorted and searched."""
     return name.casefold()[:NAME_KEY_CHARS]
 
 
@@ -64,12 +64,12 @@ def cursor_of(job: Job, order: ItemOrder) -> Cursor:
 
 
 def weight(job: Job) -> int:
-    """Bytes of what may be long in a job, as JSON."""
+    """Bytes of a job's long members, as JSON."""
     return sum(len(json.dumps(member)) for member in (job.input_params, job.metadata, job.tags))
 
 
 def is_heavy(jobs: Iterable[Job]) -> bool:
-    """Whether these are as many jobs as fit on a page."""
+    """Whether these jobs fill a page."""
     return sum(map(weight, jobs)) >= PAGE_BYTES
 
 
@@ -80,7 +80,7 @@ def encode_token(cursor: Cursor, order: ItemOrder, *, descending: bool) -> str:
 
 
 def decode_token(token: str, order: ItemOrder, *, descending: bool) -> Cursor:
-    """The cursor of a token. Raises InvalidFilter if it is none, or one of a list in another order."""
+    """The cursor of a token. Raises InvalidFilter if the text is no token, or one of a list in another order."""
     try:
         if len(token) > _MAX_TOKEN:
             raise ValueError("too long")
@@ -90,7 +90,7 @@ def decode_token(token: str, order: ItemOrder, *, descending: bool) -> Cursor:
         if cursor.created_at.tzinfo is None:
             raise ValueError("no time zone")
     except (ValueError, TypeError, RecursionError, binascii.Error) as error:
-        raise InvalidFilter(f"page token: must be one that a page came with, found {token[:100]!r}") from error
+        raise InvalidFilter(f"page token: must be the token of a page, found {token[:100]!r}") from error
     if (its_order, its_direction) != (order.value, descending):
         raise InvalidFilter(
             f"page token: must be used with the order it was made for, {its_order!r}, found {order.value!r}"
@@ -101,7 +101,7 @@ def decode_token(token: str, order: ItemOrder, *, descending: bool) -> Cursor:
 
 
 def check_window(top: int, skip: int) -> int:
-    """How many items a page may have. Raises InvalidFilter unless ``top`` >= 1 and ``skip`` >= 0."""
+    """Most items of a page. Raises InvalidFilter unless ``top`` >= 1 and ``skip`` >= 0."""
     if top < 1:
         raise InvalidFilter(f"top: must be at least 1, found {top}")
     if not 0 <= skip < 2**63:

@@ -1,8 +1,8 @@
 """Limits on what a workspace may use.
 
-An administrator sets limits for all workspaces, and others for single ones. Hours, queued jobs and bytes are checked
-before anything is stored, so callers that come at once may overshoot a limit by what they bring; the number of jobs
-that run is exact, for it is checked where a job is claimed.
+An administrator sets default limits, and limits of single workspaces. Hours, queued jobs and bytes are checked before
+anything is stored, so simultaneous requests together may exceed a limit. The number of running jobs is exact, because
+the transaction that claims a job checks it.
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ from qiosk.service.ports import Clock, JobStore
 from qiosk.settings import Settings
 
 CACHE_S = 5.0
-"""How old the limits and the hours may be that a submission is checked against."""
+"""Largest age of the limits and hours that a submission is checked against."""
 MEASURE_S = 60.0
-"""How old the size of a workspace's blobs may be; what was written since is added."""
+"""Largest age of the measured size of a workspace's blobs; bytes written since are added."""
 QUEUE_RETRY_S = 5
-"""When to try again if the queue is full; clients wait so long by themselves."""
+"""When to try again if the queue is full; clients wait this long by themselves."""
 RETRY_S = 10
-"""When to try again if hours or bytes are used up. Not the end of the month: clients sleep so long before they fail."""
+"""When to try again if hours or bytes are used up. Not the end of the month: clients would sleep until then."""
 PROVIDER = "Microsoft"
 _COUNTED = 1_000_000
-"""Waiting jobs that are counted at most, to show how many there are."""
+"""Largest number of waiting jobs that a view of the quotas shows."""
 
 
 class LimitStore(Protocol):
-    """Limits of single workspaces. A limit of None means that there is none, whatever the others have."""
+    """Limits of single workspaces, which replace the defaults. None: no limit."""
 
     def all(self) -> Mapping[str, Mapping[Dimension, float | None]]:
         """The limits of every workspace that has its own."""
         ...
 
     def set(self, workspace: str, dimension: Dimension, limit: float | None) -> None:
-        """Give a workspace a limit of its own, or none (None)."""
+        """Set a workspace's own limit; None: no limit."""
         ...
 
     def unset(self, workspace: str, dimension: Dimension) -> None:
-        """Let a workspace have the limit of all the others; nothing happens if it has."""
+        """Remove a workspace's own limit, so that the default applies; does nothing if it has none."""
         ...
 
 
 class QuotaGate(Protocol):
-    """Decides whether a workspace may use more, and says what it uses."""
+    """Checks whether a workspace may use more, and shows what it uses."""
 
     def check_submit(self, workspace: str) -> None:
         """Raise QuotaExceeded if the workspace may not submit a job now."""
         ...
 
     def check_bytes(self, workspace: str, extra: int) -> None:
-        """Note that ``extra`` bytes will be written. Raises QuotaExceeded if they are too many."""
+        """Reserve ``extra`` bytes that will be written. Raises QuotaExceeded if they are too many."""
         ...
 
     def view(self, workspace: str) -> Sequence[QuotaView]:
@@ -84,7 +84,7 @@ NO_LIMITS: Final[QuotaGate] = _NoLimits()
 
 @dataclass(slots=True)
 class _Measured:
-    """Bytes of a workspace at a time, and what was written since."""
+    """Bytes of a workspace: measured at a time, plus those written since."""
 
     at: float
     stored: int
@@ -92,7 +92,7 @@ class _Measured:
 
 @final
 class QuotaService:
-    """``QuotaGate`` for all workspaces; made once for a process, since it remembers.
+    """``QuotaGate`` for all workspaces; one for each process, because it keeps numbers for a while.
 
     ``defaults`` are the limits of workspaces without their own, ``stored_bytes`` measures a workspace's blobs.
     """
@@ -126,12 +126,12 @@ class QuotaService:
         return self._overrides.get(workspace, {}).get(dimension, self._defaults.get(dimension))
 
     def concurrent_jobs(self, workspace: str) -> int | None:
-        """How many jobs of the workspace may run at once; None if it does not matter."""
+        """How many jobs of the workspace may run at the same time; None: no limit."""
         limit = self.limit(workspace, Dimension.CONCURRENT_JOBS)
         return None if limit is None else int(limit)
 
     def check_submit(self, workspace: str) -> None:
-        """Raise QuotaExceeded if hours or places in the queue are used up."""
+        """Raise QuotaExceeded if the hours are used up or the queue is full."""
         hours = self.limit(workspace, Dimension.JOB_HOURS)
         if hours is not None and (used := self._recent_hours(workspace)) >= hours:
             raise QuotaExceeded(
@@ -148,7 +148,7 @@ class QuotaService:
             )
 
     def check_bytes(self, workspace: str, extra: int) -> None:
-        """Note that ``extra`` bytes will be written. Raises QuotaExceeded if they are too many."""
+        """Reserve ``extra`` bytes that will be written. Raises QuotaExceeded if they are too many."""
         limit = self.limit(workspace, Dimension.STORED_BYTES)
         if limit is None:
             return
@@ -163,7 +163,7 @@ class QuotaService:
             measured.stored += extra
 
     def view(self, workspace: str) -> Sequence[QuotaView]:
-        """Every quota of the workspace, as it is now."""
+        """Every quota of the workspace, now."""
         now = self._clock.now()
         running = [job for job in self._jobs.running() if job.workspace == workspace]
         held = sum((now - job.begun_at).total_seconds() for job in running if job.begun_at is not None)
@@ -213,7 +213,7 @@ def month_of(at: datetime) -> str:
 
 
 def check_limit(dimension: Dimension, limit: float) -> float:
-    """The limit. Raises InvalidValue unless it is a number of at least 0, and whole unless it is hours."""
+    """The same limit. Raises InvalidValue unless it is at least 0 and, except for hours, a whole number."""
     if not 0 <= limit < UNLIMITED:
         raise InvalidValue(f"{dimension}: must be at least 0, found {limit!r}")
     if dimension is not Dimension.JOB_HOURS and limit != int(limit):

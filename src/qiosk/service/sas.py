@@ -1,11 +1,11 @@
-"""Shared access signatures: query strings that open a container or a blob to whoever holds them.
+"""Shared access signatures: query strings that allow their holder to use a container or a blob.
 
-Theory of operation. A **grant** says which workspace, container and blob (or all blobs of the container) may be used
-how (letters of ``PERMISSIONS``), and until when. ``sign`` writes it as query parameters under the names that clients of
-Azure know, because those pass on no others:
+Theory of operation. A **grant** contains a workspace, a container, a blob (or all blobs of the container), what its
+holder may do with them (letters of ``PERMISSIONS``), and an end. ``sign`` writes it as query parameters. Their names
+are those of Azure, because its clients drop all others:
 
 =======  ===========================================================================================
-``sv``   version of the storage protocol, for the clients' sake
+``sv``   version of the storage protocol, which clients require
 ``st``   not before, optional
 ``se``   not after
 ``sr``   ``c``: the container and all its blobs; ``b``: one blob
@@ -14,9 +14,9 @@ Azure know, because those pass on no others:
 ``sig``  HMAC-SHA256 over all of these, the container and the blob
 =======  ===========================================================================================
 
-``verify`` reads the parameters, decoded, in any order, among any others. Container and blob are not among them: they
-are those of the request's path, so that a signature fits no other place. What is signed is a JSON list, in which no
-text can run into the next.
+``verify`` reads the decoded parameters, in any order, and ignores others. Container and blob are not parameters: they
+come from the path of the request, so a signature is valid for this place only. The signed text is a JSON list, because
+two different lists never have the same text.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from urllib.parse import quote
 from qiosk.errors import Forbidden
 
 PERMISSIONS = "racwdl"
-"""Read, add, create, write, delete, list: the letters there are, in the order in which they are written."""
+"""All letters in the order in which they are written: read, add, create, write, delete, list."""
 
 _VERSION = "2021-08-06"
 _SIGNED = ("sv", "st", "se", "sr", "sp", "si")
@@ -45,7 +45,7 @@ _MAX_LENGTH = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a signature allows. ``blob`` None: the container and all its blobs. Times are aware UTC, whole seconds."""
+    """What a signature allows. ``blob`` None: the container and all its blobs. Times are whole seconds in UTC."""
 
     workspace: str
     container: str
@@ -70,7 +70,7 @@ def sign(secret: bytes, grant: Grant) -> str:
 def _unsigned(
     workspace: str, is_container: bool, permissions: str, since: datetime | None, until: datetime
 ) -> tuple[Mapping[str, str], str]:
-    """All members but the signature, and their query string: alike for all links of a page."""
+    """All members except the signature, and their query string: the same for all links of a page."""
     members = {
         "sv": _VERSION,
         "se": _format(until),
@@ -88,8 +88,8 @@ def verify(
 ) -> Grant:
     """The grant in a request's decoded query parameters, for the container and blob of its path.
 
-    Raises Forbidden unless we signed it for this place and its time has come and has not passed. A message says what
-    is wrong with the parameters, never what would be right.
+    Raises Forbidden unless it was signed here, for this place, and is valid now. Messages name what is wrong with the
+    parameters, but never a right value.
     """
     members = _members(query)
     is_container = members["sr"] == "c"

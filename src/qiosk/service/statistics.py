@@ -1,4 +1,4 @@
-"""How long jobs wait and run, how they end, and how much is searched: for people who run the service."""
+"""Statistics for operators: how long jobs wait and run, how they end, and how many sweeps they do."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from qiosk.service.jobs import JobState
 from qiosk.service.ports import Clock
 
 REFRESH_S = 2.0
-"""How old numbers may be."""
+"""Largest age of the numbers."""
 RECENT = 50
-"""Jobs of a target whose waiting times are averaged."""
+"""Number of jobs of a target whose waiting times are averaged."""
 BOUNDS_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0)
-"""Upper bounds of the classes that times are counted in; times above fall in one class more."""
+"""Upper bounds of the buckets in which times are counted; one more bucket has no bound."""
 
 _FIRST = 500
 _BATCH = 1000
-_OVERLAP = timedelta(seconds=30)  # other hosts' clocks, and transactions that took long to commit
+_OVERLAP = timedelta(seconds=30)  # for differing clocks of hosts, and transactions that commit late
 
 
 class EndedJob(NamedTuple):
@@ -41,7 +41,7 @@ class EndedJob(NamedTuple):
 
 
 class StatisticsStore(Protocol):
-    """Jobs of all workspaces, counted."""
+    """Counts of the jobs of all workspaces."""
 
     def counts(self) -> Mapping[JobState, int]:
         """How many jobs there are in each state."""
@@ -62,20 +62,20 @@ class StatisticsStore(Protocol):
 
 @dataclass(slots=True)
 class Times:
-    """Times by class, and their sum [s]."""
+    """How many times are in each bucket, and their sum [s]."""
 
-    classes: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
     total_s: float = 0.0
 
     def add(self, seconds: float) -> None:
         """Count a time."""
-        self.classes[bisect.bisect_left(BOUNDS_S, seconds)] += 1
+        self.buckets[bisect.bisect_left(BOUNDS_S, seconds)] += 1
         self.total_s += seconds
 
 
 @dataclass(slots=True)
 class Totals:
-    """What has ended since the process began, by target."""
+    """Jobs that have ended since this process began, by target."""
 
     ended: Counter[tuple[str, JobState]] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
@@ -97,7 +97,7 @@ class Totals:
 
 @final
 class JobStatistics:
-    """Numbers that are brought up to date when somebody asks, from the jobs that have ended since."""
+    """Numbers about jobs. Reading them updates them, from the jobs that have ended since the last update."""
 
     def __init__(self, store: StatisticsStore, clock: Clock) -> None:
         self._store = store
@@ -116,13 +116,13 @@ class JobStatistics:
             return {target: sum(waits) / len(waits) for target, waits in self._waits.items()}
 
     def totals(self) -> Totals:
-        """What has ended since this object was made. Not to be changed."""
+        """Jobs that have ended since this object was made. Callers must not change it."""
         with self._lock:
             self._refresh()
             return self._totals
 
     def counts(self) -> Mapping[JobState, int]:
-        """How many jobs there are now, in every state."""
+        """How many jobs there are in every state."""
         return {**dict.fromkeys(JobState, 0), **self._store.counts()}
 
     def oldest_waiting_s(self) -> float:
@@ -141,7 +141,7 @@ class JobStatistics:
         self._fresh_until = now + REFRESH_S
 
     def _begin(self) -> None:
-        """Jobs of former times count for the queue times only."""
+        """Jobs that ended earlier are part of the queue times only."""
         self._since = self._clock.now()
         for job in self._store.last_ended(_FIRST):
             self._note(job)

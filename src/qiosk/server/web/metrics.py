@@ -81,7 +81,7 @@ def _counter(name: str, description: str, by_target: Mapping[str, float]) -> Met
 def _histogram(name: str, description: str, by_target: Mapping[str, Times]) -> Metric:
     family = HistogramMetricFamily(name, description, labels=["target"])
     for target, times in by_target.items():
-        counts = accumulate(times.classes)
+        counts = accumulate(times.buckets)
         buckets = list(zip((*map(str, BOUNDS_S), "+Inf"), counts, strict=True))
         family.add_metric([target], buckets=buckets, sum_value=times.total_s)
     return family
