@@ -1,12 +1,26 @@
-"""One claim on a job, from its side of the fence: every write shows it, and is dropped if it is stale."""
+"""Attempts: what a supervisor does with a job that it has claimed.
+
+Theory of operation. A supervisor claims a job in one transaction, which gives the job a **fence**: a number that grows
+with every claim of this job. The claim is valid for a **lease** of ``LEASE_S``, and every report renews it. If the
+claimant stops reporting, because it died, hangs, or cannot reach the store, the lease expires, and a supervisor ends
+the attempt in its place, so that the job can be claimed again.
+
+The first claimant may still be running then. So every write to the job's row contains the claimant's fence, and the
+store rejects it unless it is the job's current one. Blobs need no such check: their names contain the fence, so two
+attempts never write the same blob.
+
+A claim ends in one of five ways. ``finish``: there are results. ``fail``: there are none, and another attempt would
+not find any. ``process_lost`` and ``supervisor_lost``: a process died, perhaps because of the job; the job waits again,
+and fails when that has happened too often, so that it cannot stop all work for ever. ``release``: the claimant stops
+for a reason that has nothing to do with the job, which waits again.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
-from typing import final
+from typing import Any, final
 
 from qiosk.contract.jobs import ErrorData
 from qiosk.errors import JobNotFound, StorageFull
@@ -19,17 +33,17 @@ from qiosk.service.runs import JobSpec, RunOutcome, RunUpdate
 _log = logging.getLogger(__name__)
 
 LEASE_S = 30.0
-"""How long a claim holds without a sign of life from the claimant."""
+"""How long a claim is valid after the claimant's last report."""
 SUSPICIOUS_DEATHS = 3
-"""A job during which so many supervisors died runs alone from then on, so that it takes no other job along."""
+"""After so many supervisors died while the job ran, it runs alone, so that it harms no other job."""
 MAX_DEATHS = 10
-"""A job during which so many supervisors died fails."""
+"""After so many supervisors died while the job ran, it fails."""
 
 
 def claim_next(
     jobs: JobStore, clock: Clock, *, worker: str, limit_of: Callable[[str], int | None] | None = None
 ) -> Job | None:
-    """Claim the first waiting job, with a full lease; ``limit_of`` as for ``JobStore.claim``."""
+    """Claim the first waiting job for ``LEASE_S``; ``limit_of`` as for ``JobStore.claim``."""
     now = clock.now()
     expires = now + timedelta(seconds=LEASE_S)
     return jobs.claim(worker=worker, now=now, lease_expires_at=expires, limit_of=limit_of)
@@ -37,10 +51,10 @@ def claim_next(
 
 @final
 class Attempt:
-    """A claimed job, as its claimant writes about it.
+    """A job and its claimant's right to change it.
 
-    Methods that end the attempt return whether it was still theirs to end; if not, somebody else owns the
-    job, or nobody does, and the caller has to stop without a further word.
+    Methods that end the attempt return whether the claim was still valid. If not, they have changed nothing: another
+    supervisor has claimed the job, or it has ended or been removed, and the caller must stop its run.
     """
 
     def __init__(self, job: Job, *, jobs: JobStore, blobs: BlobStore, clock: Clock) -> None:
@@ -51,11 +65,11 @@ class Attempt:
 
     @property
     def job(self) -> Job:
-        """The job when it was claimed."""
+        """The job as it was when it was claimed."""
         return self._job
 
     def spec(self, *, threads: int | None) -> JobSpec:
-        """What the job's process has to know."""
+        """The description of the job for its process."""
         job = self._job
         return JobSpec(
             workspace=job.workspace,
@@ -75,12 +89,12 @@ class Attempt:
         )
 
     def report(self, update: RunUpdate) -> JobState | None:
-        """Store what the run says and renew the lease; the job's state, or None if the claim is lost."""
+        """Store an update of the run and renew the lease; the job's state, or None if the claim is no longer valid."""
         expires = self._clock.now() + timedelta(seconds=LEASE_S)
         return self._jobs.record(self._job.key, self._job.fence, update, lease_expires_at=expires)
 
     def finish(self, outcome: RunOutcome) -> bool:
-        """The run has results: the job succeeded, or was cancelled if that was asked for before."""
+        """The run has results: the job has succeeded, or is cancelled if a user asked for that before."""
 
         def end(job: Job) -> Job:
             event = JobEvent.STOP if job.state is JobState.CANCELLING else JobEvent.SUCCEED
@@ -89,7 +103,7 @@ class Attempt:
         return self._end(end)
 
     def fail(self, error: ErrorData) -> bool:
-        """The run ended without results, and another one would, too."""
+        """The run ended without results, and another run would end in the same way."""
 
         def end(job: Job) -> Job:
             if job.state is JobState.CANCELLING:
@@ -99,31 +113,31 @@ class Attempt:
         return self._end(end)
 
     def process_lost(self, reason: str, *, max_losses: int) -> bool:
-        """The run vanished: the job waits again, but fails if that has happened ``max_losses`` times by now."""
-
-        def end(job: Job) -> Job:
-            losses = job.losses + 1
-            if job.state is JobState.CANCELLING or losses < max_losses:
-                return replace(job.on(JobEvent.LOSE, at=self._clock.now()), losses=losses)
-            message = f"the job's process vanished {losses} times, at last: {reason}"
-            error = ErrorData(code="InternalError", message=message)
-            return replace(job.on(JobEvent.FAIL, at=self._clock.now(), error=error), losses=losses)
-
-        return self._end(end)
-
-    def release(self) -> bool:
-        """The claimant went away, through no fault of the job's: it waits again."""
-        return self._end(lambda job: job.on(JobEvent.LOSE, at=self._clock.now()))
+        """The job's process died: the job waits again, or fails if that has now happened ``max_losses`` times."""
+        return self._requeue(
+            "losses", max_losses, lambda count: f"the job's process vanished {count} times, at last: {reason}"
+        )
 
     def supervisor_lost(self) -> bool:
-        """The claimant died while the job ran: it waits again, but fails if that has happened too often."""
+        """The claimant died while the job ran: the job waits again, or fails if ``MAX_DEATHS`` claimants have died."""
+        return self._requeue(
+            "supervisor_deaths", MAX_DEATHS, lambda count: f"{count} supervisors died while the job ran"
+        )
+
+    def release(self) -> bool:
+        """The claimant stops, and the job is not to blame: it waits again."""
+        return self._end(lambda job: job.on(JobEvent.LOSE, at=self._clock.now()))
+
+    def _requeue(self, counter: str, limit: int, message: Callable[[int], str]) -> bool:
+        """Count a loss in the job's member ``counter``; the job fails if it reaches the limit, else it waits again."""
 
         def end(job: Job) -> Job:
-            deaths = job.supervisor_deaths + 1
-            if job.state is JobState.CANCELLING or deaths < MAX_DEATHS:
-                return replace(job.on(JobEvent.LOSE, at=self._clock.now()), supervisor_deaths=deaths)
-            error = ErrorData(code="InternalError", message=f"{deaths} supervisors died while the job ran")
-            return replace(job.on(JobEvent.FAIL, at=self._clock.now(), error=error), supervisor_deaths=deaths)
+            count = getattr(job, counter) + 1
+            counted: dict[str, Any] = {counter: count}
+            if job.state is JobState.CANCELLING or count < limit:
+                return job.on(JobEvent.LOSE, at=self._clock.now(), **counted)
+            error = ErrorData(code="InternalError", message=message(count))
+            return job.on(JobEvent.FAIL, at=self._clock.now(), error=error, **counted)
 
         return self._end(end)
 
@@ -146,5 +160,5 @@ class Attempt:
         try:
             for ref in leftovers(job):
                 self._blobs.delete(ref)
-        except (StorageFull, OSError) as error:  # the job has ended all the same; they go with it, or are pruned
-            _log.warning("job %s: what its runs left was not removed: %s", job.id, error)
+        except (StorageFull, OSError) as error:  # the job has ended nevertheless; deleting or pruning it removes them
+            _log.warning("job %s: checkpoints and earlier results were not removed: %s", job.id, error)

@@ -1,4 +1,4 @@
-"""Cancelling a job, finding its blobs, and removing both."""
+"""Cancelling jobs, and removing them with their blobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qiosk.service.ports import JobStore
 
 
 def request_cancellation(jobs: JobStore, job: Job, at: datetime) -> Job:
-    """The job as it is now, asked to stop at ``at`` unless it has ended or was asked before. Raises JobNotFound."""
+    """Cancel a job, unless it has ended or is cancelled already; returns the job as it is now. Raises JobNotFound."""
     while not job.state.is_final and job.state is not JobState.CANCELLING:
         jobs.swap(job.on(JobEvent.CANCEL, at=at), expected=job)
         job = jobs.get(job.key)
@@ -21,8 +21,8 @@ def request_cancellation(jobs: JobStore, job: Job, at: datetime) -> Job:
 
 
 def remove_job(jobs: JobStore, blobs: BlobStore, job: Job) -> None:
-    """Remove a job that has ended, and those of its data that no other job needs. Raises JobNotFound."""
-    jobs.delete(job.key)  # row first: no row points at nothing
+    """Remove a job that has ended, and its blobs except those that another job needs. Raises JobNotFound."""
+    jobs.delete(job.key)  # row first, so that no row refers to a missing blob
     if has_own_container(jobs, job):
         blobs.delete_container(job.container)
         return
@@ -31,15 +31,14 @@ def remove_job(jobs: JobStore, blobs: BlobStore, job: Job) -> None:
 
 
 def has_own_container(jobs: JobStore, job: Job) -> bool:
-    """Whether the job's container is its own, and no other stored job has its input or its output there."""
+    """Whether the job has a container of its own, in which no other stored job has its input or output."""
     return job.container == own_container(job.id) and not jobs.is_needed(job.key, job.container)
 
 
 def own_blobs(jobs: JobStore, job: Job) -> Iterator[BlobRef]:
-    """Where a job's input and outputs are, if there are any, in a container that holds other data, too; those that are
-    another stored job's input are left out.
+    """Blobs that a job may have in a container with other data, except those that are another stored job's input.
 
-    They are known by their names: to list a container for each of many jobs that share it takes ever longer.
+    They are found by their names, and need not exist. Listing the container would take longer the more jobs share it.
     """
     yield from (ref for ref in _written_by(job) if not jobs.is_needed(job.key, *ref))
 
@@ -56,12 +55,12 @@ def _written_by_runs_of(job: Job) -> Iterator[BlobRef]:
 
 
 def leftovers(job: Job) -> Iterator[BlobRef]:
-    """Where the blobs are, if there are any, that are ``is_leftover``."""
+    """Blobs that ``is_leftover`` of a job; they need not exist."""
     return (ref for ref in _written_by_runs_of(job) if is_leftover(ref.name, job))
 
 
 def is_leftover(name: str, job: Job) -> bool:
-    """Whether a run of a final job wrote this blob and nobody will read it: checkpoints, bests, lost runs' results."""
+    """Whether a blob of a job that has ended is useless now: a checkpoint, a best so far, the results of a lost run."""
     return name != job.output_blob and is_run_blob(name, job.id, job.container)
 
 

@@ -1,6 +1,6 @@
-"""One run of a job, in a process of its own: what the process is given, what it sends, and what it calls to solve.
+"""One run of a job: what its process receives, what it sends, and the solver that it calls.
 
-A run sends ``RunUpdate`` while it works, and at its end one of ``RunOutcome`` (there are results), ``ErrorData`` (there
+A run sends any number of ``RunUpdate``, and at its end one of ``RunOutcome`` (there are results), ``ErrorData`` (there
 are none, and another run would find none either) or ``Suspended`` (another run can continue it).
 """
 
@@ -16,10 +16,10 @@ from qiosk.service.jobs import BlobRef
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunUpdate:
-    """What a run has to say while it goes on. Members left at None do not change the job.
+    """Changes to a job that its run reports. Members left at None do not change the job.
 
-    ``trace`` replaces the stored trace from index ``trace_start`` on, so a run that resumes from a
-    checkpoint drops what its predecessor found later.
+    ``trace`` replaces the stored trace from index ``trace_start`` on. So a run that continues from a checkpoint removes
+    the improvements that the earlier run found after that checkpoint.
     """
 
     progress: JobProgress | None = None
@@ -30,22 +30,22 @@ class RunUpdate:
     checkpoint_blob: str | None = None
 
     def then(self, later: RunUpdate) -> RunUpdate:
-        """Both updates as one. ``later`` begins its trace, if it has any, no further on than this one ends."""
-        said = {name: value for name in _LATEST if (value := getattr(later, name)) is not None}
+        """Both updates as one. The trace of ``later``, if any, starts no later than the end of this one's."""
+        latest = {name: value for name in _LATEST if (value := getattr(later, name)) is not None}
         if later.trace_start is None:
-            return replace(self, **said)
+            return replace(self, **latest)
         if self.trace_start is None or later.trace_start < self.trace_start:
-            return replace(self, **said, trace=later.trace, trace_start=later.trace_start)
+            return replace(self, **latest, trace=later.trace, trace_start=later.trace_start)
         kept = tuple(self.trace[: later.trace_start - self.trace_start])
-        return replace(self, **said, trace=kept + tuple(later.trace))
+        return replace(self, **latest, trace=kept + tuple(later.trace))
 
 
-_LATEST = ("progress", "best_blob", "best_cost", "checkpoint_blob")  # of several updates the last one counts
+_LATEST = ("progress", "best_blob", "best_cost", "checkpoint_blob")  # the last of several updates is the valid one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """A run that has a result: the blob it is in, and why the solver stopped."""
+    """The end of a run that has results: their blob, and why the solver stopped."""
 
     output_blob: str
     stop_reason: str
@@ -53,12 +53,12 @@ class RunOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Suspended:
-    """A run that left when it was asked to, and can be continued from its last checkpoint."""
+    """The end of a run that was asked to suspend: another run can continue from its checkpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """All that a job process is told about its job. ``threads`` None leaves the number to the solver."""
+    """What a job process needs to know about its job. ``threads`` None: the solver chooses their number."""
 
     workspace: str
     id: str
@@ -77,26 +77,26 @@ class JobSpec:
 
 
 class ChunkReport(Protocol):
-    """What a solver says between two chunks of work."""
+    """What a solver reports after a chunk of work."""
 
     @property
     def progress(self) -> JobProgress:
-        """How far it has come."""
+        """Progress of the run."""
         ...
 
     @property
     def new_trace(self) -> Sequence[TracePoint]:
-        """New bests since the previous report; the first one of a resumed run begins with its checkpoint's."""
+        """Improvements since the previous report. The first one of a resumed run starts with its checkpoint's."""
         ...
 
     @property
     def best(self) -> Callable[[], bytes]:
-        """Makes the best solution so far, in the results format."""
+        """Function that makes the best solution so far, in the results format."""
         ...
 
     @property
     def checkpoint(self) -> Callable[[], bytes]:
-        """Makes all that is needed to continue from here."""
+        """Function that makes a checkpoint from which another run can continue."""
         ...
 
 
@@ -115,19 +115,19 @@ class RunResult(Protocol):
 
     @property
     def trace(self) -> Sequence[TracePoint]:
-        """All new bests."""
+        """All improvements, in order."""
         ...
 
     def to_json(self) -> str:
-        """The results blob."""
+        """The content of the results blob."""
         ...
 
 
 class JobRunner(Protocol):
-    """Reads a problem and solves it, in the job's own process. Found by its dotted name, so a plain function.
+    """A function that reads a problem and solves it, in the job's own process, which imports it by its dotted name.
 
-    Its mistakes are exceptions: a QioskError becomes the job's ``errorData``, MemoryError a lack of
-    resources, anything else an internal error.
+    Its exceptions become the job's ``errorData``: a QioskError as it is, MemoryError as a lack of resources, others as
+    an internal error.
     """
 
     def __call__(
@@ -139,5 +139,5 @@ class JobRunner(Protocol):
         on_chunk: Callable[[ChunkReport], None],
         resume: bytes | None,
     ) -> RunResult:
-        """Solve the problem in ``data``; ``resume`` is an earlier checkpoint, or None to begin afresh."""
+        """Solve the problem in ``data``; ``resume`` is an earlier checkpoint, or None to start from the beginning."""
         ...

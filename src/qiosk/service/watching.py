@@ -1,4 +1,11 @@
-"""Following one job until it ends."""
+"""Following one job until it ends.
+
+Theory of operation. A follower knows how many points of the trace it has received, and the **mark** of the last one, a
+checksum. Each time the job changes it reads the trace from that last point on. If the point still has this mark, the
+points after it are new. If not, a run has continued from a checkpoint and replaced the end of the trace; then the
+follower receives the whole trace again, from index 0. A client that reconnects sends number and mark, so it misses
+nothing even if the run was replaced while it was away.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +16,29 @@ from typing import Protocol
 from qiosk.contract.jobs import JobUpdate, JobView, TracePoint, not_completed
 
 LONGEST_WAIT_S = 1.0
-"""An end that falls between two looks is seen after this long at the latest."""
+"""Longest time until a change is noticed that ``wait`` missed because it happened just before."""
 
 
 class Watched(Protocol):
-    """The part of ``JobsApi`` that following needs."""
+    """The part of ``JobsApi`` that ``follow`` needs."""
 
     def get(self, job_id: str) -> JobView:
         """The job as it is now."""
         ...
 
     def wait(self, job_id: str, timeout_s: float) -> JobView:
-        """The job, as soon as it changed."""
+        """The job, as soon as it changes."""
         ...
 
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
-        """New bests, from the ``after``-th on."""
+        """Improvements of the best cost, from index ``after`` on."""
         ...
 
 
 class KnownTrace:
-    """What a follower knows of a job's trace: how many points, and a mark of the last one.
+    """The part of a job's trace that a follower has received: how many points, and the mark of the last one.
 
-    A run that goes on from a checkpoint writes the trace anew from there on, which the mark gives away. None: whatever
-    is there is taken for what is known.
+    Without a mark (None) the follower's points are taken to be those of the trace.
     """
 
     def __init__(self, jobs: Watched, job_id: str, size: int, mark: str | None = None) -> None:
@@ -42,7 +48,7 @@ class KnownTrace:
         self.mark = mark
 
     def read(self) -> tuple[int, Sequence[TracePoint]]:
-        """Points that are new, and the place of the first: 0 if the trace is no longer the one that is known."""
+        """New points, and the index of the first one: 0 if the follower's points are no longer those of the trace."""
         start, points = self.size, self._jobs.trace(self._job_id, max(0, self.size - 1))
         if start > 0:
             if points and self.mark in (None, _mark(points[0])):
@@ -61,7 +67,7 @@ def _mark(point: TracePoint) -> str:
 def follow(
     jobs: Watched, job_id: str, *, after: int, timeout_s: float | None, monotonic: Callable[[], float]
 ) -> Iterator[JobUpdate]:
-    """What ``JobsApi.updates`` promises, by waiting for each change."""
+    """``JobsApi.updates`` by means of ``get``, ``wait`` and ``trace``."""
     deadline = None if timeout_s is None else monotonic() + timeout_s
     known = KnownTrace(jobs, job_id, after)
     view, last = jobs.get(job_id), None

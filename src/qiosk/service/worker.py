@@ -1,7 +1,16 @@
-"""What happens in a job's own process: load the problem, solve it, write the results; and tell how it goes on.
+"""The job process: load the problem, solve it, store the results, and report progress.
 
-The worker writes blobs only, under names that carry the job's fence, so a run that was given up and still
-lives disturbs nobody. Rows are written by whoever listens to it.
+Theory of operation. The process has no access to the database. It reads and writes blobs, and sends updates to its
+supervisor, which writes the job's row. The names of its blobs contain the job's fence, so a run that was presumed dead
+can continue without harm.
+
+The solver works in chunks and calls ``Reporter`` after each. Most of these calls do nothing but remember the progress;
+every ``REPORT_S`` one sends an update, and with it the names of new blobs: the best solution so far, and a checkpoint.
+Writing these takes at most ``BLOB_SHARE`` of the run's time: after a slow write the next one waits accordingly.
+
+Blobs that only help (the best solution so far, checkpoints) may fail to be written. For the input and the results the
+process waits while the storage is full or does not respond, and keeps sending empty updates, so that its supervisor
+knows that it is alive. When it is asked to suspend, it stores a checkpoint after the current chunk and ends.
 """
 
 from __future__ import annotations
@@ -26,15 +35,15 @@ Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
 
 REPORT_S = 0.2
-"""Reports are at least this far apart."""
+"""Least time between two reports."""
 CHECKPOINT_S = 2.0
-"""Checkpoints are at least this far apart."""
+"""Least time between two checkpoints."""
 STORAGE_PATIENCE_S = 300.0
-"""How long input and results are tried for while the storage is full or does not answer; then the job fails."""
+"""How long the process waits for storage that is full or does not respond; then the job fails."""
 STORAGE_RETRY_S = 1.0
-"""Pause between two tries."""
+"""Pause before an operation is tried again."""
 BLOB_SHARE = 0.05
-"""Largest part of a run's time that is spent on blobs of the best so far, and on checkpoints."""
+"""Largest part of a run's time that is spent on writing best solutions and checkpoints."""
 
 
 def run_job(
@@ -47,9 +56,9 @@ def run_job(
     monotonic: Callable[[], float],
     is_suspending: Callable[[], bool] = lambda: False,
 ) -> RunOutcome | ErrorData | Suspended:
-    """Run a job to its end, or until ``is_suspending``; then what is needed to continue is stored before it leaves.
+    """Run a job to its end, or until ``is_suspending``; then store a checkpoint and stop.
 
-    Returns its last word. Whatever goes wrong is put into words, too.
+    Returns how the run ended; every exception of the solver becomes an ErrorData.
     """
     try:
         reporter = Reporter(spec, blobs, send=send, monotonic=monotonic, is_suspending=is_suspending)
@@ -63,13 +72,13 @@ def run_job(
         return ErrorData(**error.error_data())
     except MemoryError:
         return ErrorData(**NotEnoughMemory("the job needs more memory than it may use").error_data())
-    except Exception as error:  # noqa: BLE001 - whatever a solver raises is its job's failure, not its process's
+    except Exception as error:  # noqa: BLE001 - an exception of a solver fails its job, not the process
         traceback.print_exc()
         return ErrorData(code="InternalError", message=f"{type(error).__name__}: {error}")
 
 
 def _input(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes:
-    """The problem. Raises InvalidInput if there is none."""
+    """The problem's bytes. Raises InvalidInput if the blob does not exist."""
     try:
         return reporter.retry_while_unavailable(
             lambda: blobs.mapped(spec.input) if isinstance(blobs, MapsBlobs) else blobs.get(spec.input)
@@ -79,24 +88,24 @@ def _input(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes:
 
 
 def _checkpoint(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes | None:
-    """What an earlier run has saved; None if it has saved nothing, or that is gone."""
+    """The checkpoint of an earlier run; None if there is none, or it was removed."""
     if spec.checkpoint_blob is None:
         return None
     checkpoint = BlobRef(spec.container, spec.checkpoint_blob)
     try:
         return reporter.retry_while_unavailable(lambda: blobs.get(checkpoint))
     except BlobNotFound as error:
-        _log.warning("job %s begins anew: %s", spec.id, error)
+        _log.warning("job %s starts without its checkpoint: %s", spec.id, error)
         return None
 
 
 class _Suspend(BaseException):
-    """The run was asked to leave, and has saved what is needed to continue."""
+    """Ends a run that was asked to suspend and has stored a checkpoint. Solvers catch no BaseException."""
 
 
 @final
 class Reporter:
-    """Listens to a solver's chunks and passes on what is worth it."""
+    """Called by the solver after each chunk; sends updates and stores blobs, but not after every chunk."""
 
     def __init__(
         self,
@@ -124,7 +133,7 @@ class Reporter:
         self._checkpoint_at = self._began + CHECKPOINT_S
 
     def __call__(self, report: ChunkReport) -> None:
-        """Note a chunk; report it if the last report was long enough ago."""
+        """Record a chunk; send an update if the last one was ``REPORT_S`` ago, or the run is to suspend."""
         self._progress = report.progress
         self._unsent.extend(report.new_trace)
         now = self._monotonic()
@@ -143,7 +152,7 @@ class Reporter:
             raise _Suspend
 
     def finish(self, result: RunResult) -> RunOutcome:
-        """Store the results and report for the last time."""
+        """Store the results and send the last update."""
         document = result.to_json().encode()
         is_cancelled = result.stop_reason == "cancelled"
         progress = structs.replace(
@@ -155,7 +164,9 @@ class Reporter:
         self._send(RunUpdate(progress=progress, trace=tuple(result.trace), trace_start=0))
         best_blob, best_cost = self._spec.best_blob, self._spec.best_cost
         if is_cancelled and best_blob is not None and best_cost is not None and best_cost < result.cost:
-            return RunOutcome(output_blob=best_blob, stop_reason=result.stop_reason)  # an earlier run did better
+            return RunOutcome(
+                output_blob=best_blob, stop_reason=result.stop_reason
+            )  # of an earlier run, which found a better solution
         name = self.retry_while_unavailable(lambda: self._store(OUTPUT_BLOB, document, JSON))
         return RunOutcome(output_blob=name, stop_reason=result.stop_reason)
 
@@ -171,7 +182,7 @@ class Reporter:
                 _log.warning("job %s: trying again in %g s: %s", self._spec.id, STORAGE_RETRY_S, error)
             if self._is_suspending():
                 raise _Suspend
-            self._send(RunUpdate())  # a sign of life
+            self._send(RunUpdate())  # shows that the process is alive
             self._sleep(STORAGE_RETRY_S)
 
     def _with_best(self, update: RunUpdate, report: ChunkReport) -> RunUpdate:
@@ -195,12 +206,12 @@ class Reporter:
         return update if name is None else replace(update, checkpoint_blob=name)
 
     def _next(self, began: float, interval: float) -> float:
-        """When to write again what took from ``began`` until now."""
+        """When to write again, after a write that took from ``began`` until now."""
         now = self._monotonic()
         return now + max(interval, (now - began) / BLOB_SHARE)
 
     def _store_if_possible(self, kind: str, data: bytes, headers: BlobHeaders = PLAIN) -> str | None:
-        """A best or a checkpoint that cannot be stored is no reason to give up the run."""
+        """Name of the stored blob; None if it could not be stored, which does not stop the run."""
         try:
             return self._store(kind, data, headers)
         except (StorageFull, OSError) as error:
