@@ -1,9 +1,10 @@
-"""Terms of a JSON document straight into columns.
+"""Scans the terms of a JSON document directly into columns.
 
-The scanner knows one shape, ``{"c": number, "ids": [integers]}`` with any white space and in either order, and stops at
-anything else; the caller then takes the general way. Decimal numbers become the nearest float64: exactly for short
-ones, for longer ones through a 128-bit product with a power of five (Lemire, "Number parsing at a gigabyte per second",
-Softw. Pract. Exp. 51, 1700 (2021), doi:10.1002/spe.2984). The few that this cannot decide are handed back as text.
+The scanner accepts one shape, ``{"c": number, "ids": [integers]}`` with any white space and in either order, and stops
+at anything else; the caller then uses the general parser. Decimal numbers are rounded to the nearest float64. Short
+numbers are converted exactly with one multiplication or division by a power of ten. Longer ones need a 128-bit product
+with a power of five (Lemire, "Number parsing at a gigabyte per second", Softw. Pract. Exp. 51, 1700 (2021),
+doi:10.1002/spe.2984). The few numbers that this algorithm cannot round are undecided: the caller converts their text.
 """
 
 from __future__ import annotations
@@ -24,24 +25,24 @@ U64 = NDArray[np.uint64]
 _compiled: Any = numba.njit(**OPTIONS)
 
 DONE, FULL, STOPPED = 0, 1, 2
-"""Outcomes of ``scan_terms``: all terms read, the columns are full, something else than a term."""
+"""Outcomes of ``scan_terms``: all terms are read, the columns are full, or there is something else than a term."""
 
 _SPACE, _QUOTE, _COMMA, _MINUS, _PLUS, _POINT, _COLON = 32, 34, 44, 45, 43, 46, 58
 _ZERO, _LOWER_E, _UPPER_E = 48, 101, 69
 _OPEN_ARRAY, _CLOSE_ARRAY, _OPEN_OBJECT, _CLOSE_OBJECT = 91, 93, 123, 125
 
-_MIN_POWER, _MAX_POWER = -342, 308
-_EXACT = np.uint64(1 << 53)
-_POWERS_OF_TEN = 10.0 ** np.arange(23)
-_LOW = np.uint64(0xFFFFFFFF)
-_TEN, _ZERO_U, _ONE, _TWO, _THREE, _NINE, _HALF = (np.uint64(k) for k in (10, 0, 1, 2, 3, 9, 32))
-_PRECISION = np.uint64(0x1FF)
+_MIN_POWER, _MAX_POWER = -342, 308  # of ten, in the range of float64
+_EXACT = np.uint64(1 << 53)  # integers up to this are exact in float64
+_POWERS_OF_TEN = 10.0 ** np.arange(23)  # all that are exact in float64
+_LOW_HALF = np.uint64(0xFFFFFFFF)
+_TEN, _ZERO_U, _ONE, _THREE, _NINE, _HALF_BITS = (np.uint64(k) for k in (10, 0, 1, 3, 9, 32))
+_PRECISION = np.uint64(0x1FF)  # bits of a product below the mantissa and its rounding bit
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 @cache
 def powers_of_five() -> U64:
-    """(651, 2) high and low words of 5**q for q in -342..308, scaled to 128 bits; reciprocals rounded up."""
+    """(651, 2) high and low words of 5**q for q in -342..308, scaled to 128 bits; reciprocals are rounded up."""
     table = np.empty((_MAX_POWER - _MIN_POWER + 1, 2), np.uint64)
     for q in range(_MIN_POWER, _MAX_POWER + 1):
         power = 5 ** abs(q)
@@ -76,10 +77,10 @@ def _is_digit(byte: Any) -> Any:
 @inlined()
 def _high_product(a: Any, b: Any) -> Any:
     """High and low words of a * b."""
-    a1, a0, b1, b0 = a >> _HALF, a & _LOW, b >> _HALF, b & _LOW
+    a1, a0, b1, b0 = a >> _HALF_BITS, a & _LOW_HALF, b >> _HALF_BITS, b & _LOW_HALF
     low, middle = a0 * b0, a1 * b0
-    cross = (low >> _HALF) + (middle & _LOW) + a0 * b1
-    return a1 * b1 + (middle >> _HALF) + (cross >> _HALF), a * b
+    cross = (low >> _HALF_BITS) + (middle & _LOW_HALF) + a0 * b1
+    return a1 * b1 + (middle >> _HALF_BITS) + (cross >> _HALF_BITS), a * b
 
 
 @inlined()
@@ -94,9 +95,9 @@ def _leading_zeros(word: Any) -> Any:
 
 @_compiled
 def to_bits(mantissa: np.uint64, power: int, table: U64) -> Any:
-    """Bits of the float64 nearest to mantissa * 10**power, mantissa > 0; 0 if that takes more precision.
+    """Bits of the float64 nearest to mantissa * 10**power, mantissa > 0; 0 if that needs more precision.
 
-    0 also for what is subnormal or out of range. ``table`` is ``powers_of_five()``.
+    Also 0 for numbers that are subnormal or out of range. ``table`` is ``powers_of_five()``.
     """
     if power < _MIN_POWER or power > _MAX_POWER:
         return _ZERO_U
@@ -108,7 +109,7 @@ def to_bits(mantissa: np.uint64, power: int, table: U64) -> Any:
         low += more
         if low < more:
             high += _ONE
-        if low == _ONES and not -27 <= power <= 55:  # there 128 bits hold 5**power, or decide in any case
+        if low == _ONES and not -27 <= power <= 55:  # there 128 bits represent 5**power exactly, or always suffice
             return _ZERO_U
     top = high >> np.uint64(63)
     shift = top + _NINE
@@ -117,7 +118,7 @@ def to_bits(mantissa: np.uint64, power: int, table: U64) -> Any:
     exponent = ((217706 * power) >> 16) + 63 + np.int64(top) - zeros + 1023
     if exponent <= 0:
         return _ZERO_U
-    # Halfway between two floats: only possible where 5**power is small, and then the product is exact.
+    # Halfway between two floats: only possible if 5**power is small, and then the product is exact.
     if low <= _ONE and -4 <= power <= 23 and bits & _THREE == _ONE and bits << shift == high:
         bits &= ~_ONE
     bits = (bits + (bits & _ONE)) >> _ONE
@@ -131,7 +132,7 @@ def to_bits(mantissa: np.uint64, power: int, table: U64) -> Any:
 
 @_compiled
 def _scan_number(data: Any, i: Any, table: Any) -> Any:
-    """Position after a number, whether it was decided, and its value. Position -1: not a number."""
+    """Position after a number, whether it could be rounded, and its value. Position -1: not a number."""
     is_negative = _peek(data, i) == _MINUS
     if is_negative:
         i += 1
@@ -172,7 +173,7 @@ def _scan_number(data: Any, i: Any, table: Any) -> Any:
         if i == start:
             return -1, False, 0.0
         power += -written if is_down else written
-    if digits > 19:  # 10**19 < 2**64: no more fit the mantissa
+    if digits > 19:  # the mantissa has room for 19 digits: 10**19 < 2**64
         return i, False, 0.0
     if mantissa == _ZERO_U:
         return i, True, -0.0 if is_negative and is_float else 0.0
@@ -189,7 +190,7 @@ def _scan_number(data: Any, i: Any, table: Any) -> Any:
 
 @_compiled
 def _scan_ids(data: Any, i: Any, ids: Any, k: Any) -> Any:
-    """Position after an array of ids written to ids[k:] (-1: there is none, -2: full), and the ids there are then."""
+    """Position after an array of ids, which is copied to ids[k:]; and the new k. Position -1: no ids, -2: full."""
     if _peek(data, i) != _OPEN_ARRAY:
         return -1, k
     i = _skip_space(data, i + 1)
@@ -220,16 +221,16 @@ def _scan_ids(data: Any, i: Any, ids: Any, k: Any) -> Any:
 def scan_terms(
     data: NDArray[np.uint8], table: U64, coefficients: F64, ends: I64, ids: I64, undecided: I64, state: I64
 ) -> Any:
-    """Read terms into columns until the array of terms ends, the columns are full or something else is met.
+    """Read terms into columns until the array of terms ends, the columns are full, or something else follows.
 
     Args:
         data: (N,) uint8, the document.
         table: ``powers_of_five()``.
         coefficients, ends: (T,) float64 and int64; coefficient, and number of ids up to the end of the term.
         ids: (K,) int64.
-        undecided: (U, 3) int64; term, start and end in ``data`` of numbers whose value is left to the caller.
-        state: (4,) int64: position in ``data`` (at first after the opening bracket of the array), number of terms, of
-            ids and of undecided numbers; updated, so that a call with larger columns goes on.
+        undecided: (U, 3) int64; term, start and end in ``data`` of numbers that the caller has to convert.
+        state: (4,) int64: position in ``data`` (initially after the opening bracket of the array), number of terms, of
+            ids and of undecided numbers; updated, so that a call with larger columns continues.
 
     Returns DONE (the position is after the closing bracket), FULL or STOPPED.
     """

@@ -1,7 +1,7 @@
-"""Terms of protobuf messages straight into columns.
+"""Scans the terms of protobuf messages directly into columns.
 
-The scanner knows the fields that the service's clients write and stops at anything else; the caller then takes the
-general way. A coefficient is handed back as the bits of its float64.
+The scanner accepts the fields that the service's clients write and stops at anything else; the caller then uses the
+general parser. Coefficients are returned as the bits of their float64.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ U8 = NDArray[np.uint8]
 U64 = NDArray[np.uint64]
 
 DONE, FULL, STOPPED = 0, 1, 2
-"""Outcomes of ``scan_cost_functions``: all read, the columns are full, something else than was expected."""
+"""Outcomes of ``scan_cost_functions``: everything is read, the columns are full, or there is an unknown field."""
 
 _COEFFICIENT, _PACKED_IDS, _ONE_ID = 9, 18, 16  # tags of a term: field * 8 + wire type
 _TERM, _TYPE, _VERSION, _INITIAL = 26, 8, 18, 34  # tags of a cost function
@@ -27,7 +27,7 @@ _SEVEN = np.uint64(7)
 
 @inlined()
 def _varint(data: Any, i: Any, stop: Any) -> Any:
-    """A number and the place behind it; that place is -1 if it does not end before ``stop`` or in ten bytes."""
+    """A number and the position after it; the position is -1 if the number is longer than ten bytes or the data."""
     value, shift = np.uint64(0), np.uint64(0)
     for place in range(i, min(stop, i + 10)):
         value |= np.uint64(data[place] & 0x7F) << shift
@@ -39,7 +39,7 @@ def _varint(data: Any, i: Any, stop: Any) -> Any:
 
 @inlined()
 def _length(data: Any, i: Any, stop: Any) -> Any:
-    """First and last place (exclusive) of a field with a length in front; -1, -1 if it does not fit."""
+    """Start and stop of a field that is preceded by its length; -1, -1 if it is longer than the data."""
     length, start = _varint(data, i, stop)
     if start < 0 or length > np.uint64(stop - start):
         return -1, -1
@@ -56,7 +56,7 @@ def _fixed64(data: Any, i: Any) -> Any:
 
 @inlined()
 def _scan_term(data: Any, i: Any, stop: Any, ids: Any, k: Any) -> Any:
-    """Bits of the coefficient and the number of ids so far; that number is -1 if the term is of another shape."""
+    """Bits of the coefficient, and the number of ids so far; -1 if the term has an unknown field."""
     bits = np.uint64(0)
     while i < stop:
         tag = data[i]
@@ -87,7 +87,7 @@ def _scan_term(data: Any, i: Any, stop: Any, ids: Any, k: Any) -> Any:
 
 @inlined()
 def _field(data: Any, i: Any, stop: Any) -> Any:
-    """Tag of a cost function's field, first and last place (exclusive) of its content; -1 if it is unknown."""
+    """Tag of a cost function's field, start and stop of its content; -1, -1 for an unknown field."""
     tag = np.int64(data[i])
     if tag == _TYPE:
         _, end = _varint(data, i + 1, stop)
@@ -100,17 +100,17 @@ def _field(data: Any, i: Any, stop: Any) -> Any:
 
 @kernel
 def scan_cost_functions(data: U8, spans: I64, coefficients: U64, indptr: I64, ids: I64, others: I64, state: I64) -> int:
-    """Read the terms of ``CostFunction`` messages, one after the other, from ``state`` on.
+    """Read the terms of ``CostFunction`` messages, one message after the other, starting at ``state``.
 
     Args:
         data: (b,) uint8, all bytes.
-        spans: (S, 2) int64, first and last place (exclusive) of each message within ``data``.
+        spans: (S, 2) int64, start and stop of each message within ``data``.
         coefficients: (T,) uint64, bits of float64; filled.
         indptr: (T,) int64, number of ids up to and including term t; filled.
         ids: (k,) int64; filled.
-        others: (U, 4) int64, fields that are no terms: span, tag, first and last place of their content; filled.
-        state: (5,) int64: span, place within ``data`` (0: where the span begins), terms, ids, others so far; updated,
-            so that a call with larger columns goes on where the last one stopped.
+        others: (U, 4) int64, fields that are not terms: span, tag, start and stop of their content; filled.
+        state: (5,) int64: span, position within ``data`` (0: start of the span), number of terms, of ids and of other
+            fields; updated, so that a call with larger columns continues.
     Returns DONE, FULL or STOPPED.
     """
     s, i, t, k, u = state[0], state[1], state[2], state[3], state[4]
