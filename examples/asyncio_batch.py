@@ -1,4 +1,4 @@
-"""Many small problems at once."""
+"""Solves many small problems at the same time, with asyncio."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from azure.quantum.optimization import Term
 
 
 async def solve(workspace, n):
-    """The cost of a ring of n spins of which neighbours shall differ."""
+    """The lowest cost of a ring of n spins, in which neighbours prefer different values."""
     terms = [Term(c=1, indices=[i, (i + 1) % n]) for i in range(n)]
     problem = Problem(name=f"Ring of {n}", problem_type=ProblemType.ising, terms=terms)
     job = await SimulatedAnnealing(workspace, timeout=5, seed=n).submit(problem)
@@ -17,7 +17,7 @@ async def solve(workspace, n):
 
 
 async def main():
-    """All rings from 3 to 10."""
+    """Solve the rings of 3 to 10 spins."""
     workspace = Workspace(subscription_id="", resource_group="", name="", location="")
     sizes = range(3, 11)
     costs = await asyncio.gather(*(solve(workspace, n) for n in sizes))

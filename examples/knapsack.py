@@ -1,4 +1,4 @@
-"""The most value within a weight: slack bits make the limit an equality."""
+"""Packs the items of largest value within a weight limit; slack bits turn the limit into an equality."""
 
 from azure.quantum import Workspace
 from azure.quantum.optimization import Problem, ProblemType, Tabu, Term

@@ -1,4 +1,4 @@
-"""Split containers among several ships so that all weigh the same, with squared linear combinations."""
+"""Distributes containers over several ships of equal load, with squared linear combinations."""
 
 from azure.quantum import Workspace
 from azure.quantum.optimization import GroupType, Problem, ProblemType, SimulatedAnnealing, Term
@@ -9,12 +9,12 @@ share = sum(weights) / ships
 
 
 def on(container, ship):
-    """Id of the bit that says so."""
+    """Id of the bit that is 1 if the container is on the ship."""
     return container * ships + ship
 
 
 problem = Problem(name="Multi-ship loading", problem_type=ProblemType.pubo_grouped)
-for ship in range(ships):  # every ship takes its share
+for ship in range(ships):  # every ship carries an equal share
     load = [Term(c=w, indices=[on(container, ship)]) for container, w in enumerate(weights)]
     problem.add_terms([*load, Term(c=-share, indices=[])], term_type=GroupType.squared_linear_combination, c=1)
 for container, w in enumerate(weights):  # every container is on one ship

@@ -1,4 +1,4 @@
-"""Facilities to places, so that flows times distances cost least."""
+"""Assigns facilities to places so that the sum of flow times distance is smallest."""
 
 import itertools
 
@@ -12,7 +12,7 @@ penalty = 600
 
 
 def in_place(facility, place):
-    """Id of the bit that says so."""
+    """Id of the bit that is 1 if the facility is in the place."""
     return facility * n + place
 
 

@@ -1,4 +1,4 @@
-"""Everybody gives to one other, nobody to a relative; several ways are asked for."""
+"""Every person gives to one other person, but not to a relative; the solver returns several solutions."""
 
 import itertools
 

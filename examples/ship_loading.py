@@ -1,11 +1,11 @@
-"""Split containers between two ships so that both weigh the same."""
+"""Splits containers between two ships so that both have the same load."""
 
 from azure.quantum import Workspace
 from azure.quantum.optimization import ParallelTempering, Problem, ProblemType, Term
 
 
 def create_problem(weights):
-    """The squared difference of the ships' weights: a container's spin says on which ship it is."""
+    """The squared difference of the ships' loads; the spin of a container selects its ship."""
     terms = [Term(c=w * w, indices=[]) for w in weights]
     for i in range(len(weights)):
         for j in range(i + 1, len(weights)):
@@ -21,6 +21,6 @@ ships = {1: [], -1: []}
 for container, ship in result["configuration"].items():
     ships[ship].append(weights[int(container)])
 for number, load in enumerate(ships.values()):
-    print(f"ship {number}: {load}, {sum(load)} in all")
+    print(f"ship {number}: {load}, {sum(load)} in total")
 assert abs(sum(ships[1]) - sum(ships[-1])) == sum(weights) % 2
 assert result["cost"] == sum(weights) % 2

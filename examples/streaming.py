@@ -1,4 +1,4 @@
-"""A problem that is uploaded while it is built, and solved twice: parameters found by one run are given to another."""
+"""Uploads a problem while it is built, and solves it twice: the second run uses parameters that the first one found."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""A grid of four by four: nothing but constraints, so the cost of a solution is 0."""
+"""Fills a Sudoku of four by four. The problem has constraints only, so the cost of a solution is 0."""
 
 import itertools
 
@@ -11,7 +11,7 @@ cells = list(itertools.product(range(size), repeat=2))
 
 
 def has(cell, digit):
-    """Id of the bit that says so."""
+    """Id of the bit that is 1 if the cell contains the digit."""
     return (cell[0] * size + cell[1]) * size + digit - 1
 
 

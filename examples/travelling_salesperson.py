@@ -1,4 +1,4 @@
-"""The shortest tour that begins and ends at the first place."""
+"""Finds the shortest tour that begins and ends at the first place."""
 
 import itertools
 
@@ -17,7 +17,7 @@ penalty = 30
 
 
 def at(step, place):
-    """Id of the bit that says the tour is at a place in a step."""
+    """Id of the bit that is 1 if the tour visits the place in this step."""
     return step * n + place
 
 
@@ -25,12 +25,12 @@ terms = []
 for step in range(n):
     for a, b in itertools.permutations(range(n), 2):
         terms.append(Term(c=distance[a][b], indices=[at(step, a), at((step + 1) % n, b)]))
-for k in range(n):  # in every step one place, every place in one step
+for k in range(n):  # one place per step, and one step per place
     for line in ([at(k, place) for place in range(n)], [at(step, k) for step in range(n)]):
         terms.append(Term(c=penalty, indices=[]))
         terms += [Term(c=-penalty, indices=[i]) for i in line]
         terms += [Term(c=2 * penalty, indices=[i, j]) for i, j in itertools.combinations(line, 2)]
-terms.append(Term(c=-penalty, indices=[at(0, 0)]))  # and it begins at the first one
+terms.append(Term(c=-penalty, indices=[at(0, 0)]))  # the tour begins at the first place
 
 workspace = Workspace(subscription_id="", resource_group="", name="", location="")
 problem = Problem("Travelling salesperson", terms, problem_type=ProblemType.pubo)

@@ -1,4 +1,4 @@
-"""Draws the pictures of the gallery: ``python docs/gallery/draw.py [NAME …]``, all of them unless some are named."""
+"""Draws the pictures of the gallery: ``python docs/gallery/draw.py [NAME …]``, by default all of them."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ DPI = 110
 
 @dataclass(frozen=True)
 class Budget:
-    """How much is spent on a picture: seconds of a run, and runs of a solver."""
+    """The effort for a picture: seconds per run, and runs per solver."""
 
     seconds: int = 5
     runs: int = 6
 
 
 def lattice(length: int = 36) -> Problem:
-    """A spin glass: couplings of -1 or +1 between the neighbours of a square lattice that is closed in both ways."""
+    """A spin glass: couplings of -1 or +1 between neighbours on a square lattice with periodic boundaries."""
     rng = np.random.default_rng(7)
     here = np.arange(length * length).reshape(length, length)
     pairs = np.concatenate([np.stack([here, np.roll(here, -1, axis)], axis=-1).reshape(-1, 2) for axis in (0, 1)])
@@ -54,7 +54,7 @@ def lattice(length: int = 36) -> Problem:
 
 
 def search(budget: Budget) -> Figure:
-    """Best cost against time of one run each."""
+    """Best cost over time, for one run of each solver."""
     figure, axes = pyplot.subplots(figsize=(6.4, 4), layout="constrained")
     for name, target in (
         ("simulated annealing", "microsoft.simulatedannealing-parameterfree.cpu"),
@@ -68,7 +68,7 @@ def search(budget: Budget) -> Figure:
 
 
 def compare(budget: Budget) -> Figure:
-    """Jobs of four solvers: how many have found the best cost by a time, and how far the others were from it."""
+    """Jobs of four solvers: the fraction that has found the best cost by a time, and the gap to it."""
     with Workspace() as workspace:
         solvers: Mapping[str, Callable[[int], Solver]] = {
             "simulated annealing": lambda seed: SimulatedAnnealing(workspace, timeout=budget.seconds, seed=seed),
@@ -88,7 +88,7 @@ def compare(budget: Budget) -> Figure:
 
 
 def replicas(budget: Budget) -> Figure:
-    """Where the replicas of simulated annealing end, after few sweeps and after many."""
+    """Final costs of the replicas of simulated annealing, with few and with many sweeps."""
     figure, axes = pyplot.subplots(figsize=(6.4, 4), layout="constrained")
     for sweeps in (100, 1000, 10_000):
         result = qiosk.solve(
@@ -100,7 +100,7 @@ def replicas(budget: Budget) -> Figure:
 
 
 def ladder(budget: Budget) -> Figure:
-    """Exchanges between the rungs of parallel tempering: betas that it found, and betas at equal distances."""
+    """Exchanges between temperatures of parallel tempering: betas that it found, and betas at equal distances."""
     figure, axes = pyplot.subplots(figsize=(6.4, 4), layout="constrained")
     target = "microsoft.paralleltempering-parameterfree.cpu"
     found = qiosk.solve(lattice(), target, timeout=budget.seconds, seed=1)
@@ -116,7 +116,7 @@ def ladder(budget: Budget) -> Figure:
 
 
 def solutions(budget: Budget) -> Figure:
-    """The ten best solutions of a small portfolio: how much worse than the best the others are."""
+    """The ten best solutions of a small portfolio problem, and their distance from the best cost."""
     rng = np.random.default_rng(5)
     history = rng.normal(0.08, 0.2, (60, 24))
     returns, risk = history.mean(axis=0), np.cov(history.T)
@@ -161,7 +161,7 @@ def tour(budget: Budget) -> Figure:
 
 
 def schedule(budget: Budget) -> Figure:
-    """A job shop: when each task begins, decoded from a model."""
+    """The schedule of a job shop, decoded from a model."""
     machines = ("cut", "drill", "paint")
     orders = {
         "chair": [("cut", 3), ("drill", 2), ("paint", 2)],
@@ -175,7 +175,7 @@ def schedule(budget: Budget) -> Figure:
     end = model.choice("end", range(latest + 1))
 
     def never(one: Choice, other: Choice, name: str, low: int, high: float = math.inf) -> None:
-        """Forbid times of one and the other whose difference is between low and high."""
+        """Forbid times of the two tasks whose difference is between low and high."""
         for t in one.options:
             for u in other.options:
                 if low < t - u < high:
@@ -209,7 +209,7 @@ PICTURES: Mapping[str, Callable[[Budget], Figure]] = {
 
 
 def main() -> None:
-    """Draw what the command line asks for."""
+    """Draw the pictures that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PICTURES))
     parser.add_argument("--output", type=Path, default=HERE, help="folder of the pictures")
@@ -229,7 +229,7 @@ def main() -> None:
 
 
 def _title(found: Solution, text: str) -> str:
-    return text if found.is_feasible else f"{text}, {len(found.violated)} constraints broken"
+    return text if found.is_feasible else f"{text}, {len(found.violated)} constraints violated"
 
 
 if __name__ == "__main__":
