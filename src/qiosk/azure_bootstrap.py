@@ -1,4 +1,4 @@
-"""Points Microsoft's own ``azure-quantum`` package at a Qiosk server, any release from 0.24 to 3.
+"""Connects Microsoft's own ``azure-quantum`` package, releases 0.24 to 3, to a Qiosk server.
 
 ::
 
@@ -6,9 +6,9 @@
 
     workspace = open_workspace("http://127.0.0.1:8000", api_key="qk_…")  # an azure.quantum.Workspace
 
-Needs ``azure-quantum`` and only the standard library otherwise. Releases differ in how they are told of another
-endpoint, and those before 1.0 refuse to send a credential over plain HTTP; these functions know the difference. Where a
-program cannot be changed at all, :func:`environment` says which variables lead it to a server with TLS.
+Needs only ``azure-quantum`` and the standard library. Releases differ in how another endpoint is given to them, and
+those before 1.0 do not send credentials over plain HTTP; these functions handle the differences. For programs that
+cannot be changed, :func:`environment` returns variables that direct them to a server with TLS.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from qiosk.client.remote.connection import connection_string_members
 from qiosk.contract.workspaces import NO_SUBSCRIPTION
 
 ANY_SUBSCRIPTION = NO_SUBSCRIPTION
-"""Clients insist on a GUID; this one, with group and name ``default``, is a server's default workspace."""
-_ANY_KEY = "none"  # clients insist on a credential, also for servers that do not
+"""Clients require a GUID. This one, with group and name ``default``, means a server's default workspace."""
+_ANY_KEY = "none"  # clients require a credential, even if the server does not
 _TEN_YEARS_S = 10 * 365 * 24 * 3600
 
 
@@ -42,14 +42,14 @@ def open_workspace(
     """A workspace of Microsoft's package on a server.
 
     Args:
-        url: of the server, ``http://`` or ``https://``.
-        api_key: that opens the workspace there; none for servers that ask for none.
-        subscription_id, resource_group, name: which workspace. The first has to be a GUID.
-        location: has to be an Azure region for releases from 1.0 on; means nothing to the server.
-        is_async: a workspace of ``azure.quantum.aio``, which releases before 1.0 have.
+        url: URL of the server, ``http://`` or ``https://``.
+        api_key: key for the workspace; None if the server requires no key.
+        subscription_id, resource_group, name: names of the workspace. The first has to be a GUID.
+        location: has to be an Azure region for releases from 1.0 on; the server ignores it.
+        is_async: make a workspace of ``azure.quantum.aio``, which releases before 1.0 have.
         options: further arguments of the package's ``Workspace``.
 
-    Raises ImportError if the package is not installed, ValueError for what it does not accept.
+    Raises ImportError if the package is not installed, ValueError for arguments that it does not accept.
     """
     if is_async:
         from azure.quantum.aio import Workspace
@@ -69,7 +69,7 @@ def open_workspace(
 
 
 def from_connection_string(connection_string: str, **options: Any) -> Any:
-    """The workspace that a connection string names; its endpoint may be any host, unlike in Microsoft's packages.
+    """The workspace that a connection string names. Unlike in Microsoft's package, its endpoint may be on any host.
 
     ``options``: those of :func:`open_workspace`. Raises InvalidValue.
     """
@@ -78,10 +78,11 @@ def from_connection_string(connection_string: str, **options: Any) -> Any:
 
 
 def environment(url: str, api_key: str | None, token_file: Path) -> dict[str, str]:
-    """Variables that lead unchanged programs to a server with TLS: set them before ``azure.quantum`` is imported.
+    """Environment variables that direct unchanged programs to a server with TLS.
 
-    For releases before 1.0 without asyncio. Writes the key to ``token_file``, readable by its owner only. A private
-    certificate authority needs ``REQUESTS_CA_BUNDLE`` besides. Raises ValueError for a URL without TLS.
+    Set them before ``azure.quantum`` is imported, in releases before 1.0 without asyncio. Writes the key to
+    ``token_file``, readable only by its owner. A private certificate authority also needs ``REQUESTS_CA_BUNDLE``.
+    Raises ValueError for a URL without TLS.
     """
     if not url.startswith("https://"):
         raise ValueError(f"url: these clients send their credential over https only, found {url!r}")
@@ -92,7 +93,7 @@ def environment(url: str, api_key: str | None, token_file: Path) -> dict[str, st
     return {
         "AZURE_QUANTUM_BASEURL": url.rstrip("/") + "/",
         "AZURE_QUANTUM_TOKEN_FILE": str(token_file),
-        "AZURE_TENANT_ID": ANY_SUBSCRIPTION,  # any: else the client asks the Internet for it
+        "AZURE_TENANT_ID": ANY_SUBSCRIPTION,  # any value; without one the client looks it up on the Internet
     }
 
 
@@ -102,7 +103,7 @@ class _Token(NamedTuple):
 
 
 class _Key:
-    """A credential that is the key."""
+    """A credential that contains the key."""
 
     def __init__(self, api_key: str | None) -> None:
         self._token = _Token(api_key or _ANY_KEY, int(time.time()) + _TEN_YEARS_S)
@@ -121,21 +122,21 @@ class _AsyncKey:
         return self._key.get_token()
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Close nothing; clients call it."""
 
 
 def _endpoint_argument(workspace: Any) -> str | None:
-    """What this release calls the argument that names the endpoint; None if it has none."""
+    """The name of this release's argument for the endpoint; None if it has none."""
     since_3: str | None = getattr(workspace, "_QUANTUM_ENDPOINT_PARAM", None)
     if since_3 is not None:
         return since_3
     parameters = inspect.signature(workspace.__init__).parameters.values()
     takes_more = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
-    return "quantum_endpoint" if takes_more else None  # 1.x passes what it does not know to its connection
+    return "quantum_endpoint" if takes_more else None  # 1.x passes unknown arguments to its connection
 
 
 def _with_endpoint(workspace: Any, endpoint: str, api_key: str | None, is_async: bool) -> Any:
-    """The class of a release before 1.0, with another endpoint and a policy that sends the key over plain HTTP too."""
+    """The class of a release before 1.0, whose policy sends the key over plain HTTP, too."""
     from azure.core.pipeline.policies import HeadersPolicy
 
     if is_async:

@@ -1,7 +1,7 @@
 """Runs programs written for the retired ``azure.quantum`` SDK, unchanged.
 
-``import qiosk.azure`` as a first line, or ``python -m qiosk.azure program.py``, lets ``azure.quantum``,
-``azure.quantum.optimization``, ``azure.quantum.aio`` and the rest come from Qiosk.
+``import qiosk.azure`` as a first line, or ``python -m qiosk.azure program.py``, makes Python import
+``azure.quantum``, ``azure.quantum.optimization``, ``azure.quantum.aio`` and their other modules from Qiosk.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ _USAGE = "usage: python -m qiosk.azure (PROGRAM.py | -m MODULE) [ARGUMENTS]"
 
 
 def main() -> None:
-    """Run the program as Python itself would, with ``azure.quantum`` from Qiosk."""
+    """Run a program as Python itself would, with ``azure.quantum`` from Qiosk."""
     install()
     arguments = sys.argv[1:]
     if arguments[:1] == ["-m"] and len(arguments) > 1:

@@ -1,8 +1,8 @@
-"""The import hook: ``azure.quantum`` and what is below it come from here, whether Microsoft's package is there or not.
+"""The import hook: makes Python import ``azure.quantum`` and its modules from Qiosk.
 
-Nothing on disk is touched, and other packages below ``azure`` stay as they are. Two are stood in for if they are
-missing, since programs import them only for the credentials that nobody needs here: ``azure`` itself, and
-``azure.identity``.
+It works whether Microsoft's package is installed or not, changes no files, and does not affect other packages below
+``azure``. If ``azure`` itself or ``azure.identity`` is not installed, the hook provides a substitute: programs import
+the latter only for credentials, and Qiosk needs none.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _CREDENTIALS = ("azure.identity", "azure.identity.aio")
 
 
 class AnyCredential:
-    """Stands for every credential class of ``azure.identity`` where that is not installed: none is needed."""
+    """Substitute for every credential class of ``azure.identity`` if that is not installed."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        # Nothing is kept: arguments are secrets.
+        # Arguments are not kept: they are secrets.
         del args, kwargs
 
     def __repr__(self) -> str:
@@ -34,7 +34,7 @@ class AnyCredential:
 
 @final
 class _Names(Loader):
-    """Makes a module of our names; each is looked up when it is first used."""
+    """Makes a module with names of Qiosk; each is looked up when it is used."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """A plain module."""
@@ -68,11 +68,11 @@ class _Credentials(Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Let every class name be a credential."""
+        """Make every class name a credential."""
 
         def get(name: str) -> Any:
             if not name[:1].isupper():
-                raise AttributeError(f"module {module.__name__!r} stands in for a missing one, it has no {name!r}")
+                raise AttributeError(f"module {module.__name__!r} is a substitute, it has no attribute {name!r}")
             return AnyCredential
 
         vars(module)["__getattr__"] = get
@@ -80,12 +80,12 @@ class _Credentials(Loader):
 
 @final
 class _Finder(MetaPathFinder):
-    """Comes first: our modules win over installed ones."""
+    """First in the list of finders, so that modules of Qiosk replace installed ones."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec of one of our modules; None for any other."""
+        """The spec of a module of Qiosk; None for any other."""
         if fullname not in MODULES:
             return None
         return ModuleSpec(fullname, _Names(), is_package=True)
@@ -93,12 +93,12 @@ class _Finder(MetaPathFinder):
 
 @final
 class _Fallback(MetaPathFinder):
-    """Comes last: for modules that nobody else has."""
+    """Last in the list of finders, for modules that are not installed."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec of an empty ``azure``, or of a stand-in for credentials; None for any other."""
+        """The spec of an empty ``azure``, or of a substitute for credentials; None for any other."""
         if fullname == "azure":
             return ModuleSpec(fullname, None, is_package=True)
         if fullname in _CREDENTIALS:
@@ -107,7 +107,7 @@ class _Fallback(MetaPathFinder):
 
 
 def install() -> None:
-    """Let ``import azure.quantum`` find Qiosk from now on; a second call does nothing.
+    """Make ``import azure.quantum`` import from Qiosk. A second call does nothing.
 
     Raises ImportError if Microsoft's package was imported before.
     """

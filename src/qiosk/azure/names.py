@@ -1,11 +1,11 @@
-"""Which module of ``azure.quantum`` has which of our names."""
+"""The modules of ``azure.quantum``, and where their names are in Qiosk."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 Names = Mapping[str, str]
-"""Names in a module, and the module of ours that each is found in under the same name."""
+"""Names in a module, and the module of Qiosk that has the same name."""
 
 _CLIENT = "qiosk.client.solvers"
 _PROBLEM = "qiosk.problem"
@@ -40,7 +40,7 @@ _TARGETS = {"Solver": _CLIENT, **_MICROSOFT, **_ONEQBIT, **_TOSHIBA}
 
 
 def _asynchronous(names: Names) -> dict[str, str]:
-    """The same names where their asyncio twins are."""
+    """The same names in the modules of their asyncio wrappers."""
     homes = {_CLIENT: "qiosk.aio.solvers"}
     same = ("HardwarePlatform", "RangeSchedule")
     return {name: home if name in same else homes.get(home, home) for name, home in names.items()}
@@ -103,7 +103,7 @@ MODULES: Mapping[str, Names] = {
     "azure.quantum.aio.target.oneqbit": _asynchronous(_ONEQBIT),
     "azure.quantum.aio.target.toshiba": _asynchronous(_TOSHIBA),
 }
-"""Every module that programs import, and what they find in it."""
+"""Every module that programs import, with its names."""
 
 ALIASES: Mapping[str, str] = {
     "BaseJob": "Job",
@@ -113,4 +113,4 @@ ALIASES: Mapping[str, str] = {
     "TargetStatus": "TargetView",
     "TermBase": "Term",
 }
-"""Names of base classes, and what is the nearest to them here."""
+"""Names of base classes, and the closest class of Qiosk."""

@@ -1,4 +1,4 @@
-"""The results of a job: the dictionary programs know, with attributes beside its keys."""
+"""The results of a job: the dictionary of the old SDK, whose keys are also attributes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas
 
 _SHOWN = 12
-"""Variables shown when results are printed in a notebook."""
+"""Number of variables shown in a notebook."""
 
 
 class Results(dict[str, Any]):

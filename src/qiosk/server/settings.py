@@ -1,4 +1,4 @@
-"""Settings of the server alone, read from the environment; those of the service are in ``qiosk.settings``."""
+"""Settings of the server, read from the environment. Those of the service are in ``qiosk.settings``."""
 
 from __future__ import annotations
 
@@ -51,49 +51,49 @@ def _url(name: str, found: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """What can be chosen about the server; each member's variable is its name in upper case after ``QIOSK_``.
+    """Settings of the server. The variable of a member is ``QIOSK_`` and its name in upper case.
 
-    Sizes are in bytes, times in seconds. Raises InvalidValue for one member of a pair without the other.
+    Sizes are in bytes, times in seconds. Raises InvalidValue if only one member of a pair is given.
     """
 
     host: str = setting(text, "127.0.0.1")
-    """Address to listen on; with no key configured only a loopback one."""
+    """Address to listen on; without a key only a loopback address is allowed."""
     port: int = setting(integer(0, 65535), 8000)
     """Port to listen on; 0 takes a free one."""
     public_url: str | None = setting(_url, None)
-    """Where clients reach the server, if not where it listens: ``https://jobs.example.org``."""
+    """URL of the server for clients, if it is not the address it listens on: ``https://jobs.example.org``."""
     certfile: Path | None = setting(_file, None)
     """PEM file of the TLS certificate chain."""
     keyfile: Path | None = setting(_file, None)
     """PEM file of the certificate's private key."""
     insecure: bool = setting(_flag, False)
-    """Whether to listen on any address though no key is configured."""
+    """Whether to listen on any address without a key."""
     admin_key: str | None = setting(_secret, None, is_secret=True)
-    """A key that opens every workspace, 16 characters or more."""
+    """A key for every workspace, 16 characters or more."""
     secret_key: str | None = setting(_secret, None, is_secret=True)
-    """Secret that signs links to blobs, 16 characters or more; by default a file of the home."""
+    """Secret that signs links to blobs, 16 characters or more; by default one in a file of the home."""
     oidc_issuer: str | None = setting(text, None)
     """Issuer of accepted OpenID Connect tokens."""
     oidc_audience: str | None = setting(text, None)
-    """Audience that accepted tokens must be made for."""
+    """Audience of accepted tokens."""
     oidc_workspace_claim: str = setting(text, "qiosk_workspaces")
-    """Claim that lists workspaces, as ``subscription/group/name``; ``*`` opens all."""
+    """Claim that lists workspaces, as ``subscription/group/name``; ``*`` means all."""
     oidc_jwks_url: str | None = setting(text, None)
-    """Where the issuer's keys are, if its metadata do not say."""
+    """URL of the issuer's keys, if its metadata do not contain it."""
     max_body_bytes: int = setting(number_of_bytes(1024), MIB)
     """Largest body of a job request: a few times the largest valid one."""
     body_seconds: float = setting(number("seconds", is_zero_allowed=False), 30.0)
-    """How long such a body may take to arrive."""
+    """Longest time for such a body to arrive."""
     max_blob_bytes: int = setting(number_of_bytes(1024), 5000 * MIB)
     """Largest blob, or block of one, in a single request."""
     max_connections: int = setting(integer(1), 2000)
-    """Connections at once; further ones are answered 503."""
+    """Most connections at once; further ones are answered 503."""
     server_threads: int = setting(integer(1, 1000), 32)
-    """Requests that are worked on at once."""
+    """Number of threads, and so of requests that may wait for the store at once."""
     stop_seconds: float = setting(number("seconds"), STOP_SECONDS)
-    """How long open requests may take to end when the server stops; running jobs have as long after them."""
+    """Longest time for open requests to end when the server stops, and then for running jobs."""
     log_format: str = setting(_log_format, "json")
-    """``json``, one object a line, or ``console``, for people."""
+    """``json``, one object per line, or ``console``, for people."""
 
     def __post_init__(self) -> None:
         for one, other in (("certfile", "keyfile"), ("oidc_issuer", "oidc_audience")):

@@ -157,7 +157,7 @@ class Blobs:
     def _send(
         self, method: str, container: str, name: str, *, query: Mapping[str, str] | None = None, **members: Any
     ) -> Answer:
-        """Send a request; if the server rejects the signature, once more with a new one."""
+        """Send a request; if the server rejects the signature, again with a new one."""
         headers = {**_VERSION, **members.pop("headers", {})}
         for is_fresh in (False, True):
             base, _, signature = self.container_uri(container).partition("?")

@@ -146,7 +146,7 @@ def _stream(
 
 
 def _set_timeout(response: BaseHTTPResponse, seconds: float) -> None:
-    """Limit the next read: while events keep coming, the deadline comes nearer."""
+    """Limit the next read: the deadline approaches while events arrive."""
     socket = getattr(response.connection, "sock", None)
     if socket is not None:
         socket.settimeout(seconds)

@@ -201,7 +201,7 @@ class HttpJobs:
         return path[0], "/".join(path[1:])
 
     def close(self) -> None:
-        """Close the connections. Jobs go on."""
+        """Close the connections. Jobs continue to run."""
         self._transport.close()
 
     def _store_input(self, job_id: str, container: str, data: bytes) -> str:

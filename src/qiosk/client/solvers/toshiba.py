@@ -21,7 +21,7 @@ class SimulatedBifurcationMachine(Solver):
         workspace: where jobs are submitted.
         name: target.
         steps: steps of a loop; 0 leaves it to the service.
-        loops: independent loops; 0 goes on until the time is over.
+        loops: independent loops; 0 continues until the time-out.
         target: cost at which to stop.
         maxout: solutions to return, at most.
         timeout: most seconds to search.

@@ -63,7 +63,7 @@ class IssuerKeys:
         self._keys: Mapping[str | None, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
         self._fetch_from = float("-inf")
-        self._trouble: str | None = None  # why an unknown key may still be one of the issuer's
+        self._unavailable: str | None = None  # why an unknown key may still be one of the issuer's
 
     def find(self, key_id: str | None) -> jwt.PyJWK | None:
         """The key with this id; None if the issuer has none. Raises ServiceUnavailable if that is not known now."""
@@ -72,18 +72,18 @@ class IssuerKeys:
             age = now - self._fetched_at
             key = self._keys.get(key_id) if age < KEPT_S else None
             is_due = now >= self._fetch_from and (key is None or age >= KEYS_S)
-            trouble = self._trouble
+            unavailable = self._unavailable
             if is_due:
                 self._fetch_from = float("inf")
-                self._trouble = f"the issuer {self._issuer} is being asked for its keys"
+                self._unavailable = f"the issuer {self._issuer} is being asked for its keys"
         if key is not None:
             if is_due:
                 self._refresh_in_background()
             return key
         if is_due:
             return self._refresh().get(key_id)
-        if trouble is not None:
-            raise ServiceUnavailable(trouble)
+        if unavailable is not None:
+            raise ServiceUnavailable(unavailable)
         return None
 
     def _refresh_in_background(self) -> None:
@@ -108,10 +108,10 @@ class IssuerKeys:
         self._end_of_fetch(None, keys)
         return keys
 
-    def _end_of_fetch(self, trouble: str | None, keys: Mapping[str | None, jwt.PyJWK] | None = None) -> None:
+    def _end_of_fetch(self, unavailable: str | None, keys: Mapping[str | None, jwt.PyJWK] | None = None) -> None:
         with self._lock:
             now = self._monotonic()
-            self._fetch_from, self._trouble = now + REFETCH_S, trouble
+            self._fetch_from, self._unavailable = now + REFETCH_S, unavailable
             if keys is not None:
                 self._keys, self._fetched_at = keys, now
 

@@ -2,8 +2,8 @@
 
 How it works. The supervisor is a process of its own, which can crash or be killed, and exits when it finds no server
 and no jobs. A task asks the executor every ``INTERVAL_S`` to make sure that there is one: that is a check of a file
-lock, and starts a new process only if nobody holds the lock. So jobs also continue after a crash if no request arrives.
-Errors are logged, and the next attempt follows: a server without a supervisor still answers requests.
+lock, and starts a new process only if no process holds the lock. So jobs also continue after a crash if no request
+arrives. Errors are logged, and the next attempt follows: a server without a supervisor still answers requests.
 """
 
 from __future__ import annotations
