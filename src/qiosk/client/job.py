@@ -142,7 +142,7 @@ class Job:
         return own_container(self.id) if uri is None else uri_segments(uri)[-1]
 
     def submit(self) -> None:
-        """Queue the job. Raises JobAlreadyExists."""
+        """Queue the job. Raises InvalidJobDefinition, JobAlreadyExists."""
         self.details = self.workspace.submit_job(self).details
 
     def refresh(self) -> None:
@@ -159,7 +159,7 @@ class Job:
         timeout_secs: float | None = None,
         print_progress: bool = True,
     ) -> None:
-        """Return when the job has ended, with fresh details.
+        """Return when the job has ended, with new details.
 
         Shows a progress bar on standard error if that is a terminal and ``print_progress`` is True.
         ``max_poll_wait_secs`` is not used: the end is noticed at once. Raises TimeoutError after ``timeout_secs`` [s];
@@ -207,7 +207,7 @@ class Job:
         return list(self.workspace.api.trace(self.id))
 
     def best(self) -> Results | None:
-        """The best solution so far, also while the job runs; None if there is none yet."""
+        """The best solution so far, also of a running job; None if there is none yet."""
         data = self.workspace.api.best(self.id)
         return None if data is None else read_results(data)
 

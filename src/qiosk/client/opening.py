@@ -76,7 +76,7 @@ def connect(
     api: JobsApi | None,
     user_agent: str | None,
 ) -> Opened:
-    """Open a workspace: on a server if one is given here or by the environment, with ``api`` if that is given, and
+    """Open a workspace: on a server if the arguments or the environment name one, with ``api`` if that is given, and
     otherwise in the folder ``home``.
 
     Raises ValueError, InvalidValue.

@@ -3,9 +3,9 @@
 The requests are those of Azure Blob Storage, so a signed URL may also belong to a real storage account. Large content
 is uploaded in blocks and downloaded in ranges; each of these requests is retried on its own.
 
-Some blobs must not exist before. If such an upload is sent again because the first answer was lost, the store rejects
-it as a duplicate. So the client marks the blob with the number of its upload (``qioskupload`` in the metadata), and
-when the store reports that the blob exists, compares that mark with its own.
+Some uploads must not replace an existing blob. If such an upload is sent again because the first answer was lost, the
+store rejects it as a duplicate. So the client marks the blob with the number of its upload (``qioskupload`` in the
+metadata), and when the store reports that the blob exists, compares that mark with its own.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Blobs:
         """The mark of the upload that stored a blob, if it has one."""
         try:
             return self._send("HEAD", container, name).headers.get(_MARK)
-        except BlobNotFound:  # deleted meanwhile
+        except BlobNotFound:  # it has been deleted
             return None
 
     def uri(self, container: str, name: str) -> str:
@@ -232,7 +232,7 @@ class Upload:
 
 
 class _EmptyRange(QioskError):
-    """The requested range is empty, because the blob is."""
+    """The requested range contains no bytes, because the blob is empty."""
 
 
 def _expiry(url: str) -> float:

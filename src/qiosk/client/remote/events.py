@@ -6,9 +6,9 @@ last one. When a connection ends before the job does, the client opens a new one
 id, and the server continues after that point. If the trace has been rewritten since (a job that was resumed from an
 older checkpoint), the checksum differs, and the server sends the trace from its beginning.
 
-Three times limit the waiting. A connection without a byte for ``SILENCE_S`` is closed and opened again. A server that
-sent nothing for ``OUTAGE_S``, over any number of connections, is given up. The caller's time-out ends the whole, but
-not before the first update, for which there are at least ``FIRST_UPDATE_S``.
+There are three time limits. A connection without a byte for ``SILENCE_S`` is closed and opened again. If there is no
+event for ``OUTAGE_S``, over any number of connections, the client gives up. The caller's time-out ends everything, but
+leaves at least ``FIRST_UPDATE_S`` for the first update.
 
 The format is that of https://html.spec.whatwg.org/multipage/server-sent-events.html.
 """

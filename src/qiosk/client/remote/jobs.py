@@ -87,7 +87,7 @@ class HttpJobs:
         return self._job("GET", _path(job_id))
 
     def list(self, query: JobQuery) -> Iterator[JobView]:
-        """Matching jobs in the query's order; pages are fetched as they are needed. Raises InvalidFilter."""
+        """Matching jobs in the query's order; pages are fetched when they are needed. Raises InvalidFilter."""
         page = self.page(query)
         return self._pages(query, page)
 
@@ -107,7 +107,7 @@ class HttpJobs:
         return self._job("POST", f"{_path(job_id)}:cancel")
 
     def delete(self, job_id: str) -> None:
-        """Remove a job and its data; one that still runs is cancelled first. Raises JobNotFound, Conflict."""
+        """Remove a job and its data; a running job is cancelled first. Raises JobNotFound, Conflict."""
         try:
             self._calls.send("POST", f"{_path(job_id)}:purge")
         except NotFound as error:
@@ -155,7 +155,7 @@ class HttpJobs:
         return codec.decode(list[TracePoint], answer.body)
 
     def targets(self) -> Sequence[TargetView]:
-        """Every target the server can run."""
+        """Every target of the server."""
         members = self._calls.members("GET", "/providerStatus")
         return [
             codec.convert(TargetView, {**target, "providerId": provider.get("id")})
@@ -164,7 +164,7 @@ class HttpJobs:
         ]
 
     def quotas(self) -> Sequence[QuotaView]:
-        """What the workspace may use, and has used."""
+        """The quotas of the workspace, and what is used of them."""
         members = self._calls.members("GET", "/quotas")
         return [codec.convert(QuotaView, quota) for quota in listed(members, "value")]
 

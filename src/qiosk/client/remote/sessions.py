@@ -45,7 +45,7 @@ class HttpSessions:
     def items(
         self, query: ItemQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
     ) -> Page[JobView | SessionView]:
-        """Sessions, and jobs without one; see ``SessionsApi``."""
+        """Sessions, and jobs without a session; see ``SessionsApi``."""
         return self._calls.page("/topLevelItems", query, _item, top=top, skip=skip, token=token)
 
 

@@ -36,12 +36,12 @@ class Access:
 
     @property
     def jobs(self) -> JobService:
-        """The workspace's jobs, whose views contain links that open their blobs to this caller."""
+        """The workspace's jobs, whose views contain signed links for this caller."""
         return self.unsigned_jobs.with_uris(self.links.in_view)
 
     @property
     def unsigned_jobs(self) -> JobService:
-        """The workspace's jobs, whose views contain URIs that open nothing: they are made faster."""
+        """The workspace's jobs, whose views contain unsigned URIs, which are made faster."""
         return self.parts.jobs(self.workspace)
 
     @property

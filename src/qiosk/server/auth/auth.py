@@ -29,7 +29,7 @@ RECALL_S: Final = 1.0
 _MAX_CACHED: Final = 1024
 
 ALL: Final = "*"
-"""Stands for every workspace."""
+"""Means every workspace."""
 _READ_ONLY: Final = ":read"
 _MAX_TOKEN: Final = 16_384
 

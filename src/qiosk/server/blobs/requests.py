@@ -140,7 +140,7 @@ def check_conditions(headers: Mapping[str, str], blob: BlobProperties | None, *,
     if (unwanted := headers.get("if-none-match")) is not None:
         if _matches(unwanted, blob):
             if not is_write:
-                raise BlobRefusal(304, "ConditionNotMet", "the blob is the one you have")
+                raise BlobRefusal(304, "ConditionNotMet", "the client has this version of the blob")
             if unwanted.strip() == "*":
                 raise BlobRefusal(409, "BlobAlreadyExists", "the blob exists")
             raise _condition_failed()
@@ -230,7 +230,7 @@ def _matches(wanted: str, blob: BlobProperties | None) -> bool:
 
 
 def _date(text: str | None) -> datetime | None:
-    """An HTTP date; None for anything else, which HTTP requires to ignore."""
+    """An HTTP date; None for anything else, which is ignored as HTTP requires."""
     if text is None:
         return None
     try:

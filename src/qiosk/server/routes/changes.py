@@ -1,9 +1,9 @@
 """Wakes the requests that wait for changes of jobs: one task polls the store on behalf of all.
 
 How it works. Jobs change in the supervisor's process, so the server must ask the store. The store has a version number
-that grows with every write, and reading it is cheap. While at least one request follows a job, a task reads it every
-``POLL_S``, and when it has grown, wakes all followers; each of them then polls its own job. A follower reads ``count``
-before it polls and waits for another count afterwards, so no change between the two is missed.
+that changes with every write, and reading it is cheap. While at least one request follows a job, a task reads it every
+``POLL_S``, and when it has changed, wakes all followers; each of them then polls its own job. A follower reads
+``count`` before it polls and waits for another count afterwards, so no change between the two is missed.
 
 Every change of any job wakes every follower. So that many followers do not keep the server busy, each one waits for at
 least ``pace_s`` between two polls, a time that grows with the number of followers.

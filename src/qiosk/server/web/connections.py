@@ -137,6 +137,6 @@ class ConnectionLimit:
         if not scope.get("state", {}).get(_IS_EXTRA, False):
             await self._app(scope, receive, send)
             return
-        refusal = error_reply(ServiceUnavailable("the server has as many connections as it takes; try again"))
+        refusal = error_reply(ServiceUnavailable("the server has too many connections; try again"))
         refusal.headers["Connection"] = "close"
         await refusal(scope, receive, send)
