@@ -12,8 +12,8 @@ import naive
 from problems import random_problem, sliceable_problem
 from qiosk.errors import InvalidValue
 from qiosk.model.compile import compile_problem
+from qiosk.solvers.samplers.arithmetic import ARITHMETICS
 from qiosk.solvers.samplers.bitsliced import BitSlicedSampler
-from qiosk.solvers.samplers.ising import ARITHMETICS
 from qiosk.solvers.samplers.klocal import KLocalSampler
 from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.planner import KERNELS, plan

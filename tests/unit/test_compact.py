@@ -21,22 +21,25 @@ from qiosk.errors import BlobNotFound, InvalidInput, InvalidValue, RepeatedVaria
 from qiosk.formats import columns, registry
 from qiosk.formats.qio import json_codec as qio_json
 from qiosk.model.check import check
-from qiosk.model.compact import CompactCostFunction, CompactProblem, narrowed
+from qiosk.model.compact import narrowed
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
+from qiosk.model.cost_function import CostFunction
 from qiosk.model.flips import cost_of, deltas
-from qiosk.model.reorder import ReorderedProblem, reorder
+from qiosk.model.pairs import PairRows, ReorderedRows
+from qiosk.model.reorder import reorder
 from qiosk.service.blobs import MapsBlobs
 from qiosk.service.jobs import BlobRef
+from qiosk.solvers.samplers.arithmetic import quantile_is_at_least
 from qiosk.solvers.samplers.cached import CachedSampler
-from qiosk.solvers.samplers.ising import IsingForm, LargeForm, quantile_is_at_least
+from qiosk.solvers.samplers.ising import IsingForm, RowForm
 from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.search.descent import Descent
 from qiosk.solvers.solve import solve
 from strategies import cost_function, cost_functions, ids, integers, reals
 
-BLOCK_OWNERS = ("cost_function", "compact", "cost")
+BLOCK_OWNERS = ("cost_function", "compact", "pairs", "cost")
 LARGE_OWNERS = ("qiosk.model.compile", "qiosk.formats.columns", "qiosk.formats.qio.document")
 
 
@@ -55,7 +58,7 @@ def compact(cf):
     degrees = np.diff(cf.indptr)
     is_even = len(degrees) > 0 and (degrees == degrees[0]).all()
     top = cf.ids.max(initial=0)
-    return CompactCostFunction(
+    return CostFunction(
         cf.problem_type,
         narrowed(cf.coefficients),
         int(degrees[0]) if is_even else cf.indptr.astype(np.uint16),
@@ -83,10 +86,11 @@ def random_problem(kind, n=60, terms=400, seed=0, real=False):
 
 
 def assert_equal(large, small):
-    for field in dataclasses.fields(CompiledProblem):
-        a, b = getattr(large, field.name), getattr(small, field.name)
-        np.testing.assert_array_equal(a, b, err_msg=field.name)
-        assert np.asarray(a).dtype == np.asarray(b).dtype, field.name
+    names = {field.name for field in dataclasses.fields(CompiledProblem)} - {"pairs"}
+    for name in (*names, "pair_rows", "pair_cols", "pair_values"):
+        a, b = getattr(large, name), getattr(small, name)
+        np.testing.assert_array_equal(a, b, err_msg=name)
+        assert np.asarray(a).dtype == np.asarray(b).dtype, name
 
 
 @given(quadratic() | quadratic(reals))
@@ -95,7 +99,7 @@ def test_compiling_by_counting_gives_the_same_bits(cf):
     for some in (cf, compact(cf)):
         with everything_is_large():
             large = compile_problem(some)
-        assert isinstance(large, CompactProblem)
+        assert isinstance(large.pairs, PairRows)
         assert_equal(large, small)
         assert_equal(dataclasses.replace(large, constant=small.constant), small)
 
@@ -158,7 +162,7 @@ def test_a_reordered_large_problem_is_the_same_as_a_reordered_small_one(cf, seed
     order = np.random.default_rng(seed).permutation(small.n)
     with everything_is_large():
         large = reorder(compile_problem(cf), order)
-        assert isinstance(large, ReorderedProblem)
+        assert isinstance(large.pairs, ReorderedRows)
         assert large.n_pairs == small.n_pairs
         assert_equal(large, reorder(small, order))
 
@@ -171,14 +175,14 @@ def test_the_spin_form_of_a_large_problem(cf, seed):
     wanted = IsingForm.of(reorder(small, order))
     with everything_is_large():
         form = IsingForm.of(reorder(compile_problem(cf), order))
-        assert isinstance(form, LargeForm)
+        assert isinstance(form, RowForm)
         np.testing.assert_allclose(form.fields, wanted.fields, rtol=1e-12, atol=1e-9)
         np.testing.assert_allclose(form.coupling_sums, wanted.coupling_sums, rtol=1e-12, atol=1e-9)
         assert form.constant == pytest.approx(wanted.constant, abs=1e-6)
         assert form.at_plus == pytest.approx(wanted.at_plus, abs=1e-6)
         assert form.largest_coupling == wanted.largest_coupling
-        for name in ("rows", "cols", "couplings"):
-            np.testing.assert_array_equal(getattr(form, name), getattr(wanted, name))
+        for a, b in zip(form.pair_list(), wanted.pair_list(), strict=True):
+            np.testing.assert_array_equal(a, b)
         for a, b in zip(form.neighbors(), wanted.neighbors(), strict=True):
             np.testing.assert_array_equal(a, b)
         if cf.coefficients.size and np.all(cf.coefficients == np.trunc(cf.coefficients)):
@@ -249,7 +253,7 @@ def test_large_files_are_read_alike_from_memory_and_from_the_disk(form, problem,
     name = columns.NAME if form is columns else "microsoft.qio.v2"
     with everything_is_large():
         for found in (registry.read(data, name), registry.read_path(path, name)):
-            assert isinstance(found, CompactCostFunction)
+            assert found.columns[0].dtype == narrowed(problem.coefficients).dtype
             for member in ("coefficients", "indptr", "ids"):
                 np.testing.assert_array_equal(getattr(found, member), getattr(problem, member))
                 assert getattr(found, member).dtype == getattr(problem, member).dtype
@@ -305,7 +309,7 @@ def test_large_blobs_of_a_folder_are_mapped(tmp_path, monkeypatch):
     assert isinstance(content, mmap.mmap)
     with everything_is_large():
         found = registry.read(content, columns.NAME)
-        assert isinstance(found, CompactCostFunction)
+        assert found.columns[2].dtype != np.int64
         assert evaluate(found, np.ones(60, np.int8)) == evaluate(problem, np.ones(60, np.int8))
     with pytest.raises(BlobNotFound):
         store.mapped(BlobRef("box", "none"))

@@ -10,7 +10,7 @@ from hypothesis import given
 import naive
 from qiosk.errors import InvalidValue, WrongType
 from qiosk.model.cost import evaluate
-from qiosk.model.cost_function import CostFunction, number_variables
+from qiosk.model.cost_function import CostFunction, Numbering
 from strategies import cost_function, cost_functions, reals
 
 
@@ -79,6 +79,7 @@ def test_cost_beyond_the_range_of_float64_is_refused() -> None:
 @pytest.mark.parametrize("ids", [[], [3], [0, 1, 2, 1], [2**63 - 1, 0, 2**63 - 1], [10**9, 5, 10**9]])
 def test_numbering_gives_back_the_ids(ids: list[int]) -> None:
     array = np.array(ids, np.int64)
-    variables, positions = number_variables(array)
+    numbering = Numbering.of(lambda: iter([array]))
+    variables, positions = numbering.variables, numbering.places(array)
     assert variables.tolist() == sorted(set(ids))
     npt.assert_array_equal(variables[positions], array)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from qiosk.errors import UnreadableInput
-from qiosk.model.compact import Column
+from qiosk.model.cost_function import Column
 
 _LOCAL_HEADER_BYTES, _NAME_SIZE_AT = 30, 26  # of a member of a ZIP archive
 _PIECE_BYTES = 1 << 24

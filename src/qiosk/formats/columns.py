@@ -29,8 +29,8 @@ from qiosk.errors import InvalidValue, MissingSection, UnreadableInput, WrongTyp
 from qiosk.formats import archive
 from qiosk.formats.compression import MAX_CONTENT_BYTES
 from qiosk.model.check import check
-from qiosk.model.compact import LARGE, Column, CompactCostFunction
-from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups, ProblemType
+from qiosk.model.compact import LARGE
+from qiosk.model.cost_function import CONSTANT, F64, I64, Column, CostFunction, Groups, ProblemType
 
 NAME = "qiosk.columns.v1"
 """The name of the format, as ``inputDataFormat``."""
@@ -132,9 +132,7 @@ def _assembled(members: Mapping[str, Column], release: Callable[[], None], **oth
     pointers: Column | int = _degree(members, len(narrow_coefficients), len(narrow_ids))
     if pointers < 0:
         pointers = _pointers(members, "indptr", len(narrow_coefficients), len(narrow_ids))
-    return CompactCostFunction(
-        coefficients=narrow_coefficients, indptr=pointers, ids=narrow_ids, forget=release, **others
-    )
+    return CostFunction(coefficients=narrow_coefficients, indptr=pointers, ids=narrow_ids, release=release, **others)
 
 
 def _member(members: Mapping[str, Column], name: str, ndim: int) -> Column:

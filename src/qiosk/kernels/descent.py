@@ -1,4 +1,4 @@
-"""Greedy descent of quadratic problems with stored slopes: looking costs nothing, only flips touch neighbours."""
+"""Greedy descent of quadratic problems with stored slopes: a variable that stays costs one comparison."""
 
 from __future__ import annotations
 
@@ -12,52 +12,17 @@ from qiosk.kernels.compiler import kernel
 
 @cache
 def pair_descent() -> Any:
-    """``descend(indptr, neighbors, couplings, slopes, is_spin, values, tolerances, passes) -> flips``.
-
-    Passes over the variables in order, flipping each whose flip lowers the cost by more than its tolerance, until a
-    pass flips nothing. Shapes: n variables, nnz = 2 x pairs.
-
-    indptr, neighbors, couplings: CSR with each pair in both rows, (n + 1,) int64, (nnz,) int32, (nnz,) float64 [cost].
-    slopes: (n,) float64 [cost], linear_i + sum_j J_ij x_j; updated by what each flip changes.
-    values: (n,) int8, -1/+1 or 0/1; updated. tolerances: (n,) float64 [cost]; passes: at most so many.
-    Plain loops: it is its own twin.
-    """
-
-    @kernel
-    def descend(
-        indptr: Any,
-        neighbors: Any,
-        couplings: Any,
-        slopes: Any,
-        is_spin: Any,
-        values: Any,
-        tolerances: Any,
-        passes: Any,
-    ) -> int:
-        flips = 0
-        for _ in range(passes):
-            before = flips
-            for i in range(values.size):
-                step = -2 * values[i] if is_spin else 1 - 2 * values[i]
-                if step * slopes[i] < -tolerances[i]:
-                    values[i] += step
-                    flips += 1
-                    for k in range(indptr[i], indptr[i + 1]):
-                        slopes[neighbors[k]] += couplings[k] * step
-            if flips == before:
-                break
-        return flips
-
-    return descend
-
-
-@cache
-def halves_descent() -> Any:
     """``descend(indptr, cols, values_above, lower_indptr, rows, values_below, slopes, is_spin, values, tolerances,
     passes) -> flips``.
 
-    As ``pair_descent``, of pairs in two halves: rows of pairs with larger variables, and with smaller ones; (n + 1,)
-    int64, (P,) int32 and (P,) numbers of any type, each.
+    Passes over the variables in order, flipping each whose flip lowers the cost by more than its tolerance, until a
+    pass flips nothing. Shapes: n variables, P pairs.
+
+    indptr, cols, values_above: CSR of the pairs of each variable with larger ones, (n + 1,) int64, (P,) int32, (P,)
+    numbers of any type [cost]. lower_indptr, rows, values_below: the same with smaller ones.
+    slopes: (n,) float64 [cost], linear_i + sum_j J_ij x_j; updated by what each flip changes.
+    values: (n,) int8, -1/+1 or 0/1; updated. tolerances: (n,) float64 [cost]; passes: at most so many.
+    Plain loops: it is its own reference kernel.
     """
 
     @kernel

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from qiosk.errors import InvalidValue, NotEnoughMemory, RepeatedVariable
-from qiosk.model.compact import LARGE, CompactProblem
+from qiosk.model.compact import LARGE
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, rows_of
+from qiosk.model.pairs import PairList
 from qiosk.model.rows import collect_rows
 
 _KEY_LIMIT = 2**62
@@ -71,9 +72,7 @@ def compile_problem(cost_function: CostFunction) -> CompiledProblem:
         variables=cost_function.variables,
         constant=constant,
         linear=linear,
-        pair_rows=pairs.columns[:, 0].astype(np.int32),
-        pair_cols=pairs.columns[:, 1].astype(np.int32),
-        pair_values=pairs.values,
+        pairs=PairList(pairs.columns[:, 0].astype(np.int32), pairs.columns[:, 1].astype(np.int32), pairs.values),
         term_indptr=_indptr(_joined([np.full(*terms.columns.shape) for terms in larger])),
         term_variables=np.concatenate([np.empty(0, np.int64), *(t.columns.ravel() for t in larger)]).astype(np.int32),
         term_values=np.concatenate([np.empty(0), *(terms.values for terms in larger)]),
@@ -94,17 +93,15 @@ def is_large(cost_function: CostFunction) -> bool:
     return all(int(np.diff(block.indptr).max(initial=0)) <= 2 for block in cost_function.blocks())
 
 
-def _compile_rows(cost_function: CostFunction, groups: _Groups) -> CompactProblem:
+def _compile_rows(cost_function: CostFunction, groups: _Groups) -> CompiledProblem:
     """The same for terms of at most two ids, which are counted into rows, a block at a time."""
-    pairs = collect_rows(cost_function)
-    problem = CompactProblem(
+    pairs, linear, constant = collect_rows(cost_function)
+    problem = CompiledProblem(
         is_spin=cost_function.problem_type.is_ising,
         variables=cost_function.variables,
-        constant=groups.constant + pairs.constant,
-        linear=groups.linear + pairs.linear,
-        pair_indptr=pairs.indptr,
-        pair_cols=pairs.cols,
-        pair_values=pairs.values,
+        constant=groups.constant + constant,
+        linear=groups.linear + linear,
+        pairs=pairs,
         term_indptr=np.zeros(1, np.int64),
         term_variables=np.empty(0, np.int32),
         term_values=np.empty(0),
@@ -120,13 +117,14 @@ def _compile_rows(cost_function: CostFunction, groups: _Groups) -> CompactProble
 
 def _reduced(cost_function: CostFunction) -> dict[int, _Like]:
     """All terms, by locality after reduction."""
-    degrees = np.diff(cost_function.indptr)
+    indptr, positions, coefficients = cost_function.indptr, cost_function.positions, cost_function.coefficients
+    degrees = np.diff(indptr)
     parts: dict[int, list[_Like]] = defaultdict(list)
     for degree in np.unique(degrees).tolist():
         where = np.flatnonzero(degrees == degree)
-        rows = rows_of(cost_function.positions, cost_function.indptr, where, degree)
+        rows = rows_of(positions, indptr, where, degree)
         columns = np.sort(rows, axis=1)
-        values: F64 = cost_function.coefficients[where]
+        values: F64 = coefficients[where]
         first = np.ones(columns.shape, np.bool_)
         first[:, 1:] = columns[:, 1:] != columns[:, :-1]
         is_plain = first.all(axis=1)

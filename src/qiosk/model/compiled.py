@@ -6,13 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from qiosk.model.cost_function import F64, I64
-
-I32 = NDArray[np.int32]
-PairBlock = tuple[NDArray[np.integer], NDArray[np.integer], F64]
-"""Rows, columns and values of some pairs."""
+from qiosk.model.cost_function import F64, I32, I64
+from qiosk.model.pairs import PairBlock, Pairs
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,9 +30,7 @@ class CompiledProblem:
     variables: I64  # (n,) ids, ascending
     constant: float
     linear: F64  # (n,)
-    pair_rows: I32  # (P,)
-    pair_cols: I32  # (P,)
-    pair_values: F64  # (P,)
+    pairs: Pairs  # P of them
     term_indptr: I64  # (T + 1,)
     term_variables: I32  # (K,) sorted inside a term
     term_values: F64  # (T,)
@@ -54,11 +48,26 @@ class CompiledProblem:
     @property
     def n_pairs(self) -> int:
         """Number of pairs."""
-        return len(self.pair_cols)
+        return len(self.pairs)
+
+    @property
+    def pair_rows(self) -> I32:
+        """(P,) smaller variables of the pairs; a new array for large problems, as are the next two."""
+        return self.pairs.rows
+
+    @property
+    def pair_cols(self) -> I32:
+        """(P,) larger variables of the pairs."""
+        return self.pairs.cols
+
+    @property
+    def pair_values(self) -> F64:
+        """(P,) coefficients of the pairs."""
+        return self.pairs.values
 
     def pair_blocks(self) -> Iterator[PairBlock]:
         """All pairs, in blocks that need not be made at once."""
-        yield self.pair_rows, self.pair_cols, self.pair_values
+        return self.pairs.blocks()
 
     @property
     def is_quadratic(self) -> bool:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8
+from qiosk.model.pairs import PairList
 
 
 def fix(problem: CompiledProblem, is_fixed: NDArray[np.bool_], values: I8) -> CompiledProblem:
@@ -36,9 +37,9 @@ def fix(problem: CompiledProblem, is_fixed: NDArray[np.bool_], values: I8) -> Co
         variables=problem.variables[~is_fixed],
         constant=problem.constant + float(constant),
         linear=linear[~is_fixed],
-        pair_rows=place[rows[is_free]].astype(np.int32),
-        pair_cols=place[cols[is_free]].astype(np.int32),
-        pair_values=pair_values[is_free],
+        pairs=PairList(
+            place[rows[is_free]].astype(np.int32), place[cols[is_free]].astype(np.int32), pair_values[is_free]
+        ),
         group_indptr=np.concatenate([[0], np.cumsum(sizes[has_members])]).astype(np.int64),
         group_variables=place[problem.group_variables[is_left]].astype(np.int32),
         group_weights=problem.group_weights[is_left],

@@ -6,28 +6,19 @@ is sorted for itself and its like terms are added up, in the order in which they
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from qiosk.errors import RepeatedVariable
-from qiosk.model.compiled import I32
+from qiosk.model.compact import narrowed
 from qiosk.model.cost_function import F64, I64, Block, CostFunction
+from qiosk.model.pairs import PairRows
 
 
-@dataclass(slots=True)
-class PairRows:
-    """Pairs in rows, each with the larger variables: indptr (n + 1,), cols and values (P,); the rest of the terms."""
+def collect_rows(cost_function: CostFunction) -> tuple[PairRows, F64, float]:
+    """Merged terms of a cost function in which none has more than two ids: pairs, linear (n,) and constant.
 
-    indptr: I64
-    cols: I32
-    values: F64
-    linear: F64
-    constant: float
-
-
-def collect_rows(cost_function: CostFunction) -> PairRows:
-    """Merged terms of a cost function in which none has more than two ids. Raises RepeatedVariable."""
+    Raises RepeatedVariable.
+    """
     from qiosk.kernels.pairs import merge_rows, place_pairs  # here: small problems do without Numba
 
     n = len(cost_function.variables)
@@ -42,7 +33,7 @@ def collect_rows(cost_function: CostFunction) -> PairRows:
     merge_rows()(indptr, cols, values, np.empty(longest, np.int64), np.empty(longest))
     cols.resize(int(indptr[-1]), refcheck=False)
     values.resize(int(indptr[-1]), refcheck=False)
-    return PairRows(indptr, cols, values, linear, constant)
+    return PairRows(indptr, cols, narrowed(values)), linear, constant
 
 
 def _counted(cost_function: CostFunction, n: int) -> tuple[I64, F64, float]:

@@ -12,9 +12,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.model.compiled import I32, CompiledProblem
-from qiosk.model.cost_function import F64, I8, I64
-from qiosk.solvers.samplers.ising import IsingForm
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64, I8, I32, I64
+from qiosk.model.pairs import PairList
+from qiosk.solvers.samplers.ising import ListForm
 from qiosk.solvers.search.context import check_memory
 
 # Forces beyond this are cut: sums over every neighbour stay finite in float32, and a wall is hit in one step anyway.
@@ -31,7 +32,7 @@ class Network:
     """
 
     problem: CompiledProblem
-    form: IsingForm  # without fields
+    form: ListForm  # without fields
     has_reference: bool
 
     @classmethod
@@ -40,11 +41,11 @@ class Network:
 
         Raises NotEnoughMemory if its linear combinations, multiplied out, have more pairs than fit memory.
         """
-        form = IsingForm.of(multiplied_out(problem))
+        form = ListForm.of(multiplied_out(problem))
         carried = np.flatnonzero(form.fields).astype(np.int32)
         if not len(carried):
             return cls(problem, form, False)
-        extended = IsingForm(
+        extended = ListForm(
             rows=np.concatenate([form.rows, carried]),
             cols=np.concatenate([form.cols, np.full(len(carried), form.n, np.int32)]),
             couplings=np.concatenate([form.couplings, form.fields[carried]]),
@@ -120,16 +121,11 @@ def multiplied_out(problem: CompiledProblem) -> CompiledProblem:
         rows.append(ids[first])
         cols.append(ids[second])
         values.append(2.0 * value * weights[first] * weights[second])
-    pair_rows, pair_cols, pair_values = _merged(
-        problem.n, np.concatenate(rows), np.concatenate(cols), np.concatenate(values)
-    )
     return replace(
         problem,
         constant=constant,
         linear=linear,
-        pair_rows=pair_rows,
-        pair_cols=pair_cols,
-        pair_values=pair_values,
+        pairs=_merged(problem.n, np.concatenate(rows), np.concatenate(cols), np.concatenate(values)),
         group_indptr=np.zeros(1, np.int64),
         group_variables=np.zeros(0, np.int32),
         group_weights=np.zeros(0),
@@ -138,9 +134,9 @@ def multiplied_out(problem: CompiledProblem) -> CompiledProblem:
     )
 
 
-def _merged(n: int, rows: I32, cols: I32, values: F64) -> tuple[I32, I32, F64]:
+def _merged(n: int, rows: I32, cols: I32, values: F64) -> PairList:
     """Every pair once, sorted, without those that cancel."""
     keys, place = np.unique(rows.astype(np.int64) * n + cols, return_inverse=True)
     sums = np.bincount(place, values, len(keys))
     kept = sums != 0.0
-    return (keys[kept] // n).astype(np.int32), (keys[kept] % n).astype(np.int32), sums[kept]
+    return PairList((keys[kept] // n).astype(np.int32), (keys[kept] % n).astype(np.int32), sums[kept])

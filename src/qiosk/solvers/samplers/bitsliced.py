@@ -13,8 +13,8 @@ from qiosk.kernels.aligned import aligned_copy, aligned_empty, aligned_zeros
 from qiosk.kernels.bernoulli import CHUNK_BYTES, ROWS, thresholds
 from qiosk.kernels.bitsliced import bitsliced_sweeps
 from qiosk.kernels.rng import GENERATORS
-from qiosk.model.compiled import I32, CompiledProblem
-from qiosk.model.cost_function import F64, I8, I64
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64, I8, I32, I64
 from qiosk.solvers.samplers.bit_costs import BitCosts
 from qiosk.solvers.samplers.bits import WordLanes
 from qiosk.solvers.samplers.ising import IsingForm

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.kernels.aligned import aligned_copy
 from qiosk.kernels.cached import cached_sweeps
 from qiosk.kernels.plain.cached import BLOCK, color_order, fields_of
 from qiosk.kernels.thresholds import threshold_scales
-from qiosk.model.compiled import I32, CompiledProblem
+from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I64
-from qiosk.solvers.samplers.incidence import index_by_variable
-from qiosk.solvers.samplers.ising import IsingForm, LargeForm, Real
+from qiosk.solvers.samplers.arithmetic import Real
+from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.rows import RowLanes
 from qiosk.solvers.samplers.sampler import LaneGroup
 
@@ -43,7 +40,7 @@ class CachedSampler(RowLanes):
         width = -(-form.n // BLOCK) * BLOCK
         super().__init__(form, is_spin=problem.is_spin, lanes=lanes, width=width, real=chosen, order=order)
         self.kernel = f"cached-{chosen}x{lanes}"
-        self._indptr, self._neighbors, self._couplings2 = _by_place(form, order, self._real)
+        self._indptr, self._neighbors, self._couplings2 = form.lay_out_by(order, 2.0, self._real)
 
     def _fill(self, spins: NDArray[np.floating], fields: NDArray[np.floating]) -> None:
         fields_of()(self._indptr, self._neighbors, self._couplings2, self._base, spins, fields)
@@ -79,16 +76,3 @@ def _color_order(form: IsingForm) -> I64:
     colors = np.empty(form.n, np.int32)
     color_order()(indptr, neighbors, colors, np.full(form.n + 1, -1, np.int32))
     return np.argsort(colors, kind="stable").astype(np.int64)
-
-
-def _by_place(form: IsingForm, order: I64, dtype: np.dtype[Any]) -> tuple[I64, I32, NDArray[Any]]:
-    """CSR of places: indptr (n + 1,), neighbors (2P,), twice the couplings by the scale (2P,)."""
-    if isinstance(form, LargeForm):
-        return form.reordered(order).lay_out(2.0, dtype)
-    place = np.empty(form.n, np.int32)
-    place[order] = np.arange(form.n, dtype=np.int32)
-    here = np.concatenate([place[form.rows], place[form.cols]])
-    there = np.concatenate([place[form.cols], place[form.rows]])
-    indptr, by_place = index_by_variable(here, form.n)
-    couplings = np.concatenate([form.couplings, form.couplings])[by_place]
-    return indptr, aligned_copy(there[by_place]), aligned_copy(2 * couplings / form.scale, dtype)

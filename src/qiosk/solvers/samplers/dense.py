@@ -12,7 +12,8 @@ from qiosk.kernels.plain.dense import TILE, dense_fields
 from qiosk.kernels.thresholds import threshold_scales
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
-from qiosk.solvers.samplers.ising import IsingForm, Real
+from qiosk.solvers.samplers.arithmetic import Real
+from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.rows import RowLanes
 from qiosk.solvers.samplers.sampler import LaneGroup
 
@@ -39,8 +40,9 @@ class DenseSampler(RowLanes):
         super().__init__(form, is_spin=problem.is_spin, lanes=lanes, width=width, real=chosen, order=order)
         self.kernel = f"dense-{chosen}x{lanes}"
         self._couplings2 = aligned_zeros((width // BLOCK, width // TILE, BLOCK, TILE), chosen)
-        for i, j in ((form.rows, form.cols), (form.cols, form.rows)):
-            self._couplings2[i // BLOCK, j // TILE, i % BLOCK, j % TILE] = 2 * form.couplings / form.scale
+        rows, cols, couplings = form.pair_list()
+        for i, j in ((rows, cols), (cols, rows)):
+            self._couplings2[i // BLOCK, j // TILE, i % BLOCK, j % TILE] = 2 * couplings / form.scale
 
     def _fill(self, spins: NDArray[np.floating], fields: NDArray[np.floating]) -> None:
         dense_fields()(self._couplings2, self._base, spins, fields)

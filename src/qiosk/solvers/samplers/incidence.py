@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from qiosk.model.compiled import I32, CompiledProblem
-from qiosk.model.cost_function import F64, I64
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64, I32, I64
 
 
 def index_by_variable(variables: I32, n: int) -> tuple[I64, I64]:

@@ -1,4 +1,4 @@
-"""Quadratic problems as spins, and the arithmetic that resolves their coefficients.
+"""Quadratic problems as spins, and the arrays that kernels read of them.
 
 A PUBO problem becomes an Ising one by x = (1 - s) / 2. Divisions by 2 and 4 are exact, so whole coefficients
 stay whole multiples of a common unit.
@@ -6,85 +6,105 @@ stay whole multiples of a common unit.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from qiosk.kernels.aligned import aligned_copy, aligned_empty
-from qiosk.model.compact import CompactProblem
-from qiosk.model.compiled import I32, CompiledProblem, PairBlock
-from qiosk.model.cost_function import BLOCK, F64, I64
-from qiosk.model.reorder import ReorderedProblem, reorder
-from qiosk.solvers.samplers.incidence import symmetric_rows
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import BLOCK, F64, I32, I64
+from qiosk.model.pairs import PairBlock, PairRows, ReorderedRows, inverse
+from qiosk.solvers.samplers.arithmetic import (
+    ARITHMETICS,
+    LARGEST_FIELD,
+    RESOLVED,
+    ROUNDING32,
+    Arithmetic,
+    Real,
+    common_unit_of,
+    is_resolved_by_float32,
+    power_of_two_above,
+    quantile_is_at_least,
+)
+from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows
 
-Arithmetic = Literal["int8", "int16", "float32", "float64"]
-Real = Literal["float32", "float64"]
-ARITHMETICS: tuple[Arithmetic, ...] = ("int8", "int16", "float32", "float64")
-
-LARGEST_FIELD = {"int8": 127, "int16": 32767, "float32": 2**24}
-"""The whole numbers up to which an arithmetic is exact."""
-_ROUNDING32 = 2.0**-24
-_RESOLVED = 2.0**-8
 _CANCELLED = 2.0**-50
 """Of the sum of magnitudes: what is left of a field when its summands cancel is rounding, and has no unit."""
 
 
-@dataclass(frozen=True, eq=False)
-class IsingForm:
-    """cost(s) = constant + sum h_i s_i + sum_p J_p s_row s_col, and ``at_plus``, the cost of all spins +1.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CostRows:
+    """What costs of bit-packed replicas are added up from: each pair once, by row, and couplings and fields in a unit.
 
-    Shapes: n variables, P pairs (row < col, sorted); float64 in the problem's unit.
+    ``place`` (n,) is the number that each row's variable has in the replicas; None if they have the same order.
     """
 
-    rows: I32
-    cols: I32
-    couplings: F64  # (P,) J
+    indptr: I64  # (n + 1,)
+    cols: I32  # (P,)
+    couplings: NDArray[Any]  # (P,) J / unit
+    fields: NDArray[Any]  # (n,) h / unit
+    unit: float  # [cost]
+    place: I64 | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class IsingForm(ABC):
+    """cost(s) = constant + sum h_i s_i + sum_p J_p s_row s_col, and ``at_plus``, the cost of all spins +1.
+
+    Shapes: n variables, P pairs; float64 in the problem's unit.
+    """
+
     fields: F64  # (n,) h
     constant: float
     at_plus: float
 
-    @classmethod
-    def of(cls, problem: CompiledProblem) -> IsingForm:
+    @staticmethod
+    def of(problem: CompiledProblem) -> IsingForm:
         """The spin form of a quadratic problem of either domain."""
-        if isinstance(problem, ReorderedProblem):
-            return LargeForm(problem.source, problem.order, problem.place)
-        if isinstance(problem, CompactProblem):
-            own = np.arange(problem.n)
-            return LargeForm(problem, own, own)
-        rows, cols, values = problem.pair_rows, problem.pair_cols, problem.pair_values
-        if problem.is_spin:
-            at_plus = problem.constant + float(problem.linear.sum()) + float(values.sum())
-            return cls(rows, cols, values, problem.linear, problem.constant, at_plus)
-        quarter = values / 4
-        sums = np.bincount(rows, quarter, minlength=problem.n) + np.bincount(cols, quarter, minlength=problem.n)
-        fields = -(problem.linear / 2 + sums)
-        sizes = (np.bincount(ends, np.abs(quarter), minlength=problem.n) for ends in (rows, cols))
-        fields[np.abs(fields) <= _CANCELLED * (np.abs(problem.linear) / 2 + sum(sizes))] = 0.0
-        constant = problem.constant + float(problem.linear.sum()) / 2 + float(quarter.sum())
-        return cls(rows, cols, quarter, fields, constant, problem.constant)
+        rows = problem.pairs.source
+        return ListForm.of(problem) if rows is None else RowForm.of_rows(problem, rows)
 
     @property
     def n(self) -> int:
         """Number of variables."""
         return len(self.fields)
 
+    @abstractmethod
+    def pair_list(self) -> tuple[I32, I32, F64]:
+        """Rows, columns and couplings (P,) of all pairs: row < col, sorted by (row, col)."""
+
+    @abstractmethod
     def coupling_blocks(self) -> Iterator[PairBlock]:
         """Rows, columns and couplings of all pairs, in blocks that need not be made at once."""
-        yield self.rows, self.cols, self.couplings
 
+    @abstractmethod
     def sums_of(self, measure: Callable[[F64], F64], start: F64) -> F64:
         """(n,) start_i + sum_j measure(J_ij)."""
-        total = start.copy()
-        for rows, cols, couplings in self.coupling_blocks():
-            sizes = measure(couplings)
-            total += np.bincount(rows, sizes, minlength=len(total))
-            total += np.bincount(cols, sizes, minlength=len(total))
-        return total
+
+    @abstractmethod
+    def neighbors(self) -> tuple[I64, I32, F64]:
+        """CSR with each pair in both rows: indptr (n + 1,), neighbors (2P,), couplings (2P,); rows sorted."""
+
+    @abstractmethod
+    def topology(self) -> tuple[I64, I32]:
+        """indptr and neighbors as in ``neighbors``."""
+
+    @abstractmethod
+    def lay_out(self, factor: float, dtype: DTypeLike) -> tuple[I64, I32, NDArray[Any]]:
+        """As ``neighbors``, aligned, with ``factor`` J / scale, which are rounded if ``dtype`` is of integers."""
+
+    @abstractmethod
+    def lay_out_by(self, order: I64, factor: float, dtype: DTypeLike) -> tuple[I64, I32, NDArray[Any]]:
+        """As ``lay_out``, of reals, with variable ``order[k]`` as number k; rows need not be sorted."""
+
+    @abstractmethod
+    def cost_rows(self, dtype: DTypeLike) -> CostRows:
+        """Whole multiples of the scale if ``dtype`` is of integers, else what gives the unrounded costs."""
 
     @cached_property
     def coupling_sums(self) -> F64:
@@ -111,23 +131,6 @@ class IsingForm:
         yield self.fields
         yield from (couplings for _, _, couplings in self.coupling_blocks())
 
-    def neighbors(self) -> tuple[I64, I32, F64]:
-        """CSR with each pair in both rows: indptr (n + 1,), neighbors (2P,), couplings (2P,); rows sorted."""
-        return symmetric_rows(self.rows, self.cols, self.couplings, self.n)
-
-    def topology(self) -> tuple[I64, I32]:
-        """indptr and neighbors as in ``neighbors``."""
-        indptr, neighbors, _ = self.neighbors()
-        return indptr, neighbors
-
-    def lay_out(self, factor: float, dtype: DTypeLike) -> tuple[I64, I32, NDArray[Any]]:
-        """As ``neighbors``, aligned, with ``factor`` J / scale, which are rounded if ``dtype`` is of integers."""
-        indptr, neighbors, couplings = self.neighbors()
-        scaled = factor * couplings / self.scale
-        if np.dtype(dtype).kind == "i":
-            scaled = np.rint(scaled)
-        return indptr, aligned_copy(neighbors), aligned_copy(scaled, dtype)
-
     def is_resolved_by(self, arithmetic: Arithmetic) -> bool:
         """Whether an arithmetic is exact, or its rounding is small against the small coefficients.
 
@@ -146,9 +149,10 @@ class IsingForm:
             largest = max(largest, 2 * self.largest_coupling / self.unit)
         return largest <= LARGEST_FIELD[arithmetic]
 
-    @cached_property
+    @property
+    @abstractmethod
     def _is_resolved_by_float32(self) -> bool:
-        return is_resolved_by_float32(self.largest_field, np.concatenate([*self.coefficient_blocks()]))
+        """Of coefficients without a unit."""
 
     @cached_property
     def arithmetic(self) -> Arithmetic:
@@ -165,178 +169,176 @@ class IsingForm:
         """The cost that counts as 1: the unit, or without one a power of two that bounds all fields."""
         return self.unit if self.unit is not None else power_of_two_above(self.largest_field)
 
-
-def is_resolved_by_float32(largest: float, coefficients: F64) -> bool:
-    """Whether rounding sums as large as ``largest`` to float32 is small against most coefficients."""
-    return _ROUNDING32 * largest <= _RESOLVED * typical_small(coefficients)
-
-
-def typical_small(coefficients: F64) -> float:
-    """The size that a tenth of all nonzero coefficients do not exceed; infinite if there are none."""
-    sizes = np.abs(coefficients[coefficients != 0])
-    return float(np.quantile(sizes, 0.1)) if len(sizes) else np.inf
+    def _whole(self, blocks: Iterable[F64], size: int, dtype: DTypeLike) -> NDArray[Any]:
+        """(size,) values of all blocks, in whole multiples of the scale."""
+        out, begin = aligned_empty(size, dtype), 0
+        for values in blocks:
+            out[begin : begin + len(values)] = np.rint(values / self.scale)
+            begin += len(values)
+        return out
 
 
-def quantile_is_at_least(blocks: Callable[[], Iterator[F64]], share: float, least: float) -> bool:
-    """Whether this quantile of the sizes that are not 0 is at least ``least``; also if there are none.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ListForm(IsingForm):
+    """The spin form of a problem whose pairs are in a list: row < col, sorted."""
 
-    Sizes are counted: neither sorted nor all there at once.
-    """
-    count, fewer, below, above = 0, 0, 0.0, np.inf
-    for values in blocks():
-        sizes = np.abs(values[values != 0])
-        is_below = sizes < least
-        count, fewer = count + len(sizes), fewer + int(np.count_nonzero(is_below))
-        below = max(below, float(sizes.max(initial=0.0, where=is_below)))
-        above = min(above, float(sizes.min(initial=np.inf, where=~is_below)))
-    place = share * (count - 1)
-    first = int(place)
-    if count == 0 or fewer <= first:
-        return True
-    return fewer == first + 1 < count and below + (above - below) * (place - first) >= least
+    rows: I32
+    cols: I32
+    couplings: F64  # (P,) J
 
-
-def power_of_two_above(value: float) -> float:
-    """The least power of two >= value, at most 2**1023; 1 for 0."""
-    return 2.0 ** min(int(np.ceil(np.log2(value))), 1023) if value > 0 else 1.0
-
-
-def common_unit(values: F64) -> float | None:
-    """The largest u of which all values are whole multiples, up to their rounding; None if it is tiny.
-
-    Tried are multiples of powers of 1/2 (down to 2**-20 of the smallest value) and of 1/10 (down to 10**-6).
-    """
-    sizes = np.unique(np.abs(values[values != 0]))
-    return common_unit_of(lambda: iter([sizes]))
-
-
-def common_unit_of(blocks: Callable[[], Iterator[F64]]) -> float | None:
-    """As :func:`common_unit`, of values that come in blocks."""
-    low, high = np.inf, 0.0
-    for values in blocks():
-        sizes = np.abs(values)
-        high = max(high, float(sizes.max(initial=0.0)))
-        low = min(low, float(sizes.min(initial=np.inf, where=sizes > 0.0)))
-    if high == 0.0:
-        return 1.0
-    exponent = int(np.floor(np.log2(low)))
-    halves = [2.0 ** (k - exponent) for k in range(0, 21, 4) if -1000 < k - exponent < 1000]
-    for factor in (1.0, *halves, *(10.0**k for k in range(1, 7))):
-        if high > 2.0**53 / factor or low < 0.5 / factor:
-            continue
-        unit = _unit_at(blocks(), factor)
-        if unit is not None:
-            return unit
-    return None
-
-
-def _unit_at(blocks: Iterator[F64], factor: float) -> float | None:
-    """gcd(sizes * factor) / factor if these are whole, else None."""
-    divisor = 0
-    for values in blocks:
-        for part in (values[:256], values):
-            scaled = np.abs(part) * factor
-            whole = np.rint(scaled)
-            if np.any(np.abs(scaled - whole) > 4 * np.finfo(np.float64).eps * scaled):
-                return None
-        divisor = math.gcd(divisor, int(np.gcd.reduce(whole.astype(np.int64), initial=0)))
-    return divisor / factor
-
-
-class LargeForm(IsingForm):
-    """The spin form of a large problem in another order of its variables; its pairs are never made as a list.
-
-    ``rows``, ``cols`` and ``couplings`` are made for whoever asks for them. Variable ``order[k]`` of the problem is
-    number k, ``place`` (n,) is the inverse; ``own_fields`` (n,) and ``coupling_blocks`` go by the problem's numbers.
-    """
-
-    source: CompactProblem
-    order: I64
-    place: I64
-    share: float  # J of a value
-    own_fields: F64
-
-    def __init__(self, source: CompactProblem, order: I64, place: I64) -> None:
-        share = 1.0 if source.is_spin else 0.25
-        vars(self).update(source=source, order=order, place=place, share=share)
-        total = float(source.linear.sum())
-        couplings = sum(float(values.sum()) for _, _, values in source.pair_blocks())
-        if source.is_spin:
-            fields, constant, at_plus = source.linear, source.constant, source.constant + total + couplings
+    @classmethod
+    def of(cls, problem: CompiledProblem) -> ListForm:
+        """Of a quadratic problem of either domain."""
+        rows, cols, values = problem.pair_rows, problem.pair_cols, problem.pair_values
+        fields, constant, at_plus = problem.linear, problem.constant, problem.constant
+        total = float(problem.linear.sum())
+        if problem.is_spin:
+            at_plus = constant + total + float(values.sum())
         else:
-            fields = -self._own_sums(np.asarray, source.linear / 2)
-            fields[np.abs(fields) <= _CANCELLED * self._own_sums(np.abs, np.abs(source.linear) / 2)] = 0.0
-            constant, at_plus = source.constant + total / 2 + couplings * share, source.constant
-        vars(self).update(own_fields=fields, fields=fields[order], constant=constant, at_plus=at_plus)
+            values = values / 4
+            sums = np.bincount(rows, values, minlength=problem.n) + np.bincount(cols, values, minlength=problem.n)
+            fields = -(problem.linear / 2 + sums)
+            sizes = (np.bincount(ends, np.abs(values), minlength=problem.n) for ends in (rows, cols))
+            fields[np.abs(fields) <= _CANCELLED * (np.abs(problem.linear) / 2 + sum(sizes))] = 0.0
+            constant = constant + total / 2 + float(values.sum())
+        return cls(fields=fields, constant=constant, at_plus=at_plus, rows=rows, cols=cols, couplings=values)
 
-    def reordered(self, order: I64) -> LargeForm:
-        """The same with variable ``order[k]`` of this one as number k."""
-        order = self.order[order]
-        place = np.empty(self.n, np.int64)
-        place[order] = np.arange(self.n)
-        return LargeForm(self.source, order, place)
-
-    def topology(self) -> tuple[I64, I32]:
-        """indptr and neighbors as in ``neighbors``."""
-        indptr, there, _ = self._laid_out(0.0, 1.0, np.int8)
-        return indptr, there
-
-    @cached_property
-    def _listed(self) -> CompiledProblem:
-        return reorder(self.source, self.order)
-
-    @property
-    def rows(self) -> I32:
-        """(P,) sorted when first asked for."""
-        return self._listed.pair_rows
-
-    @property
-    def cols(self) -> I32:
-        """(P,) sorted when first asked for."""
-        return self._listed.pair_cols
-
-    @property
-    def couplings(self) -> F64:
-        """(P,) sorted when first asked for."""
-        return self._listed.pair_values * self.share
+    def pair_list(self) -> tuple[I32, I32, F64]:
+        """The arrays themselves."""
+        return self.rows, self.cols, self.couplings
 
     def coupling_blocks(self) -> Iterator[PairBlock]:
-        """Rows, columns and couplings of all pairs, by the problem's numbers."""
-        for rows, cols, values in self.source.pair_blocks():
-            yield rows, cols, values * self.share
-
-    def _own_sums(self, measure: Callable[[F64], F64], start: F64) -> F64:
-        return super().sums_of(measure, start)
+        """All pairs at once."""
+        yield self.rows, self.cols, self.couplings
 
     def sums_of(self, measure: Callable[[F64], F64], start: F64) -> F64:
         """(n,) start_i + sum_j measure(J_ij)."""
-        return self._own_sums(measure, start[self.place])[self.order]
+        return _sums_of(self.coupling_blocks(), measure, start)
 
     def neighbors(self) -> tuple[I64, I32, F64]:
         """CSR with each pair in both rows: indptr (n + 1,), neighbors (2P,), couplings (2P,); rows sorted."""
-        return self._laid_out(1.0, 1.0, np.float64)
+        return symmetric_rows(self.rows, self.cols, self.couplings, self.n)
+
+    def topology(self) -> tuple[I64, I32]:
+        """indptr and neighbors as in ``neighbors``."""
+        indptr, neighbors, _ = self.neighbors()
+        return indptr, neighbors
 
     def lay_out(self, factor: float, dtype: DTypeLike) -> tuple[I64, I32, NDArray[Any]]:
         """As ``neighbors``, aligned, with ``factor`` J / scale, which are rounded if ``dtype`` is of integers."""
-        return self._laid_out(factor, self.scale, dtype)
+        indptr, neighbors, couplings = self.neighbors()
+        scaled = factor * couplings / self.scale
+        if np.dtype(dtype).kind == "i":
+            scaled = np.rint(scaled)
+        return indptr, aligned_copy(neighbors), aligned_copy(scaled, dtype)
 
-    def _laid_out(self, factor: float, unit: float, dtype: DTypeLike) -> tuple[I64, I32, NDArray[Any]]:
+    def lay_out_by(self, order: I64, factor: float, dtype: DTypeLike) -> tuple[I64, I32, NDArray[Any]]:
+        """As ``lay_out``, of reals, with variable ``order[k]`` as number k; rows are not sorted."""
+        place = inverse(order).astype(np.int32)
+        here = np.concatenate([place[self.rows], place[self.cols]])
+        there = np.concatenate([place[self.cols], place[self.rows]])
+        indptr, by_place = index_by_variable(here, self.n)
+        couplings = np.concatenate([self.couplings, self.couplings])[by_place]
+        return indptr, aligned_copy(there[by_place]), aligned_copy(factor * couplings / self.scale, dtype)
+
+    def cost_rows(self, dtype: DTypeLike) -> CostRows:
+        """Whole multiples of the scale if ``dtype`` is of integers, else the float64 coefficients themselves."""
+        indptr = np.zeros(self.n + 1, np.int64)
+        np.cumsum(np.bincount(self.rows, minlength=self.n), out=indptr[1:])
+        if np.dtype(dtype).kind == "i":
+            couplings, fields = (self._whole([values], len(values), dtype) for values in (self.couplings, self.fields))
+            unit = self.scale
+        else:
+            couplings, fields, unit = aligned_copy(self.couplings), aligned_copy(self.fields), 1.0
+        return CostRows(indptr=indptr, cols=self.cols, couplings=couplings, fields=fields, unit=unit)
+
+    @cached_property
+    def _is_resolved_by_float32(self) -> bool:
+        return is_resolved_by_float32(self.largest_field, np.concatenate([*self.coefficient_blocks()]))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RowForm(IsingForm):
+    """The spin form of a large problem, whose pairs stay in the rows that they are kept in.
+
+    ``own_fields`` (n,) and ``coupling_blocks`` go by the numbers that the variables have in those rows.
+    """
+
+    pairs: ReorderedRows
+    share: float  # J of a pair's value
+    own_fields: F64
+
+    @classmethod
+    def of_rows(cls, problem: CompiledProblem, pairs: ReorderedRows) -> RowForm:
+        """Of a quadratic problem with these pairs, of either domain."""
+        share = 1.0 if problem.is_spin else 0.25
+        fields = problem.linear[pairs.place]
+        total, couplings = float(fields.sum()), sum(float(values.sum()) for _, _, values in pairs.kept.blocks())
+        constant, at_plus = problem.constant, problem.constant
+        if problem.is_spin:
+            at_plus = constant + total + couplings
+        else:
+            sizes = _sums_of(_scaled(pairs.kept, share), np.abs, np.abs(fields) / 2)
+            fields = -_sums_of(_scaled(pairs.kept, share), np.asarray, fields / 2)
+            fields[np.abs(fields) <= _CANCELLED * sizes] = 0.0
+            constant = constant + total / 2 + couplings * share
+        return cls(
+            fields=fields[pairs.order],
+            constant=constant,
+            at_plus=at_plus,
+            pairs=pairs,
+            share=share,
+            own_fields=fields,
+        )
+
+    def pair_list(self) -> tuple[I32, I32, F64]:
+        """Rows, columns and couplings (P,) of all pairs, sorted when first asked for."""
+        return self.pairs.rows, self.pairs.cols, self.pairs.values * self.share
+
+    def coupling_blocks(self) -> Iterator[PairBlock]:
+        """Rows, columns and couplings of all pairs, by the numbers of the rows that they are kept in."""
+        return _scaled(self.pairs.kept, self.share)
+
+    def sums_of(self, measure: Callable[[F64], F64], start: F64) -> F64:
+        """(n,) start_i + sum_j measure(J_ij)."""
+        return _sums_of(self.coupling_blocks(), measure, start[self.pairs.place])[self.pairs.order]
+
+    def neighbors(self) -> tuple[I64, I32, F64]:
+        """CSR with each pair in both rows: indptr (n + 1,), neighbors (2P,), couplings (2P,); rows sorted."""
+        return self._laid_out(self.pairs, 1.0, 1.0, np.float64)
+
+    def topology(self) -> tuple[I64, I32]:
+        """indptr and neighbors as in ``neighbors``."""
+        indptr, there, _ = self._laid_out(self.pairs, 0.0, 1.0, np.int8)
+        return indptr, there
+
+    def lay_out(self, factor: float, dtype: DTypeLike) -> tuple[I64, I32, NDArray[Any]]:
+        """As ``neighbors``, aligned, with ``factor`` J / scale, which are rounded if ``dtype`` is of integers."""
+        return self._laid_out(self.pairs, factor, self.scale, dtype)
+
+    def lay_out_by(self, order: I64, factor: float, dtype: DTypeLike) -> tuple[I64, I32, NDArray[Any]]:
+        """As ``lay_out``, with variable ``order[k]`` as number k."""
+        return self._laid_out(self.pairs.reordered(order), factor, self.scale, dtype)
+
+    def _laid_out(
+        self, pairs: ReorderedRows, factor: float, unit: float, dtype: DTypeLike
+    ) -> tuple[I64, I32, NDArray[Any]]:
         from qiosk.kernels.pairs import both_rows
 
-        p = self.source
-        degrees = np.diff(p.pair_indptr)
-        for start in range(0, p.n_pairs, BLOCK):
-            degrees += np.bincount(p.pair_cols[start : start + BLOCK], minlength=p.n)
+        kept = pairs.kept
+        degrees = np.diff(kept.indptr)
+        for start in range(0, len(kept), BLOCK):
+            degrees += np.bincount(kept.cols[start : start + BLOCK], minlength=self.n)
         indptr = np.zeros(self.n + 1, np.int64)
-        np.cumsum(degrees[self.order], out=indptr[1:])
-        there, out = aligned_empty(2 * p.n_pairs, np.int32), aligned_empty(2 * p.n_pairs, dtype)
+        np.cumsum(degrees[pairs.order], out=indptr[1:])
+        there, out = aligned_empty(2 * len(kept), np.int32), aligned_empty(2 * len(kept), dtype)
         longest = int(degrees.max(initial=0))
         both_rows()(
-            p.pair_indptr,
-            p.pair_cols,
-            p.narrow_values,
-            self.order,
-            self.place,
+            kept.indptr,
+            kept.cols,
+            kept.narrow_values,
+            pairs.order,
+            pairs.place,
             self.share,
             factor,
             unit,
@@ -349,7 +351,36 @@ class LargeForm(IsingForm):
         )
         return indptr, there, out
 
+    def cost_rows(self, dtype: DTypeLike) -> CostRows:
+        """Whole multiples of the scale if ``dtype`` is of integers, else the values as they are, without a copy."""
+        kept = self.pairs.kept
+        if np.dtype(dtype).kind == "i":
+            couplings = self._whole((block[2] for block in self.coupling_blocks()), len(kept), dtype)
+            fields, unit = self._whole([self.own_fields], self.n, dtype), self.scale
+        else:
+            values, unit = kept.narrow_values, self.share
+            couplings = values if values.dtype.kind == "f" else values.astype(np.float32)
+            fields = aligned_copy(self.own_fields / unit)
+        return CostRows(
+            indptr=kept.indptr, cols=kept.cols, couplings=couplings, fields=fields, unit=unit, place=self.pairs.place
+        )
+
     @cached_property
     def _is_resolved_by_float32(self) -> bool:
-        least = _ROUNDING32 * self.largest_field / _RESOLVED
-        return quantile_is_at_least(self.coefficient_blocks, 0.1, least)
+        return quantile_is_at_least(self.coefficient_blocks, 0.1, ROUNDING32 * self.largest_field / RESOLVED)
+
+
+def _scaled(pairs: PairRows, share: float) -> Iterator[PairBlock]:
+    """All pairs, with couplings for values."""
+    for rows, cols, values in pairs.blocks():
+        yield rows, cols, values * share
+
+
+def _sums_of(blocks: Iterator[PairBlock], measure: Callable[[F64], F64], start: F64) -> F64:
+    """(n,) start_i + sum_j measure(J_ij)."""
+    total = start.copy()
+    for rows, cols, couplings in blocks:
+        sizes = measure(couplings)
+        total += np.bincount(rows, sizes, minlength=len(total))
+        total += np.bincount(cols, sizes, minlength=len(total))
+    return total

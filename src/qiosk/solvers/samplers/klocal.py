@@ -13,9 +13,8 @@ from qiosk.kernels.aligned import aligned_copy, aligned_empty
 from qiosk.kernels.klocal import klocal_costs, klocal_sweeps
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
-from qiosk.solvers.samplers.bits import WordLanes
-from qiosk.solvers.samplers.incidence import Incidence, index_by_variable
-from qiosk.solvers.samplers.ising import (
+from qiosk.model.pairs import PairList
+from qiosk.solvers.samplers.arithmetic import (
     ARITHMETICS,
     LARGEST_FIELD,
     Arithmetic,
@@ -24,6 +23,8 @@ from qiosk.solvers.samplers.ising import (
     power_of_two_above,
     typical_small,
 )
+from qiosk.solvers.samplers.bits import WordLanes
+from qiosk.solvers.samplers.incidence import Incidence, index_by_variable
 from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool
 from qiosk.solvers.samplers.sampler import LaneGroup
 
@@ -139,8 +140,12 @@ class HalfChanges:
     def rounded(self) -> CompiledProblem:
         """The problem with its coefficients rounded so that half changes are multiples of ``rounding_step``."""
         p, step = self.problem, self.rounding_step * (1.0 if self.problem.is_spin else 2.0)
-        names = ("linear", "pair_values", "term_values")
-        return replace(p, **{name: step * np.rint(getattr(p, name) / step) for name in names})
+
+        def near(values: F64) -> F64:
+            return np.asarray(step * np.rint(values / step), np.float64)
+
+        pairs = PairList(p.pair_rows, p.pair_cols, near(p.pair_values))
+        return replace(p, linear=near(p.linear), pairs=pairs, term_values=near(p.term_values))
 
 
 class KLocalSampler(WordLanes):

@@ -8,9 +8,10 @@ from qiosk.kernels.aligned import aligned_copy
 from qiosk.kernels.packed import packed_sweeps
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
+from qiosk.solvers.samplers.arithmetic import Arithmetic
 from qiosk.solvers.samplers.bit_costs import BitCosts
 from qiosk.solvers.samplers.bits import WordLanes
-from qiosk.solvers.samplers.ising import Arithmetic, IsingForm
+from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool
 from qiosk.solvers.samplers.sampler import LaneGroup
 

@@ -10,10 +10,11 @@ import numpy as np
 from qiosk.errors import InvalidValue
 from qiosk.kernels.compiler import simd_available
 from qiosk.model.compiled import CompiledProblem
+from qiosk.solvers.samplers.arithmetic import ARITHMETICS, Arithmetic, Real
 from qiosk.solvers.samplers.bitsliced import BitSlicedSampler, is_sliceable
 from qiosk.solvers.samplers.cached import CachedSampler
 from qiosk.solvers.samplers.dense import DenseSampler, padded
-from qiosk.solvers.samplers.ising import ARITHMETICS, Arithmetic, IsingForm, Real
+from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.klocal import HalfChanges, KLocalSampler
 from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.plain import PlainSampler

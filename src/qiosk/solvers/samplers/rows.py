@@ -12,7 +12,8 @@ from qiosk.kernels.aligned import aligned_empty
 from qiosk.kernels.plain.cached import BLOCK, field_costs
 from qiosk.kernels.rng import combine_seed, generator_states, random_words
 from qiosk.model.cost_function import F64, I8, I64
-from qiosk.solvers.samplers.ising import IsingForm, Real
+from qiosk.solvers.samplers.arithmetic import Real
+from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.sampler import LaneGroup
 
 
