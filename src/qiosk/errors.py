@@ -342,7 +342,7 @@ class MissingExtra(QioskError, ImportError):
 
 @contextmanager
 def extra(name: str, needed_by: str) -> Iterator[None]:
-    """Context for imports of packages of the extra ``name``. Raises MissingExtra, which says how to install them."""
+    """Context for imports from the extra ``name``. Raises MissingExtra, which tells how to install them."""
     try:
         yield
     except ImportError as error:

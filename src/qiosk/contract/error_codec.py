@@ -41,7 +41,7 @@ def error_body(error: QioskError) -> ErrorBody:
 def decode_error(body: bytes, *, default: type[QioskError] = QioskError) -> QioskError:
     """The error in a reply's body, of the class that the server raised.
 
-    Of the class ``default`` if the code is unknown here, or the body is not one of ours.
+    Of the class ``default`` if the code is unknown here, or the body is not an ``ErrorBody``.
     """
     try:
         members = msgspec.json.decode(body, type=ErrorBody).error

@@ -1,1 +1,1 @@
-"""Jobs: their life-cycle and the use cases over it. Knows no HTTP, no SQL and no cloud."""
+"""Jobs and sessions: their life cycles, and what clients, supervisors and operators do with them. No HTTP, no SQL."""

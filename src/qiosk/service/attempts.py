@@ -11,7 +11,7 @@ attempts never write the same blob.
 
 A claim ends in one of five ways. ``finish``: there are results. ``fail``: there are none, and another attempt would
 not find any. ``process_lost`` and ``supervisor_lost``: a process died, perhaps because of the job; the job waits again,
-and fails when that has happened too often, so that it cannot stop all work for ever. ``release``: the claimant stops
+and fails when that has happened too often, so that it cannot block all work forever. ``release``: the claimant stops
 for a reason that has nothing to do with the job, which waits again.
 """
 

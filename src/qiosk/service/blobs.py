@@ -1,8 +1,7 @@
-"""Blobs, as the service sees them: what is stored with one, and what every store of them guarantees.
+"""The blob store: what is stored with a blob, and what every implementation guarantees.
 
-Content may be larger than memory. It is read piece by piece from a ``BlobReader``, and written piece by
-piece to a ``BlobWriter``, or in numbered blocks that many writers upload in any order and one ``commit_blocks``
-puts together.
+Content may be larger than memory. It is read piece by piece from a ``BlobReader``, and written piece by piece to a
+``BlobWriter``; or in blocks, which several writers upload in any order and ``commit_blocks`` joins.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from qiosk.service.jobs import BlobRef
 
 PIECE = 1 << 20
-"""Bytes that a reader yields at a time, at most."""
+"""Most bytes of a piece that a reader yields."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobHeaders:
-    """What is said about a blob's bytes. ``content_encoding`` describes them as they are stored; nobody decodes them.
+    """Description of a blob's bytes. ``content_encoding`` is that of the stored bytes, which no store decodes.
 
-    ``metadata`` belongs to the blob's owner; its names are lower case.
+    ``metadata`` is the user's; its names are in lower case.
     """
 
     content_type: str = "application/octet-stream"
@@ -34,18 +33,18 @@ class BlobHeaders:
 
 
 PLAIN = BlobHeaders()
-"""Bytes of which nothing is said."""
+"""Headers of bytes of an unknown type."""
 JSON = BlobHeaders(content_type="application/json")
-"""Documents that the service writes itself."""
+"""Headers of documents that the service writes itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobProperties:
-    """A blob without its content. Times are aware UTC.
+    """A blob without its content. Times are in UTC.
 
-    ``etag`` is the same as long as neither content nor headers change, and another one once the content does: 1 to
-    100 characters without quotes. ``created_at`` is when the content was written, or in some stores the headers.
-    ``headers`` is None in listings of stores that list names and sizes only.
+    ``etag`` (1 to 100 characters without quotes) is the same while neither content nor headers change, and different
+    after the content has changed. ``created_at`` is when the content was written, or in some stores the headers.
+    ``headers`` is None in listings of stores that list only names and sizes.
     """
 
     name: str
@@ -57,46 +56,46 @@ class BlobProperties:
 
 
 class BlobPage(NamedTuple):
-    """Part of a listing; ``marker`` continues it, and is None at its end."""
+    """Part of a listing; ``marker`` is that of the next part, None at the end."""
 
     blobs: Sequence[BlobProperties]
     marker: str | None
 
 
 def page_names(names: Sequence[str], prefix: str, marker: str | None, limit: int) -> tuple[Sequence[str], str | None]:
-    """At most ``limit`` of the sorted ``names`` with a prefix, after the name ``marker``; and the next marker."""
+    """At most ``limit`` of the sorted ``names`` with a prefix, after the name ``marker``, and the next marker."""
     rest = names[bisect_right(names, marker) if marker is not None else 0 :]
     found = [name for name in rest if name.startswith(prefix)]
     return found[:limit], found[limit - 1] if len(found) > limit else None
 
 
 class BlockSource(StrEnum):
-    """Where a block of a list is to be taken from."""
+    """Where ``commit_blocks`` takes a block from."""
 
     COMMITTED = "Committed"
-    """The blob as it is."""
+    """The committed blob."""
     UNCOMMITTED = "Uncommitted"
-    """What was uploaded since."""
+    """The blocks uploaded since."""
     LATEST = "Latest"
-    """What was uploaded since, else the blob as it is."""
+    """The blocks uploaded since; if it is not there, the committed blob."""
 
 
 class Block(NamedTuple):
-    """A block of a list. Ids are base64 texts of at most 64 bytes."""
+    """A block for ``commit_blocks``. Ids are base64 texts of at most 64 bytes."""
 
     source: BlockSource
     id: str
 
 
 class BlobReader(Protocol):
-    """A blob, opened. What it reads is one version, also while the blob is written anew or deleted.
+    """An open blob. It reads one version, even if the blob is replaced or deleted meanwhile.
 
-    Stores that cannot hold on to a version raise BlobChanged instead.
+    Stores that cannot keep a version raise BlobChanged then.
     """
 
     @property
     def properties(self) -> BlobProperties:
-        """Of the version that is read."""
+        """Properties of the version that is read."""
         ...
 
     def pieces(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
@@ -104,51 +103,51 @@ class BlobReader(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the version."""
+        """Release the version."""
         ...
 
 
 @runtime_checkable
 class MapsBlobs(Protocol):
-    """A store whose blobs are files, which need not be read into memory."""
+    """A store whose blobs are files, which can be mapped into memory."""
 
     def mapped(self, ref: BlobRef) -> bytes:
-        """Content of a blob; of a large one, a mapping of its file in the place of bytes. Raises BlobNotFound."""
+        """Content of a blob; of a large one, a mapping of its file instead of bytes. Raises BlobNotFound."""
         ...
 
 
 class BlobWriter(Protocol):
-    """A blob or block being written; nobody sees any of it before ``commit``. Used by one thread at a time."""
+    """A blob or block that is written piece by piece; ``commit`` makes it visible. Used by one thread at a time."""
 
     def write(self, data: bytes) -> None:
         """Append."""
         ...
 
     def commit(self) -> BlobProperties:
-        """Put what was written in its place, at once. Raises BlobAlreadyExists, Conflict."""
+        """Make the whole blob visible at once. Raises BlobAlreadyExists, Conflict."""
         ...
 
     def abort(self) -> None:
-        """Forget what was written; nothing happens after ``commit``."""
+        """Discard what was written; does nothing after ``commit``."""
         ...
 
 
 class BlobStore(Protocol):
-    """Blobs of one workspace, in containers. Raises InvalidValue for names that ``service.names`` refuses.
+    """Blobs of one workspace, in containers. Raises InvalidValue for names that ``service.names`` does not allow.
 
-    Every method may raise StorageFull, and OSError when the store does not answer.
+    Every method may raise StorageFull, and OSError if the store does not respond.
     """
 
     def create(self, container: str) -> bool:
-        """Make a container; False, and nothing happens, if it exists."""
+        """Create a container; False, and nothing changed, if it exists."""
         ...
 
     def has_container(self, container: str) -> bool:
-        """Whether it was made, or holds a blob."""
+        """Whether the container was created or contains a blob."""
         ...
 
     def made_at(self, container: str) -> datetime | None:
-        """When a container without blobs was made, or later got a block of one, as far as the store knows; aware UTC.
+        """When a container without blobs was created, or last got a block, as far as the store knows, in UTC.
 
         None if there is no such container.
         """
@@ -159,9 +158,9 @@ class BlobStore(Protocol):
         ...
 
     def put(self, ref: BlobRef, data: bytes, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> BlobProperties:
-        """Store a blob, and its container if need be. Readers see the old content or the new, nothing between.
+        """Store a blob, and create its container if necessary. Readers see either the old content or the new.
 
-        Raises BlobAlreadyExists if it exists and may not be overwritten: of several such callers one succeeds.
+        Raises BlobAlreadyExists if it exists and may not be overwritten; of several simultaneous calls one succeeds.
         """
         ...
 
@@ -170,19 +169,19 @@ class BlobStore(Protocol):
         ...
 
     def properties(self, ref: BlobRef) -> BlobProperties:
-        """A blob without its content. Raises BlobNotFound."""
+        """Properties of a blob. Raises BlobNotFound."""
         ...
 
     def open(self, ref: BlobRef) -> BlobReader:
-        """A blob to read in pieces; the caller closes it. Raises BlobNotFound."""
+        """A reader of a blob, which the caller closes. Raises BlobNotFound."""
         ...
 
     def writer(self, ref: BlobRef, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> BlobWriter:
-        """As ``put``, in pieces; the caller commits or aborts."""
+        """A writer that does what ``put`` does, piece by piece; the caller commits or aborts it."""
         ...
 
     def block_writer(self, ref: BlobRef, block_id: str) -> BlobWriter:
-        """A block for a later ``commit_blocks``, in place of an earlier one of the same id; the blob does not change.
+        """A writer of a block for a later ``commit_blocks``, which replaces an earlier block of the same id.
 
         Raises InvalidValue unless ``block_id`` is base64 of 1 to 64 bytes.
         """
@@ -191,9 +190,9 @@ class BlobStore(Protocol):
     def commit_blocks(
         self, ref: BlobRef, blocks: Sequence[Block], *, overwrite: bool = True, headers: BlobHeaders = PLAIN
     ) -> BlobProperties:
-        """Make a blob of the listed blocks, in their order; other uploaded blocks of it are forgotten.
+        """Make a blob of the listed blocks, in their order; removes its other uploaded blocks.
 
-        Raises InvalidBlockList, and nothing changes, if a block is not where it is sought; BlobAlreadyExists.
+        Raises InvalidBlockList, and changes nothing, if a block is not in its source; BlobAlreadyExists.
         """
         ...
 
@@ -202,38 +201,38 @@ class BlobStore(Protocol):
         ...
 
     def list(self, container: str) -> Sequence[str]:
-        """Names of a container's blobs, sorted; none if the container does not exist."""
+        """Names of a container's blobs, sorted; empty if the container does not exist."""
         ...
 
     def page(self, container: str, *, prefix: str = "", marker: str | None = None, limit: int = 5000) -> BlobPage:
-        """Blobs whose names begin with ``prefix``, sorted by name, from a former page's ``marker`` on.
+        """Blobs whose names begin with ``prefix``, sorted by name, from the ``marker`` of the previous page on.
 
         Raises InvalidValue for a marker that no page returned.
         """
         ...
 
     def delete(self, ref: BlobRef) -> None:
-        """Remove a blob; nothing happens if there is none."""
+        """Remove a blob; does nothing if there is none."""
         ...
 
     def delete_container(self, container: str) -> None:
-        """Remove a container with all its blobs and uploaded blocks; nothing happens if there is none."""
+        """Remove a container with all its blobs and uploaded blocks; does nothing if there is none."""
         ...
 
     def discard_unfinished(self, before: datetime) -> int:
-        """Remove uploaded blocks, and remains of writers that died, older than ``before``; returns how many."""
+        """Remove uploaded blocks, and files of writers that died, older than ``before``; returns how many."""
         ...
 
     def usage(self) -> int:
-        """Bytes of all blobs and uploaded blocks of the workspace. Looks at each of them: ask rarely."""
+        """Bytes of all blobs and uploaded blocks of the workspace. Slow: it lists all of them."""
         ...
 
     def uri(self, container: str, name: str | None = None) -> str:
-        """URI of a container or blob, whether it exists or not."""
+        """URI of a container or blob, even if it does not exist."""
         ...
 
     def resolve(self, uri: str) -> tuple[str, str | None]:
-        """Container and blob of a URI that ``uri`` could have returned; else raises InvalidValue."""
+        """Container and blob of a URI that ``uri`` can return. Raises InvalidValue for others."""
         ...
 
 
@@ -241,18 +240,18 @@ class Storage(Protocol):
     """Blobs of all workspaces."""
 
     def blobs(self, workspace: str) -> BlobStore:
-        """Those of one workspace, named by its key. Cheap."""
+        """The blobs of the workspace of this key. Cheap."""
         ...
 
     def workspaces(self) -> Sequence[str]:
-        """Keys of all workspaces that have ever stored a blob."""
+        """Keys of all workspaces that have stored a blob."""
         ...
 
     def signed_uri(
         self, workspace: str, container: str, name: str | None, permissions: str, until: datetime
     ) -> str | None:
-        """URI with which its holder may do what ``permissions`` say (letters of a SAS) until a time, without us.
+        """URI of the store itself that grants ``permissions`` (letters of a SAS) until a time.
 
-        None if the store has no such URIs, so that clients have to ask a server of ours.
+        None if the store has no such URIs; then clients use the blobs of a Qiosk server.
         """
         ...

@@ -1,4 +1,4 @@
-"""From a submission to a job: everything that is refused before anything is stored is refused here."""
+"""From a command to a job: checks everything that can be wrong before anything is stored."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from qiosk.service.names import blob_name, check_job_id
 
 PRIORITIES = ("Standard", "High")
 MAX_WORD = 100
-"""Characters of a job type, by which lists can be sorted, and of a format's name."""
+"""Most characters of a job type, by which lists can be sorted, and of a format's name."""
 MAX_NAME = 1024
-"""Characters of a name."""
+"""Most characters of a name."""
 MAX_PARAMS_BYTES = 256 << 10
-"""Bytes of solver parameters as JSON. They are part of every answer about a job; what is large belongs into the
-problem.
-"""
+"""Most bytes of solver parameters as JSON. Every view of a job contains them: put large data in the problem."""
 MAX_METADATA_BYTES = 64 << 10
-"""Bytes of a job's metadata as JSON."""
+"""Most bytes of a job's metadata as JSON."""
 MAX_TAGS_BYTES = 8 << 10
-"""Bytes of tags as JSON."""
+"""Most bytes of tags as JSON."""
 
 
 def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobStore, at: datetime) -> Job:
-    """The waiting job that ``command`` asks for.
+    """The waiting job that ``command`` describes.
 
-    Equal commands under one id give jobs of equal ``definition``. Raises InvalidJobDefinition, naming the member.
+    Equal commands with the same id make jobs of equal ``definition``. Raises InvalidJobDefinition, which names the
+    member.
     """
     check_job_id(job_id)
     _check_types(command)
@@ -63,7 +62,7 @@ def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobSt
 
 
 def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
-    """The tags as a tuple. Raises InvalidJobDefinition if one is no string, or they are too long."""
+    """The tags as a tuple. Raises InvalidJobDefinition if one is not a string, or they are too long."""
     if isinstance(tags, str):
         raise InvalidJobDefinition(f"tags: must be a list of strings, found {tags[:100]!r}")
     for tag in tags:
@@ -74,14 +73,14 @@ def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_priority(priority: str | None) -> str | None:
-    """The priority. Raises InvalidJobDefinition unless it is None or one of ``PRIORITIES``."""
+    """The same priority. Raises InvalidJobDefinition unless it is None or one of ``PRIORITIES``."""
     if priority is not None and priority not in PRIORITIES:
         raise InvalidJobDefinition(f"priority: must be one of {', '.join(PRIORITIES)}, found {priority!r}")
     return priority
 
 
 def check_name(name: str) -> str:
-    """The name. Raises InvalidJobDefinition if it is no text that can be stored, or too long."""
+    """The same name. Raises InvalidJobDefinition if it is too long or cannot be stored."""
     _check_text("name", name, MAX_NAME)
     return name
 
@@ -112,7 +111,7 @@ def _check_size(member: str, value: object, most: int) -> None:
 
 
 def is_storable(text: str) -> bool:
-    """Whether every database can store the text: not half a surrogate pair, nor NUL."""
+    """Whether every database can store the text: it contains no NUL and no unpaired surrogate."""
     if not text.isascii():
         try:
             text.encode()
@@ -157,7 +156,7 @@ def _resolve(member: str, uri: str, blobs: BlobStore) -> tuple[str, str | None]:
 
 
 def _digest(command: SubmitJob, container: str, input_blob: BlobRef) -> str:
-    """Digest of all members but the id; input data counts by its content, URIs by the place they lead to."""
+    """Digest of all members except the id: of input data the content, of URIs the container and blob."""
     members = structs.asdict(command)
     members.update(container_uri=container, input_data_uri=input_blob)
     del members["id"]

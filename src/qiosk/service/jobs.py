@@ -1,4 +1,4 @@
-"""The life of one job, as a table and a pure function.
+"""The life cycle of a job: a table of transitions, and a function that applies them.
 
 ::
 
@@ -6,11 +6,11 @@
        ▲  │               │  │  └───FAIL────▶ FAILED
        │  │CANCEL         │  CANCEL
        │  ▼               │  ▼
-       │ CANCELLED ◀─STOP─┼─ CANCELLING   (LOSE here ends CANCELLED, too)
+       │ CANCELLED ◀─STOP─┼─ CANCELLING   (LOSE leads to CANCELLED from here)
        └──────LOSE────────┘
 
-Every claim raises the job's *fence*. Whoever claimed it shows the fence with every later write; a write
-that shows an older one comes from somebody who was given up for dead, and is dropped.
+Every claim increases the job's *fence*, and every later write of the claimant contains it. A write with an older fence
+comes from a claimant that was presumed dead, and is rejected; see :mod:`qiosk.service.attempts`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from qiosk.errors import IllegalTransition
 
 
 class JobState(StrEnum):
-    """State of a job as the service knows it."""
+    """State of a job as it is stored."""
 
     WAITING = "Waiting"
     EXECUTING = "Executing"
@@ -37,7 +37,7 @@ class JobState(StrEnum):
 
     @property
     def status(self) -> JobStatus:
-        """The state as users see it: a job being cancelled still executes."""
+        """The state as users see it: a job that is being cancelled is still executing."""
         return JobStatus.EXECUTING if self is JobState.CANCELLING else JobStatus(self.value)
 
     @property
@@ -47,25 +47,25 @@ class JobState(StrEnum):
 
     @property
     def is_running(self) -> bool:
-        """Whether somebody holds a claim on a job in this state."""
+        """Whether a supervisor has a claim on a job in this state."""
         return self in (JobState.EXECUTING, JobState.CANCELLING)
 
 
 class JobEvent(StrEnum):
-    """What can happen to a job."""
+    """Events that change the state of a job."""
 
     CLAIM = "claim"
-    """A worker takes it."""
+    """A supervisor claims it."""
     CANCEL = "cancel"
-    """Its user does not want it any more."""
+    """A user cancels it."""
     SUCCEED = "succeed"
     """Its results are stored."""
     FAIL = "fail"
     """It ended without results."""
     STOP = "stop"
-    """Its run obeyed a cancellation."""
+    """Its run stopped because it was cancelled."""
     LOSE = "lose"
-    """Its run vanished: process or supervisor died, or the lease ran out."""
+    """Its run was lost: the process or its supervisor died, or the lease expired."""
 
 
 TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = {
@@ -81,14 +81,14 @@ TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = {
 
 
 class JobKey(NamedTuple):
-    """What names a job: ids are unique within a workspace only."""
+    """The key of a job: ids are unique only within a workspace."""
 
     workspace: str
     id: str
 
 
 class BlobRef(NamedTuple):
-    """Where a blob is, within one workspace."""
+    """The place of a blob within a workspace."""
 
     container: str
     name: str
@@ -96,11 +96,11 @@ class BlobRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Everything that is stored about a job, except its trace. Times are aware UTC.
+    """Everything that is stored about a job, except its trace. Times are in UTC.
 
-    ``definition`` is a digest of the submission, to recognise a repeated one. ``revision`` is the store's:
-    it grows with every write. ``fence`` counts claims, ``losses`` those of them that ended because the
-    job's own process vanished, ``supervisor_deaths`` those that ended because its supervisor did.
+    ``definition`` is a digest of the submission, by which a repeated one is recognized. The store increases
+    ``revision`` with every write. ``fence`` counts claims, ``losses`` those that ended because the job's process died,
+    ``supervisor_deaths`` those that ended because its supervisor died.
     """
 
     workspace: str
@@ -139,19 +139,19 @@ class Job:
 
     @property
     def key(self) -> JobKey:
-        """The job's name in the store."""
+        """The job's key in the store."""
         return JobKey(self.workspace, self.id)
 
     @property
     def is_urgent(self) -> bool:
-        """Whether this job is claimed before all that are not urgent."""
+        """Whether this job is claimed before those that are not urgent."""
         return self.priority == "High"
 
     def on(self, event: JobEvent, *, at: datetime, **changes: Any) -> Job:
-        """The job after ``event``; ``changes`` are members that the event brings along.
+        """The job after ``event``; ``changes`` are further members that change with it.
 
-        CLAIM brings ``worker`` and ``lease_expires_at``; SUCCEED brings ``output_blob``, STOP may; FAIL
-        brings ``error``. Raises IllegalTransition if the event cannot happen in this state.
+        These are ``worker`` and ``lease_expires_at`` for CLAIM, ``output_blob`` for SUCCEED and perhaps STOP, ``error``
+        for FAIL. Raises IllegalTransition if the event cannot happen in this state.
         """
         state = TRANSITIONS.get((self.state, event))
         if state is None:

@@ -1,7 +1,7 @@
-"""What the service needs from the outside, as protocols. Their docstrings are the guarantees.
+"""Ports: protocols of what the service uses, such as a job store. Implementations guarantee what the docstrings say.
 
-Every implementation may be used from several threads at once; stores also from several processes, unless
-they live in memory.
+Every implementation may be used by several threads at the same time; stores also by several processes, unless they are
+in memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class JobStore(Protocol):
     """Rows of jobs of all workspaces, and their traces."""
 
     def add(self, job: Job) -> None:
-        """Store a new job, durable against the death of this process. Raises JobAlreadyExists if its key is taken."""
+        """Store a new job, so that it survives a crash of this process. Raises JobAlreadyExists if its key is taken."""
         ...
 
     def get(self, key: JobKey) -> Job:
@@ -30,15 +30,15 @@ class JobStore(Protocol):
     def page(
         self, workspace: str, query: JobQuery, after: Cursor | None, limit: int, *, skip: int = 0
     ) -> Sequence[Job]:
-        """At most ``limit`` matching jobs, ``skip`` behind ``after``, sorted by ``cursor_of`` in the query's direction.
+        """At most ``limit`` matching jobs, after ``after`` and ``skip`` more, in the query's order (``cursor_of``).
 
-        Fewer are all that are left, or ``is_heavy``: then they end with the first one that makes them so. Paging on
-        yields every job that exists throughout, once, whatever is added or removed meanwhile.
+        Fewer than ``limit`` are the last ones, or they are ``is_heavy``; then they end with the job that makes them so.
+        All pages together contain every job that exists the whole time once, even if other jobs are added or removed.
         """
         ...
 
     def swap(self, job: Job, *, expected: Job) -> bool:
-        """Store ``job`` in place of ``expected``; False, and nothing stored, if that is not what is there any more."""
+        """Replace ``expected`` by ``job``; False, and nothing changed, if the stored job is no longer ``expected``."""
         ...
 
     def claim(
@@ -49,18 +49,18 @@ class JobStore(Protocol):
         lease_expires_at: datetime,
         limit_of: Callable[[str], int | None] | None = None,
     ) -> Job | None:
-        """Give the first waiting job to exactly one caller, as ``Job.on(CLAIM)``; None if there is none.
+        """Claim the first waiting job for exactly one caller, by ``Job.on(CLAIM)``; None if there is none.
 
-        Of the workspaces the one with the fewest running comes first; then the one whose next job waits longest. Within
-        a workspace urgent jobs come first, then older ones. ``limit_of`` tells how many jobs a workspace may have
-        running at once, None: any number; workspaces that do are passed over.
+        The first workspace is the one with the fewest running jobs, then the one whose next job has waited longest.
+        Within a workspace urgent jobs are first, then older ones. ``limit_of`` returns how many jobs of a workspace may
+        run at the same time (None: any number); workspaces at their limit are skipped.
         """
         ...
 
     def record(self, key: JobKey, fence: int, update: RunUpdate, *, lease_expires_at: datetime) -> JobState | None:
-        """Store what a claimant reports and extend its lease; returns the job's state.
+        """Store a claimant's update and renew its lease; returns the job's state.
 
-        None, and nothing stored, if the job is gone, is not running, or has another fence.
+        None, and nothing changed, if the job was removed, is not running, or has another fence.
         """
         ...
 
@@ -73,59 +73,61 @@ class JobStore(Protocol):
         ...
 
     def is_needed(self, key: JobKey, container: str, blob: str | None = None) -> bool:
-        """Whether another job of the workspace than ``key``, which need not exist, has its input or its output in a
-        container; with ``blob``: whether this blob of it is another job's input.
+        """Whether a job other than ``key``, which need not exist, has its input or output in a container.
+
+        With ``blob``: whether this blob of the container is the input of another job.
         """
         ...
 
     def running(self, *, home: str | None = None) -> Sequence[Job]:
-        """All jobs that somebody has claimed and not finished, of all workspaces; ``home``: only by its workers,
-        whose names are ``home``, a slash and anything.
+        """All running jobs, of all workspaces. With ``home``: only those claimed by its workers, whose names start with
+        ``home`` and a slash.
         """
         ...
 
     def expired(self, now: datetime) -> Sequence[Job]:
-        """Running jobs, of all workspaces, whose claimants have let their leases run out."""
+        """Running jobs, of all workspaces, whose leases have expired."""
         ...
 
     def waiting(self, limit: int, *, workspace: str | None = None) -> int:
-        """How many jobs wait in one workspace or in all, counted no further than ``limit``."""
+        """How many jobs wait in one workspace or in all; ``limit`` if there are more."""
         ...
 
     def run_seconds(self, workspace: str, month: str) -> float:
-        """Seconds that a workspace's jobs ran, of those that ended in a month (``quotas.month_of``), deleted ones too.
+        """Seconds that the jobs of a workspace ran that ended in a month (``quotas.month_of``), deleted ones too.
 
-        A swap to a final state books the time from ``begun_at`` to ``ended_at`` together with the state, or neither.
+        A swap to a final state adds the time from ``begun_at`` to ``ended_at`` in the same transaction.
         """
         ...
 
     def ended_before(self, before: datetime, limit: int, *, after: Job | None = None) -> Sequence[Job]:
-        """At most ``limit`` jobs, of all workspaces, that ended before a time and stand behind ``after``.
+        """At most ``limit`` jobs, of all workspaces, that ended before a time, after the job ``after``.
 
-        Sorted by (ended_at, workspace, id). There may be more behind them unless there are none.
+        Sorted by (ended_at, workspace, id). An empty sequence is the end; a short one need not be.
         """
         ...
 
     def version(self) -> int:
-        """A number that differs from the last one whenever anybody has changed the store since, and may differ
-        although nobody has. Cheap: for polling.
+        """A number that is different after every change of the store, by any process, and perhaps without one.
+
+        Cheap, so that it can be polled.
         """
         ...
 
     def close(self) -> None:
-        """Release connections."""
+        """Close the connections."""
         ...
 
 
 class Executor(Protocol):
-    """Whoever runs waiting jobs."""
+    """Makes sure that a supervisor runs waiting jobs."""
 
     def wake(self) -> None:
-        """A job was stored: make sure that somebody will run it. Raises SupervisorUnavailable if nobody can."""
+        """A job was stored: wake the supervisor, or start one. Raises SupervisorUnavailable if that is impossible."""
         ...
 
     def ensure(self) -> None:
-        """As ``wake``, for callers that merely saw an unfinished job; may check less often than it is called."""
+        """As ``wake``, for callers that have read an unfinished job; may do nothing if called again soon."""
         ...
 
 
@@ -133,11 +135,11 @@ class Clock(Protocol):
     """Time, and waiting for it."""
 
     def now(self) -> datetime:
-        """Aware UTC wall time."""
+        """The time of day, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Seconds of a clock that never goes back."""
         ...
 
     def sleep(self, seconds: float) -> None:

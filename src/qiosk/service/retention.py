@@ -1,9 +1,8 @@
-"""Removing what is old, and what was left behind.
+"""Retention: removing old jobs and sessions, and data without a job.
 
-Four things go: jobs that ended long ago, with their data; sessions that ended long ago, once they have no job; data of
-jobs that do not exist, because their submission was given up, or a process died on the way; and blobs that were never
-finished. Data that users uploaded under names of their own stays, unless it is asked for as well, and as long as a job
-that is stored refers to it.
+Four things are removed: jobs that ended long ago, with their data; sessions that ended long ago and have no jobs; data
+of jobs that do not exist, because their submission failed or a process died; and blobs that were never finished. Data
+that users uploaded under their own names is removed only if the caller asks for it, and no stored job refers to it.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ from qiosk.service.removal import blobs_of, has_own_container, is_leftover, own_
 from qiosk.service.sessions import SessionStore
 
 ORPHAN_AGE = timedelta(days=1)
-"""Data without a job is left alone for so long, since it may be that of a job that is about to be submitted."""
+"""Least age of data without a job to be removed: its job may be about to be submitted."""
 _BATCH = 500
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
-# In a container that jobs share with other things, only ids that programs make count: "inputData.json" is a user's.
+# In shared containers only names with ids that programs make are those of jobs: "inputData.json" is a user's blob.
 _SHARED = re.compile(
     rf"(?:{'|'.join((INPUT_BLOB, *RUN_BLOBS))})\.([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})(?:\.[0-9]+)?"
 )
@@ -38,9 +37,9 @@ _SHARED = re.compile(
 
 @dataclass(slots=True)
 class Pruned:
-    """How much was removed, or would be. ``size_bytes`` is that of all the blobs.
+    """How much was removed, or would be removed. ``size_bytes`` is the size of all the blobs.
 
-    ``has_no_jobs``: no job is stored at all, so data without a job were left alone.
+    ``has_no_jobs``: no job is stored at all, so no data without a job was removed.
     """
 
     jobs: int = 0
@@ -51,7 +50,7 @@ class Pruned:
     has_no_jobs: bool = False
 
     def count(self, blobs: Sequence[BlobProperties]) -> None:
-        """Add blobs that go."""
+        """Count blobs that are removed."""
         self.blobs += len(blobs)
         self.size_bytes += sum(blob.size_bytes for blob in blobs)
 
@@ -68,10 +67,10 @@ def prune(
 ) -> Pruned:
     """Remove jobs and sessions that ended ``older_than`` ago, and data without a job of that age or ``ORPHAN_AGE``.
 
-    With ``has_uploads`` also blobs that users uploaded so long ago and that no stored job refers to. A dry run only
-    counts; it leaves out sessions and unfinished blobs. May run while jobs do, and several times at once.
+    With ``has_uploads`` also blobs of that age that users uploaded and no stored job refers to. A dry run only counts,
+    and does not count sessions and unfinished blobs. It may run while jobs run, and in several processes.
 
-    Where no job is stored at all, data without a job stay: the database may be another one than theirs.
+    If no job is stored at all, data without a job is kept: perhaps its jobs are in another database.
     """
     pruned = Pruned(has_no_jobs=not (jobs.waiting(1) or jobs.running() or jobs.ended_before(_NEVER, 1)))
     before, orphaned_before = now - older_than, now - min(older_than, ORPHAN_AGE)
@@ -111,7 +110,7 @@ def _remove_old(job: Job, jobs: JobStore, blobs: BlobStore, pruned: Pruned, *, i
     if not is_dry_run:
         try:
             remove_job(jobs, blobs, job)
-        except JobNotFound:  # its user was faster
+        except JobNotFound:  # deleted by its user meanwhile
             return
     pruned.jobs += 1
     pruned.count(doomed)
@@ -125,7 +124,7 @@ def _stored(blobs: BlobStore, refs: Iterable[BlobRef]) -> Iterator[BlobPropertie
 
 @dataclass(slots=True, kw_only=True)
 class _Sweep:
-    """One look at the blobs of a workspace."""
+    """One pass over the blobs of a workspace."""
 
     workspace: str
     jobs: JobStore
@@ -137,7 +136,7 @@ class _Sweep:
     _references: _References | None = None
 
     def orphans(self) -> None:
-        """Remove what nobody needs."""
+        """Remove data that no job needs."""
         for container in self.blobs.containers():
             job_id = job_of_container(container)
             if job_id is None:
@@ -149,7 +148,7 @@ class _Sweep:
                 self._discard(container, [b for b in leftovers if not self.jobs.is_needed(job.key, container, b.name)])
 
     def _orphaned(self, container: str) -> None:
-        """A container that is named for a job which does not exist."""
+        """Remove the container of a job that does not exist."""
         blobs = list(blobs_of(self.blobs, container))
         times = [blob.modified_at for blob in blobs] or [self.blobs.made_at(container) or _NEVER]
         if max(times) >= self.orphaned_before or container in self._referred().containers:
@@ -159,7 +158,7 @@ class _Sweep:
             self.blobs.delete_container(container)
 
     def _shared(self, container: str) -> None:
-        """A container that holds data of several jobs, or whatever its user likes."""
+        """Remove useless blobs of a container that several jobs or their users share."""
         for blob in blobs_of(self.blobs, container):
             match = _SHARED.fullmatch(blob.name)
             is_useless = self._is_useless(match[1], blob) if match else self._is_old_upload(container, blob)
@@ -167,7 +166,7 @@ class _Sweep:
                 self._discard(container, [blob])
 
     def _is_useless(self, job_id: str, blob: BlobProperties) -> bool:
-        """Whether a blob that a job of this id wrote can go."""
+        """Whether a blob that a job of this id wrote can be removed."""
         job = self._find(job_id)
         if job is None:
             return blob.modified_at < self.orphaned_before
@@ -176,7 +175,7 @@ class _Sweep:
     def _is_old_upload(self, container: str, blob: BlobProperties) -> bool:
         if self.uploaded_before is None or blob.modified_at >= self.uploaded_before:
             return False
-        return container not in self._referred().outputs  # there it may be an attachment
+        return container not in self._referred().outputs  # in containers of results it may be an attachment
 
     def _discard(self, container: str, blobs: Sequence[BlobProperties]) -> None:
         self.pruned.count(blobs)
@@ -191,7 +190,7 @@ class _Sweep:
             return None
 
     def _referred(self) -> _References:
-        """Looked up when something is about to be removed, for it means to read all jobs."""
+        """Read only before something is removed, because it takes a pass over all jobs."""
         if self._references is None:
             self._references = _references(self.jobs, self.workspace)
         return self._references

@@ -1,4 +1,4 @@
-"""The use cases over sessions: contract types in and out, ports for the rest."""
+"""The sessions of one workspace, in this process: every method of ``SessionsApi``, over the ports."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from qiosk.service.views import session_view
 class SessionService:
     """A workspace's sessions, in this process. Implements ``contract.api.SessionsApi``.
 
-    ``view_job`` shows a job as ``JobsApi`` does.
+    ``view_job`` makes the view of a job.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class SessionService:
         return session_view(self._settled(session_id))
 
     def close(self, session_id: str) -> SessionView:
-        """End a session; see ``SessionsApi``."""
+        """Close a session; see ``SessionsApi``."""
         while True:
             session = self._settled(session_id)
             if session.status.is_final:
@@ -107,20 +107,20 @@ class SessionService:
             key=lambda item: item.place,
             reverse=query.descending,
         )
-        next(islice(placed, skip, skip), None)  # ends where the items do, however large the number is
+        next(islice(placed, skip, skip), None)  # skips to the end of the items at most, however large the number is
         shown: list[_Placed] = []
         part: int | None = None
         for item in placed:
             part = item.part if part is None else part
             is_full = len(shown) >= limit or item.part not in (None, part)
-            # A job and a session in one place stay on one page, for no token could tell them apart.
+            # A job and a session with equal cursors must be on one page: no token could separate them.
             if is_full and item.place != shown[-1].place:
                 return Page(tuple(map(self._view_item, shown)), _token(shown[-1].place, query))
             shown.append(item)
         return Page(tuple(map(self._view_item, shown)), None)
 
     def _settled(self, session_id: str) -> Session:
-        if not is_job_id(session_id):  # nor may a database be asked for every text
+        if not is_job_id(session_id):  # some other texts cannot be sent to a database
             raise SessionNotFound(f"session {session_id[:100]!r} was not found", session_id=session_id[:100])
         session = self._sessions.get(SessionKey(self._workspace, session_id))
         return settle(session, self._sessions, self._jobs, self._clock.now())
@@ -163,8 +163,8 @@ class SessionService:
 
 
 class _Placed(NamedTuple):
-    """An item, and its place in the list of all. ``part`` numbers groups of jobs, of which one is all that fits on a
-    page; None for sessions.
+    """An item and its place in the list. ``part`` numbers groups of jobs, each as heavy as a page may be:
+    a page contains jobs of one group only. None for sessions.
     """
 
     place: Cursor
@@ -173,7 +173,7 @@ class _Placed(NamedTuple):
 
 
 def define_session(session_id: str, command: OpenSession, *, workspace: str, at: datetime) -> Session:
-    """The session that ``command`` asks for. Raises InvalidJobDefinition, naming the member."""
+    """The session that ``command`` describes. Raises InvalidJobDefinition, which names the member."""
     if not is_job_id(session_id):
         raise InvalidJobDefinition(
             f"session id: 1 to 100 letters, digits, '-' or '_' are allowed, found {session_id[:100]!r}"

@@ -1,18 +1,18 @@
-"""The life of a session, as a table and a pure function, and what is done about it.
+"""The life cycle of a session: a table of transitions, and the functions that apply them.
 
 ::
 
-    WAITING ──SUBMIT──▶ EXECUTING ──NOTE_FAILURE──▶ FAILURES        (SUBMIT leaves EXECUTING and FAILURES as they are)
+    WAITING ──SUBMIT──▶ EXECUTING ──NOTE_FAILURE──▶ FAILURES        (SUBMIT does not change EXECUTING and FAILURES)
        │CLOSE            │CLOSE │ABORT                 │CLOSE
        ▼                 ▼      ▼                      ▼
-    SUCCEEDED        SUCCEEDED  FAILED               FAILED         (TIME_OUT: any of the upper row ──▶ TIMED_OUT)
+    SUCCEEDED        SUCCEEDED  FAILED               FAILED         (TIME_OUT: from all of the upper row to TIMED_OUT)
 
-Nobody tells a session that one of its jobs has failed, or that ten minutes have passed: whoever looks at it finds out,
-and so does a sweep, once a second, while a supervisor runs. Both call :func:`settle`, which may be called by anybody at
-any time, and repeated.
+Theory of operation. Sessions are not notified when one of their jobs fails or ``TIMEOUT`` has passed. Instead
+:func:`settle` compares a session with its jobs and the clock, and stores what follows. It is called whenever a session
+is read, and for all sessions once a second while a supervisor runs; calling it more often does no harm.
 
-A session that was aborted stays *unsettled* for a minute: a job that was admitted just before may be stored just
-after the others were cancelled.
+An aborted session stays *unsettled* for ``ABORT_WATCH``: a job that was admitted just before the session was aborted
+may be stored just after the other jobs were cancelled, and must be cancelled, too.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ from qiosk.service.ports import JobStore
 from qiosk.service.removal import request_cancellation
 
 TIMEOUT = timedelta(minutes=10)
-"""A session without a new job for so long has timed out."""
+"""A session times out after this time without a new job."""
 ABORT_WATCH = timedelta(minutes=1)
-"""How long jobs are cancelled that turn up in a session after it was aborted."""
+"""How long new jobs of a session are still cancelled after it was aborted."""
 _SWEEP = 100
 
 
 class SessionEvent(StrEnum):
-    """What can happen to a session."""
+    """Events that change the state of a session."""
 
     SUBMIT = "submit"
-    """A job is admitted."""
+    """A job joins it."""
     CLOSE = "close"
-    """Its user is done."""
+    """A user closes it."""
     ABORT = "abort"
     """A job failed, and the policy is to abort."""
     NOTE_FAILURE = "note failure"
     """A job failed, and the policy is to continue."""
     TIME_OUT = "time out"
-    """No job came for ``TIMEOUT``."""
+    """It had no new job for ``TIMEOUT``."""
 
 
 _S, _E = SessionStatus, SessionEvent
@@ -74,7 +74,7 @@ OPEN = tuple(status for status in SessionStatus if not status.is_final)
 
 
 class SessionKey(NamedTuple):
-    """What names a session: ids are unique within a workspace only."""
+    """The key of a session: ids are unique only within a workspace."""
 
     workspace: str
     id: str
@@ -82,10 +82,10 @@ class SessionKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """Everything that is stored about a session. Times are aware UTC.
+    """Everything that is stored about a session. Times are in UTC.
 
-    ``active_at`` is when it was opened or last admitted a job; ``is_settled`` is False while jobs that turn up have to
-    be cancelled. ``definition`` and ``revision`` are as those of a job.
+    ``active_at`` is when it was opened or a job last joined it; ``is_settled`` is False while its new jobs must be
+    cancelled. ``definition`` and ``revision`` are as for a job.
     """
 
     workspace: str
@@ -108,11 +108,11 @@ class Session:
 
     @property
     def key(self) -> SessionKey:
-        """The session's name in the store."""
+        """The session's key in the store."""
         return SessionKey(self.workspace, self.id)
 
     def on(self, event: SessionEvent, *, at: datetime, error: ErrorData | None = None) -> Session:
-        """The session after ``event``; ``error`` says which job failed.
+        """The session after ``event``; ``error`` contains which job failed, and why.
 
         Raises IllegalTransition if the event cannot happen in this state.
         """
@@ -136,7 +136,7 @@ class Session:
 
 
 def place_of(session: Session, order: ItemOrder) -> Cursor:
-    """A session's place in the list that is sorted by ``order``; jobs may stand in the same list."""
+    """A session's place in a list sorted by ``order``, which may also contain jobs."""
     keys = {
         ItemOrder.NAME: name_key(session.name),
         ItemOrder.ITEM_TYPE: ItemType.SESSION.value,
@@ -148,7 +148,7 @@ def place_of(session: Session, order: ItemOrder) -> Cursor:
 
 
 class SessionStore(Protocol):
-    """Sessions of all workspaces. The guarantees are those of ``JobStore``."""
+    """Sessions of all workspaces, with the guarantees of ``JobStore``."""
 
     def add(self, session: Session) -> None:
         """Store a new session. Raises SessionAlreadyExists if its key is taken."""
@@ -159,55 +159,55 @@ class SessionStore(Protocol):
         ...
 
     def swap(self, session: Session, *, expected: Session) -> bool:
-        """Store ``session`` in place of ``expected``; False, and nothing stored, if that is not there any more."""
+        """Replace ``expected`` by ``session``; False, and nothing changed, if the stored one is another."""
         ...
 
     def page(
         self, workspace: str, query: ItemQuery, after: Cursor | None, limit: int, *, skip: int = 0
     ) -> Sequence[Session]:
-        """At most ``limit`` matching sessions, ``skip`` behind ``after``, sorted by ``place_of``."""
+        """At most ``limit`` matching sessions, after ``after`` and ``skip`` more, sorted by ``place_of``."""
         ...
 
     def due(self, idle_since: datetime, limit: int, *, workspace: str | None = None) -> Sequence[Session]:
-        """Sessions about which ``settle`` would do something, of one workspace or of all, at most ``limit``.
+        """At most ``limit`` sessions that ``settle`` would change, of one workspace or of all.
 
-        They are the open ones that have had no job since ``idle_since``, those in which a job has failed without being
-        noted, and those that are not settled.
+        They are open without a new job since ``idle_since``, or have a failed job that is not noted yet, or are not
+        settled.
         """
         ...
 
     def delete_ended(self, before: datetime) -> int:
-        """Remove sessions that ended before this time and have no job any more; how many."""
+        """Remove sessions that ended before this time and have no jobs; returns how many."""
         ...
 
     def close(self) -> None:
-        """Release connections."""
+        """Close the connections."""
         ...
 
 
 def sweep(sessions: SessionStore, jobs: JobStore, now: datetime, *, workspace: str | None = None) -> None:
-    """``settle`` every session, of one workspace or of all, that needs it now; at most ``_SWEEP`` of them."""
+    """Call ``settle`` for at most ``_SWEEP`` sessions that need it, of one workspace or of all."""
     for session in sessions.due(now - TIMEOUT, _SWEEP, workspace=workspace):
         settle(session, sessions, jobs, now)
 
 
 def settle(session: Session, sessions: SessionStore, jobs: JobStore, now: datetime) -> Session:
-    """The session after all that has happened to it until now, which is stored.
+    """The session after everything that has happened until now; stores it if that changed it.
 
-    Jobs of a session that was aborted are cancelled.
+    Cancels the jobs of an aborted session.
     """
     while not session.status.is_final:
-        changed = _caught_up(session, jobs, now)
+        changed = _updated(session, jobs, now)
         if changed is session:
             return session
-        sessions.swap(changed, expected=session)  # or somebody else was quicker
+        sessions.swap(changed, expected=session)  # or another process has changed it first
         session = sessions.get(session.key)
     if not session.is_settled:
         _cancel_jobs(session, sessions, jobs, now)
     return session
 
 
-def _caught_up(session: Session, jobs: JobStore, now: datetime) -> Session:
+def _updated(session: Session, jobs: JobStore, now: datetime) -> Session:
     if session.status is SessionStatus.EXECUTING and (failed := _failed_job(session, jobs)) is not None:
         is_fatal = session.policy is JobFailurePolicy.ABORT
         message = failed.error.message if failed.error is not None else "no reason is known"
@@ -238,7 +238,7 @@ def _cancel_jobs(session: Session, sessions: SessionStore, jobs: JobStore, now: 
 
 
 def admit_job(sessions: SessionStore, jobs: JobStore, key: SessionKey, at: datetime) -> None:
-    """Note in a session that a new job joins it. Raises SessionNotFound, SessionClosed."""
+    """Let a new job join a session. Raises SessionNotFound; SessionClosed if the session has ended."""
     while True:
         session = settle(sessions.get(key), sessions, jobs, at)
         if session.status.is_final:

@@ -60,7 +60,7 @@ def session_view(session: Session) -> SessionView:
 
 
 def _output_uri(job: Job, blob_uri: BlobUri) -> str | None:
-    """Where the results are, or while the job is not finished where they are expected."""
+    """URI of the results; of a job that has not ended, the URI that they are expected to get."""
     if job.output_blob is not None:
         return blob_uri(job.container, job.output_blob)
     if job.state.is_final and job.state.status is not JobStatus.SUCCEEDED:
