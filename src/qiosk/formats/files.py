@@ -45,66 +45,28 @@ def _head(pattern: bytes) -> re.Pattern[bytes]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-_NUMBER = rb"[ \t]*[-+.\d][-+.\deE]*"
+_QIO = _head(rb"\s*\{")
+_COLUMNS = _head(re.escape(columns.MAGIC))
+_WCNF = _head(rb"(\s*(c[ \t].*|c)?\n)*(p[ \t]+w?cnf[ \t]|h[ \t]+-?\d)")
+_QUBO = _head(rb"(\s*([c#].*)?\n)*p[ \t]+qubo[ \t]")
+_COO = _head(rb"(\s*#.*\n)*\s*#\s*vartype")
+_QPLIB = _head(rb"([!%#].*\n|\s*\n)*\S+.*\n([!%#].*\n)*[ldcq][a-z]{2}\b.*\n([!%#].*\n)*(minimize|maximize)\b")
+_MPS = _head(rb"(\*.*\n|\s*\n)*(NAME|ROWS|OBJSENSE)\b")
+_LP = _head(rb"(\s*\\.*\n|\s*\n)*\s*(minimi[sz]e|maximi[sz]e|min|max)\b")
+_ORLIB = _head(rb"\s*\d+[ \t]*\r?\n[ \t]*\d+[ \t]+\d+[ \t]*\r?\n")
+_EDGE = rb"[ \t]*\d+[ \t]+\d+([ \t]*[-+.\d][-+.\deE]*)?[ \t]*\r?(\n|$)"
+_RUDY = _head(rb"\s*\d+[ \t]+\d+[ \t]*\r?\n(" + _EDGE + rb"|\s*$)")
 FORMATS = (
-    FileFormat("qio", "QIO JSON", (".json",), _head(rb"\s*\{"), registry.read_qio, json_codec.write, None),
-    FileFormat(
-        "columns", "columns of Qiosk", (".npz",), _head(re.escape(columns.MAGIC)), columns.read, columns.write, None
-    ),
-    FileFormat(
-        "wcnf",
-        "weighted MaxSAT, DIMACS",
-        (".wcnf", ".cnf"),
-        _head(rb"(\s*(c[ \t].*|c)?\n)*(p[ \t]+w?cnf[ \t]|h[ \t]+-?\d)"),
-        wcnf.read,
-        wcnf.write,
-    ),
-    FileFormat("qubo", "qbsolv", (".qubo",), _head(rb"(\s*([c#].*)?\n)*p[ \t]+qubo[ \t]"), qubo.read, qubo.write),
-    FileFormat("coo", "coordinates, dimod", (".coo",), _head(rb"(\s*#.*\n)*\s*#\s*vartype"), coo.read, coo.write, None),
-    FileFormat(
-        "qplib",
-        "QPLIB",
-        (".qplib",),
-        _head(rb"([!%#].*\n|\s*\n)*\S+.*\n([!%#].*\n)*[ldcq][a-z]{2}\b.*\n([!%#].*\n)*(minimize|maximize)\b"),
-        qplib.read,
-        qplib.write,
-        read_program=qplib.read_program,
-    ),
-    FileFormat(
-        "mps",
-        "MPS",
-        (".mps",),
-        _head(rb"(\*.*\n|\s*\n)*(NAME|ROWS|OBJSENSE)\b"),
-        mps.read,
-        mps.write,
-        read_program=mps.read_program,
-    ),
-    FileFormat(
-        "lp",
-        "CPLEX LP",
-        (".lp",),
-        _head(rb"(\s*\\.*\n|\s*\n)*\s*(minimi[sz]e|maximi[sz]e|min|max)\b"),
-        lp.read,
-        lp.write,
-        read_program=lp.read_program,
-    ),
-    FileFormat(
-        "orlib",
-        "OR-Library BQP",
-        (".bqp",),
-        _head(rb"\s*\d+[ \t]*\r?\n[ \t]*\d+[ \t]+\d+[ \t]*\r?\n"),
-        orlib.read,
-        orlib.write,
-    ),
-    FileFormat(
-        "rudy",
-        "graph for max-cut, rudy",
-        (".rudy", ".rud", ".mc", ".gset"),
-        _head(rb"\s*\d+[ \t]+\d+[ \t]*\r?\n([ \t]*\d+[ \t]+\d+(" + _NUMBER + rb")?[ \t]*\r?(\n|$)|\s*$)"),
-        rudy.read,
-        rudy.write,
-        to_spins,
-    ),
+    FileFormat("qio", "QIO JSON", (".json",), _QIO, registry.read_qio, json_codec.write, None),
+    FileFormat("columns", "columns of Qiosk", (".npz",), _COLUMNS, columns.read, columns.write, None),
+    FileFormat("wcnf", "weighted MaxSAT, DIMACS", (".wcnf", ".cnf"), _WCNF, wcnf.read, wcnf.write),
+    FileFormat("qubo", "qbsolv", (".qubo",), _QUBO, qubo.read, qubo.write),
+    FileFormat("coo", "coordinates, dimod", (".coo",), _COO, coo.read, coo.write, None),
+    FileFormat("qplib", "QPLIB", (".qplib",), _QPLIB, qplib.read, qplib.write, read_program=qplib.read_program),
+    FileFormat("mps", "MPS", (".mps",), _MPS, mps.read, mps.write, read_program=mps.read_program),
+    FileFormat("lp", "CPLEX LP", (".lp",), _LP, lp.read, lp.write, read_program=lp.read_program),
+    FileFormat("orlib", "OR-Library BQP", (".bqp",), _ORLIB, orlib.read, orlib.write),
+    FileFormat("rudy", "max-cut, rudy", (".rudy", ".rud", ".mc", ".gset"), _RUDY, rudy.read, rudy.write, to_spins),
 )
 """All formats, in the order in which content is compared with them."""
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from qiosk.errors import InvalidValue
 from qiosk.interop.labels import Encoded
+from qiosk.model.cost_function import F64, I64
 from qiosk.modeling import Model, total
 from qiosk.problem import Problem, ProblemType
 
@@ -58,8 +59,8 @@ def max_cut(graph: Any, weight: str = "weight") -> Encoded[Cut]:
     >>> cut.decode(qiosk.solve(cut, timeout=1)).weight
     6.0
     """
-    problem, _, weights = _spins(graph, weight, "max-cut")
-    problem.add_terms(coefficients=weights, ids=_edges(graph))
+    problem, edges, weights = _spins(graph, weight, "max-cut")
+    problem.add_terms(coefficients=weights, ids=edges)
     return Encoded(problem, lambda configuration: _cut(graph, weight, configuration))
 
 
@@ -76,8 +77,9 @@ def partition(graph: Any, weight: str = "weight", *, penalty: float | None = Non
     >>> halves.decode(qiosk.solve(halves, timeout=1)).weight
     1.0
     """
-    problem, n, weights = _spins(graph, weight, "partition")
-    problem.add_terms(coefficients=-weights / 2, ids=_edges(graph))
+    problem, edges, weights = _spins(graph, weight, "partition")
+    n = graph.number_of_nodes()
+    problem.add_terms(coefficients=-weights / 2, ids=edges)
     problem.add_term(float(weights.sum()) / 2, [])
     if penalty is None:
         largest = max((degree for _, degree in graph.degree()), default=0)
@@ -114,24 +116,19 @@ def coloring(graph: Any, colors: int) -> Encoded[Coloring]:
     return Encoded(model.problem(), read)
 
 
-def _spins(graph: Any, weight: str, name: str) -> tuple[Problem, int, np.ndarray[Any, np.dtype[np.float64]]]:
-    """A problem with a spin for every node, the number of nodes, and the weights of the edges except loops."""
-    n = graph.number_of_nodes()
+def _spins(graph: Any, weight: str, name: str) -> tuple[Problem, I64, F64]:
+    """A problem with a spin for every node, and the edges except loops: their ends (m, 2) and weights (m,)."""
+    number = {node: i for i, node in enumerate(graph.nodes)}
     problem = Problem(name, problem_type=ProblemType.ising)
-    problem.add_terms(coefficients=np.zeros(n), ids=np.arange(n)[:, None])
-    weights = []
+    problem.add_terms(coefficients=np.zeros(len(number)), ids=np.arange(len(number))[:, None])
+    edges, weights = [], []
     for u, v, w in graph.edges(data=weight, default=1):
         if isinstance(w, bool) or not isinstance(w, (int, float, np.number)):
             raise InvalidValue(f"edge {u!r}-{v!r}: `{weight}` must be a number, found {w!r}")
         if u != v:
+            edges.append((number[u], number[v]))
             weights.append(float(w))
-    return problem, n, np.array(weights, np.float64)
-
-
-def _edges(graph: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
-    number = {node: i for i, node in enumerate(graph.nodes)}
-    pairs = [(number[u], number[v]) for u, v in graph.edges() if u != v]
-    return np.array(pairs, np.int64).reshape(-1, 2)
+    return problem, np.array(edges, np.int64).reshape(-1, 2), np.array(weights, np.float64)
 
 
 def _cut(graph: Any, weight: str, configuration: Mapping[int, int]) -> Cut:

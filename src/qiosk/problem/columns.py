@@ -72,6 +72,15 @@ class Columns:
     def __len__(self) -> int:
         return len(self.coefficients)
 
+    def _add(self, coefficients: F64, indptr: I64, *members: NDArray[Any]) -> None:
+        if len(coefficients):
+            base = len(self.ids)
+            _extend(self.coefficients, coefficients)
+            _extend(self.indptr, indptr[1:] + base)
+            for column, values in zip(self._members, members, strict=True):
+                _extend(column, values)
+            self.version += 1
+
     def rows_with(self, variable: int) -> list[int]:
         """The rows that contain a variable, ascending."""
         if not len(self.ids):
@@ -98,6 +107,13 @@ class Columns:
         del self.coefficients[:], self.indptr[1:]
         self._moved()
 
+    def copy_from(self, other: Columns) -> None:
+        """Replace all rows by those of another object of the same class."""
+        self.coefficients[:], self.indptr[:] = other.coefficients, other.indptr
+        for mine, theirs in zip(self._members, other._members, strict=True):
+            mine[:] = theirs
+        self._moved()
+
     def _moved(self) -> None:
         self.version += 1
         self.order += 1
@@ -119,12 +135,7 @@ class TermColumns(Columns):
 
     def extend(self, coefficients: F64, indptr: I64, ids: I64) -> None:
         """Add many terms: coefficients (T,), indptr (T + 1,), ids (nnz,)."""
-        if len(coefficients):
-            base = len(self.ids)
-            _extend(self.coefficients, coefficients)
-            _extend(self.indptr, indptr[1:] + base)
-            _extend(self.ids, ids)
-            self.version += 1
+        self._add(coefficients, indptr, ids)
 
     def term(self, t: int) -> tuple[Number, list[int]]:
         """Coefficient and ids of one term, 0 <= t < len."""
@@ -180,13 +191,7 @@ class GroupColumns(Columns):
 
     def extend(self, groups: Groups) -> None:
         """Add many groups."""
-        if len(groups):
-            base = len(self.ids)
-            _extend(self.coefficients, groups.coefficients)
-            _extend(self.indptr, groups.indptr[1:] + base)
-            _extend(self.weights, groups.weights)
-            _extend(self.ids, groups.ids)
-            self.version += 1
+        self._add(groups.coefficients, groups.indptr, groups.ids, groups.weights)
 
     def arrays(self) -> Groups:
         """Copies of the columns, as a cost function has them."""

@@ -95,8 +95,7 @@ class ColumnView(MutableSequence[T]):
         fresh = type(self)(type(self._columns)())  # type: ignore[call-arg]
         for item in items:
             fresh._append(item)  # before the columns are cleared, so that a wrong item changes nothing
-        self._columns.clear()
-        self._columns.extend(*_arguments(fresh._columns))
+        self._columns.copy_from(fresh._columns)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, list | ColumnView):
@@ -117,10 +116,6 @@ class ColumnView(MutableSequence[T]):
 
     def __repr__(self) -> str:
         return repr(list(self))
-
-
-def _arguments(columns: TermColumns | GroupColumns) -> tuple[Any, ...]:
-    return columns.arrays() if isinstance(columns, TermColumns) else (columns.arrays(),)
 
 
 class _StoredTerm(Term):

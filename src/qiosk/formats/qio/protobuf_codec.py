@@ -18,6 +18,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ from qiosk.errors import InvalidValue, UnreadableInput
 from qiosk.formats.qio import protobuf_wire as wire
 from qiosk.formats.qio import tar
 from qiosk.formats.qio.document import Columns, cost_function_from
-from qiosk.formats.qio.scanner import doubled, is_worthwhile
+from qiosk.formats.qio.scanner import fill, is_worthwhile
+from qiosk.kernels.scan import STOPPED
 from qiosk.model.cost_function import CostFunction, ProblemType
 
 _FILE = re.compile(r"(?:.*/)?[^/]*_([0-9]{1,9})\.pb", re.DOTALL)
@@ -137,24 +139,12 @@ def _scan(data: bytes, spans: Spans) -> tuple[Columns, Others] | None:
     if not compiler.jit_enabled():
         return None  # interpreted, it is not faster than the general parser
     view, places = np.frombuffer(data, np.uint8), np.array(spans, np.int64).reshape(-1, 2)
-    n_terms = len(data) // 16 + 16
-    coefficients, indptr = np.empty(n_terms, np.uint64), np.zeros(n_terms + 1, np.int64)
-    ids, others, state = np.empty(2 * n_terms, np.int64), np.empty((1024, 4), np.int64), np.zeros(5, np.int64)
-    while True:
-        outcome = protobuf_terms.scan_cost_functions(view, places, coefficients, indptr[1:], ids, others, state)
-        _, _, t, k, u = state.tolist()
-        if outcome != protobuf_terms.FULL:
-            break
-        if t == len(coefficients):
-            coefficients, indptr = doubled(coefficients), doubled(indptr)
-        elif u == len(others):
-            others = doubled(others)
-        else:
-            ids = doubled(ids)
-    if outcome == protobuf_terms.STOPPED:
+    scan = partial(protobuf_terms.scan_cost_functions, view, places)
+    outcome, (bits, indptr, ids), others = fill(scan, len(data) // 16 + 16, np.uint64, 4, np.zeros(5, np.int64))
+    if outcome == STOPPED:
         return None
-    found = [(s, _other(data, tag, start, stop)) for s, tag, start, stop in others[:u].tolist()]
-    return (coefficients[:t].view(np.float64), indptr[: t + 1], ids[:k]), found
+    found = [(s, _other(data, tag, start, stop)) for s, tag, start, stop in others.tolist()]
+    return (bits.view(np.float64), indptr, ids), found
 
 
 def _other(data: bytes, tag: int, start: int, stop: int) -> wire.Field:

@@ -12,6 +12,8 @@ import math
 import re
 import secrets
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.formats.qio.document import Columns, cost_function_from
+from qiosk.kernels.scan import DONE, FULL
 from qiosk.model.cost_function import F64, I64, CostFunction
 
 SCAN_FROM_BYTES = 1 << 16
@@ -63,26 +66,38 @@ def scan(data: bytes, position: int) -> tuple[Columns, int] | None:
 
     if not compiler.jit_enabled():
         return None  # interpreted, scanning is slower than parsing
-    view = np.frombuffer(data, np.uint8)
-    n_terms = (len(data) - position) // 24 + 16  # a short term has 24 bytes; columns grow if needed
-    coefficients, indptr = np.empty(n_terms), np.zeros(n_terms + 1, np.int64)
-    ids, undecided = np.empty(2 * n_terms, np.int64), np.empty((1024, 3), np.int64)
     state = np.array([position, 0, 0, 0], np.int64)
-    table = json_terms.powers_of_five()
+    scan_terms = partial(json_terms.scan_terms, np.frombuffer(data, np.uint8), json_terms.powers_of_five())
+    n_terms = (len(data) - position) // 24 + 16  # a short term has 24 bytes
+    outcome, columns, undecided = fill(scan_terms, n_terms, np.float64, 3, state)
+    if outcome != DONE or not _decide(data, columns[0], undecided):
+        return None
+    return columns, int(state[0])
+
+
+def fill(
+    scan: Callable[..., int], n_terms: int, dtype: type, n_members: int, state: I64
+) -> tuple[int, tuple[NDArray[Any], I64, I64], I64]:
+    """Call a scanner until it stops, each time with larger columns if they were full.
+
+    Its arguments are coefficients (T,) of ``dtype``, ends (T,), ids (K,), other items (U, ``n_members``), and the
+    state, which ends with the numbers of terms, ids and others so far. At first T is ``n_terms``. Returns the outcome,
+    the columns with ``indptr`` for the ends, and the others.
+    """
+    coefficients: NDArray[Any] = np.empty(n_terms, dtype)
+    indptr = np.zeros(n_terms + 1, np.int64)
+    ids, others = np.empty(2 * n_terms, np.int64), np.empty((1024, n_members), np.int64)
     while True:
-        outcome = json_terms.scan_terms(view, table, coefficients, indptr[1:], ids, undecided, state)
-        end, t, k, u = state.tolist()
-        if outcome != json_terms.FULL:
-            break
+        outcome = scan(coefficients, indptr[1:], ids, others, state)
+        t, k, u = state[-3:].tolist()
+        if outcome != FULL:
+            return outcome, (coefficients[:t], indptr[: t + 1], ids[:k]), others[:u]
         if t == len(coefficients):
             coefficients, indptr = doubled(coefficients), doubled(indptr)
-        elif u == len(undecided):
-            undecided = doubled(undecided)
+        elif u == len(others):
+            others = doubled(others)
         else:
             ids = doubled(ids)
-    if outcome != json_terms.DONE or not _decide(data, coefficients, undecided[:u]):
-        return None
-    return (coefficients[:t], indptr[: t + 1], ids[:k]), end
 
 
 def _decide(data: bytes, coefficients: F64, undecided: I64) -> bool:

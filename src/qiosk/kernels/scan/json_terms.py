@@ -17,15 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.compiler import OPTIONS, inlined, kernel
+from qiosk.kernels.scan import DONE, FULL, STOPPED
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 U64 = NDArray[np.uint64]
 
 _compiled: Any = numba.njit(**OPTIONS)
-
-DONE, FULL, STOPPED = 0, 1, 2
-"""Outcomes of ``scan_terms``: all terms are read, the columns are full, or there is something else than a term."""
 
 _SPACE, _QUOTE, _COMMA, _MINUS, _PLUS, _POINT, _COLON = 32, 34, 44, 45, 43, 46, 58
 _ZERO, _LOWER_E, _UPPER_E = 48, 101, 69

@@ -12,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.compiler import inlined, kernel
+from qiosk.kernels.scan import DONE, FULL, STOPPED
 
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 U64 = NDArray[np.uint64]
-
-DONE, FULL, STOPPED = 0, 1, 2
-"""Outcomes of ``scan_cost_functions``: everything is read, the columns are full, or there is an unknown field."""
 
 _COEFFICIENT, _PACKED_IDS, _ONE_ID = 9, 18, 16  # tags of a term: field * 8 + wire type
 _TERM, _TYPE, _VERSION, _INITIAL = 26, 8, 18, 34  # tags of a cost function
