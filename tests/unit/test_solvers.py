@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,10 +32,10 @@ from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.flips import cost_of
 from qiosk.solvers import run as tasks
-from qiosk.solvers.run import fill_up
 from qiosk.solvers.search import context as contexts
 from qiosk.solvers.search.context import warm_up
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.neighbours import fill_up
 from qiosk.solvers.solve import Hooks, run_target, solve
 from qiosk.solvers.targets import catalogue as registry
 from qiosk.solvers.targets.catalogue import targets
@@ -351,6 +354,22 @@ SAVED = glass(40, 4)
 def test_a_checkpoint_of_another_run_is_refused(target, cf, params, message, checkpoint):
     with pytest.raises(UnreadableCheckpoint, match=f"checkpoint: {message}"):
         run_target(target, {"params": CHECKPOINTED | params}, cf, threads=1, hooks=Hooks(resume=checkpoint))
+
+
+def test_a_process_that_has_not_loaded_a_solver_resumes_its_checkpoint(tmp_path):
+    saved, path = [], tmp_path / "checkpoint"
+    run_target("microsoft.tabu.cpu", {"params": CHECKPOINTED}, SAVED, threads=1, hooks=Hooks(on_chunk=saved.append))
+    path.write_bytes(saved[0].checkpoint())
+    code = f"""
+import sys
+sys.path[:] = {[str(Path(__file__).parent), *sys.path]!r}
+from pathlib import Path
+from test_solvers import CHECKPOINTED, SAVED, Hooks, run_target
+hooks = Hooks(resume=Path({str(path)!r}).read_bytes())
+print(run_target("microsoft.tabu.cpu", {{"params": CHECKPOINTED}}, SAVED, threads=1, hooks=hooks).stop_reason)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "finished\n"
 
 
 def test_a_checkpoint_of_other_kernels_is_refused(checkpoint, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qiosk.errors import InvalidInitialConfiguration, InvalidValue, RepeatedVariable
-from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, rows_of
+from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, rows_of
 
 
 def check(cost_function: CostFunction) -> None:
@@ -101,3 +101,12 @@ def check_initial_configuration(cost_function: CostFunction) -> None:
     if len(given) < len(known):
         missing = min(known - given.keys())
         raise InvalidInitialConfiguration(f"initial configuration: variable {missing} has no value")
+
+
+def initial_values(cost_function: CostFunction) -> I8 | None:
+    """The initial configuration in the order of the variables, checked. Raises InvalidInitialConfiguration."""
+    given = cost_function.initial_configuration
+    if given is None:
+        return None
+    check_initial_configuration(cost_function)
+    return np.array([given[v] for v in cost_function.variables.tolist()], np.int8)

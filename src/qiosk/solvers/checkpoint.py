@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.errors import UnreadableCheckpoint
+from qiosk.model.cost_function import CostFunction
 
 FORMAT = "qiosk-checkpoint"
 VERSION = 2
 
 SAMPLE = 1 << 20
-"""Entries of an array that a digest looks at; of a longer one, as many at even distances."""
+"""Entries of an array that a digest reads; of a longer one, as many at even distances."""
 
 C = TypeVar("C", bound=type)
 _CLASSES: dict[str, type] = {}
@@ -44,8 +45,11 @@ def pack(state: object) -> bytes:
     return file.getvalue()
 
 
-def unpack(data: bytes) -> Any:
-    """Bytes to state. Raises UnreadableCheckpoint for anything that ``pack`` of this version did not write."""
+def unpack(data: bytes, *, without: str = "") -> Any:
+    """Bytes to state, a dict perhaps ``without`` one of its items, whose classes need not be known then.
+
+    Raises UnreadableCheckpoint for anything that ``pack`` of this version did not write.
+    """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as members:
             tree = json.loads(members["tree"].tobytes())
@@ -54,6 +58,8 @@ def unpack(data: bytes) -> Any:
                     f"checkpoint: format must be {FORMAT} version {VERSION}, "
                     f"found {tree['format']} version {tree['version']}"
                 )
+            if without:
+                tree["state"]["dict"].pop(without, None)
             return _from_tree(tree["state"], members)
     except UnreadableCheckpoint:
         raise
@@ -61,8 +67,28 @@ def unpack(data: bytes) -> Any:
         raise UnreadableCheckpoint(f"checkpoint cannot be read: {error}") from error
 
 
+def origin(target_id: str, values: Mapping[str, Any], cost_function: CostFunction) -> dict[str, Any]:
+    """What a run is of: a checkpoint is resumed by none but a run of the same."""
+    cf, groups, initial = cost_function, cost_function.groups, cost_function.initial_configuration or {}
+    numbers = (cf.coefficients, cf.indptr, cf.ids, groups.coefficients, groups.indptr, groups.weights, groups.ids)
+    return {
+        "target": target_id,
+        "problem type": str(cf.problem_type),
+        "number of variables": len(cf.variables),
+        "digest of the problem": digest([*numbers, np.array([*initial, *initial.values()], np.int64)]),
+        "digest of the parameters": digest([np.frombuffer(repr(sorted(values.items())).encode(), np.uint8)]),
+    }
+
+
+def check_origin(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raises UnreadableCheckpoint, which names the first difference, unless both origins are the same."""
+    for name, value in wanted.items():
+        if found[name] != value:
+            raise UnreadableCheckpoint(f"checkpoint: {name} must be {value}, found {found[name]}")
+
+
 def digest(arrays: Iterable[NDArray[Any]]) -> int:
-    """A number that tells arrays from others, by their types, their shapes and a sample of their entries."""
+    """A checksum of arrays: of their types, their shapes and a sample of their entries."""
     found = 0
     for array in arrays:
         found = zlib.crc32(f"{array.dtype.str}{array.shape}".encode(), found)

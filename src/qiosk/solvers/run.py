@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,17 +13,18 @@ import numpy as np
 from qiosk.contract.jobs import JobProgress, TracePoint
 from qiosk.errors import InvalidValue, NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
 from qiosk.machine import cpu_count
-from qiosk.model.check import check_initial_configuration
+from qiosk.model.check import initial_values
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction
-from qiosk.model.flips import cost_of, deltas, flip, largest_cost
-from qiosk.solvers.checkpoint import digest, pack, unpack
+from qiosk.model.flips import largest_cost
+from qiosk.solvers.checkpoint import check_origin, origin, pack, unpack
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exact.exhaustive import enumerate_best, is_enumerable
 from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.neighbours import fill_up
 from qiosk.solvers.search.solver import Parallel, Solver, StopReason
 from qiosk.solvers.search.tuning import beta_range
 from qiosk.solvers.targets.documents import RUNNING, ResultsContent
@@ -72,7 +72,9 @@ class Task:
         self.kernel = kernel
         self.input_data_uri = input_data_uri
         self.clock = clock
-        self.saved = unpack(resume) if resume is not None else None
+        # the state later: its classes are those of the solver's module, which is loaded when the solver is built
+        self.saved: Any = unpack(resume, without="state") if resume is not None else None
+        self._resume = resume
         self.seed: int = self.saved["seed"] if self.saved else self._new_seed()
         if kernel is not None and not target.has_kernels:
             raise InvalidValue(f"kernel {kernel!r}: {target.id} has no choice of kernels")
@@ -93,9 +95,9 @@ class Task:
         began = self.clock()
         problem = compile_problem(self.cost_function)
         largest_cost(problem)  # no search works where sums of costs are infinite
-        initial = _initial(self.cost_function)
+        initial = initial_values(self.cost_function)
         if self.saved:
-            self._check_origin(self.saved["origin"])
+            check_origin(self.saved["origin"], self._origin)
         is_search_wanted = not self.target.is_parameter_free or self.kernel is not None
         if problem.n == 0 or (not is_search_wanted and is_enumerable(problem)):
             return self._enumerate(problem, began, is_cancelled, on_chunk)
@@ -105,9 +107,7 @@ class Task:
         loading_seconds = self.clock() - before
         context = self._context(problem, initial)
         solver = self.target.build(context, self.values)
-        if self.saved and self.saved["kernel"] != solver.kernel:
-            raise UnreadableCheckpoint(f"checkpoint: kernel must be {solver.kernel}, found {self.saved['kernel']}")
-        state = self.saved["state"] if self.saved else solver.init()  # which compiles kernels, too
+        state = self._saved_state(solver) if self._resume is not None else solver.init()  # which compiles kernels, too
         compile_seconds = loading_seconds + context.compile_seconds
         run = self._begin(context, solver, state, began + compile_seconds)
         prepare_seconds = self.clock() - began - compile_seconds
@@ -122,21 +122,27 @@ class Task:
             )
         finally:
             parallel.close()
-        statistics = {
-            "kernel": solver.kernel,
-            "spin_updates": run.state.spin_updates,
-            "sweeps": run.state.sweeps_done,
-            "seconds": run.seconds,
-            "compile_seconds": compile_seconds,
-            "prepare_seconds": prepare_seconds,
-            "threads": self.threads,
-            "stop_reason": str(stop),
-            **solver.statistics(run.state),
-        }
+        statistics = _statistics(
+            solver.kernel,
+            stop,
+            run.seconds,
+            spin_updates=run.state.spin_updates,
+            sweeps=run.state.sweeps_done,
+            compile_seconds=compile_seconds,
+            prepare_seconds=prepare_seconds,
+            threads=self.threads,
+        )
+        statistics |= solver.statistics(run.state)
         parameters = self._parameters(solver.parameters(run.state))
         enough = max(run.limits.deadline, self.clock() + FILL_UP_S)
         fill_up(problem, run.state.incumbents, lambda: self.clock() < enough and not is_cancelled())
         return self._result(problem, run.state.incumbents, parameters, run.trace, statistics)
+
+    def _saved_state(self, solver: Solver[Any]) -> Any:
+        """State of the checkpoint to resume from. Raises UnreadableCheckpoint if it is of other kernels."""
+        if self.saved["kernel"] != solver.kernel:
+            raise UnreadableCheckpoint(f"checkpoint: kernel must be {solver.kernel}, found {self.saved['kernel']}")
+        return unpack(self._resume or b"")["state"]
 
     def _enumerate(
         self,
@@ -160,16 +166,7 @@ class Task:
             )
         )
         stop = StopReason.CONVERGED if self.target.is_parameter_free else StopReason.FINISHED
-        statistics = {
-            "kernel": kernel,
-            "spin_updates": 0,
-            "sweeps": 0,
-            "seconds": seconds,
-            "compile_seconds": 0.0,
-            "prepare_seconds": 0.0,
-            "threads": 1,
-            "stop_reason": str(StopReason.CANCELLED if is_cancelled() else stop),
-        }
+        statistics = _statistics(kernel, StopReason.CANCELLED if is_cancelled() else stop, seconds)
         return self._result(problem, found, parameters, trace, statistics)
 
     def _advice(self, problem: CompiledProblem, found: Incumbents) -> dict[str, Any]:
@@ -180,22 +177,7 @@ class Task:
 
     @cached_property
     def _origin(self) -> dict[str, Any]:
-        """What a run is of, for its checkpoints."""
-        cf, groups = self.cost_function, self.cost_function.groups
-        initial = cf.initial_configuration or {}
-        numbers = (cf.coefficients, cf.indptr, cf.ids, groups.coefficients, groups.indptr, groups.weights, groups.ids)
-        return {
-            "target": self.target.id,
-            "problem type": str(cf.problem_type),
-            "number of variables": len(cf.variables),
-            "digest of the problem": digest([*numbers, np.array([*initial, *initial.values()], np.int64)]),
-            "digest of the parameters": digest([np.frombuffer(repr(sorted(self.values.items())).encode(), np.uint8)]),
-        }
-
-    def _check_origin(self, found: Mapping[str, Any]) -> None:
-        for name, value in self._origin.items():
-            if found[name] != value:
-                raise UnreadableCheckpoint(f"checkpoint: {name} must be {value}, found {found[name]}")
+        return origin(self.target.id, self.values, self.cost_function)
 
     def _context(self, problem: CompiledProblem, initial: I8 | None) -> SearchContext:
         from qiosk.solvers.samplers.planner import plan, useful_replicas
@@ -308,28 +290,25 @@ class Task:
         return new_seed() if seed is None else int(seed)
 
 
-def fill_up(problem: CompiledProblem, found: Incumbents, may_go_on: Callable[[], bool]) -> None:
-    """Add neighbours of what was found, fewest flips first, until there are as many solutions as were asked for."""
-    wanted = min(found.capacity, 1 << min(problem.n, 30))
-    seen = {x.tobytes() for x in found.configurations}
-    frontier = deque(found.configurations)
-    while frontier and len(found.costs) < wanted and may_go_on():
-        x = frontier.popleft()
-        for i in np.argsort(deltas(problem, x), kind="stable"):
-            neighbour = flip(problem, x, int(i))
-            if neighbour.tobytes() in seen:
-                continue
-            found.offer(neighbour, cost_of(problem, neighbour), 0)
-            if len(found.costs) == wanted or not may_go_on():
-                break
-            seen.add(neighbour.tobytes())
-            frontier.append(neighbour)
-
-
-def _initial(cost_function: CostFunction) -> I8 | None:
-    """The initial configuration in the order of the variables, checked. Raises InvalidInitialConfiguration."""
-    given = cost_function.initial_configuration
-    if given is None:
-        return None
-    check_initial_configuration(cost_function)
-    return np.array([given[v] for v in cost_function.variables.tolist()], np.int8)
+def _statistics(
+    kernel: str,
+    stop: StopReason,
+    seconds: float,
+    *,
+    spin_updates: int = 0,
+    sweeps: int = 0,
+    compile_seconds: float = 0.0,
+    prepare_seconds: float = 0.0,
+    threads: int = 1,
+) -> dict[str, Any]:
+    """What every result has, documented at ``Result``; the defaults are those of an enumeration."""
+    return {
+        "kernel": kernel,
+        "spin_updates": spin_updates,
+        "sweeps": sweeps,
+        "seconds": seconds,
+        "compile_seconds": compile_seconds,
+        "prepare_seconds": prepare_seconds,
+        "threads": threads,
+        "stop_reason": str(stop),
+    }
