@@ -50,7 +50,7 @@ def everything_is_large(block=3):
         for name in BLOCK_OWNERS:
             stack.enter_context(mock.patch.object(importlib.import_module(f"qiosk.model.{name}"), "BLOCK", block))
         for name in LARGE_OWNERS:
-            stack.enter_context(mock.patch.object(importlib.import_module(name), "LARGE", 0))
+            stack.enter_context(mock.patch.object(importlib.import_module(name), "LARGE_TERMS", 0))
         yield
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qiosk.errors import InvalidValue, MissingSection
 from qiosk.model.compile import compile_problem
-from qiosk.solvers.targets.oneqbit_parameters import flat_section, from_strings, require_quadratic, timeout_from_ms
+from qiosk.solvers.targets.oneqbit_parameters import from_strings, require_quadratic, string_section, timeout_from_ms
 from strategies import cost_function
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
@@ -43,10 +43,10 @@ def test_numbers_out_of_range_stay_visible():
 
 
 def test_typed_values_pass_and_nothing_is_an_empty_object():
-    assert flat_section({"seed": "7", "distance_scale": 0.3}) == {"seed": 7, "distance_scale": 0.3}
-    assert flat_section(None) == {}
+    assert string_section({"seed": "7", "distance_scale": 0.3}) == {"seed": 7, "distance_scale": 0.3}
+    assert string_section(None) == {}
     with pytest.raises(MissingSection, match="input parameters: must be an object, found list"):
-        flat_section([1])
+        string_section([1])
 
 
 def test_time_limits_are_milliseconds_and_zero_is_none():

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from qiosk.solvers.search.pacing import LAST_ROUND, MARGIN, next_length
+from qiosk.solvers.search.pacing import LAST_ROUND_MARGIN, LAST_ROUND_SHARE, next_length
 from qiosk.solvers.search.solver import Budget
 
 
@@ -30,7 +30,7 @@ def test_the_last_round_is_not_shorter_with_more_time(growth):
         budget = int(2000 * 1.02**step)
         lengths = rounds(budget, growth=growth)
         assert max(lengths) >= 0.98 * longest
-        assert max(lengths) * 10 >= 0.95 * LAST_ROUND * MARGIN * budget
+        assert max(lengths) * 10 >= 0.95 * LAST_ROUND_SHARE * LAST_ROUND_MARGIN * budget
         assert sum(lengths) * 10 <= budget
         longest = max(longest, *lengths)
 

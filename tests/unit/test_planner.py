@@ -261,7 +261,7 @@ def test_large_problems_are_annealed_long_rather_than_often(monkeypatch):
     problem = cost_function("ising", terms)
     found = []
     for large in (300, 301):
-        monkeypatch.setattr("qiosk.solvers.samplers.planner.LARGE", large)
+        monkeypatch.setattr("qiosk.solvers.samplers.planner.LARGE_VARIABLES", large)
         result = solve(problem, "microsoft.simulatedannealing-parameterfree.cpu", timeout=0.3, seed=1)
         found.append(result.statistics["kernel"])
     assert found == ["cached-float32x1", "packed-float32x64"]

@@ -137,7 +137,7 @@ def test_restarts_beyond_a_wave_follow_in_further_waves(monkeypatch):
     )
     params = {"sweeps": 20, "restarts": 7, "trotter_number": 4, "seed": 1}
     whole = solve(cf, QMC, **params)
-    monkeypatch.setattr("qiosk.solvers.algorithms.quantum_monte_carlo.WAVE", 3)
+    monkeypatch.setattr("qiosk.solvers.algorithms.quantum_monte_carlo.WAVE_SYSTEMS", 3)
     waves = solve(cf, QMC, **params)
     assert waves.statistics["sweeps"] == 3 * whole.statistics["sweeps"]
     assert waves.statistics["spin_updates"] == whole.statistics["spin_updates"]

@@ -16,7 +16,7 @@ from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of
 from qiosk.solvers.algorithms import network as networks
 from qiosk.solvers.algorithms.network import Network
-from qiosk.solvers.algorithms.simulated_bifurcation import CANDIDATES, LANES, Dynamics, SimulatedBifurcation
+from qiosk.solvers.algorithms.simulated_bifurcation import CANDIDATES, LOOP_LANES, Dynamics, SimulatedBifurcation
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search import context as ground_module
 from qiosk.solvers.search.context import SearchContext, check_memory
@@ -63,9 +63,9 @@ def dense(network):
 def test_trajectories_follow_the_equations_of_the_paper(dynamics):
     solver = SimulatedBifurcation(ground_of(glass(12)), (dynamics,), steps=12)
     state = solver.init()
-    start = {name: array.reshape(-1, LANES).astype(float) for name, array in state.groups[0].arrays.items()}
+    start = {name: array.reshape(-1, LOOP_LANES).astype(float) for name, array in state.groups[0].arrays.items()}
     solver.step(state, 12, Parallel(1), Budget())
-    for lane in (0, 7, LANES - 1):
+    for lane in (0, 7, LOOP_LANES - 1):
         expected = naive_steps(
             dense(solver.network),
             start["positions"][:, lane],
@@ -76,7 +76,7 @@ def test_trajectories_follow_the_equations_of_the_paper(dynamics):
             dynamics.is_discrete,
         )
         for name, values in zip(("positions", "momenta"), expected, strict=True):
-            npt.assert_allclose(state.groups[0].arrays[name][lane::LANES], values, atol=1e-4)
+            npt.assert_allclose(state.groups[0].arrays[name][lane::LOOP_LANES], values, atol=1e-4)
 
 
 @pytest.mark.parametrize("is_discrete", [True, False])
@@ -194,7 +194,7 @@ def test_fields_and_bits_are_solved_through_the_reference_spin():
 def test_loops_follow_in_waves_and_steps_count_all_of_them():
     result = solve(glass(40), SBM, seed=1, loops=20, steps=100)
     assert result.statistics["sweeps"] == 3 * 100  # waves of 8, 8 and 4 loops
-    assert result.statistics["spin_updates"] == 20 * 100 * LANES * 40
+    assert result.statistics["spin_updates"] == 20 * 100 * LOOP_LANES * 40
     assert result.stop_reason == "finished"
     assert result.statistics["kernel"] == "bifurcation-float32x32"
 
@@ -234,8 +234,8 @@ def test_an_initial_configuration_is_where_trajectories_begin():
     context = ground_of(glass(40))
     initial = np.resize(np.array([1, 1, -1], np.int8), 40)
     begun = SimulatedBifurcation(SearchContext(context.problem, context.plan, 1, initial=initial)).init()
-    for lane in (0, LANES - 1):
-        positions = begun.groups[0].arrays["positions"][lane::LANES]
+    for lane in (0, LOOP_LANES - 1):
+        positions = begun.groups[0].arrays["positions"][lane::LOOP_LANES]
         npt.assert_array_equal(np.sign(positions), initial)
 
 

@@ -613,7 +613,7 @@ def test_a_ladder_longer_than_a_lane_group_spans_several():
 
 
 def test_restarts_beyond_a_wave_follow_in_further_waves(monkeypatch):
-    monkeypatch.setattr("qiosk.solvers.algorithms.simulated_annealing.WAVE", 64)
+    monkeypatch.setattr("qiosk.solvers.algorithms.simulated_annealing.WAVE_REPLICAS", 64)
     cf, params = glass(40, 2), {"sweeps": 20, "restarts": 1000, "seed": 1}
     result = solve(cf, "microsoft.simulatedannealing.cpu", **params)
     lanes = int(result.statistics["kernel"].rpartition("x")[2])

@@ -29,7 +29,7 @@ from qiosk.errors import InvalidValue, MissingSection, UnreadableInput, WrongTyp
 from qiosk.formats import archive
 from qiosk.formats.compression import MAX_CONTENT_BYTES
 from qiosk.model.check import check
-from qiosk.model.compact import LARGE
+from qiosk.model.compact import LARGE_TERMS
 from qiosk.model.cost_function import CONSTANT, F64, I64, Column, CostFunction, Groups, ProblemType
 
 NAME = "qiosk.columns.v1"
@@ -99,7 +99,7 @@ def read(data: bytes, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
     disk when they are needed. Raises InvalidInput: UnreadableInput for a broken archive, and MissingSection, WrongType
     and InvalidValue, which name the member.
     """
-    members = archive.load(data, max_size, in_place_from=LARGE)
+    members = archive.load(data, max_size, in_place_from=LARGE_TERMS)
     if _text(members, "format") != _FORMAT:
         raise InvalidValue(f"columns: `format` must be {_FORMAT!r}, found {_text(members, 'format')!r}")
     if _scalar(members, "version") != _VERSION:
@@ -124,7 +124,7 @@ def read(data: bytes, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
 
 def _assembled(members: Mapping[str, Column], release: Callable[[], None], **others: Any) -> CostFunction:
     """The cost function of an archive's columns; large ones keep their narrow types."""
-    if len(_member(members, "coefficients", 1)) < LARGE:
+    if len(_member(members, "coefficients", 1)) < LARGE_TERMS:
         coefficients, ids = _reals(members, "coefficients"), _integers(members, "ids")
         indptr = _indptr(members, len(coefficients), len(ids))
         return CostFunction(coefficients=coefficients, indptr=indptr, ids=ids, **others)

@@ -25,7 +25,7 @@ CHUNK_BYTES = 4 * GENERATORS
 """Of the bits that are drawn together."""
 DIGITS = 32
 ROWS = DIGITS + 1
-UNCHECKED = 8
+UNCHECKED_DIGITS = 8
 """Digits that are drawn before it is asked whether any bit is undecided: of 1024, four are by then."""
 
 _1 = np.uint64(1)
@@ -60,7 +60,7 @@ def draw_below(digits: Any, first: Any, a: Any, b: Any, c: Any, d: Any) -> tuple
     below = load(digits, first, GENERATORS)
     undecided = ~below
     row = 1
-    while row <= UNCHECKED or (row <= DIGITS and any_set(undecided)):
+    while row <= UNCHECKED_DIGITS or (row <= DIGITS and any_set(undecided)):
         drawn, a, b, c, d = next_uint32(a, b, c, d)
         digit = load(digits, first + row * GENERATORS, GENERATORS)
         below = below | (undecided & digit & ~drawn)

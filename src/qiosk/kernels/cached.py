@@ -5,9 +5,9 @@ block is tested at once; the lowest accepted variable flips, its neighbours' fie
 block is tested again, against the same thresholds, only if one of these neighbours is in it. So this is an exact
 sequential sweep. It is fastest when neighbours are in different blocks (see ``color_order``).
 
-``field_i = -(h_i + sum_j J_ij s_j)``: a flip is accepted iff ``s_i field_i <= threshold``. Fields are summed anew in
-float64 every ``REFRESH`` sweeps of a group, so rounding does not build up; integers are exact anyhow. Padding has spin
-+1 and the field ``PADDING``, above all thresholds.
+``field_i = -(h_i + sum_j J_ij s_j)``: a flip is accepted iff ``s_i field_i <= threshold``. Fields are summed again
+in float64 every ``REFRESH_SWEEPS`` sweeps of a group, so rounding does not build up; integers are exact anyway. Padding
+has spin +1 and the field ``PADDING``, above all thresholds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from qiosk.kernels.compiler import inlined, kernel, simd_available
 from qiosk.kernels.plain import cached as plain
-from qiosk.kernels.plain.cached import BLOCK, REFRESH, add_up_fields
+from qiosk.kernels.plain.cached import BLOCK, REFRESH_SWEEPS, add_up_fields
 from qiosk.kernels.rng import next_uint32
 from qiosk.kernels.thresholds import minus_log2
 
@@ -88,7 +88,7 @@ def cached_sweeps() -> Any:
         for r in range(R):
             row = r * N
             for sweep in range(n_sweeps):
-                if (age[0] + sweep) % REFRESH == 0:
+                if (age[0] + sweep) % REFRESH_SWEEPS == 0:
                     add_up_fields(indptr, neighbors, couplings2, base, spins[r], fields[r])
                 scale = splat(scales[r] if by_replica else scales[sweep], BLOCK)
                 for block in range(0, N, BLOCK):

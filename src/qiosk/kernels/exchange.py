@@ -32,7 +32,7 @@ def exchanges() -> Any:
 
     ladder: (K,) float64 betas [1/cost]. costs: float64 cost of every lane. lane_at: (W, K) int64 lane on each rung;
     updated. state: (1,) uint64, of a stream of its own for every call. accepted: (K - 1,) float64; counted up.
-    Plain loops: it is its own twin.
+    Plain loops: it is its own reference kernel.
     """
 
     @kernel

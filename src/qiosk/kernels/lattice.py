@@ -11,7 +11,7 @@ from qiosk.kernels.compiler import inlined, kernel
 
 ETA = 0.501
 """Multiples of shorter rows up to this are left in a row: 1/2, and room for rounding."""
-PASSES = 30
+MOST_PASSES = 30
 """Passes over the rows below until one is reduced, at most."""
 
 
@@ -54,7 +54,7 @@ def reduce_lattice() -> Any:
     -1 is returned, and the basis is as far as it got. Rows that are orthogonalized again from exact inner products
     whenever they change keep rounding away.
 
-    Plain loops: it is its own twin.
+    Plain loops: it is its own reference kernel.
 
     References: A. K. Lenstra, H. W. Lenstra, L. Lovász, Math. Ann. 261, 515 (1982), doi:10.1007/BF01457454; P. Q.
     Nguyen, D. Stehlé, SIAM J. Comput. 39, 874 (2009), doi:10.1137/070705702 (in floating point).
@@ -70,7 +70,7 @@ def reduce_lattice() -> Any:
             if done == limit:
                 return -1
             done += 1
-            for _ in range(PASSES):
+            for _ in range(MOST_PASSES):
                 _project(basis, factors, squares, k)
                 if not _shorten(basis, factors, k):
                     break

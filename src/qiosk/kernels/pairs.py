@@ -1,6 +1,7 @@
 """Pair terms from a list into rows, by counting: no sorting of the whole, no index of it in memory.
 
-Rows of pairs are CSR arrays whose row i holds the pairs of i with larger variables. Plain loops: each is its own twin.
+Rows of pairs are CSR arrays whose row i holds the pairs of i with larger variables. Plain loops: each kernel is its own
+reference.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ vectors of one type or a vector and a scalar (which is converted to the element 
 signed elements are arithmetic. Comparisons give a vector of booleans, a *mask*.
 
 Names are resolved when Numba types a function; nothing here can be called from Python. The typing interface
-of Numba used here is not a stable one, which is why every kernel has a plain twin.
+of Numba used here is not a stable one, which is why every kernel has a reference kernel in plain loops.
 """
 
 from __future__ import annotations

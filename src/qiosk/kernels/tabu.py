@@ -52,8 +52,8 @@ UNSEEN = 2**62
 """A cost above all others."""
 LEAST_PATIENCE, PATIENCE_PER_FLIP = 20, 4
 """Moves without improvement before a kick, at least, and more for every flip of the kick before."""
-SAMPLE = 256
-"""Variables that a greedy path looks at, at most, before each of its steps."""
+PATH_SAMPLE = 256
+"""Variables that a greedy path compares, at most, before each of its steps."""
 
 _SHIFT = 6
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -466,7 +466,8 @@ def relink(is_spin: bool, is_dense: bool, has_terms: bool, has_groups: bool) -> 
     """``relink(tables, walker, begin, target, first, last, is_greedy)``: stay at the best of a path.
 
     The path leads from ``begin`` (n,) to ``target`` (n,), 1 where high. Steps flip variables that differ from
-    ``target``, in random order, or the one of least delta if ``is_greedy`` (of ``SAMPLE`` random ones, if more differ).
+    ``target``, in random order, or the one of least delta if ``is_greedy`` (if more than ``PATH_SAMPLE`` differ, of so
+    many random ones).
     The walker ends where the cost was least between ``first`` and ``last`` steps, both at least 1 and at most the
     distance; it stays at ``begin`` if ``last`` is less than ``first``.
     """
@@ -491,8 +492,8 @@ def relink(is_spin: bool, is_dense: bool, has_terms: bool, has_groups: bool) -> 
             left = distance - step
             chosen = step + _below(random, left)
             if is_greedy:
-                for q in range(min(SAMPLE, left)):
-                    other = step + q if left <= SAMPLE else step + _below(random, left)
+                for q in range(min(PATH_SAMPLE, left)):
+                    other = step + q if left <= PATH_SAMPLE else step + _below(random, left)
                     if deltas[grown[other]] < deltas[grown[chosen]]:
                         chosen = other
             flipped = np.int64(grown[chosen])

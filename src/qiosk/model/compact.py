@@ -8,7 +8,7 @@ import numpy as np
 
 from qiosk.model.cost_function import BLOCK, F64, I64, Column, CostFunction
 
-LARGE = 1 << 22
+LARGE_TERMS = 1 << 22
 """Terms from which on problems are kept this way."""
 
 _NARROW = (np.int8, np.int16, np.float32)

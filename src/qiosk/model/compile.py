@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qiosk.errors import InvalidValue, NotEnoughMemory, RepeatedVariable
-from qiosk.model.compact import LARGE
+from qiosk.model.compact import LARGE_TERMS
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, rows_of
 from qiosk.model.pairs import PairList
@@ -88,7 +88,7 @@ def compile_problem(cost_function: CostFunction) -> CompiledProblem:
 
 def is_large(cost_function: CostFunction) -> bool:
     """Whether a problem is better sorted by counting: it has many terms, and none of three or more ids."""
-    if cost_function.n_terms < LARGE:
+    if cost_function.n_terms < LARGE_TERMS:
         return False
     return all(int(np.diff(block.indptr).max(initial=0)) <= 2 for block in cost_function.blocks())
 

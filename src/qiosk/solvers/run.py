@@ -183,19 +183,19 @@ class Task:
         from qiosk.solvers.samplers.planner import plan, useful_replicas
         from qiosk.solvers.search.context import SearchContext
 
-        wanted = self.target.replicas(self.values)
+        wanted = self.target.replicas(self.values) if self.target.replicas is not None else 1
         return SearchContext(
             problem,
             lambda p: plan(
                 p,
-                replicas=useful_replicas(wanted, p.n) if self.target.prefers_length else wanted,
+                replicas=useful_replicas(wanted, p.n) if self.target.prefers_long_searches else wanted,
                 kernel=self.kernel,
                 ladder=self.target.has_ladder,
             ),
             self.seed,
             solutions=self.target.solutions(self.values),
             initial=initial,
-            starts_anywhere=self.target.is_parameter_free,
+            starts_at_random=self.target.is_parameter_free,
         )
 
     def _begin(self, context: SearchContext, solver: Solver[Any], state: Any, began: float) -> Run[Any]:

@@ -107,7 +107,7 @@ needs_avx2 = pytest.mark.skipif(not get_host_cpu_features().get("avx2"), reason=
         pytest.param("no-simd,packed-int8,cached,klocal", {}, False, id="without the SIMD interface"),
     ],
 )
-def test_other_machine_code_gives_the_results_of_uncompiled_twins(names, environment, simd, tmp_path):
+def test_other_machine_code_gives_the_results_of_uncompiled_reference_kernels(names, environment, simd, tmp_path):
     found, compilations, digest = run(names, NUMBA_CACHE_DIR=str(tmp_path), **environment)
     assert found == simd
     assert compilations > 0

@@ -14,7 +14,7 @@ import numpy as np
 
 from qiosk.errors import InvalidInitialConfiguration, InvalidValue, MissingSection, WrongType
 from qiosk.model.check import check
-from qiosk.model.compact import LARGE, compacted
+from qiosk.model.compact import LARGE_TERMS, compacted
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups, ProblemType
 
 VERSIONS = ("1.0", "1.1")
@@ -49,7 +49,7 @@ def cost_function_from(document: Any, terms: Columns | None = None) -> CostFunct
         raise InvalidValue(f"`type` must be one of {', '.join(ProblemType)}, found {type_name!r}")
     coefficients, indptr, ids = terms or _read_terms(items)
     name = metadata.get("name")
-    build = CostFunction if len(coefficients) < LARGE else compacted
+    build = CostFunction if len(coefficients) < LARGE_TERMS else compacted
     cost_function = build(
         problem_type=ProblemType(type_name),
         coefficients=coefficients,

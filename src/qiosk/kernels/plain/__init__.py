@@ -1,5 +1,5 @@
-"""Plain-loop twins of the SIMD kernels: same arguments, same random numbers, same results bit for bit.
+"""Reference kernels: plain loops with the same arguments, random numbers and results, bit for bit, as the SIMD kernels.
 
-They are the oracle of the tests and what runs where the SIMD kernels cannot (another Numba, or no compilation at all).
-Random words are kept as non-negative Python-like integers in int64, so that the same source runs uncompiled.
+Tests compare the SIMD kernels with them, and they run where SIMD kernels cannot: with another Numba, or uncompiled.
+Random words are kept as non-negative integers in int64, so that the same source runs uncompiled.
 """

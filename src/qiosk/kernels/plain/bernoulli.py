@@ -1,4 +1,4 @@
-"""Scalar twins of ``kernels.bernoulli``; the arguments are documented there."""
+"""Reference of ``kernels.bernoulli``, bit by bit; the arguments are documented there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qiosk.kernels.bernoulli import DIGITS, ROWS, UNCHECKED
+from qiosk.kernels.bernoulli import DIGITS, ROWS, UNCHECKED_DIGITS
 from qiosk.kernels.compiler import inlined
 from qiosk.kernels.plain.random import next_uint32
 from qiosk.kernels.rng import GENERATORS
@@ -33,7 +33,7 @@ def draw_below(pool: Any, at: int, digits: Any, first_row: int, states: Any, bel
         below[g] = int(digits[first_row * GENERATORS + g])
         undecided[g] = _LOW32 ^ below[g]
     row = 1
-    while row <= UNCHECKED or (row <= DIGITS and np.any(undecided != 0)):
+    while row <= UNCHECKED_DIGITS or (row <= DIGITS and np.any(undecided != 0)):
         for g in range(GENERATORS):
             drawn = next_uint32(states, g, GENERATORS)
             digit = int(digits[(first_row + row) * GENERATORS + g])

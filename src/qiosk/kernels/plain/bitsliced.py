@@ -1,4 +1,4 @@
-"""Twin of ``kernels.bitsliced``; the arguments are documented there."""
+"""Reference kernels of ``kernels.bitsliced``, in plain loops; the arguments are documented there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def bit_of(words: Any, first: int, lane: int) -> int:
 
 
 def bitsliced_sweeps(lanes: int, slots: int) -> Any:
-    """Twin of ``kernels.bitsliced.bitsliced_sweeps``; one for all lanes and slots, which it reads off the arrays."""
+    """Reference kernel of ``kernels.bitsliced.bitsliced_sweeps``; the same for all lanes and slots."""
     return _sweeps()
 
 

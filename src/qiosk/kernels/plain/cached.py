@@ -1,4 +1,4 @@
-"""Twin of ``kernels.cached``, and what needs no vectors: fields, costs and an order of variables."""
+"""Reference kernel of ``kernels.cached``, and what needs no vectors: fields, costs and an order of variables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qiosk.kernels.plain.random import minus_log2, next_uint32
 
 BLOCK = 64
 """Variables tested at once."""
-REFRESH = 256
+REFRESH_SWEEPS = 256
 """Sweeps after which fields are summed anew."""
 PADDING = 3e38
 """Field of a padding variable: larger than every threshold, and finite in float32."""
@@ -93,7 +93,7 @@ def color_order() -> Any:
 
 @cache
 def cached_sweeps() -> Any:
-    """Twin of ``kernels.cached.cached_sweeps``; the arguments are documented there."""
+    """Reference kernel of ``kernels.cached.cached_sweeps``; the arguments are documented there."""
 
     @kernel
     def sweeps(
@@ -112,7 +112,7 @@ def cached_sweeps() -> Any:
         drawn = np.empty(BLOCK, np.float32)
         for r in range(spins.shape[0]):
             for sweep in range(n_sweeps):
-                if (age[0] + sweep) % REFRESH == 0:
+                if (age[0] + sweep) % REFRESH_SWEEPS == 0:
                     add_up_fields(indptr, neighbors, couplings2, base, spins[r], fields[r])
                 scale = scales[r] if by_replica else scales[sweep]
                 for i in range(spins.shape[1]):

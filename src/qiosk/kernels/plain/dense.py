@@ -1,4 +1,4 @@
-"""Twin of ``kernels.dense``, and the fields of dense problems."""
+"""Reference kernel of ``kernels.dense``, in plain loops, and the fields of dense problems."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def dense_fields() -> Any:
 
 @cache
 def dense_sweeps() -> Any:
-    """Twin of ``kernels.dense.dense_sweeps``; the arguments are documented there."""
+    """Reference kernel of ``kernels.dense.dense_sweeps``; the arguments are documented there."""
 
     @kernel
     def sweeps(

@@ -1,4 +1,4 @@
-"""Twin of ``kernels.klocal``; the arguments are documented there."""
+"""Reference kernels of ``kernels.klocal``, in plain loops; the arguments are documented there."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _combination(start: Any, spins: Any, words: Any, variables: Any, steps: Any,
 
 @cache
 def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
-    """Twin of ``kernels.klocal.klocal_sweeps``."""
+    """Reference kernel of ``kernels.klocal.klocal_sweeps``."""
     words = lanes // 64
 
     @kernel
@@ -131,7 +131,7 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
 
 @cache
 def klocal_costs(is_spin: bool, lanes: int) -> Any:
-    """Twin of ``kernels.klocal.klocal_costs``."""
+    """Reference kernel of ``kernels.klocal.klocal_costs``."""
     words = lanes // 64
 
     @kernel

@@ -1,4 +1,4 @@
-"""Twin of ``kernels.packed``; the arguments are documented there."""
+"""Reference kernels of ``kernels.packed``, in plain loops; the arguments are documented there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ONE = np.uint64(1)
 
 @cache
 def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
-    """Twin of ``kernels.packed.packed_sweeps``."""
+    """Reference kernel of ``kernels.packed.packed_sweeps``."""
     words = lanes // 64
 
     @kernel
@@ -72,7 +72,7 @@ def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
 
 @cache
 def packed_costs(lanes: int) -> Any:
-    """Twin of ``kernels.packed.packed_costs``."""
+    """Reference kernel of ``kernels.packed.packed_costs``."""
     words = lanes // 64
 
     @kernel

@@ -1,4 +1,4 @@
-"""Scalar twins of the vector generators and thresholds."""
+"""The vector generators and thresholds, one number at a time."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ UPDATES_PER_EXCHANGE = 3000
 SWEEPS_PER_EXCHANGE = 3
 # Replicas are led from the hottest beta to their own in this many stairs, over this share of the sweeps.
 STAIRS = 16
-WARM_UP = 0.5
+WARM_UP_SHARE = 0.5
 # Between readouts of the cold replicas, for local minima that no sweep happened to end in.
 EXCHANGES_BETWEEN_READOUTS = 64
 
@@ -115,7 +115,7 @@ class ParallelTempering(Solver[TemperingState]):
     @property
     def _warm_up(self) -> int:
         """Sweeps spent on the stairs: a multiple of STAIRS."""
-        return int(self.sweeps * WARM_UP) // STAIRS * STAIRS
+        return int(self.sweeps * WARM_UP_SHARE) // STAIRS * STAIRS
 
     @property
     def _interval(self) -> int:

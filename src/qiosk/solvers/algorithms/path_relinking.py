@@ -3,7 +3,7 @@
 A path leads from one solution of the set to another by flips of variables in which they differ; its best
 configuration at some distance from both ends is improved by tabu search, and takes the place of the worst solution of
 the set if it is better and new. When no pair is left, all but the best are replaced by fresh ones; the search ends when
-that has not helped ``REBUILDS`` times in a row.
+that has not helped ``FRUITLESS_REBUILDS`` times in a row.
 
 Reference: Y. Wang, Z. Lü, F. Glover, J.-K. Hao, Eur. J. Oper. Res. 223, 595 (2012), doi:10.1016/j.ejor.2012.07.012.
 """
@@ -26,11 +26,11 @@ from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
 
 # Walkers that improve at the same time.
-BATCH = 8
+BATCH_WALKERS = 8
 # Fresh sets in a row that found nothing better, before the search ends.
-REBUILDS = 2
+FRUITLESS_REBUILDS = 2
 # Fresh walkers, for each place of the set, that may end in a solution which is in it already.
-TRIES = 3
+TRIES_PER_PLACE = 3
 
 
 @checkpointed
@@ -80,7 +80,7 @@ class PathRelinking(Solver[RelinkingState]):
     def init(self) -> RelinkingState:
         """An empty set, and walkers from random configurations to fill it."""
         state = RelinkingState([], self.context.incumbents(), [], [], np.empty((0, 2), np.int64), 0)
-        state.tries_left = TRIES * self.ref_set_count
+        state.tries_left = TRIES_PER_PLACE * self.ref_set_count
         self._begin_fresh(state)
         return state
 
@@ -160,7 +160,7 @@ class PathRelinking(Solver[RelinkingState]):
     def _begin_fresh(self, state: RelinkingState) -> None:
         """Walkers from local minima near random configurations."""
         wanted = self.ref_set_count - len(state.costs)
-        state.active = min(BATCH, wanted, state.tries_left)
+        state.active = min(BATCH_WALKERS, wanted, state.tries_left)
         state.tries_left -= state.active
         for k in range(state.active):
             seed = (self.context.seed, state.begun)
@@ -190,10 +190,10 @@ class PathRelinking(Solver[RelinkingState]):
         is_better = cost < state.best_before - self.context.resolution.rounding
         state.failures = 0 if is_better else state.failures + 1
         state.best_before = cost
-        if state.failures >= REBUILDS or self.context.problem.n == 0:
+        if state.failures >= FRUITLESS_REBUILDS or self.context.problem.n == 0:
             state.is_finished = True
             return
         state.configurations, state.costs = [state.configurations[best]], [cost]
         state.pairs = np.empty((0, 2), np.int64)
-        state.tries_left = TRIES * self.ref_set_count
+        state.tries_left = TRIES_PER_PLACE * self.ref_set_count
         self._begin_fresh(state)

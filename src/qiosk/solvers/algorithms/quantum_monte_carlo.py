@@ -29,7 +29,7 @@ from qiosk.solvers.search.solver import Parallel
 from qiosk.solvers.search.tuning import BetaRange
 
 # Systems swept at the same time, at most; further restarts follow in further waves: memory does not grow with them.
-WAVE = 32
+WAVE_SYSTEMS = 32
 # Sweeps at beta = infinity after the schedule, every slice by itself: they carry it into its local minimum.
 QUENCH_SWEEPS = 4
 # Where the default beta of a slice lies between the hot (0) and the cold end (1) of the annealer's range, on a scale of
@@ -72,7 +72,7 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
     def lines(self) -> WorldLines:
         """The dynamics. Raises NotEnoughMemory if this machine has no memory for a wave of systems."""
         lines = WorldLines(self.context.problem, self.slices)
-        self.context.require_memory(min(WAVE, self.restarts) * self.slices, lines.slice_bytes)
+        self.context.require_memory(min(WAVE_SYSTEMS, self.restarts) * self.slices, lines.slice_bytes)
         return lines
 
     def warm_up(self) -> None:
@@ -106,12 +106,12 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
 
     @property
     def _waves(self) -> Waves:
-        return Waves(-(-self.restarts // WAVE), self.sweeps, QUENCH_SWEEPS)
+        return Waves(-(-self.restarts // WAVE_SYSTEMS), self.sweeps, QUENCH_SWEEPS)
 
     def _groups(self, wave: int) -> list[LaneGroup]:
-        first, initial = wave * WAVE, None if self.context.starts_anywhere else self.context.initial
-        systems = range(first, min(first + WAVE, self.restarts))
-        return [self.lines.start((self.context.seed, 0, system), initial) for system in systems]
+        first = wave * WAVE_SYSTEMS
+        systems = range(first, min(first + WAVE_SYSTEMS, self.restarts))
+        return [self.lines.start((self.context.seed, 0, system), self.context.start) for system in systems]
 
     def _sweep(self, state: PathState, n: int, done: int, parallel: Parallel) -> None:
         annealed = min(n, max(0, self.sweeps - done))

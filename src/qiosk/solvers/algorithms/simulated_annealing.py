@@ -20,7 +20,7 @@ from qiosk.solvers.search.schedules import Schedule
 from qiosk.solvers.search.solver import Parallel
 
 # Replicas annealed at the same time, at most; further restarts follow in further waves: memory does not grow with them.
-WAVE = 1024
+WAVE_REPLICAS = 1024
 # Sweeps at beta = infinity after the schedule: they carry nearly every replica into its local minimum.
 QUENCH_SWEEPS = 4
 
@@ -85,7 +85,7 @@ class SimulatedAnnealing(WaveSolver[AnnealingState]):
 
     @property
     def _wave_groups(self) -> int:
-        return max(1, WAVE // self.context.sampler.lanes)
+        return max(1, WAVE_REPLICAS // self.context.sampler.lanes)
 
     def _groups(self, wave: int) -> list[LaneGroup]:
         first = wave * self._wave_groups

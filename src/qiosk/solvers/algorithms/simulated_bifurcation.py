@@ -32,7 +32,7 @@ from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.pacing import next_length
 from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
 
-LANES = 32
+LOOP_LANES = 32
 """Trajectories in a loop: four AVX2 registers of positions."""
 
 # Multiplications of all the steps of one loop of which the number was not given, some seconds' worth; and its bounds.
@@ -74,7 +74,7 @@ FINAL_SHARE = 4
 @checkpointed
 @dataclass(slots=True)
 class BifurcationState:
-    """All that is needed to continue. ``groups`` hold positions and momenta, both (n * LANES,) float32."""
+    """All that is needed to continue. ``groups`` hold positions and momenta, both (n * LOOP_LANES,) float32."""
 
     groups: list[LaneGroup]
     incumbents: Incumbents
@@ -96,9 +96,9 @@ class BifurcationState:
 class SimulatedBifurcation(Solver[BifurcationState]):
     """Loops of pumped oscillator networks.
 
-    ``loops`` of LANES trajectories each, or None: as many as the time allows. ``steps`` of each loop, or None: from the
-    size of the problem. ``strength`` of the couplings [1/cost], or None: from their norm. With several ``candidates``
-    one wave of each is run, and the one that did best goes on until the waves agree.
+    ``loops`` of LOOP_LANES trajectories each, or None: as many as the time allows. ``steps`` of each loop, or None:
+    from the size of the problem. ``strength`` of the couplings [1/cost], or None: from their norm. With several
+    ``candidates`` one wave of each is run, and the one that did best goes on until the waves agree.
     """
 
     context: SearchContext
@@ -110,24 +110,24 @@ class SimulatedBifurcation(Solver[BifurcationState]):
     @property
     def kernel(self) -> str:
         """``bifurcation-float32x32``."""
-        return f"bifurcation-float32x{LANES}"
+        return f"bifurcation-float32x{LOOP_LANES}"
 
     @cached_property
     def network(self) -> Network:
         """The problem as a network; its kernels are compiled when it is first asked for."""
         network = Network.of(self.context.problem)
         with self.context.compiling():
-            nothing, spins = np.zeros(0, np.float32), np.zeros(LANES, np.float32)
+            nothing, spins = np.zeros(0, np.float32), np.zeros(LOOP_LANES, np.float32)
             no_pairs = np.zeros(2, np.int64), np.zeros(0, np.int32)
             for dynamics in self.candidates:
-                run = bifurcation_steps(dynamics.is_discrete, LANES)
+                run = bifurcation_steps(dynamics.is_discrete, LOOP_LANES)
                 run(*no_pairs, nothing, spins, spins.copy(), nothing, np.float32(dynamics.dt))
-            sign_costs()(*no_pairs, np.zeros(0), spins, np.zeros(LANES))
+            sign_costs()(*no_pairs, np.zeros(0), spins, np.zeros(LOOP_LANES))
         return network
 
     def init(self) -> BifurcationState:
         """The first wave, at random positions. Raises NotEnoughMemory if this machine has no memory for it."""
-        self.context.require_memory(LANES * self._wave_loops, 8 * self.network.n)
+        self.context.require_memory(LOOP_LANES * self._wave_loops, 8 * self.network.n)
         steps = self.steps
         if steps is None:
             steps = self._auto_steps if self.loops is not None else max(1, self._auto_steps // FIRST_SHARE)
@@ -190,7 +190,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
     @property
     def _products(self) -> int:
         """Multiplications in a step of one loop."""
-        return LANES * (len(self.network.neighbors[1]) + 4 * self.network.n)
+        return LOOP_LANES * (len(self.network.neighbors[1]) + 4 * self.network.n)
 
     @property
     def _auto_steps(self) -> int:
@@ -207,19 +207,19 @@ class SimulatedBifurcation(Solver[BifurcationState]):
 
     def _start(self, loop: int) -> LaneGroup:
         """Random positions and momenta; with an initial configuration, positions on its sides."""
-        size = self.network.n * LANES
+        size = self.network.n * LOOP_LANES
         words = random_words(combine_seed((self.context.seed, loop)), 2 * size) >> np.uint64(40)
         draws = (words.astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-23) - np.float32(1.0)
         positions, momenta = np.float32(SPREAD) * draws[:size], np.float32(SPREAD) * draws[size:]
         if self.context.initial is not None:
-            spins = np.repeat(self.network.spins(self.context.initial), LANES)
+            spins = np.repeat(self.network.spins(self.context.initial), LOOP_LANES)
             positions = np.copysign(positions, spins.astype(np.float32))
         return LaneGroup({"positions": aligned_copy(positions), "momenta": aligned_copy(momenta)})
 
     def _integrate(self, state: BifurcationState, n: int, parallel: Parallel) -> None:
         dynamics = self.candidates[state.chosen]
         indptr, neighbors, _ = self.network.neighbors
-        forces, run = self._forces, bifurcation_steps(dynamics.is_discrete, LANES)
+        forces, run = self._forces, bifurcation_steps(dynamics.is_discrete, LOOP_LANES)
         done = np.arange(state.wave_done, state.wave_done + n, dtype=np.float64)
         detunings = (done / state.steps - 1.0).astype(np.float32)
 
@@ -230,11 +230,11 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         parallel.each(work, state.groups)
         state.wave_done += n
         state.sweeps_done += n
-        state.spin_updates += n * len(state.groups) * LANES * self.network.n
+        state.spin_updates += n * len(state.groups) * LOOP_LANES * self.network.n
 
     def _costs(self, state: BifurcationState, parallel: Parallel) -> F64:
-        """(groups, LANES) cost of the signs of every trajectory."""
-        costs = np.empty((len(state.groups), LANES))
+        """(groups, LOOP_LANES) cost of the signs of every trajectory."""
+        costs = np.empty((len(state.groups), LOOP_LANES))
         indptr, neighbors, couplings = self.network.neighbors
 
         def measure(g: int) -> None:
@@ -251,10 +251,10 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         for place in np.argsort(flat, kind="stable")[: 2 * found.capacity]:
             if not flat[place] < found.threshold:
                 break
-            self._polish(state, *divmod(int(place), LANES))
+            self._polish(state, *divmod(int(place), LOOP_LANES))
 
     def _polish(self, state: BifurcationState, loop: int, lane: int) -> None:
-        positions = state.groups[loop].arrays["positions"][lane::LANES]
+        positions = state.groups[loop].arrays["positions"][lane::LOOP_LANES]
         configuration = self.context.descent(self.network.configuration(positions))
         state.incumbents.offer(configuration, cost_of(self.context.problem, configuration), state.sweeps_done)
 
@@ -301,7 +301,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
             return self.steps
         tried = len(state.scores)
         growth = FINAL_SHARE if tried == len(self.candidates) else 2 if tried == self._trials else 1
-        step = self._wave_loops * LANES * self.network.n
+        step = self._wave_loops * LOOP_LANES * self.network.n
         return next_length(
             growth * state.steps, state.steps, state.spin_updates, budget, lambda updates: int(updates // step)
         )

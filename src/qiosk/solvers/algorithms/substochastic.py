@@ -30,7 +30,7 @@ from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
 # Readouts of the best walkers in the second half of the run; before that after every doubling.
 READOUTS = 16
 # Steps after which running costs are added up anew, at least; on large problems as many as there are variables.
-REFRESH = 4096
+REFRESH_STEPS = 4096
 
 
 @checkpointed
@@ -86,11 +86,11 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
         n, shape = problem.n, (self.islands, self.population)
         context.require_memory(self.islands * self.population, n + 8 * len(problem.group_values) + 32)
         seed = combine_seed((context.seed, self.stream))
-        if context.initial is None or context.starts_anywhere:
+        if context.start is None:
             bits = (random_words(seed, self.islands * self.population * n) >> np.uint64(63)).astype(np.int8)
             values = (1 - 2 * bits if problem.is_spin else bits).reshape(*shape, n)
         else:
-            values = np.tile(context.initial.astype(np.int8), (*shape, 1))
+            values = np.tile(context.start.astype(np.int8), (*shape, 1))
         return WalkersState(
             values=values,
             sums=np.zeros((*shape, len(problem.group_values))),
@@ -161,7 +161,7 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
                 self.alpha.values(first, n, self.step_limit),
                 self.beta.values(first, n, self.step_limit),
                 self.steps_per_walker,
-                max(REFRESH, self.context.problem.n),
+                max(REFRESH_STEPS, self.context.problem.n),
             )
 
     def _offer_best(self, state: WalkersState, *, is_last: bool) -> None:

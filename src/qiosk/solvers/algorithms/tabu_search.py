@@ -27,7 +27,7 @@ from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
 
 # Walkers that search at the same time; further restarts follow in further waves.
-WAVE = 16
+WAVE_WALKERS = 16
 # Sweeps between readouts of the walkers, at least; more where a readout takes longer.
 SWEEPS_BETWEEN_READOUTS = 1024
 FIRST_READOUT = 32
@@ -118,11 +118,11 @@ class TabuSearch(Solver[TabuState]):
 
     @property
     def _total(self) -> int:
-        return -(-self.restarts // WAVE) * self.sweeps
+        return -(-self.restarts // WAVE_WALKERS) * self.sweeps
 
     def _wave(self, wave: int) -> list[LaneGroup]:
-        first = wave * WAVE
-        return [self._walker(k) for k in range(first, min(first + WAVE, self.restarts))]
+        first = wave * WAVE_WALKERS
+        return [self._walker(k) for k in range(first, min(first + WAVE_WALKERS, self.restarts))]
 
     def _walker(self, k: int) -> LaneGroup:
         seed = (self.context.seed, self.stream, k)
@@ -166,8 +166,8 @@ def next_readout(done: int, spacing: int) -> int:
 
 def local_minimum(context: SearchContext, seed: tuple[int, ...]) -> I8:
     """The given initial configuration, or the local minimum that a random one leads to."""
-    if context.initial is not None and not context.starts_anywhere:
-        return context.initial
+    if context.start is not None:
+        return context.start
     rng = np.random.default_rng([part % 2**64 for part in seed])
     low = -1 if context.problem.is_spin else 0
     return context.descent(rng.choice(np.array([low, 1], np.int8), context.problem.n))

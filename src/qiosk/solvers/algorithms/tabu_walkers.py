@@ -21,25 +21,25 @@ from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
 
 # Pairs are kept as a matrix from this share of all pairs on: its rows are read in order, and with SIMD.
-DENSE = 0.15
-DENSE_BYTES = 1 << 30
+DENSE_SHARE = 0.15
+MOST_MATRIX_BYTES = 1 << 30
 # Deltas below this bound are kept in 32 bits, in which twice as many fit a register.
-BOUND_32 = 2.0**29
+DELTA_BOUND_32 = 2.0**29
 # Costs and deltas stay below this many bits, so that no sum overflows.
-BITS = 60
+COST_BITS = 60
 # Finest unit of coefficients that are taken for exact in 32 bits: 2**-8.
-FINEST = 8
+FINEST_EXPONENT = 8
 
 # A kick follows so many moves a variable without improvement, at most.
-PATIENCE = 10
+PATIENCE_PER_VARIABLE = 10
 # Flips of kicks that stay local. On lattices they do better than large ones, on dense problems worse.
 SMALL_KICK = 32
 SHORTEST_PATIENCE = 200
 # Moves a variable without improvement after which a search may end.
-CUTOFF = 500
+CUTOFF_PER_VARIABLE = 500
 SHORTEST_CUTOFF = 10_000
 # Moves a variable of a search that path relinking begins.
-IMPROVEMENT = 10
+IMPROVEMENT_PER_VARIABLE = 10
 
 ARRAYS = (
     *("high", "deltas", "penalties", "free_minima", "minima", "is_stale", "stale", "slots", "links", "grown"),
@@ -93,15 +93,15 @@ class TabuWalkers:
         """log2 of the scale. Raises InvalidValue if the costs are beyond float64."""
         p, total = self.problem, self._largest_cost
         values = [p.linear, p.pair_values, p.term_values, p.group_values, p.group_weights, p.group_offsets]
-        for exponent in range(FINEST):
+        for exponent in range(FINEST_EXPONENT):
             if all(np.array_equal(np.rint(v * 2.0**exponent), v * 2.0**exponent) for v in values):
-                fits = total * 2.0 ** (3 * exponent) < 2.0**BITS
+                fits = total * 2.0 ** (3 * exponent) < 2.0**COST_BITS
                 return 3 * exponent if fits and len(p.group_values) else exponent if fits else self._finest
         return self._finest
 
     @property
     def _finest(self) -> int:
-        return min(1000, BITS - math.frexp(self._largest_cost)[1])
+        return min(1000, COST_BITS - math.frexp(self._largest_cost)[1])
 
     @cached_property
     def _largest_cost(self) -> float:
@@ -112,7 +112,7 @@ class TabuWalkers:
         """int32 where every delta fits exactly, else int64."""
         is_exact = self._exponent != self._finest
         scaled = math.ldexp(self._incidence.bounds.max(initial=0.0), self._exponent)
-        return np.int32 if is_exact and 4.0 * scaled < BOUND_32 else np.int64
+        return np.int32 if is_exact and 4.0 * scaled < DELTA_BOUND_32 else np.int64
 
     @property
     def kernel(self) -> str:
@@ -123,8 +123,8 @@ class TabuWalkers:
     @cached_property
     def _is_dense(self) -> bool:
         n, pairs = self.problem.n, len(self.problem.pair_values)
-        fits = self._padded**2 * np.dtype(self.dtype).itemsize <= DENSE_BYTES
-        return fits and n >= kernels.BLOCK and pairs >= DENSE * n * (n - 1) / 2
+        fits = self._padded**2 * np.dtype(self.dtype).itemsize <= MOST_MATRIX_BYTES
+        return fits and n >= kernels.BLOCK and pairs >= DENSE_SHARE * n * (n - 1) / 2
 
     @property
     def _padded(self) -> int:
@@ -177,19 +177,19 @@ class TabuWalkers:
         n = self.problem.n
         tenure = min(tenure or automatic_tenure(n), n)
         spread = min(spread or tenure // 2 + 5, n)
-        patience = max(SHORTEST_PATIENCE, PATIENCE * n)
+        patience = max(SHORTEST_PATIENCE, PATIENCE_PER_VARIABLE * n)
         large = max(2, n // 2)
         return Rules(tenure, spread, patience, large), Rules(tenure, spread, patience, min(large, SMALL_KICK))
 
     @property
     def cutoff(self) -> int:
         """Moves without improvement after which a search has little left to find."""
-        return max(SHORTEST_CUTOFF, CUTOFF * self.problem.n)
+        return max(SHORTEST_CUTOFF, CUTOFF_PER_VARIABLE * self.problem.n)
 
     @property
     def improvement_moves(self) -> int:
         """Moves of a short search, from a configuration that is good already."""
-        return max(SHORTEST_PATIENCE, IMPROVEMENT * self.problem.n)
+        return max(SHORTEST_PATIENCE, IMPROVEMENT_PER_VARIABLE * self.problem.n)
 
     def start(self, configuration: I8, rules: Rules, seed: tuple[int, ...]) -> LaneGroup:
         """A walker at a configuration (n,), with nothing tabu."""

@@ -41,26 +41,26 @@ MOST_PAIRS = 100_000
 # Variables of the largest matrix whose eigenvectors are computed, which takes some 20 ms.
 LARGEST_MATRIX = 256
 # Share of all pairs from which couplings count as dense.
-DENSE = 0.5
+DENSE_SHARE = 0.5
 # Dimensions of the largest eigenspace that is searched. In larger ones reduction hardly finds anything.
 LARGEST_EIGENSPACE = 64
 # Eigenvalues that differ by less than this share of the largest are the same.
-SAME = 1e-9
+SAME_EIGENVALUE = 1e-9
 # Equations, and what a deviation in them weighs: together they tell s from the 2**d vectors of its size with ease.
 EQUATIONS = 12
-WEIGHT = 2.0**14
+EQUATION_WEIGHT = 2.0**14
 # Length of 1 in the lattice: it outweighs the rounding of the equations, which makes deviations of some units.
-UNIT = 8
+LATTICE_UNIT = 8
 # How much shorter a row must be to go before another.
-DELTA = 0.999
+LOVASZ_DELTA = 0.999
 # Row reductions in a call, some 20 ms of them in the largest lattices, and calls at most. Eigenspaces of 50 dimensions
 # took 120 000 reductions where half as many constraints as variables were planted, 800 000 where three quarters were.
-REDUCTIONS = 20_000
-CALLS = 60
+REDUCTIONS_PER_CALL = 20_000
+MOST_CALLS = 60
 # Other coordinates are tried when a reduction ends without success: so often, each so many further on. Of 30 planted
 # Wishart problems with 100 spins and 50 constraints, the first attempt solved 29 and the second the other.
-ATTEMPTS = 4
-STRIDE = 7
+MOST_ATTEMPTS = 4
+ATTEMPT_STRIDE = 7
 
 
 def unfrustrated(problem: CompiledProblem) -> I8 | None:
@@ -135,12 +135,12 @@ class LowestEigenspace:
         p = self.problem
         if not EQUATIONS < p.n <= LARGEST_MATRIX or not p.is_spin or not p.is_quadratic or np.any(p.linear):
             return False
-        return bool(np.count_nonzero(p.pair_values) >= DENSE * p.n * (p.n - 1) / 2)
+        return bool(np.count_nonzero(p.pair_values) >= DENSE_SHARE * p.n * (p.n - 1) / 2)
 
     def warm_up(self) -> None:
         """Compile, or load, what the search needs: nothing in most cases, where the least eigenvalue is alone."""
         if 1 < self._spectrum[1].shape[1] <= self._largest:
-            reduce_lattice()(np.eye(2, dtype=np.int64), DELTA, 1)
+            reduce_lattice()(np.eye(2, dtype=np.int64), LOVASZ_DELTA, 1)
 
     def advance(self, state: EigenspaceState) -> I8 | None:
         """Search on; a configuration (n,) of least cost as soon as there is one, and None otherwise."""
@@ -151,12 +151,12 @@ class LowestEigenspace:
             state.is_over = True
             s = np.where(space[:, 0] < 0.0, -1, 1).astype(np.int8)
             return s if self._attains(bound, s) else None
-        part = np.roll(space, -STRIDE * state.attempt, axis=0)[: space.shape[1] + EQUATIONS]
+        part = np.roll(space, -ATTEMPT_STRIDE * state.attempt, axis=0)[: space.shape[1] + EQUATIONS]
         if not state.table.size:
             equations = np.linalg.qr(part, mode="complete")[0][:, space.shape[1] :]
-            state.table = _odd_lattice(np.rint(WEIGHT * equations).astype(np.int64))
+            state.table = _odd_lattice(np.rint(EQUATION_WEIGHT * equations).astype(np.int64))
         state.calls += 1
-        is_reduced = reduce_lattice()(state.table, DELTA, REDUCTIONS) >= 0
+        is_reduced = reduce_lattice()(state.table, LOVASZ_DELTA, REDUCTIONS_PER_CALL) >= 0
         for s in _signs_in(state.table, part, space):
             if self._attains(bound, s):
                 state.is_over = True
@@ -164,7 +164,7 @@ class LowestEigenspace:
         if is_reduced:
             state.attempt += 1
             state.table = state.table[:0]
-        state.is_over = state.attempt == ATTEMPTS or state.calls == CALLS
+        state.is_over = state.attempt == MOST_ATTEMPTS or state.calls == MOST_CALLS
         return None
 
     def _attains(self, bound: float, s: I8) -> bool:
@@ -186,20 +186,21 @@ class LowestEigenspace:
         matrix, unit = np.zeros((p.n, p.n)), np.abs(p.pair_values).max()
         matrix[p.pair_rows, p.pair_cols] = matrix[p.pair_cols, p.pair_rows] = p.pair_values / unit
         values, vectors = np.linalg.eigh(matrix)
-        is_least = values <= values[0] + SAME * np.abs(values).max()
+        is_least = values <= values[0] + SAME_EIGENVALUE * np.abs(values).max()
         return p.constant + 0.5 * float(values[0] * unit) * p.n, vectors[:, is_least]
 
 
 def _odd_lattice(equations: I64) -> I64:
-    """Basis (m + 1, m + 1 + e) of the vectors x (m,) with all entries even, or all odd, times UNIT.
+    """Basis (m + 1, m + 1 + e) of the vectors x (m,) with all entries even, or all odd, times LATTICE_UNIT.
 
-    Behind x there is an even or an odd multiple of UNIT accordingly, then the values of x in the ``equations`` (m, e).
+    After x comes an even or an odd multiple of LATTICE_UNIT accordingly, then the values of x in the ``equations``
+    (m, e).
     """
     m = len(equations)
     table = np.zeros((m + 1, m + 1 + equations.shape[1]), np.int64)
-    table[:m, :m] = 2 * UNIT * np.eye(m, dtype=np.int64)
+    table[:m, :m] = 2 * LATTICE_UNIT * np.eye(m, dtype=np.int64)
     table[:m, m + 1 :] = 2 * equations
-    table[m, : m + 1] = UNIT
+    table[m, : m + 1] = LATTICE_UNIT
     table[m, m + 1 :] = equations.sum(axis=0)
     return table
 
@@ -207,7 +208,7 @@ def _odd_lattice(equations: I64) -> I64:
 def _signs_in(table: I64, part: F64, space: F64) -> Iterator[I8]:
     """Vectors (n,) of -1 and +1 in ``space`` (n, d), one for a row of ``table`` that is so as far as ``part`` goes."""
     size = len(part)
-    for row in np.flatnonzero((np.abs(table[:, : size + 1]) == UNIT).all(axis=1)):
-        s = np.rint(space @ np.linalg.lstsq(part, table[row, :size] / UNIT, rcond=None)[0])
+    for row in np.flatnonzero((np.abs(table[:, : size + 1]) == LATTICE_UNIT).all(axis=1)):
+        s = np.rint(space @ np.linalg.lstsq(part, table[row, :size] / LATTICE_UNIT, rcond=None)[0])
         if np.all(np.abs(s) == 1.0):
             yield s.astype(np.int8)

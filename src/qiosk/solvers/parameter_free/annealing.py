@@ -9,7 +9,7 @@ import numpy as np
 
 from qiosk.model.cost_function import F64
 from qiosk.solvers.algorithms.simulated_annealing import AnnealingState, SimulatedAnnealing
-from qiosk.solvers.parameter_free.rounds import LANES, LONG_ROUND, Rounds, RoundsState, groups_in
+from qiosk.solvers.parameter_free.rounds import GROUP_LANES, LONG_ROUND, Rounds, RoundsState, groups_in
 from qiosk.solvers.search.agreement import ANNEALS_TO_AGREE, Agreement
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.schedules import Schedule
@@ -36,7 +36,7 @@ class ParameterFreeAnnealing(Rounds[AnnealingState]):
 
     def _groups(self, sweeps: int) -> int:
         """One at first where a replica has a group of its own, because one long anneal is better than many short."""
-        return groups_in(sweeps, LANES, 1) if self.context.sampler.lanes == 1 else super()._groups(sweeps)
+        return groups_in(sweeps, GROUP_LANES, 1) if self.context.sampler.lanes == 1 else super()._groups(sweeps)
 
     def _planned(self, state: RoundsState[AnnealingState], budget: Budget) -> int:
         """All that comes before the last round at once if time is short and a replica has a group of its own: many

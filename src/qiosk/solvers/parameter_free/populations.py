@@ -18,7 +18,7 @@ from qiosk.solvers.search.solver import Budget
 from qiosk.solvers.search.tuning import BetaRange
 
 # Independent populations in a round: many where sweeps are cheap, few where the time is better spent on one of them.
-ISLANDS = (2, 8)
+ISLAND_BOUNDS = (2, 8)
 VARIABLES_OF_ISLANDS = 4000
 # A population, like a ladder, finds by itself what there is to find.
 ISLANDS_TO_AGREE = Agreement(share=0.75, total=24)
@@ -32,8 +32,8 @@ MOST_ISLAND_REPLICAS = 256
 ALPHA = 1.3
 # Few walkers in each of some populations: a step hardly gains more if there are more walkers to choose from, and on
 # max-cut and binary quadratic problems 16 walkers with four times the steps of 64 end lower.
-WALKERS = 16
-WALKER_ISLANDS = (1, 8)
+ISLAND_WALKERS = 16
+WALKER_ISLAND_BOUNDS = (1, 8)
 VARIABLES_OF_WALKERS = 1000
 # Variable updates of all walkers in the first round, and the bounds of its steps in units of n.
 FIRST_UPDATES = 2_000_000
@@ -81,7 +81,7 @@ class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
 
     @property
     def _islands(self) -> int:
-        return islands_for(self.context.problem.n, VARIABLES_OF_ISLANDS, ISLANDS)
+        return islands_for(self.context.problem.n, VARIABLES_OF_ISLANDS, ISLAND_BOUNDS)
 
     def _searches(self, state: RoundsState[PopulationState]) -> F64:
         best: F64 = state.inner.final_costs.min(axis=1)
@@ -119,7 +119,7 @@ class ParameterFreeSubstochastic(Rounds[WalkersState]):
             alpha=Schedule(1.0, 0.0),
             beta=Schedule(float(setting[0]), float(setting[1])),
             step_limit=sweeps * self._block,
-            population=WALKERS,
+            population=ISLAND_WALKERS,
             islands=self._islands,
             steps_per_sweep=self._block,
             stream=round_,
@@ -127,7 +127,7 @@ class ParameterFreeSubstochastic(Rounds[WalkersState]):
 
     def _first_sweeps(self) -> int:
         n = max(1, self.context.problem.n)
-        sweeps = int(np.clip(FIRST_UPDATES // (self._islands * WALKERS * n), *FIRST_SWEEPS))
+        sweeps = int(np.clip(FIRST_UPDATES // (self._islands * ISLAND_WALKERS * n), *FIRST_SWEEPS))
         return -(-sweeps * n // self._block)
 
     @property
@@ -137,10 +137,10 @@ class ParameterFreeSubstochastic(Rounds[WalkersState]):
 
     @property
     def _islands(self) -> int:
-        return islands_for(self.context.problem.n, VARIABLES_OF_WALKERS, WALKER_ISLANDS)
+        return islands_for(self.context.problem.n, VARIABLES_OF_WALKERS, WALKER_ISLAND_BOUNDS)
 
     def _updates(self, sweeps: int) -> int:
-        return self._islands * WALKERS * self._block * sweeps
+        return self._islands * ISLAND_WALKERS * self._block * sweeps
 
     def _searches(self, state: RoundsState[WalkersState]) -> F64:
         return state.inner.best_costs

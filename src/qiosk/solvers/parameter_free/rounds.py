@@ -34,7 +34,7 @@ FIRST_UPDATES = 20_000_000
 FIRST_SWEEPS = (16, 256)
 # Lane groups in the first rounds and at most. Beyond these sweeps every second doubling of the effort goes into more
 # groups: diversity, and work for machines with many cores.
-LANES = 64  # of a group; narrower ones come in greater number
+GROUP_LANES = 64  # of a group; narrower ones come in greater number
 FIRST_GROUPS = 2
 MOST_GROUPS = 16
 LONG_ROUND = 16_384
@@ -235,7 +235,7 @@ def groups_in(sweeps: int, lanes: int, first: int = FIRST_GROUPS, long_round: in
     """Lane groups in a round of so many sweeps, ``first`` up to ``long_round``; more of them if they are narrow."""
     doublings = max(0, (sweeps // long_round).bit_length() - 1)
     full = min(MOST_GROUPS, first << ((doublings + 1) // 2))
-    return int(full * max(1, LANES // lanes))
+    return int(full * max(1, GROUP_LANES // lanes))
 
 
 def _refine(outer: Incumbents, inner: list[Improvement], before: float, offset: int) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from qiosk.model.cost_function import F64
-from qiosk.solvers.algorithms.tabu_search import WAVE, TabuSearch, TabuState
+from qiosk.solvers.algorithms.tabu_search import WAVE_WALKERS, TabuSearch, TabuState
 from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers, automatic_tenure
 from qiosk.solvers.parameter_free.rounds import Rounds, RoundsState
 from qiosk.solvers.search.agreement import Agreement
@@ -21,7 +21,7 @@ CONTENDERS = (0.5, 1.0, 2.0)
 FIRST_MOVES = 8
 SHORTEST_ROUND = 256
 # From this many variables on a move takes long and there are many to make: fewer walkers, and a shorter first round.
-LARGE = 1500
+LARGE_VARIABLES = 1500
 WALKERS_IF_LARGE = 6
 
 
@@ -44,12 +44,12 @@ class ParameterFreeTabu(Rounds[TabuState]):
 
     @property
     def _is_large(self) -> bool:
-        return self.context.problem.n > LARGE
+        return self.context.problem.n > LARGE_VARIABLES
 
     @property
     def _restarts(self) -> int:
         """Walkers of a round: all contenders at least once."""
-        return WALKERS_IF_LARGE if self._is_large else WAVE
+        return WALKERS_IF_LARGE if self._is_large else WAVE_WALKERS
 
     def _first_sweeps(self) -> int:
         return max(SHORTEST_ROUND, (1 if self._is_large else FIRST_MOVES) * self.context.problem.n)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_zeros
 from qiosk.kernels.dense import dense_sweeps
-from qiosk.kernels.plain.cached import BLOCK, REFRESH
+from qiosk.kernels.plain.cached import BLOCK, REFRESH_SWEEPS
 from qiosk.kernels.plain.dense import TILE, dense_fields
 from qiosk.kernels.thresholds import threshold_scales
 from qiosk.model.compiled import CompiledProblem
@@ -68,10 +68,10 @@ class DenseSampler(RowLanes):
     def _until_refresh(self, group: LaneGroup) -> int:
         """Sweeps until the fields are due to be summed anew; when they are due, that is done."""
         arrays = group.arrays
-        past = int(arrays["age"][0]) % REFRESH
+        past = int(arrays["age"][0]) % REFRESH_SWEEPS
         if past == 0:
             self._fill(arrays["spins"], arrays["fields"])
-        return REFRESH - past
+        return REFRESH_SWEEPS - past
 
     def _run(self, group: LaneGroup, scales: NDArray[np.float32], by_replica: bool, sweeps: int) -> None:
         arrays = group.arrays

@@ -20,16 +20,16 @@ from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.plain import PlainSampler
 from qiosk.solvers.samplers.sampler import Sampler
 
-MANY = 256
+WIDE_LANES = 256
 """Lanes of int8 kernels when more than half as many replicas are wanted; else 64."""
-FEW = 2
+FEW_REPLICAS = 2
 """Replicas up to which a kernel that sweeps them one by one is faster than one that always sweeps 64."""
-MEDIUM, LARGE = 8_000, 30_000
+MEDIUM_VARIABLES, LARGE_VARIABLES = 8_000, 30_000
 """Variables from which a few long anneals are better than many short ones in the same time, and from which a single one
 is: costs of replicas differ by the square root of their number, those of short and long anneals by a share of it."""
-DENSE = 0.5
+DENSE_SHARE = 0.5
 """Share of all pairs from which floating-point problems go to the dense kernel."""
-DENSE_BYTES = 2**30
+MOST_MATRIX_BYTES = 2**30
 """Largest coupling matrix of the dense kernel."""
 SLICED_LANES = 64, 128, 256, 512
 """Lanes of the bit-sliced kernel. A variable takes as long in 512 of them as in 64, if its neighbours are at hand."""
@@ -69,17 +69,17 @@ def choose(problem: CompiledProblem, replicas: int, ladder: bool = False) -> str
     form = IsingForm.of(problem)
     density = 2 * problem.n_pairs / max(1, problem.n * (problem.n - 1))
     matrix_bytes = padded(problem.n) ** 2 * np.dtype(form.real).itemsize
-    is_dense = density >= DENSE and problem.n >= 2 * MANY and matrix_bytes <= DENSE_BYTES
-    if replicas <= FEW:
+    is_dense = density >= DENSE_SHARE and problem.n >= 2 * WIDE_LANES and matrix_bytes <= MOST_MATRIX_BYTES
+    if replicas <= FEW_REPLICAS:
         return "dense" if is_dense else "cached"
-    if not ladder and is_sliceable(form) and _sliced_lanes(problem.n, replicas) >= MANY:
+    if not ladder and is_sliceable(form) and _sliced_lanes(problem.n, replicas) >= WIDE_LANES:
         return "bit-sliced"  # of fewer lanes a packed sweep takes half as long
     return "dense" if is_dense and form.arithmetic in get_args(Real) else f"packed-{form.arithmetic}"
 
 
 def useful_replicas(replicas: int, n: int) -> int:
     """How many of ``replicas`` anneals of n variables are worth more than longer ones instead."""
-    return 1 if n >= LARGE else min(replicas, 64) if n >= MEDIUM else replicas
+    return 1 if n >= LARGE_VARIABLES else min(replicas, 64) if n >= MEDIUM_VARIABLES else replicas
 
 
 def memory_bytes(problem: CompiledProblem, sampler: Sampler) -> tuple[int, int]:
@@ -144,8 +144,8 @@ def _cached(problem: CompiledProblem, replicas: int) -> Sampler:
 
 def _dense(problem: CompiledProblem, replicas: int) -> Sampler:
     form = _quadratic(problem, "dense")
-    if padded(problem.n) ** 2 * np.dtype(form.real).itemsize > DENSE_BYTES:
-        raise InvalidValue(f"kernel 'dense' takes a matrix of at most {DENSE_BYTES} bytes: {problem.n} variables")
+    if padded(problem.n) ** 2 * np.dtype(form.real).itemsize > MOST_MATRIX_BYTES:
+        raise InvalidValue(f"kernel 'dense' takes a matrix of at most {MOST_MATRIX_BYTES} bytes: {problem.n} variables")
     return DenseSampler(problem, lanes=_rows(replicas), form=form)
 
 
@@ -167,7 +167,7 @@ def _klocal(forced: Arithmetic | None = None) -> Build:
 
 def _integer_lanes(arithmetic: Arithmetic, replicas: int) -> int:
     """More than 64 where a register holds as many."""
-    return MANY if arithmetic == "int8" and 2 * replicas > MANY else 64
+    return WIDE_LANES if arithmetic == "int8" and 2 * replicas > WIDE_LANES else 64
 
 
 KERNELS: dict[str, Build] = {

@@ -29,7 +29,7 @@ from qiosk.solvers.search.tuning import BetaRange, beta_range
 class SearchContext:
     """What a solver needs besides its parameters.
 
-    ``initial`` is a configuration to begin from, or None. With ``starts_anywhere`` it only counts as a first solution,
+    ``initial`` is a configuration to begin from, or None. With ``starts_at_random`` it only counts as a first solution,
     and replicas begin at random: independent restarts need that.
     """
 
@@ -38,8 +38,13 @@ class SearchContext:
     seed: int
     solutions: int = 1
     initial: I8 | None = None
-    starts_anywhere: bool = False
+    starts_at_random: bool = False
     _compilations: list[float] = field(default_factory=list)
+
+    @property
+    def start(self) -> I8 | None:
+        """The configuration that replicas begin from; None: random ones."""
+        return None if self.starts_at_random else self.initial
 
     @cached_property
     def sampler(self) -> Sampler:
@@ -97,8 +102,7 @@ class SearchContext:
         Raises NotEnoughMemory if this machine has no memory for so many.
         """
         self.require_memory(n_groups * self.sampler.lanes)
-        initial = None if self.starts_anywhere else self.initial
-        return [self.sampler.start((self.seed, stream, g), initial) for g in range(first, first + n_groups)]
+        return [self.sampler.start((self.seed, stream, g), self.start) for g in range(first, first + n_groups)]
 
     def require_memory(self, replicas: int, bytes_each: int | None = None) -> None:
         """Raises NotEnoughMemory if this machine has no memory for so many replicas at once.

@@ -47,8 +47,8 @@ class Incumbents:
         if not cost < self.threshold:
             return False
         place = int(np.searchsorted(self.costs, cost, side="right"))
-        twins = range(int(np.searchsorted(self.costs, cost, side="left")), place)
-        if any(np.array_equal(self.configurations[k], configuration) for k in twins):
+        equal = range(int(np.searchsorted(self.costs, cost, side="left")), place)
+        if any(np.array_equal(self.configurations[k], configuration) for k in equal):
             return False
         self.costs.insert(place, cost)
         self.configurations.insert(place, configuration.copy())

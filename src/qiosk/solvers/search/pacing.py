@@ -13,11 +13,11 @@ from qiosk.solvers.search.solver import Budget
 
 # Share of the work that the last round takes. The rounds before it tell how fast sweeps are, and find what is found
 # soon; from 0.6 to 0.9 made no difference on most problems, and more was better on the hardest.
-LAST_ROUND = 0.75
+LAST_ROUND_SHARE = 0.75
 # Of the time that is left goes into the last round, so that it ends cold.
-MARGIN = 0.97
+LAST_ROUND_MARGIN = 0.97
 # Rounds shorter than this share of the one before would add nothing: before the last round, and after it.
-SHORTEST, SHORTEST_LAST = 0.05, 0.25
+SHORTEST_SHARE, SHORTEST_LAST_SHARE = 0.05, 0.25
 
 
 def next_length(planned: int, current: int, done: int, budget: Budget, longest: Callable[[float], int]) -> int | None:
@@ -29,8 +29,8 @@ def next_length(planned: int, current: int, done: int, budget: Budget, longest: 
     left = budget.left
     if not math.isfinite(left):
         return planned
-    before_last = longest((1.0 - LAST_ROUND) * left - LAST_ROUND * done)
-    if before_last >= SHORTEST * current:
+    before_last = longest((1.0 - LAST_ROUND_SHARE) * left - LAST_ROUND_SHARE * done)
+    if before_last >= SHORTEST_SHARE * current:
         return min(planned, before_last)
-    last = longest(MARGIN * left)
-    return last if last >= SHORTEST_LAST * current else None
+    last = longest(LAST_ROUND_MARGIN * left)
+    return last if last >= SHORTEST_LAST_SHARE * current else None

@@ -24,7 +24,7 @@ LADDER_ACCEPTANCE = 0.2
 # So that stretches without a rejection keep some rungs.
 LEAST_REJECTION = 0.02
 # Configurations to look at: at most so many, fewer where they have many moves.
-SAMPLES = 8
+MOST_SAMPLES = 8
 MOVES_TO_SEE = 1_000_000
 # Newton's method ends with a step of this share of beta; mostly after ten.
 NEWTON_TOLERANCE = 1e-9
@@ -51,7 +51,7 @@ def beta_range(problem: CompiledProblem, seed: int, descend: Callable[[I8], I8])
     """
     rng = np.random.default_rng((seed % 2**64, 0xBE7A))
     terms = problem.n_pairs + len(problem.term_variables) + len(problem.group_variables) + problem.n
-    samples = int(np.clip(MOVES_TO_SEE // max(1, terms), 2, SAMPLES))
+    samples = int(np.clip(MOVES_TO_SEE // max(1, terms), 2, MOST_SAMPLES))
     low = -1 if problem.is_spin else 0
     starts = [rng.choice(np.array([low, 1], np.int8), problem.n) for _ in range(samples)]
     hot_moves = _uphill([deltas(problem, x) for x in starts])

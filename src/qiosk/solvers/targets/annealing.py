@@ -67,22 +67,22 @@ _RESTARTS = integer("restarts", low=1, default=DEFAULT_RESTARTS, meaning="indepe
 
 TARGETS = (
     Target(
-        "microsoft.simulatedannealing.cpu",
-        MICROSOFT,
-        "Simulated annealing",
-        (_BETA_START, _BETA_STOP, _SWEEPS, _RESTARTS, *COMMON),
-        _annealing,
-        lambda values: int(values["restarts"]),
+        id="microsoft.simulatedannealing.cpu",
+        provider_id=MICROSOFT,
+        title="Simulated annealing",
+        parameters=(_BETA_START, _BETA_STOP, _SWEEPS, _RESTARTS, *COMMON),
+        build=_annealing,
+        replicas=lambda values: int(values["restarts"]),
     ),
     Target(
-        "microsoft.simulatedannealing-parameterfree.cpu",
-        MICROSOFT,
-        "Simulated annealing, parameter-free",
-        COMMON,
-        _free_annealing,
-        lambda values: FREE_ANNEALS,
-        _annealing_advice,
-        prefers_length=True,
+        id="microsoft.simulatedannealing-parameterfree.cpu",
+        provider_id=MICROSOFT,
+        title="Simulated annealing, parameter-free",
+        parameters=COMMON,
+        build=_free_annealing,
+        replicas=lambda values: FREE_ANNEALS,
+        advice=_annealing_advice,
+        prefers_long_searches=True,
     ),
 )
 """The targets of this module."""

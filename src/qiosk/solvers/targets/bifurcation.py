@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from qiosk.errors import MissingSection
 from qiosk.solvers.targets.documents import toshiba_document
 from qiosk.solvers.targets.oneqbit_parameters import require_quadratic
-from qiosk.solvers.targets.parameters import SEED, SOLUTIONS, TARGET_COST, choice, flag, integer, number
+from qiosk.solvers.targets.parameters import SEED, SOLUTIONS, TARGET_COST, choice, flag, flat_section, integer, number
 from qiosk.solvers.targets.target import Target
 
 if TYPE_CHECKING:
@@ -20,18 +19,6 @@ SBM = "toshiba.sbm.ising"
 DISCRETE, BALLISTIC = "2.0", "1.5"
 DEFAULT_TIMEOUT = 10.0
 DEFAULT_DT = 0.8
-
-
-def flat_section(input_params: Any) -> Mapping[str, Any]:
-    """The parameters of a job whose ``inputParams`` are flat and typed; nothing counts as an empty object.
-
-    Raises MissingSection (AZQ102) if they are no object.
-    """
-    if input_params is None:
-        return {}
-    if not isinstance(input_params, Mapping):
-        raise MissingSection(f"input parameters: must be an object, found {type(input_params).__name__}")
-    return input_params
 
 
 def _bifurcation(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
@@ -58,10 +45,10 @@ def _target_cost(values: Mapping[str, Any]) -> float | None:
 
 TARGETS = (
     Target(
-        SBM,
-        TOSHIBA,
-        "Simulated bifurcation",
-        (
+        id=SBM,
+        provider_id=TOSHIBA,
+        title="Simulated bifurcation",
+        parameters=(
             integer("steps", low=0, high=10**8, default=0, meaning="steps of every loop; 0: from the problem's size"),
             integer("loops", low=0, high=10**7, default=1, meaning="independent loops; 0: until the time is over"),
             number("target", low=float("-inf"), meaning="stop as soon as a configuration costs no more [cost]"),
@@ -75,12 +62,10 @@ TARGETS = (
             SOLUTIONS,
             TARGET_COST,
         ),
-        _bifurcation,
-        lambda values: 1,
+        build=_bifurcation,
         section=flat_section,
         solutions=_solutions,
         target_cost=_target_cost,
-        has_kernels=False,
         document=toshiba_document,
     ),
 )

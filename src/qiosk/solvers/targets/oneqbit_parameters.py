@@ -1,13 +1,13 @@
-"""Parameters of 1QBit's targets: a flat object, every value of which may be a string written as Python writes it."""
+"""Parameters of 1QBit's targets: a flat object, every value of which may be a string as Python prints it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from qiosk.errors import InvalidValue, MissingSection
+from qiosk.errors import InvalidValue
 from qiosk.model.compiled import CompiledProblem
-from qiosk.solvers.targets.parameters import SEED, SOLUTIONS, TARGET_COST, number
+from qiosk.solvers.targets.parameters import SEED, SOLUTIONS, TARGET_COST, flat_section, number
 
 ONEQBIT = "1qbit"
 MILLISECOND = 1e-3  # [s]
@@ -18,16 +18,9 @@ TIMEOUT_MS = number("timeout", low=0.0, default=0.0, meaning="time limit [ms]; 0
 ONEQBIT_COMMON = (SEED, TIMEOUT_MS, SOLUTIONS, TARGET_COST)
 
 
-def flat_section(input_params: Any) -> Mapping[str, Any]:
-    """The parameters of a job whose ``inputParams`` are flat, typed; nothing at all counts as an empty object.
-
-    Raises MissingSection (AZQ102) if they are no object.
-    """
-    if input_params is None:
-        return {}
-    if not isinstance(input_params, Mapping):
-        raise MissingSection(f"input parameters: must be an object, found {type(input_params).__name__}")
-    return from_strings(input_params)
+def string_section(input_params: Any) -> Mapping[str, Any]:
+    """As ``flat_section``, with strings read as the values that they spell."""
+    return from_strings(flat_section(input_params))
 
 
 def from_strings(given: Mapping[str, Any]) -> dict[str, Any]:

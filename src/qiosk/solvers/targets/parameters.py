@@ -54,6 +54,18 @@ def params_section(input_params: Any) -> Mapping[str, Any]:
     return params
 
 
+def flat_section(input_params: Any) -> Mapping[str, Any]:
+    """The parameters of a job whose ``inputParams`` are the parameters themselves; None counts as an empty object.
+
+    Raises MissingSection (AZQ102) if they are no object.
+    """
+    if input_params is None:
+        return {}
+    if not isinstance(input_params, Mapping):
+        raise MissingSection(f"input parameters: must be an object, found {type(input_params).__name__}")
+    return input_params
+
+
 def integer(name: str, *, low: int, high: int = 2**63 - 1, meaning: str, default: int | None = None) -> Parameter:
     """An integer in low..high."""
 

@@ -11,8 +11,8 @@ from qiosk.solvers.targets.oneqbit_parameters import (
     MILLISECOND,
     ONEQBIT,
     ONEQBIT_COMMON,
-    flat_section,
     require_quadratic,
+    string_section,
     timeout_from_ms,
 )
 from qiosk.solvers.targets.parameters import choice, flag, integer, number, numbers
@@ -152,13 +152,13 @@ _PARAMETERS = (
 
 TARGETS = (
     Target(
-        PTICM,
-        ONEQBIT,
-        "Parallel tempering with isoenergetic cluster moves",
-        _PARAMETERS,
-        _pticm,
-        _replicas,
-        section=flat_section,
+        id=PTICM,
+        provider_id=ONEQBIT,
+        title="Parallel tempering with isoenergetic cluster moves",
+        parameters=_PARAMETERS,
+        build=_pticm,
+        replicas=_replicas,
+        section=string_section,
         timeout_s=timeout_from_ms,
         timeout_unit=MILLISECOND,
         solutions=_solutions,

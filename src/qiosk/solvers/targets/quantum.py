@@ -30,10 +30,10 @@ def _quantum(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
 
 TARGETS = (
     Target(
-        "microsoft.qmc.cpu",
-        MICROSOFT,
-        "Quantum Monte Carlo",
-        (
+        id="microsoft.qmc.cpu",
+        provider_id=MICROSOFT,
+        title="Quantum Monte Carlo",
+        parameters=(
             integer("sweeps", low=1, default=DEFAULT_SWEEPS, meaning="sweeps of every slice"),
             integer("trotter_number", low=2, default=72, meaning="slices in imaginary time of one system"),
             integer("restarts", low=1, default=1, meaning="independent systems"),
@@ -42,9 +42,7 @@ TARGETS = (
             number("transverse_field_stop", low=0.0, default=0.0, meaning="transverse field in the last sweep [cost]"),
             *COMMON,
         ),
-        _quantum,
-        lambda values: int(values["trotter_number"]),
-        has_kernels=False,
+        build=_quantum,
     ),
 )
 """The targets of this module."""

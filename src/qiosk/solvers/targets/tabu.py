@@ -10,8 +10,8 @@ from qiosk.solvers.targets.oneqbit_parameters import (
     MILLISECOND,
     ONEQBIT,
     ONEQBIT_COMMON,
-    flat_section,
     require_quadratic,
+    string_section,
     timeout_from_ms,
 )
 from qiosk.solvers.targets.parameters import COMMON, flag, integer, number
@@ -44,7 +44,7 @@ def _tabu_advice(n: int, betas: BetaRange) -> dict[str, Any]:
 
 
 def _oneqbit_tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.algorithms.tabu_search import ENDLESS, WAVE, TabuSearch
+    from qiosk.solvers.algorithms.tabu_search import ENDLESS, WAVE_WALKERS, TabuSearch
     from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
 
     require_quadratic(context.problem, "1qbit.tabu")
@@ -52,7 +52,7 @@ def _oneqbit_tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[A
     rules = walkers.rules(tenure=values["tabu_tenure"], spread=values["tabu_tenure_rand_max"])
     cutoff = values["improvement_cutoff"] or walkers.cutoff
     tolerance = values["improvement_tolerance"]
-    return TabuSearch(context, walkers, rules, ENDLESS, WAVE, cutoff=cutoff, tolerance=tolerance)
+    return TabuSearch(context, walkers, rules, ENDLESS, WAVE_WALKERS, cutoff=cutoff, tolerance=tolerance)
 
 
 def _oneqbit_relinking(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
@@ -94,48 +94,40 @@ _GREEDY = flag(
 
 TARGETS = (
     Target(
-        "microsoft.tabu.cpu",
-        MICROSOFT,
-        "Tabu search",
-        (_SWEEPS, _TENURE, _RESTARTS, *COMMON),
-        _tabu,
-        lambda values: 1,
-        has_kernels=False,
+        id="microsoft.tabu.cpu",
+        provider_id=MICROSOFT,
+        title="Tabu search",
+        parameters=(_SWEEPS, _TENURE, _RESTARTS, *COMMON),
+        build=_tabu,
     ),
     Target(
-        "microsoft.tabu-parameterfree.cpu",
-        MICROSOFT,
-        "Tabu search, parameter-free",
-        COMMON,
-        _free_tabu,
-        lambda values: 1,
-        _tabu_advice,
-        has_kernels=False,
+        id="microsoft.tabu-parameterfree.cpu",
+        provider_id=MICROSOFT,
+        title="Tabu search, parameter-free",
+        parameters=COMMON,
+        build=_free_tabu,
+        advice=_tabu_advice,
     ),
     Target(
-        "1qbit.tabu",
-        ONEQBIT,
-        "Tabu search (1QBit)",
-        (_CUTOFF, _TOLERANCE, _TENURE, _SPREAD, *ONEQBIT_COMMON),
-        _oneqbit_tabu,
-        lambda values: 1,
-        section=flat_section,
+        id="1qbit.tabu",
+        provider_id=ONEQBIT,
+        title="Tabu search (1QBit)",
+        parameters=(_CUTOFF, _TOLERANCE, _TENURE, _SPREAD, *ONEQBIT_COMMON),
+        build=_oneqbit_tabu,
+        section=string_section,
         timeout_s=timeout_from_ms,
         timeout_unit=MILLISECOND,
-        has_kernels=False,
         document=oneqbit_document("Tabu"),
     ),
     Target(
-        "1qbit.pathrelinking",
-        ONEQBIT,
-        "Path relinking (1QBit)",
-        (_REF_SET_COUNT, _DISTANCE_SCALE, _GREEDY, *ONEQBIT_COMMON),
-        _oneqbit_relinking,
-        lambda values: 1,
-        section=flat_section,
+        id="1qbit.pathrelinking",
+        provider_id=ONEQBIT,
+        title="Path relinking (1QBit)",
+        parameters=(_REF_SET_COUNT, _DISTANCE_SCALE, _GREEDY, *ONEQBIT_COMMON),
+        build=_oneqbit_relinking,
+        section=string_section,
         timeout_s=timeout_from_ms,
         timeout_unit=MILLISECOND,
-        has_kernels=False,
         document=oneqbit_document("PathRelinking"),
     ),
 )

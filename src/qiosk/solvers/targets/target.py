@@ -35,26 +35,25 @@ def timeout_in_seconds(values: Mapping[str, Any]) -> float | None:
 
 
 def number_of_solutions(values: Mapping[str, Any]) -> int:
-    """How many solutions are asked for where the parameter is ``number_of_solutions``."""
+    """How many solutions the parameter ``number_of_solutions`` asks for."""
     return int(values["number_of_solutions"])
 
 
 def target_cost(values: Mapping[str, Any]) -> float | None:
-    """The cost that is good enough where the parameter is ``target_cost``; None: none is."""
+    """The cost that is good enough by the parameter ``target_cost``; None: no cost is."""
     cost: float | None = values["target_cost"]
     return cost
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A solver that jobs can be sent to.
 
     ``build`` sets up the solver for a problem and checked parameter values; it may refuse either with InvalidValue.
-    ``has_kernels`` says whether it sweeps by a kernel of the planner, ``replicas`` how many Metropolis replicas
-    the values ask for (1 where a solver does without), ``has_ladder`` whether each has a beta of its own,
-    ``prefers_length`` whether on large problems a few long searches are better than those many. ``advice`` gives a
-    parameter-free target's parameters, in the names of the parameterized one, for a problem of n variables that was
-    solved without a search.
+    ``replicas`` is how many Metropolis replicas the values ask for; None where a solver sweeps by no kernel of the
+    planner. ``has_ladder``: each replica has a beta of its own. ``prefers_long_searches``: on large problems a few long
+    searches are better than so many. ``advice`` gives a parameter-free target's parameters, in the names of the
+    parameterized one, for a problem of n variables that was solved without a search.
     """
 
     id: str
@@ -62,7 +61,7 @@ class Target:
     title: str
     parameters: tuple[Parameter, ...]
     build: Callable[[SearchContext, Mapping[str, Any]], Solver[Any]]
-    replicas: Callable[[Mapping[str, Any]], int]
+    replicas: Callable[[Mapping[str, Any]], int] | None = None
     advice: Callable[[int, BetaRange], dict[str, Any]] | None = None
     section: Callable[[Any], Mapping[str, Any]] = params_section  # a job's inputParams -> parameters by name
     timeout_s: Callable[[Mapping[str, Any]], float | None] = timeout_in_seconds
@@ -70,10 +69,14 @@ class Target:
     timeout_unit: float = 1.0  # [s], of the parameter ``timeout``
     solutions: Callable[[Mapping[str, Any]], int] = number_of_solutions
     target_cost: Callable[[Mapping[str, Any]], float | None] = target_cost
-    has_kernels: bool = True
     has_ladder: bool = False
-    prefers_length: bool = False
+    prefers_long_searches: bool = False
     document: Document = microsoft_document  # the provider's format of results
+
+    @property
+    def has_kernels(self) -> bool:
+        """Whether the target sweeps by a kernel of the planner."""
+        return self.replicas is not None
 
     @property
     def is_parameter_free(self) -> bool:

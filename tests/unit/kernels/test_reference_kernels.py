@@ -1,4 +1,4 @@
-"""SIMD kernels and their plain twins do the same, bit for bit, given the same random numbers."""
+"""SIMD kernels and their reference kernels do the same, bit for bit, given the same random numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from problems import random_problem, sliceable_problem
 from qiosk.kernels.compiler import simd_available
-from qiosk.kernels.plain.cached import REFRESH, color_order
+from qiosk.kernels.plain.cached import REFRESH_SWEEPS, color_order
 from qiosk.solvers.samplers.bitsliced import BitSlicedSampler
 from qiosk.solvers.samplers.cached import CachedSampler
 from qiosk.solvers.samplers.dense import DenseSampler
@@ -38,7 +38,7 @@ COSTS = ("packed", "bit_costs", ["packed_costs"])
 PACKED = [("int8", 64), ("int8", 256), ("int8", 512), ("int16", 64), ("float32", 64), ("float32", 128), ("float64", 64)]
 
 
-def replace_by_twins(monkeypatch, family, module, names):
+def replace_by_reference_kernels(monkeypatch, family, module, names):
     plain = importlib.import_module(f"qiosk.kernels.plain.{family}")
     users = importlib.import_module(f"qiosk.solvers.samplers.{module}")
     for name in names:
@@ -46,17 +46,17 @@ def replace_by_twins(monkeypatch, family, module, names):
 
 
 def run_both(monkeypatch, sampler, family, names, costs=None):
-    """The group and the costs after the same sweeps by the SIMD kernels and by the twins.
+    """The group and the costs after the same sweeps by the SIMD kernels and by the reference kernels.
 
     ``names`` are those of the family's kernels; ``costs``: the same, and the family and the module of samplers that use
     them, if these are elsewhere.
     """
     results = []
-    for twin in (False, True):
-        if twin:
-            replace_by_twins(monkeypatch, family, family, names)
+    for is_reference in (False, True):
+        if is_reference:
+            replace_by_reference_kernels(monkeypatch, family, family, names)
             if costs:
-                replace_by_twins(monkeypatch, *costs)
+                replace_by_reference_kernels(monkeypatch, *costs)
         group = sampler.start((1, 2, 3))
         sampler.sweep(group, np.array([0.0, 0.2, 0.7, 3.0, np.inf]))
         sampler.sweep_ladder(group, np.linspace(0.0, 2.0, sampler.lanes), 2)
@@ -65,10 +65,10 @@ def run_both(monkeypatch, sampler, family, names, costs=None):
 
 
 def assert_same(results):
-    (group, costs), (twin, twin_costs) = results
+    (group, costs), (reference, reference_costs) = results
     for name, array in group.arrays.items():
-        npt.assert_array_equal(array, twin.arrays[name])
-    npt.assert_array_equal(costs, twin_costs)
+        npt.assert_array_equal(array, reference.arrays[name])
+    npt.assert_array_equal(costs, reference_costs)
 
 
 @pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "pooled"])
@@ -118,9 +118,9 @@ def test_fields_are_summed_anew_at_the_same_sweeps_however_calls_are_cut(build):
     problem = random_problem("ising", 9, locality=2, seed=1, integers=False)
     sampler = build(problem, arithmetic="float32", lanes=2)
     whole, cut = sampler.start((1,)), sampler.start((1,))
-    betas = np.full(2 * REFRESH + 7, 0.3)
+    betas = np.full(2 * REFRESH_SWEEPS + 7, 0.3)
     sampler.sweep(whole, betas)
-    for part in np.split(betas, [3, REFRESH, REFRESH + 1]):
+    for part in np.split(betas, [3, REFRESH_SWEEPS, REFRESH_SWEEPS + 1]):
         sampler.sweep(cut, part)
     for name, array in whole.arrays.items():
         npt.assert_array_equal(array, cut.arrays[name])
