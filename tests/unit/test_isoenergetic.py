@@ -21,7 +21,8 @@ from qiosk.solvers.algorithms.parallel_tempering import ParallelTempering
 from qiosk.solvers.checkpoint import unpack
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search.context import SearchContext
-from qiosk.solvers.search.solver import Budget, Parallel
+from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.solver import Budget
 from qiosk.solvers.solve import Hooks, run_target, solve
 from qiosk.solvers.targets.catalogue import target
 from strategies import cost_function, cost_functions

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from qiosk.solvers.search.solver import Parallel
+from qiosk.solvers.search.parallel import Parallel
 
 
 @pytest.fixture(params=[1, 2, 5])

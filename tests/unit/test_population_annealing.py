@@ -14,8 +14,9 @@ from qiosk.solvers.algorithms.resampling import spread
 from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search.context import SearchContext
+from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Budget, Parallel
+from qiosk.solvers.search.solver import Budget
 from qiosk.solvers.solve import solve
 from strategies import cost_function
 

@@ -20,7 +20,8 @@ from qiosk.solvers.algorithms.simulated_bifurcation import CANDIDATES, LOOP_LANE
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search import context as ground_module
 from qiosk.solvers.search.context import SearchContext, check_memory
-from qiosk.solvers.search.solver import Budget, Parallel
+from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.solver import Budget
 from qiosk.solvers.solve import Hooks, run_target, solve
 from qiosk.solvers.targets.bifurcation import TARGETS
 from qiosk.solvers.targets.parameters import read_parameters

@@ -14,8 +14,9 @@ from qiosk.solvers.algorithms.substochastic import SubstochasticMonteCarlo
 from qiosk.solvers.samplers.incidence import Incidence
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search.context import SearchContext
+from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Budget, Parallel
+from qiosk.solvers.search.solver import Budget
 from qiosk.solvers.solve import solve
 from strategies import cost_function
 

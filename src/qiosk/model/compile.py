@@ -16,7 +16,7 @@ from qiosk.errors import InvalidValue, NotEnoughMemory, RepeatedVariable
 from qiosk.model.compact import LARGE_TERMS
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, rows_of
-from qiosk.model.pairs import PairList
+from qiosk.model.pairs import PairList, Pairs
 from qiosk.model.rows import collect_rows
 
 _KEY_LIMIT = 2**62
@@ -55,26 +55,23 @@ def compile_problem(cost_function: CostFunction) -> CompiledProblem:
     n = len(cost_function.variables)
     if n >= 2**31:
         raise NotEnoughMemory(f"the problem has {n} variables, more than {2**31 - 1}")
-    with np.errstate(over="ignore", invalid="ignore"):  # _check_finite says it better
+    larger: list[_Like] = []
+    pairs: Pairs
+    with np.errstate(over="ignore", invalid="ignore"):  # _check_finite has the better message
         groups = _compile_groups(cost_function, n)
         if is_large(cost_function):
-            return _compile_rows(cost_function, groups)
-        merged = {d: _merge(terms, n) for d, terms in sorted(_reduced(cost_function).items())}
-        linear, constant = groups.linear, groups.constant
-        if 0 in merged:
-            constant += float(merged[0].values.sum())
-        if 1 in merged:
-            linear[merged[1].columns[:, 0]] += merged[1].values
-    pairs = merged.get(2, _Like(np.empty((0, 2), np.int64), np.empty(0)))
-    larger = [terms for d, terms in merged.items() if d > 2 and len(terms.values)]
+            pairs, linear, constant = collect_rows(cost_function)
+        else:
+            pairs, linear, constant, larger = _merged_terms(cost_function, n)
+        linear, constant = groups.linear + linear, groups.constant + constant
     problem = CompiledProblem(
         is_spin=cost_function.problem_type.is_ising,
         variables=cost_function.variables,
         constant=constant,
         linear=linear,
-        pairs=PairList(pairs.columns[:, 0].astype(np.int32), pairs.columns[:, 1].astype(np.int32), pairs.values),
+        pairs=pairs,
         term_indptr=_indptr(_joined([np.full(*terms.columns.shape) for terms in larger])),
-        term_variables=np.concatenate([np.empty(0, np.int64), *(t.columns.ravel() for t in larger)]).astype(np.int32),
+        term_variables=_joined([terms.columns.ravel() for terms in larger]).astype(np.int32),
         term_values=np.concatenate([np.empty(0), *(terms.values for terms in larger)]),
         group_indptr=groups.indptr,
         group_variables=groups.variables.astype(np.int32),
@@ -86,33 +83,24 @@ def compile_problem(cost_function: CostFunction) -> CompiledProblem:
     return problem
 
 
+def _merged_terms(cost_function: CostFunction, n: int) -> tuple[PairList, F64, float, list[_Like]]:
+    """Pairs, linear (n,), constant, and terms of three and more variables, by locality."""
+    merged = {d: _merge(terms, n) for d, terms in sorted(_reduced(cost_function).items())}
+    linear, constant = np.zeros(n), float(merged[0].values.sum()) if 0 in merged else 0.0
+    if 1 in merged:
+        linear[merged[1].columns[:, 0]] += merged[1].values
+    columns, values = np.empty((0, 2), np.int64), np.empty(0)
+    if 2 in merged:
+        columns, values = merged[2].columns, merged[2].values
+    pairs = PairList(columns[:, 0].astype(np.int32), columns[:, 1].astype(np.int32), values)
+    return pairs, linear, constant, [terms for d, terms in merged.items() if d > 2 and len(terms.values)]
+
+
 def is_large(cost_function: CostFunction) -> bool:
     """Whether a problem is better sorted by counting: it has many terms, and none of three or more ids."""
     if cost_function.n_terms < LARGE_TERMS:
         return False
     return all(int(np.diff(block.indptr).max(initial=0)) <= 2 for block in cost_function.blocks())
-
-
-def _compile_rows(cost_function: CostFunction, groups: _Groups) -> CompiledProblem:
-    """The same for terms of at most two ids, which are counted into rows, a block at a time."""
-    pairs, linear, constant = collect_rows(cost_function)
-    problem = CompiledProblem(
-        is_spin=cost_function.problem_type.is_ising,
-        variables=cost_function.variables,
-        constant=groups.constant + constant,
-        linear=groups.linear + linear,
-        pairs=pairs,
-        term_indptr=np.zeros(1, np.int64),
-        term_variables=np.empty(0, np.int32),
-        term_values=np.empty(0),
-        group_indptr=groups.indptr,
-        group_variables=groups.variables.astype(np.int32),
-        group_weights=groups.weights,
-        group_values=groups.values,
-        group_offsets=groups.offsets,
-    )
-    _check_finite(problem)
-    return problem
 
 
 def _reduced(cost_function: CostFunction) -> dict[int, _Like]:

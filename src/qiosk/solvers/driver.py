@@ -14,7 +14,8 @@ from typing import Generic
 import numpy as np
 
 from qiosk.contract.jobs import JobProgress, TracePoint
-from qiosk.solvers.search.solver import Budget, Parallel, S, Solver, StopReason
+from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.solver import Budget, S, Solver, StopReason
 
 # Long enough that neither the dispatch of a chunk shows nor that threads wait for each other at its end, short enough
 # that a cancel is felt at once; and at first so short that a target that is reached early ends the run early.

@@ -25,7 +25,8 @@ from qiosk.solvers.exact.exhaustive import enumerate_best, is_enumerable
 from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.neighbours import fill_up
-from qiosk.solvers.search.solver import Parallel, Solver, StopReason
+from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.solver import Solver, StopReason
 from qiosk.solvers.search.tuning import beta_range
 from qiosk.solvers.targets.documents import RUNNING, ResultsContent
 from qiosk.solvers.targets.parameters import new_seed

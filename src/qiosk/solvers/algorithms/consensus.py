@@ -14,7 +14,7 @@ from qiosk.model.cost_function import I8
 from qiosk.solvers.algorithms.cluster_moves import is_symmetric
 from qiosk.solvers.algorithms.parallel_tempering import TemperingState
 from qiosk.solvers.search.context import SearchContext
-from qiosk.solvers.search.solver import Parallel
+from qiosk.solvers.search.parallel import Parallel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,8 @@ from qiosk.solvers.algorithms.parallel_tempering import (
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
+from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.solver import Budget, Solver, StopReason
 from qiosk.solvers.search.tuning import even_ladder
 
 # Between cluster moves: a round of them takes as long as some sweeps.
@@ -104,11 +105,6 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
         self._on(np.zeros(n, np.bool_), np.zeros(n, np.int8))
         self.context.descent(np.ones(n, np.int8))
         warm_up_exchanges(self.context)
-
-    @property
-    def kernel(self) -> str:
-        """The sampler's."""
-        return self.context.sampler.kernel
 
     def init(self) -> IsoenergeticState:
         """The beginning of the first run."""

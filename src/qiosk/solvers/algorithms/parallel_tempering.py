@@ -20,7 +20,8 @@ from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.counter import stream_state
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
+from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.solver import Budget, Solver, StopReason
 
 # The dispatch of an exchange costs as much as this many spin updates of a lane; small problems exchange less often.
 # And measuring all costs takes as long as a sweep.
@@ -63,11 +64,6 @@ class ParallelTempering(Solver[TemperingState]):
     sweeps: int
     n_groups: int = 1
     stream: int = 0
-
-    @property
-    def kernel(self) -> str:
-        """The sampler's."""
-        return self.context.sampler.kernel
 
     def init(self) -> TemperingState:
         """Every replica at a random configuration, or at the given initial one."""

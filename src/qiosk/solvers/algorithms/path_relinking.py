@@ -16,14 +16,14 @@ from typing import Any, final
 import numpy as np
 
 from qiosk.model.cost_function import I8, I64
-from qiosk.model.flips import cost_of
 from qiosk.solvers.algorithms.tabu_search import local_minimum
 from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
+from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.solver import Budget, Solver, StopReason
 
 # Walkers that improve at the same time.
 BATCH_WALKERS = 8
@@ -123,10 +123,7 @@ class PathRelinking(Solver[RelinkingState]):
     def _improved(self, state: RelinkingState, walker: LaneGroup) -> tuple[I8, float]:
         """A walker's best configuration as a local minimum, and its cost; the incumbents see it, too."""
         _, configuration = self.walkers.best(walker)
-        x = self.context.descent(configuration())
-        cost = cost_of(self.context.problem, x)
-        state.incumbents.offer(x, cost, state.sweeps_done)
-        return x, cost
+        return self.context.improve(configuration(), state.incumbents, state.sweeps_done)
 
     def _end_batch(self, state: RelinkingState, parallel: Parallel) -> None:
         for walker in state.walkers[: state.active]:

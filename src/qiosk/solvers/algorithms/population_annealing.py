@@ -25,8 +25,9 @@ from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.counter import uniforms
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Solver, StopReason
 
 # Weighing a lane group costs as much as this many spin updates of a lane, besides half a sweep.
 UPDATES_PER_STAIR = 6000
@@ -76,11 +77,6 @@ class PopulationAnnealing(Solver[PopulationState]):
     alpha: float
     islands: int = 1
     stream: int = 0
-
-    @property
-    def kernel(self) -> str:
-        """The sampler's."""
-        return self.context.sampler.kernel
 
     def warm_up(self) -> None:
         """Compile what resampling needs, so that it takes no longer than its work."""

@@ -16,16 +16,15 @@ from typing import Any, final
 
 import numpy as np
 
-from qiosk.model.cost_function import F64
-from qiosk.model.flips import cost_of
+from qiosk.model.cost_function import I8
 from qiosk.solvers.algorithms.waves import Waves, WaveSolver
 from qiosk.solvers.algorithms.world_lines import WorldLines
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Parallel
 from qiosk.solvers.search.tuning import BetaRange
 
 # Systems swept at the same time, at most; further restarts follow in further waves: memory does not grow with them.
@@ -124,22 +123,13 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
 
     def _offer_best(self, state: PathState, parallel: Parallel) -> None:
         """Offer the best slices, each after a float64 descent to its local minimum."""
-        costs = np.empty((len(state.groups), self.slices))
+        costs = np.concatenate(parallel.map(self.lines.costs, state.groups))
 
-        def measure(g: int) -> None:
-            costs[g] = self.lines.costs(state.groups[g])
+        def configuration(place: int) -> I8:
+            g, k = divmod(place, self.slices)
+            return self.lines.configuration(state.groups[g], k)
 
-        parallel.each(measure, range(len(state.groups)))
-        self._gather(state, costs)
-
-    def _gather(self, state: PathState, costs: F64) -> None:
-        found = state.incumbents
-        for place in np.argsort(costs, axis=None, kind="stable")[: 2 * found.capacity]:
-            g, k = divmod(int(place), self.slices)
-            if not costs[g, k] < found.threshold:
-                break
-            configuration = self.context.descent(self.lines.configuration(state.groups[g], k))
-            found.offer(configuration, cost_of(self.context.problem, configuration), state.sweeps_done)
+        self.context.offer_lowest(costs, configuration, state.incumbents, state.sweeps_done)
 
 
 def slice_beta(betas: BetaRange) -> float:

@@ -16,8 +16,8 @@ from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Parallel
 
 # Replicas annealed at the same time, at most; further restarts follow in further waves: memory does not grow with them.
 WAVE_REPLICAS = 1024
@@ -52,11 +52,6 @@ class SimulatedAnnealing(WaveSolver[AnnealingState]):
     sweeps: int
     restarts: int
     stream: int = 0
-
-    @property
-    def kernel(self) -> str:
-        """The sampler's."""
-        return self.context.sampler.kernel
 
     def init(self) -> AnnealingState:
         """Every replica of the first wave at a random configuration, or at the given initial one."""

@@ -21,8 +21,7 @@ from qiosk.kernels.aligned import aligned_copy
 from qiosk.kernels.bifurcation import bifurcation_steps
 from qiosk.kernels.plain.bifurcation import sign_costs
 from qiosk.kernels.rng import combine_seed, random_words
-from qiosk.model.cost_function import F64
-from qiosk.model.flips import cost_of
+from qiosk.model.cost_function import F64, I8
 from qiosk.solvers.algorithms.network import Network
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
@@ -30,7 +29,8 @@ from qiosk.solvers.search.agreement import ANNEALS_TO_AGREE
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.pacing import next_length
-from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
+from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.solver import Budget, Solver, StopReason
 
 LOOP_LANES = 32
 """Trajectories in a loop: four AVX2 registers of positions."""
@@ -234,29 +234,25 @@ class SimulatedBifurcation(Solver[BifurcationState]):
 
     def _costs(self, state: BifurcationState, parallel: Parallel) -> F64:
         """(groups, LOOP_LANES) cost of the signs of every trajectory."""
-        costs = np.empty((len(state.groups), LOOP_LANES))
         indptr, neighbors, couplings = self.network.neighbors
 
-        def measure(g: int) -> None:
-            sign_costs()(indptr, neighbors, couplings, state.groups[g].arrays["positions"], costs[g])
+        def measure(group: LaneGroup) -> F64:
+            costs = np.empty(LOOP_LANES)
+            sign_costs()(indptr, neighbors, couplings, group.arrays["positions"], costs)
+            return costs
 
-        parallel.each(measure, range(len(state.groups)))
-        return costs + self.network.form.constant
+        return np.array(parallel.map(measure, state.groups)) + self.network.form.constant
 
     def _offer(self, state: BifurcationState, costs: F64) -> None:
         """Offer the best trajectory of every loop and others below the threshold, each led to its local minimum."""
-        found, flat = state.incumbents, costs.ravel()
-        for loop, lane in enumerate(costs.argmin(axis=1)):
-            self._polish(state, loop, int(lane))
-        for place in np.argsort(flat, kind="stable")[: 2 * found.capacity]:
-            if not flat[place] < found.threshold:
-                break
-            self._polish(state, *divmod(int(place), LOOP_LANES))
 
-    def _polish(self, state: BifurcationState, loop: int, lane: int) -> None:
-        positions = state.groups[loop].arrays["positions"][lane::LOOP_LANES]
-        configuration = self.context.descent(self.network.configuration(positions))
-        state.incumbents.offer(configuration, cost_of(self.context.problem, configuration), state.sweeps_done)
+        def configuration(place: int) -> I8:
+            loop, lane = divmod(place, LOOP_LANES)
+            return self.network.configuration(state.groups[loop].arrays["positions"][lane::LOOP_LANES])
+
+        for loop, lane in enumerate(costs.argmin(axis=1)):
+            self.context.improve(configuration(loop * LOOP_LANES + int(lane)), state.incumbents, state.sweeps_done)
+        self.context.offer_lowest(costs, configuration, state.incumbents, state.sweeps_done)
 
     def _end_wave(self, state: BifurcationState, costs: F64, budget: Budget) -> None:
         """Judge the wave, and begin the next one if there is one."""

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from qiosk.kernels.diffusion import diffuse
 from qiosk.kernels.rng import combine_seed, random_words
 from qiosk.model.cost_function import F64, I8
-from qiosk.model.flips import cost_of
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.incidence import Incidence
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Solver, StopReason
 
 # Readouts of the best walkers in the second half of the run; before that after every doubling.
 READOUTS = 16
@@ -171,8 +171,6 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
             order = np.argsort(state.costs.ravel(), kind="stable")[: 2 * state.incumbents.capacity]
             candidates += list(state.values.reshape(-1, self.context.problem.n)[order])
         for island, configuration in enumerate(candidates):
-            minimum = self.context.descent(configuration)
-            cost = cost_of(self.context.problem, minimum)
-            state.incumbents.offer(minimum, cost, state.sweeps_done)
+            minimum, cost = self.context.improve(configuration, state.incumbents, state.sweeps_done)
             if island < self.islands:
                 state.best_values[island], state.best_costs[island] = minimum, min(cost, state.best_costs[island])

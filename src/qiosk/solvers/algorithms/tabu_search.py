@@ -18,13 +18,13 @@ from typing import Any, final
 import numpy as np
 
 from qiosk.model.cost_function import F64, I8
-from qiosk.model.flips import cost_of
 from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.solver import Budget, Parallel, Solver, StopReason
+from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.solver import Budget, Solver, StopReason
 
 # Walkers that search at the same time; further restarts follow in further waves.
 WAVE_WALKERS = 16
@@ -106,7 +106,11 @@ class TabuSearch(Solver[TabuState]):
     def offer_replicas(self, state: TabuState) -> None:
         """Offer what the walkers have found."""
         for k, walker in enumerate(state.walkers):
-            offer_best(self.context, self.walkers, walker, state.incumbents, state.offered, k, state.sweeps_done)
+            cost, configuration = self.walkers.best(walker)
+            if cost < state.offered[k]:
+                state.offered[k] = cost
+                if cost < state.incumbents.threshold:
+                    self.context.improve(configuration(), state.incumbents, state.sweeps_done)
 
     def parameters(self, state: TabuState) -> dict[str, Any]:
         """sweeps, tabu_tenure, restarts; or the tenure and what a cutoff goes by."""
@@ -171,21 +175,3 @@ def local_minimum(context: SearchContext, seed: tuple[int, ...]) -> I8:
     rng = np.random.default_rng([part % 2**64 for part in seed])
     low = -1 if context.problem.is_spin else 0
     return context.descent(rng.choice(np.array([low, 1], np.int8), context.problem.n))
-
-
-def offer_best(
-    context: SearchContext,
-    walkers: TabuWalkers,
-    walker: LaneGroup,
-    found: Incumbents,
-    offered: F64,
-    k: int,
-    sweep: int,
-) -> None:
-    """Offer the best of walker ``k`` if it is better than ``offered[k]``, which becomes its cost."""
-    cost, configuration = walkers.best(walker)
-    if cost < offered[k]:
-        offered[k] = cost
-        if cost < found.threshold:
-            x = context.descent(configuration())
-            found.offer(x, cost_of(context.problem, x), sweep)

@@ -23,10 +23,10 @@ from qiosk.model.flips import cost_of
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.exact.lower_bounds import EigenspaceState, LowestEigenspace, unfrustrated
 from qiosk.solvers.search.agreement import Agreement
-from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Improvement, Incumbents
 from qiosk.solvers.search.pacing import next_length
-from qiosk.solvers.search.solver import Budget, Parallel, Solver, SolverState, StopReason
+from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.solver import Budget, Solver, SolverState, StopReason
 from qiosk.solvers.search.tuning import BetaRange
 
 # Spin updates of one lane group in the first round, and the bounds of its sweeps.
@@ -68,7 +68,6 @@ class RoundsState(Generic[Inner]):
 class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     """Rounds of growing effort; what a round is, subclasses say."""
 
-    context: SearchContext
     betas: BetaRange
     agreement: ClassVar[Agreement]
 
@@ -87,11 +86,6 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     @abstractmethod
     def _begin_next(self, state: RoundsState[Inner], budget: Budget) -> None:
         """Plan the next round and begin it, or say that there is no time for one."""
-
-    @property
-    def kernel(self) -> str:
-        """The sampler's."""
-        return self.context.sampler.kernel
 
     def __post_init__(self) -> None:
         """Compile, or load, what a proof takes."""

@@ -90,9 +90,10 @@ class IsingForm(ABC):
     def neighbors(self) -> tuple[I64, I32, F64]:
         """CSR with each pair in both rows: indptr (n + 1,), neighbors (2P,), couplings (2P,); rows sorted."""
 
-    @abstractmethod
     def topology(self) -> tuple[I64, I32]:
         """indptr and neighbors as in ``neighbors``."""
+        indptr, neighbors, _ = self.lay_out(0.0, np.int8)
+        return indptr, neighbors
 
     @abstractmethod
     def lay_out(self, factor: float, dtype: DTypeLike) -> tuple[I64, I32, NDArray[Any]]:
@@ -219,11 +220,6 @@ class ListForm(IsingForm):
         """CSR with each pair in both rows: indptr (n + 1,), neighbors (2P,), couplings (2P,); rows sorted."""
         return symmetric_rows(self.rows, self.cols, self.couplings, self.n)
 
-    def topology(self) -> tuple[I64, I32]:
-        """indptr and neighbors as in ``neighbors``."""
-        indptr, neighbors, _ = self.neighbors()
-        return indptr, neighbors
-
     def lay_out(self, factor: float, dtype: DTypeLike) -> tuple[I64, I32, NDArray[Any]]:
         """As ``neighbors``, aligned, with ``factor`` J / scale, which are rounded if ``dtype`` is of integers."""
         indptr, neighbors, couplings = self.neighbors()
@@ -306,11 +302,6 @@ class RowForm(IsingForm):
     def neighbors(self) -> tuple[I64, I32, F64]:
         """CSR with each pair in both rows: indptr (n + 1,), neighbors (2P,), couplings (2P,); rows sorted."""
         return self._laid_out(self.pairs, 1.0, 1.0, np.float64)
-
-    def topology(self) -> tuple[I64, I32]:
-        """indptr and neighbors as in ``neighbors``."""
-        indptr, there, _ = self._laid_out(self.pairs, 0.0, 1.0, np.int8)
-        return indptr, there
 
     def lay_out(self, factor: float, dtype: DTypeLike) -> tuple[I64, I32, NDArray[Any]]:
         """As ``neighbors``, aligned, with ``factor`` J / scale, which are rounded if ``dtype`` is of integers."""

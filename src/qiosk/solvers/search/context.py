@@ -20,8 +20,8 @@ from qiosk.solvers.samplers.sampler import LaneGroup, Sampler
 from qiosk.solvers.samplers.shuffled import ShuffledSampler
 from qiosk.solvers.search.descent import Descent
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.resolution import Resolution
-from qiosk.solvers.search.solver import Parallel
 from qiosk.solvers.search.tuning import BetaRange, beta_range
 
 
@@ -119,32 +119,37 @@ class SearchContext:
 
     def costs(self, groups: list[LaneGroup], parallel: Parallel) -> F64:
         """(n_groups * lanes,) costs of all replicas."""
-        found = np.empty((len(groups), self.sampler.lanes))
-
-        def measure(g: int) -> None:
-            found[g] = self.sampler.costs(groups[g])
-
-        parallel.each(measure, range(len(groups)))
-        return found.ravel()
+        return np.concatenate(parallel.map(self.sampler.costs, groups))
 
     def gather(self, groups: list[LaneGroup], costs: F64, found: Incumbents, sweep: int) -> None:
-        """Offer the best replicas, each after a float64 descent to its local minimum.
+        """Offer the best replicas, each after a float64 descent to its local minimum."""
+        self.offer_lowest(costs, lambda lane: self._configuration(groups, lane), found, sweep)
+
+    def offer_lowest(self, costs: F64, configuration: Callable[[int], I8], found: Incumbents, sweep: int) -> None:
+        """Offer the configurations of lowest cost, each after a float64 descent to its local minimum.
 
         At most twice as many as there are places, and only those below the threshold: where one solution is asked for,
         mostly a single one.
         """
-        for lane in np.argsort(costs, kind="stable")[: 2 * found.capacity]:
-            if not costs[lane] < found.threshold:
+        for place in np.argsort(costs, axis=None, kind="stable")[: 2 * found.capacity]:
+            if not costs.flat[place] < found.threshold:
                 break
-            self.polish(groups, int(lane), found, sweep)
+            self.improve(configuration(int(place)), found, sweep)
 
     def polish(self, groups: list[LaneGroup], lane: int, found: Incumbents, sweep: int) -> float:
         """Lead a copy of one replica into its local minimum and offer that; returns its cost."""
+        return self.improve(self._configuration(groups, lane), found, sweep)[1]
+
+    def improve(self, configuration: I8, found: Incumbents, sweep: int) -> tuple[I8, float]:
+        """The local minimum that a configuration leads to, and its cost; it is offered to the incumbents."""
+        minimum = self.descent(configuration)
+        cost = cost_of(self.problem, minimum)
+        found.offer(minimum, cost, sweep)
+        return minimum, cost
+
+    def _configuration(self, groups: list[LaneGroup], lane: int) -> I8:
         g, r = divmod(lane, self.sampler.lanes)
-        configuration = self.descent(self.sampler.configuration(groups[g], r))
-        cost = cost_of(self.problem, configuration)
-        found.offer(configuration, cost, sweep)
-        return cost
+        return self.sampler.configuration(groups[g], r)
 
     def updates(self, n_groups: int, sweeps: int) -> int:
         """Attempted spin updates of that many sweeps, over all replicas."""

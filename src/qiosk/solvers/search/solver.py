@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.parallel import Parallel
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from qiosk.solvers.search.context import SearchContext
 
 
 class StopReason(StrEnum):
@@ -46,43 +45,6 @@ class Budget:
         return math.inf if self.updates is None else self.updates
 
 
-class Parallel:
-    """Runs independent pieces of work in ``threads`` threads, one of them the caller's; kernels release the GIL."""
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self._helpers = ThreadPoolExecutor(threads - 1, "qiosk-sweeps") if threads > 1 else None
-
-    def each(self, work: Callable[[T], None], items: Iterable[T]) -> None:
-        """Call ``work`` on every item, begun in their order; returns when all are done, raises what one has raised."""
-        waiting = deque(items)
-
-        def take() -> None:
-            while waiting:
-                try:
-                    item = waiting.popleft()
-                except IndexError:  # another thread has taken the last one
-                    return
-                work(item)
-
-        if self._helpers is None:
-            take()
-            return
-        # Waking a thread takes as long as a small piece of work, so the caller does not wait for its helpers to begin.
-        helpers = [self._helpers.submit(take) for _ in range(min(self.threads, len(waiting)) - 1)]
-        try:
-            take()
-        finally:
-            wait(helpers)
-        for helper in helpers:
-            helper.result()
-
-    def close(self) -> None:
-        """Let the threads go."""
-        if self._helpers is not None:
-            self._helpers.shutdown()
-
-
 class SolverState(Protocol):
     """What the driver reads of any state."""
 
@@ -97,10 +59,12 @@ S = TypeVar("S", bound=SolverState)
 class Solver(ABC, Generic[S]):
     """An algorithm set up for one problem."""
 
+    context: SearchContext
+
     @property
-    @abstractmethod
     def kernel(self) -> str:
-        """Name of the kernel that does the work, and its arithmetic, for ``result.statistics``."""
+        """Name of the kernel that does the work, and its arithmetic, for ``result.statistics``: the sampler's."""
+        return self.context.sampler.kernel
 
     @abstractmethod
     def init(self) -> S:
