@@ -6,10 +6,8 @@ import socket
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
 import anyio.from_thread
 import httpx
@@ -23,88 +21,25 @@ from qiosk.server.app import create_app
 from qiosk.server.settings import ServerSettings
 from qiosk.server.web.connections import Connection
 from qiosk.service.job_service import JobService
-from qiosk.service.jobs import Job, JobState
 from qiosk.service.keys import Authenticator
 from qiosk.service.locations import ServedLocations
 from qiosk.service.quotas import QuotaService
-from qiosk.service.statistics import EndedJob, JobStatistics
+from qiosk.service.statistics import JobStatistics
 from qiosk.solvers.targets.catalogue import Catalogue
-from qiosk.testing.accounts import MemoryKeyStore, MemoryLimitStore, MemorySessionStore
-from qiosk.testing.blobs import MemoryBlobStore
-from qiosk.testing.jobs import InlineExecutor, ManualClock, MemoryJobStore
+from qiosk.testing import (
+    DeferredExecutor,
+    InlineExecutor,
+    ManualClock,
+    MemoryJobStore,
+    MemoryKeyStore,
+    MemoryLimitStore,
+    MemorySessionStore,
+    MemoryStatistics,
+    MemoryStorage,
+)
 
 HOST = "http://jobs.test:8000"
 WORKSPACE = "/subscriptions/ABC-1/resourceGroups/Group/providers/Microsoft.Quantum/workspaces/Mine"
-
-
-class LazyExecutor:
-    """Runs nothing until ``run``: jobs wait."""
-
-    def __init__(self, inner: InlineExecutor) -> None:
-        self.run = inner.wake
-
-    def wake(self) -> None:
-        pass
-
-    def ensure(self) -> None:
-        pass
-
-
-class MemoryStorage:
-    """Blobs of all workspaces in memory, reached through a server."""
-
-    def __init__(self) -> None:
-        self._stores: dict[str, MemoryBlobStore] = {}
-
-    def blobs(self, workspace: str) -> MemoryBlobStore:
-        return self._stores.setdefault(workspace, MemoryBlobStore(ServedLocations()))
-
-    def workspaces(self) -> list[str]:
-        return sorted(self._stores)
-
-    def signed_uri(self, *_arguments: object) -> None:
-        return None
-
-
-class MemoryStatistics:
-    """Counts the jobs of a store in memory."""
-
-    def __init__(self, store: MemoryJobStore) -> None:
-        self._store = store
-
-    def counts(self) -> Counter[JobState]:
-        return Counter(job.state for job in self._all())
-
-    def oldest_waiting(self) -> datetime | None:
-        return min((job.created_at for job in self._all() if job.state is JobState.WAITING), default=None)
-
-    def ended_since(self, since: datetime, limit: int) -> list[EndedJob]:
-        return [job for job in self._ended() if job.ended_at >= since][:limit]
-
-    def last_ended(self, limit: int) -> list[EndedJob]:
-        return self._ended()[-limit:]
-
-    def _all(self) -> list[Job]:
-        return list(self._store._jobs.values())
-
-    def _ended(self) -> list[EndedJob]:
-        ended = [
-            EndedJob(
-                job.workspace,
-                job.id,
-                job.target.lower(),
-                job.state,
-                job.created_at,
-                job.begun_at,
-                job.ended_at,
-                job.fence,
-                job.progress.sweeps,
-                job.progress.seconds,
-            )
-            for job in self._all()
-            if job.ended_at is not None
-        ]
-        return sorted(ended, key=lambda job: job.ended_at)
 
 
 class MemoryParts:
@@ -113,7 +48,7 @@ class MemoryParts:
     def __init__(self, **limits: float) -> None:
         self.clock = ManualClock()
         self.store = MemoryJobStore()
-        self.storage = MemoryStorage()
+        self.storage = MemoryStorage(ServedLocations())
         self.keys = MemoryKeyStore()
         self.session_store = MemorySessionStore(self.store)
         self.limits = MemoryLimitStore()
@@ -124,7 +59,7 @@ class MemoryParts:
             clock=self.clock,
             stored_bytes=lambda workspace: self.storage.blobs(workspace).usage(),
         )
-        self.executors: dict[str, LazyExecutor] = {}
+        self.executors: dict[str, DeferredExecutor] = {}
         self.parts = ServerParts(
             jobs=self.jobs,
             authenticator=Authenticator(self.keys, self.clock),
@@ -140,9 +75,9 @@ class MemoryParts:
             close=lambda: None,
         )
 
-    def executor(self, workspace: str) -> LazyExecutor:
+    def executor(self, workspace: str) -> DeferredExecutor:
         inner = InlineExecutor(self.store, self.storage.blobs(workspace), self.clock, run_fake)
-        return self.executors.setdefault(workspace, LazyExecutor(inner))
+        return self.executors.setdefault(workspace, DeferredExecutor(inner))
 
     def run(self, workspace: str) -> None:
         """Run the jobs that wait; all of them have to be of this workspace."""

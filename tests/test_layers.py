@@ -19,9 +19,9 @@ ROWS = [
     {"problem"},
     {"service", "modeling"},
     {"adapters"},
-    {"bootstrap", "testing"},
+    {"bootstrap"},
     {"client", "server", "supervisor"},
-    {"optimization", "aio"},
+    {"optimization", "aio", "testing"},
     {"azure", "azure_bootstrap", "interop"},
     {"cli"},
 ]

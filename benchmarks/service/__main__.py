@@ -27,7 +27,7 @@ from qiosk.service.jobs import BlobRef, JobEvent
 from qiosk.service.runs import JobSpec
 from qiosk.settings import Settings
 from qiosk.supervisor.job_process import SOLVER_RUNNER, JobProcess, ProcessOptions, warm_context
-from qiosk.testing.jobs import MemoryBlobStore
+from qiosk.testing import MemoryBlobStore
 
 SHIP = {
     "cost_function": {

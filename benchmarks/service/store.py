@@ -29,7 +29,7 @@ from qiosk.contract.paging import ItemOrder
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import JobEvent, JobState
 from qiosk.service.paging import cursor_of
-from qiosk.testing.jobs import MemoryBlobStore
+from qiosk.testing import MemoryBlobStore
 
 WORKSPACES = 10
 CLAIMS = 2000

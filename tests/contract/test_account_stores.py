@@ -37,9 +37,7 @@ from qiosk.service.quotas import LimitStore
 from qiosk.service.session_service import define_session
 from qiosk.service.sessions import Session, SessionKey, SessionStore, place_of, sweep
 from qiosk.solvers.targets.catalogue import Catalogue
-from qiosk.testing.accounts import MemoryKeyStore, MemoryLimitStore, MemorySessionStore
-from qiosk.testing.blobs import MemoryBlobStore
-from qiosk.testing.jobs import MemoryJobStore
+from qiosk.testing import MemoryBlobStore, MemoryJobStore, MemoryKeyStore, MemoryLimitStore, MemorySessionStore
 
 NOW = datetime(2026, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
 

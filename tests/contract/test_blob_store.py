@@ -33,7 +33,7 @@ from qiosk.errors import (
 )
 from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, Block, BlockSource
 from qiosk.service.jobs import BlobRef
-from qiosk.testing.jobs import MemoryBlobStore
+from qiosk.testing import MemoryBlobStore
 
 
 @pytest.fixture(params=["memory", "local", "s3", "azure"])

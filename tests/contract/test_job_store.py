@@ -25,7 +25,7 @@ from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, is_heavy
 from qiosk.service.ports import JobStore
 from qiosk.service.runs import RunUpdate
-from qiosk.testing.jobs import MemoryBlobStore, MemoryJobStore
+from qiosk.testing import MemoryBlobStore, MemoryJobStore
 
 NOW = datetime(2026, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
 LEASE = NOW + timedelta(seconds=30)

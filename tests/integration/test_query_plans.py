@@ -19,7 +19,7 @@ from qiosk.contract.paging import ItemOrder
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import JobKey
 from qiosk.service.paging import Cursor
-from qiosk.testing.blobs import MemoryBlobStore
+from qiosk.testing import MemoryBlobStore
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 COMMAND = SubmitJob(name="a", provider_id="Microsoft", target="t.cpu", input_data=b"")

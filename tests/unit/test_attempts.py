@@ -10,7 +10,7 @@ from qiosk.service.definition import define_job
 from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
 from qiosk.service.names import RUN_BLOBS, blob_name
 from qiosk.service.runs import RunOutcome
-from qiosk.testing.jobs import ManualClock, MemoryBlobStore, MemoryJobStore
+from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from qiosk.contract.jobs import SubmitJob
 from qiosk.errors import NotFound
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import JobEvent
-from qiosk.testing.blobs import MemoryBlobStore
+from qiosk.testing import MemoryBlobStore
 
 Invoke = Callable[..., Result]
 

@@ -26,6 +26,7 @@ PUBLIC = [
     "modeling/__init__.py",
     *(f"interop/{name}.py" for name in ("dimod", "networkx", "ommx", "pyqubo", "qiskit", "qubovert")),
     "plots.py",
+    "testing/__init__.py",
     *(f"aio/{name}.py" for name in ("__init__", "optimization")),
     "azure_bootstrap.py",
 ]

@@ -27,6 +27,7 @@ MODULES = [
     "qiosk.optimization.oneqbit",
     "qiosk.optimization.toshiba",
     "qiosk.modeling",
+    "qiosk.testing",
     *LIBRARIES,
 ]
 

@@ -15,9 +15,7 @@ from qiosk.machine import SystemClock
 from qiosk.service.session_service import define_session
 from qiosk.service.sessions import TIMEOUT
 from qiosk.supervisor.housekeeping import Housekeeping
-from qiosk.testing.accounts import MemorySessionStore
-from qiosk.testing.blobs import MemoryBlobStore
-from qiosk.testing.jobs import MemoryJobStore
+from qiosk.testing import MemoryBlobStore, MemoryJobStore, MemorySessionStore
 
 
 class Place:

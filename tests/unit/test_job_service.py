@@ -37,8 +37,7 @@ from qiosk.service.paging import Cursor, decode_token, encode_token
 from qiosk.service.ports import Executor
 from qiosk.service.runs import RunOutcome, RunUpdate
 from qiosk.solvers.targets.catalogue import Catalogue
-from qiosk.testing.accounts import MemorySessionStore
-from qiosk.testing.jobs import InlineExecutor, ManualClock, MemoryBlobStore, MemoryJobStore
+from qiosk.testing import InlineExecutor, ManualClock, MemoryBlobStore, MemoryJobStore, MemorySessionStore
 
 TARGET = "microsoft.simulatedannealing.cpu"
 START = datetime(2026, 1, 1, tzinfo=UTC)

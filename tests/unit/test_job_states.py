@@ -12,7 +12,7 @@ from qiosk.contract.jobs import ErrorData, JobStatus, SubmitJob
 from qiosk.errors import IllegalTransition
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import TRANSITIONS, Job, JobEvent, JobState
-from qiosk.testing.jobs import MemoryBlobStore
+from qiosk.testing import MemoryBlobStore
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=5)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from qiosk.errors import Forbidden, InvalidValue, KeyNotFound, ServiceUnavailable, Unauthorized
 from qiosk.service.keys import ANYBODY, CACHE_S, FIRST_KEY_S, Authenticator, KeyService, Principal, digest
-from qiosk.testing.accounts import MemoryKeyStore
-from qiosk.testing.jobs import ManualClock
+from qiosk.testing import ManualClock, MemoryKeyStore
 
 
 class Door:

@@ -14,8 +14,7 @@ from qiosk.service.attempts import claim_next
 from qiosk.service.definition import define_job
 from qiosk.service.jobs import JobEvent
 from qiosk.service.quotas import CACHE_S, MEASURE_S, QuotaService, check_limit, month_of
-from qiosk.testing.accounts import MemoryLimitStore
-from qiosk.testing.jobs import ManualClock, MemoryBlobStore, MemoryJobStore
+from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore, MemoryLimitStore
 
 
 class Office:

@@ -15,9 +15,7 @@ from qiosk.service.definition import define_job
 from qiosk.service.jobs import BlobRef, Job, JobState
 from qiosk.service.retention import ORPHAN_AGE, Pruned, prune
 from qiosk.service.session_service import define_session
-from qiosk.testing.accounts import MemorySessionStore
-from qiosk.testing.blobs import MemoryBlobStore
-from qiosk.testing.jobs import MemoryJobStore
+from qiosk.testing import MemoryBlobStore, MemoryJobStore, MemorySessionStore
 
 UUID = "0b5e6d9e-3f8b-4a44-8a2e-000000000001"
 MONTH = timedelta(days=30)

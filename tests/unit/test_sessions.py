@@ -31,9 +31,7 @@ from qiosk.service.paging import PAGE_BYTES
 from qiosk.service.session_service import define_session
 from qiosk.service.sessions import ABORT_WATCH, TIMEOUT, TRANSITIONS, SessionEvent, sweep
 from qiosk.solvers.targets.catalogue import Catalogue
-from qiosk.testing.accounts import MemorySessionStore
-from qiosk.testing.blobs import MemoryBlobStore
-from qiosk.testing.jobs import ManualClock, MemoryJobStore
+from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore, MemorySessionStore
 
 TARGET = "microsoft.simulatedannealing.cpu"
 

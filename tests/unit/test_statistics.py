@@ -15,7 +15,7 @@ from qiosk.service import statistics
 from qiosk.service.attempts import claim_next
 from qiosk.service.jobs import JobEvent, JobState
 from qiosk.service.statistics import EndedJob, JobStatistics
-from qiosk.testing.jobs import ManualClock
+from qiosk.testing import ManualClock
 from servers import MemoryParts
 
 TARGET = "microsoft.tabu.cpu"

@@ -16,7 +16,7 @@ from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
 from qiosk.service.jobs import BlobRef
 from qiosk.service.runs import JobRunner, JobSpec, RunOutcome, RunUpdate, Suspended
 from qiosk.service.worker import CHECKPOINT_S, REPORT_S, STORAGE_PATIENCE_S, Reporter, run_job
-from qiosk.testing.jobs import ManualClock, MemoryBlobStore
+from qiosk.testing import ManualClock, MemoryBlobStore
 
 
 def a_spec(**members) -> JobSpec:

@@ -1,4 +1,4 @@
-"""Sessions and keys in memory: for tests, and for notebooks that keep nothing."""
+"""Sessions, keys and limits in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ from qiosk.testing.jobs import is_among
 
 @final
 class MemorySessionStore:
-    """``SessionStore`` over a dictionary and a lock; ``jobs`` are those of its sessions."""
+    """``SessionStore`` over a dictionary and a lock; ``jobs`` contains the jobs of its sessions.
+
+    >>> from qiosk.contract.items import ItemQuery
+    >>> from qiosk.testing import MemoryJobStore, MemorySessionStore
+    >>> MemorySessionStore(MemoryJobStore()).page("default", ItemQuery(), None, limit=10)
+    []
+    """
 
     def __init__(self, jobs: JobStore) -> None:
         self._jobs = jobs
@@ -59,16 +65,18 @@ class MemorySessionStore:
     def page(
         self, workspace: str, query: ItemQuery, after: Cursor | None, limit: int, *, skip: int = 0
     ) -> Sequence[Session]:
-        """At most ``limit`` matching sessions, ``skip`` behind ``after``."""
+        """At most ``limit`` matching sessions, ``skip`` after ``after``."""
         with self._lock:
             found = [s for s in self._sessions.values() if s.workspace == workspace and _matches(s, query)]
         placed = [(place_of(session, query.order_by), session) for session in found]
         placed.sort(key=itemgetter(0), reverse=query.descending)
-        behind = [s for place, s in placed if after is None or (place < after if query.descending else place > after)]
-        return behind[skip : skip + limit]
+        following = [
+            s for place, s in placed if after is None or (place < after if query.descending else place > after)
+        ]
+        return following[skip : skip + limit]
 
     def due(self, idle_since: datetime, limit: int, *, workspace: str | None = None) -> Sequence[Session]:
-        """Sessions about which something has to be done."""
+        """Sessions that have to be settled or ended."""
         with self._lock:
             sessions = [s for s in self._sessions.values() if workspace in (None, s.workspace)]
         return [session for session in sessions if self._is_due(session, idle_since)][:limit]
@@ -112,7 +120,12 @@ def _matches(session: Session, query: ItemQuery) -> bool:
 
 @final
 class MemoryKeyStore:
-    """``KeyStore`` over a dictionary and a lock."""
+    """``KeyStore`` over a dictionary and a lock.
+
+    >>> from qiosk.testing import MemoryKeyStore
+    >>> MemoryKeyStore().is_empty()
+    True
+    """
 
     def __init__(self) -> None:
         self._keys: dict[str, ApiKey] = {}
@@ -152,7 +165,15 @@ class MemoryKeyStore:
 
 @final
 class MemoryLimitStore:
-    """``LimitStore`` over a dictionary and a lock."""
+    """``LimitStore`` over a dictionary and a lock.
+
+    >>> from qiosk.contract.quotas import Dimension
+    >>> from qiosk.testing import MemoryLimitStore
+    >>> limits = MemoryLimitStore()
+    >>> limits.set("default", Dimension.QUEUED_JOBS, 10)
+    >>> limits.all()["default"][Dimension.QUEUED_JOBS]
+    10
+    """
 
     def __init__(self) -> None:
         self._limits: dict[str, dict[Dimension, float | None]] = {}
@@ -164,11 +185,11 @@ class MemoryLimitStore:
             return {workspace: dict(limits) for workspace, limits in self._limits.items() if limits}
 
     def set(self, workspace: str, dimension: Dimension, limit: float | None) -> None:
-        """Give a workspace a limit of its own, or none."""
+        """Set a workspace's own limit; None: unlimited."""
         with self._lock:
             self._limits.setdefault(workspace, {})[dimension] = limit
 
     def unset(self, workspace: str, dimension: Dimension) -> None:
-        """Let a workspace have the limit of all the others."""
+        """Let the default limit apply to a workspace."""
         with self._lock:
             self._limits.get(workspace, {}).pop(dimension, None)

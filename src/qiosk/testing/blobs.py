@@ -1,4 +1,4 @@
-"""Blobs in memory: for tests, and for notebooks that keep nothing."""
+"""Blobs in memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,13 @@ class _Container:
 
 @final
 class MemoryBlobStore:
-    """``BlobStore`` over dictionaries; its URIs are ``memory://CONTAINER/BLOB`` unless told otherwise."""
+    """``BlobStore`` of one workspace over dictionaries; its URIs are ``memory://CONTAINER/BLOB`` by default.
+
+    >>> from qiosk.testing import MemoryBlobStore
+    >>> blobs = MemoryBlobStore()
+    >>> blobs.create("inputs"), blobs.containers()
+    (True, ['inputs'])
+    """
 
     def __init__(self, locations: BlobLocations | None = None) -> None:
         self._containers: dict[str, _Container] = {}
@@ -229,6 +235,35 @@ class MemoryBlobStore:
 
     def _next_etag(self) -> str:
         return f"{next(self._versions):x}"
+
+
+@final
+class MemoryStorage:
+    """``Storage`` over a ``MemoryBlobStore`` for each workspace.
+
+    >>> from qiosk.testing import MemoryStorage
+    >>> storage = MemoryStorage()
+    >>> storage.blobs("one") is storage.blobs("one"), storage.workspaces()
+    (True, ['one'])
+    """
+
+    def __init__(self, locations: BlobLocations | None = None) -> None:
+        self._stores: dict[str, MemoryBlobStore] = {}
+        self._locations = locations
+
+    def blobs(self, workspace: str) -> MemoryBlobStore:
+        """Blobs of one workspace."""
+        return self._stores.setdefault(workspace, MemoryBlobStore(self._locations))
+
+    def workspaces(self) -> Sequence[str]:
+        """Keys of the workspaces whose blobs were asked for."""
+        return sorted(self._stores)
+
+    def signed_uri(
+        self, workspace: str, container: str, name: str | None, permissions: str, until: datetime
+    ) -> str | None:
+        """None: blobs in memory are reached through a server."""
+        return None
 
 
 @final

@@ -1,4 +1,4 @@
-"""Every port of the service in memory: for tests, and for notebooks that keep nothing."""
+"""Jobs in memory."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import accumulate
 from operator import itemgetter
 from typing import final
 
-from qiosk.contract.jobs import ErrorData, JobQuery, TracePoint
+from qiosk.contract.jobs import JobQuery, TracePoint
 from qiosk.errors import JobAlreadyExists, JobNotFound
-from qiosk.service.attempts import Attempt, claim_next
-from qiosk.service.blobs import BlobStore
 from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, name_key, weight
-from qiosk.service.ports import Clock, JobStore
 from qiosk.service.quotas import month_of
-from qiosk.service.runs import JobRunner, RunOutcome, RunUpdate
-from qiosk.service.worker import run_job
-from qiosk.testing.blobs import MemoryBlobStore as MemoryBlobStore
+from qiosk.service.runs import RunUpdate
 
 
 @final
 class MemoryJobStore:
-    """``JobStore`` over a dictionary and a lock."""
+    """``JobStore`` over a dictionary and a lock.
+
+    >>> from qiosk.contract.jobs import JobQuery
+    >>> from qiosk.testing import MemoryJobStore
+    >>> MemoryJobStore().page("default", JobQuery(), None, limit=10)
+    []
+    """
 
     def __init__(self) -> None:
         self._jobs: dict[JobKey, Job] = {}
@@ -161,6 +162,11 @@ class MemoryJobStore:
         ended.sort(key=itemgetter(0))
         return [job for end, job in ended if after is None or end > _end_of(after)][:limit]
 
+    def all(self) -> Sequence[Job]:
+        """Every job of every workspace."""
+        with self._lock:
+            return list(self._jobs.values())
+
     def version(self) -> int:
         """A number that grows with every change."""
         return self._version
@@ -210,67 +216,3 @@ def _matches(job: Job, query: JobQuery) -> bool:
 def is_among(value: str, choices: Sequence[str] | None) -> bool:
     """Whether a value is one of those that a query names, in any letter case; all are if it names none."""
     return choices is None or value.lower() in [choice.lower() for choice in choices]
-
-
-@final
-class ManualClock:
-    """A clock that moves when it is told to, and by sleeping."""
-
-    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
-        self._start = start
-        self._seconds = 0.0
-
-    def now(self) -> datetime:
-        """The start, plus what passed."""
-        return self._start + timedelta(seconds=self._seconds)
-
-    def monotonic(self) -> float:
-        """Seconds that passed."""
-        return self._seconds
-
-    def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` pass at once."""
-        self._seconds += seconds
-
-
-@final
-class InlineExecutor:
-    """``Executor`` that runs waiting jobs in the thread that submits them, before ``submit`` returns."""
-
-    def __init__(self, jobs: JobStore, blobs: BlobStore, clock: Clock, runner: JobRunner) -> None:
-        self._jobs = jobs
-        self._blobs = blobs
-        self._clock = clock
-        self._runner = runner
-
-    def wake(self) -> None:
-        """Run every waiting job to its end."""
-        while (job := claim_next(self._jobs, self._clock, worker="inline")) is not None:
-            attempt = Attempt(job, jobs=self._jobs, blobs=self._blobs, clock=self._clock)
-            self._run(attempt)
-
-    def ensure(self) -> None:
-        """As ``wake``."""
-        self.wake()
-
-    def _run(self, attempt: Attempt) -> None:
-        state: JobState | None = JobState.EXECUTING
-
-        def send(update: RunUpdate) -> None:
-            nonlocal state
-            state = attempt.report(update)
-
-        last_word = run_job(
-            attempt.spec(threads=1),
-            self._blobs,
-            self._runner,
-            send=send,
-            is_cancelled=lambda: state is not JobState.EXECUTING,
-            monotonic=self._clock.monotonic,
-        )
-        if isinstance(last_word, RunOutcome):
-            attempt.finish(last_word)
-        elif isinstance(last_word, ErrorData):
-            attempt.fail(last_word)
-        else:
-            attempt.release()

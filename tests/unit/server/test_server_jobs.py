@@ -13,7 +13,7 @@ from qiosk.contract.jobs import SubmitJob
 from qiosk.server.blobs.bodies import SMALL
 from qiosk.service.attempts import claim_next
 from qiosk.service.jobs import BlobRef, JobEvent, JobKey
-from qiosk.testing.blobs import MemoryBlobStore
+from qiosk.testing import MemoryBlobStore
 from servers import HOST, WORKSPACE, MemoryParts, serving
 
 KEY = "abc-1/group/mine"
