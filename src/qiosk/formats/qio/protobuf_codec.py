@@ -28,7 +28,6 @@ from qiosk.formats.qio import protobuf_wire as wire
 from qiosk.formats.qio import tar
 from qiosk.formats.qio.document import Columns, cost_function_from
 from qiosk.formats.qio.scanner import fill, is_worthwhile
-from qiosk.kernels.scan import STOPPED
 from qiosk.model.cost_function import CostFunction, ProblemType
 
 _FILE = re.compile(r"(?:.*/)?[^/]*_([0-9]{1,9})\.pb", re.DOTALL)
@@ -134,7 +133,7 @@ def _scan(data: bytes, spans: Spans) -> tuple[Columns, Others] | None:
     if not is_worthwhile(len(data)):
         return None
     from qiosk.kernels import compiler
-    from qiosk.kernels.scan import protobuf_terms
+    from qiosk.kernels.scan import STOPPED, protobuf_terms
 
     if not compiler.jit_enabled():
         return None  # interpreted, it is not faster than the general parser

@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.formats.qio.document import Columns, cost_function_from
-from qiosk.kernels.scan import DONE, FULL
 from qiosk.model.cost_function import F64, I64, CostFunction
 
 SCAN_FROM_BYTES = 1 << 16
@@ -62,7 +61,7 @@ def read(data: bytes) -> CostFunction | None:
 def scan(data: bytes, position: int) -> tuple[Columns, int] | None:
     """The terms of the array that begins just before ``position``, and where it ends; None for another shape."""
     from qiosk.kernels import compiler
-    from qiosk.kernels.scan import json_terms
+    from qiosk.kernels.scan import DONE, json_terms
 
     if not compiler.jit_enabled():
         return None  # interpreted, scanning is slower than parsing
@@ -84,6 +83,8 @@ def fill(
     state, which ends with the numbers of terms, ids and others so far. At first T is ``n_terms``. Returns the outcome,
     the columns with ``indptr`` for the ends, and the others.
     """
+    from qiosk.kernels.scan import FULL
+
     coefficients: NDArray[Any] = np.empty(n_terms, dtype)
     indptr = np.zeros(n_terms + 1, np.int64)
     ids, others = np.empty(2 * n_terms, np.int64), np.empty((1024, n_members), np.int64)
