@@ -109,7 +109,7 @@ def ladder(budget: Budget) -> Figure:
     equal = qiosk.solve(
         lattice(), "microsoft.paralleltempering.cpu", all_betas=even, sweeps=500, timeout=budget.seconds, seed=1
     )
-    plots.ladder(found, ax=axes, label="found by itself")
+    plots.ladder(found, ax=axes, label="chosen by the solver")
     plots.ladder(equal, ax=axes, label="at equal distances")
     axes.legend(loc="lower right")
     return figure
