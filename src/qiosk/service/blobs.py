@@ -14,6 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidBlockList
 from qiosk.service.jobs import BlobRef
 
 PIECE = 1 << 20
@@ -67,6 +68,30 @@ def page_names(names: Sequence[str], prefix: str, marker: str | None, limit: int
     rest = names[bisect_right(names, marker) if marker is not None else 0 :]
     found = [name for name in rest if name.startswith(prefix)]
     return found[:limit], found[limit - 1] if len(found) > limit else None
+
+
+def write_whole(writer: BlobWriter, data: bytes) -> BlobProperties:
+    """Write and commit the whole content of a blob."""
+    try:
+        writer.write(data)
+        return writer.commit()
+    finally:
+        writer.abort()
+
+
+def not_found(ref: BlobRef) -> BlobNotFound:
+    """The error for a blob that does not exist."""
+    return BlobNotFound(f"blob {ref.container}/{ref.name} was not found")
+
+
+def already_exists(ref: BlobRef) -> BlobAlreadyExists:
+    """The error for a blob that exists and may not be overwritten."""
+    return BlobAlreadyExists(f"blob {ref.container}/{ref.name} exists")
+
+
+def never_uploaded(ref: BlobRef, block_id: str) -> InvalidBlockList:
+    """The error for a listed block that is not where it is sought."""
+    return InvalidBlockList(f"blob {ref.container}/{ref.name}: block {block_id!r} was never uploaded")
 
 
 class BlockSource(StrEnum):

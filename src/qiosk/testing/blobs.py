@@ -9,8 +9,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import final
 
-from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidBlockList
-from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, BlobPage, BlobProperties, Block, BlockSource, page_names
+from qiosk.service.blobs import (
+    PIECE,
+    PLAIN,
+    BlobHeaders,
+    BlobPage,
+    BlobProperties,
+    Block,
+    BlockSource,
+    already_exists,
+    never_uploaded,
+    not_found,
+    page_names,
+)
 from qiosk.service.jobs import BlobRef
 from qiosk.service.locations import BlobLocations, PrefixLocations
 from qiosk.service.names import check_blob, check_block_id, check_container
@@ -129,9 +140,7 @@ class MemoryBlobStore:
                 parts = {block.id: sought[block.source][block.id] for block in blocks}
                 data = b"".join(sought[block.source][block.id] for block in blocks)
             except KeyError as error:
-                raise InvalidBlockList(
-                    f"blob {ref.container}/{ref.name}: block {error.args[0]!r} was never uploaded"
-                ) from None
+                raise never_uploaded(ref, error.args[0]) from None
             properties = self._store(ref, data, parts, overwrite, headers)
             container.staged.pop(ref.name, None)
             return properties
@@ -211,7 +220,7 @@ class MemoryBlobStore:
             try:
                 return self._containers[ref.container].blobs[ref.name]
             except KeyError:
-                raise BlobNotFound(f"blob {ref.container}/{ref.name} was not found") from None
+                raise not_found(ref) from None
 
     def _store(
         self, ref: BlobRef, data: bytes, blocks: Mapping[str, bytes], overwrite: bool, headers: BlobHeaders
@@ -220,7 +229,7 @@ class MemoryBlobStore:
         with self._lock:
             blobs = self._containers.setdefault(ref.container, _Container()).blobs
             if ref.name in blobs and not overwrite:
-                raise BlobAlreadyExists(f"blob {ref.container}/{ref.name} exists")
+                raise already_exists(ref)
             now = datetime.now(UTC)
             properties = BlobProperties(
                 name=ref.name,

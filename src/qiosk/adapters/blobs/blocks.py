@@ -1,4 +1,4 @@
-"""Blocks of blobs in files: where uploaded ones lie, and how those of a list are found."""
+"""Blocks of blobs in files: the paths of uploaded ones, and the search for those of a list."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Protocol, Self, final
 from urllib.parse import quote
 
 from qiosk.adapters.blobs.files import BlobFile, FileReader, FileWriter, open_version
-from qiosk.errors import InvalidBlockList
-from qiosk.service.blobs import Block, BlockSource
+from qiosk.service.blobs import Block, BlockSource, never_uploaded
 from qiosk.service.names import check_block_id
 
 
@@ -33,7 +32,7 @@ class Part(Protocol):
 
 @final
 class UploadedPart:
-    """A block in a file of its own, opened when it is read: a list may name 50 000."""
+    """A block in its own file, which is opened only when it is read: a list may contain 50 000."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -42,13 +41,13 @@ class UploadedPart:
     def copy_to(self, writer: FileWriter) -> None:
         """Append the content to a file."""
         with self._path.open("rb", buffering=0) as file:
-            self.size = os.fstat(file.fileno()).st_size  # it may have been uploaded anew
+            self.size = os.fstat(file.fileno()).st_size  # it may have been uploaded again
             writer.copy(file.fileno(), 0, self.size)
 
 
 @final
 class CommittedPart:
-    """A block of the blob as it is."""
+    """A block of the current version."""
 
     def __init__(self, reader: FileReader, start: int, size: int) -> None:
         self._reader = reader
@@ -62,7 +61,7 @@ class CommittedPart:
 
 @final
 class BlockFiles:
-    """Finds the blocks of a list: among those that were uploaded for a blob, and in the blob as it is."""
+    """Finds the blocks of a list among those uploaded for a blob, and in its current version."""
 
     def __init__(self, file: BlobFile) -> None:
         self._file = file
@@ -90,5 +89,4 @@ class BlockFiles:
             return UploadedPart(path)
         if block.source is not BlockSource.UNCOMMITTED and block.id in self._committed:
             return self._committed[block.id]
-        ref = self._file.ref
-        raise InvalidBlockList(f"blob {ref.container}/{ref.name}: block {block.id!r} was never uploaded")
+        raise never_uploaded(self._file.ref, block.id)

@@ -1,16 +1,69 @@
-"""The name of a workspace's folder, in a file system or a bucket."""
+"""Names of files: a workspace's folder, in a file system or a bucket, and a blob's path in it."""
 
 from __future__ import annotations
 
 import hashlib
-from urllib.parse import quote
+from pathlib import Path
+from typing import final
+from urllib.parse import quote, unquote, urlsplit
+
+from qiosk.errors import InvalidValue
+from qiosk.service.jobs import BlobRef
+from qiosk.service.names import check_blob, check_container
 
 _MAX_FOLDER_NAME = 150
+_MAX_FILE_NAME = 240  # bytes; most file systems allow 255
+_MAX_FILE_PATH = 3000  # bytes; Linux allows 4096, of which the home needs some
 
 
 def folder_name(workspace: str) -> str:
-    """A file name for any workspace key: readable, distinct, and without a way out of its folder."""
+    """A file name for any workspace key: readable, unique, and never a path out of its folder."""
     name = quote(workspace, safe=" ").replace(".", "%2E")
     if 0 < len(name) <= _MAX_FOLDER_NAME:
         return name
     return f"{name[:80]}%{hashlib.sha256(workspace.encode()).hexdigest()}"
+
+
+def encode_name(ref: BlobRef) -> str:
+    """Path of a blob's file in its container."""
+    check_container(ref.container)
+    check_blob(ref.name)
+    # Earlier versions marked unfinished files by "#" and digits at the end of their names.
+    encoded = ref.name.replace("%", "%25").replace("#", "%23")
+    sizes = [len(segment.encode()) for segment in encoded.split("/")]
+    if max(sizes) > _MAX_FILE_NAME or sum(sizes) + len(sizes) > _MAX_FILE_PATH:
+        raise InvalidValue(f"blob name: too long for a file, found {ref.name!r}")
+    return encoded
+
+
+def decode_name(path: str) -> str:
+    """The name of the blob whose file has this path."""
+    return path.replace("%23", "#").replace("%25", "%")
+
+
+@final
+class FileLocations:
+    """``file://`` URIs of the files in a workspace's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def uri(self, container: str, name: str | None = None) -> str:
+        """URI of the file, or of the folder of a container."""
+        check_container(container)
+        path = container if name is None else f"{container}/{encode_name(BlobRef(container, name))}"
+        return (self._folder / path).as_uri()
+
+    def resolve(self, uri: str) -> tuple[str, str | None]:
+        """Container and blob of a URI that ``uri`` returned; a query is ignored."""
+        base = urlsplit(self._folder.as_uri()).path + "/"
+        parts = urlsplit(uri)
+        if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith(base):
+            raise InvalidValue(f"blob uri: must begin with {self._folder.as_uri()}/, found {uri!r}")
+        container, separator, name = unquote(parts.path[len(base) :]).partition("/")
+        check_container(container)
+        if not separator or not name:
+            return container, None
+        name = decode_name(name)
+        check_blob(name)
+        return container, name

@@ -1,6 +1,6 @@
 """Blobs in a folder of this machine, or one that several machines share.
 
-A blob of a workspace is the file ``ROOT/WORKSPACE/CONTAINER/NAME``, byte for byte; see ``blob_files`` for what lies
+A blob of a workspace is the file ``ROOT/WORKSPACE/CONTAINER/NAME``, byte for byte; see ``files`` for what is stored
 beside it.
 """
 
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from qiosk.adapters.blobs.blocks import BlockFiles, block_path
 from qiosk.adapters.blobs.files import (
@@ -22,24 +22,22 @@ from qiosk.adapters.blobs.files import (
     BlobFile,
     FileReader,
     FileWriter,
-    Notes,
     open_version,
     remove_tree,
     touch_version,
 )
-from qiosk.adapters.blobs.folders import folder_name
-from qiosk.errors import BlobNotFound, InvalidValue
-from qiosk.service.blobs import PLAIN, BlobHeaders, BlobPage, BlobProperties, Block, page_names
+from qiosk.adapters.blobs.folders import FileLocations, decode_name, encode_name, folder_name
+from qiosk.adapters.blobs.notes import Notes
+from qiosk.errors import BlobNotFound
+from qiosk.service.blobs import PLAIN, BlobHeaders, BlobPage, BlobProperties, Block, not_found, page_names, write_whole
 from qiosk.service.jobs import BlobRef
 from qiosk.service.locations import BlobLocations
-from qiosk.service.names import check_blob, check_block_id, check_container
+from qiosk.service.names import check_block_id, check_container
 
 _KEY_FILE = ".workspace"
-_MAX_FILE_NAME = 240  # bytes; most file systems allow 255
 _OPEN_STORES = 1024
 MAPPED_FROM = 1 << 24
-"""Bytes of a blob from which on it is better mapped than read."""
-_MAX_FILE_PATH = 3000  # bytes; Linux allows 4096, of which the home needs some
+"""Size in bytes from which a blob is mapped rather than read."""
 
 
 @final
@@ -52,25 +50,25 @@ class LocalBlobStore:
     def __init__(self, root: Path, workspace: str, locations: BlobLocations | None = None) -> None:
         self._folder = root.resolve() / folder_name(workspace)
         self._key = workspace
-        self._is_known = unquote(self._folder.name) == workspace
+        self._is_key_stored = unquote(self._folder.name) == workspace
         self._locations = locations or FileLocations(self._folder)
 
     def create(self, container: str) -> bool:
-        """Make a container; False if it exists."""
+        """Create a container; False if it exists."""
         check_container(container)
         path = self._folder / container
         is_new = not path.is_dir()
         path.mkdir(parents=True, exist_ok=True)
-        self._remember()
+        self._store_key()
         return is_new
 
     def has_container(self, container: str) -> bool:
-        """Whether it was made, or holds a blob."""
+        """Whether it was created, or contains a blob."""
         check_container(container)
         return (self._folder / container).is_dir()
 
     def made_at(self, container: str) -> datetime | None:
-        """When it was made or last changed, or a blob of blocks was begun."""
+        """When it was created or last changed, or a block was uploaded for a blob without others."""
         check_container(container)
         try:
             made = (self._folder / container).stat().st_mtime
@@ -89,13 +87,8 @@ class LocalBlobStore:
             return []
 
     def put(self, ref: BlobRef, data: bytes, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> BlobProperties:
-        """Store a blob. Raises BlobAlreadyExists; Conflict if its name is a folder of others, or the other way."""
-        writer = self.writer(ref, overwrite=overwrite, headers=headers)
-        try:
-            writer.write(data)
-            return writer.commit()
-        finally:
-            writer.abort()
+        """Store a blob. Raises BlobAlreadyExists; Conflict if its name is a folder of other blobs, or the reverse."""
+        return write_whole(self.writer(ref, overwrite=overwrite, headers=headers), data)
 
     def get(self, ref: BlobRef) -> bytes:
         """Content of a blob. Raises BlobNotFound."""
@@ -125,13 +118,13 @@ class LocalBlobStore:
         """A blob to read in pieces. Raises BlobNotFound."""
         reader = open_version(self._file(ref))
         if reader is None:
-            raise BlobNotFound(f"blob {ref.container}/{ref.name} was not found")
+            raise not_found(ref)
         return reader
 
     def writer(self, ref: BlobRef, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> FileWriter:
         """A blob to write in pieces."""
         file = self._file(ref)
-        self._remember()
+        self._store_key()
         return FileWriter(file, file.path, overwrite=overwrite, notes=Notes(headers))
 
     def block_writer(self, ref: BlobRef, block_id: str) -> FileWriter:
@@ -161,13 +154,13 @@ class LocalBlobStore:
         """Replace a blob's metadata. Raises BlobNotFound."""
         properties = touch_version(self._file(ref), metadata)
         if properties is None:
-            raise BlobNotFound(f"blob {ref.container}/{ref.name} was not found")
+            raise not_found(ref)
         return properties
 
     def list(self, container: str) -> Sequence[str]:
         """Names of a container's blobs, sorted."""
         check_container(container)
-        return sorted(map(_decode, _files_below(self._folder / container)))
+        return sorted(map(decode_name, _files_below(self._folder / container)))
 
     def page(self, container: str, *, prefix: str = "", marker: str | None = None, limit: int = 5000) -> BlobPage:
         """Blobs whose names begin with ``prefix``, sorted by name; every page lists the whole container."""
@@ -197,7 +190,7 @@ class LocalBlobStore:
             self.delete(BlobRef(container, name))
 
     def discard_unfinished(self, before: datetime) -> int:
-        """Remove old blocks, and what writers left that died."""
+        """Remove old blocks, and files of writers that died."""
         folder = self._folder / UNFINISHED
         count = 0
         for name in _files_below(folder):
@@ -222,23 +215,23 @@ class LocalBlobStore:
         return self._locations.uri(container, name)
 
     def resolve(self, uri: str) -> tuple[str, str | None]:
-        """Container and blob of one of our URIs."""
+        """Container and blob of a URI that ``uri`` returned."""
         return self._locations.resolve(uri)
 
-    def _remember(self) -> None:
-        """Write the workspace's key down, if it is too long for the folder's name."""
-        if not self._is_known:
+    def _store_key(self) -> None:
+        """Store the workspace's key in a file, if it is too long for the folder's name."""
+        if not self._is_key_stored:
             self._folder.mkdir(parents=True, exist_ok=True)
             (self._folder / _KEY_FILE).write_text(self._key, "utf-8")
-            self._is_known = True
+            self._is_key_stored = True
 
     def _file(self, ref: BlobRef) -> BlobFile:
-        return BlobFile(self._folder, ref, _encode(ref))
+        return BlobFile(self._folder, ref, encode_name(ref))
 
 
 @final
 class LocalStorage:
-    """``Storage`` in a folder. ``served`` stores name blobs by paths below a server, others by files."""
+    """``Storage`` in a folder. With ``served``, URIs of blobs are paths below a server, else those of files."""
 
     def __init__(self, root: Path, served: BlobLocations | None = None) -> None:
         self._root = root.resolve()
@@ -257,60 +250,16 @@ class LocalStorage:
     def signed_uri(
         self, workspace: str, container: str, name: str | None, permissions: str, until: datetime
     ) -> str | None:
-        """None: files are reached through a server of ours."""
+        """None: clients read and write files through a Qiosk server."""
         return None
 
 
-@final
-class FileLocations:
-    """``file://`` URIs of the files in a workspace's folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def uri(self, container: str, name: str | None = None) -> str:
-        """URI of the file, or of the folder of a container."""
-        check_container(container)
-        path = container if name is None else f"{container}/{_encode(BlobRef(container, name))}"
-        return (self._folder / path).as_uri()
-
-    def resolve(self, uri: str) -> tuple[str, str | None]:
-        """Container and blob of one of our URIs; a query is ignored."""
-        base = urlsplit(self._folder.as_uri()).path + "/"
-        parts = urlsplit(uri)
-        if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith(base):
-            raise InvalidValue(f"blob uri: must begin with {self._folder.as_uri()}/, found {uri!r}")
-        container, separator, name = unquote(parts.path[len(base) :]).partition("/")
-        check_container(container)
-        if not separator or not name:
-            return container, None
-        name = _decode(name)
-        check_blob(name)
-        return container, name
-
-
 def _key_of(folder: Path) -> str | None:
-    """The workspace that a folder belongs to; None if it is no workspace's."""
+    """The key of the workspace that a folder belongs to; None if it belongs to none."""
     with suppress(FileNotFoundError, NotADirectoryError):
         return (folder / _KEY_FILE).read_text("utf-8")
     key = unquote(folder.name)
     return key if folder_name(key) == folder.name else None
-
-
-def _encode(ref: BlobRef) -> str:
-    """Path of a blob's file in its container."""
-    check_container(ref.container)
-    check_blob(ref.name)
-    # "#" and digits at the end of a name were how earlier versions named unfinished files.
-    encoded = ref.name.replace("%", "%25").replace("#", "%23")
-    sizes = [len(segment.encode()) for segment in encoded.split("/")]
-    if max(sizes) > _MAX_FILE_NAME or sum(sizes) + len(sizes) > _MAX_FILE_PATH:
-        raise InvalidValue(f"blob name: too long for a file, found {ref.name!r}")
-    return encoded
-
-
-def _decode(path: str) -> str:
-    return path.replace("%23", "#").replace("%25", "%")
 
 
 def _files_below(folder: Path) -> Iterator[str]:

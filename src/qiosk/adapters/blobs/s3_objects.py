@@ -1,4 +1,4 @@
-"""Objects in a bucket, read and written in pieces; see ``blobs_s3``."""
+"""Objects in a bucket, read and written in pieces; see ``s3``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
-from qiosk.errors import BlobAlreadyExists, BlobChanged
-from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, BlobProperties
+from qiosk.errors import BlobChanged
+from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, BlobProperties, already_exists
 from qiosk.service.jobs import BlobRef
 
 SMALL = 8 << 20
-"""Contents up to this size are stored by one request, which the bucket makes atomic also if nothing may be replaced."""
+"""Contents up to this size are stored by one request, which is atomic in the bucket even without overwriting."""
 _FETCH = 4 * PIECE  # bytes read by one request: no connection is held while a slow client takes them
 _PART = 16 << 20  # size of the parts of larger contents, of which a bucket takes 10 000
-_META = "qiosk-"  # before names of metadata, some of which would else be taken for attributes of the object
+_META = "qiosk-"  # prefix of metadata names, some of which would otherwise be taken for attributes of the object
 
 
 @final
@@ -41,10 +41,10 @@ class ObjectReader:
                 yield data[first : first + PIECE]
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
     def _fetch(self, start: int, stop: int) -> bytes:
-        with speaking():
+        with translating_errors():
             try:
                 options = {"range": (start, stop), "if_match": self._raw_etag}
                 return bytes(obstore.get(self._store, self._path, options=cast(Any, options)).bytes())
@@ -74,7 +74,7 @@ class ObjectWriter:
         if self._large is None and len(self._small) + len(data) <= SMALL:
             self._small += data
             return
-        with speaking():
+        with translating_errors():
             if self._large is None:
                 self._check_absent()
                 self._large = obstore.open_writer(
@@ -85,10 +85,10 @@ class ObjectWriter:
             self._large.write(data)
 
     def commit(self) -> BlobProperties:
-        """Put what was written in its place. Above ``SMALL``, of two that may not overwrite both may succeed, if the
-        second ends within a request's time of the first.
+        """Store the blob. Above ``SMALL``, two writers that may not overwrite may both succeed, if the second commits
+        less than a request's time after the first.
         """
-        with speaking():
+        with translating_errors():
             if self._large is None:
                 self._put_small()
             else:
@@ -99,7 +99,7 @@ class ObjectWriter:
         return describe(self._ref.name, meta, self._headers)
 
     def abort(self) -> None:
-        """Forget what was written. Parts that were uploaded already are the bucket's to remove."""
+        """Discard what was written. Parts that are already uploaded are removed by the bucket's lifecycle rules."""
         self._small.clear()
         self._large = None
 
@@ -114,7 +114,7 @@ class ObjectWriter:
                 use_multipart=False,
             )
         except AlreadyExistsError:
-            raise self._exists() from None
+            raise already_exists(self._ref) from None
 
     def _check_absent(self) -> None:
         if self._overwrite:
@@ -123,10 +123,7 @@ class ObjectWriter:
             obstore.head(self._store, self._path)
         except FileNotFoundError:
             return
-        raise self._exists()
-
-    def _exists(self) -> BlobAlreadyExists:
-        return BlobAlreadyExists(f"blob {self._ref.container}/{self._ref.name} exists")
+        raise already_exists(self._ref)
 
     def _attributes(self) -> Any:
         attributes = {_META + name: value for name, value in self._headers.metadata.items()}
@@ -137,8 +134,8 @@ class ObjectWriter:
 
 
 @contextmanager
-def speaking() -> Iterator[None]:
-    """What the bucket, or the way to it, does not do is an OSError."""
+def translating_errors() -> Iterator[None]:
+    """Turns errors of the bucket, and of the network, into OSError."""
     try:
         yield
     except BaseError as error:
@@ -146,7 +143,7 @@ def speaking() -> Iterator[None]:
 
 
 def read_attributes(attributes: Mapping[str, str]) -> BlobHeaders:
-    """What was said about a blob when its object was stored."""
+    """The headers that a blob was stored with."""
     return BlobHeaders(
         content_type=attributes.get("Content-Type", PLAIN.content_type),
         content_encoding=attributes.get("Content-Encoding") or None,
@@ -155,8 +152,10 @@ def read_attributes(attributes: Mapping[str, str]) -> BlobHeaders:
 
 
 def describe(name: str, meta: Mapping[str, Any], headers: BlobHeaders | None) -> BlobProperties:
-    """Properties of a blob, from what the bucket says of its object."""
-    modified_at = meta["last_modified"].astimezone(UTC).replace(microsecond=0)  # listings know more than heads
+    """Properties of a blob, from its object's metadata."""
+    modified_at = (
+        meta["last_modified"].astimezone(UTC).replace(microsecond=0)
+    )  # listings have fractions of seconds, HEAD has none
     return BlobProperties(
         name=name,
         size_bytes=meta["size"],
@@ -168,5 +167,5 @@ def describe(name: str, meta: Mapping[str, Any], headers: BlobHeaders | None) ->
 
 
 def raw_etag(meta: Mapping[str, Any]) -> str | None:
-    """The bucket's own ETag, as it wants it back."""
+    """The bucket's own ETag, as its conditional requests need it."""
     return cast("str | None", meta["e_tag"])
