@@ -1,4 +1,4 @@
-"""An explicit SIMD vector type for Numba.
+"""Explicit SIMD for Numba: what kernels do with vectors.
 
 ``Vec(elem, lanes)`` is an LLVM ``<lanes x elem>`` and lives in registers only. Lanes may exceed the width of the
 machine: LLVM splits a ``<64 x float>`` into four AVX-512 registers, eight AVX2 ones or sixteen SSE ones, and the result
@@ -15,166 +15,17 @@ of Numba used here is not a stable one, which is why every kernel has a referenc
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
 from typing import Any
 
 import numba.extending
 from llvmlite import ir
 from numba.core import types as numba_types
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import lower_builtin, models, register_model
+
+from qiosk.kernels.vectors import Vec, broadcast, is_float, is_signed, llvm_vector
 
 # Numba's own annotations describe neither the scalar types' attributes nor how an intrinsic is called
 types: Any = numba_types
 intrinsic: Any = numba.extending.intrinsic
-
-
-_Emit = Callable[[Any, "Vec", Any, Any], Any]
-"""emit(builder, vec, left, right)"""
-
-
-class Vec(numba_types.Type):
-    """``lanes`` elements of the Numba scalar type ``elem`` (boolean, an integer, float32 or float64)."""
-
-    def __init__(self, elem: Any, lanes: int) -> None:
-        self.elem = elem
-        self.lanes = lanes
-        super().__init__(name=f"Vec({elem}, {lanes})")
-
-    @property
-    def key(self) -> tuple[Any, int]:
-        """What makes two vector types equal."""
-        return self.elem, self.lanes
-
-
-def _llvm_scalar(elem: Any) -> Any:
-    if elem == types.boolean:
-        return ir.IntType(1)
-    if isinstance(elem, types.Integer):
-        return ir.IntType(elem.bitwidth)
-    return {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}[elem]
-
-
-def _llvm_vector(vec: Vec) -> Any:
-    return ir.VectorType(_llvm_scalar(vec.elem), vec.lanes)
-
-
-@register_model(Vec)
-class _VecModel(models.PrimitiveModel):
-    def __init__(self, dmm: Any, fe_type: Vec) -> None:
-        super().__init__(dmm, fe_type, _llvm_vector(fe_type))
-
-
-def _is_float(vec: Vec) -> bool:
-    return isinstance(vec.elem, types.Float)
-
-
-def _is_signed(vec: Vec) -> bool:
-    return isinstance(vec.elem, types.Integer) and bool(vec.elem.signed)
-
-
-def _broadcast(builder: Any, scalar: Any, lanes: int) -> Any:
-    i32 = ir.IntType(32)
-    undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
-    first = builder.insert_element(undefined, scalar, ir.Constant(i32, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(i32, lanes), [0] * lanes))
-
-
-def _operands(builder: Any, vec: Vec, args: Any) -> list[Any]:
-    """Both operands as LLVM vectors; scalars were already converted to the element type by the signature."""
-    return [x if isinstance(x.type, ir.VectorType) else _broadcast(builder, x, vec.lanes) for x in args]
-
-
-def _vector_operand(args: Any) -> Vec | None:
-    """The vector type of an operation between vectors, or a vector and a scalar; None if there is none."""
-    if len(args) != 2:
-        return None
-    left, right = args
-    if isinstance(left, Vec):
-        return left if left == right or isinstance(right, types.Number) else None
-    return right if isinstance(right, Vec) and isinstance(left, types.Number) else None
-
-
-def _register(op: Any, result: Callable[[Vec], Vec], emit: _Emit) -> None:
-    """Teach Numba a binary operator: its types, and the LLVM instruction that ``emit`` appends."""
-
-    @infer_global(op)
-    class _Typing(AbstractTemplate):
-        def generic(self, args: Any, kws: Any) -> Any:
-            vec = _vector_operand(args)
-            if vec is None:
-                return None
-            return signature(result(vec), *[a if isinstance(a, Vec) else vec.elem for a in args])
-
-    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vec = next(a for a in sig.args if isinstance(a, Vec))
-        return emit(builder, vec, *_operands(builder, vec, args))
-
-    for left, right in ((Vec, Vec), (Vec, types.Number), (types.Number, Vec)):
-        lower_builtin(op, left, right)(lower)
-
-
-def _same(vec: Vec) -> Vec:
-    return vec
-
-
-def _instruction(for_int: str, for_float: str) -> _Emit:
-    def emit(builder: Any, vec: Vec, left: Any, right: Any) -> Any:
-        return getattr(builder, for_float if _is_float(vec) else for_int)(left, right)
-
-    return emit
-
-
-def _comparison(symbol: str) -> _Emit:
-    def emit(builder: Any, vec: Vec, left: Any, right: Any) -> Any:
-        if _is_float(vec):
-            return builder.fcmp_ordered(symbol, left, right)
-        return (builder.icmp_signed if _is_signed(vec) else builder.icmp_unsigned)(symbol, left, right)
-
-    return emit
-
-
-def _register_arithmetic() -> None:
-    integer_and_float = {
-        operator.add: ("add", "fadd"),
-        operator.sub: ("sub", "fsub"),
-        operator.mul: ("mul", "fmul"),
-    }
-    for op, (for_int, for_float) in integer_and_float.items():
-        _register(op, _same, _instruction(for_int, for_float))
-    bitwise = {operator.and_: "and_", operator.or_: "or_", operator.xor: "xor", operator.lshift: "shl"}
-    for op, name in bitwise.items():
-        _register(op, _same, _instruction(name, ""))
-    _register(operator.rshift, _same, lambda b, vec, x, y: (b.ashr if _is_signed(vec) else b.lshr)(x, y))
-
-
-def _register_comparisons() -> None:
-    for op, symbol in {
-        operator.lt: "<",
-        operator.le: "<=",
-        operator.gt: ">",
-        operator.ge: ">=",
-        operator.eq: "==",
-        operator.ne: "!=",
-    }.items():
-        _register(op, lambda vec: Vec(types.boolean, vec.lanes), _comparison(symbol))
-
-
-def _register_invert() -> None:
-    @infer_global(operator.invert)
-    class _Typing(AbstractTemplate):
-        def generic(self, args: Any, kws: Any) -> Any:
-            return signature(args[0], args[0]) if len(args) == 1 and isinstance(args[0], Vec) else None
-
-    @lower_builtin(operator.invert, Vec)
-    def _lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.not_(args[0])
-
-
-_register_arithmetic()
-_register_comparisons()
-_register_invert()
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
@@ -202,6 +53,39 @@ def _lane_count(lanes: Any) -> int | None:
     return lanes.lanes if isinstance(lanes, Vec) else None
 
 
+def _loaded(array: Any, lanes: Any, vec: Vec, in_memory: Any) -> Any:
+    """Signature and code of an intrinsic (array, offset, lanes) that reads a vector, kept as ``in_memory``."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
+        value = builder.load(builder.bitcast(pointer, in_memory.as_pointer()))
+        value.align = array.dtype.bitwidth // 8  # arrays need not be aligned to the vector
+        return builder.bitcast(value, llvm_vector(vec))
+
+    return vec(array, types.intp, lanes), codegen
+
+
+def _stored(array: Any, value: Vec, in_memory: Any) -> Any:
+    """Signature and code of an intrinsic (array, offset, value) that writes a vector as ``in_memory``."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
+        done = builder.store(builder.bitcast(args[2], in_memory), builder.bitcast(pointer, in_memory.as_pointer()))
+        done.align = array.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), codegen
+
+
+def _reinterpreted(source: Any, target: Any, llvm_type: Any) -> Any:
+    """Signature and code of an intrinsic that reads the bits of one type as another."""
+    return target(source), lambda context, builder, sig, args: builder.bitcast(args[0], llvm_type)
+
+
+def _is_mask(value: Any) -> bool:
+    return isinstance(value, Vec) and value.elem == types.boolean
+
+
 @intrinsic
 def load(typingctx: Any, array: Any, offset: Any, lanes: Any) -> Any:
     """Elements ``offset .. offset + lanes`` of a contiguous array."""
@@ -209,27 +93,13 @@ def load(typingctx: Any, array: Any, offset: Any, lanes: Any) -> Any:
     if n_lanes is None:
         return None
     vec = Vec(array.dtype, n_lanes)
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
-        value = builder.load(builder.bitcast(pointer, _llvm_vector(vec).as_pointer()))
-        value.align = array.dtype.bitwidth // 8  # arrays need not be aligned to the vector
-        return value
-
-    return vec(array, types.intp, lanes), codegen
+    return _loaded(array, lanes, vec, llvm_vector(vec))
 
 
 @intrinsic
 def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
     """Write a vector to ``array[offset : offset + lanes]``."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
-        done = builder.store(args[2], builder.bitcast(pointer, _llvm_vector(value).as_pointer()))
-        done.align = array.dtype.bitwidth // 8
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, value), codegen
+    return _stored(array, value, llvm_vector(value))
 
 
 @intrinsic
@@ -238,30 +108,13 @@ def load_mask(typingctx: Any, words: Any, offset: Any, lanes: Any) -> Any:
     n_lanes = _lane_count(lanes)
     if n_lanes is None:
         return None
-    vec = Vec(types.boolean, n_lanes)
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        packed = ir.IntType(vec.lanes)
-        pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
-        value = builder.load(builder.bitcast(pointer, packed.as_pointer()))
-        value.align = words.dtype.bitwidth // 8
-        return builder.bitcast(value, _llvm_vector(vec))
-
-    return vec(words, types.intp, lanes), codegen
+    return _loaded(words, lanes, Vec(types.boolean, n_lanes), ir.IntType(n_lanes))
 
 
 @intrinsic
 def store_mask(typingctx: Any, words: Any, offset: Any, mask: Any) -> Any:
     """Write a mask as packed bits that begin at ``words[offset]``."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        packed = ir.IntType(mask.lanes)
-        pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
-        done = builder.store(builder.bitcast(args[2], packed), builder.bitcast(pointer, packed.as_pointer()))
-        done.align = words.dtype.bitwidth // 8
-        return context.get_dummy_value()
-
-    return types.void(words, types.intp, mask), codegen
+    return _stored(words, mask, ir.IntType(mask.lanes))
 
 
 @intrinsic
@@ -271,23 +124,16 @@ def load_words(typingctx: Any, words: Any, offset: Any, lanes: Any) -> Any:
     if n_lanes is None:
         return None
     vec = Vec(types.uint64, n_lanes // 64)
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
-        value = builder.load(builder.bitcast(pointer, _llvm_vector(vec).as_pointer()))
-        value.align = words.dtype.bitwidth // 8
-        return value
-
-    return vec(words, types.intp, lanes), codegen
+    return _loaded(words, lanes, vec, llvm_vector(vec))
 
 
 @intrinsic
 def mask_to_words(typingctx: Any, mask: Any) -> Any:
     """A mask as uint64 words: lane r is bit r % 64 of word r // 64, little-endian."""
-    if not (isinstance(mask, Vec) and mask.elem == types.boolean and mask.lanes % 64 == 0):
+    if not _is_mask(mask) or mask.lanes % 64:
         return None
     vec = Vec(types.uint64, mask.lanes // 64)
-    return vec(mask), lambda context, builder, sig, args: builder.bitcast(args[0], _llvm_vector(vec))
+    return _reinterpreted(mask, vec, llvm_vector(vec))
 
 
 @intrinsic
@@ -296,19 +142,22 @@ def words_to_mask(typingctx: Any, words: Any) -> Any:
     if not (isinstance(words, Vec) and words.elem == types.uint64):
         return None
     vec = Vec(types.boolean, 64 * words.lanes)
-    return vec(words), lambda context, builder, sig, args: builder.bitcast(args[0], _llvm_vector(vec))
+    return _reinterpreted(words, vec, llvm_vector(vec))
 
 
 @intrinsic
 def mask_to_word(typingctx: Any, mask: Any) -> Any:
     """A mask of 64 lanes as one uint64; bit r is lane r."""
-    if not (isinstance(mask, Vec) and mask.elem == types.boolean and mask.lanes == 64):
+    if not _is_mask(mask) or mask.lanes != 64:
         return None
+    return _reinterpreted(mask, types.uint64, ir.IntType(64))
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.IntType(64))
 
-    return types.uint64(mask), codegen
+@intrinsic
+def word_to_mask(typingctx: Any, word: Any) -> Any:
+    """A uint64 as a mask of 64 lanes."""
+    vec = Vec(types.boolean, 64)
+    return _reinterpreted(types.uint64, vec, llvm_vector(vec))
 
 
 @intrinsic
@@ -318,22 +167,11 @@ def any_set(typingctx: Any, value: Any) -> Any:
         return None
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        is_set = builder.icmp_unsigned("!=", args[0], ir.Constant(_llvm_vector(value), None))
+        is_set = builder.icmp_unsigned("!=", args[0], ir.Constant(llvm_vector(value), None))
         packed = ir.IntType(value.lanes)
         return builder.icmp_unsigned("!=", builder.bitcast(is_set, packed), ir.Constant(packed, 0))
 
     return types.boolean(value), codegen
-
-
-@intrinsic
-def word_to_mask(typingctx: Any, word: Any) -> Any:
-    """A uint64 as a mask of 64 lanes."""
-    vec = Vec(types.boolean, 64)
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], _llvm_vector(vec))
-
-    return vec(types.uint64), codegen
 
 
 @intrinsic
@@ -345,7 +183,7 @@ def splat(typingctx: Any, scalar: Any, lanes: Any) -> Any:
     vec = Vec(types.unliteral(scalar), n_lanes)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _broadcast(builder, args[0], vec.lanes)
+        return broadcast(builder, args[0], vec.lanes)
 
     return vec(vec.elem, lanes), codegen
 
@@ -359,7 +197,7 @@ def zeros(typingctx: Any, like: Any, lanes: Any) -> Any:
     vec = Vec(like.dtype, n_lanes)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return ir.Constant(_llvm_vector(vec), None)
+        return ir.Constant(llvm_vector(vec), None)
 
     return vec(like, lanes), codegen
 
@@ -375,25 +213,25 @@ def select(typingctx: Any, mask: Any, chosen: Any, otherwise: Any) -> Any:
 
 
 def _convert(builder: Any, value: Any, source: Vec, target: Vec) -> Any:
-    into = _llvm_vector(target)
-    if _is_float(source) and _is_float(target):
+    into = llvm_vector(target)
+    if is_float(source) and is_float(target):
         if source.elem == target.elem:
             return value
         return builder.fpext(value, into) if target.elem == types.float64 else builder.fptrunc(value, into)
-    if _is_float(source):
+    if is_float(source):
         if target.elem.bitwidth >= 32:
             return builder.fptosi(value, into)
         # through int32: LLVM has no good lowering of float to int8
         wide = builder.fptosi(value, ir.VectorType(ir.IntType(32), target.lanes))
         return builder.trunc(wide, into)
-    if _is_float(target):
-        return (builder.sitofp if _is_signed(source) else builder.uitofp)(value, into)
+    if is_float(target):
+        return (builder.sitofp if is_signed(source) else builder.uitofp)(value, into)
     width, wanted = source.elem.bitwidth, target.elem.bitwidth
     if width == wanted:
         return value
     if width > wanted:
         return builder.trunc(value, into)
-    return (builder.sext if _is_signed(source) else builder.zext)(value, into)
+    return (builder.sext if is_signed(source) else builder.zext)(value, into)
 
 
 @intrinsic
@@ -430,22 +268,18 @@ def to_float32(typingctx: Any, value: Any) -> Any:
     return target(value), codegen
 
 
-def _reinterpretation(elem: Any, name: str) -> Any:
+def _bits_as(elem: Any) -> Any:
     def typing(typingctx: Any, value: Any) -> Any:
         target = Vec(elem, value.lanes)
+        return _reinterpreted(value, target, llvm_vector(target))
 
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return builder.bitcast(args[0], _llvm_vector(target))
-
-        return target(value), codegen
-
-    typing.__name__ = name
+    typing.__name__ = f"bits_as_{elem}"
     typing.__doc__ = f"A vector's bits read as {elem} of the same width."
     return intrinsic(typing)
 
 
-bits_as_uint32 = _reinterpretation(types.uint32, "bits_as_uint32")
-bits_as_float32 = _reinterpretation(types.float32, "bits_as_float32")
+bits_as_uint32 = _bits_as(types.uint32)
+bits_as_float32 = _bits_as(types.float32)
 
 
 @intrinsic

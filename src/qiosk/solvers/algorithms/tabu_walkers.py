@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels import tabu as kernels
+from qiosk.kernels import tabu_flips as layout
 from qiosk.kernels.rng import combine_seed
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
@@ -124,12 +125,12 @@ class TabuWalkers:
     def _is_dense(self) -> bool:
         n, pairs = self.problem.n, len(self.problem.pair_values)
         fits = self._padded**2 * np.dtype(self.dtype).itemsize <= MOST_MATRIX_BYTES
-        return fits and n >= kernels.BLOCK and pairs >= DENSE_SHARE * n * (n - 1) / 2
+        return fits and n >= layout.BLOCK and pairs >= DENSE_SHARE * n * (n - 1) / 2
 
     @property
     def _padded(self) -> int:
         """Variables with padding, at least one of it."""
-        return (self.problem.n // kernels.BLOCK + 1) * kernels.BLOCK
+        return (self.problem.n // layout.BLOCK + 1) * layout.BLOCK
 
     def _scaled(self, values: F64) -> NDArray[Any]:
         return np.rint(np.ldexp(values, self._exponent)).astype(self.dtype)
@@ -162,7 +163,7 @@ class TabuWalkers:
             members,
             member_weights,
         )
-        blocks = self._padded // kernels.BLOCK
+        blocks = self._padded // layout.BLOCK
         return (n, blocks, self._is_dense), pairs, dense.ravel(), terms, groups
 
     @property
@@ -202,13 +203,13 @@ class TabuWalkers:
         change[:n] = self._scaled(deltas(p, configuration))
         penalties = np.full(padded, largest, self.dtype)
         penalties[:n] = -largest
-        blocks = padded // kernels.BLOCK
-        numbers = np.zeros(kernels.NUMBERS, np.int64)
-        numbers[kernels.COST] = round(math.ldexp(cost_of(p, configuration) - p.constant, self._exponent))
-        numbers[[kernels.HOME, kernels.TRAIL]] = numbers[kernels.COST], kernels.UNSEEN
-        numbers[kernels.STALE] = blocks
-        numbers[kernels.PATIENCE] = rules.patience
-        numbers[kernels.SLOTS], numbers[kernels.TABU] = rules.tenure + rules.spread + 2, largest
+        blocks = padded // layout.BLOCK
+        numbers = np.zeros(layout.NUMBERS, np.int64)
+        numbers[layout.COST] = round(math.ldexp(cost_of(p, configuration) - p.constant, self._exponent))
+        numbers[[layout.HOME, layout.TRAIL]] = numbers[layout.COST], layout.UNSEEN
+        numbers[layout.STALE] = blocks
+        numbers[layout.PATIENCE] = rules.patience
+        numbers[layout.SLOTS], numbers[layout.TABU] = rules.tenure + rules.spread + 2, largest
         arrays = {
             "high": high,
             "deltas": change,
@@ -257,9 +258,9 @@ class TabuWalkers:
         for name in ("home", "trail"):
             walker.arrays[name][:] = walker.arrays["high"][: self.problem.n] & 1
         walker.arrays["marks"][:] = 0
-        numbers[[kernels.CHANGED, kernels.PENDING]] = 0
-        numbers[[kernels.HOME, kernels.TRAIL]] = numbers[kernels.COST], kernels.UNSEEN
-        numbers[kernels.LAST] = numbers[kernels.CLOCK]
+        numbers[[layout.CHANGED, layout.PENDING]] = 0
+        numbers[[layout.HOME, layout.TRAIL]] = numbers[layout.COST], layout.UNSEEN
+        numbers[layout.LAST] = numbers[layout.CLOCK]
 
     @staticmethod
     def _arrays(walker: LaneGroup) -> tuple[NDArray[Any], ...]:
@@ -268,8 +269,8 @@ class TabuWalkers:
     def best(self, walker: LaneGroup) -> tuple[float, Callable[[], I8]]:
         """Cost of the best configuration that the walker has seen in full, and the configuration when called."""
         numbers = walker.arrays["numbers"]
-        name = "trail" if numbers[kernels.TRAIL] < numbers[kernels.HOME] else "home"
-        scaled = min(int(numbers[kernels.TRAIL]), int(numbers[kernels.HOME]))
+        name = "trail" if numbers[layout.TRAIL] < numbers[layout.HOME] else "home"
+        scaled = min(int(numbers[layout.TRAIL]), int(numbers[layout.HOME]))
         return self._cost(scaled), lambda: self._configuration(walker.arrays[name])
 
     def _cost(self, scaled: int) -> float:
