@@ -46,7 +46,8 @@ def public_names(module: ModuleType) -> list[str]:
 
 def parameters() -> list[tuple[str, str]]:
     available = [module for module in MODULES if module not in LIBRARIES or util.find_spec(LIBRARIES[module])]
-    return [(module, name) for module in available for name in public_names(import_module(module))]
+    returned = [("qiosk.interop.labels", "Encoded")] if "qiosk.interop.networkx" in available else []
+    return [(module, name) for module in available for name in public_names(import_module(module))] + returned
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -32,7 +32,6 @@ class FileFormat:
     """
 
     name: str
-    title: str
     suffixes: tuple[str, ...]
     head: re.Pattern[bytes]
     read: Callable[[bytes], CostFunction]
@@ -57,16 +56,16 @@ _ORLIB = _head(rb"\s*\d+[ \t]*\r?\n[ \t]*\d+[ \t]+\d+[ \t]*\r?\n")
 _EDGE = rb"[ \t]*\d+[ \t]+\d+([ \t]*[-+.\d][-+.\deE]*)?[ \t]*\r?(\n|$)"
 _RUDY = _head(rb"\s*\d+[ \t]+\d+[ \t]*\r?\n(" + _EDGE + rb"|\s*$)")
 FORMATS = (
-    FileFormat("qio", "QIO JSON", (".json",), _QIO, registry.read_qio, json_codec.write, None),
-    FileFormat("columns", "columns of Qiosk", (".npz",), _COLUMNS, columns.read, columns.write, None),
-    FileFormat("wcnf", "weighted MaxSAT, DIMACS", (".wcnf", ".cnf"), _WCNF, wcnf.read, wcnf.write),
-    FileFormat("qubo", "qbsolv", (".qubo",), _QUBO, qubo.read, qubo.write),
-    FileFormat("coo", "coordinates, dimod", (".coo",), _COO, coo.read, coo.write, None),
-    FileFormat("qplib", "QPLIB", (".qplib",), _QPLIB, qplib.read, qplib.write, read_program=qplib.read_program),
-    FileFormat("mps", "MPS", (".mps",), _MPS, mps.read, mps.write, read_program=mps.read_program),
-    FileFormat("lp", "CPLEX LP", (".lp",), _LP, lp.read, lp.write, read_program=lp.read_program),
-    FileFormat("orlib", "OR-Library BQP", (".bqp",), _ORLIB, orlib.read, orlib.write),
-    FileFormat("rudy", "max-cut, rudy", (".rudy", ".rud", ".mc", ".gset"), _RUDY, rudy.read, rudy.write, to_spins),
+    FileFormat("qio", (".json",), _QIO, registry.read_qio, json_codec.write, None),
+    FileFormat("columns", (".npz",), _COLUMNS, columns.read, columns.write, None),
+    FileFormat("wcnf", (".wcnf", ".cnf"), _WCNF, wcnf.read, wcnf.write),
+    FileFormat("qubo", (".qubo",), _QUBO, qubo.read, qubo.write),
+    FileFormat("coo", (".coo",), _COO, coo.read, coo.write, None),
+    FileFormat("qplib", (".qplib",), _QPLIB, qplib.read, qplib.write, read_program=qplib.read_program),
+    FileFormat("mps", (".mps",), _MPS, mps.read, mps.write, read_program=mps.read_program),
+    FileFormat("lp", (".lp",), _LP, lp.read, lp.write, read_program=lp.read_program),
+    FileFormat("orlib", (".bqp",), _ORLIB, orlib.read, orlib.write),
+    FileFormat("rudy", (".rudy", ".rud", ".mc", ".gset"), _RUDY, rudy.read, rudy.write, to_spins),
 )
 """All formats, in the order in which content is compared with them."""
 

@@ -19,7 +19,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Encoded(Generic[T]):
-    """A problem from another library. ``qiosk.solve`` accepts it; ``decode`` converts results for that library."""
+    """A problem from another library. ``qiosk.solve`` accepts it; ``decode`` converts results for that library.
+
+    >>> import networkx, qiosk
+    >>> from qiosk.interop.networkx import max_cut
+    >>> encoded = max_cut(networkx.path_graph(2))
+    >>> encoded.problem, encoded.decode(qiosk.solve(encoded, timeout=1)).weight
+    (Problem('max-cut', ising, 3 terms), 1.0)
+    """
 
     problem: Problem
     read: Callable[[Mapping[int, int]], T]

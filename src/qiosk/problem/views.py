@@ -31,7 +31,7 @@ class ColumnView(MutableSequence[T]):
         """Replace the item at 0 <= index < len."""
 
     @abstractmethod
-    def _append(self, value: T) -> None:
+    def append(self, value: T) -> None:
         """Add an item at the end. Raises InvalidInput."""
 
     def __len__(self) -> int:
@@ -81,20 +81,16 @@ class ColumnView(MutableSequence[T]):
     def insert(self, index: int, value: T) -> None:
         """Insert an item before another."""
         if index >= len(self):
-            self._append(value)
+            self.append(value)
             return
         items = list(self)
         items.insert(index, value)
         self._rewrite(items)
 
-    def append(self, value: T) -> None:
-        """Add an item at the end."""
-        self._append(value)
-
     def _rewrite(self, items: Sequence[T]) -> None:
         fresh = type(self)(type(self._columns)())  # type: ignore[call-arg]
         for item in items:
-            fresh._append(item)  # before the columns are cleared, so that a wrong item changes nothing
+            fresh.append(item)  # before the columns are cleared, so that a wrong item changes nothing
         self._columns.copy_from(fresh._columns)
 
     def __eq__(self, other: object) -> bool:
@@ -163,7 +159,8 @@ class TermsView(ColumnView[Term]):
         _require(value, Term)
         self._columns.replace(index, value.c, value.ids)
 
-    def _append(self, value: Term) -> None:
+    def append(self, value: Term) -> None:
+        """Add a term at the end. Raises InvalidInput."""
         _require(value, Term)
         self._columns.append(value.c, value.ids)
 
@@ -180,7 +177,8 @@ class GroupsView(ColumnView[SlcTerm]):
     def _set(self, index: int, value: SlcTerm) -> None:
         self[index : index + 1] = [value]
 
-    def _append(self, value: SlcTerm) -> None:
+    def append(self, value: SlcTerm) -> None:
+        """Add a squared linear combination at the end. Raises InvalidInput."""
         _require(value, SlcTerm)
         self._columns.append(value)
 
