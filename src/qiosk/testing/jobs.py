@@ -55,16 +55,16 @@ class MemoryJobStore:
     def page(
         self, workspace: str, query: JobQuery, after: Cursor | None, limit: int, *, skip: int = 0
     ) -> Sequence[Job]:
-        """At most ``limit`` matching jobs, ``skip`` behind ``after``."""
+        """At most ``limit`` matching jobs, ``skip`` after ``after``."""
         with self._lock:
             jobs = [job for job in self._jobs.values() if job.workspace == workspace and _matches(job, query)]
         placed = sorted(((cursor_of(job, query.order_by), job) for job in jobs), key=itemgetter(0))
         if query.descending:
             placed.reverse()
-        behind = [
+        following = [
             job for place, job in placed if after is None or (place < after if query.descending else place > after)
         ]
-        found = behind[skip : skip + limit]
+        found = following[skip : skip + limit]
         reached = accumulate(map(weight, found))
         return found[: 1 + next((place for place, total in enumerate(reached) if total >= PAGE_BYTES), limit)]
 
@@ -135,7 +135,7 @@ class MemoryJobStore:
         return any(container in (job.container, job.input.container) for job in others)
 
     def running(self, *, home: str | None = None) -> Sequence[Job]:
-        """All jobs that somebody, or a worker of ``home``, has claimed and not finished."""
+        """All running jobs, or those that a worker of ``home`` has claimed."""
         with self._lock:
             running = [job for job in self._jobs.values() if job.state.is_running]
         return [job for job in running if home is None or (job.worker or "").startswith(f"{home}/")]
@@ -156,7 +156,7 @@ class MemoryJobStore:
             return self._run_seconds[workspace, month]
 
     def ended_before(self, before: datetime, limit: int, *, after: Job | None = None) -> Sequence[Job]:
-        """Jobs that ended before a time, behind ``after``."""
+        """Jobs that ended before a time, after ``after``."""
         with self._lock:
             ended = [(_end_of(job), job) for job in self._jobs.values() if job.ended_at and job.ended_at < before]
         ended.sort(key=itemgetter(0))
@@ -189,13 +189,13 @@ def _is_below(limit: int | None, running: int) -> bool:
 
 
 def _updated(job: Job, update: RunUpdate, lease_expires_at: datetime) -> Job:
-    said = {
+    reported = {
         "progress": update.progress,
         "best_blob": update.best_blob,
         "best_cost": update.best_cost,
         "checkpoint_blob": update.checkpoint_blob,
     }
-    changes = {member: value for member, value in said.items() if value is not None}
+    changes = {member: value for member, value in reported.items() if value is not None}
     return replace(job, lease_expires_at=lease_expires_at, **changes)  # type: ignore[arg-type]
 
 

@@ -1,9 +1,19 @@
-"""The next job to run, fairly between workspaces, given to one claimant only.
+"""Claims: the next job to run, chosen fairly between workspaces and given to exactly one claimant.
 
-The waiting jobs of a workspace are a queue, urgent ones ahead. A claim looks at the queues, not at the jobs: their
-heads are found by skipping through an index, a few seeks for each workspace that has jobs waiting. Then it takes the
-head of the queue whose turn it is. Urgency counts within a queue only: else a workspace that calls all its jobs urgent
-would take everything.
+**Fairness.** The waiting jobs of a workspace form a queue, urgent ones first. A claim looks at the queues and not at
+their jobs: the first job of each is found by skipping through an index, with a few seeks for each workspace that has
+jobs waiting. The queue with the fewest running jobs comes first, then the one whose first job has waited longest.
+Urgency counts within a queue only; otherwise a workspace that submits all its jobs as urgent would be served alone.
+
+**One claimant.** The first job is selected and updated by one statement. In SQLite, with its single writer, nothing can
+happen between the two. PostgreSQL locks the selected row and skips rows that others have locked.
+
+**Fences.** A claim increments the job's fence, a counter that every later write of the claimant has to match. If a
+claimant that was presumed dead, because its lease ran out, is still running, its fence is stale after the next claim,
+and the store rejects its writes. Its blobs do no harm either, since their names contain the fence.
+
+**Limits.** A workspace may be limited to a number of running jobs. In PostgreSQL two claimants could count at the same
+time and both start one more, so a claim for a limited workspace holds an advisory lock until its commit.
 """
 
 from __future__ import annotations
@@ -22,11 +32,11 @@ from qiosk.service.jobs import Job, JobState
 LimitOf = Callable[[str], int | None]
 
 _LOCKS = 0x05105D  # PostgreSQL's advisory locks on workspaces that may run a limited number of jobs
-_TRIES = 3  # several claimants may go for the same heads; whoever finds them all taken looks again
+_TRIES = 3  # claimants may try for the same jobs; one that finds them all taken selects again
 
 
 class Claimant(NamedTuple):
-    """Who claims, when, and for how long."""
+    """The worker that claims, the time, and when its lease ends."""
 
     worker: str
     now: datetime
@@ -34,7 +44,7 @@ class Claimant(NamedTuple):
 
 
 def claim(database: Database, claimant: Claimant, limit_of: LimitOf | None) -> Job | None:
-    """Give the first waiting job to a claimant; None if there is none that may run now."""
+    """Give the first waiting job to a claimant; None if no job may run now."""
     for _ in range(_TRIES):
         with database.write() as tx:
             queues = [_Queue(*row) for row in tx.execute(_QUEUES)]
@@ -46,20 +56,20 @@ def claim(database: Database, claimant: Claimant, limit_of: LimitOf | None) -> J
                 found_any = True
                 if (job := _take_head(tx, queue, claimant)) is not None:
                     return job
-        if not found_any or database.is_sqlite:  # SQLite has one writer: nobody can have been faster
+        if not found_any or database.is_sqlite:  # SQLite has one writer: no other claimant was faster
             return None
     return None
 
 
 class _Queue(NamedTuple):
-    """The waiting jobs of a workspace, of whose jobs ``running`` run."""
+    """A workspace that has waiting jobs, and how many of its jobs run."""
 
     workspace: str
     running: int
 
 
 def _select_queues() -> sa.Select[Any]:
-    """All queues; whose turn it is comes first: among those with equally many running, whose head waits longest."""
+    """All queues in the order of their turns: fewest running jobs first, then the longest wait of the first job."""
     is_waiting = jobs.c.state == JobState.WAITING.value
     queue = sa.select(sa.func.min(jobs.c.workspace).label("workspace")).where(is_waiting).cte("queue", recursive=True)
     following = (
@@ -97,7 +107,7 @@ _QUEUES = _select_queues()
 
 
 def _is_below(tx: sa.Connection, database: Database, queue: _Queue, limit: int) -> bool:
-    """Whether a workspace has fewer than ``limit`` jobs running, and nobody else is about to start one."""
+    """Whether a workspace has fewer than ``limit`` running jobs, and no other claimant is about to start one."""
     if queue.running >= limit or database.is_sqlite:  # it has one writer, which has just counted
         return queue.running < limit
     key = _LOCKS << 32 | zlib.crc32(queue.workspace.encode())
@@ -121,7 +131,7 @@ _HEAD = (
     .scalar_subquery()
 )
 _NOW = sa.bindparam("now", type_=sa.BigInteger)
-_TAKE = (  # what Job.on(CLAIM) does, in one statement: no gap between seeing and taking
+_TAKE = (  # what Job.on(CLAIM) does, in one statement
     jobs.update()
     .where(sa.tuple_(jobs.c.workspace, jobs.c.id) == _HEAD)
     .values(

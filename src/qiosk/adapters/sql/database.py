@@ -1,10 +1,10 @@
-"""A database, SQLite or PostgreSQL, as all stores use it: connections, transactions, and what went wrong in our words.
+"""A database, SQLite or PostgreSQL, as all stores use it: connections, transactions, and errors as Qiosk's.
 
-SQLite has one writer at a time, and those who wait for it sleep longer and longer, up to a tenth of a second. Here the
-threads of a process wait for each other at a lock, so that few wait in SQLite, and these look again every other
+SQLite has one writer at a time, and its waiting writers sleep longer and longer, up to a tenth of a second. Here the
+threads of a process wait for each other at a lock, so that few wait in SQLite, and those try again every other
 millisecond. Writers begin IMMEDIATE: a transaction that reads first and writes later would otherwise fail at once if
-another process wrote in between. What was written is copied from the log into the file, which takes as long as the disk
-needs, by ``checkpoint``, not by whoever happens to commit.
+another process wrote in between. SQLite's write-ahead log is copied into the database file, which takes as long as the
+disk needs, by ``checkpoint`` and not by a transaction that happens to commit.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from qiosk.errors import Conflict, InvalidValue, QioskError, ServiceUnavailable,
 
 BUSY_S = 30.0
 """How long a writer of SQLite waits for the others."""
-LOOK_S = 0.002
-"""How long SQLite itself lets a writer wait: between its looks it sleeps for 1 ms."""
+SQLITE_WAIT_S = 0.002
+"""How long SQLite itself lets a writer wait: it then sleeps for 1 ms between its tries."""
 RESTART_S = 0.2
-"""How long writers of SQLite may have to wait so that a log that became long begins anew."""
+"""How long writers of SQLite may have to wait while a log that became long is restarted."""
 LOG_PAGES = 16_384
-"""Size of SQLite's log at which a commit does what ``checkpoint`` should have done: 64 MiB."""
+"""Size of SQLite's log at which a commit copies it after all: 64 MiB."""
 CONNECT_S = 5
-"""How long a connection to PostgreSQL may take to come about."""
+"""How long it may take to connect to PostgreSQL."""
 PING_S = 1.0
-"""A pooled connection that was idle for longer is tried before it is used."""
+"""A pooled connection that was idle for longer is tested before it is used."""
 
 _SCHEMES = {"postgres", "postgresql", "postgresql+psycopg"}
 _POSTGRES_ARGUMENTS = {
     "connect_timeout": CONNECT_S,
     "application_name": "qiosk",
-    # a host that vanished is noticed within half a minute, not after hours
+    # a lost host is noticed within half a minute instead of hours
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -68,9 +68,9 @@ def parse_url(text: str, *, default: Path) -> sa.URL:
 class Database:
     """One database. May be used by several threads at once, and shared by several stores and processes.
 
-    ``read`` and ``write`` raise ServiceUnavailable if the database cannot be reached, or the connection is lost on
-    the way: whether a transaction that was about to commit did so is then unknown. They raise StorageFull if there is
-    no room, and nothing was stored. Errors do not show the parameters of statements, which are users' data. The
+    ``read`` and ``write`` raise ServiceUnavailable if the database cannot be reached, or the connection is lost: it
+    is then unknown whether a transaction that was about to commit did so. They raise StorageFull if there is no room,
+    and nothing was stored. Errors do not contain the parameters of statements, which are users' data. The
     constructor raises MissingExtra without PostgreSQL's driver.
     """
 
@@ -92,31 +92,31 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A connection for SELECT. Each statement sees the state of its own time."""
-        with _in_our_words(), self._reader.begin() as connection:
+        """A connection for SELECT. Each statement sees the state at its own time."""
+        with _translating_errors(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction, which commits at the end unless an error leaves the block."""
-        with _in_our_words(), self._writers_turn(), self._engine.begin() as connection:
+        with _translating_errors(), self._one_writer(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write_once(self) -> Iterator[sa.Connection]:
         """As ``write``, for a single statement: it needs no transaction of its own to be atomic."""
-        with _in_our_words(), self._writers_turn(), self._single.begin() as connection:
+        with _translating_errors(), self._one_writer(), self._single.begin() as connection:
             yield connection
 
     def version(self) -> int:
-        """A number that differs from the last one whenever anybody has committed a change since."""
+        """A number that differs from the last one whenever a change was committed since, by any process."""
         if not self.is_sqlite:
-            # The transactions that one would see. Unlike LISTEN it cannot miss a change over a lost connection, needs
-            # none for itself, and may be asked through a pooler.
+            # The transactions that a statement would see. Unlike LISTEN it cannot miss a change when a connection is
+            # lost, needs no connection of its own, and works through a pooler.
             with self.read() as connection:
                 return hash(connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
-        with self._watch_lock, _in_our_words():
-            # SQLite's own counter, which changes when another connection commits; all writes use other ones.
+        with self._watch_lock, _translating_errors():
+            # SQLite's own counter, which changes when another connection commits; no write uses this one.
             if self._watch is None:
                 self._watch = self._reader.connect().execution_options(isolation_level="AUTOCOMMIT")
             return int(self._watch.connection.cursor().execute("PRAGMA data_version").fetchone()[0])
@@ -132,11 +132,11 @@ class Database:
 
     def checkpoint(self) -> None:
         """Copy what was written from SQLite's log into its file, so that it survives a power cut and the log stays
-        short. Nobody waits for it, unless the log became long because it never came to rest.
+        short. Writers do not wait for it, unless the log became long because it was never idle.
         """
         if not self.is_sqlite:
             return
-        with _in_our_words(), self._reader.connect() as connection:
+        with _translating_errors(), self._reader.connect() as connection:
             cursor = connection.connection.cursor()
             (_, pages, _) = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if pages > LOG_PAGES // 2:
@@ -145,8 +145,8 @@ class Database:
                 cursor.execute(f"PRAGMA busy_timeout = {round(1e3 * BUSY_S)}")
 
     @contextmanager
-    def _writers_turn(self) -> Iterator[None]:
-        """Wait until no other thread of this process writes, where only one can."""
+    def _one_writer(self) -> Iterator[None]:
+        """Wait until no other thread of this process writes, if there can be only one writer."""
         if not self.is_sqlite:
             yield
             return
@@ -166,7 +166,7 @@ def _sqlite_engine(url: sa.URL, *, busy_s: float, **options: Any) -> sa.Engine:
 
 
 def _sqlite_writer(url: sa.URL) -> sa.Engine:
-    engine = _sqlite_engine(url, busy_s=LOOK_S, pool_size=1)
+    engine = _sqlite_engine(url, busy_s=SQLITE_WAIT_S, pool_size=1)
     sa.event.listen(engine, "begin", _begin_to_write)
     return engine
 
@@ -176,14 +176,14 @@ def _set_pragmas(connection: Any, _record: object) -> None:
     for pragma in ("synchronous = NORMAL", "foreign_keys = ON", f"wal_autocheckpoint = {LOG_PAGES}"):
         connection.execute(f"PRAGMA {pragma}")
     deadline = time.monotonic() + BUSY_S
-    while not _logs_ahead(connection):
+    while not _turn_on_log(connection):
         if time.monotonic() > deadline:
             raise Conflict("database: the file system does not allow write-ahead logging")
         time.sleep(0.01)
 
 
-def _logs_ahead(connection: Any) -> bool:
-    """Turn write-ahead logging on, if nobody else is about to: SQLite does not wait for others here."""
+def _turn_on_log(connection: Any) -> bool:
+    """Turn write-ahead logging on; False while another process does: SQLite does not wait for it here."""
     try:
         return bool(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal")
     except sqlite3.OperationalError as error:
@@ -226,7 +226,7 @@ def _note_time(_connection: object, record: Any) -> None:
 
 
 def _ping_if_idle(connection: Any, record: Any, _proxy: object) -> None:
-    """Let the pool replace a connection that was lost while nobody used it."""
+    """Let the pool replace a connection that was lost while it was idle."""
     if time.monotonic() - record.info.get("used_at", float("inf")) < PING_S:
         return
     was_autocommit = connection.autocommit
@@ -239,7 +239,7 @@ def _ping_if_idle(connection: Any, record: Any, _proxy: object) -> None:
 
 
 @contextmanager
-def _in_our_words() -> Iterator[None]:
+def _translating_errors() -> Iterator[None]:
     try:
         yield
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError) as error:

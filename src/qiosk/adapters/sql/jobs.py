@@ -1,4 +1,11 @@
-"""The job store over SQL: statements that SQLite and PostgreSQL both understand."""
+"""The job store over SQL: statements that SQLite and PostgreSQL both understand.
+
+**Two kinds of writes.** Clients and the supervisor change a job by ``swap``: they read the row, compute the new job,
+and write it if its revision is still the same. The supervisor's reports use ``record``: one statement, which is
+conditional on the fence of its claim and on a running state. Every write of a row increments its revision. So a report
+between a client's read and its swap makes the swap fail, and the client tries again; and a report after another claim,
+or after the job's end, changes nothing. See ``claims`` for fences.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from qiosk.adapters.sql.claims import Claimant, claim
+from qiosk.adapters.sql.conditions import is_among, item_conditions
 from qiosk.adapters.sql.database import Database
 from qiosk.adapters.sql.paging import Place, one_page
 from qiosk.adapters.sql.quotas import book, run_seconds
@@ -35,10 +43,10 @@ from qiosk.contract.jobs import JobQuery, JobStatus, TracePoint
 from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.jobs import Job, JobKey, JobState
 from qiosk.service.names import job_of_container
-from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, name_key
+from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of
 from qiosk.service.runs import RunUpdate
 
-# Statements are made once: that takes longer than running them.
+# Statements are built once: building one takes longer than executing it.
 _INSERT = jobs.insert()
 _GET = sa.select(jobs).where(IS_JOB)
 _EXISTS = sa.select(jobs.c.id).where(IS_JOB)
@@ -58,7 +66,7 @@ _COUNT_WAITING, _COUNT_WAITING_OF_ONE = (
 
 
 def _exists_another(*conditions: sa.ColumnElement[bool] | sa.TextClause) -> sa.Exists:
-    """Whether a job of ``key_workspace`` other than ``key_id`` is so; each kind of condition has an index."""
+    """Whether a job of ``key_workspace`` other than ``key_id`` meets conditions; each kind of them has an index."""
     is_another = sa.and_(jobs.c.workspace == sa.bindparam("key_workspace"), jobs.c.id != sa.bindparam("key_id"))
     return sa.exists().where(is_another, *conditions)
 
@@ -79,12 +87,12 @@ _DELETE = jobs.delete().where(IS_JOB)
 _IS_TRACE = sa.and_(
     trace_points.c.workspace == sa.bindparam("key_workspace"), trace_points.c.job_id == sa.bindparam("key_id")
 )
-_FORGET_TRACE = trace_points.delete().where(_IS_TRACE, trace_points.c.position >= sa.bindparam("start"))
+_DELETE_TRACE = trace_points.delete().where(_IS_TRACE, trace_points.c.position >= sa.bindparam("start"))
 _ADD_TRACE = trace_points.insert()
 
 
 def open_sqlite(path: Path) -> SqlJobStore:
-    """The job store in a SQLite file, which is created if it does not exist, and upgraded if it is of an older release.
+    """The job store in a SQLite file, which is created if it does not exist, and upgraded if an older release made it.
 
     Raises Conflict if a newer release wrote it.
     """
@@ -92,9 +100,9 @@ def open_sqlite(path: Path) -> SqlJobStore:
 
 
 AT_ONCE = 128
-"""Rows that are read by one statement: a driver may hold all of them, and each can have hundreds of kilobytes."""
+"""Rows that are read by one statement: a driver may keep all of them in memory, up to hundreds of kilobytes each."""
 _LAST_POSITION = 2**31 - 1
-"""The greatest integer of a trace's column: no trace is so long, and databases refuse to compare with more."""
+"""The largest integer of a trace's column: no trace is so long, and databases reject larger parameters."""
 
 
 @final
@@ -123,7 +131,7 @@ class SqlJobStore:
     def page(
         self, workspace: str, query: JobQuery, after: Cursor | None, limit: int, *, skip: int = 0
     ) -> Sequence[Job]:
-        """At most ``limit`` matching jobs, ``skip`` behind ``after``."""
+        """At most ``limit`` matching jobs, ``skip`` after ``after``."""
         wanted = sa.select(jobs).where(jobs.c.workspace == workspace, *_conditions(query))
         place = Place(ORDER_KEYS.get(query.order_by), jobs.c.created_at, jobs.c.id, item_type="Job")
         found: list[Job] = []
@@ -204,7 +212,7 @@ class SqlJobStore:
             return bool(tx.execute(wanted, {**key_parameters(key), **place}).scalar_one())
 
     def running(self, *, home: str | None = None) -> Sequence[Job]:
-        """All jobs that somebody, or a worker of ``home``, has claimed and not finished."""
+        """All running jobs, or those that a worker of ``home`` has claimed."""
         wanted = sa.select(jobs).where(jobs.c.state.in_(RUNNING))
         if home is not None:
             prefix = f"{home}/"
@@ -228,7 +236,7 @@ class SqlJobStore:
             return run_seconds(tx, workspace, month)
 
     def ended_before(self, before: datetime, limit: int, *, after: Job | None = None) -> Sequence[Job]:
-        """Jobs that ended before a time, behind ``after``."""
+        """Jobs that ended before a time, after ``after``."""
         place = (jobs.c.ended_at, jobs.c.workspace, jobs.c.id)
         wanted = sa.select(jobs).where(jobs.c.ended_at < to_time(before)).order_by(*place).limit(min(limit, AT_ONCE))
         if after is not None:
@@ -237,7 +245,7 @@ class SqlJobStore:
         return self._read_jobs(wanted)
 
     def version(self) -> int:
-        """The database's own."""
+        """The database's version."""
         return self._database.version()
 
     def close(self) -> None:
@@ -258,43 +266,29 @@ def _is_trace_of(key: JobKey) -> sa.ColumnElement[bool]:
 
 
 def _conditions(query: JobQuery) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
-    if query.name_prefix is not None:
-        prefix = name_key(query.name_prefix)  # not LIKE: the prefix is literal
-        conditions += [jobs.c.name_key >= prefix, sa.func.substr(jobs.c.name_key, 1, len(prefix)) == prefix]
+    conditions = item_conditions(jobs, query) + is_among(sa.func.lower(jobs.c.job_type), query.job_types)
     if query.statuses is not None:
         wanted = [state.value for state in JobState if state.status in map(JobStatus, query.statuses)]
         conditions.append(jobs.c.state.in_(wanted))
-    for column, choices in (
-        (sa.func.lower(jobs.c.job_type), query.job_types),
-        (jobs.c.provider_key, query.provider_ids),
-        (jobs.c.target_key, query.targets),
-    ):
-        if choices is not None:
-            conditions.append(column.in_([choice.lower() for choice in choices]))
     if query.session_id is not None:
         conditions.append(jobs.c.session_id == query.session_id)
     if query.is_top_level:
         conditions.append(jobs.c.session_id.is_(None))
-    if query.created_after is not None:
-        conditions.append(jobs.c.created_at >= to_time(query.created_after))
-    if query.created_before is not None:
-        conditions.append(jobs.c.created_at <= to_time(query.created_before))
     return conditions
 
 
 def _update_columns(update: RunUpdate) -> dict[str, Any]:
-    said = {
+    reported = {
         "best_blob": update.best_blob,
         "best_cost": update.best_cost,
         "checkpoint_blob": update.checkpoint_blob,
     }
-    columns = {name: value for name, value in said.items() if value is not None}
+    columns = {name: value for name, value in reported.items() if value is not None}
     return columns if update.progress is None else {**columns, **to_progress(update.progress)}
 
 
 def _replace_trace(tx: sa.Connection, key: JobKey, start: int, points: Sequence[TracePoint]) -> None:
-    tx.execute(_FORGET_TRACE, {**key_parameters(key), "start": start})
+    tx.execute(_DELETE_TRACE, {**key_parameters(key), "start": start})
     rows = [
         {
             "workspace": key.workspace,

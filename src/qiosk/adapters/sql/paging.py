@@ -12,7 +12,7 @@ from qiosk.service.paging import Cursor
 
 
 class Place(NamedTuple):
-    """The columns that decide on an item's place; ``key`` is None where all items have the same."""
+    """The columns that an item is sorted by; ``key`` is None where all items have the same one."""
 
     key: sa.ColumnElement[str] | None
     created_at: sa.ColumnElement[Any]
@@ -29,20 +29,20 @@ def one_page(
     limit: int,
     skip: int,
 ) -> sa.Select[Any]:
-    """The rows of ``wanted`` behind ``after``, sorted by ``order``: ``skip`` are passed over, ``limit`` are left."""
+    """At most ``limit`` rows of ``wanted``, sorted by ``order``, ``skip`` after ``after``."""
     columns = [place.created_at, place.id]
     if place.key is not None:
         columns.insert(0, place.key)
     sorted_rows = wanted.order_by(*(column.desc() if descending else column.asc() for column in columns))
     if after is not None:
-        sorted_rows = sorted_rows.where(_is_behind(after, columns, place, order, descending))
+        sorted_rows = sorted_rows.where(_is_after(after, columns, place, order, descending))
     return sorted_rows.limit(limit).offset(skip or None)
 
 
-def _is_behind(
+def _is_after(
     after: Cursor, columns: list[sa.ColumnElement[Any]], place: Place, order: ItemOrder, descending: bool
 ) -> sa.ColumnElement[bool]:
-    if order is ItemOrder.ITEM_TYPE and after.key != place.item_type:  # a list of several types, at another one
+    if order is ItemOrder.ITEM_TYPE and after.key != place.item_type:
         return sa.true() if (place.item_type < after.key) is descending else sa.false()
     values: list[Any] = [to_time(after.created_at), after.id]
     if place.key is not None:

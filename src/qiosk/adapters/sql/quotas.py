@@ -1,4 +1,4 @@
-"""What workspaces have used, and the limits of single ones, over SQL."""
+"""The usage of workspaces, and their own limits, over SQL."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _BOOK = {"sqlite": _book(sqlite.insert(job_usage)), "postgresql": _book(postgres
 
 
 def book(tx: sa.Connection, job: Job) -> None:
-    """Add the time that a job ran, which has just ended, to what its workspace has used."""
+    """Add the run time of a job that has just ended to the usage of its workspace."""
     if job.begun_at is None or job.ended_at is None:
         return
     seconds = (job.ended_at - job.begun_at).total_seconds()
@@ -52,7 +52,7 @@ def book(tx: sa.Connection, job: Job) -> None:
 
 
 def run_seconds(tx: sa.Connection, workspace: str, month: str) -> float:
-    """Seconds that a workspace's jobs ran, of those that ended in this month."""
+    """Run time in seconds of a workspace's jobs that ended in this month."""
     is_booked = sa.and_(job_usage.c.workspace == workspace, job_usage.c.month == month)
     return tx.execute(sa.select(job_usage.c.seconds).where(is_booked)).scalar() or 0.0
 
@@ -73,13 +73,13 @@ class SqlLimitStore:
         return found
 
     def set(self, workspace: str, dimension: Dimension, limit: float | None) -> None:
-        """Give a workspace a limit of its own, or none."""
+        """Set a workspace's own limit; None: unlimited."""
         row = {"workspace": workspace, "dimension": dimension.value, "value": limit}
         with self._database.write_once() as tx:
             _put(tx, workspace_limits, row, {"value": limit})
 
     def unset(self, workspace: str, dimension: Dimension) -> None:
-        """Let a workspace have the limit of all the others."""
+        """Let the default limit apply to a workspace."""
         this = sa.and_(workspace_limits.c.workspace == workspace, workspace_limits.c.dimension == dimension.value)
         with self._database.write_once() as tx:
             tx.execute(workspace_limits.delete().where(this))

@@ -1,7 +1,7 @@
-"""The database's schema: made when the database is empty, brought up to date from older releases, refused if newer.
+"""The database's schema: created in an empty database, upgraded from older releases, rejected if it is newer.
 
-The history of the schema is in ``migrations`` (Alembic). A new database does not walk through it: it gets the tables as
-they are declared now, which a test holds to be the same. So Alembic is imported only where something is old.
+The history of the schema is in ``migrations`` (Alembic). A new database does not go through it: it gets the tables as
+they are declared now, and a test makes sure that both are the same. So Alembic is imported for upgrades only.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from qiosk.errors import Conflict
 REVISION = "0006"
 """The newest revision in ``migrations``."""
 DECLARATIONS = (sql_tables, sql_sessions, sql_keys, sql_quotas)
-"""Every module that declares tables, so that all of them are known here."""
+"""All modules that declare tables: importing them completes the metadata."""
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
-_FIRST = "0001"  # what a database is that says schema version 1 in a table of our own
-_LOCK = 0x0510_5C  # PostgreSQL's advisory lock on the making of our tables
+_FIRST = "0001"  # the revision of databases with schema version 1 in the table `qiosk_schema`
+_LOCK = 0x0510_5C  # PostgreSQL's advisory lock on creating and upgrading the tables
 _revisions = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
 
 
@@ -32,8 +32,8 @@ def open_database(url: sa.URL) -> Database:
     """The database, with a schema that is up to date.
 
     An empty database gets its tables; a SQLite file of an older release is upgraded. Raises Conflict for PostgreSQL
-    that needs an upgrade, since others may be using it, and for a database that is not ours or is a newer release's;
-    ServiceUnavailable if it cannot be reached.
+    that needs an upgrade, since other processes may be using it, and for a database that is not Qiosk's or was made by
+    a newer release; ServiceUnavailable if it cannot be reached.
     """
     database = Database(url)
     try:
@@ -51,12 +51,12 @@ def open_sqlite_database(path: Path) -> Database:
 
 
 def upgrade(database: Database) -> None:
-    """Bring the schema up to date. Raises Conflict if it is not ours, or a newer release's."""
+    """Upgrade the schema. Raises Conflict if the database is not Qiosk's, or was made by a newer release."""
     _prepare(database, may_upgrade=True)
 
 
 def revision_of(database: Database) -> str | None:
-    """The schema's revision; None if there is none yet. Raises Conflict if the database is not ours."""
+    """The schema's revision; None if there is none yet. Raises Conflict if the database is not Qiosk's."""
     with database.read() as connection:
         return _revision(connection, database)
 
@@ -71,7 +71,7 @@ def _prepare(database: Database, *, may_upgrade: bool) -> None:
             _revisions.create(connection)
             connection.execute(_revisions.insert().values(version_num=REVISION))
         elif found == REVISION:
-            return  # somebody else was faster
+            return  # another process was faster
         elif not may_upgrade:
             raise Conflict(
                 f"database {database}: schema revision must be {REVISION}, found {found}; stop all servers and run"

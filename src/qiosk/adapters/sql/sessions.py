@@ -10,6 +10,7 @@ from typing import Any, final
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from qiosk.adapters.sql.conditions import item_conditions
 from qiosk.adapters.sql.database import Database
 from qiosk.adapters.sql.paging import Place, one_page
 from qiosk.adapters.sql.tables import TEXT, from_time, jobs, metadata, to_time
@@ -54,14 +55,14 @@ _KEYS: Mapping[ItemOrder, sa.ColumnElement[str]] = {
     ItemOrder.TARGET: sessions.c.target_key,
     ItemOrder.STATE: sessions.c.status,
 }
-"""What ``place_of`` calls the key; in the orders that are missing all sessions have the same."""
+"""What ``place_of`` calls the key; in the other orders all sessions have the same one."""
 
 sa.Index("sessions_by_creation", sessions.c.workspace, sessions.c.created_at, sessions.c.id)
 for _order, _key in _KEYS.items():
     sa.Index(f"sessions_by_{_order.name.lower()}", sessions.c.workspace, _key, sessions.c.created_at, sessions.c.id)
 sa.Index("sessions_by_end", sessions.c.is_settled, sessions.c.status, sessions.c.ended_at)
 
-# So that looking for failed jobs costs one seek for each open session, whatever its size.
+# Finding failed jobs then costs one seek for each open session, whatever its size.
 _in_session = jobs.c.session_id.is_not(None)
 sa.Index(
     "jobs_by_session_state",
@@ -111,9 +112,9 @@ class SqlSessionStore:
     def page(
         self, workspace: str, query: ItemQuery, after: Cursor | None, limit: int, *, skip: int = 0
     ) -> Sequence[Session]:
-        """At most ``limit`` matching sessions, ``skip`` behind ``after``."""
+        """At most ``limit`` matching sessions, ``skip`` after ``after``."""
         if query.order_by is ItemOrder.JOB_TYPE and after is not None and after.key:
-            # A place among jobs: sessions, which have no job type, stand before all that have one.
+            # A place among jobs: sessions, which have no job type, come before all jobs.
             if not query.descending:
                 return ()
             after = None
@@ -122,7 +123,7 @@ class SqlSessionStore:
         return self._read(one_page(wanted, place, query.order_by, query.descending, after, limit, skip))
 
     def due(self, idle_since: datetime, limit: int, *, workspace: str | None = None) -> Sequence[Session]:
-        """Sessions about which something has to be done."""
+        """Sessions that have to be settled or ended."""
         has_failed = sa.exists().where(_is_of_session(), jobs.c.state == JobState.FAILED.value)
         settled = sa.select(sessions).where(
             sessions.c.is_settled == 1,
@@ -165,19 +166,9 @@ def _is_of_session() -> sa.ColumnElement[bool]:
 
 
 def _conditions(query: ItemQuery) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
-    if query.name_prefix is not None:
-        prefix = name_key(query.name_prefix)
-        conditions.append(sa.func.substr(sessions.c.name_key, 1, len(prefix)) == prefix)
+    conditions = item_conditions(sessions, query)
     if query.statuses is not None:
         conditions.append(sessions.c.status.in_(list(query.statuses)))
-    for column, choices in ((sessions.c.provider_key, query.provider_ids), (sessions.c.target_key, query.targets)):
-        if choices is not None:
-            conditions.append(column.in_([choice.lower() for choice in choices]))
-    if query.created_after is not None:
-        conditions.append(sessions.c.created_at >= to_time(query.created_after))
-    if query.created_before is not None:
-        conditions.append(sessions.c.created_at <= to_time(query.created_before))
     return conditions
 
 

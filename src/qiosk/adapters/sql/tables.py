@@ -1,6 +1,6 @@
-"""The tables of jobs and their traces, and the way between their rows and our values.
+"""The tables of jobs and their traces, and the conversion between rows and records.
 
-Times are microseconds since 1970 (UTC) and JSON is text: both mean the same in every database.
+Times are microseconds since 1970 (UTC) and JSON is text, so that they are the same in every database.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from qiosk.service.paging import name_key
 metadata = sa.MetaData()
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-"""Text that is compared byte by byte, as SQLite does anyway."""
+"""Text that is compared byte by byte, as SQLite always does."""
 
 
 jobs = sa.Table(
@@ -71,16 +71,16 @@ jobs = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
 )
 
-# A claim looks at the first job of each workspace that has any waiting, urgent ones first. Directions as it sorts:
-# otherwise every claim sorts all waiting jobs while it holds the write lock.
+# A claim looks at the first waiting job of each workspace, urgent ones first. The index has the same directions:
+# otherwise every claim would sort all waiting jobs while it holds the write lock.
 sa.Index("jobs_by_claim_order", jobs.c.state, jobs.c.workspace, jobs.c.is_urgent.desc(), jobs.c.created_at, jobs.c.id)
 
 RUNNING = (JobState.EXECUTING.value, JobState.CANCELLING.value)
-"""States in which somebody holds a claim."""
+"""States in which a job is claimed."""
 
 
 IS_JOB = sa.and_(jobs.c.workspace == sa.bindparam("key_workspace"), jobs.c.id == sa.bindparam("key_id"))
-"""The row of a job, for statements that are made once: making one takes longer than running it."""
+"""The row of a job, for statements that are built once: building one takes longer than executing it."""
 
 
 def key_parameters(key: JobKey) -> dict[str, str]:
@@ -95,17 +95,17 @@ ORDER_KEYS: Mapping[ItemOrder, sa.ColumnElement[str]] = {
     ItemOrder.TARGET: jobs.c.target_key,
     ItemOrder.STATE: jobs.c.state,
 }
-"""What ``cursor_of`` calls the key; the orders that are missing have no key of their own. All are columns: SQLite would
-read an index on an expression from its beginning for every page.
+"""What ``cursor_of`` calls the key; the other orders have none. All are columns: SQLite would read an index on an
+expression from its start for every page.
 """
 
 sa.Index("jobs_by_creation", jobs.c.workspace, jobs.c.created_at, jobs.c.id)
-for _order, _key in ORDER_KEYS.items():  # so that a page costs the same wherever it is
+for _order, _key in ORDER_KEYS.items():  # so that all pages cost the same
     sa.Index(f"jobs_by_{_order.name.lower()}", jobs.c.workspace, _key, jobs.c.created_at, jobs.c.id)
 sa.Index("jobs_by_session", jobs.c.workspace, jobs.c.session_id, jobs.c.created_at, jobs.c.id)
 sa.Index("jobs_by_end", jobs.c.ended_at, jobs.c.workspace, jobs.c.id)
 
-# Most jobs have a container of their own, which is found by their id: only the others are worth an index.
+# Most jobs have their own container, which is found by the id: only the others need an index.
 OUTPUT_IS_ELSEWHERE, INPUT_IS_ELSEWHERE = (
     sa.text(f"{column} <> '{CONTAINER_PREFIX}' || id") for column in ("container", "input_container")
 )
@@ -199,7 +199,7 @@ def to_row(job: Job) -> dict[str, Any]:
 
 
 def _storable(text: str) -> str:
-    """Messages may quote whatever a solver stumbled over; databases refuse NUL and halves of surrogate pairs."""
+    """Error messages may contain any characters; databases reject NUL and halves of surrogate pairs."""
     return text.replace("\x00", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
 
 
