@@ -46,7 +46,7 @@ def bifurcation_steps(is_discrete: bool, lanes: int) -> Any:
     def steps(indptr: Any, neighbors: Any, forces: Any, positions: Any, momenta: Any, detunings: Any, dt: Any) -> None:
         x_at, y_at = pointer(positions), pointer(momenta)
         n = indptr.size - 1
-        signs = np.empty(n, np.uint32)  # never by its bare address: it lives only as long as its name is in use
+        signs = np.empty(n, np.uint32)  # never by its bare address: it is freed after the last use of its name
         for i in range(n):
             store_mask(signs, i, (bits_as_uint32(load(x_at, i * lanes, lanes)) & _SIGN) != _NONE)
         for t in range(detunings.size):

@@ -1,11 +1,11 @@
 """Bit-sliced sweep of sparse Ising problems whose couplings all have one magnitude J.
 
-Spins are bits as in ``packed``, and nothing is ever added up as a number. Every variable has ``slots`` = 2, 4 or 6
-neighbours; of each neighbour one word operation tells, for all lanes together, whether the pair is unsatisfied. A tree
-of bitwise adders then tells whether at least 1, 2 or 3 of them are. Flipping a spin with U of d pairs unsatisfied
-changes the cost by 2 J (d - 2 U), so it is accepted where U >= d / 2 and else with one of at most three probabilities,
-p_m = exp(-2 beta J m), m = d - 2 U > 0: for those, random bits that are set with p_m are made beforehand
-(``bernoulli``; exact up to 2**-33).
+Spins are bits as in ``packed``, one word holding those of many lanes, and sums are taken by logic on words. Every
+variable has ``slots`` = 2, 4 or 6 neighbours; for each neighbour one word operation finds, for all lanes together,
+whether the pair is unsatisfied. A tree of bitwise adders then finds whether at least 1, 2 or 3 of them are. Flipping a
+spin with U of d pairs unsatisfied changes the cost by 2 J (d - 2 U), so it is accepted where U >= d / 2 and else with
+one of at most three probabilities, p_m = exp(-2 beta J m), m = d - 2 U > 0: for those, random bits that are set with
+p_m are made beforehand (``bernoulli``; exact up to 2**-33).
 
 Every slot is taken: ``neighbors`` holds 2 j + sign, sign 1 where the pair is satisfied by unlike spins. A coupling of
 k J is k neighbours, and a field of k J is k that are always +1, the row after the last variable. A variable that has
@@ -13,7 +13,7 @@ two neighbours less has itself in their places, once with each sign, which adds 
 odd number has itself once, always satisfied: its U, and the limits on it, are as if it had one more, but its
 probabilities are those of odd m.
 
-Random bits come from a pool of one row per class m, filled anew every ``period`` variables: variable i reads ``lanes``
+Random bits come from a pool of one row per class m, refilled every ``period`` variables: variable i reads ``lanes``
 consecutive bits of every row it needs, from one pseudo-random byte on. With a period of a few variables each reads
 bits of its own.
 """
@@ -87,8 +87,8 @@ def flips_of_6(
     one = any_sum | any_carry
     two = any_carry | (sum_a & sum_b)
     three = (carry_a & carry_b) | (any_carry & any_sum)
-    seldom = (one & load(pool, at + stride, spin)) | (~one & load(pool, at + 2 * stride, spin))
-    return three | (two & load(pool, at, spin)) | (~two & seldom)
+    rarely = (one & load(pool, at + stride, spin)) | (~one & load(pool, at + 2 * stride, spin))
+    return three | (two & load(pool, at, spin)) | (~two & rarely)
 
 
 FLIPS = {2: flips_of_2, 4: flips_of_4, 6: flips_of_6}

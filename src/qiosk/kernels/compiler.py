@@ -1,18 +1,18 @@
 """How kernels are compiled, and where the machine code is kept.
 
-Numba's own on-disk cache looks at the file that holds a function and not at what that file imports, so an edit of
-``simd.py`` would leave stale machine code behind; and two processes that save different signatures of one function at
+Numba's own on-disk cache looks at the file that holds a function and not at what that file imports, so after an edit of
+``simd.py`` it would use stale machine code; and two processes that save different signatures of one function at
 once can give both the same file. Here each specialization has a file of its own, named by a digest of everything that
 decides its contents: the source of this whole package, the versions of Numba, llvmlite and Python, the name of the
 function, the constants of its closure, the argument types, and the processor with its features. Files are written
 beside their place and renamed into it, so any number of processes may share a folder.
 
 The folder is ``NUMBA_CACHE_DIR`` if that is set, else a per-user cache folder; when it cannot be written,
-kernels are compiled anew in every process. In it there is a folder for every version of the sources. One that is used
-is touched once a day; the first process to write into a new one removes those that nobody has touched for a month.
+kernels are compiled again in every process. In it there is a folder for every version of the sources. One that is used
+is touched once a day; the first process to write into a new one removes those that were not touched for a month.
 
-The first kernel that a process compiles is announced by a log record, for that takes seconds. Its level is WARNING:
-Python prints that where nobody has set up logging.
+A process logs the first kernel that it compiles, because that takes seconds. The level is WARNING, which Python prints
+where logging is not set up.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ config: Any = numba_config  # its members are made from the environment
 _log = logging.getLogger(__name__)
 
 UNUSED_S = 30 * 86_400.0
-"""Seconds for which nobody has used a folder of machine code that is removed."""
+"""Seconds without use after which a folder of machine code is removed."""
 _TOUCH_S = 86_400.0
 _DOOMED = "unused-"
 _FOLDER = re.compile(f"({_DOOMED})?[0-9a-f]{{20}}")
@@ -84,7 +84,7 @@ def kernel(function: Callable[..., Any]) -> Any:
     """Decorator: compile at the first call, for the types of that call, through the cache on disk.
 
     The closure of ``function`` may hold numbers, strings, NumPy dtypes and compiled functions; anything else
-    cannot be told apart in a file name and raises TypeError.
+    has no text for a file name and raises TypeError.
     """
     dispatcher = numba.njit(**OPTIONS)(function)
     if jit_enabled():
@@ -128,7 +128,7 @@ def mark_as_used(folder: Path) -> None:
 
 @cache
 def announce_compiling(folder: Path, process: int) -> None:
-    """Say that kernels are compiled, once in a process; a fork of one that has said it is another."""
+    """Log that kernels are compiled, once per process; a fork counts as another process."""
     _log.warning("compiling kernels; they are kept in %s for later runs", folder)
 
 
@@ -136,7 +136,7 @@ def remove_unused(folders: Path, keep: str) -> None:
     """Remove folders named by digests in which nothing was written and nothing used for ``UNUSED_S``, except ``keep``.
 
     A folder is renamed before it is emptied, so that no process finds half of one. Any number may do this at once:
-    whoever comes late finds nothing, and whoever used a folder that is gone compiles anew.
+    a later process finds nothing, and one whose folder is gone compiles again.
     """
     for folder in folders.iterdir():
         if folder.name == keep or not _FOLDER.fullmatch(folder.name):
@@ -204,7 +204,7 @@ class KernelCache(_Cache):
             announce_compiling(path.parent, os.getpid())
             return None
         except _DAMAGED as error:
-            _log.warning("%s is damaged and will be written anew: %s", path, error)
+            _log.warning("%s is damaged and will be written again: %s", path, error)
             announce_compiling(path.parent, os.getpid())
             return None
         return CompileResult._rebuild(target_context, *payload)

@@ -1,11 +1,11 @@
-"""Diffusion Monte Carlo of any problem in float64: walkers hop at random and live or die by their cost.
+"""Diffusion Monte Carlo of any problem in float64: walkers hop at random and are resampled by their cost.
 
 Shapes: R walkers, n variables, T terms of two or more variables with K ids in all, G squared linear combinations with M
 members in all.
 
 In every step each walker hops to a random neighbour, one variable away, with probability alpha, whatever that costs;
-after every ``interval`` steps the walkers are taken anew in proportion to exp(-beta cost), each as often as its share
-says, rounded down or up. With constant alpha and beta the walkers come to be distributed as the largest eigenvector of
+after every ``interval`` steps the walkers are resampled in proportion to exp(-beta cost), each as often as its share,
+rounded down or up. With constant alpha and beta the walkers come to be distributed as the largest eigenvector of
 exp(-beta cost) ((1 - alpha) + alpha * (random hop)) ** interval.
 """
 
@@ -22,7 +22,7 @@ from qiosk.kernels.plain.general import add_up_groups, apply_flip, change_of, un
 
 @inlined()
 def _cost(constant: Any, linear: Any, terms: Any, groups: Any, values: Any, sums: Any) -> Any:
-    """Cost of one configuration, summed anew; ``sums`` are its groups'."""
+    """Cost of one configuration, summed again; ``sums`` are its groups'."""
     indptr, variables, coefficients = terms
     total = constant
     for i in range(linear.size):
@@ -64,8 +64,8 @@ def _cheapest(costs: Any) -> int:
 
 
 @inlined()
-def _take_anew(beta: Any, draw: Any, values: Any, sums: Any, costs: Any, weights: Any, counts: Any) -> None:
-    """Systematic resampling in proportion to exp(-beta cost); who is taken at all stays in place."""
+def _resample(beta: Any, draw: Any, values: Any, sums: Any, costs: Any, weights: Any, counts: Any) -> None:
+    """Systematic resampling in proportion to exp(-beta cost); a walker that is kept stays in its place."""
     n_walkers = costs.size
     total, least = 0.0, costs[_cheapest(costs)]
     for r in range(n_walkers):
@@ -96,8 +96,8 @@ def diffuse() -> Any:
     problem: (constant, linear (n,), terms, groups, by_variable, is_spin), as in ``plain.general``. walkers: (values (R,
     n) int8, sums (R, G) float64, costs (R,) float64, states (R,) uint64), updated. best: (values (n,) int8, cost (1,)
     float64), the best configuration met after a step, updated. scratch: (weights (R,) float64, counts (R,) int64).
-    alphas, betas: (steps,) float64 of the steps numbered ``first`` and on. Walkers are taken anew after steps whose
-    number plus one is a multiple of ``interval``, and sums and costs are added up anew before steps whose number is a
+    alphas, betas: (steps,) float64 of the steps numbered ``first`` and on. Walkers are resampled after steps whose
+    number plus one is a multiple of ``interval``, and sums and costs are added up again before steps whose number is a
     multiple of ``refresh``: so they need not be set when step 0 is run.
     """
 
@@ -130,6 +130,6 @@ def diffuse() -> Any:
                 _copy(values[leader], best[0])
                 best[1][0] = costs[leader]
             if (step + 1) % interval == 0:
-                _take_anew(betas[t], uniform(states, 0), values, sums, costs, scratch[0], scratch[1])
+                _resample(betas[t], uniform(states, 0), values, sums, costs, scratch[0], scratch[1])
 
     return run

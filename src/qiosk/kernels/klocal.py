@@ -6,16 +6,16 @@ for spin -1 or for bit 1. The change of cost when variable i flips is twice
     constant_i - parity_i + s_i * (base_i - pairs_i - products_i + sum_g member_weight S_g),    s_i = 1 - 2 * bit_i
 
     pairs_i     couplings2[k] for every neighbour that is set
-    parity_i    (spins) term_values2[k] for every term of i whose product is -1; cached words of each term say in which
-                lanes that is, and an accepted flip of i toggles those of its terms
+    parity_i    (spins) term_values2[k] for every term of i whose product is -1; cached words of each term mark those
+                lanes, and an accepted flip of i toggles those of its terms
     products_i  (bits) term_values2[k] for every term of i of which all other variables are 1: the AND of their words
     S_g         running sum of a squared linear combination, one per lane, never expanded into pairs
 
-Everything is recomputed but the parity words and the running sums, which are set up anew at the beginning of a call and
-of every sweep: so a group of lanes is its spins and its random state, and no rounding builds up.
+Everything is recomputed but the parity words and the running sums, which are set up again at the beginning of a call
+and of every sweep: so a group of lanes is its spins and its random state, and no rounding builds up.
 
 Thresholds are those of ``packed``: compared with half the change of cost. So are the types of the accumulator: integers
-are exact as long as every half change fits the type, whatever wraps on the way to it.
+are exact while every half change fits the type, even if sums on the way to it wrap.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bit-packed recompute sweep of pairwise Ising problems, many replicas at once.
 
 Spins are bits: word ``spins[i * words + r // 64]`` holds lane r of variable i in bit r % 64, set when the
-spin is -1. Visiting variable i, its field is summed anew for all lanes together: it starts at the value for
+spin is -1. Visiting variable i, its field is summed again for all lanes together: it starts at the value for
 all neighbours at +1 and every neighbour that is at -1 in a lane subtracts twice its coupling there, one
 masked subtraction for 64 float32 lanes in four AVX-512 registers or for 64 int8 lanes in one. No fields are
 stored, so an accepted flip costs one bit.
@@ -9,13 +9,13 @@ stored, so an accepted flip costs one bit.
 Signs: ``field_i = -(h_i + sum_j J_ij s_j)``, so flipping spin i changes the cost by ``2 s_i field_i`` and is
 accepted iff ``s_i field_i <= threshold`` (see ``thresholds``).
 
-Thresholds come from a pool that is filled anew every ``period`` variables. With ``period`` 1 and a pool of
+Thresholds come from a pool that is refilled every ``period`` variables. With ``period`` 1 and a pool of
 one entry per lane all thresholds are fresh. With ``period`` n and a large pool every variable reads ``lanes``
 consecutive entries from a pseudo-random offset; entries are used more than once per sweep, so the pool must be
 large: 8192 entries or more, and a multiple of n.
 
 The accumulator's type is that of ``couplings2``, ``base`` and ``pool``: int8, int16, float32 or float64. Integers are
-exact as long as every field, at all neighbours' values, fits the type (sums in between may wrap).
+exact while every field, at all neighbours' values, fits the type (sums in between may wrap).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
     """The sweep kernel for 64, 128, ... lanes; it is specialized for an accumulator type when it is called.
 
     Replicas of a ``ladder`` have scales of their own: their pool holds plain -log2(u) as float32, multiplied by the
-    lane's scale where it is used, so lanes may share entries all the same.
+    lane's scale where it is used, so lanes may share entries nevertheless.
 
     ``sweeps(indptr, neighbors, couplings2, base, spins, generators, offsets, scales, lane_scales, pool,
     offset_mask, period, cap, uniform, n_sweeps)``. Shapes: n variables, nnz = 2 x pairs, P pool entries.

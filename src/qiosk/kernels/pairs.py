@@ -129,7 +129,7 @@ def lower_rows() -> Any:
 def both_rows() -> Any:
     """``lay_out(indptr, cols, values, order, place, share, factor, unit, is_whole, fill, there, out, keys, scratch)``.
 
-    Each pair into the rows of both its variables, which are numbered anew; rows ascend.
+    Each pair into the rows of both its variables, which are renumbered; rows ascend.
 
     indptr, cols, values: rows of pairs, of any type. order, place: (n,) int64: variable ``order[k]`` becomes number k,
     ``place`` is the inverse. fill: (n,) int64, where each new row begins; updated to where it ends. there: (2P,) int32

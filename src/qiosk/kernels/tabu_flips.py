@@ -7,7 +7,7 @@ minus a constant of the pair, minus if exactly one of the two is high, and negat
 
 Variables stand in blocks of ``BLOCK``. The least delta of every block is kept, over all its variables and over those
 that are not tabu; only blocks in which something changed are read again. So a move on a sparse problem reads a few
-blocks and the list of minima, not all deltas; on a dense one everything changes anyhow, and a move is two passes over
+blocks and the list of minima, not all deltas; on a dense one everything changes anyway, and a move is two passes over
 memory.
 
 Tables (n variables, N with padding, a multiple of BLOCK; "real" is int32 or int64):
@@ -25,8 +25,8 @@ A penalty is ``numbers[TABU]``, above all deltas, for tabu variables and its neg
 list of the variables that become free at move ``clock`` = slot modulo W. ``counts``: a mask that is set where a spin
 term's product is negative, or the number of zeros of a bit term. ``trail`` is the best configuration since the last
 kick, ``home`` the best of all, 1 where high. ``changed`` lists the variables flipped since the last kick, outside of
-which both are equal, and ``pending`` those flipped since trail was last brought up to date; ``marks`` says who is in
-which list. So neither a record nor a kick touches all variables.
+which both are equal, and ``pending`` those flipped since trail was last brought up to date; ``marks`` shows which
+variables are in which list. So neither a record nor a kick touches all variables.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ else:
 
     @inlined()
     def address(array: Any) -> Any:
-        """The array itself: slower, and all the same."""
+        """The array itself: slower, with the same results."""
         return array
 
 

@@ -129,7 +129,7 @@ def _decide(beta: Any, totals: Any, draws: Any, flips: Any) -> None:
     """The heat bath's decisions: probability 1 / (1 + exp(beta * total)), also at beta = infinity."""
     for k in range(totals.size):
         t = beta * totals[k] if totals[k] != 0.0 else 0.0
-        t = min(max(t, -24.0), 24.0)  # beyond, the 32 bits of the draw always say the same
+        t = min(max(t, -24.0), 24.0)  # beyond, the 32 bits of the draw always decide alike
         uniform = (float(draws[k] & _LOW) + 0.5) * 2.0**-32
         flips[k] = uniform * (1.0 + _exp(t)) < 1.0
 

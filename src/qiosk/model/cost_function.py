@@ -196,7 +196,7 @@ class CostFunction:
     The columns of the terms are kept in the types in which they are given, so that problems that fill the memory may
     have narrow ones: floats of up to 64 bits or integers, and ``indptr`` may be the number of ids that all terms have.
     They are read as float64 and int64: large problems in ``blocks``, since a whole column is a wide copy then.
-    ``release`` is called now and then during a pass over the columns: it may give back the memory that pages of a
+    ``release`` is called repeatedly during a pass over the columns: it may give back the memory that pages of a
     mapped file take.
     """
 

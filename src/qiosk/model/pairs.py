@@ -143,7 +143,7 @@ class PairRows:
 class ReorderedRows:
     """Rows of pairs, and another order of their variables: variable ``order[k]`` is number k.
 
-    Pairs are sorted only when somebody asks for the whole list.
+    Pairs are sorted only when the whole list is read.
     """
 
     kept: PairRows

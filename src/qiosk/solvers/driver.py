@@ -1,7 +1,7 @@
-"""The only loop. It runs any solver in chunks and owns the clock.
+"""The driver runs any solver in chunks of sweeps and owns the clock.
 
-After every chunk one hook hears of it: progress, new bests, checkpoints and leases all hang there. A run ends because
-the solver is done, a target cost is reached, the time is over or somebody cancelled; the best configuration is kept in
+After every chunk it calls one hook, which reports progress and new bests and writes checkpoints. A run ends when the
+solver is done, a target cost is reached, the time is over or the caller cancels; the best configuration is kept in
 every case.
 """
 
@@ -17,8 +17,8 @@ from qiosk.contract.jobs import JobProgress, TracePoint
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.solver import Budget, S, Solver, StopReason
 
-# Long enough that neither the dispatch of a chunk shows nor that threads wait for each other at its end, short enough
-# that a cancel is felt at once; and at first so short that a target that is reached early ends the run early.
+# Long enough that the overhead of a chunk and of threads waiting for each other at its end is small, short enough that
+# a cancellation takes effect at once; and at first so short that an early hit of the target ends the run early.
 CHUNK_SECONDS = 0.05
 FIRST_CHUNK_SECONDS = 0.004
 CHUNK_SHARE = 0.1  # of the time so far
@@ -43,7 +43,7 @@ class Run(Generic[S]):
     now: float
     seconds: float = 0.0  # in step alone
     trace: list[TracePoint] = field(default_factory=list)
-    reported: int = 0  # points of the trace that an earlier chunk's hook was told of
+    reported: int = 0  # points of the trace that were reported after earlier chunks
 
     def progress(self) -> JobProgress:
         """Where the run stands."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Clock = Callable[[], float]
 
 FILL_UP_S = 1.0
-"""Seconds that a run may take beyond its time limit, to find more solutions than its search came by."""
+"""Seconds that a run may take beyond its time limit, to find more solutions than its search found."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ IGNORED = ("disabled_features",)
 
 
 class HasCostFunction(Protocol):
-    """Anything that can say what it costs: ``qiosk.Problem``, or your own."""
+    """Anything with a cost function: ``qiosk.Problem``, or a class of your own."""
 
     def cost_function(self) -> CostFunction:
         """Terms by column."""
@@ -30,10 +30,10 @@ class HasCostFunction(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """How the outside follows and steers a run.
+    """How a caller follows and controls a run.
 
-    ``resume`` is a checkpoint to continue from; ``input_data_uri`` says where the problem is stored, for formats of
-    results that name it.
+    ``resume`` is a checkpoint to continue from; ``input_data_uri`` is where the problem is stored, for results
+    documents that contain it.
     """
 
     is_cancelled: Callable[[], bool] = lambda: False
@@ -53,14 +53,15 @@ def solve(
     kernel: str | None = None,
     **params: Any,
 ) -> Result:
-    """Minimize a problem here and now.
+    """Minimize a problem in this process.
 
     Args:
         problem: a ``Problem``, or a ``CostFunction``.
         solver: target name, as ``qiosk targets`` lists them; any case.
-        timeout: time limit [s]. Parameter-free solvers stop earlier when they have converged, and if no limit is given
-            after 30 s, those with populations after 5 s; simulated bifurcation after 10 s.
-        seed: any 64-bit integer; the same seed gives the same result, time-outs aside. From the clock if not given.
+        timeout: time limit [s]. Parameter-free solvers stop earlier when they have converged. The default is no limit,
+            but 30 s for parameter-free solvers, 5 s for those with populations, and 10 s for simulated bifurcation.
+        seed: any 64-bit integer; the same seed gives the same result unless a time limit ends the run. From the clock
+            if not given.
         threads: threads to sweep in; all cores if not given. The result does not depend on it.
         progress: called about twenty times a second; return False to stop and keep the best found so far.
         kernel: force a sweep kernel instead of the planned one, where the target has a choice.
@@ -91,9 +92,7 @@ def solve(
     if threads is not None:
         threads = _THREADS.read(_THREADS.name, threads)
     if kernel is not None:
-        from qiosk.solvers.samplers.planner import (
-            check_kernel,  # and with it the compiler, which few problems do without
-        )
+        from qiosk.solvers.samplers.planner import check_kernel  # loads the compiler
 
         check_kernel(kernel)
     given = chosen.in_own_units({**params, "timeout": timeout, "seed": seed})

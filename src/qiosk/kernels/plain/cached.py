@@ -13,7 +13,7 @@ from qiosk.kernels.plain.random import minus_log2, next_uint32
 BLOCK = 64
 """Variables tested at once."""
 REFRESH_SWEEPS = 256
-"""Sweeps after which fields are summed anew."""
+"""Sweeps after which fields are summed again."""
 PADDING = 3e38
 """Field of a padding variable: larger than every threshold, and finite in float32."""
 

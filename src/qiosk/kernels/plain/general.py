@@ -8,7 +8,7 @@ With dx the change of x_i when it flips, the change of cost is
     dx * (linear_i + sum_t c_t prod_{j in t, j != i} x_j) + sum_g c_g a dx (2 S_g + a dx),   S_g = k_g + sum_j
     a_gj x_j
 
-for spins (dx = -2 x) and bits (dx = 1 - 2 x) alike. Group sums are added up anew at the start of every sweep,
+for spins (dx = -2 x) and bits (dx = 1 - 2 x) alike. Group sums are added up again at the start of every sweep,
 so that rounding does not build up and sweeps need no other state than the values.
 """
 
@@ -146,7 +146,7 @@ def general_descent() -> Any:
 
     Passes over the variables in order, flipping each whose flip lowers the cost by more than ``tolerances[i]``, until a
     pass flips nothing. values: (n,) int8, updated. sums: (G,) float64 scratch. tolerances: (n,) float64 [cost], above
-    rounding error, so that no cycle is possible; ``passes`` bounds the time all the same.
+    rounding error, so that no cycle is possible; ``passes`` bounds the time nevertheless.
     """
 
     @kernel

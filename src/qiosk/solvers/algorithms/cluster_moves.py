@@ -32,7 +32,7 @@ class Clusters:
     def exchange(self, first: I8, second: I8, share: float) -> int:
         """Exchange one cluster between two configurations (n,), in place; returns its size.
 
-        ``share`` in 0..1 says from which of the differing variables it grows. 0 if nothing, or all, would be exchanged.
+        ``share`` in 0..1 chooses the differing variable from which it grows. 0 if nothing, or all, would be exchanged.
         Where turning all spins changes no cost, ``second`` is turned first if it is then more like ``first``: the
         smaller clusters are the ones that change something.
         """

@@ -1,6 +1,6 @@
-"""Parallel tempering with isoenergetic cluster moves, in runs, with variables fixed on the way if that is wished.
+"""Parallel tempering with isoenergetic cluster moves, in restarts, optionally fixing variables between them.
 
-Several ladders run side by side. Now and then two replicas at the same beta exchange a cluster of the variables in
+Several ladders run side by side. From time to time two replicas at the same beta exchange a cluster of the variables in
 which they differ: the sum of their costs stays, so the move needs no acceptance, and it carries both over barriers of
 any height. A run begins at random; after a share of its sweeps, variables on which the cold replicas agree may be
 fixed, and the rest of the run is spent on the smaller problem.
@@ -39,7 +39,7 @@ from qiosk.solvers.search.tuning import even_ladder
 
 # Between cluster moves: a round of them takes as long as some sweeps.
 SWEEPS_PER_EVENT = 10
-# Exchanges that must have been proposed between all neighbours of a run before their rates say something.
+# Exchanges that must have been proposed between all neighbours of a run before their rates are used.
 EXCHANGES_TO_TRUST = 100
 
 
@@ -85,7 +85,7 @@ class Plan:
 class IsoenergeticTempering(Solver[IsoenergeticState]):
     """``ladders`` tempering ladders with cluster moves on the ``layers`` coldest rungs.
 
-    ``ladder`` is (K,) ascending betas [1/cost]; if it ``adapts``, its rungs are spread anew, between the same ends,
+    ``ladder`` is (K,) ascending betas [1/cost]; if it ``adapts``, its rungs are spread again, between the same ends,
     after every run that exchanged often enough to go by. Whole lane groups are run, so there may be more ladders.
     ``reported`` are the parameters to report.
     """
@@ -227,7 +227,7 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
         state.inner = self._tempering(self._on(is_fixed, values)[0], state.ladder, left, state.stage).init()
 
     def _next_ladder(self, state: IsoenergeticState) -> F64:
-        """The ladder of the run after the present one; what a smaller problem exchanges says nothing about it."""
+        """The ladder of the run after the present one; exchanges of a smaller problem do not count."""
         inner, rungs = state.inner, len(state.ladder)
         if not self.adapts or state.is_fixed.any() or inner.proposed.min() < EXCHANGES_TO_TRUST:
             return state.ladder

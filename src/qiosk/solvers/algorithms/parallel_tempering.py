@@ -1,4 +1,4 @@
-"""Parallel tempering: replicas at a ladder of betas, neighbours exchanged now and then.
+"""Parallel tempering: replicas at a ladder of betas, whose neighbours are exchanged at times.
 
 Every lane is a replica; a ladder takes as many lanes as it has betas, so one lane group usually holds several
 independent ladders. What moves in an exchange are the betas, never the configurations.
@@ -24,11 +24,11 @@ from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.solver import Budget, Solver, StopReason
 
 # The dispatch of an exchange costs as much as this many spin updates of a lane; small problems exchange less often.
-# And measuring all costs takes as long as a sweep.
+# And measuring all costs takes as much time as a sweep.
 UPDATES_PER_EXCHANGE = 3000
 SWEEPS_PER_EXCHANGE = 3
-# Replicas are led from the hottest beta to their own in this many stairs, over this share of the sweeps.
-STAIRS = 16
+# Replicas are cooled from the hottest beta to their own in this many steps, over this share of the sweeps.
+WARM_UP_STEPS = 16
 WARM_UP_SHARE = 0.5
 # Between readouts of the cold replicas, for local minima that no sweep happened to end in.
 EXCHANGES_BETWEEN_READOUTS = 64
@@ -56,7 +56,7 @@ class ParallelTempering(Solver[TemperingState]):
     """Metropolis sweeps on a ladder of betas, with exchanges between neighbours.
 
     ``ladder`` is (K,) ascending [1/cost]. ``n_groups`` lane groups are run, or as many as one ladder needs. ``stream``
-    tells apart the random numbers of several runs with one seed.
+    distinguishes the random numbers of several runs with one seed.
     """
 
     context: SearchContext
@@ -110,19 +110,19 @@ class ParallelTempering(Solver[TemperingState]):
 
     @property
     def _warm_up(self) -> int:
-        """Sweeps spent on the stairs: a multiple of STAIRS."""
-        return int(self.sweeps * WARM_UP_SHARE) // STAIRS * STAIRS
+        """Sweeps of the warm-up: a multiple of WARM_UP_STEPS."""
+        return int(self.sweeps * WARM_UP_SHARE) // WARM_UP_STEPS * WARM_UP_STEPS
 
     @property
     def _interval(self) -> int:
         return max(SWEEPS_PER_EXCHANGE, UPDATES_PER_EXCHANGE // max(1, self.context.problem.n))
 
     def _next_event(self, done: int) -> int:
-        """Index of the next sweep after which the betas change: a stair, or an exchange."""
+        """Index of the next sweep after which the betas change: a step of the warm-up, or an exchange."""
         warm = self._warm_up
         if done < warm:
-            stair = warm // STAIRS
-            return (done // stair + 1) * stair
+            step = warm // WARM_UP_STEPS
+            return (done // step + 1) * step
         return min(self.sweeps, warm + ((done - warm) // self._interval + 1) * self._interval)
 
     def _betas(self, state: TemperingState) -> F64:
@@ -132,8 +132,8 @@ class ParallelTempering(Solver[TemperingState]):
         betas = self.ladder[np.arange(all_lanes) % rungs].copy()
         betas[state.lane_at] = self.ladder
         if state.sweeps_done < self._warm_up:
-            climbed = (state.sweeps_done // (self._warm_up // STAIRS)) / STAIRS
-            betas = self.ladder[0] + climbed * (betas - self.ladder[0])
+            risen = (state.sweeps_done // (self._warm_up // WARM_UP_STEPS)) / WARM_UP_STEPS
+            betas = self.ladder[0] + risen * (betas - self.ladder[0])
         return betas.reshape(-1, lanes)
 
     def _sweep(self, state: TemperingState, n: int, parallel: Parallel) -> None:

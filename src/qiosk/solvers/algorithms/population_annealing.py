@@ -1,8 +1,8 @@
 """Population annealing: replicas cooled together, weighted by how likely they are at the next temperature.
 
-At every stair of the schedule each replica's weight is multiplied by exp(-(beta' - beta) cost). As soon as the weights
-are too uneven, the population is resampled: unlikely replicas give their places to copies of likely ones. With fine
-stairs the weighted population follows the Boltzmann distribution down to the cold, and the weights add up to a ratio of
+At every temperature step each replica's weight is multiplied by exp(-(beta' - beta) cost). As soon as the weights
+are too uneven, the population is resampled: unlikely replicas give their places to copies of likely ones. With small
+steps the weighted population follows the Boltzmann distribution as it cools, and the weights add up to a ratio of
 partition functions.
 
 References: K. Hukushima, Y. Iba, AIP Conf. Proc. 690, 200 (2003), doi:10.1063/1.1632130; J. Machta, Phys. Rev. E 82,
@@ -30,14 +30,14 @@ from qiosk.solvers.search.schedules import Schedule
 from qiosk.solvers.search.solver import Budget, Solver, StopReason
 
 # Weighing a lane group costs as much as this many spin updates of a lane, besides half a sweep.
-UPDATES_PER_STAIR = 6000
-# Sweeps of a stair, at least; but a short schedule has so many stairs.
-SWEEPS_PER_STAIR = 8
-FEWEST_STAIRS = 16
+UPDATES_PER_TEMPERATURE = 6000
+# Sweeps at a temperature, at least; but a short schedule has at least so many temperatures.
+SWEEPS_PER_TEMPERATURE = 8
+FEWEST_TEMPERATURES = 16
 # Below any weight that matters, and in the range of a float many times over.
 LEAST_LOG_WEIGHT = -1e9
 LARGEST_FACTORS = (-1e300, 1e300)
-# Readouts in the colder half of the stairs, and the sweeps between two of them at least: one costs a few sweeps.
+# Readouts in the colder half of the temperatures, and the sweeps between two, at least: a readout costs a few sweeps.
 READOUTS = 8
 SWEEPS_BETWEEN_READOUTS = 32
 # Sweeps at beta = infinity after the schedule: they carry nearly every replica into its local minimum.
@@ -52,10 +52,10 @@ class PopulationState:
     groups: list[LaneGroup]
     incumbents: Incumbents
     log_weights: F64  # (I, R), they add up to 1 as weights in every island
-    log_partition: F64  # (I,) estimated ln of sum over x of exp(-beta cost(x)) at the present stair's beta
+    log_partition: F64  # (I,) estimated ln of sum over x of exp(-beta cost(x)) at the present beta
     sweeps_done: int = 0
     spin_updates: int = 0
-    stairs: int = 0  # that were begun
+    stairs: int = 0  # temperature steps that were begun
     final_costs: F64 = field(default_factory=lambda: np.empty((0, 0)))  # (I, R) after the last sweep
 
 
@@ -66,7 +66,7 @@ class PopulationAnnealing(Solver[PopulationState]):
 
     ``population`` replicas are asked for in each of ``islands`` independent populations; whole lane groups are run, so
     there may be more. ``alpha`` > 1 is the largest ratio of the population to its effective size, (sum w)^2 / sum w^2.
-    Where a single stair spreads the weights further, its logarithms are scaled down to that: the population then lags
+    Where a single step spreads the weights further, its logarithms are scaled down to that: the population then lags
     behind the schedule, as in plain annealing, and does not collapse to a few replicas.
     """
 
@@ -80,9 +80,9 @@ class PopulationAnnealing(Solver[PopulationState]):
 
     def warm_up(self) -> None:
         """Compile what resampling needs, so that it takes no longer than its work."""
-        group, nobody = self.context.sampler.start((0,)), np.empty(0, np.int64)
+        group, none = self.context.sampler.start((0,)), np.empty(0, np.int64)
         with self.context.compiling():
-            self.context.sampler.copy(group, nobody, group, nobody)
+            self.context.sampler.copy(group, none, group, none)
 
     def init(self) -> PopulationState:
         """Every replica at a random configuration, or at the given initial one; equal weights."""
@@ -100,7 +100,7 @@ class PopulationAnnealing(Solver[PopulationState]):
         end = min(state.sweeps_done + n_sweeps, self._total)
         while state.sweeps_done < end:
             if state.sweeps_done == state.stairs * self._interval < self.sweeps:
-                self._climb(state, parallel)
+                self._next_temperature(state, parallel)
             self._sweep(state, min(end, self._next_event(state)) - state.sweeps_done, parallel)
             if state.sweeps_done == self._total:
                 self._finish(state, parallel)
@@ -132,12 +132,12 @@ class PopulationAnnealing(Solver[PopulationState]):
 
     @cached_property
     def _interval(self) -> int:
-        """Sweeps of a stair: so many that weighing the replicas does not show."""
-        cheap = max(SWEEPS_PER_STAIR, UPDATES_PER_STAIR // max(1, self.context.problem.n))
-        return max(1, min(cheap, self.sweeps // FEWEST_STAIRS))
+        """Sweeps at one temperature: so many that weighing the replicas takes little of the time."""
+        cheap = max(SWEEPS_PER_TEMPERATURE, UPDATES_PER_TEMPERATURE // max(1, self.context.problem.n))
+        return max(1, min(cheap, self.sweeps // FEWEST_TEMPERATURES))
 
     @property
-    def _n_stairs(self) -> int:
+    def _n_temperatures(self) -> int:
         return -(-self.sweeps // self._interval)
 
     @property
@@ -156,12 +156,12 @@ class PopulationAnnealing(Solver[PopulationState]):
         state.sweeps_done += n
         state.spin_updates += self.context.updates(len(state.groups), n)
 
-    def _beta(self, stair: int) -> float:
-        """beta of a stair; before the first one all configurations are equally likely."""
-        return float(self.schedule.values(stair, 1, self._n_stairs)[0]) if stair >= 0 else 0.0
+    def _beta(self, index: int) -> float:
+        """beta of a temperature step; before the first one all configurations are equally likely."""
+        return float(self.schedule.values(index, 1, self._n_temperatures)[0]) if index >= 0 else 0.0
 
-    def _climb(self, state: PopulationState, parallel: Parallel) -> None:
-        """Weigh the replicas for the next stair, and resample the islands that need it."""
+    def _next_temperature(self, state: PopulationState, parallel: Parallel) -> None:
+        """Weigh the replicas for the next temperature, and resample the islands that need it."""
         costs = self.context.costs(state.groups, parallel)
         if self._is_readout(state.stairs):
             self._gather(state, costs)
@@ -170,15 +170,15 @@ class PopulationAnnealing(Solver[PopulationState]):
         parallel.each(lambda i: self._advance(state, i, by_island[i], step), range(self.islands))
         state.stairs += 1
 
-    def _is_readout(self, stair: int) -> bool:
+    def _is_readout(self, index: int) -> bool:
         """Every doubling, so that there is a best from early on, and READOUTS times in the colder half."""
-        spacing = max(1, SWEEPS_BETWEEN_READOUTS // self._interval, self._n_stairs // (2 * READOUTS))
-        return stair.bit_count() == 1 or (2 * stair > self._n_stairs and stair % spacing == 0)
+        spacing = max(1, SWEEPS_BETWEEN_READOUTS // self._interval, self._n_temperatures // (2 * READOUTS))
+        return index.bit_count() == 1 or (2 * index > self._n_temperatures and index % spacing == 0)
 
     def _advance(self, state: PopulationState, island: int, costs: F64, step: float) -> None:
         """Multiply an island's weights by exp(-step * cost), keeping their spread within alpha."""
         lowest = costs.min()
-        with np.errstate(over="ignore"):  # beyond the range of a float a weight is 0 anyhow
+        with np.errstate(over="ignore"):  # beyond the range of a float a weight is 0 anyway
             weights, factors = state.log_weights[island], np.maximum(-step * (costs - lowest), LEAST_LOG_WEIGHT)
             common = float(np.clip(-step * lowest, *LARGEST_FACTORS))
         if spread(weights + factors) > self.alpha:
@@ -189,7 +189,8 @@ class PopulationAnnealing(Solver[PopulationState]):
         state.log_partition[island] += gained + common
 
     def _resample(self, state: PopulationState, island: int) -> I64:
-        """Copies of likely replicas take the places of unlikely ones; returns (R,) who is where now."""
+        """Copies of likely replicas take the places of unlikely ones; returns (R,) the replica that each place holds a
+        copy of."""
         lanes = self.context.sampler.lanes
         draw = uniforms((self.context.seed, self.stream, state.stairs, island), (1,))[0]
         counts = systematic_counts(state.log_weights[island], draw)

@@ -43,8 +43,8 @@ class AnnealingState:
 class SimulatedAnnealing(WaveSolver[AnnealingState]):
     """Metropolis annealing of independent replicas, then a short quench.
 
-    ``restarts`` replicas are asked for; whole lane groups are run, so there may be more. ``stream`` tells apart the
-    random numbers of several anneals with one seed.
+    ``restarts`` replicas are asked for; whole lane groups are run, so there may be more. ``stream`` distinguishes
+    the random numbers of several anneals with one seed.
     """
 
     context: SearchContext

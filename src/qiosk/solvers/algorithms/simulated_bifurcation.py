@@ -1,4 +1,4 @@
-"""Simulated bifurcation: spins as oscillators that are pumped until each settles on one side of its wall.
+"""Simulated bifurcation: spins as oscillators that are pumped until each settles on one of two sides.
 
 A *loop* is one lane group of trajectories from random positions near 0, all pumped from 0 to full strength over the
 same number of steps. Loops are independent; some run side by side, as a *wave*. An endless search makes every wave
@@ -35,7 +35,7 @@ from qiosk.solvers.search.solver import Budget, Solver, StopReason
 LOOP_LANES = 32
 """Trajectories in a loop: four AVX2 registers of positions."""
 
-# Multiplications of all the steps of one loop of which the number was not given, some seconds' worth; and its bounds.
+# Multiplications in one loop whose steps were not given, some seconds' work; and the bounds of its steps.
 AUTO_PRODUCTS = 2e10
 AUTO_STEPS = (500, 10_000)
 # An endless search begins with steps so many times fewer.
@@ -45,7 +45,8 @@ WAVE_PRODUCTS = 4e6
 WAVE_LOOPS = (2, 8)
 # Positions and momenta are drawn from -SPREAD..SPREAD: far from the walls at 1.
 SPREAD = 0.1
-# A readout costs as much as some fifty steps of a large sparse network, and trajectories tell little before their end.
+# A readout costs as much as some fifty steps of a large sparse network, and trajectories are not useful long before
+# their end.
 FIRST_READOUT = 256
 # Candidates are compared by the cost that this share of their trajectories reached.
 GOOD_SHARE = 0.1

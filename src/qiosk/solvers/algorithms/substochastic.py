@@ -29,7 +29,7 @@ from qiosk.solvers.search.solver import Budget, Solver, StopReason
 
 # Readouts of the best walkers in the second half of the run; before that after every doubling.
 READOUTS = 16
-# Steps after which running costs are added up anew, at least; on large problems as many as there are variables.
+# Steps after which running costs are added up again, at least; on large problems as many as there are variables.
 REFRESH_STEPS = 4096
 
 
@@ -53,10 +53,10 @@ class WalkersState:
 @final
 @dataclass(frozen=True)
 class SubstochasticMonteCarlo(Solver[WalkersState]):
-    """Walkers that hop and are taken anew after every ``steps_per_walker`` steps, for ``step_limit`` steps each.
+    """Walkers that hop and are resampled after every ``steps_per_walker`` steps, for ``step_limit`` steps each.
 
     ``population`` walkers make up each of ``islands`` independent populations. The driver's sweeps are blocks of
-    ``steps_per_sweep`` steps. ``stream`` tells apart the random numbers of several runs with one seed.
+    ``steps_per_sweep`` steps. ``stream`` distinguishes the random numbers of several runs with one seed.
     """
 
     context: SearchContext

@@ -1,8 +1,8 @@
 """Tabu search: independent walkers that always make the best move that is allowed.
 
 A move flips the variable of least delta, even if that is uphill, and forbids to flip it back for some moves (its
-tenure). After a stretch without improvement a walker returns to its best configuration and is kicked off it by random
-flips, of a cluster of neighbours or of variables anywhere: an iterated tabu search.
+tenure). After a stretch without improvement a walker returns to its best configuration and random flips move it away,
+of a cluster of neighbours or of variables anywhere: an iterated tabu search.
 
 A *sweep* here is one move: it considers the flip of every variable once, and so counts as n attempted spin updates.
 
@@ -58,7 +58,7 @@ class TabuSearch(Solver[TabuState]):
     """Walkers from local minima near random configurations, or from the given initial one.
 
     Walker k moves by ``rules[k % len(rules)]``. With ``cutoff`` the search ends after so many sweeps in a row in which
-    no walker improved the best cost by more than ``tolerance`` [cost]. ``stream`` tells apart the random numbers of
+    no walker improved the best cost by more than ``tolerance`` [cost]. ``stream`` distinguishes the random numbers of
     several searches with one seed.
     """
 

@@ -16,7 +16,7 @@ from qiosk.solvers.search.incumbents import Incumbents
 
 # 2^20 costs: 8 MB and some 20 ms.
 MAX_VARIABLES = 20
-# Additions that take some 0.2 s: nobody hears of a time limit or a cancellation before they are done.
+# Additions that take some 0.2 s: time limits and cancellations are not checked before they are done.
 MAX_WORK = 40 << 20
 # Fewer additions at once take no less time.
 LEAST_PASS = 1 << 12

@@ -1,8 +1,8 @@
-"""Configurations that attain a lower bound on the cost, where linear algebra finds them: nothing can be better.
+"""Configurations that attain a lower bound on the cost, found by linear algebra: they are optimal.
 
 Two bounds are tried, both for spins.
 
-*Every term at its least.* The cost is at least the constant less the sizes of all coefficients. That is attained iff
+*Every term at its minimum.* The cost is at least the constant minus the sizes of all coefficients. That is attained iff
 every product of spins has the sign opposite to its coefficient, which are linear equations modulo 2: an unfrustrated
 problem, however rugged its landscape (p-spin models without frustration, XORSAT).
 
@@ -46,7 +46,7 @@ DENSE_SHARE = 0.5
 LARGEST_EIGENSPACE = 64
 # Eigenvalues that differ by less than this share of the largest are the same.
 SAME_EIGENVALUE = 1e-9
-# Equations, and what a deviation in them weighs: together they tell s from the 2**d vectors of its size with ease.
+# Equations, and what a deviation in them weighs: together they clearly distinguish s from the 2**d vectors of its size.
 EQUATIONS = 12
 EQUATION_WEIGHT = 2.0**14
 # Length of 1 in the lattice: it outweighs the rounding of the equations, which makes deviations of some units.
@@ -64,7 +64,7 @@ ATTEMPT_STRIDE = 7
 
 
 def unfrustrated(problem: CompiledProblem) -> I8 | None:
-    """Spins (n,) at which every term is at its least; None if there are none, or if it takes too long to say."""
+    """Spins (n,) at which every term is at its least; None if there are none, or if finding out takes too long."""
     if not problem.is_spin or len(problem.group_values):
         return None
     bits = _even_bits(problem) if problem.is_quadratic else _bits(problem)

@@ -1,11 +1,12 @@
 """Parameter-free search: independent restarts of growing effort, until they agree or the time is over.
 
-A round is one run of an algorithm from fresh random configurations; every round has twice the sweeps of the one before.
-When several rounds in a row found nothing better, and in each of them a good share of the independent searches reached
-the best cost by themselves, more effort is not expected to change the answer, and the search has converged. On
-problems that still improve no such agreement comes about, and the search goes on for as long as it may.
+A round is one run of an algorithm from fresh random configurations; every round has twice the sweeps of the one before,
+and at large sizes also more lane groups. Restarts are independent, so that agreement between them means something: the
+search has converged when several rounds in a row agree on the best cost (``search.agreement``). While the best cost
+still improves rounds do not agree, and the search continues until the deadline; ``search.pacing`` then makes the last
+round end with the time.
 
-It also ends when linear algebra has found a configuration that nothing can be better than (see ``exact.lower_bounds``).
+The search also ends when linear algebra finds a provably optimal configuration (``exact.lower_bounds``).
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class RoundsState(Generic[Inner]):
 
 
 class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
-    """Rounds of growing effort; what a round is, subclasses say."""
+    """Rounds of growing effort. Subclasses define a round."""
 
     betas: BetaRange
     agreement: ClassVar[Agreement]
@@ -85,7 +86,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
 
     @abstractmethod
     def _begin_next(self, state: RoundsState[Inner], budget: Budget) -> None:
-        """Plan the next round and begin it, or say that there is no time for one."""
+        """Plan the next round and begin it, or note that there is no time for one."""
 
     def __post_init__(self) -> None:
         """Compile, or load, what a proof takes."""
@@ -126,7 +127,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
 
     @final
     def fraction(self, state: RoundsState[Inner]) -> float:
-        """Open-ended: only the time-out says how far it is."""
+        """0: the search is open-ended."""
         return 0.0
 
     @final

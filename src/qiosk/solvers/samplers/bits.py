@@ -81,5 +81,5 @@ class WordLanes:
         move_lanes(self._spins(group), to, self._spins(source), lanes, self._words)
 
     def _spins(self, group: LaneGroup) -> U64:
-        """(n * words,) those of the variables; behind them a kernel may keep more."""
+        """(n * words,) the words of the variables; a kernel may keep more after them."""
         return group.arrays["spins"][: self.n * self._words]

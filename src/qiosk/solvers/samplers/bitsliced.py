@@ -1,4 +1,4 @@
-"""Sparse problems of small whole couplings, bit-sliced: nothing is added up as a number."""
+"""Sparse problems of small whole couplings, bit-sliced: sums are taken bit by bit for all replicas at once."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class BitSlicedSampler(WordLanes):
 
     A coupling of k J counts as k neighbours, and so does a field. ``lanes``: 64, 128, ... 1024, a power of two.
     Acceptance probabilities are exact up to 2**-33, and costs are exact. ``fresh`` draws the random bits of every
-    variable anew; by default that is done unless a pool takes less than half as many, and always on ladders.
+    variable for itself; that is the default unless a pool takes less than half as many, and always so on ladders.
     """
 
     def __init__(
@@ -115,7 +115,8 @@ class BitSlicedSampler(WordLanes):
         self._scratch = threading.local()
 
     def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
-        """A new group: random configurations, or all replicas at ``initial``; behind the variables is one that is 0."""
+        """A new group: random configurations, or all replicas at ``initial``; after the variables comes one that is
+        0."""
         group = super().start(seed, initial)
         spins = aligned_zeros((self.n + 1) * self._words, np.uint64)
         spins[: self.n * self._words] = group.arrays["spins"]
@@ -172,15 +173,15 @@ class BitSlicedSampler(WordLanes):
         return buffers[pool]
 
     def costs(self, group: LaneGroup) -> F64:
-        """(lanes,) cost of every replica, added up anew."""
+        """(lanes,) cost of every replica, added up again."""
         return self._costs(group.arrays["spins"])
 
 
 def pool_bytes(n: int) -> int:
     """Bytes to begin reading at in a row of the pool for n variables: a power of two >= max(4096, n).
 
-    All replicas of a group meet what happens to be in a sweep's pool. On a square lattice that correlates their costs
-    by 0.012 * n / bytes (measured); means stay as they should be.
+    All replicas of a group read the same pool in a sweep. On a square lattice that correlates their costs by
+    0.012 * n / bytes (measured); means stay as they should be.
     """
     return 1 << (max(4096, n) - 1).bit_length()
 

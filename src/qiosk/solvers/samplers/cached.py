@@ -19,10 +19,10 @@ from qiosk.solvers.samplers.sampler import LaneGroup
 class CachedSampler(RowLanes):
     """Metropolis dynamics of a quadratic problem, replica after replica, an accepted flip updating its neighbours.
 
-    Variables are visited color by color of a greedy coloring, so that neighbours are seldom in one block.
+    Variables are visited color by color of a greedy coloring, so that neighbours are rarely in one block.
 
     Arithmetic, float32 or float64: whole multiples of a unit are exact up to 2**24 or 2**53; other fields collect an
-    error of at most 2**-24 or 2**-53 of the largest field per neighbour's flip, and are summed anew in float64 every
+    error of at most 2**-24 or 2**-53 of the largest field per neighbour's flip, and are summed again in float64 every
     256 sweeps. Costs come from the fields.
     """
 

@@ -22,7 +22,7 @@ class DenseSampler(RowLanes):
     """Metropolis dynamics of a dense quadratic problem, the coupling matrix in tiles.
 
     Arithmetic, float32 or float64: whole multiples of a unit are exact up to 2**24 or 2**53; other fields collect an
-    error of at most 2**-24 or 2**-53 of the largest field per flip, and are summed anew in float64 every 256 sweeps.
+    error of at most 2**-24 or 2**-53 of the largest field per flip, and are summed again in float64 every 256 sweeps.
     Costs come from the fields.
     """
 
@@ -66,7 +66,7 @@ class DenseSampler(RowLanes):
             sweeps -= part
 
     def _until_refresh(self, group: LaneGroup) -> int:
-        """Sweeps until the fields are due to be summed anew; when they are due, that is done."""
+        """Sweeps until the fields are due to be summed again; when they are due, that is done."""
         arrays = group.arrays
         past = int(arrays["age"][0]) % REFRESH_SWEEPS
         if past == 0:

@@ -281,7 +281,7 @@ class KLocalSampler(WordLanes):
             )
 
     def costs(self, group: LaneGroup) -> F64:
-        """(lanes,) cost of every replica, added up anew: each term once, so less work than a sweep."""
+        """(lanes,) cost of every replica, added up again: each term once, so less work than a sweep."""
         out = aligned_empty(self.lanes, np.float64)
         klocal_costs(self._is_spin, self.lanes)(*self._cost_arguments, group.arrays["spins"], out)
         return out

@@ -74,5 +74,5 @@ class PackedSampler(WordLanes):
             )
 
     def costs(self, group: LaneGroup) -> F64:
-        """(lanes,) cost of every replica, added up anew: about as much work as half a sweep."""
+        """(lanes,) cost of every replica, added up again: about as much work as half a sweep."""
         return self._costs(group.arrays["spins"])

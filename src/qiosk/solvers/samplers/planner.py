@@ -32,11 +32,13 @@ DENSE_SHARE = 0.5
 MOST_MATRIX_BYTES = 2**30
 """Largest coupling matrix of the dense kernel."""
 SLICED_LANES = 64, 128, 256, 512
-"""Lanes of the bit-sliced kernel. A variable takes as long in 512 of them as in 64, if its neighbours are at hand."""
+"""Lanes of the bit-sliced kernel. A variable takes as long in 512 of them as in 64, if its neighbours are in the
+cache."""
 SLICED_VARIABLES = 512
-"""From so many variables on, a pool of random bits does for a sweep: with fewer, making them takes longer than it."""
+"""Variables from which one pool of random bits is used for a sweep: with fewer, filling it takes longer than a
+sweep."""
 CACHE_BYTES = 2**19
-"""What a core has at hand for spins, about: lanes that are not asked for must not make them outgrow it."""
+"""About what the cache of a core holds of spins: lanes that are not asked for must not make them outgrow it."""
 
 Build = Callable[[CompiledProblem, int], Sampler]
 
@@ -44,7 +46,7 @@ Build = Callable[[CompiledProblem, int], Sampler]
 def plan(problem: CompiledProblem, *, replicas: int, kernel: str | None = None, ladder: bool = False) -> Sampler:
     """The sampler for ``replicas`` replicas of a problem (in one or several lane groups).
 
-    ``ladder``: replicas will mostly be swept at a beta of their own each. ``kernel`` forces one, by a name out of
+    ``ladder``: replicas will mostly be swept at a beta of their own each. ``kernel`` forces one of
     ``KERNELS``. Raises InvalidValue for an unknown name, and for a kernel that cannot represent the problem: a
     quadratic one for terms of three variables, integers for fractions, 32 bits for integers beyond 2**24.
     """
@@ -78,7 +80,7 @@ def choose(problem: CompiledProblem, replicas: int, ladder: bool = False) -> str
 
 
 def useful_replicas(replicas: int, n: int) -> int:
-    """How many of ``replicas`` anneals of n variables are worth more than longer ones instead."""
+    """How many of ``replicas`` anneals to run: on large problems fewer and longer ones end lower."""
     return 1 if n >= LARGE_VARIABLES else min(replicas, 64) if n >= MEDIUM_VARIABLES else replicas
 
 
@@ -132,7 +134,7 @@ def _bit_sliced(problem: CompiledProblem, replicas: int) -> Sampler:
 
 
 def _sliced_lanes(n: int, replicas: int) -> int:
-    """As many as are wanted, or as come for nothing."""
+    """Lanes: at least ``replicas`` if possible, more while they fit the cache."""
     free = 8 * CACHE_BYTES // n if n >= SLICED_VARIABLES else 0
     wanted = next((lanes for lanes in SLICED_LANES if lanes >= replicas), SLICED_LANES[-1])
     return max(wanted, *(lanes for lanes in SLICED_LANES if lanes <= max(free, SLICED_LANES[0])))
@@ -166,7 +168,7 @@ def _klocal(forced: Arithmetic | None = None) -> Build:
 
 
 def _integer_lanes(arithmetic: Arithmetic, replicas: int) -> int:
-    """More than 64 where a register holds as many."""
+    """Lanes: more than 64 where one register holds them."""
     return WIDE_LANES if arithmetic == "int8" and 2 * replicas > WIDE_LANES else 64
 
 

@@ -1,4 +1,11 @@
-"""Thresholds of the bit-packed samplers: their scale, their pool, and when a pool is worth while."""
+"""Thresholds of the bit-packed samplers: their scale, and the pool that they come from.
+
+A random threshold for every replica and variable would cost more than the rest of a sweep. So a pool of thresholds is
+filled once per sweep, and every variable reads as many consecutive entries as there are replicas, from a pseudo-random
+offset on. Entries are used several times per sweep, by different variables and replicas, which correlates the costs of
+replicas slightly; the pool is large enough to keep that small (see ``pool_entries``). Small problems have a fresh
+threshold for every use, because filling a pool would take longer.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +31,8 @@ ThresholdArguments = tuple[F32, F32, NDArray[Any], np.uint64, int, np.float32, b
 def pool_entries(n: int) -> int:
     """Thresholds in a pool for n variables: a power of two >= max(8192, 4 n).
 
-    All replicas of a group meet what happens to be in a sweep's pool. On a square lattice that correlates their costs
-    by 0.2 * n / entries (measured); means stay as they should be.
+    All replicas of a group read the same pool in a sweep. On a square lattice that correlates their costs by
+    0.2 * n / entries (measured); means stay as they should be.
     """
     return 1 << (max(8192, 4 * n) - 1).bit_length()
 
@@ -42,7 +49,7 @@ class _Kind:
 
     @classmethod
     def of(cls, n: int, lanes: int, entries: int, dtype: np.dtype[Any]) -> _Kind:
-        """A pool for n variables; without ``entries`` it is filled anew for every variable."""
+        """A pool for n variables; without ``entries`` it is refilled for every variable."""
         period = max(n, 1) if entries else 1
         return cls(entries + lanes, dtype, np.uint64(max(entries - 1, 0)), period, np.float32(_CAPS[dtype.name]))
 
@@ -50,9 +57,9 @@ class _Kind:
 class ThresholdPool:
     """Where the thresholds of one sampler come from; used by several threads at once, each with its own scratch.
 
-    ``unit`` is the cost that counts as 1 in the kernel's arithmetic ``dtype``. ``fresh`` draws every threshold anew; by
-    default that is done unless filling a pool takes less than half as many draws. On ladders a kernel either scales
-    pool entries where it uses them (``scales_late``), or draws anew always.
+    ``unit`` is the cost that counts as 1 in the kernel's arithmetic ``dtype``. ``fresh`` draws a new threshold for
+    every use; by default that is done unless filling a pool takes less than half as many draws. On ladders a kernel
+    either scales pool entries where it uses them (``scales_late``), or always draws new ones.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The context a search works on: a compiled problem, the sampler for it, and what both share."""
+"""What every search works on: a compiled problem, the sampler for it, and what they share."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class SearchContext:
 
     @cached_property
     def resolution(self) -> Resolution:
-        """How finely costs can be told apart."""
+        """The differences between costs that are not rounding."""
         return Resolution.of(self.problem)
 
     def count_agreeing(self, costs: F64, best: float) -> int:
@@ -157,7 +157,7 @@ class SearchContext:
 
 
 def check_memory(what: str, needed: int) -> None:
-    """Raise NotEnoughMemory if some things need more memory [bytes] than this machine, or container, has."""
+    """Raise NotEnoughMemory if they need more memory [bytes] than this machine, or container, has."""
     there = physical_memory()
     if 0 < there < needed:
         raise NotEnoughMemory(f"{what} need {needed} bytes, this machine has {there}")

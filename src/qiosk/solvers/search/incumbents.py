@@ -42,7 +42,7 @@ class Incumbents:
     def offer(self, configuration: I8, cost: float, sweep: int) -> bool:
         """Keep the configuration if it is new and good enough; whether it is a new best.
 
-        ``cost`` is what ``cost_of`` says, to the last bit: one configuration must not come with two costs.
+        ``cost`` must be that of ``cost_of``, to the last bit, so that equal configurations have equal costs.
         """
         if not cost < self.threshold:
             return False

@@ -1,4 +1,4 @@
-"""More solutions than a search came by: neighbours of the ones that it found."""
+"""More solutions than a search found: neighbours of those that it found."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""How finely costs of one problem can be told apart.
+"""The smallest difference between costs of one problem that is not rounding.
 
-Costs are sums, and sums round: by a share of what is added up, however little is left of it in the end.
+Costs are sums in floating point. Their rounding error is a share of the magnitudes that are added up, even where these
+nearly cancel.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from qiosk.solvers.samplers.arithmetic import common_unit_of
 ROUNDING, CONSTANT_ROUNDING = 2.0**-44, 2.0**-50
 # Of a cost without the constant: what kernels with fields in float32 err by.
 KERNEL_ROUNDING = 2.0**-30
-# Terms up to which it is worth while to look for a unit.
+# Terms up to which it is worth it to look for a unit.
 MOST_TERMS = 10_000_000
 
 

@@ -31,7 +31,7 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the clock still permits: spin updates, over all replicas, until the deadline, at the pace so far.
+    """Spin updates, over all replicas, that the time until the deadline permits at the pace so far.
 
     Infinite without a time-out, and None before the pace is known. Only parameter-free solvers use it, so that the
     last restart ends with the time and is not cut off hot.
@@ -41,7 +41,7 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Spin updates until the deadline; infinite where there is none, or nobody can tell."""
+        """Spin updates until the deadline; infinite without a deadline, or before the pace is known."""
         return math.inf if self.updates is None else self.updates
 
 
@@ -91,5 +91,5 @@ class Solver(ABC, Generic[S]):
         """Parameters in effect, under the names of the parameterized target."""
 
     def statistics(self, state: S) -> dict[str, Any]:
-        """What else there is to tell in ``result.statistics``, as JSON values; nothing unless a solver says more."""
+        """Further entries of ``result.statistics``, as JSON values."""
         return {}

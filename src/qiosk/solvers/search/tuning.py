@@ -1,4 +1,4 @@
-"""Parameters from the problem itself: where annealing is hot, where it is cold, and a ladder between."""
+"""Search parameters from the problem: the hot and the cold end of annealing, and a ladder between them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLD_EXCESS = 1e-3
 LADDER_ACCEPTANCE = 0.2
 # So that stretches without a rejection keep some rungs.
 LEAST_REJECTION = 0.02
-# Configurations to look at: at most so many, fewer where they have many moves.
+# Configurations that are sampled, at most; fewer where they have many moves.
 MOST_SAMPLES = 8
 MOVES_TO_SEE = 1_000_000
 # Newton's method ends with a step of this share of beta; mostly after ten.

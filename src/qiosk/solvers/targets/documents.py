@@ -10,7 +10,7 @@ from qiosk.formats.qio import results as qio_results
 from qiosk.formats.qio.results import SolutionColumns
 
 RUNNING = "running"
-"""The message of a document about a run that still goes on."""
+"""The message of a document about a run in progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ def microsoft_document(found: ResultsContent) -> bytes:
 
 
 def toshiba_document(found: ResultsContent) -> bytes:
-    """Toshiba's: every solution says after how many loops, why and when the run ended."""
+    """Toshiba's: every solution contains the loops, the stop reason and the time of the run."""
     run = {"runs": int(found.parameters.get("loops", 1)), "message": found.message, "time": found.seconds}
     return qio_results.encode_toshiba(
         found.solutions, found.parameters, run, target=found.target, input_data_uri=found.input_data_uri

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 DEFAULT_POPULATION = 72
 DEFAULT_ALPHA = 2.0
 DEFAULT_STEPS = 10_000
-# The hops of a walker when nothing is said: always at first, never in the end.
+# The default hops of a walker: always at first, never in the end.
 HOPS = {"type": "linear", "initial": 1.0, "final": 0.0}
-# At the end walkers are taken anew as by this share of the inverse temperature at which the problem freezes.
+# At the end walkers are resampled as by this share of the inverse temperature at which the problem freezes.
 LAST_BETA = 0.5
 # Time limit of parameter-free runs that were given none [s]; the clients of the old service assume it.
 FREE_TIMEOUT = 5.0
@@ -138,9 +138,9 @@ TARGETS = (
         parameters=(
             integer("step_limit", low=1, default=DEFAULT_STEPS, meaning="variable updates of every walker"),
             integer("target_population", low=1, default=DEFAULT_POPULATION, meaning="walkers"),
-            integer("steps_per_walker", low=1, default=1, meaning="steps after which the walkers are taken anew"),
+            integer("steps_per_walker", low=1, default=1, meaning="steps after which the walkers are resampled"),
             schedule("alpha", is_increasing=False, meaning="probability of a hop in a step; 1 at most counts"),
-            schedule("beta", is_increasing=True, meaning="eagerness to take cheap walkers anew [1/cost]"),
+            schedule("beta", is_increasing=True, meaning="weight of the cost in resampling [1/cost]"),
             *COMMON,
         ),
         build=_substochastic,

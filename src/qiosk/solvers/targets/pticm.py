@@ -125,7 +125,7 @@ def _share(name: str, default: float, meaning: str) -> Any:
 
 _PARAMETERS = (
     flag("auto_set_temperatures", default=True, meaning="take the temperatures from the problem"),
-    integer("num_temps", low=2, meaning="temperatures; 30 unless manual_temperatures says otherwise"),
+    integer("num_temps", low=2, meaning="temperatures; 30, or as many as manual_temperatures has"),
     number("high_temp", low=0.0, exclusive=True, default=2.0, meaning="highest temperature"),
     number("low_temp", low=0.0, exclusive=True, default=0.2, meaning="lowest temperature"),
     numbers("manual_temperatures", low=0.0, meaning="temperatures, in any order"),
@@ -135,7 +135,7 @@ _PARAMETERS = (
     integer("max_total_sweeps", low=1, meaning="sweeps of all runs"),
     _share("frac_icm_thermal_layers", 0.5, "share of the temperatures, coldest first, with cluster moves"),
     _share("frac_sweeps_fixing", 0.15, "share of a run after which variables are fixed"),
-    _share("frac_sweeps_idle", 1.0, "share of max_total_sweeps without a better cost that ends everything"),
+    _share("frac_sweeps_idle", 1.0, "share of max_total_sweeps without a better cost that ends the search"),
     _share("frac_sweeps_stagnation", 1.0, "share of num_sweeps_per_run without a better cost that ends a run"),
     choice(
         "var_fixing_type",
@@ -145,7 +145,7 @@ _PARAMETERS = (
     ),
     integer("num_elite_temps", low=1, default=4, meaning="coldest temperatures that are sampled"),
     integer("max_samples_per_layer", low=1, default=10, meaning="samples of one temperature, at most"),
-    _share("elite_threshold", 0.3, "share of the samples that SPVAR looks at, the best"),
+    _share("elite_threshold", 0.3, "share of the samples, the best, that SPVAR uses"),
     choice("goal", ("OPTIMIZE", "SAMPLE"), default="OPTIMIZE", meaning="the best, or max_samples_per_layer of them"),
     *ONEQBIT_COMMON,
 )
