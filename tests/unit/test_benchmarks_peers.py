@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import os
 
 import numpy as np
 import pytest
@@ -12,11 +11,11 @@ import pytest
 from benchmarks.contender import LongAnneals, Restarts
 from benchmarks.contenders import PEERS, Target, ours, versions
 from benchmarks.instance import Instance
+from peers import need
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
 
 N = 10
-WITH_EXTRA = ("dwave-samplers", "OpenJij")  # those that the extra ``bench`` installs
 CLUSTERS = "Swendsen-Wang"  # its clusters know no fields, and rarely find an optimum that has them
 
 
@@ -35,11 +34,8 @@ def random_instance(kind, locality):
 
 def searches(library, instance):
     """Every setting of a library that can run the instance, prepared."""
-    module, distributions = PEERS[library]
-    if versions(distributions) is None:
-        if library in WITH_EXTRA and os.environ.get("QIOSK_TEST_PEERS") == "require":
-            pytest.fail(f"{library} is required and not installed: make peers")
-        pytest.skip(f"{library} is not installed")
+    need(library)
+    module, _ = PEERS[library]
     for contender in importlib.import_module(module).CONTENDERS:
         if contender.can_run(instance):
             yield contender.setting, contender.prepare(instance)
