@@ -64,6 +64,10 @@ serve: setup  ## serve this home's jobs over HTTP, on this machine alone unless 
 docs: setup  ## run every snippet of the documentation
 	$(BIN)/python -m pytest tests/e2e/test_docs.py
 
+site: setup  ## build the documentation site in site/; broken links and foreign hosts are errors
+	$(INSTALL) -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 gallery: setup  ## draw the pictures of docs/gallery.md anew
 	$(BIN)/python docs/gallery/draw.py
 
@@ -81,4 +85,4 @@ changelog: setup  ## show what changelog.d adds to CHANGELOG.md; with VERSION=1.
 	$(BIN)/towncrier build $(if $(VERSION),--yes --version $(VERSION),--draft --version next)
 
 clean:  ## remove what the targets made
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* dist build
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* dist build site
