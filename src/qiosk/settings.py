@@ -15,7 +15,7 @@ QIOSK_MEMORY_LIMIT     memory of one job, in bytes or with a suffix K, M, G or T
                        of the machine's; on Linux only
 QIOSK_MAX_ATTEMPTS     how often a job's process may be lost before the job fails; default: 20
 QIOSK_HANG_SECONDS     seconds without a message after which a job's process is killed; default: 600
-QIOSK_CANCEL_SECONDS   how long a cancelled job may take to stop by itself before it is killed; default: 5
+QIOSK_CANCEL_SECONDS   how long a cancelled job may take to stop before its process is killed; default: 5
 QIOSK_STOP_SECONDS     how long running jobs may take to save their state when the supervisor stops, and before that
                        a server's open requests to end; default: 10
 QIOSK_IDLE_SECONDS     how long a supervisor without work waits for some before it exits; default: 60

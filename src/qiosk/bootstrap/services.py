@@ -27,7 +27,7 @@ from qiosk.solvers.targets.catalogue import Catalogue
 STOP_MARGIN_S = 10.0
 """How much longer than its jobs a supervisor may take to stop: it ends those that do not, and writes them all."""
 _OPEN_WORKSPACES = 1024
-"""Workspaces whose services are kept at hand; those of others are put together anew."""
+"""Workspaces whose services are cached; those of others are created for each request."""
 
 
 def open_embedded(
@@ -81,7 +81,7 @@ def open_server(
     """Services of all workspaces over one store, for a server; see ``open_embedded`` for the arguments.
 
     ``admin_key`` opens everything. ``secret_key`` signs links to blobs, by default that in a file of the home.
-    ``base_path`` is what a proxy in front puts before our paths. Raises InvalidValue for settings that are wrong;
+    ``base_path`` is the path under which a proxy serves Qiosk's paths. Raises InvalidValue for settings that are wrong;
     Conflict or ServiceUnavailable for a database that cannot be used.
     """
     chosen = settings if settings is not None else read_settings(os.environ)

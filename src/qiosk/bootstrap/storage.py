@@ -1,4 +1,4 @@
-"""Where blobs are kept, by URL.
+"""The place of blobs, by URL.
 
 ================================  ==============================================================================
 URL                               blobs
@@ -27,13 +27,13 @@ from qiosk.settings import Settings
 
 
 def storage_url(home: Home, settings: Settings) -> str:
-    """Where the settings want blobs to be kept: in the home, unless they name another place."""
+    """The URL of the storage that the settings name, else of the home's folder."""
     return settings.storage or home.blobs.as_uri()
 
 
 def open_storage(url: str, served: BlobLocations | None = None) -> Storage:
-    """The storage that a URL names. With ``served``, URIs of blobs lead through our server, unless clients can reach
-    the store itself.
+    """The storage that a URL names. With ``served``, URIs of blobs are those of a Qiosk server, unless clients can
+    access the store itself.
 
     Credentials come from the environment, never from the URL. Raises InvalidValue for a URL that names no storage,
     MissingExtra for one whose library is not installed.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from qiosk.contract.quotas import Dimension, QuotaView
 
-admin = typer.Typer(help="Remove what is old, and limit workspaces.", no_args_is_help=True, rich_markup_mode=None)
+admin = typer.Typer(help="Remove old jobs and data, and limit workspaces.", no_args_is_help=True, rich_markup_mode=None)
 
 _WORKSPACE_HELP = "Workspace as SUBSCRIPTION/GROUP/NAME, or default."
 Workspace = Annotated[str, typer.Argument(metavar="WORKSPACE", help=_WORKSPACE_HELP)]
@@ -34,15 +34,15 @@ class Limit(StrEnum):
 
 @admin.command()
 def prune(
-    older_than: Annotated[str, typer.Option("--older-than", help="Age at which things go: 12h, 30d.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and remove nothing.")] = False,
+    older_than: Annotated[str, typer.Option("--older-than", help="Age from which things are removed: 12h, 30d.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; remove nothing.")] = False,
     uploads: Annotated[bool, typer.Option("--uploads", help="Also uploads that no stored job refers to.")] = False,
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Remove jobs that have ended, with their data, ended sessions, and data that no job refers to.
 
-    May be used while a server runs. Data without a job go after a day, or at the given age if that is less.
+    May be used while a server runs. Data without a job are removed after a day, or from the given age if that is less.
     """
     with reported():
         from qiosk.bootstrap import open_administration
@@ -60,7 +60,7 @@ def prune(
                 f" ({found.size_bytes / 2**20:.1f} MiB), {found.unfinished} unfinished uploads"
             )
         if found.has_no_jobs:
-            typer.echo("the database has no job at all: data without a job were left alone", err=True)
+            typer.echo("the database contains no job at all: data without a job were not removed", err=True)
 
 
 @admin.command()
@@ -70,7 +70,7 @@ def limit(
     value: Annotated[str, typer.Argument(metavar="LIMIT", help="A number, 'unlimited', or 'default'.")],
     home: options.Home = None,
 ) -> None:
-    """Give a workspace a limit of its own, none at all, or the one of all the others."""
+    """Set a workspace's own limit, set it to unlimited, or return to the default."""
     with reported():
         from qiosk.bootstrap import open_administration
         from qiosk.contract.quotas import Dimension
@@ -87,7 +87,7 @@ def limit(
 
 @admin.command()
 def quotas(workspace: Workspace, home: options.Home = None, as_json: options.AsJson = False) -> None:
-    """Show what a workspace may use, and has used."""
+    """Show the limits and the usage of a workspace."""
     with reported():
         from msgspec.structs import asdict
 

@@ -1,4 +1,4 @@
-"""The commands at the top. Bodies import what they need, so that ``--help`` stays quick."""
+"""The top-level commands. Their bodies import what they need, so that ``--help`` stays fast."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FOREGROUND_IDLE_S = "999999999"
 
 app = typer.Typer(
     name="qiosk",
-    help="Quantum-inspired optimization: solve problems here and now, or as jobs.",
+    help="Quantum-inspired optimization: solve problems in this process, or as jobs.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -47,7 +47,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Quantum-inspired optimization: solve problems here and now, or as jobs."""
+    """Quantum-inspired optimization: solve problems in this process, or as jobs."""
 
 
 @app.command()
@@ -61,7 +61,7 @@ def solve(
     output: options.Output = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Solve a problem in this process. Ctrl-C stops and prints the best so far; a second one aborts."""
+    """Solve a problem in this process. Ctrl-C stops and prints the best solution so far; a second one aborts."""
     from qiosk.cli.inputs import parse_params
     from qiosk.cli.solving import solve_file
     from qiosk.client.results import read_results
@@ -123,18 +123,18 @@ def convert(
     source: Annotated[str, typer.Argument(metavar="A", help="File to read, plain, gzip or zstd; - is standard input.")],
     destination: Annotated[str, typer.Argument(metavar="B", help="File to write; - is standard output.")],
     from_format: Annotated[
-        str | None, typer.Option("--from", help="Format of A, else told by name or content.")
+        str | None, typer.Option("--from", help="Format of A; by default chosen by name or content.")
     ] = None,
-    to_format: Annotated[str | None, typer.Option("--to", help="Format of B, else told by its name.")] = None,
+    to_format: Annotated[str | None, typer.Option("--to", help="Format of B; by default chosen by its name.")] = None,
     instance: Annotated[int | None, typer.Option("--instance", help="Which problem of an OR-Library file.")] = None,
-    renumber: Annotated[bool, typer.Option("--renumber", help="Number the variables 0, 1, … anew.")] = False,
+    renumber: Annotated[bool, typer.Option("--renumber", help="Renumber the variables 0, 1, …")] = False,
     drop_constant: Annotated[bool, typer.Option("--drop-constant", help="Leave out the constant.")] = False,
     penalty: options.Penalty = None,
 ) -> None:
-    """Turn a problem from one file format into another.
+    """Convert a problem from one file format to another.
 
     Formats: qio (.json), rudy (.rud, .mc, Gset), orlib (.bqp), qubo, coo, qplib, wcnf (.cnf), lp and mps. Costs stay
-    the same, with x = (1 + s) / 2 between bits and spins; what a format maximizes is minimized with the other sign.
+    the same, with x = (1 + s) / 2 between bits and spins; objectives to be maximized change their signs.
     """
     from qiosk.cli.convert import convert_file
 
@@ -178,10 +178,10 @@ def demo(home: options.Home = None) -> None:
 
 @app.command()
 def supervise(home: options.Home = None) -> None:
-    """Run this home's jobs in the foreground until Ctrl-C; jobs that still run then are started again later.
+    """Run this home's jobs in the foreground until Ctrl-C, which suspends running jobs: they wait again.
 
-    Only needed to watch: a supervisor starts by itself in the background when there is work. It ends at once if
-    there is one already. Unlike that one it does not leave when idle, unless QIOSK_IDLE_SECONDS is set.
+    Only needed to watch: submitting a job starts a supervisor in the background. If one is running already, this
+    command ends at once. Unlike that one it does not exit when idle, unless QIOSK_IDLE_SECONDS is set.
     """
     import os
 
@@ -190,5 +190,5 @@ def supervise(home: options.Home = None) -> None:
 
     os.environ.setdefault("QIOSK_IDLE_SECONDS", _FOREGROUND_IDLE_S)
     with reported():
-        read_settings(os.environ)  # said in one line here, in the supervisor it would be a log entry
+        read_settings(os.environ)  # errors are one line here; the supervisor would log them
     raise typer.Exit(main([] if home is None else ["--home", str(home)]))

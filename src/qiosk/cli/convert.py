@@ -32,7 +32,7 @@ def convert_file(
     drop_constant: bool,
     penalty: str | None = None,
 ) -> None:
-    """Read one file and write the other; what changes on the way is told on standard error.
+    """Read one file and write the other; changes of the problem are reported on standard error.
 
     Raises OSError, InvalidInput.
     """

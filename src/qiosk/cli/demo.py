@@ -1,4 +1,4 @@
-"""``qiosk demo``: two real problems as jobs, and the list of what was made."""
+"""``qiosk demo``: two real problems as jobs, and the list of jobs."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _max_cut(workspace: Workspace) -> None:
 
 
 def _solve(workspace: Workspace, job: Job) -> dict[str, int]:
-    """Follow a job, saying when it finds something better; returns its configuration."""
+    """Follow a job and print its improvements; returns its configuration."""
     for update in workspace.watch(job):
         for point in update.new_trace:
             typer.echo(f"  {point.seconds:7.3f} s   cost {point.cost:g}")

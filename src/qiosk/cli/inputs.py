@@ -1,4 +1,4 @@
-"""What the user gave: a problem's bytes, a target, parameters."""
+"""Arguments of commands: a problem's bytes, a target, parameters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_bytes(file: str) -> bytes:
 
 
 def read_penalized(file: str, penalty: str, form: str | None = None) -> CostFunction:
-    """The problem of a file with constraints, which cost ``penalty`` a unit, or what is enough for ``auto``.
+    """The problem of a file with constraints, with a cost of ``penalty`` per unit of violation; ``auto`` computes one.
 
     Raises BadParameter for another penalty, OSError, InvalidInput.
     """
@@ -37,12 +37,12 @@ def read_penalized(file: str, penalty: str, form: str | None = None) -> CostFunc
 
 
 def problem_name(file: str) -> str:
-    """What to call the problem of a file: its name up to the first dot."""
+    """The name of a file's problem: the file's name up to the first dot."""
     return "stdin" if file == "-" else Path(file).name.split(".")[0] or Path(file).name
 
 
 def parse_params(given: Iterable[str] | None, **common: Any) -> dict[str, Any]:
-    """Parameters from ``name=value`` texts, whose values are JSON or else plain text, and from options of their own.
+    """Parameters from ``name=value`` texts, whose values are JSON or else plain text, and from other options.
 
     Raises BadParameter for a text without ``=`` or a name.
     """
@@ -63,9 +63,9 @@ def _json_or_text(text: str) -> Any:
 
 
 def resolve_target(name: str | None, params: Mapping[str, Any]) -> str:
-    """The target to run: a full id as it is; for a bare solver, the one of its targets that the parameters choose.
+    """The target to run: a full id as it is; for a solver's name, the one of its targets that fits the parameters.
 
-    Raises InvalidTarget, and InvalidValue for a parameter that the target would ignore: on a command line it is a slip.
+    Raises InvalidTarget; InvalidValue for a parameter that the target would ignore, which is a mistake in a command.
     """
     name = name or _DEFAULT_SOLVER
     if "." not in name:

@@ -1,4 +1,4 @@
-"""Ctrl-C as a request, so that what has been found is not lost."""
+"""Ctrl-C as a request to stop, so that the best solution so far is not lost."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 
 
 class Interrupt:
-    """While active, the first Ctrl-C only sets ``asked`` and calls ``do`` in a thread of its own; the second raises
-    KeyboardInterrupt as usual.
+    """While active, the first Ctrl-C only sets ``asked`` and calls ``do`` in its own thread; the second one raises
+    KeyboardInterrupt.
 
-    A context manager for the main thread. An exception could come in code that has to drop it, such as a finalizer's.
+    A context manager for the main thread. An exception for the first one could be raised in code that must ignore it,
+    such as a finalizer.
     """
 
     def __init__(self, do: Callable[[], object] = lambda: None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -22,15 +22,13 @@ if TYPE_CHECKING:
 
 jobs = typer.Typer(help="List, show, watch, cancel and delete jobs.", no_args_is_help=True, rich_markup_mode=None)
 
-_NAME_HELP = "Regular expression to be found in the name."
-
 
 @jobs.command("list")
 def list_jobs(
-    name: Annotated[str | None, typer.Option("--name", help=_NAME_HELP)] = None,
+    name: Annotated[str | None, typer.Option("--name", help=options.NAME_HELP)] = None,
     status: Annotated[str | None, typer.Option("--status", help="State, such as Executing.")] = None,
     since: Annotated[datetime | None, typer.Option("--since", help="Created then or later, local time.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of jobs to list.")] = 50,
     home: options.Home = None,
     url: options.Url = None,
     as_json: options.AsJson = False,
@@ -38,10 +36,7 @@ def list_jobs(
     """List jobs, newest first."""
     with reported(), open_workspace(home, url) as workspace:
         found = workspace.list_jobs(name, status, since, limit=limit + 1)
-        if len(found) > limit:
-            found.pop()
-            typer.echo(f"more than {limit} jobs match: --limit shows more", err=True)
-        print_jobs(found, as_json=as_json)
+        print_jobs(first_of(found, limit, "jobs"), as_json=as_json)
 
 
 @jobs.command()
@@ -60,7 +55,7 @@ def show(
 @jobs.command()
 def results(
     job_id: options.JobId,
-    timeout: Annotated[float, typer.Option("--timeout", min=0, help="Most seconds to wait for the end.")] = 300.0,
+    timeout: Annotated[float, typer.Option("--timeout", min=0, help="Longest wait for the end in seconds.")] = 300.0,
     output: options.Output = None,
     home: options.Home = None,
     url: options.Url = None,
@@ -84,7 +79,7 @@ def watch(
 ) -> None:
     """Follow a job to its end, then print its results.
 
-    Ctrl-C cancels the job and prints the best it has found; a second one leaves at once.
+    Ctrl-C cancels the job and prints the best solution it has found; a second one exits at once.
     """
     with reported(), open_workspace(home, url) as workspace:
         job = workspace.get_job(job_id)
@@ -135,8 +130,18 @@ def open_workspace(home: Path | None, url: str | None) -> Workspace:
     return Workspace(home=home, url=url)
 
 
+T = TypeVar("T")
+
+
+def first_of(found: list[T], limit: int, what: str) -> list[T]:
+    """The first ``limit`` of what was found; a message reports that there are more."""
+    if len(found) > limit:
+        typer.echo(f"more than {limit} {what} match: --limit shows more", err=True)
+    return found[:limit]
+
+
 def print_jobs(found: Sequence[Job], *, as_json: bool) -> None:
-    """A table of jobs, or all that is known of them as JSON."""
+    """Print a table of jobs, or all their properties as JSON."""
     if as_json:
         print_json([job.details.as_dict() for job in found])
     else:
@@ -144,7 +149,7 @@ def print_jobs(found: Sequence[Job], *, as_json: bool) -> None:
 
 
 def _cancel(workspace: Workspace, job_id: str) -> None:
-    """Ask a job to stop; if that fails, say so, and nothing else happens."""
+    """Ask a job to stop; an error is printed, and the command goes on."""
     with suppress(typer.Exit), reported():
         workspace.api.cancel(job_id)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 keys = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
 
 _WORKSPACE_HELP = "Workspace as SUBSCRIPTION/GROUP/NAME; the default one unless given."
-_EXPIRES_HELP = "How long it lasts: 12h, 90d; for ever unless given."
+_EXPIRES_HELP = "How long it valid_for: 12h, 90d; for ever unless given."
 
 
 @keys.command()
@@ -24,14 +24,14 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the key is for.")],
     workspace: Annotated[str | None, typer.Option("--workspace", "-w", help=_WORKSPACE_HELP)] = None,
     admin: Annotated[bool, typer.Option("--admin", help="For all workspaces.")] = False,
-    read_only: Annotated[bool, typer.Option("--read-only", help="For looking, not for changing.")] = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="The key allows reading only.")] = False,
     expires: Annotated[str | None, typer.Option("--expires", help=_EXPIRES_HELP)] = None,
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Make a key and print it. It is shown this once: only a digest of it is stored.
+    """Create a key and print it. It cannot be shown again: only its digest is stored.
 
-    The first key closes a server that was open to everybody.
+    A server without keys needs none from its clients; with the first one it does.
     """
     if admin and workspace is not None:
         raise typer.BadParameter("must not be given together with --workspace", param_hint="--admin")
@@ -40,13 +40,13 @@ def create(
         from qiosk.contract.workspaces import parse_workspace
         from qiosk.settings import parse_duration
 
-        lasts = None if expires is None else parse_duration("--expires", expires)
+        valid_for = None if expires is None else parse_duration("--expires", expires)
         with open_administration(home) as administration:
             key, text = administration.keys.create(
                 name,
                 workspace=None if admin else parse_workspace(workspace or ""),
                 is_read_only=read_only,
-                expires_at=None if lasts is None else datetime.now(UTC) + lasts,
+                expires_at=None if valid_for is None else datetime.now(UTC) + valid_for,
             )
         if as_json:
             print_json({**_members(key), "key": text})
@@ -60,7 +60,7 @@ def list_keys(
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List keys, oldest first, also those that open nothing any more."""
+    """List keys, oldest first, expired and revoked ones included."""
     with reported():
         from qiosk.bootstrap import open_administration
         from qiosk.contract.workspaces import parse_workspace
@@ -78,7 +78,7 @@ def revoke(
     key_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the keys, as listed.")],
     home: options.Home = None,
 ) -> None:
-    """Make keys worthless, within seconds and for ever."""
+    """Revoke keys, within seconds and forever."""
     with reported():
         from qiosk.bootstrap import open_administration
 

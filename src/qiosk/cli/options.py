@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+NAME_HELP = "Regular expression to search for in the name."
 _FILE_HELP = "Problem in QIO JSON or a format that 'qiosk convert' reads, plain, gzip or zstd; - is standard input."
 _HOME_HELP = "Folder of the jobs; QIOSK_HOME or a per-user folder unless given."
-_URL_HELP = "Server to work with; QIOSK_URL unless given, its key in QIOSK_API_KEY. Without either: this machine."
+_URL_HELP = "URL of a server; QIOSK_URL unless given, its key is QIOSK_API_KEY. Without either: jobs of this machine."
 _TARGET_HELP = "Solver, as 'qiosk targets' lists them, or the middle part of its name: paralleltempering."
 
 File = Annotated[str, typer.Argument(metavar="FILE", help=_FILE_HELP)]
@@ -22,12 +23,10 @@ Url = Annotated[str | None, typer.Option("--url", help=_URL_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the results to this JSON file.")]
 TargetName = Annotated[str | None, typer.Option("--target", help=_TARGET_HELP)]
-Timeout = Annotated[float | None, typer.Option("--timeout", help="Most seconds to search.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Makes the run repeatable.")]
+Timeout = Annotated[float | None, typer.Option("--timeout", help="Time limit of the search in seconds.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Makes the run reproducible.")]
 Params = Annotated[
     list[str] | None,
     typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter of the solver, its value in JSON."),
 ]
-Penalty = Annotated[
-    str | None, typer.Option("--penalty", help="Cost of a unit by which a constraint is violated, or auto.")
-]
+Penalty = Annotated[str | None, typer.Option("--penalty", help="Cost per unit of violation of a constraint, or auto.")]

@@ -18,7 +18,7 @@ WRONG_INPUT = 2
 _SHOWN_VARIABLES = 24
 _SHOWN_ENTRIES = 8
 _PIPED_WIDTH = 240
-"""Columns when nobody looks: wide enough that no id is cut."""
+"""Columns when the output is no terminal: wide enough that no id is cut."""
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def reported() -> Iterator[None]:
     except (QioskError, TimeoutError) as error:
         raise fail(str(error)) from error
     except BrokenPipeError:
-        raise  # the reader of a pipe has gone: nothing is left to say it to
+        raise  # the reader of a pipe has exited: no message can be printed
     except OSError as error:
         status = WRONG_INPUT if error.filename else FAILED
         raise fail(f"{error.filename or 'system'}: {error.strerror or error}", status) from error

@@ -18,14 +18,19 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 8000 unless given, 0 takes a free one.")] = None,
     certfile: Annotated[Path | None, typer.Option(help="Certificate chain in PEM, for TLS.")] = None,
     keyfile: Annotated[Path | None, typer.Option(help="The certificate's private key in PEM.")] = None,
-    public_url: Annotated[str | None, typer.Option(help="Where clients reach the server, if elsewhere.")] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Listen anywhere though no key is configured.")] = False,
+    public_url: Annotated[
+        str | None,
+        typer.Option(help="URL by which clients reach the server."),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen on any address although no key is configured.")
+    ] = False,
     log_format: Annotated[str | None, typer.Option(help="json or console.")] = None,
 ) -> None:
     """Serve jobs over HTTP to many people and machines, until Ctrl-C or SIGTERM.
 
-    Running jobs are saved then, and go on when the server is started again. Options win over the variables
-    QIOSK_HOST, QIOSK_PORT and so on.
+    Running jobs are suspended then, and continue when the server is started again. Options win over the
+    variables QIOSK_HOST, QIOSK_PORT and so on.
     """
     import os
 

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qiosk.cli import options
-from qiosk.cli.jobs import open_workspace, print_jobs
+from qiosk.cli.jobs import first_of, open_workspace, print_jobs
 from qiosk.cli.output import local_time, print_json, print_table, reported
 
 if TYPE_CHECKING:
     from qiosk.client.session import Session
 
 sessions = typer.Typer(
-    help="Open, list, show and close sessions: jobs that belong together.",
+    help="Open, list, show and close sessions, which group jobs.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
-_TARGET_HELP = "Target that it is opened for; its jobs may go to others, too."
-_CONTINUE_HELP = "Take more jobs after one has failed; else the first failure ends the session."
+_TARGET_HELP = "Target of the session; its jobs may be sent to other targets, too."
+_CONTINUE_HELP = "Take more jobs after one has failed; otherwise the first failure ends the session."
 
 
 @sessions.command("open")
@@ -46,9 +46,9 @@ def open_session(
 
 @sessions.command("list")
 def list_sessions(
-    name: Annotated[str | None, typer.Option("--name", help="Regular expression to be found in the name.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help=options.NAME_HELP)] = None,
     status: Annotated[str | None, typer.Option("--status", help="State, such as Executing.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of sessions to list.")] = 50,
     home: options.Home = None,
     url: options.Url = None,
     as_json: options.AsJson = False,
@@ -56,9 +56,7 @@ def list_sessions(
     """List sessions, newest first."""
     with reported(), open_workspace(home, url) as workspace:
         found = workspace.list_sessions(name, status, limit=limit + 1)
-        if len(found) > limit:
-            found.pop()
-            typer.echo(f"more than {limit} sessions match: --limit shows more", err=True)
+        found = first_of(found, limit, "sessions")
         if as_json:
             print_json([session.details.as_dict() for session in found])
         else:
@@ -88,7 +86,7 @@ def jobs(
 def close(
     session_id: options.SessionId, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
 ) -> None:
-    """End a session: it takes no more jobs, those it has run on."""
+    """Close a session: it takes no more jobs, and those it has continue."""
     with reported(), open_workspace(home, url) as workspace:
         _print(workspace.get_session(session_id).close(), as_json=as_json)
 

@@ -16,8 +16,8 @@ from qiosk.formats.files import read_file
 if TYPE_CHECKING:
     from qiosk.solvers.result import Result
 
-WORTH_A_WORD_S = 2.0
-"""Kernels that took longer to load are mentioned."""
+REPORTED_COMPILE_S = 2.0
+"""A longer time for loading kernels is reported."""
 
 
 def solve_file(
@@ -31,7 +31,7 @@ def solve_file(
     chosen = resolve_target(target, params)
     problem = read_file(file, read_bytes(file)) if penalty is None else read_penalized(file, penalty)
 
-    # here: it loads the kernels, which a wrong command line need not wait for
+    # here: it loads the kernels, and errors of the command line come before
     from qiosk.solvers.solve import solve
 
     with Interrupt() as interrupt, ProgressBar() as bar:
@@ -42,6 +42,6 @@ def solve_file(
 
         result = solve(problem, chosen, progress=follow, **params)
     compiled = result.statistics["compile_seconds"]
-    if compiled >= WORTH_A_WORD_S:
+    if compiled >= REPORTED_COMPILE_S:
         typer.echo(f"loading kernels took {compiled:.1f} s; they are compiled once and then kept", err=True)
     return result, interrupt.asked

@@ -33,7 +33,7 @@ def submit_file(
     Raises BadParameter, OSError, InvalidInput, InvalidJobDefinition.
     """
     chosen = resolve_target(target, params)
-    # a slip in the file is told now, not by a job that fails later
+    # a mistake in the file is reported now, not by a job that fails later
     if penalty is None:
         data, input_format = job_input(file, read_bytes(file))
     else:

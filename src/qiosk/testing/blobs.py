@@ -211,7 +211,7 @@ class MemoryBlobStore:
         return self._locations.uri(container, name)
 
     def resolve(self, uri: str) -> tuple[str, str | None]:
-        """Container and blob of one of our URIs."""
+        """Container and blob of a URI that ``uri`` returned."""
         return self._locations.resolve(uri)
 
     def _find(self, ref: BlobRef) -> _Blob:
