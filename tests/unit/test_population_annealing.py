@@ -63,7 +63,7 @@ def exact(problem, beta):
 @pytest.fixture
 def fine_stairs(monkeypatch):
     """A stair every sweep."""
-    monkeypatch.setattr("qiosk.solvers.algorithms.population_annealing.FEWEST_STAIRS", 10**6)
+    monkeypatch.setattr("qiosk.solvers.algorithms.population_annealing.FEWEST_TEMPERATURES", 10**6)
 
 
 @pytest.mark.usefixtures("fine_stairs")
