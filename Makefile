@@ -1,6 +1,6 @@
 # Everything here needs only make and Python 3.11 or newer: `setup` builds .venv, with uv where it is installed and with
 # the standard library's venv and pip elsewhere. Every target that needs .venv runs `setup` first.
-# Times were measured on two cores of a server, with packages from a near mirror.
+# Times are of two cores of a server; installing depends on the network.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; do \
 	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	then echo $$p; break; fi; done)
@@ -27,32 +27,32 @@ $(STAMP): pyproject.toml
 	$(INSTALL) -e '.[all,dev]'
 	@touch $(STAMP)
 
-setup: $(STAMP)  ## build .venv, when missing or older than pyproject.toml
+setup: $(STAMP)  ## build .venv, if missing or older than pyproject.toml (uv 10 s to 1 min, pip 1.5 min)
 
-demo: setup  ## solve the ship-loading problem and a published max-cut instance, then list the jobs
+demo: setup  ## solve the ship-loading problem and a published max-cut instance, then list the jobs (10 s)
 	$(BIN)/qiosk demo
 
-test: setup  ## the whole test suite, with coverage
+test: setup  ## the whole test suite, with coverage (13 min of processor time)
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --cov --cov-report=term
 
-azurite:  ## install the emulator of Azure storage, for the tests that need it (npm)
+azurite:  ## install the emulator of Azure storage, for the tests that need it (npm, 20 s)
 	npm install --silent --no-audit --no-fund --prefix .azurite azurite@3
 
-lint: setup  ## ruff: style and mistakes
+lint: setup  ## ruff: style and mistakes (2 s)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-fmt: setup  ## let ruff format the code
+fmt: setup  ## let ruff format the code (2 s)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: setup  ## mypy --strict
+types: setup  ## mypy --strict (35 s, with its cache 5 s)
 	$(BIN)/mypy
 
-peers: setup  ## install the libraries that the benchmarks, and the tests of these, compare Qiosk with
+peers: setup  ## install the libraries that the benchmarks, and the tests of these, compare Qiosk with (5 s)
 	$(INSTALL) -e '.[bench]'
 
-bench: peers  ## speed and quality, side by side with other libraries
+bench: peers  ## speed and quality, side by side with other libraries (30 min)
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	-$(INSTALL) -e '.[bench-torch]'
 	-$(INSTALL) -e '.[bench-compiled]'
@@ -61,20 +61,20 @@ bench: peers  ## speed and quality, side by side with other libraries
 serve: setup  ## serve this home's jobs over HTTP, on this machine alone unless keys are configured
 	$(BIN)/qiosk serve
 
-docs: setup  ## run every snippet of the documentation
+docs: setup  ## run every snippet of the documentation (2 min)
 	$(BIN)/python -m pytest tests/e2e/test_docs.py
 
-site: setup  ## build the documentation site in site/; broken links and foreign hosts are errors
+site: setup  ## build the documentation site in site/; broken links and foreign hosts are errors (10 s)
 	$(INSTALL) -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-gallery: setup  ## draw the pictures of docs/gallery.md anew
+gallery: setup  ## draw the pictures of docs/gallery.md again (2 min)
 	$(BIN)/python docs/gallery/draw.py
 
-picture: setup  ## draw docs/architecture.svg from the imports
+picture: setup  ## draw docs/architecture.svg from the imports (2 s)
 	$(BIN)/python -m tools.picture
 
-package: setup  ## build the wheel and the source distribution in dist/, and check both
+package: setup  ## build the wheel and the source distribution in dist/, and check both (40 s)
 	$(INSTALL) -e '.[release]'
 	rm -rf dist
 	$(BIN)/python -m build

@@ -48,6 +48,13 @@ LOADING_RELATIONS = {"stylesheet", "preload", "modulepreload", "preconnect", "dn
 log = logging.getLogger("mkdocs.hooks.site")
 
 
+def on_config(config: MkDocsConfig) -> None:
+    """List the records of decisions in the navigation."""
+    sections = [section for entry in config.nav or [] for pages in entry.values() for section in pages]
+    decisions = next(section for section in sections if isinstance(section, dict) and "Decisions" in section)
+    decisions["Decisions"] = sorted(f"decisions/{path.name}" for path in (ROOT / "docs" / "decisions").glob("*.md"))
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not in ``docs/``."""
     for path, uri in OUTSIDE.items():
