@@ -23,20 +23,11 @@ __all__ = [
     "open_server",
 ]
 
-_HOME = {
-    "STOP_MARGIN_S": "services",
-    "Administration": "administration",
-    "Schema": "administration",
-    "ServerParts": "services",
-    "open_administration": "administration",
-    "open_embedded": "services",
-    "open_schema": "administration",
-    "open_server": "services",
-}
+_ADMINISTRATION = ("Administration", "Schema", "open_administration", "open_schema")
 
 
 def __getattr__(name: str) -> object:
-    module = _HOME.get(name)
-    if module is None:
+    if name not in __all__:
         raise AttributeError(f"module 'qiosk.bootstrap' has no attribute {name!r}")
+    module = "administration" if name in _ADMINISTRATION else "services"
     return getattr(import_module(f"qiosk.bootstrap.{module}"), name)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 keys = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
 
 _WORKSPACE_HELP = "Workspace as SUBSCRIPTION/GROUP/NAME; the default one unless given."
-_EXPIRES_HELP = "How long it valid_for: 12h, 90d; for ever unless given."
+_EXPIRES_HELP = "How long the key is valid: 12h, 90d; forever unless given."
 
 
 @keys.command()

@@ -13,9 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from qiosk.adapters.sql.conditions import item_conditions
 from qiosk.adapters.sql.database import Database
 from qiosk.adapters.sql.paging import Place, one_page
-from qiosk.adapters.sql.tables import TEXT, from_time, jobs, metadata, to_time
+from qiosk.adapters.sql.tables import TEXT, from_error, from_time, jobs, metadata, to_error, to_time
 from qiosk.contract.items import ItemQuery
-from qiosk.contract.jobs import ErrorData
 from qiosk.contract.paging import ItemOrder
 from qiosk.contract.sessions import JobFailurePolicy, SessionStatus
 from qiosk.errors import SessionAlreadyExists, SessionNotFound
@@ -182,14 +181,12 @@ def _to_row(session: Session) -> dict[str, Any]:
         "policy": session.policy.value,
         "tags": json.dumps(session.tags),
         "status": session.status.value,
-        "error_code": None if session.error is None else session.error.code,
-        "error_message": None if session.error is None else session.error.message,
+        **to_error(session.error),
         "is_settled": int(session.is_settled),
     }
 
 
 def _from_row(row: Mapping[Any, Any]) -> Session:
-    has_error = row["error_code"] is not None
     same: dict[str, Any] = {member: row[member] for member in _SAME}
     times: dict[str, Any] = {member: from_time(row[member]) for member in _TIMES}
     return Session(
@@ -198,6 +195,6 @@ def _from_row(row: Mapping[Any, Any]) -> Session:
         policy=JobFailurePolicy(row["policy"]),
         tags=tuple(json.loads(row["tags"])),
         status=SessionStatus(row["status"]),
-        error=ErrorData(code=row["error_code"], message=row["error_message"]) if has_error else None,
+        error=from_error(row),
         is_settled=bool(row["is_settled"]),
     )

@@ -151,30 +151,23 @@ def to_progress(progress: JobProgress) -> dict[str, Any]:
     }
 
 
-_SAME = (
-    "workspace",
-    "id",
-    "name",
-    "provider_id",
-    "target",
-    "job_type",
-    "priority",
-    "session_id",
-    "container",
-    "input_data_format",
-    "output_data_format",
-    "definition",
-    "fence",
-    "losses",
-    "supervisor_deaths",
-    "worker",
-    "best_blob",
-    "best_cost",
-    "checkpoint_blob",
-    "output_blob",
-    "revision",
-)
 _TIMES = ("created_at", "begun_at", "ended_at", "cancelled_at", "lease_expires_at")
+_CONVERTED = {*_TIMES, "input_params", "metadata", "tags", "input", "state", "error", "progress"}
+_SAME = tuple(member.name for member in fields(Job) if member.name not in _CONVERTED)
+"""Members that are stored as they are."""
+
+
+def to_error(error: ErrorData | None) -> dict[str, str | None]:
+    """The columns of an error. Messages may contain any characters; databases reject NUL and halves of surrogates."""
+    if error is None:
+        return {"error_code": None, "error_message": None}
+    message = error.message.replace("\x00", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
+    return {"error_code": error.code, "error_message": message}
+
+
+def from_error(row: Mapping[Any, Any]) -> ErrorData | None:
+    """The error of a row."""
+    return None if row["error_code"] is None else ErrorData(code=row["error_code"], message=row["error_message"])
 
 
 def to_row(job: Job) -> dict[str, Any]:
@@ -193,14 +186,8 @@ def to_row(job: Job) -> dict[str, Any]:
         "input_container": job.input.container,
         "input_blob": job.input.name,
         "state": job.state.value,
-        "error_code": None if job.error is None else job.error.code,
-        "error_message": None if job.error is None else _storable(job.error.message),
+        **to_error(job.error),
     }
-
-
-def _storable(text: str) -> str:
-    """Error messages may contain any characters; databases reject NUL and halves of surrogate pairs."""
-    return text.replace("\x00", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
 
 
 _COLUMNS_OF = {  # members that are not one column of their own name
@@ -209,7 +196,7 @@ _COLUMNS_OF = {  # members that are not one column of their own name
     "target": ("target", "target_key"),
     "priority": ("priority", "is_urgent"),
     "input": ("input_container", "input_blob"),
-    "error": ("error_code", "error_message"),
+    "error": tuple(to_error(None)),
     "progress": tuple(to_progress(JobProgress())),
 }
 
@@ -223,7 +210,6 @@ def changed_columns(before: Job, after: Job) -> dict[str, Any]:
 
 def from_row(row: Mapping[str, Any]) -> Job:
     """The job of a row."""
-    is_failed = row["error_code"] is not None
     same: dict[str, Any] = {member: row[member] for member in _SAME}
     times: dict[str, Any] = {member: from_time(row[member]) for member in _TIMES}
     return Job(
@@ -240,7 +226,7 @@ def from_row(row: Mapping[str, Any]) -> Job:
         tags=tuple(json.loads(row["tags"])),
         input=BlobRef(row["input_container"], row["input_blob"]),
         state=JobState(row["state"]),
-        error=ErrorData(code=row["error_code"], message=row["error_message"]) if is_failed else None,
+        error=from_error(row),
     )
 
 
