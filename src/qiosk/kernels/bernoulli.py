@@ -26,7 +26,7 @@ CHUNK_BYTES = 4 * GENERATORS
 DIGITS = 32
 ROWS = DIGITS + 1
 UNCHECKED_DIGITS = 8
-"""Digits that are drawn before it is asked whether any bit is undecided: of 1024, four are by then."""
+"""Digits that are drawn before the first check for undecided bits: four of 1024 are left by then."""
 
 _1 = np.uint64(1)
 _LOW32 = np.uint64(0xFFFFFFFF)

@@ -5,8 +5,8 @@ Trajectory r of oscillator i has position x and momentum y at ``[i * lanes + r]`
     y_i += dt * (detuning * x_i + sum_j F_ij g(x_j))        with all x as they were before the step
     x_i += dt * y_i;    where |x_i| > 1: x_i = sign(x_i), y_i = 0
 
-with g(x) = x (ballistic) or the sign of x (discrete); the sign of 0 is its sign bit's. Trajectories do not meet, and no
-operation is fused or reordered, so the width of the machine's registers does not show.
+with g(x) = x (ballistic) or the sign of x (discrete); the sign of 0 is its sign bit's. Trajectories do not
+interact, and no operation is fused or reordered, so results do not depend on the width of the machine's registers.
 
 Discrete forces read the signs alone, kept as one word of bits per oscillator: 32 times less memory to gather from.
 

@@ -1,4 +1,4 @@
-"""Sparse sweep with stored fields: for a few replicas, or cold ones, where most proposals are refused.
+"""Sparse sweep with stored fields: for a few replicas, or cold ones, where most proposals are rejected.
 
 Replica-major: row r of ``spins`` and ``fields`` belongs to replica r and is padded to whole blocks of 64 variables. A
 block is tested at once; the lowest accepted variable flips, its neighbours' fields are updated, and the rest of the

@@ -8,8 +8,8 @@ function, the constants of its closure, the argument types, and the processor wi
 beside their place and renamed into it, so any number of processes may share a folder.
 
 The folder is ``NUMBA_CACHE_DIR`` if that is set, else a per-user cache folder; when it cannot be written,
-kernels are compiled again in every process. In it there is a folder for every version of the sources. One that is used
-is touched once a day; the first process to write into a new one removes those that were not touched for a month.
+kernels are compiled again in every process. It holds a folder for every version of the sources. A folder in
+use is touched once a day; the first process to write into a new one removes those that were not touched for a month.
 
 A process logs the first kernel that it compiles, because that takes seconds. The level is WARNING, which Python prints
 where logging is not set up.

@@ -11,7 +11,7 @@ for spin -1 or for bit 1. The change of cost when variable i flips is twice
     products_i  (bits) term_values2[k] for every term of i of which all other variables are 1: the AND of their words
     S_g         running sum of a squared linear combination, one per lane, never expanded into pairs
 
-Everything is recomputed but the parity words and the running sums, which are set up again at the beginning of a call
+Everything is recomputed except the parity words and the running sums, which are set up again at the beginning of a call
 and of every sweep: so a group of lanes is its spins and its random state, and no rounding builds up.
 
 Thresholds are those of ``packed``: compared with half the change of cost. So are the types of the accumulator: integers

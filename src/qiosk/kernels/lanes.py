@@ -1,4 +1,8 @@
-"""Copying replicas that are kept as bits of words."""
+"""Copies replicas that are packed as bits of words.
+
+Lane r of variable i is bit r % 64 of word ``i * words + r // 64``: so one load reads 64 replicas of a variable, but one
+replica is spread over all words, one bit in each. Copies go variable by variable and change all bits of a word at once.
+"""
 
 from __future__ import annotations
 

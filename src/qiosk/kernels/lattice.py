@@ -50,8 +50,8 @@ def reduce_lattice() -> Any:
     """``reduce(basis, delta, limit) -> rows reduced``: make a basis short and nearly orthogonal, in place.
 
     basis: (d, m) int64, independent rows; the lattice they generate stays the same. Inner products have to stay below
-    2**63. delta: 1/4..1, how much shorter a row must be to go before another. limit: rows to reduce, at most; beyond,
-    -1 is returned, and the basis is as far as it got. Rows that are orthogonalized again from exact inner products
+    2**63. delta: 1/4..1, how much shorter a row must be to go before another. limit: rows to reduce, at most; beyond
+    that, -1 is returned and the basis is partly reduced. Rows that are orthogonalized again from exact inner products
     whenever they change keep rounding away.
 
     Plain loops: it is its own reference kernel.
@@ -82,7 +82,7 @@ def reduce_lattice() -> Any:
                 square -= factors[k, place] * squares[k, place]
                 place += 1
             if place < k:
-                # by element: assigning rows brings in two seconds of code that puts shapes into words
+                # by element: assigning rows takes two more seconds to compile
                 for c in range(m):
                     row[c] = basis[k, c]
                 for q in range(k, place, -1):

@@ -72,7 +72,7 @@ def _least(values: Any, count: Any) -> Any:
 
 @inlined()
 def _choose(blocks: Any, walker: Any) -> Any:
-    """The variable to flip: least delta of those that are free, or of all if that beats everything seen.
+    """The variable to flip: least delta of those that are free, or of all if that leads to a new best.
 
     Among equals the first one after a random block, and after a random place in it.
     """
@@ -96,7 +96,7 @@ def _choose(blocks: Any, walker: Any) -> Any:
 
 @inlined()
 def _release(walker: Any) -> None:
-    """Variables whose time is over become free."""
+    """Free the variables whose tenure has ended."""
     penalties, is_stale, stale = walker[2], walker[5], walker[6]
     slots, links, numbers = walker[7], walker[8], walker[13]
     slot = numbers[CLOCK] % numbers[SLOTS]
@@ -134,7 +134,7 @@ def _list(i: Any, walker: Any) -> None:
 
 @inlined()
 def _record(walker: Any) -> None:
-    """The present configuration becomes trail."""
+    """Record the present configuration as trail."""
     high, trail, numbers, pending, marks = walker[0], walker[12], walker[13], walker[16], walker[17]
     for k in range(numbers[PENDING]):
         i = pending[k]
@@ -165,7 +165,7 @@ def _neighbor(i: Any, tables: Any, random: Any) -> Any:
 
 @cache
 def _compiled_flip(*kind: bool) -> Any:
-    """``flip(j, tables, walker)`` for where it may take a call, which is 20 ns: it is not compiled once more there."""
+    """``flip(j, tables, walker)`` as a function that is called, which takes 20 ns, and not compiled into its caller."""
     inner = flip_of(*kind)
 
     @kernel
@@ -181,7 +181,7 @@ def _go_home(*kind: bool) -> Any:
 
     @kernel
     def go_home(tables: Any, walker: Any) -> None:
-        """Make the better of home and trail both, and go there; of equal ones trail."""
+        """Set home and trail to the better of the two (trail if equal), and move there."""
         high, home, trail, numbers, changed, marks = (
             walker[0],
             walker[11],
@@ -214,7 +214,7 @@ def _kick(*kind: bool) -> Any:
 
     @kernel
     def kick(tables: Any, walker: Any, rules: Any) -> None:
-        """Go home, or stay if this is no worse; then flip a cluster of neighbours, or variables anywhere.
+        """Move to the better of home and trail; then flip a cluster of neighbours, or variables anywhere.
 
         The number of flips is log-uniform in 2..largest, since which size helps depends on the problem. So does the
         number of moves without improvement before the next kick: short ones are the more frequent, so that every

@@ -5,7 +5,7 @@ Every coefficient has been scaled to an integer beforehand, so the change of cos
 0), all ones where it is high; ``(w ^ m) - m`` is w or -w. Flipping j changes the delta of a neighbour i by plus or
 minus a constant of the pair, minus if exactly one of the two is high, and negates that of j itself.
 
-Variables stand in blocks of ``BLOCK``. The least delta of every block is kept, over all its variables and over those
+Variables are kept in blocks of ``BLOCK``. The least delta of every block is kept, over all its variables and over those
 that are not tabu; only blocks in which something changed are read again. So a move on a sparse problem reads a few
 blocks and the list of minima, not all deltas; on a dense one everything changes anyway, and a move is two passes over
 memory.
@@ -159,7 +159,7 @@ def _flip_spin_terms(j: Any, terms: Any, walker: Any) -> None:
 
 @inlined()
 def _flip_bit_terms(j: Any, terms: Any, walker: Any) -> None:
-    """Ones of a term without zeros matter, and the zero of a term with one; other terms are dead."""
+    """Ones of a term without zeros matter, and the zero of a term with one; other terms are constant."""
     indptr, variables, weights, var_indptr, var_terms = terms
     high, deltas, counts = walker[0], walker[1], walker[10]
     is_stale, stale, numbers = walker[5], walker[6], walker[13]
@@ -196,7 +196,7 @@ def _flip_groups(j: Any, groups: Any, walker: Any) -> None:
 
 @cache
 def flip_of(is_spin: bool, is_dense: bool, has_terms: bool, has_groups: bool) -> Any:
-    """``flip(j, tables, walker)`` for one kind of problem: what it has not is not compiled."""
+    """``flip(j, tables, walker)`` for one kind of problem: parts that it does not have are not compiled."""
 
     @inlined()
     def flip(j: Any, tables: Any, walker: Any) -> None:

@@ -2,7 +2,7 @@
 
 A move is accepted with probability min(1, exp(-beta * delta)) iff delta <= -ln(u) / beta for u uniform in (0,
 1]. The kernels compare fields instead of deltas and draw ``-log2(u) * scale``, scale = ln 2 / (2 beta), so
-beta costs one product per threshold. u = (32 random bits | 1) / 2**32, converted to float32 as an integer,
+beta takes one multiplication per threshold. u = (32 random bits | 1) / 2**32, converted to float32 as an integer,
 which keeps the tail down to 2**-32.
 
 -log2(u) is exact in the exponent; in the mantissa a polynomial of degree 4 is off by at most 1.1e-4, hence acceptance

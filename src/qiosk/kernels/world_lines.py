@@ -11,8 +11,8 @@ The P values of one variable are its world line, a ring. Of the weight
 the second part ties the values of a line together, with cut = tanh(beta gamma) for a transverse field gamma. A line is
 updated as a whole: neighbours that agree are tied with probability 1 - cut, and every stretch of tied slices takes its
 other value with the heat-bath probability of the sum of its changes of cost. Slices interact through the line alone, so
-all stretches of a line are independent. (Metropolis would not do: where flips cost nothing it flips every stretch, and
-no two neighbours that agree ever come to differ.)
+all stretches of a line are independent. (The Metropolis rule fails here: where flips cost nothing it flips every
+stretch, and neighbours that agree never come to differ.)
 
 References: R. H. Swendsen, J.-S. Wang, Phys. Rev. Lett. 58, 86 (1987), doi:10.1103/PhysRevLett.58.86; H. Rieger, N.
 Kawashima, Eur. Phys. J. B 9, 233 (1999), doi:10.1007/s100510050761.
@@ -156,12 +156,12 @@ def _add_up_stretches(first: Any, is_cut: Any, deltas: Any) -> None:
     for k in range(deltas.size - 1, first - 1, -1):
         total += deltas[k]
         deltas[k] = total
-        total *= 1.0 - is_cut[k]  # no branch: it would be guessed wrong half of the time
+        total *= 1.0 - is_cut[k]  # no branch: it would be mispredicted half of the time
 
 
 @inlined()
 def _spread(first: Any, is_cut: Any, flips: Any) -> None:
-    """Let every slice of a stretch do what its beginning does."""
+    """Copy the decision of the beginning of each stretch to all its slices."""
     flip = flips[first]
     for k in range(first, flips.size):
         flip += is_cut[k] * (flips[k] - flip)

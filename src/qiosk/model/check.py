@@ -9,7 +9,7 @@ from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, rows
 
 
 def check(cost_function: CostFunction) -> None:
-    """Raise what is wrong with a cost function, naming the term; do nothing if it is in order.
+    """Raise an error that names the first invalid term of a cost function; do nothing if all are valid.
 
     Raises InvalidValue for a coefficient that is not finite or a negative id, RepeatedVariable for a variable
     that occurs twice in one Ising term or in one squared linear combination, and InvalidInitialConfiguration.

@@ -1,4 +1,4 @@
-"""Columns of problems that fill the memory, in the narrowest types that hold them exactly."""
+"""Columns of very large problems, in the narrowest types that hold them exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cost of a configuration, computed from the terms as they were given: the reference that every solver answers to.
+"""Cost of a configuration, computed from the terms as they were given: the reference for every solver.
 
 Products of spins or bits are exact. Their sum is exact for integer coefficients whose absolute values add up
 to less than 2**53; any other sum is that of ``math.fsum``, rounded once, so a cost depends neither on the

@@ -1,4 +1,4 @@
-"""The pairs of a compiled problem: a list, or rows of narrow numbers where a list would fill the memory."""
+"""The pairs of a compiled problem: a list, or rows of narrow numbers where a list would take too much memory."""
 
 from __future__ import annotations
 

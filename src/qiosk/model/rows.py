@@ -19,7 +19,7 @@ def collect_rows(cost_function: CostFunction) -> tuple[PairRows, F64, float]:
 
     Raises RepeatedVariable.
     """
-    from qiosk.kernels.pairs import merge_rows, place_pairs  # here: small problems do without Numba
+    from qiosk.kernels.pairs import merge_rows, place_pairs  # here: small problems need no Numba
 
     n = len(cost_function.variables)
     indptr, linear, constant = _counted(cost_function, n)

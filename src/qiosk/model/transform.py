@@ -13,8 +13,8 @@ from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups
 def fix_variables(cost_function: CostFunction, fixed: Mapping[int, float]) -> CostFunction:
     """The cost function of the other variables, with the ``fixed`` ones at their values.
 
-    Terms keep their order and are not merged; those that become 0 are left out. All that became constant is
-    one term at the end. A group's constant comes first among its members; a group without variables becomes
+    Terms keep their order and are not merged; those that become 0 are left out. All constants are added up
+    to one term at the end. A group's constant comes first among its members; a group without variables becomes
     constant. Fixed variables leave the initial configuration; ids that do not occur are ignored.
     """
     variables = cost_function.variables

@@ -68,7 +68,7 @@ def unpack(data: bytes, *, without: str = "") -> Any:
 
 
 def origin(target_id: str, values: Mapping[str, Any], cost_function: CostFunction) -> dict[str, Any]:
-    """What a run is of: a checkpoint is resumed by none but a run of the same."""
+    """What identifies a run: only a run of the same origin resumes a checkpoint."""
     cf, groups, initial = cost_function, cost_function.groups, cost_function.initial_configuration or {}
     numbers = (cf.coefficients, cf.indptr, cf.ids, groups.coefficients, groups.indptr, groups.weights, groups.ids)
     return {

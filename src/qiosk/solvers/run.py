@@ -43,7 +43,7 @@ FILL_UP_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ChunkReport:
-    """What a listener may read after a chunk; bytes are made only when asked for."""
+    """What the hook receives after a chunk; the bytes are made when a function is called."""
 
     progress: JobProgress
     new_trace: Sequence[TracePoint]
@@ -83,7 +83,7 @@ class Task:
             raise TimeoutTooSmall("parameter `timeout`: 0 leaves no time for any exploration")
 
     def run(self, *, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]) -> Result:
-        """Run to the end, whatever that is. Raises NotEnoughMemory if the problem does not fit."""
+        """Run to the end. Raises NotEnoughMemory if the problem does not fit."""
         try:
             return self._run(is_cancelled, on_chunk)
         except NotEnoughMemory:
@@ -103,7 +103,7 @@ class Task:
         if problem.n == 0 or (not is_search_wanted and is_enumerable(problem)):
             return self._enumerate(problem, began, is_cancelled, on_chunk)
         before = self.clock()
-        import qiosk.solvers.samplers.planner  # noqa: F401  # the compiler: problems that are enumerated do without
+        import qiosk.solvers.samplers.planner  # noqa: F401  # loads the compiler; enumerated problems need none
 
         loading_seconds = self.clock() - before
         context = self._context(problem, initial)

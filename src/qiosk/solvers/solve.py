@@ -17,7 +17,7 @@ from qiosk.solvers.targets.target import Target
 
 _THREADS = integer("threads", low=1, meaning="threads to sweep in")
 IGNORED = ("disabled_features",)
-"""Parameters of the old service that are taken and do nothing."""
+"""Parameters of the old service that are accepted and ignored."""
 
 
 class HasCostFunction(Protocol):
@@ -70,7 +70,7 @@ def solve(
     Raises:
         InvalidInput: the problem or a parameter is wrong (AZQ101 to AZQ107), or there is no such parameter or kernel.
         InvalidTarget: no such target.
-        InsufficientResources: the problem does not fit memory, or the time-out leaves no time at all.
+        InsufficientResources: the problem does not fit memory, or the time limit is 0.
 
     >>> import qiosk
     >>> problem = qiosk.Problem("triangle")

@@ -1,4 +1,4 @@
-"""Simulated bifurcation, written to be obviously right: what ``kernels.bifurcation`` computes, in plain loops."""
+"""Reference kernels of ``kernels.bifurcation``, in plain loops; the arguments are documented there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metropolis sweeps, costs and descent of any problem in float64, written to be obviously right.
+"""Metropolis sweeps, costs and descent of any problem in float64, written for clarity.
 
 Shapes: n variables, R replicas, T terms of two or more variables with K ids in all, G squared linear
 combinations with M members in all. Both incidences are given: by term (or group), and by variable.

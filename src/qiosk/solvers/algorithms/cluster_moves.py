@@ -33,8 +33,8 @@ class Clusters:
         """Exchange one cluster between two configurations (n,), in place; returns its size.
 
         ``share`` in 0..1 chooses the differing variable from which it grows. 0 if nothing, or all, would be exchanged.
-        Where turning all spins changes no cost, ``second`` is turned first if it is then more like ``first``: the
-        smaller clusters are the ones that change something.
+        Where flipping all spins changes no cost, ``second`` is flipped first if that makes it more like ``first``,
+        because small clusters are the useful ones.
         """
         if self._is_symmetric and 2 * np.count_nonzero(first != second) > self._n:
             np.negative(second, out=second)
@@ -52,10 +52,12 @@ class Clusters:
         for k in range(rungs):
             order = lane_at[np.argsort(draws[0, k]), k]
             for pair in range(ladders // 2):
-                exchanged += self._meet(sampler, groups, order[2 * pair : 2 * pair + 2], float(draws[1, k, pair]))
+                exchanged += self._exchange_pair(
+                    sampler, groups, order[2 * pair : 2 * pair + 2], float(draws[1, k, pair])
+                )
         return exchanged
 
-    def _meet(self, sampler: Sampler, groups: list[LaneGroup], lanes: I64, share: float) -> bool:
+    def _exchange_pair(self, sampler: Sampler, groups: list[LaneGroup], lanes: I64, share: float) -> bool:
         places = [divmod(int(lane), sampler.lanes) for lane in lanes]
         first, second = (sampler.configuration(groups[g], r) for g, r in places)
         if self.exchange(first, second, share) == 0:
@@ -66,5 +68,5 @@ class Clusters:
 
 
 def is_symmetric(problem: CompiledProblem) -> bool:
-    """Whether turning all spins leaves the cost of every configuration of pairs and groups as it is."""
+    """Whether flipping all spins leaves the cost of every configuration of pairs and groups unchanged."""
     return problem.is_spin and not np.any(problem.linear) and not np.any(problem.group_offsets)

@@ -19,7 +19,7 @@ from qiosk.solvers.search.parallel import Parallel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleConsensus:
-    """Variables that have one value in a whole sample are taken to have it in the optimum.
+    """Variables that have the same value in a whole sample are assumed to have it in the optimum.
 
     The sample is that of the ``temperatures`` coldest rungs, at most ``per_layer`` replicas of each, and of these the
     share ``elite`` (0..1) of lowest cost, at least two.
@@ -41,6 +41,6 @@ class SampleConsensus:
             return np.zeros(n, np.bool_), np.zeros(n, np.int8)
         places = (divmod(int(lane), context.sampler.lanes) for lane in elite)
         sample = np.array([context.sampler.configuration(state.groups[g], r) for g, r in places])
-        if is_symmetric(context.problem):  # then a configuration and its negative are the same: turn all like the best
+        if is_symmetric(context.problem):  # a configuration and its negative are equivalent: flip all towards the best
             sample *= np.where(sample @ sample[0].astype(np.int64) < 0, -1, 1).astype(np.int8)[:, None]
         return np.all(sample == sample[0], axis=0), sample[0]

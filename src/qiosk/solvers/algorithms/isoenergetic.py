@@ -1,7 +1,7 @@
 """Parallel tempering with isoenergetic cluster moves, in restarts, optionally fixing variables between them.
 
 Several ladders run side by side. From time to time two replicas at the same beta exchange a cluster of the variables in
-which they differ: the sum of their costs stays, so the move needs no acceptance, and it carries both over barriers of
+which they differ: the sum of their costs stays the same, so every move is accepted, and both may cross barriers of
 any height. A run begins at random; after a share of its sweeps, variables on which the cold replicas agree may be
 fixed, and the rest of the run is spent on the smaller problem.
 
@@ -37,7 +37,7 @@ from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.solver import Budget, Solver, StopReason
 from qiosk.solvers.search.tuning import even_ladder
 
-# Between cluster moves: a round of them takes as long as some sweeps.
+# Between cluster moves, which take as much time as some sweeps.
 SWEEPS_PER_EVENT = 10
 # Exchanges that must have been proposed between all neighbours of a run before their rates are used.
 EXCHANGES_TO_TRUST = 100
@@ -61,7 +61,7 @@ class IsoenergeticState:
     updates_before: int = 0  # this stage
     run_best: float = np.inf
     run_improved: int = 0  # sweeps done when the run's best was found
-    improved: int = 0  # and the best of all
+    improved: int = 0  # sweeps done when the best of all runs was found
     looked: int = 0  # sweeps done at the last readout
     events: int = 0
     clusters: int = 0  # exchanged
@@ -86,8 +86,8 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
     """``ladders`` tempering ladders with cluster moves on the ``layers`` coldest rungs.
 
     ``ladder`` is (K,) ascending betas [1/cost]; if it ``adapts``, its rungs are spread again, between the same ends,
-    after every run that exchanged often enough to go by. Whole lane groups are run, so there may be more ladders.
-    ``reported`` are the parameters to report.
+    after every run with enough exchanges to estimate their rates. Whole lane groups are run, so there may be more
+    ladders. ``reported`` are the parameters to report.
     """
 
     context: SearchContext
@@ -156,7 +156,7 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
         return ParallelTempering(context, ladder, sweeps, groups, stream=stage)
 
     def _run_sweeps(self, sweeps_done: int) -> int:
-        """Of a run that begins after so many sweeps."""
+        """Sweeps of a run that begins after ``sweeps_done``."""
         return max(1, min(self.plan.run_sweeps, self.plan.total_sweeps - sweeps_done))
 
     def _first_stage(self, run_sweeps: int) -> int:
@@ -199,7 +199,7 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
             state.run_best, state.run_improved = found.best, state.sweeps_done
 
     def _move(self, state: IsoenergeticState, context: SearchContext, clusters: Clusters) -> None:
-        """Exchange a cluster between the two of every pair of replicas on the coldest rungs."""
+        """Exchange a cluster in every pair of replicas on the coldest rungs."""
         stream = (context.seed, state.stage, state.events, 1)
         lane_at = state.inner.lane_at[:, max(0, len(self.ladder) - self.layers) :]
         state.clusters += clusters.move(context.sampler, state.inner.groups, lane_at, stream)
@@ -210,7 +210,7 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
         return idle > self.plan.stagnation * self.plan.run_sweeps
 
     def _begin_stage(self, state: IsoenergeticState, context: SearchContext) -> None:
-        """Go on with what is not fixed, if there is something of both; else begin the next run."""
+        """Go on with the variables that are not fixed, if some are and some are not; else begin the next run."""
         left = self._run_sweeps(state.run_began) - (state.sweeps_done - state.run_began)
         is_first, is_fixed = not state.is_fixed.any(), np.zeros(len(state.is_fixed), np.bool_)
         if self.plan.consensus is not None and is_first and left > 0 and not self._is_stagnant(state):

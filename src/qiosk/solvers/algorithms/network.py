@@ -1,6 +1,6 @@
 """A quadratic problem as a network of oscillators: symmetric couplings without fields.
 
-Fields are couplings to one more spin: turning all spins over changes nothing then, and a configuration of the problem
+Fields are couplings to one more spin. Flipping all spins then changes no cost, and a configuration of the problem
 is read relative to that spin. Squared linear combinations are multiplied out.
 """
 

@@ -1,7 +1,7 @@
 """Parallel tempering: replicas at a ladder of betas, whose neighbours are exchanged at times.
 
 Every lane is a replica; a ladder takes as many lanes as it has betas, so one lane group usually holds several
-independent ladders. What moves in an exchange are the betas, never the configurations.
+independent ladders. An exchange moves betas between lanes, never configurations.
 
 Reference: K. Hukushima, K. Nemoto, J. Phys. Soc. Jpn. 65, 1604 (1996), doi:10.1143/JPSJ.65.1604.
 """
@@ -41,7 +41,7 @@ class TemperingState:
 
     groups: list[LaneGroup]
     incumbents: Incumbents
-    lane_at: I64  # (W, K) which lane stands on which rung
+    lane_at: I64  # (W, K) lane on each rung of each ladder
     accepted: F64  # (K - 1,) exchanges between rungs k and k + 1
     proposed: F64  # (K - 1,)
     ladder_best: F64  # (W,) lowest cost seen on each ladder
@@ -86,7 +86,7 @@ class ParallelTempering(Solver[TemperingState]):
             event = self._next_event(state.sweeps_done)
             self._sweep(state, min(end, event) - state.sweeps_done, parallel)
             if state.sweeps_done == event:
-                self._meet(state, parallel)
+                self._measure_and_exchange(state, parallel)
 
     def outcome(self, state: TemperingState) -> StopReason | None:
         """FINISHED after the last sweep."""
@@ -126,7 +126,7 @@ class ParallelTempering(Solver[TemperingState]):
         return min(self.sweeps, warm + ((done - warm) // self._interval + 1) * self._interval)
 
     def _betas(self, state: TemperingState) -> F64:
-        """(G, L) beta of every lane; lanes outside any ladder stand on the rungs from the hottest on."""
+        """(G, L) beta of every lane; lanes outside any ladder are on the rungs from the hottest on."""
         lanes, rungs = self.context.sampler.lanes, len(self.ladder)
         all_lanes = len(state.groups) * lanes
         betas = self.ladder[np.arange(all_lanes) % rungs].copy()
@@ -146,8 +146,8 @@ class ParallelTempering(Solver[TemperingState]):
         state.sweeps_done += n
         state.spin_updates += self.context.updates(len(state.groups), n)
 
-    def _meet(self, state: TemperingState, parallel: Parallel) -> None:
-        """Measure all replicas, keep what is new, exchange."""
+    def _measure_and_exchange(self, state: TemperingState, parallel: Parallel) -> None:
+        """Compute all costs, offer a new best, exchange."""
         costs = self.context.costs(state.groups, parallel)
         if costs.min() < state.incumbents.best:
             self.context.polish(state.groups, int(costs.argmin()), state.incumbents, state.sweeps_done)
@@ -159,7 +159,7 @@ class ParallelTempering(Solver[TemperingState]):
             self._offer_best(state, costs)
 
     def _exchange(self, state: TemperingState, costs: F64) -> None:
-        """Neighbours (k, k + 1) with k of alternating parity change places by the Metropolis rule."""
+        """Neighbours (k, k + 1) with k of alternating parity are exchanged by the Metropolis rule."""
         first = state.exchanges % 2
         random = stream_state((self.context.seed, self.stream, state.exchanges))
         with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled

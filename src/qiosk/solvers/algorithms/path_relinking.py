@@ -44,7 +44,7 @@ class RelinkingState:
     costs: list[float]  # of these
     pairs: I64  # (P, 2) that have not been relinked
     active: int  # walkers in this batch
-    begun: int = 0  # walkers begun afresh, ever
+    begun: int = 0  # walkers begun from random configurations so far
     tries_left: int = 0  # fresh walkers that may still be begun to fill the set
     batch_sweeps: int = 0  # done in this batch
     best_before: float = np.inf  # of the set, when it was last rebuilt
@@ -121,7 +121,7 @@ class PathRelinking(Solver[RelinkingState]):
         state.spin_updates += state.active * self.context.problem.n * n
 
     def _improved(self, state: RelinkingState, walker: LaneGroup) -> tuple[I8, float]:
-        """A walker's best configuration as a local minimum, and its cost; the incumbents see it, too."""
+        """A walker's best configuration as a local minimum, and its cost; it is offered to the incumbents, too."""
         _, configuration = self.walkers.best(walker)
         return self.context.improve(configuration(), state.incumbents, state.sweeps_done)
 

@@ -34,7 +34,7 @@ UPDATES_PER_TEMPERATURE = 6000
 # Sweeps at a temperature, at least; but a short schedule has at least so many temperatures.
 SWEEPS_PER_TEMPERATURE = 8
 FEWEST_TEMPERATURES = 16
-# Below any weight that matters, and in the range of a float many times over.
+# Below any weight that matters, and far within the range of a float.
 LEAST_LOG_WEIGHT = -1e9
 LARGEST_FACTORS = (-1e300, 1e300)
 # Readouts in the colder half of the temperatures, and the sweeps between two, at least: a readout costs a few sweeps.
@@ -171,7 +171,7 @@ class PopulationAnnealing(Solver[PopulationState]):
         state.stairs += 1
 
     def _is_readout(self, index: int) -> bool:
-        """Every doubling, so that there is a best from early on, and READOUTS times in the colder half."""
+        """Every doubling, so that there is an early best, and READOUTS times in the colder half."""
         spacing = max(1, SWEEPS_BETWEEN_READOUTS // self._interval, self._n_temperatures // (2 * READOUTS))
         return index.bit_count() == 1 or (2 * index > self._n_temperatures and index % spacing == 0)
 

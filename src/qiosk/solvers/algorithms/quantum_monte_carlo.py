@@ -1,8 +1,8 @@
-"""Path-integral Monte Carlo: the problem in a transverse field that is turned down slowly.
+"""Path-integral Monte Carlo: the problem in a transverse field that decreases slowly.
 
-A system is ``trotter_number`` slices of configurations, tied along the world line of every variable the stronger, the
-weaker the field; at zero field they are one. A strong field lets slices differ, and a barrier that is high but narrow
-is crossed by a stretch of slices at a time.
+A system is ``trotter_number`` slices, each a configuration. The values of one variable in all slices are its world
+line; neighbouring slices are tied along it, more strongly in weaker fields, and at zero field all slices agree. In a
+strong field slices differ, and some neighbouring slices at a time can cross a barrier that is high but narrow.
 
 References: R. Martonak, G. E. Santoro, E. Tosatti, Phys. Rev. B 66, 094203 (2002), doi:10.1103/PhysRevB.66.094203;
 B. Heim, T. F. Ronnow, S. V. Isakov, M. Troyer, Science 348, 215 (2015), doi:10.1126/science.aaa4170.
@@ -138,5 +138,5 @@ def slice_beta(betas: BetaRange) -> float:
 
 
 def strong_field(beta: float) -> float:
-    """A transverse field [cost] in which neighbouring slices are all but independent."""
+    """A transverse field [cost] in which neighbouring slices are almost independent."""
     return STRONG_FIELD / beta

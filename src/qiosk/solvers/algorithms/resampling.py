@@ -1,4 +1,4 @@
-"""Weighted populations: how uneven the weights are, and a population that stands for them with equal ones.
+"""Weighted populations: how uneven the weights are, and resampling to equal weights.
 
 Weights are given as logarithms, up to a common factor.
 """
@@ -57,7 +57,7 @@ def systematic_counts(log_weights: F64, draw: float) -> I64:
 def replacements(counts: I64, lanes: int) -> tuple[I64, I64]:
     """Which members to overwrite, and with which: so that member k is there ``counts[k]`` times.
 
-    Who is taken at all keeps a place of his own. Members are in groups of ``lanes``; a vacant place is filled from its
+    A member that is kept keeps its own place. Members are in groups of ``lanes``; a vacant place is filled from its
     own group if that has a spare copy, and otherwise in order, so that few pairs of groups are involved.
     """
     vacant = np.flatnonzero(counts == 0)

@@ -2,7 +2,7 @@
 
 A *loop* is one lane group of trajectories from random positions near 0, all pumped from 0 to full strength over the
 same number of steps. Loops are independent; some run side by side, as a *wave*. An endless search makes every wave
-twice as long as the one before, and the last one end with the time.
+twice as long as the one before; the last one ends with the time limit.
 
 References: H. Goto, K. Tatsumura, A. R. Dixon, Sci. Adv. 5, eaav2372 (2019), doi:10.1126/sciadv.aav2372; H. Goto et
 al., Sci. Adv. 7, eabe7953 (2021), doi:10.1126/sciadv.abe7953 (ballistic and discrete, with walls).
@@ -38,7 +38,7 @@ LOOP_LANES = 32
 # Multiplications in one loop whose steps were not given, some seconds' work; and the bounds of its steps.
 AUTO_PRODUCTS = 2e10
 AUTO_STEPS = (500, 10_000)
-# An endless search begins with steps so many times fewer.
+# Factor by which an endless search begins with fewer steps.
 FIRST_SHARE = 8
 # Multiplications of one step of a wave, at most, and the bounds of its loops.
 WAVE_PRODUCTS = 4e6

@@ -1,8 +1,8 @@
 """Substochastic Monte Carlo: a population that diffuses between configurations and is selected by cost.
 
 Walkers hop to random neighbours with a probability alpha that falls during the run, whatever a hop costs, while walkers
-of high cost die and those of low cost are doubled, ever more eagerly as beta rises. It is the diffusion Monte Carlo of
-a quantum anneal whose driver hops and whose potential is the cost; what it anneals is not a temperature.
+of high cost are removed and those of low cost doubled, more strongly as beta rises. This is diffusion Monte Carlo of a
+quantum anneal whose driver is the hop and whose potential is the cost; it has no temperature.
 
 Reference: M. Jarret, S. P. Jordan, B. Lackey, Phys. Rev. A 94, 042318 (2016), doi:10.1103/PhysRevA.94.042318.
 """

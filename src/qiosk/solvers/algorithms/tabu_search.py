@@ -1,6 +1,6 @@
 """Tabu search: independent walkers that always make the best move that is allowed.
 
-A move flips the variable of least delta, even if that is uphill, and forbids to flip it back for some moves (its
+A move flips the variable of least delta, even if that is uphill, and may not be undone for some moves (its
 tenure). After a stretch without improvement a walker returns to its best configuration and random flips move it away,
 of a cluster of neighbours or of variables anywhere: an iterated tabu search.
 
@@ -42,7 +42,7 @@ class TabuState:
 
     walkers: list[LaneGroup]
     incumbents: Incumbents
-    offered: F64  # (walkers,) best cost of each that the incumbents have seen
+    offered: F64  # (walkers,) best cost of each that was offered to the incumbents
     sweeps_done: int = 0
     spin_updates: int = 0
     wave: int = 0  # the wave in progress
@@ -113,7 +113,7 @@ class TabuSearch(Solver[TabuState]):
                     self.context.improve(configuration(), state.incumbents, state.sweeps_done)
 
     def parameters(self, state: TabuState) -> dict[str, Any]:
-        """sweeps, tabu_tenure, restarts; or the tenure and what a cutoff goes by."""
+        """sweeps, tabu_tenure, restarts; or the tenure and the parameters of the cutoff."""
         middle = self.rules[len(self.rules) // 2]  # they differ in kicks, or around this tenure
         if self.cutoff is not None:
             found = {"tabu_tenure": middle.tenure, "tabu_tenure_rand_max": middle.spread}
@@ -152,7 +152,7 @@ class TabuSearch(Solver[TabuState]):
         state.spin_updates += len(state.walkers) * self.context.problem.n * n
 
     def _note(self, state: TabuState) -> None:
-        """Keep what a cutoff and an end of a wave need to know."""
+        """Note improvements for the cutoff, and the costs at the end of a wave."""
         best = float(state.offered.min())
         if best < state.improved_to - self.tolerance:
             state.improved_to, state.improved_at = best, state.sweeps_done

@@ -1,4 +1,9 @@
-"""Tabu walkers on one problem: its coefficients as integers, and what the kernels do with them."""
+"""Tabu walkers on one problem.
+
+Coefficients are scaled to integers, so that stored deltas never drift. A walker is a lane group whose arrays the
+kernels change in place; ``kernels.tabu_flips`` describes them. It keeps two records, so that a kick need not touch all
+variables: ``trail``, the best configuration since the last kick, and ``home``, the best of all.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +26,14 @@ from qiosk.solvers.samplers.incidence import Incidence, index_by_variable, symme
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
 
-# Pairs are kept as a matrix from this share of all pairs on: its rows are read in order, and with SIMD.
+# Share of all pairs from which they are kept as a matrix, whose rows are read in order and with SIMD.
 DENSE_SHARE = 0.15
 MOST_MATRIX_BYTES = 1 << 30
 # Deltas below this bound are kept in 32 bits, in which twice as many fit a register.
 DELTA_BOUND_32 = 2.0**29
 # Costs and deltas stay below this many bits, so that no sum overflows.
 COST_BITS = 60
-# Finest unit of coefficients that are taken for exact in 32 bits: 2**-8.
+# Coefficients that are multiples of 2**-8, or of a larger power of two, count as exact in 32 bits.
 FINEST_EXPONENT = 8
 
 # A kick follows so many moves a variable without improvement, at most.
@@ -86,7 +91,7 @@ class TabuWalkers:
 
     @cached_property
     def _step2(self) -> float:
-        """The product of two changes of variables, but for its sign."""
+        """The product of the changes of two flipped variables, up to its sign."""
         return 4.0 if self.problem.is_spin else 1.0
 
     @cached_property
@@ -245,7 +250,7 @@ class TabuWalkers:
             kernels.tabu_moves(*self._kind)(self._tables, self._arrays(walker), rules.array, moves)
 
     def relink(self, walker: LaneGroup, ends: tuple[I8, I8], band: tuple[int, int], *, is_greedy: bool) -> None:
-        """Put the walker on the best configuration of a path, and forget what it has seen.
+        """Put the walker on the best configuration of a path, and drop its records.
 
         ``ends`` are two configurations (n,); ``band``: the first and the last step of the path, counted from the first
         end, that are considered. Variables that were tabu stay so until their time is over.
@@ -267,7 +272,7 @@ class TabuWalkers:
         return tuple(walker.arrays[name] for name in ARRAYS)
 
     def best(self, walker: LaneGroup) -> tuple[float, Callable[[], I8]]:
-        """Cost of the best configuration that the walker has seen in full, and the configuration when called."""
+        """Cost of the best configuration that the walker has recorded, and a function that returns it."""
         numbers = walker.arrays["numbers"]
         name = "trail" if numbers[layout.TRAIL] < numbers[layout.HOME] else "home"
         scaled = min(int(numbers[layout.TRAIL]), int(numbers[layout.HOME]))

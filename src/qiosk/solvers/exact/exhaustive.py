@@ -1,9 +1,9 @@
 """Problems small enough to try every configuration.
 
-All 2^n costs at once: the coefficients are laid out by the bit mask of their variables, and one butterfly a variable
-turns them into costs (a Walsh-Hadamard transform for spins, a subset-sum transform for bits); squared linear
-combinations are added from their own 2^n sums. That is n 2^n additions, whatever the number and size of the terms, and
-some 2^n more for every combination.
+All 2^n costs are computed at once: the coefficients are laid out by the bit mask of their variables, and one butterfly
+for each variable turns them into costs (a Walsh-Hadamard transform for spins, a subset-sum transform for bits); squared
+linear combinations are added from their own 2^n sums. That is n 2^n additions, whatever the number and size of the
+terms, and some 2^n more for every combination.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from qiosk.solvers.search.incumbents import Incumbents
 MAX_VARIABLES = 20
 # Additions that take some 0.2 s: time limits and cancellations are not checked before they are done.
 MAX_WORK = 40 << 20
-# Fewer additions at once take no less time.
+# Fewer additions than this in one pass take no less time.
 LEAST_PASS = 1 << 12
 
 

@@ -51,7 +51,7 @@ EQUATIONS = 12
 EQUATION_WEIGHT = 2.0**14
 # Length of 1 in the lattice: it outweighs the rounding of the equations, which makes deviations of some units.
 LATTICE_UNIT = 8
-# How much shorter a row must be to go before another.
+# How much shorter a row must be to be moved before another (the delta of Lovász).
 LOVASZ_DELTA = 0.999
 # Row reductions in a call, some 20 ms of them in the largest lattices, and calls at most. Eigenspaces of 50 dimensions
 # took 120 000 reductions where half as many constraints as variables were planted, 800 000 where three quarters were.
@@ -82,7 +82,7 @@ def _bits(problem: CompiledProblem) -> I8 | None:
 
 
 def _even_bits(problem: CompiledProblem) -> I8 | None:
-    """The same for fields and pairs. One more spin, +1, makes pairs of fields."""
+    """The same for fields and pairs. One more spin, +1, turns fields into pairs."""
     n = problem.n
     if problem.n_pairs > MOST_PAIRS:  # large problems do not have their pairs in a list
         return None
@@ -122,7 +122,7 @@ class EigenspaceState:
 
 @dataclass(frozen=True, eq=False)
 class LowestEigenspace:
-    """Looks for spins in the lowest eigenspace of the couplings, a little in every call.
+    """Searches for spins in the lowest eigenspace of the couplings, a little in every call.
 
     Only of dense couplings: the few dimensions that the rest of the space has are a sum of few products of vectors.
     """
@@ -131,7 +131,7 @@ class LowestEigenspace:
 
     @property
     def is_eligible(self) -> bool:
-        """Whether there is anything to look for: couplings only, of most pairs of few enough spins."""
+        """Whether the problem is searched: couplings only, of most pairs of few enough spins."""
         p = self.problem
         if not EQUATIONS < p.n <= LARGEST_MATRIX or not p.is_spin or not p.is_quadratic or np.any(p.linear):
             return False

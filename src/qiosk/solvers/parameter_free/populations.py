@@ -20,9 +20,9 @@ from qiosk.solvers.search.tuning import BetaRange
 # Independent populations in a round: many where sweeps are cheap, few where the time is better spent on one of them.
 ISLAND_BOUNDS = (2, 8)
 VARIABLES_OF_ISLANDS = 4000
-# A population, like a ladder, finds by itself what there is to find.
+# Most populations, like ladders, should find the best cost independently.
 ISLANDS_TO_AGREE = Agreement(share=0.75, total=24)
-# A few walkers often end short of it: asked to agree like populations, they went on for a hundred times as long.
+# A few walkers often do not: with the rule of populations they ran a hundred times as long.
 WALKERS_TO_AGREE = Agreement(share=0.25, total=12)
 # From so many sweeps on every second doubling of the effort goes into larger populations.
 LONG_ROUND = 1024
@@ -38,7 +38,7 @@ VARIABLES_OF_WALKERS = 1000
 # Variable updates of all walkers in the first round, and the bounds of its steps in units of n.
 FIRST_UPDATES = 2_000_000
 FIRST_SWEEPS = (4, 64)
-# Steps that the driver counts as one, about: fewer would be dearer to dispatch than to do. Whole sweeps.
+# Steps that the driver counts as one, about: dispatching fewer takes longer than doing them. Whole sweeps.
 BLOCK_STEPS = 1024
 
 

@@ -35,7 +35,7 @@ FIRST_UPDATES = 20_000_000
 FIRST_SWEEPS = (16, 256)
 # Lane groups in the first rounds and at most. Beyond these sweeps every second doubling of the effort goes into more
 # groups: diversity, and work for machines with many cores.
-GROUP_LANES = 64  # of a group; narrower ones come in greater number
+GROUP_LANES = 64  # of a group; there are more groups if they are narrower
 FIRST_GROUPS = 2
 MOST_GROUPS = 16
 LONG_ROUND = 16_384
@@ -47,13 +47,13 @@ Inner = TypeVar("Inner", bound=SolverState)
 @checkpointed
 @dataclass(slots=True)
 class RoundsState(Generic[Inner]):
-    """State of the round in progress, and what the rounds before left."""
+    """State of the round in progress, and the results of those before."""
 
     incumbents: Incumbents
     inner: Inner
     sweeps: int  # planned in this round
     most_sweeps: int  # planned in any round
-    setting: F64  # what this round is about: its ladder, a hot and a cold end, a tenure
+    setting: F64  # of this round: its ladder, a hot and a cold end, or a tenure
     round: int = 0
     rounds_agreed: int = 0  # in a row
     searches_agreed: int = 0  # in those rounds
@@ -63,7 +63,7 @@ class RoundsState(Generic[Inner]):
     sweeps_done: int = 0
     spin_updates: int = 0
     eigenspace: EigenspaceState = field(default_factory=EigenspaceState)
-    is_proven: bool = False  # nothing can be better than the best
+    is_proven: bool = False  # the best is provably optimal
 
 
 class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
@@ -173,7 +173,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
             self._begin_next(state, budget)
 
     def _next_proof(self, state: RoundsState[Inner]) -> int:
-        """Sweeps that will have been done when the eigenspace is searched on: after every first round's worth."""
+        """Sweeps done at the next step of the eigenspace search: one step for every length of the first round."""
         if state.eigenspace.is_over:
             return NEVER
         interval = self._first_sweeps()
@@ -184,7 +184,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         return LowestEigenspace(self.context.problem)
 
     def _take_best(self, state: RoundsState[Inner], configuration: I8 | None) -> None:
-        """Offer a configuration of least cost, if there is one; then one solution is all that can be found."""
+        """Offer a configuration of least cost, if there is one; that ends a search for one solution."""
         if configuration is not None:
             cost = cost_of(self.context.problem, configuration)
             state.incumbents.offer(configuration, cost, state.sweeps_done)

@@ -66,7 +66,7 @@ class DenseSampler(RowLanes):
             sweeps -= part
 
     def _until_refresh(self, group: LaneGroup) -> int:
-        """Sweeps until the fields are due to be summed again; when they are due, that is done."""
+        """Sweeps until the fields must be summed again; sums them if they must be now."""
         arrays = group.arrays
         past = int(arrays["age"][0]) % REFRESH_SWEEPS
         if past == 0:

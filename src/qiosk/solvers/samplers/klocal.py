@@ -29,12 +29,12 @@ from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool
 from qiosk.solvers.samplers.sampler import LaneGroup
 
 _FLOAT32_RANGE = 2.0**100  # sums of groups that have no unit, and their inverses, stay below it: float32 ends at 2**128
-_ROUNDED = 2.0**-6  # of a small coefficient: what an error of a change of cost is small against
+_ROUNDED = 2.0**-6  # of a small coefficient: the largest acceptable error of a change of cost
 
 
 @dataclass(frozen=True, eq=False)
 class HalfChanges:
-    """What half of a change of cost is made of, and the arithmetic that resolves it."""
+    """The parts of half of a change of cost, and the arithmetic that resolves it."""
 
     problem: CompiledProblem
 
@@ -223,7 +223,7 @@ class KLocalSampler(WordLanes):
         )
 
     def _group_steps(self, p: CompiledProblem) -> tuple[F64, F64]:
-        """(M,) what a set member adds to its group's sum, and (G,) the sums at nothing set."""
+        """(M,) what a set member adds to its group's sum, and (G,) the sums when no bit is set."""
         if not self._is_spin:
             return p.group_weights, p.group_offsets
         owners = np.repeat(np.arange(len(p.group_values)), np.diff(p.group_indptr))
@@ -231,7 +231,7 @@ class KLocalSampler(WordLanes):
         return -2 * p.group_weights, np.asarray(p.group_offsets + sums, np.float64)
 
     def _start_layout(self, p: CompiledProblem, incidence: Incidence) -> tuple[NDArray[Any], NDArray[Any]]:
-        """(n,) the constant parts of half changes, and the signed parts at nothing set."""
+        """(n,) the constant parts of half changes, and the signed parts when no bit is set."""
         n = self.n
         _, _, indptr, groups_of, weights_of = incidence.by_variable
         variable_of = np.repeat(np.arange(n), np.diff(indptr))

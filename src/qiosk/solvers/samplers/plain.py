@@ -1,4 +1,4 @@
-"""The sampler that handles any problem with plain loops in float64: slow, obvious, always there."""
+"""The sampler that handles any problem with plain loops in float64: slow, simple, always available."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ Build = Callable[[CompiledProblem, int], Sampler]
 def plan(problem: CompiledProblem, *, replicas: int, kernel: str | None = None, ladder: bool = False) -> Sampler:
     """The sampler for ``replicas`` replicas of a problem (in one or several lane groups).
 
-    ``ladder``: replicas will mostly be swept at a beta of their own each. ``kernel`` forces one of
+    ``ladder``: each replica will mostly be swept at its own beta. ``kernel`` forces one of
     ``KERNELS``. Raises InvalidValue for an unknown name, and for a kernel that cannot represent the problem: a
     quadratic one for terms of three variables, integers for fractions, 32 bits for integers beyond 2**24.
     """

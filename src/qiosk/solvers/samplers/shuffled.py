@@ -1,7 +1,7 @@
 """Any sampler, with the variables visited in a shuffled order.
 
 Kernels visit variables in the order of their numbers, and Metropolis accepts every flip that costs nothing. On problems
-whose numbering follows their structure the two together lock: along a chain numbered from end to end, a sweep carries
+whose numbering follows their structure this fails: along a chain numbered from end to end, a sweep carries
 every defect on by the same distance, so that defects never meet, at any temperature. (A ring of 51 spins is stuck at
 half its ground-state cost.) In a shuffled order defects move independently. Variables are shuffled within blocks, so
 that those that are near each other stay so in memory.

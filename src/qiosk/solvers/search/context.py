@@ -30,7 +30,7 @@ class SearchContext:
     """What a solver needs besides its parameters.
 
     ``initial`` is a configuration to begin from, or None. With ``starts_at_random`` it only counts as a first solution,
-    and replicas begin at random: independent restarts need that.
+    and replicas begin at random: as independent restarts must.
     """
 
     problem: CompiledProblem
@@ -79,7 +79,8 @@ class SearchContext:
 
     @contextmanager
     def compiling(self) -> Iterator[None]:
-        """Around the first use of kernels: its time is reported apart, and not counted against a time limit."""
+        """Context manager around the first use of kernels: its time is reported apart and not counted in time
+        limits."""
         began = time.monotonic()
         yield
         self._compilations.append(time.monotonic() - began)

@@ -25,7 +25,7 @@ def uniforms(stream: tuple[int, ...], shape: tuple[int, ...]) -> F64:
 def stream_state(stream: tuple[int, ...]) -> U64:
     """(1,) what a stream's numbers are hashed from, together with their place."""
     state = 0
-    for part in stream:  # whole numbers of Python's: arrays of one element take ten times as long
+    for part in stream:  # Python integers: arrays of one element take ten times as long
         z = (state + part + int(_GOLDEN)) & _ALL
         z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _ALL
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _ALL

@@ -40,7 +40,7 @@ class Incumbents:
         return self.costs[-1] if len(self.costs) == self.capacity else np.inf
 
     def offer(self, configuration: I8, cost: float, sweep: int) -> bool:
-        """Keep the configuration if it is new and good enough; whether it is a new best.
+        """Keep the configuration if it is new and good enough; returns whether it is a new best.
 
         ``cost`` must be that of ``cost_of``, to the last bit, so that equal configurations have equal costs.
         """

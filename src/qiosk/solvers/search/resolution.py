@@ -16,11 +16,11 @@ from qiosk.model.cost_function import F64
 from qiosk.model.flips import magnitude
 from qiosk.solvers.samplers.arithmetic import common_unit_of
 
-# Of the sum of all magnitudes, and of the constant, which is added once: some hundred times what float64 sums err by.
+# Of the sum of all magnitudes, and of the constant, which is added once: some hundred times the error of float64 sums.
 ROUNDING, CONSTANT_ROUNDING = 2.0**-44, 2.0**-50
-# Of a cost without the constant: what kernels with fields in float32 err by.
+# Of a cost without the constant: the error of kernels with fields in float32.
 KERNEL_ROUNDING = 2.0**-30
-# Terms up to which it is worth it to look for a unit.
+# Terms up to which a unit is searched for.
 MOST_TERMS = 10_000_000
 
 

@@ -1,4 +1,4 @@
-"""Index of a sweep or step to beta, or to whatever else changes along a run."""
+"""Schedules: beta, or another parameter of a run, as a function of the sweep or step."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What every algorithm is: parameters, a state, and a step.
 
 A :class:`Solver` is set up for one problem and then frozen; all that changes is in its state. It owns no clock, no
-thread and no global random state: the driver has the clock and hands over :class:`Parallel` and :class:`Budget`.
+thread and no global random state: the driver has the clock and passes :class:`Parallel` and :class:`Budget`.
 """
 
 from __future__ import annotations

@@ -16,12 +16,12 @@ from qiosk.solvers.search.schedules import geometric
 HOT_ACCEPTANCE = 0.5
 # Mean excess cost of uphill moves from local minima at the cold end, delta * exp(-beta * delta), in units of their mean
 # delta. It weighs the many small deltas of real couplings by how little they matter; on four families of instances
-# values from 5e-4 to 2e-3 did equally well, ten times as much and a tenth did worse.
+# values from 5e-4 to 2e-3 did equally well, ten times as much or as little did worse.
 COLD_EXCESS = 1e-3
-# Mean acceptance of uphill moves from random configurations at the hot end of a ladder: hot enough to forget, and the
-# hotter half of the range would take half of the rungs.
+# Mean acceptance of uphill moves from random configurations at the hot end of a ladder: hot enough to decorrelate,
+# while the hotter half of the range would take half of the rungs.
 LADDER_ACCEPTANCE = 0.2
-# So that stretches without a rejection keep some rungs.
+# Ranges of the ladder without any rejection keep some rungs.
 LEAST_REJECTION = 0.02
 # Configurations that are sampled, at most; fewer where they have many moves.
 MOST_SAMPLES = 8
@@ -35,7 +35,7 @@ LARGEST_BETA = 2.0**1000
 
 @dataclass(frozen=True, slots=True)
 class BetaRange:
-    """Hot and cold end [1/cost], 0 < hot < cold; and where a ladder need not be any hotter."""
+    """Hot and cold end [1/cost], 0 < hot < cold; and the hot end of ladders."""
 
     hot: float
     cold: float
@@ -105,7 +105,7 @@ def first_ladder(betas: BetaRange, rungs: int) -> F64:
 def even_ladder(ladder: F64, rejections: F64, bounds: tuple[int, int]) -> F64:
     """Ladder between the same ends on which neighbours exchange at an even rate, with as many rungs as that takes.
 
-    ``rejections`` is (K - 1,), the share of exchanges between neighbours on ``ladder`` (K,) that were refused. Their
+    ``rejections`` is (K - 1,), the share of exchanges between neighbours on ``ladder`` (K,) that were rejected. Their
     sum is the barrier between the ends, whatever the rungs; rungs are spread evenly over it, about two for every unit,
     a power of two within ``bounds``, so that whole ladders fill lane groups.
 

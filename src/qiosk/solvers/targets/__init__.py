@@ -1,1 +1,1 @@
-"""Targets, one module a family of solvers. Light to import: solvers are loaded when they are set up."""
+"""Targets, one module for each family of solvers. Light to import: solvers are loaded when they are set up."""

@@ -29,9 +29,9 @@ def target(name: str) -> Target:
 
 
 def _nearest(name: str, offered: Iterable[str]) -> str | None:
-    """A question for the target that is meant: whose solver's name is nearest to a part of ``name``; None if none is.
+    """ "did you mean" and the target whose solver's name is nearest to a part of ``name``; None if none is near.
 
-    Whole names are no measure, for what they share, ``microsoft.`` and ``.cpu``, is most of the short ones.
+    Whole names are not compared, because ``microsoft.`` and ``.cpu`` are most of the short ones.
     """
     solver_of = {target_id: target_id.split(".")[1] for target_id in offered}
     solvers = set(solver_of.values())
@@ -46,7 +46,7 @@ def targets() -> Sequence[Target]:
 
 
 class Catalogue:
-    """The targets, as the job service asks for them."""
+    """The targets, in the form that the job service needs."""
 
     def targets(self) -> Sequence[TargetView]:
         """Every target that can be run."""

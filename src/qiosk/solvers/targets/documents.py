@@ -30,8 +30,8 @@ Document = Callable[[ResultsContent], bytes]
 
 
 def microsoft_document(found: ResultsContent) -> bytes:
-    """``microsoft.qio-results.v2``. Its parameters can be passed back to the old SDK's classes, of which none takes the
-    number of solutions: that is left out where it is the usual one.
+    """``microsoft.qio-results.v2``. Its parameters can be passed back to the old SDK's classes, none of which takes
+    the number of solutions: 1 is left out.
     """
     parameters = {k: v for k, v in found.parameters.items() if (k, v) != ("number_of_solutions", 1)}
     return qio_results.encode(found.solutions, parameters)

@@ -22,7 +22,8 @@ _SCHEDULES = ("linear", "geometric")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter. ``read`` checks a given value and returns it in its own type; ``default`` stands for absence.
+    """One parameter. ``read`` checks a given value and returns it in its own type; ``default`` is used if none is
+    given.
 
     A default of None means that the solver chooses, and reports what it chose.
     """

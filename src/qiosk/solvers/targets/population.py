@@ -24,7 +24,7 @@ DEFAULT_ALPHA = 2.0
 DEFAULT_STEPS = 10_000
 # The default hops of a walker: always at first, never in the end.
 HOPS = {"type": "linear", "initial": 1.0, "final": 0.0}
-# At the end walkers are resampled as by this share of the inverse temperature at which the problem freezes.
+# Last beta of the resampling of walkers, as a share of the inverse temperature at which the problem freezes.
 LAST_BETA = 0.5
 # Time limit of parameter-free runs that were given none [s]; the clients of the old service assume it.
 FREE_TIMEOUT = 5.0

@@ -32,7 +32,7 @@ def _pticm(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.isoenergetic import IsoenergeticTempering, Plan
 
     require_quadratic(context.problem, PTICM)
-    context.require_memory(_replicas(values))  # before a ladder as long is laid out
+    context.require_memory(_replicas(values))  # before a ladder of that length is made
     ladder = _ladder(context, values)
     total = values["max_total_sweeps"] or RUNS * values["num_sweeps_per_run"]
     chosen = {"num_temps": len(ladder), "max_total_sweeps": total}

@@ -49,10 +49,10 @@ def target_cost(values: Mapping[str, Any]) -> float | None:
 class Target:
     """A solver that jobs can be sent to.
 
-    ``build`` sets up the solver for a problem and checked parameter values; it may refuse either with InvalidValue.
-    ``replicas`` is how many Metropolis replicas the values ask for; None where a solver sweeps by no kernel of the
-    planner. ``has_ladder``: each replica has a beta of its own. ``prefers_long_searches``: on large problems a few long
-    searches are better than so many. ``advice`` gives a parameter-free target's parameters, in the names of the
+    ``build`` sets up the solver for a problem and checked parameter values; it raises InvalidValue if it cannot take
+    them. ``replicas`` is how many Metropolis replicas the values ask for; None where a solver sweeps by no kernel of
+    the planner. ``has_ladder``: each replica has a beta of its own. ``prefers_long_searches``: on large problems a few
+    long searches are better than so many. ``advice`` gives a parameter-free target's parameters, in the names of the
     parameterized one, for a problem of n variables that was solved without a search.
     """
 
@@ -84,7 +84,8 @@ class Target:
         return self.advice is not None
 
     def in_own_units(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Parameters with a ``timeout`` in seconds, as the target takes them; one that is no number stays as it is."""
+        """Parameters with a ``timeout`` in seconds, in the target's unit; a timeout that is no number is left as it
+        is."""
         timeout = given.get("timeout")
         if isinstance(timeout, bool) or not isinstance(timeout, Real):
             return dict(given)

@@ -33,7 +33,7 @@ def _tempering(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]
             f"parameter `all_betas`: must have as many entries as replicas = {replicas}, found {len(betas)}"
         )
     if betas is None:
-        context.require_memory(replicas or 1)  # before a ladder as long is laid out
+        context.require_memory(replicas or 1)  # before a ladder of that length is made
         ladder = first_ladder(context.beta_range, replicas or _rungs(context.problem.n))
     else:
         ladder = np.sort(np.array(betas, np.float64))
