@@ -14,11 +14,11 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModif
 from azure.storage.blob import BlobBlock, BlobClient, ContentSettings
 from azure.storage.blob import BlobProperties as AzureProperties
 
+from qiosk.adapters.blobs.fetching import fetched_pieces
 from qiosk.errors import BlobChanged
-from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, BlobProperties, already_exists
+from qiosk.service.blobs import PLAIN, BlobHeaders, BlobProperties, already_exists
 from qiosk.service.jobs import BlobRef
 
-_FETCH = 4 * PIECE  # bytes read by one request
 PART = 8 << 20
 """Size of the blocks of larger contents, of which a blob takes 50 000."""
 
@@ -49,21 +49,17 @@ class AzureReader:
 
     def pieces(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Bytes ``start`` to ``stop``. Raises BlobChanged."""
-        end = self.properties.size_bytes if stop is None else min(stop, self.properties.size_bytes)
-        for at in range(start, end, _FETCH):
-            data = self._fetch(at, min(at + _FETCH, end) - at)
-            for first in range(0, len(data), PIECE):
-                yield data[first : first + PIECE]
+        return fetched_pieces(self._fetch, self.properties.size_bytes, start, stop)
 
     def close(self) -> None:
         """Nothing to release."""
 
-    def _fetch(self, offset: int, length: int) -> bytes:
+    def _fetch(self, start: int, stop: int) -> bytes:
         with translating_errors():
             try:
                 stream = self._client.download_blob(
-                    offset,
-                    length,
+                    start,
+                    stop - start,
                     etag=f'"{self.properties.etag}"',
                     match_condition=MatchConditions.IfNotModified,
                     decompress=False,

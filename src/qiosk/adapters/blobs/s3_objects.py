@@ -11,13 +11,13 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
+from qiosk.adapters.blobs.fetching import fetched_pieces
 from qiosk.errors import BlobChanged
-from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, BlobProperties, already_exists
+from qiosk.service.blobs import PLAIN, BlobHeaders, BlobProperties, already_exists
 from qiosk.service.jobs import BlobRef
 
 SMALL = 8 << 20
 """Contents up to this size are stored by one request, which is atomic in the bucket even without overwriting."""
-_FETCH = 4 * PIECE  # bytes read by one request: no connection is held while a slow client takes them
 _PART = 16 << 20  # size of the parts of larger contents, of which a bucket takes 10 000
 _META = "qiosk-"  # prefix of metadata names, some of which would otherwise be taken for attributes of the object
 
@@ -34,11 +34,7 @@ class ObjectReader:
 
     def pieces(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Bytes ``start`` to ``stop``. Raises BlobChanged."""
-        end = self.properties.size_bytes if stop is None else min(stop, self.properties.size_bytes)
-        for at in range(start, end, _FETCH):
-            data = self._fetch(at, min(at + _FETCH, end))
-            for first in range(0, len(data), PIECE):
-                yield data[first : first + PIECE]
+        return fetched_pieces(self._fetch, self.properties.size_bytes, start, stop)
 
     def close(self) -> None:
         """Nothing to release."""
