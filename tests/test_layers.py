@@ -42,6 +42,8 @@ ALLOWED = {("qiosk.client.opening", "bootstrap")}
 SIBLINGS = {
     "server": ["routes", "blobs", "auth", "web"],
 }
+# Folders whose subfolders do not import each other at all.
+APART = {"adapters": ["blobs", "home", "sql"]}
 # Modules of classes that hold each other: a workspace makes jobs, and a job belongs to a workspace.
 HOLD_EACH_OTHER = [
     {"client.job", "client.session", "client.solvers.base", "client.workspace"},
@@ -73,6 +75,7 @@ def test_imports_point_left(module):
         where = f"{module}, line {found.line}: imports {found.imported}"
         assert RANK[target] < RANK[layer], f"{where}, which is not to its left"
         assert target in ONLY.get(layer, RANK), f"{where}, which {layer} may not name"
+        assert layer in USED_BY.get(target, RANK), f"{where}, which only {USED_BY[target]} may name"
 
 
 @pytest.mark.parametrize("folder", SIBLINGS)
@@ -83,6 +86,12 @@ def test_siblings_import_in_one_direction(folder):
     assert not backward
     found = {path.name for path in (SOURCE / folder).iterdir() if (path / "__init__.py").exists()}
     assert found == set(order)
+
+
+@pytest.mark.parametrize("folder", APART)
+def test_subfolders_that_are_apart_do_not_know_each_other(folder):
+    arrows = folder_graph(PACKAGE, 1, below=f"qiosk.{folder}").edges
+    assert [(a, b) for a, b in arrows if a != b and {a, b} <= set(APART[folder])] == []
 
 
 def test_modules_do_not_import_each_other():
