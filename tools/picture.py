@@ -6,7 +6,6 @@ transitive reduction), so an arrow means "may use this, and all that is below it
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -154,7 +153,4 @@ def _arrow(stops: list[tuple[float, float]]) -> str:
 
 
 if __name__ == "__main__":
-    picture = draw(read_package(), SOURCE.name)
-    if "--check" in sys.argv[1:]:
-        sys.exit(0 if TARGET.read_text() == picture else f"{TARGET}: is not what the imports say; run make picture")
-    TARGET.write_text(picture)
+    TARGET.write_text(draw(read_package(), SOURCE.name))

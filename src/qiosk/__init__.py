@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from qiosk.version import __version__
+
 if TYPE_CHECKING:
     from qiosk.client.job import Job
     from qiosk.client.workspace import Workspace
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from qiosk.solvers.solve import solve
 
 __all__ = ["Job", "Problem", "QioskError", "Result", "Workspace", "__version__", "solve"]
-
-__version__ = "0.1.0.dev0"
 
 _HOME = {
     "Job": "qiosk.client.job",

@@ -16,6 +16,8 @@ from qiosk.cli.app import app
 from qiosk.settings import Settings
 from qiosk.solvers.targets.catalogue import targets
 from qiosk.solvers.targets.parameters import COMMON
+from tools import picture
+from tools.imports import read_package
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -81,6 +83,16 @@ def test_every_package_has_its_row_in_the_architecture():
     text = (DOCS / "architecture.md").read_text()
     packages = {path.stem for path in SOURCE.glob("[a-z]*") if path.suffix in ("", ".py")}
     assert not [name for name in packages if not re.search(rf"^\|.*`{name}`.*\|.*\|$", text, re.M)]
+
+
+def test_the_architecture_names_files_that_exist():
+    named = re.findall(r"`([a-z_]+/[a-z_/]*[a-z_](?:\.py|/))`", (DOCS / "architecture.md").read_text())
+    assert len(named) > 30
+    assert not [path for path in named if not (SOURCE / path).exists() and not (ROOT / path).exists()]
+
+
+def test_the_picture_of_the_architecture_shows_what_modules_import():
+    assert picture.TARGET.read_text() == picture.draw(read_package(), "qiosk"), "run make picture"
 
 
 def test_every_extra_is_described():

@@ -35,7 +35,7 @@ app.command()(serve)
 
 def _version(asked: bool) -> None:
     if asked:
-        from qiosk import __version__
+        from qiosk.version import __version__
 
         typer.echo(__version__)
         raise typer.Exit

@@ -33,9 +33,9 @@ import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 from urllib3.response import BaseHTTPResponse
 
-import qiosk
 from qiosk.client.remote.errors import error_of, retry_after
 from qiosk.errors import QioskError, ServiceUnavailable, UnreadableInput
+from qiosk.version import __version__
 
 _log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class Transport:
         self.retry_policy = retry_policy or RetryPolicy()
         self._sleep = time.sleep
         self._authorization: dict[str, str] = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
-        product = f"qiosk/{qiosk.__version__}"
+        product = f"qiosk/{__version__}"
         self._user_agent = {"User-Agent": f"{user_agent} {product}" if user_agent else product}
         self._pool = _pool(self.base, self.retry_policy)
         if api_key is not None and base.startswith("http:") and not _is_loopback(base):

@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-import qiosk
 from qiosk.server.web import openapi
 from qiosk.server.web.replies import reply
 from qiosk.server.web.routing import Route, Routes
+from qiosk.version import __version__
 
 FILES: Final = Path(openapi.__file__).parent / "reference"
 """Folder of our page; Swagger UI is in ``swagger-ui`` below it."""
@@ -43,7 +43,7 @@ def reference_routes(described: Sequence[Route]) -> Routes:
     @cache
     def document() -> dict[str, Any]:
         return openapi.describe(
-            described, title="Qiosk", version=qiosk.__version__, description="Quantum-inspired optimization jobs."
+            described, title="Qiosk", version=__version__, description="Quantum-inspired optimization jobs."
         )
 
     @router.get("/openapi.json")
