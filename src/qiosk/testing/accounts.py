@@ -6,7 +6,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from operator import itemgetter
 from typing import final
 
 from qiosk.contract.items import ItemQuery
@@ -18,7 +17,7 @@ from qiosk.service.keys import ApiKey, revoked
 from qiosk.service.paging import Cursor, name_key
 from qiosk.service.ports import JobStore
 from qiosk.service.sessions import Session, SessionKey, place_of
-from qiosk.testing.jobs import is_among
+from qiosk.testing.jobs import is_among, sorted_after
 
 
 @final
@@ -69,11 +68,7 @@ class MemorySessionStore:
         with self._lock:
             found = [s for s in self._sessions.values() if s.workspace == workspace and _matches(s, query)]
         placed = [(place_of(session, query.order_by), session) for session in found]
-        placed.sort(key=itemgetter(0), reverse=query.descending)
-        following = [
-            s for place, s in placed if after is None or (place < after if query.descending else place > after)
-        ]
-        return following[skip : skip + limit]
+        return sorted_after(placed, after, descending=query.descending)[skip : skip + limit]
 
     def due(self, idle_since: datetime, limit: int, *, workspace: str | None = None) -> Sequence[Session]:
         """Sessions that have to be settled or ended."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import final
 
 from qiosk.service.blobs import (
-    PIECE,
     PLAIN,
     BlobHeaders,
     BlobPage,
@@ -25,6 +24,7 @@ from qiosk.service.blobs import (
 from qiosk.service.jobs import BlobRef
 from qiosk.service.locations import BlobLocations, PrefixLocations
 from qiosk.service.names import check_blob, check_block_id, check_container
+from qiosk.testing.blob_io import MemoryBlobReader, MemoryBlobWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,46 +273,6 @@ class MemoryStorage:
     ) -> str | None:
         """None: blobs in memory are reached through a server."""
         return None
-
-
-@final
-class MemoryBlobReader:
-    """``BlobReader`` of bytes that are there."""
-
-    def __init__(self, data: bytes, properties: BlobProperties) -> None:
-        self._data = data
-        self.properties = properties
-
-    def pieces(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Bytes ``start`` to ``stop``."""
-        end = len(self._data) if stop is None else min(stop, len(self._data))
-        for at in range(start, end, PIECE):
-            yield self._data[at : min(at + PIECE, end)]
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-@final
-class MemoryBlobWriter:
-    """``BlobWriter`` that collects pieces and hands them on at once."""
-
-    def __init__(self, store: Callable[[bytes], BlobProperties]) -> None:
-        self._store = store
-        self._pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        """Append."""
-        self._pieces.append(bytes(data))
-
-    def commit(self) -> BlobProperties:
-        """Store what was written."""
-        data, self._pieces = b"".join(self._pieces), []
-        return self._store(data)
-
-    def abort(self) -> None:
-        """Forget what was written."""
-        self._pieces = []
 
 
 def _check(ref: BlobRef) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import accumulate
 from operator import itemgetter
-from typing import final
+from typing import TypeVar, final
 
 from qiosk.contract.jobs import JobQuery, TracePoint
 from qiosk.errors import JobAlreadyExists, JobNotFound
@@ -17,6 +17,8 @@ from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, name_key, weight
 from qiosk.service.quotas import month_of
 from qiosk.service.runs import RunUpdate
+
+Item = TypeVar("Item")
 
 
 @final
@@ -58,13 +60,8 @@ class MemoryJobStore:
         """At most ``limit`` matching jobs, ``skip`` after ``after``."""
         with self._lock:
             jobs = [job for job in self._jobs.values() if job.workspace == workspace and _matches(job, query)]
-        placed = sorted(((cursor_of(job, query.order_by), job) for job in jobs), key=itemgetter(0))
-        if query.descending:
-            placed.reverse()
-        following = [
-            job for place, job in placed if after is None or (place < after if query.descending else place > after)
-        ]
-        found = following[skip : skip + limit]
+        placed = [(cursor_of(job, query.order_by), job) for job in jobs]
+        found = sorted_after(placed, after, descending=query.descending)[skip : skip + limit]
         reached = accumulate(map(weight, found))
         return found[: 1 + next((place for place, total in enumerate(reached) if total >= PAGE_BYTES), limit)]
 
@@ -211,6 +208,12 @@ def _matches(job: Job, query: JobQuery) -> bool:
         and (query.session_id is None or job.session_id == query.session_id)
         and (not query.is_top_level or job.session_id is None)
     )
+
+
+def sorted_after(placed: list[tuple[Cursor, Item]], after: Cursor | None, *, descending: bool) -> list[Item]:
+    """The items whose places come after ``after``, sorted by place."""
+    placed.sort(key=itemgetter(0), reverse=descending)
+    return [item for at, item in placed if after is None or (at < after if descending else at > after)]
 
 
 def is_among(value: str, choices: Sequence[str] | None) -> bool:
