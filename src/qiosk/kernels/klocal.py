@@ -90,9 +90,9 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
 
     Replicas of a ``ladder`` are scaled where thresholds are used, as in ``packed``.
 
-    ``sweeps(pairs, terms, groups, constants, base, spins, generators, offsets, parities, sums, scales, lane_scales,
-    pool, offset_mask, period, cap, uniform, n_sweeps)``. Shapes: n variables, P pairs, T terms with K ids, G groups
-    with M members; "real" is the accumulator's type: int8, int16, float32 or float64.
+    ``sweeps(pairs, terms, groups, constants, base, spins, generators, offsets, parities, sums, thresholds)``. Shapes: n
+    variables, P pairs, T terms with K ids, G groups with M members; "real" is the accumulator's type: int8, int16,
+    float32 or float64.
 
     pairs: indptr (n + 1,) int64, neighbors (2P,) int32, couplings2 (2P,) real: -2 J (spins), -J / 2 (bits).
     terms: indptr (T + 1,) int64 and variables (K,) int32 of each term; then by variable indptr (n + 1,) int64, terms
@@ -105,7 +105,7 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
         constants sum c a**2 / 2.
     spins: (n * lanes / 64,) uint64; updated. parities: (T * lanes / 64,) uint64 scratch, unused for bits. sums: (lanes
     G,) real scratch.
-    generators, offsets, scales, lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps: as in ``packed``.
+    generators, offsets, thresholds: as in ``packed``.
     """
     if not simd_available():
         return plain.klocal_sweeps(is_spin, lanes, ladder)
@@ -123,15 +123,9 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
         offsets: Any,
         parities: Any,
         sums: Any,
-        scales: Any,
-        lane_scales: Any,
-        pool: Any,
-        offset_mask: Any,
-        period: Any,
-        cap: Any,
-        uniform: Any,
-        n_sweeps: Any,
+        thresholds: Any,
     ) -> None:
+        scales, lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps = thresholds
         indptr, neighbors, couplings2 = pairs
         term_indptr, term_variables, terms_of_indptr, terms_of, values2 = terms
         group_indptr, members, steps, starts, groups_of_indptr, groups_of, weights, changes = groups

@@ -61,8 +61,9 @@ def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
     Replicas of a ``ladder`` have scales of their own: their pool holds plain -log2(u) as float32, multiplied by the
     lane's scale where it is used, so lanes may share entries nevertheless.
 
-    ``sweeps(indptr, neighbors, couplings2, base, spins, generators, offsets, scales, lane_scales, pool,
-    offset_mask, period, cap, uniform, n_sweeps)``. Shapes: n variables, nnz = 2 x pairs, P pool entries.
+    ``sweeps(indptr, neighbors, couplings2, base, spins, generators, offsets, thresholds)``, thresholds: ``(scales,
+    lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps)``. Shapes: n variables, nnz = 2 x pairs, P pool
+    entries.
 
     indptr, neighbors: CSR, (n + 1,) int64 and (nnz,) int32.
     couplings2, base: (nnz,) -2 J_ij and (n,) -(h_i + sum_j J_ij), in the accumulator's type and unit.
@@ -89,15 +90,9 @@ def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
         spins: Any,
         generators: Any,
         offsets: Any,
-        scales: Any,
-        lane_scales: Any,
-        pool: Any,
-        offset_mask: Any,
-        period: Any,
-        cap: Any,
-        uniform: Any,
-        n_sweeps: Any,
+        thresholds: Any,
     ) -> None:
+        scales, lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps = thresholds
         spins_at, neighbors_at, couplings2_at = pointer(spins), pointer(neighbors), pointer(couplings2)
         pool_at, scales_at, lane_scales_at = pointer(pool), pointer(scales), pointer(lane_scales)
         a, b, c, d = load_generators(pointer(generators))

@@ -221,10 +221,7 @@ class Task:
             progress=run.progress(),
             new_trace=run.trace[run.reported :],
             best=lambda: self._document(
-                problem,
-                run.state.incumbents,
-                self._parameters(run.solver.parameters(run.state)),
-                run.seconds,
+                problem, run.state.incumbents, self._parameters(run.solver.parameters(run.state)), run.seconds
             ),
             checkpoint=lambda: self._checkpoint(run),
         )

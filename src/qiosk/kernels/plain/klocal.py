@@ -68,15 +68,9 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
         offsets: Any,
         parities: Any,
         sums: Any,
-        scales: Any,
-        lane_scales: Any,
-        pool: Any,
-        offset_mask: Any,
-        period: Any,
-        cap: Any,
-        uniform: Any,
-        n_sweeps: Any,
+        thresholds: Any,
     ) -> None:
+        scales, lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps = thresholds
         indptr, neighbors, couplings2 = pairs
         term_indptr, term_variables, terms_of_indptr, terms_of, values2 = terms
         group_indptr, members, steps, starts, groups_of_indptr, groups_of, weights, changes = groups

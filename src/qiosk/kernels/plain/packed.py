@@ -28,15 +28,9 @@ def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
         spins: Any,
         generators: Any,
         offsets: Any,
-        scales: Any,
-        lane_scales: Any,
-        pool: Any,
-        offset_mask: Any,
-        period: Any,
-        cap: Any,
-        uniform: Any,
-        n_sweeps: Any,
+        thresholds: Any,
     ) -> None:
+        scales, lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps = thresholds
         fields = np.empty(lanes, base.dtype)
         fields2 = np.empty(lanes, base.dtype)
         for sweep in range(n_sweeps):

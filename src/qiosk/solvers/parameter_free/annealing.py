@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import numpy as np
-
 from qiosk.model.cost_function import F64
 from qiosk.solvers.algorithms.simulated_annealing import AnnealingState, SimulatedAnnealing
 from qiosk.solvers.parameter_free.rounds import GROUP_LANES, LONG_ROUND, Rounds, RoundsState, groups_in
@@ -26,9 +24,6 @@ class ParameterFreeAnnealing(Rounds[AnnealingState]):
     context: SearchContext
     betas: BetaRange
 
-    def _first_setting(self) -> F64:
-        return np.array([self.betas.hot, self.betas.cold])
-
     def _round(self, setting: F64, round_: int, sweeps: int) -> SimulatedAnnealing:
         schedule = Schedule(float(setting[0]), float(setting[1]))
         restarts = self._groups(sweeps) * self.context.sampler.lanes
@@ -47,6 +42,3 @@ class ParameterFreeAnnealing(Rounds[AnnealingState]):
 
     def _searches(self, state: RoundsState[AnnealingState]) -> F64:
         return state.inner.final_costs
-
-    def _begin_next(self, state: RoundsState[AnnealingState], budget: Budget) -> None:
-        self._double(state, budget)

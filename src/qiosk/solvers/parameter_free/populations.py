@@ -14,7 +14,6 @@ from qiosk.solvers.parameter_free.rounds import Rounds, RoundsState, groups_in
 from qiosk.solvers.search.agreement import Agreement
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Budget
 from qiosk.solvers.search.tuning import BetaRange
 
 # Independent populations in a round: many where sweeps are cheap, few where the time is better spent on one of them.
@@ -60,9 +59,6 @@ class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
         """Compile what the rounds need."""
         self._round(self._first_setting(), 0, 1).warm_up()
 
-    def _first_setting(self) -> F64:
-        return np.array([self.betas.hot, self.betas.cold])
-
     def _round(self, setting: F64, round_: int, sweeps: int) -> PopulationAnnealing:
         replicas = self._groups(sweeps) * self.context.sampler.lanes
         islands = max(self._islands, replicas // MOST_ISLAND_REPLICAS)
@@ -86,9 +82,6 @@ class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
     def _searches(self, state: RoundsState[PopulationState]) -> F64:
         best: F64 = state.inner.final_costs.min(axis=1)
         return best
-
-    def _begin_next(self, state: RoundsState[PopulationState], budget: Budget) -> None:
-        self._double(state, budget)
 
 
 @final
@@ -144,6 +137,3 @@ class ParameterFreeSubstochastic(Rounds[WalkersState]):
 
     def _searches(self, state: RoundsState[WalkersState]) -> F64:
         return state.inner.best_costs
-
-    def _begin_next(self, state: RoundsState[WalkersState], budget: Budget) -> None:
-        self._double(state, budget)

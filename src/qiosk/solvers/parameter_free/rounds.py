@@ -76,17 +76,13 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     def _round(self, setting: F64, round_: int, sweeps: int) -> Solver[Inner]:
         """The search that round number ``round_`` runs."""
 
-    @abstractmethod
     def _first_setting(self) -> F64:
-        """That of round 0."""
+        """That of round 0: the range of beta, unless a subclass has another."""
+        return np.array([self.betas.hot, self.betas.cold])
 
     @abstractmethod
     def _searches(self, state: RoundsState[Inner]) -> F64:
         """Best cost of every independent search of the round."""
-
-    @abstractmethod
-    def _begin_next(self, state: RoundsState[Inner], budget: Budget) -> None:
-        """Plan the next round and begin it, or note that there is no time for one."""
 
     def __post_init__(self) -> None:
         """Compile, or load, what a proof takes."""
@@ -215,8 +211,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         most = max(0, int(updates // self._updates(1)))
         return bisect_right(range(1, most + 1), updates, key=self._updates)
 
-    @final
-    def _double(self, state: RoundsState[Inner], budget: Budget) -> None:
+    def _begin_next(self, state: RoundsState[Inner], budget: Budget) -> None:
         """Begin a round of twice the sweeps, or of what the time permits."""
         planned = self._planned(state, budget)
         sweeps = next_length(planned, state.sweeps, state.spin_updates, budget, self._longest)

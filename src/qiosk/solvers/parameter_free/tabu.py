@@ -74,4 +74,4 @@ class ParameterFreeTabu(Rounds[TabuState]):
         best = min(range(len(CONTENDERS)), key=lambda k: (means[k], abs(CONTENDERS[k] - 1.0)))
         tenure = state.setting[0] * CONTENDERS[best]
         state.setting = np.array([np.clip(tenure, 1.0, max(1.0, self.context.problem.n / 4.0))])
-        self._double(state, budget)
+        super()._begin_next(state, budget)

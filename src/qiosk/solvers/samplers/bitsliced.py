@@ -94,12 +94,7 @@ class BitSlicedSampler(WordLanes):
     """
 
     def __init__(
-        self,
-        problem: CompiledProblem,
-        *,
-        lanes: int = 512,
-        fresh: bool | None = None,
-        form: IsingForm | None = None,
+        self, problem: CompiledProblem, *, lanes: int = 512, fresh: bool | None = None, form: IsingForm | None = None
     ) -> None:
         self._form = form if form is not None else IsingForm.of(problem)
         slots = Slots.of(self._form)

@@ -27,12 +27,7 @@ class CachedSampler(RowLanes):
     """
 
     def __init__(
-        self,
-        problem: CompiledProblem,
-        *,
-        arithmetic: Real | None = None,
-        lanes: int = 1,
-        form: IsingForm | None = None,
+        self, problem: CompiledProblem, *, arithmetic: Real | None = None, lanes: int = 1, form: IsingForm | None = None
     ) -> None:
         form = form if form is not None else IsingForm.of(problem)
         chosen = arithmetic or form.real

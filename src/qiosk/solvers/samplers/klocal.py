@@ -277,7 +277,7 @@ class KLocalSampler(WordLanes):
                 arrays["offsets"],
                 parities,
                 sums,
-                *thresholds,
+                thresholds,
             )
 
     def costs(self, group: LaneGroup) -> F64:

@@ -70,7 +70,7 @@ class PackedSampler(WordLanes):
                 arrays["spins"],
                 arrays["generators"],
                 arrays["offsets"],
-                *thresholds,
+                thresholds,
             )
 
     def costs(self, group: LaneGroup) -> F64:

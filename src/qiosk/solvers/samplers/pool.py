@@ -25,7 +25,7 @@ F32 = NDArray[np.float32]
 _CAPS = {"int8": 127.0, "int16": 32767.0, "float32": 3e38, "float64": 3e38}
 
 ThresholdArguments = tuple[F32, F32, NDArray[Any], np.uint64, int, np.float32, bool, int]
-"""The last arguments of a sweep kernel: scales, lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps."""
+"""Last argument of a sweep kernel: scales, lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps."""
 
 
 def pool_entries(n: int) -> int:
@@ -63,14 +63,7 @@ class ThresholdPool:
     """
 
     def __init__(
-        self,
-        n: int,
-        lanes: int,
-        dtype: DTypeLike,
-        unit: float,
-        fresh: bool | None = None,
-        *,
-        scales_late: bool = False,
+        self, n: int, lanes: int, dtype: DTypeLike, unit: float, fresh: bool | None = None, *, scales_late: bool = False
     ) -> None:
         self._lanes = lanes
         self._unit = unit

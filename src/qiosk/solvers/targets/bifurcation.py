@@ -57,7 +57,7 @@ TARGETS = (
             number("dt", low=0.0, exclusive=True, high=1.0, default=DEFAULT_DT, meaning="time of a step"),
             number("C", low=0.0, default=0.0, meaning="strength of the couplings [1/cost]; 0: from their norm"),
             choice("algo", (BALLISTIC, DISCRETE), default=DISCRETE, meaning="1.5: ballistic; 2.0: discrete"),
-            flag("auto", default=False, meaning="find algo and dt, and go on until the loops agree"),
+            flag("auto", default=False, meaning="choose algo and dt, and run until the loops agree"),
             SEED,
             SOLUTIONS,
             TARGET_COST,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from qiosk.errors import InvalidValue
 from qiosk.model.compiled import CompiledProblem
 from qiosk.solvers.targets.parameters import SEED, SOLUTIONS, TARGET_COST, flat_section, number
+from qiosk.solvers.targets.target import Target
 
 ONEQBIT = "1qbit"
 MILLISECOND = 1e-3  # [s]
@@ -32,6 +34,12 @@ def timeout_from_ms(values: Mapping[str, Any]) -> float | None:
     """The time limit [s] of targets whose ``timeout`` is in milliseconds, 0 for none."""
     timeout: float = values["timeout"]
     return timeout * MILLISECOND if timeout > 0.0 else None
+
+
+oneqbit_target = partial(
+    Target, provider_id=ONEQBIT, section=string_section, timeout_s=timeout_from_ms, timeout_unit=MILLISECOND
+)
+"""A target of 1QBit's; arguments as those of ``Target``."""
 
 
 def require_quadratic(problem: CompiledProblem, target: str) -> None:

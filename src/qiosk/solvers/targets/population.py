@@ -139,7 +139,7 @@ TARGETS = (
             integer("step_limit", low=1, default=DEFAULT_STEPS, meaning="variable updates of every walker"),
             integer("target_population", low=1, default=DEFAULT_POPULATION, meaning="walkers"),
             integer("steps_per_walker", low=1, default=1, meaning="steps after which the walkers are resampled"),
-            schedule("alpha", is_increasing=False, meaning="probability of a hop in a step; 1 at most counts"),
+            schedule("alpha", is_increasing=False, meaning="probability of a hop in a step; above 1 counts as 1"),
             schedule("beta", is_increasing=True, meaning="weight of the cost in resampling [1/cost]"),
             *COMMON,
         ),

@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from qiosk.errors import InvalidValue
 from qiosk.solvers.targets.documents import oneqbit_document
-from qiosk.solvers.targets.oneqbit_parameters import (
-    MILLISECOND,
-    ONEQBIT,
-    ONEQBIT_COMMON,
-    require_quadratic,
-    string_section,
-    timeout_from_ms,
-)
+from qiosk.solvers.targets.oneqbit_parameters import ONEQBIT_COMMON, oneqbit_target, require_quadratic
 from qiosk.solvers.targets.parameters import choice, flag, integer, number, numbers
-from qiosk.solvers.targets.target import Target
 
 if TYPE_CHECKING:
     from qiosk.model.cost_function import F64
@@ -151,16 +143,12 @@ _PARAMETERS = (
 )
 
 TARGETS = (
-    Target(
+    oneqbit_target(
         id=PTICM,
-        provider_id=ONEQBIT,
         title="Parallel tempering with isoenergetic cluster moves",
         parameters=_PARAMETERS,
         build=_pticm,
         replicas=_replicas,
-        section=string_section,
-        timeout_s=timeout_from_ms,
-        timeout_unit=MILLISECOND,
         solutions=_solutions,
         has_ladder=True,
         document=oneqbit_document("PTICM"),

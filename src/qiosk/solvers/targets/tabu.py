@@ -6,14 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qiosk.solvers.targets.documents import oneqbit_document
-from qiosk.solvers.targets.oneqbit_parameters import (
-    MILLISECOND,
-    ONEQBIT,
-    ONEQBIT_COMMON,
-    require_quadratic,
-    string_section,
-    timeout_from_ms,
-)
+from qiosk.solvers.targets.oneqbit_parameters import ONEQBIT_COMMON, oneqbit_target, require_quadratic
 from qiosk.solvers.targets.parameters import COMMON, flag, integer, number
 from qiosk.solvers.targets.target import ADVISED_SWEEPS, DEFAULT_RESTARTS, DEFAULT_SWEEPS, MICROSOFT, Target
 
@@ -73,16 +66,16 @@ def _oneqbit_relinking(context: SearchContext, values: Mapping[str, Any]) -> Sol
 
 
 _TENURE = integer(
-    "tabu_tenure", low=0, default=0, meaning="moves for which a flip is not taken back; 0: as suits the problem"
+    "tabu_tenure", low=0, default=0, meaning="moves for which a flip is not taken back; 0: chosen from the problem"
 )
 _SWEEPS = integer("sweeps", low=1, default=DEFAULT_SWEEPS, meaning="moves of every restart")
 _RESTARTS = integer("restarts", low=1, default=DEFAULT_RESTARTS, meaning="independent searches")
 _CUTOFF = integer(
-    "improvement_cutoff", low=0, default=0, meaning="moves without improvement that end the search; 0: as suits it"
+    "improvement_cutoff", low=0, default=0, meaning="moves without improvement that end the search; 0: chosen"
 )
 _TOLERANCE = number("improvement_tolerance", low=0.0, default=1e-9, meaning="least improvement that counts [cost]")
 _SPREAD = integer(
-    "tabu_tenure_rand_max", low=0, default=0, meaning="largest random addition to a tenure [moves]; 0: as suits it"
+    "tabu_tenure_rand_max", low=0, default=0, meaning="largest random addition to a tenure [moves]; 0: chosen"
 )
 _REF_SET_COUNT = integer("ref_set_count", low=2, default=10, meaning="solutions in the reference set")
 _DISTANCE_SCALE = number(
@@ -108,26 +101,18 @@ TARGETS = (
         build=_free_tabu,
         advice=_tabu_advice,
     ),
-    Target(
+    oneqbit_target(
         id="1qbit.tabu",
-        provider_id=ONEQBIT,
         title="Tabu search (1QBit)",
         parameters=(_CUTOFF, _TOLERANCE, _TENURE, _SPREAD, *ONEQBIT_COMMON),
         build=_oneqbit_tabu,
-        section=string_section,
-        timeout_s=timeout_from_ms,
-        timeout_unit=MILLISECOND,
         document=oneqbit_document("Tabu"),
     ),
-    Target(
+    oneqbit_target(
         id="1qbit.pathrelinking",
-        provider_id=ONEQBIT,
         title="Path relinking (1QBit)",
         parameters=(_REF_SET_COUNT, _DISTANCE_SCALE, _GREEDY, *ONEQBIT_COMMON),
         build=_oneqbit_relinking,
-        section=string_section,
-        timeout_s=timeout_from_ms,
-        timeout_unit=MILLISECOND,
         document=oneqbit_document("PathRelinking"),
     ),
 )
