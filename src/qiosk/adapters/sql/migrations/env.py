@@ -1,4 +1,4 @@
-"""What Alembic runs: all revisions that are missing, in the transaction it was given."""
+"""Run by Alembic: applies all missing revisions in the given transaction."""
 
 from __future__ import annotations
 

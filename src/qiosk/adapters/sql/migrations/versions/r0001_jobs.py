@@ -12,7 +12,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table("qiosk_schema", sa.Column("version", sa.Integer, primary_key=True))
     op.create_table("jobs", *_identity(), *_definition(), *_state(), *_run())
     op.create_index(

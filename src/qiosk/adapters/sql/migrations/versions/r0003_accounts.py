@@ -12,7 +12,7 @@ _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Make the tables, and the indexes on jobs that sessions and retention need."""
+    """Create the tables, and the indexes on jobs that sessions and retention need."""
     _sessions()
     op.create_table(
         "api_keys",

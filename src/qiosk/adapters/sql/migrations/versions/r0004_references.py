@@ -1,4 +1,4 @@
-"""Indexes that tell whether a job's container holds the data of others."""
+"""Indexes to find out whether a job's container contains data of other jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Make them."""
+    """Create them."""
     for name, columns in (("container", ["container"]), ("input", ["input_container", "input_blob"])):
         is_elsewhere = sa.text(f"{columns[0]} <> 'job-' || id")
         op.create_index(
