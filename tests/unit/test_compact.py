@@ -33,8 +33,8 @@ from qiosk.service.blobs import MapsBlobs
 from qiosk.service.jobs import BlobRef
 from qiosk.solvers.samplers.arithmetic import quantile_is_at_least
 from qiosk.solvers.samplers.cached import CachedSampler
-from qiosk.solvers.samplers.ising import IsingForm, RowForm
 from qiosk.solvers.samplers.packed import PackedSampler
+from qiosk.solvers.samplers.row_form import RowForm, spin_form
 from qiosk.solvers.search.descent import Descent
 from qiosk.solvers.solve import solve
 from strategies import cost_function, cost_functions, ids, integers, reals
@@ -172,9 +172,9 @@ def test_the_spin_form_of_a_large_problem(cf, seed):
     small = compile_problem(cf)
     assume(small.is_quadratic)
     order = np.random.default_rng(seed).permutation(small.n)
-    wanted = IsingForm.of(reorder(small, order))
+    wanted = spin_form(reorder(small, order))
     with everything_is_large():
-        form = IsingForm.of(reorder(compile_problem(cf), order))
+        form = spin_form(reorder(compile_problem(cf), order))
         assert isinstance(form, RowForm)
         np.testing.assert_allclose(form.fields, wanted.fields, rtol=1e-12, atol=1e-9)
         np.testing.assert_allclose(form.coupling_sums, wanted.coupling_sums, rtol=1e-12, atol=1e-9)

@@ -14,10 +14,10 @@ from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.solvers.samplers.arithmetic import common_unit
 from qiosk.solvers.samplers.incidence import Incidence
-from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.klocal import HalfChanges
 from qiosk.solvers.samplers.planner import KERNELS, choose, memory_bytes, plan, warm_up
 from qiosk.solvers.samplers.pool import pool_entries
+from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.solve import solve
 from strategies import cost_function
 
@@ -113,9 +113,9 @@ def test_quadratic_kernels_refuse_larger_terms(kernel):
 
 def test_fields_that_cancel_have_no_rounding_left():
     triangle = pairs_problem(3, [(0, 1), (1, 2), (0, 2)], [0.4, 0.8, -1.2], "pubo")
-    form = IsingForm.of(compile_problem(cost_function("pubo", [(0.4, [0, 1]), (0.8, [1, 2]), (-0.6, [1])])))
+    form = spin_form(compile_problem(cost_function("pubo", [(0.4, [0, 1]), (0.8, [1, 2]), (-0.6, [1])])))
     assert form.fields[1] == 0.0
-    assert IsingForm.of(triangle).unit == pytest.approx(0.1)
+    assert spin_form(triangle).unit == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("kernel", ["packed-int8", "packed-int16"])
@@ -163,7 +163,7 @@ def test_pools_are_large_powers_of_two(n):
 @pytest.mark.parametrize("kind", ["ising", "pubo"])
 def test_ising_form_has_the_same_costs(kind):
     problem = random_problem(kind, 5, locality=2, seed=3, integers=False)
-    form = IsingForm.of(problem)
+    form = spin_form(problem)
     for bits in range(32):
         x = [(bits >> i) & 1 for i in range(5)]
         s = 1 - 2 * np.array(x)

@@ -14,9 +14,9 @@ from qiosk.kernels.plain.cached import REFRESH_SWEEPS, color_order
 from qiosk.solvers.samplers.bitsliced import BitSlicedSampler
 from qiosk.solvers.samplers.cached import CachedSampler
 from qiosk.solvers.samplers.dense import DenseSampler
-from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.klocal import HalfChanges, KLocalSampler
 from qiosk.solvers.samplers.packed import PackedSampler
+from qiosk.solvers.samplers.row_form import spin_form
 
 pytestmark = pytest.mark.skipif(not simd_available(), reason="without SIMD kernels there is nothing to compare")
 
@@ -131,7 +131,7 @@ def test_fields_are_summed_anew_at_the_same_sweeps_however_calls_are_cut(build):
 
 def test_greedy_colors_separate_neighbours():
     problem = random_problem("ising", 40, locality=2, seed=3, density=0.3)
-    indptr, neighbors, _ = IsingForm.of(problem).neighbors()
+    indptr, neighbors, _ = spin_form(problem).neighbors()
     colors = np.empty(40, np.int32)
     largest = color_order()(indptr, neighbors, colors, np.full(41, -1, np.int32))
     assert largest == colors.max() <= np.diff(indptr).max()

@@ -18,6 +18,7 @@ from qiosk.model.cost_function import F64, I8, I32, I64
 from qiosk.solvers.samplers.bit_costs import BitCosts
 from qiosk.solvers.samplers.bits import WordLanes
 from qiosk.solvers.samplers.ising import IsingForm
+from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.samplers.sampler import LaneGroup
 
 MOST_SLOTS = 6
@@ -96,7 +97,7 @@ class BitSlicedSampler(WordLanes):
     def __init__(
         self, problem: CompiledProblem, *, lanes: int = 512, fresh: bool | None = None, form: IsingForm | None = None
     ) -> None:
-        self._form = form if form is not None else IsingForm.of(problem)
+        self._form = form if form is not None else spin_form(problem)
         slots = Slots.of(self._form)
         super().__init__(problem.n, lanes, problem.is_spin)
         self.kernel = f"bit-sliced-{slots.count}x{lanes}"

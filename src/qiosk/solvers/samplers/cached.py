@@ -12,6 +12,7 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I64
 from qiosk.solvers.samplers.arithmetic import Real
 from qiosk.solvers.samplers.ising import IsingForm
+from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.samplers.rows import RowLanes
 from qiosk.solvers.samplers.sampler import LaneGroup
 
@@ -29,7 +30,7 @@ class CachedSampler(RowLanes):
     def __init__(
         self, problem: CompiledProblem, *, arithmetic: Real | None = None, lanes: int = 1, form: IsingForm | None = None
     ) -> None:
-        form = form if form is not None else IsingForm.of(problem)
+        form = form if form is not None else spin_form(problem)
         chosen = arithmetic or form.real
         order = _color_order(form)
         width = -(-form.n // BLOCK) * BLOCK

@@ -14,6 +14,7 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
 from qiosk.solvers.samplers.arithmetic import Real
 from qiosk.solvers.samplers.ising import IsingForm
+from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.samplers.rows import RowLanes
 from qiosk.solvers.samplers.sampler import LaneGroup
 
@@ -34,7 +35,7 @@ class DenseSampler(RowLanes):
         lanes: int = 64,
         form: IsingForm | None = None,
     ) -> None:
-        form = form if form is not None else IsingForm.of(problem)
+        form = form if form is not None else spin_form(problem)
         chosen = arithmetic or form.real
         width, order = padded(form.n), np.arange(form.n)
         super().__init__(form, is_spin=problem.is_spin, lanes=lanes, width=width, real=chosen, order=order)

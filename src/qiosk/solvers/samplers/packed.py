@@ -13,6 +13,7 @@ from qiosk.solvers.samplers.bit_costs import BitCosts
 from qiosk.solvers.samplers.bits import WordLanes
 from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool
+from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.samplers.sampler import LaneGroup
 
 
@@ -34,7 +35,7 @@ class PackedSampler(WordLanes):
         fresh: bool | None = None,
         form: IsingForm | None = None,
     ) -> None:
-        self._form = form if form is not None else IsingForm.of(problem)
+        self._form = form if form is not None else spin_form(problem)
         chosen: Arithmetic = arithmetic or self._form.arithmetic
         super().__init__(problem.n, lanes, problem.is_spin)
         self.kernel = f"packed-{chosen}x{lanes}"

@@ -18,6 +18,7 @@ from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.klocal import HalfChanges, KLocalSampler
 from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.plain import PlainSampler
+from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.samplers.sampler import Sampler
 
 WIDE_LANES = 256
@@ -68,7 +69,7 @@ def choose(problem: CompiledProblem, replicas: int, ladder: bool = False) -> str
         return "plain"
     if not problem.is_quadratic:
         return "klocal"
-    form = IsingForm.of(problem)
+    form = spin_form(problem)
     density = 2 * problem.n_pairs / max(1, problem.n * (problem.n - 1))
     matrix_bytes = padded(problem.n) ** 2 * np.dtype(form.real).itemsize
     is_dense = density >= DENSE_SHARE and problem.n >= 2 * WIDE_LANES and matrix_bytes <= MOST_MATRIX_BYTES
@@ -114,7 +115,7 @@ def _plain(problem: CompiledProblem, replicas: int) -> Sampler:
 def _quadratic(problem: CompiledProblem, kernel: str) -> IsingForm:
     if not problem.is_quadratic:
         raise InvalidValue(f"kernel {kernel!r} takes quadratic problems, and this has larger terms or groups")
-    return IsingForm.of(problem)
+    return spin_form(problem)
 
 
 def _packed(arithmetic: Arithmetic) -> Build:
