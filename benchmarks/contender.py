@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -63,6 +63,15 @@ class Annealer(Protocol):
 
 
 Search = Callable[[Race, int], None]  # race, seed
+
+
+@runtime_checkable
+class StopsAtTarget(Protocol):
+    """A search that can stop when it reaches a cost."""
+
+    def until(self, cost: float, limit: float, seed: int) -> I8:
+        """The best configuration when ``cost`` is reached, or after ``limit`` seconds."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.contender import Annealer, Contender, LongAnneals, Restarts
-from benchmarks.contenders import Target
+from benchmarks.contender import Annealer, Contender, LongAnneals, Restarts, StopsAtTarget
 from benchmarks.instance import Instance
-from benchmarks.peers.tabu import Tabu
 from benchmarks.time_to_target.formula import from_run_times, success_rate, time_to_target
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8
@@ -40,7 +38,7 @@ def measure(contender: Contender, instance: Instance, seconds: float, limit: flo
     search = contender.prepare(instance)
     if isinstance(search, LongAnneals | Restarts):
         return annealed(search.annealer, instance, seconds, limit)
-    if isinstance(search, Target | Tabu):
+    if isinstance(search, StopsAtTarget):
         return repeated(search.until, instance, seconds * FACTOR, limit)
     raise TypeError(f"{contender.name} neither anneals nor stops at a target")
 
