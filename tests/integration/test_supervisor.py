@@ -235,6 +235,23 @@ def test_a_lost_run_is_resumed_from_its_checkpoint(path):
     opened.close()
 
 
+def test_a_shortage_of_file_descriptors_uses_up_no_attempts(path):
+    opened = homes.open_home(path, max_attempts=1)
+    homes.finished(opened, homes.submit(opened).id)
+    supervisor = psutil.Process(homes.supervisor_pid(path))
+    _, hard = before = supervisor.rlimit(psutil.RLIMIT_NOFILE)
+    supervisor.rlimit(psutil.RLIMIT_NOFILE, (supervisor.num_fds(), hard))
+    views = [homes.submit(opened, {"chunks": 2}) for _ in range(4)]
+    log = path / "supervisor.log"
+    assert homes.eventually(lambda: log.read_text().count("trying again") >= 3, within=120)
+    supervisor.rlimit(psutil.RLIMIT_NOFILE, before)
+    ended = [homes.finished(opened, view.id, within=120) for view in views]
+    assert {view.status for view in ended} == {JobStatus.SUCCEEDED}
+    assert {opened._jobs.get(JobKey("default", view.id)).losses for view in views} == {0}
+    assert homes.supervisor_pid(path) == supervisor.pid
+    opened.close()
+
+
 def test_a_silent_job_is_given_up(path):
     opened = homes.open_home(path, hang_seconds=1.0, max_attempts=2)
     view = homes.finished(opened, homes.submit(opened, {"do": "hang"}).id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 import fake_runners
 from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
 from qiosk.service.jobs import BlobRef
-from qiosk.service.runs import JobRunner, JobSpec, RunOutcome, RunUpdate, Suspended
+from qiosk.service.runs import JobRunner, JobSpec, NotStarted, RunOutcome, RunUpdate, Suspended
 from qiosk.service.worker import CHECKPOINT_S, REPORT_S, STORAGE_PATIENCE_S, Reporter, run_job
 from qiosk.testing import ManualClock, MemoryBlobStore
 
@@ -328,6 +329,23 @@ def test_a_disk_that_stays_full_is_said_in_the_end():
     with pytest.raises(OSError, match="No space left on device"):
         desk.reporter.finish(Result())
     assert STORAGE_PATIENCE_S <= desk.clock.monotonic() <= STORAGE_PATIENCE_S + 2
+
+
+def test_a_run_whose_input_cannot_be_read_for_long_has_not_started(monkeypatch):
+    def unreachable(*_):
+        raise OSError("object storage: no route to host")
+
+    monkeypatch.setattr(MemoryBlobStore, "get", unreachable)
+    times = itertools.count(step=STORAGE_PATIENCE_S)
+    ended = run_job(
+        a_spec(),
+        MemoryBlobStore(),
+        lambda *_, **__: pytest.fail("it was started"),
+        send=lambda _: None,
+        is_cancelled=lambda: False,
+        monotonic=lambda: next(times),
+    )
+    assert ended == NotStarted("its input cannot be read: object storage: no route to host")
 
 
 def test_a_run_that_waits_for_room_leaves_when_it_is_asked_to():

@@ -1,7 +1,9 @@
 """One run of a job: what its process receives, what it sends, and the solver that it calls.
 
-A run sends any number of ``RunUpdate``, and at its end one of ``RunOutcome`` (there are results), ``ErrorData`` (there
-are none, and another run would find none either) or ``Suspended`` (another run can continue it).
+A run sends ``Begun`` before it calls the solver, any number of ``RunUpdate``, and at its end one of ``RunOutcome``
+(there are results), ``ErrorData`` (there are none, and another run would find none either), ``Suspended`` (another run
+can continue it) or ``NotStarted`` (its solver did not begin, because the machine or the storage could not provide what
+a run needs).
 """
 
 from __future__ import annotations
@@ -43,6 +45,11 @@ class RunUpdate:
 _LATEST = ("progress", "best_blob", "best_cost", "checkpoint_blob")  # the last of several updates is the valid one
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The solver begins: everything that it needs was there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
     """The end of a run that has results: their blob, and why the solver stopped."""
@@ -54,6 +61,13 @@ class RunOutcome:
 @dataclass(frozen=True, slots=True)
 class Suspended:
     """The end of a run that was asked to suspend: another run can continue from its checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotStarted:
+    """The end of a run before its solver began, for a reason that has nothing to do with the job."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

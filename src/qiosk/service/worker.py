@@ -29,7 +29,7 @@ from qiosk.errors import BlobNotFound, InvalidInput, NotEnoughMemory, QioskError
 from qiosk.service.blobs import JSON, PLAIN, BlobHeaders, BlobStore, MapsBlobs
 from qiosk.service.jobs import BlobRef
 from qiosk.service.names import BEST_BLOB, CHECKPOINT_BLOB, blob_name
-from qiosk.service.runs import ChunkReport, JobRunner, JobSpec, RunOutcome, RunResult, RunUpdate, Suspended
+from qiosk.service.runs import ChunkReport, JobRunner, JobSpec, NotStarted, RunOutcome, RunResult, RunUpdate, Suspended
 
 Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
@@ -39,7 +39,8 @@ REPORT_S = 0.2
 CHECKPOINT_S = 2.0
 """Least time between two checkpoints."""
 STORAGE_PATIENCE_S = 300.0
-"""How long the process waits for storage that is full or does not respond; then the job fails."""
+"""How long the process waits for storage that is full or does not respond. If it is the results that cannot be stored
+the job then fails; if it is the input that cannot be read the job waits again."""
 STORAGE_RETRY_S = 1.0
 """Pause before an operation is tried again."""
 BLOB_SHARE = 0.05
@@ -55,15 +56,18 @@ def run_job(
     is_cancelled: Callable[[], bool],
     monotonic: Callable[[], float],
     is_suspending: Callable[[], bool] = lambda: False,
-) -> RunOutcome | ErrorData | Suspended:
+) -> RunOutcome | ErrorData | Suspended | NotStarted:
     """Run a job to its end, or until ``is_suspending``; then store a checkpoint and stop.
 
     Returns how the run ended; every exception of the solver becomes an ErrorData.
     """
     try:
         reporter = Reporter(spec, blobs, send=send, monotonic=monotonic, is_suspending=is_suspending)
-        data = _input(spec, blobs, reporter)
-        resume = _checkpoint(spec, blobs, reporter)
+        try:
+            data = _input(spec, blobs, reporter)
+            resume = _checkpoint(spec, blobs, reporter)
+        except (StorageFull, OSError) as error:
+            return NotStarted(f"its input cannot be read: {error}")
         result = runner(spec, data, is_cancelled=is_cancelled, on_chunk=reporter, resume=resume)
         return reporter.finish(result)
     except _Suspend:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qiosk.errors import ServiceUnavailable
+from qiosk.errors import ServiceUnavailable, StorageFull
 
 if TYPE_CHECKING:
     from qiosk.bootstrap.stores import Stores
@@ -108,7 +108,7 @@ def _open_stores(home: SupervisedHome, watch: _Watch) -> Stores | None:
     while watch.should_continue():
         try:
             return home.open_stores()
-        except ServiceUnavailable as error:
+        except (ServiceUnavailable, StorageFull) as error:
             log.warning("trying again in %g s: %s", _CHECK_INTERVAL_S, error)
             time.sleep(_CHECK_INTERVAL_S)
     return None

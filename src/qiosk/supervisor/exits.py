@@ -8,7 +8,7 @@ from qiosk.contract.jobs import ErrorData
 from qiosk.errors import NotEnoughMemory
 
 _CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS})
-_FORK_SERVER_DIED = 255  # what multiprocessing reports when the fork server cannot be asked any more
+FORK_SERVER_DIED = 255  # what multiprocessing reports when the fork server cannot be asked any more
 
 
 def classify_exit(exit_code: int, *, is_out_of_memory: bool) -> ErrorData | str:
@@ -21,14 +21,14 @@ def classify_exit(exit_code: int, *, is_out_of_memory: bool) -> ErrorData | str:
     if exit_code == -signal.SIGKILL and is_out_of_memory:
         error = NotEnoughMemory("the machine ran out of memory and killed the job's process")
         return ErrorData(**error.error_data())
-    if exit_code == _FORK_SERVER_DIED or (exit_code < 0 and -exit_code not in _CRASHES):
+    if exit_code == FORK_SERVER_DIED or (exit_code < 0 and -exit_code not in _CRASHES):
         return reason
     return ErrorData(code="InternalError", message=f"the job's process ended without results: {reason}")
 
 
 def describe_exit(exit_code: int) -> str:
     """An exit code in words."""
-    if exit_code == _FORK_SERVER_DIED:
+    if exit_code == FORK_SERVER_DIED:
         return "the fork server died"
     if exit_code >= 0:
         return f"exit status {exit_code}"

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
-from typing import cast, final
+from typing import Any, cast, final
 
 from qiosk.bootstrap.storage import open_storage
 from qiosk.contract.jobs import ErrorData
-from qiosk.service.runs import JobRunner, JobSpec, RunOutcome, RunUpdate, Suspended
+from qiosk.service.runs import Begun, JobRunner, JobSpec, NotStarted, RunOutcome, RunResult, RunUpdate, Suspended
 from qiosk.service.worker import run_job
 from qiosk.supervisor.process_limits import die_with_parent, limit_memory, raise_oom_score
 
@@ -33,8 +33,8 @@ SOLVER_RUNNER = "qiosk.supervisor.solver_runner:run"
 """The runner of real jobs; by name, so that only processes that run jobs import the solvers."""
 _SOLVER_WARM_UP = "qiosk.supervisor.warm_solvers"
 
-Message = RunUpdate | RunOutcome | ErrorData | Suspended
-"""What a job's process sends: any number of updates, then an outcome, an error or a suspension."""
+Message = Begun | RunUpdate | RunOutcome | ErrorData | Suspended | NotStarted
+"""What a job's process sends: updates, the first one as soon as it lives, then how the run ended."""
 
 _CANCEL = "cancel"
 _SUSPEND = "suspend"
@@ -75,6 +75,9 @@ class JobProcess:
         )
         try:
             self._process.start()
+        except BaseException:
+            self._connection.close()  # a process that lives in spite of the error ends by that
+            raise
         finally:
             child.close()  # else the pipe would stay open when the process ends
 
@@ -129,23 +132,38 @@ def find_runner(name: str) -> JobRunner:
 def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> None:
     """What a job's process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the supervisor alone
+    connection.send(RunUpdate())  # what ends the process from now on is its own fault, or the job's
     die_with_parent()
     raise_oom_score()
     faulthandler.enable()
     limit_memory(options.memory_limit)
+    connection.send(_run(connection, spec, options))
+
+
+def _run(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Message:
+    """Run the job and return the last message. Without what a run needs, such as another thread, it does not begin."""
     cancelled, suspending = threading.Event(), threading.Event()
     orders = {_CANCEL: cancelled, _SUSPEND: suspending}
-    threading.Thread(target=_receive_orders, args=(connection, orders), daemon=True).start()
-    final_message = run_job(
+    try:
+        threading.Thread(target=_receive_orders, args=(connection, orders), daemon=True).start()
+        blobs = open_storage(options.storage).blobs(spec.workspace)
+        runner = find_runner(options.runner)
+    except (OSError, MemoryError, RuntimeError) as error:  # RuntimeError: no thread can be started
+        return NotStarted(f"{type(error).__name__}: {error}")
+
+    def begin(*arguments: Any, **hooks: Any) -> RunResult:
+        connection.send(Begun())
+        return runner(*arguments, **hooks)
+
+    return run_job(
         spec,
-        open_storage(options.storage).blobs(spec.workspace),
-        find_runner(options.runner),
+        blobs,
+        begin,
         send=connection.send,
         is_cancelled=cancelled.is_set,
         is_suspending=suspending.is_set,
         monotonic=time.monotonic,
     )
-    connection.send(final_message)
 
 
 def _receive_orders(connection: Connection, orders: Mapping[str, threading.Event]) -> None:

@@ -7,6 +7,9 @@ process, and no message may be lost while the store cannot be reached. Updates t
 and so does the exit of a process that sent none of these. If the store rejects a write, because the claim's fence is
 stale, another supervisor owns the job: the process is killed and nothing more is stored. A job is *settled* when the
 store knows how its claim ended, and *finished* when its process has exited, too. A settled job takes no slot any more.
+
+**A run that did not begin** ends no claim here: its process reported that, or exited before its first message, as when
+the fork server died. The caller finds the reason in ``not_started``, and gets the claim back by ``take_back``.
 """
 
 from __future__ import annotations
@@ -21,9 +24,9 @@ from typing import final
 from qiosk.contract.jobs import ErrorData
 from qiosk.service.attempts import LEASE_S, Attempt
 from qiosk.service.jobs import Job, JobKey, JobState
-from qiosk.service.runs import RunOutcome, RunUpdate, Suspended
+from qiosk.service.runs import Begun, NotStarted, RunOutcome, RunUpdate, Suspended
 from qiosk.settings import Settings
-from qiosk.supervisor.exits import classify_exit, describe_exit
+from qiosk.supervisor.exits import FORK_SERVER_DIED, classify_exit, describe_exit
 from qiosk.supervisor.job_process import JobProcess, Message
 from qiosk.supervisor.process_limits import oom_kills
 
@@ -50,12 +53,19 @@ class RunningJob:
         self.claim = claim_of(attempt.job)
         self.is_alone = is_alone
         self.is_settled = False
+        self.is_fork_server_excused = False
+        """Whether the fork server died of a shortage, so that the loss of this process is nobody's fault."""
+        self.started_at = time.monotonic()
+        self.has_begun = False
+        """Whether its solver was called."""
+        self.not_started: str | None = None
+        self._has_sent = False
         self._process = process
         self._settings = settings
         self._oom_kills = oom_kills()
         self._unstored: deque[Message] = deque()
         self._exit_code: int | None = None
-        self._last_message_at = self._lease_renewed_at = time.monotonic()
+        self._last_message_at = self._lease_renewed_at = self.started_at
         self._kill_at = float("inf")
         self._is_cancelling = False
         self._kill_reason: str | None = None
@@ -76,6 +86,7 @@ class RunningJob:
         exit_code = self._process.exit_code()  # before the messages: no message comes after it
         for message in self._process.messages():
             self._last_message_at = time.monotonic()
+            self._has_sent = True
             self._keep(message)
         self._exit_code = exit_code
 
@@ -92,8 +103,13 @@ class RunningJob:
             if not self.is_settled:
                 self._apply(self._unstored[0])
             self._unstored.popleft()
-        if self._exit_code is not None and not self.is_settled:
+        if self._exit_code is not None and not self.is_settled and self.not_started is None:
             self._settle_exit(self._exit_code)
+
+    def take_back(self) -> Attempt:
+        """The claim of a run that did not begin, which is the caller's from now on."""
+        self._settle(was_ours=True)
+        return self.attempt
 
     def renew_lease(self, now: float) -> None:
         """Renew the claim's lease if no update has done so for some time."""
@@ -122,6 +138,10 @@ class RunningJob:
         self._process.close()
 
     def _keep(self, message: Message) -> None:
+        if message == Begun():
+            self.has_begun = True
+        if message in (Begun(), RunUpdate()):
+            return  # they show that the process lives, and change nothing that is stored
         if isinstance(message, RunUpdate) and self._unstored and isinstance(last := self._unstored[-1], RunUpdate):
             self._unstored[-1] = last.then(message)
         else:
@@ -141,6 +161,8 @@ class RunningJob:
             case Suspended():
                 log.info("job %s: suspended", job_id)
                 self._settle(self.attempt.release())
+            case NotStarted():
+                self.not_started = message.reason
 
     def _record(self, update: RunUpdate) -> None:
         state = self.attempt.report(update)
@@ -161,6 +183,12 @@ class RunningJob:
     def _settle_exit(self, exit_code: int) -> None:
         """End the claim of a process that exited without an outcome, an error or a suspension."""
         log.warning("job %s: its process exited: %s", self.attempt.job.id, describe_exit(exit_code))
+        if exit_code >= 0 and not self._has_sent:
+            self.not_started = describe_exit(exit_code)
+            return
+        if exit_code == FORK_SERVER_DIED and self.is_fork_server_excused:
+            self._settle(self.attempt.release())
+            return
         is_out_of_memory = oom_kills() > self._oom_kills
         verdict = self._kill_reason or classify_exit(exit_code, is_out_of_memory=is_out_of_memory)
         if isinstance(verdict, ErrorData):

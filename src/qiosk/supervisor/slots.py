@@ -2,11 +2,16 @@
 
 A job during which several supervisors died is a *suspect*: it may be what killed them. A suspect runs alone, so that it
 cannot take other jobs along. Until all others have ended it is claimed but held, and no further job is claimed.
+
+A job whose process cannot be started is not to blame: file descriptors, processes or memory are short, or the storage
+cannot be reached. It is held, too, and started again after a growing pause. After ``HELD_STARTS`` such failures in a
+row it waits again, because another machine may be able to run it, and after each pause a single job is tried.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection
 from typing import final
 
@@ -17,7 +22,13 @@ from qiosk.service.jobs import Job
 from qiosk.service.runs import JobSpec, RunUpdate
 from qiosk.settings import Settings
 from qiosk.supervisor.job_process import JobProcess
+from qiosk.supervisor.pauses import GrowingPause
 from qiosk.supervisor.running_job import Claim, RunningJob, claim_of
+
+START_PAUSES_S = (0.1, 10.0)
+"""First and longest pause after a process could not be started."""
+HELD_STARTS = 8
+"""After so many failures in a row, which take some twenty seconds, the held job waits again."""
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +46,8 @@ class JobSlots:
         self._settings = settings
         self._worker = worker
         self._start_process = start
+        self._pause = GrowingPause(*START_PAUSES_S)
+        self._failed_at = float("-inf")
 
     @property
     def is_empty(self) -> bool:
@@ -54,26 +67,49 @@ class JobSlots:
         """Whether another job may be claimed."""
         unsettled = self.unsettled()
         is_one_alone = any(running.is_alone for running in unsettled)
-        return len(unsettled) < self._settings.concurrent_jobs and self.held is None and not is_one_alone
+        is_free = len(unsettled) < self._settings.concurrent_jobs and self.held is None and not is_one_alone
+        return is_free and (not self.has_trouble() or self.is_retry_due())
+
+    def has_trouble(self) -> bool:
+        """Whether the last process could not be started, and none since has got as far as its solver."""
+        return self._pause.failures > 0
+
+    def is_retry_due(self) -> bool:
+        """Whether a single process is to be started to find out whether the trouble has passed."""
+        is_trying = any(running.started_at > self._failed_at for running in self.unsettled())
+        return self.has_trouble() and not is_trying and not self._pause.is_on(time.monotonic())
 
     def fill(self) -> None:
-        """Start the held job if it can be alone, and waiting jobs while there is room for them."""
-        if self.held is not None and not self.unsettled():
+        """Start the held job if it may start now, and waiting jobs while there is room for them."""
+        if self.held is not None and self._may_start_held(self.held.job):
             held, self.held = self.held, None
-            self._start(held, is_alone=True)
+            self._start(held)
         while self.has_room():
             limit_of = self._stores.quotas.concurrent_jobs
             job = claim_next(self._stores.jobs, self._stores.clock, worker=self._worker, limit_of=limit_of)
             if job is None:
                 return
-            is_suspect = job.supervisor_deaths >= SUSPICIOUS_DEATHS
-            if is_suspect and self.unsettled():
+            if _is_suspect(job) and self.unsettled():
                 log.warning(
                     "job %s: %d supervisors died while it ran; it waits to run alone", job.id, job.supervisor_deaths
                 )
                 self.held = self.attempt(job)
             else:
-                self._start(self.attempt(job), is_alone=is_suspect)
+                self._start(self.attempt(job))
+
+    def take_back_unstarted(self) -> None:
+        """Take the claims back of runs that did not begin. One that began shows that the shortage has passed."""
+        if any(running.has_begun and running.started_at > self._failed_at for running in self.running):
+            self._pause.note_success()
+        for running in self.unsettled():
+            if running.not_started is not None:
+                self._postpone(running.attempt, running.not_started)
+                running.take_back()
+
+    def _may_start_held(self, job: Job) -> bool:
+        if self.has_trouble():
+            return self.is_retry_due() and not (_is_suspect(job) and self.unsettled())
+        return not self.unsettled() or not _is_suspect(job)
 
     def cancel(self, claims: Collection[Claim]) -> None:
         """Stop those running jobs whose claims are given; release the held one if it is among them."""
@@ -103,17 +139,27 @@ class JobSlots:
         blobs = self._stores.storage.blobs(job.workspace)
         return Attempt(job, jobs=self._stores.jobs, blobs=blobs, clock=self._stores.clock)
 
-    def _start(self, attempt: Attempt, *, is_alone: bool) -> None:
-        job = attempt.job
-        spec = attempt.spec(threads=self._threads(is_alone))
+    def _start(self, attempt: Attempt) -> None:
+        job, is_alone = attempt.job, _is_suspect(attempt.job)
         try:
-            process = self._start_process(spec)
-        except (OSError, EOFError) as error:
-            log.warning("job %s: its process cannot be started: %s", job.id, error)
-            attempt.process_lost(f"cannot be started: {error}", max_losses=self._settings.max_attempts)
+            process = self._start_process(attempt.spec(threads=self._threads(is_alone)))
+        except (OSError, EOFError, MemoryError) as error:
+            for running in self.running:  # a fork server that cannot fork dies, and its processes with it
+                running.is_fork_server_excused |= isinstance(error, (EOFError, ConnectionError))
+            self._postpone(attempt, f"{type(error).__name__}: {error}")
             return
         log.info("job %s: attempt %d runs as process %s", job.id, job.fence, process.pid)
         self.running.append(RunningJob(attempt, process, self._settings, is_alone=is_alone))
+
+    def _postpone(self, attempt: Attempt, reason: str) -> None:
+        """Start a job later whose run did not begin; another supervisor may start it if this one could not for long."""
+        self._failed_at = time.monotonic()
+        pause_s = self._pause.note_failure(self._failed_at)
+        log.warning("job %s: cannot be started, trying again in %.1f s: %s", attempt.job.id, pause_s, reason)
+        if self.held is None and self._pause.failures <= HELD_STARTS:
+            self.held = attempt
+        else:
+            attempt.release()
 
     def _threads(self, is_alone: bool) -> int:
         """Threads of the next job: its share of the CPUs if all slots for which there are jobs were taken now."""
@@ -122,3 +168,7 @@ class JobSlots:
         slots = 1 if is_alone else self._settings.concurrent_jobs
         wanted = min(slots, len(self.unsettled()) + 1 + self._stores.jobs.waiting(slots))
         return max(1, cpu_count() // wanted)
+
+
+def _is_suspect(job: Job) -> bool:
+    return job.supervisor_deaths >= SUSPICIOUS_DEATHS

@@ -5,6 +5,8 @@ at most ``POLL_S``. It first takes all messages from the processes, which needs 
 store the messages, and if the store's version has changed, forward cancellations and claim jobs for free slots. Every
 write to a job carries the fence of its claim, so writes of a supervisor that was presumed dead are rejected.
 
+**A process that cannot be started** is tried again after a growing pause; see ``slots``.
+
 **A store that fails** may be a database on another machine. While it cannot be reached, the processes run on and their
 messages are kept; the step is repeated after a growing pause. A step may stop anywhere, so all of it can be repeated.
 
@@ -33,6 +35,7 @@ from qiosk.service.attempts import LEASE_S, Attempt
 from qiosk.service.jobs import Job, JobState
 from qiosk.settings import Settings
 from qiosk.supervisor.job_process import JobProcess, ProcessOptions
+from qiosk.supervisor.pauses import GrowingPause
 from qiosk.supervisor.running_job import claim_of
 from qiosk.supervisor.slots import JobSlots
 
@@ -70,8 +73,7 @@ class Supervisor:
         self._version: int | None = None
         self._must_take_over = True
         self._maintain_at = 0.0
-        self._retry_at = 0.0
-        self._pause_s = RETRY_PAUSES_S[0]
+        self._pause = GrowingPause(*RETRY_PAUSES_S)
         self._stable_since = time.monotonic()
 
     def has_work(self) -> bool:
@@ -99,7 +101,7 @@ class Supervisor:
         while should_continue():
             self._step()
             now = time.monotonic()
-            if self._retry_at or not self._slots.is_empty:
+            if self._pause.failures or self._slots.has_trouble() or not self._slots.is_empty:
                 busy_at = now
             elif now - busy_at >= self._settings.idle_seconds:
                 return
@@ -109,15 +111,14 @@ class Supervisor:
         now = time.monotonic()
         for running in self._slots.running:
             running.enforce_limits(now)
-        if now < self._retry_at:
+        if self._pause.is_on(now):
             return
         try:
             self._work(now)
-        except StoreFailed as error:
+        except (*StoreFailed, OSError, MemoryError) as error:
             self._note_failure(error)
         else:
-            self._retry_at = 0.0
-            self._pause_s = RETRY_PAUSES_S[0]
+            self._pause.note_success()
 
     def _receive(self) -> None:
         """Sleep until there is something to do, and take the messages of the processes. Does not use the store."""
@@ -139,23 +140,23 @@ class Supervisor:
         unsettled = len(self._slots.unsettled())
         for running in self._slots.running:
             running.store_messages()
+        self._slots.take_back_unstarted()
         has_freed_slots = len(self._slots.unsettled()) < unsettled
         self._slots.drop_finished()
         if now >= self._maintain_at:
             self._maintain_at = now + MAINTENANCE_INTERVAL_S
             self._maintain(now)
         version = self._jobs.version()
-        if has_freed_slots or version != self._version:
+        if has_freed_slots or version != self._version or self._slots.is_retry_due():
             self._forward_cancellations()
             self._slots.fill()
             self._version = version
 
     def _note_failure(self, error: Exception) -> None:
         now = time.monotonic()
-        log.warning("the store failed, trying again in %.1f s: %s", self._pause_s, error)
-        self._retry_at = now + self._pause_s
-        self._pause_s = min(2 * self._pause_s, RETRY_PAUSES_S[1])
-        self._stable_since = self._retry_at
+        pause_s = self._pause.note_failure(now)
+        log.warning("the store failed, trying again in %.1f s: %s: %s", pause_s, type(error).__name__, error)
+        self._stable_since = now + pause_s
         self._must_take_over = True  # a claim may have been stored although its answer was lost
         self._version = None
 

@@ -10,7 +10,7 @@ from qiosk.service.attempts import Attempt, claim_next
 from qiosk.service.blobs import BlobStore
 from qiosk.service.jobs import JobState
 from qiosk.service.ports import Clock, JobStore
-from qiosk.service.runs import JobRunner, RunOutcome, RunUpdate
+from qiosk.service.runs import JobRunner, NotStarted, RunOutcome, RunUpdate
 from qiosk.service.worker import run_job
 
 
@@ -86,6 +86,8 @@ class InlineExecutor:
             attempt.finish(final_message)
         elif isinstance(final_message, ErrorData):
             attempt.fail(final_message)
+        elif isinstance(final_message, NotStarted):
+            attempt.fail(ErrorData(code="InternalError", message=final_message.reason))
         else:
             attempt.release()
 

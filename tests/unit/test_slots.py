@@ -1,0 +1,166 @@
+"""Jobs whose processes cannot be started: nobody's fault, and nothing that may be forgotten."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from qiosk.contract.jobs import SubmitJob
+from qiosk.service.definition import define_job
+from qiosk.service.jobs import JobKey, JobState
+from qiosk.service.runs import Begun, NotStarted, RunOutcome, RunUpdate
+from qiosk.settings import Settings
+from qiosk.supervisor import slots as module
+from qiosk.supervisor.slots import HELD_STARTS, JobSlots
+from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore
+
+
+class Process:
+    """A job's process that sends what the test says."""
+
+    pid = 1
+
+    def __init__(self, *sent) -> None:
+        self.sent = list(sent)
+        self.code: int | None = None
+        self.is_killed = False
+
+    def messages(self):
+        while self.sent:
+            yield self.sent.pop(0)
+
+    def exit_code(self):
+        return self.code
+
+    def kill(self) -> None:
+        self.is_killed = True
+
+    def close(self) -> None:
+        pass
+
+
+class Machine:
+    """Slots, the jobs that wait for them, and what becomes of the processes that they start."""
+
+    def __init__(self, jobs: int = 3, concurrent_jobs: int = 2) -> None:
+        self.now = 100.0
+        self.jobs = MemoryJobStore()
+        self.outcomes: list[Process | Exception] = []
+        blobs, clock = MemoryBlobStore(), ManualClock()
+        for number in range(jobs):
+            command = SubmitJob(name="a", provider_id="Microsoft", target="t.cpu", input_data=b"{}")
+            self.jobs.add(define_job(f"j{number}", command, workspace="w", blobs=blobs, at=clock.now()))
+        stores = SimpleNamespace(
+            jobs=self.jobs,
+            clock=clock,
+            storage=SimpleNamespace(blobs=lambda _: blobs),
+            quotas=SimpleNamespace(concurrent_jobs=lambda _: None),
+        )
+        settings = Settings(home=Path("/h"), concurrent_jobs=concurrent_jobs, max_attempts=1)
+        self.starts = 0
+        self.slots = JobSlots(stores, settings, worker="h/w", start=self._start)
+
+    def _start(self, _spec) -> Process:
+        self.starts += 1
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def step(self, seconds: float = 0.0) -> None:
+        """What the supervisor does in a step, so many seconds later."""
+        self.now += seconds
+        for running in self.slots.running:
+            running.receive()
+            running.store_messages()
+        self.slots.take_back_unstarted()
+        self.slots.drop_finished()
+        self.slots.fill()
+
+    def job(self, number: int = 0):
+        return self.jobs.get(JobKey("w", f"j{number}"))
+
+
+@pytest.fixture
+def machine(monkeypatch) -> Machine:
+    made = Machine()
+    monkeypatch.setattr(module.time, "monotonic", lambda: made.now)
+    return made
+
+
+SHORTAGES = [
+    OSError(errno.EMFILE, "Too many open files"),
+    BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    OSError(errno.ENOSPC, "No space left on device"),
+    EOFError("unexpected EOF"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", SHORTAGES, ids=lambda error: type(error).__name__ + str(error))
+def test_what_cannot_be_started_is_no_attempt(machine, error):
+    machine.outcomes = [error] * 3 + [Process(RunUpdate(), Begun(), RunOutcome(output_blob="o", stop_reason="x"))]
+    machine.outcomes += [Process(), Process()]
+    machine.step()
+    machine.step()
+    assert machine.starts == 1, "no other job is tried before the pause is over"
+    for pause_s in (0.1, 0.2, 0.4):
+        machine.step(0.9 * pause_s)
+        before = machine.starts
+        machine.step(0.2 * pause_s)
+        assert machine.starts == before + 1
+    assert [machine.job(number).state for number in (1, 2)] == [JobState.WAITING] * 2, "one job shows what is possible"
+    machine.step()
+    assert (machine.job().state, machine.job().fence, machine.job().losses) == (JobState.SUCCEEDED, 1, 0)
+    assert [machine.job(number).state for number in (1, 2)] == [JobState.EXECUTING] * 2
+
+
+NOT_STARTED = [
+    Process(RunUpdate(), NotStarted("RuntimeError: can't start new thread")),
+    Process(NotStarted("its input cannot be read: object storage: no route to host")),
+]
+
+
+@pytest.mark.parametrize("process", NOT_STARTED, ids=["thread", "storage"])
+def test_a_run_that_did_not_begin_is_no_attempt(machine, process):
+    machine.outcomes = [Process(*process.sent), Process(RunUpdate()), Process(), Process()]
+    machine.slots._settings = Settings(home=Path("/h"), concurrent_jobs=1, max_attempts=1)
+    machine.step()
+    machine.step()
+    assert (machine.job().state, machine.starts, machine.slots.has_trouble()) == (JobState.EXECUTING, 1, True)
+    machine.step(0.11)
+    assert (machine.job().losses, machine.job().fence, machine.starts) == (0, 1, 2)
+
+
+def test_a_process_that_exits_before_its_first_message_is_no_attempt(machine):
+    dead = Process()
+    dead.code = 1
+    machine.outcomes = [dead, Process(), Process()]
+    machine.slots._settings = Settings(home=Path("/h"), concurrent_jobs=1, max_attempts=1)
+    machine.step()
+    machine.step()
+    machine.step(0.11)
+    assert (machine.job().state, machine.job().losses, machine.starts) == (JobState.EXECUTING, 0, 2)
+
+
+def test_jobs_of_a_fork_server_that_could_not_fork_are_not_to_blame(machine):
+    running = Process(RunUpdate(), Begun())
+    machine.outcomes = [running, EOFError("unexpected EOF"), Process(), Process(), Process()]
+    machine.step()
+    running.code = 255
+    machine.step()
+    assert (machine.job().state, machine.job().losses) == (JobState.WAITING, 0)
+
+
+def test_another_supervisor_may_take_what_cannot_be_started_here_for_long(machine):
+    machine.outcomes = [OSError(errno.EMFILE, "Too many open files")] * (HELD_STARTS + 1)
+    machine.step()
+    for _ in range(HELD_STARTS):
+        machine.step(10.0)
+    assert machine.slots.held is None
+    assert (machine.job().state, machine.job().losses) == (JobState.WAITING, 0)
+    assert machine.slots.has_trouble()
