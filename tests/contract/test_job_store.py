@@ -211,7 +211,7 @@ def test_many_claimants_together_keep_to_the_limit(store):
     assert sorted(job.workspace for job in store.running()) == ["w0"] * 3 + ["w1"] * 3
 
 
-def test_running_jobs_can_be_told_by_home_and_by_lease(store):
+def test_running_jobs_can_be_told_by_home(store):
     for number in range(3):
         store.add(a_job(f"j{number}", seconds=number))
     claim(store, worker="home1/host:1")
@@ -219,9 +219,15 @@ def test_running_jobs_can_be_told_by_home_and_by_lease(store):
     assert [job.id for job in store.running(home="home1")] == ["j0"]
     assert [job.id for job in store.running(home="home12")] == ["j1"]
     assert list(store.running(home="home")) == []
-    assert list(store.expired(NOW + timedelta(seconds=29))) == []
-    assert [job.id for job in store.expired(NOW + timedelta(seconds=30))] == ["j0"]
-    assert sorted(job.id for job in store.expired(NOW + timedelta(seconds=60))) == ["j0", "j1"]
+
+
+def test_every_report_changes_the_revision_by_which_leases_are_judged(store):
+    store.add(a_job())
+    before = claim(store).revision
+    for update in (RunUpdate(), RunUpdate(trace=[TracePoint(0, 0, 0)], trace_start=0)):
+        store.record(a_job().key, 1, update, lease_expires_at=LEASE)
+        assert before < store.get(a_job().key).revision
+        before = store.get(a_job().key).revision
 
 
 def test_messages_that_no_database_could_hold_are_kept_readable(store):

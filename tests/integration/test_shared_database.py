@@ -20,6 +20,7 @@ from qiosk.adapters.sql.schema import open_database
 from qiosk.contract.jobs import JobStatus
 from qiosk.errors import ServiceUnavailable
 from qiosk.service.jobs import JobEvent, JobKey
+from qiosk.service.runs import RunUpdate
 
 TESTS = Path(__file__).parents[1]
 
@@ -89,14 +90,20 @@ def test_what_another_home_left_behind_is_taken_over_when_its_lease_has_run_out(
     running = homes.submit(one, {"chunks": 1100})  # holds the only slot meanwhile
     homes.wait_until(one, running.id, lambda seen: seen.status is JobStatus.EXECUTING)
     store, now = one._jobs, one._clock.now()
-    for name, lease_s in (("dead", -1), ("alive", 600)):
+    for name, ahead_s in (("dead", 600), ("alive", -600)):  # the clocks of the two that claimed them
         view = homes.submit(one, {"chunks": 1}, id=name, priority="High")
         job = store.get(JobKey("default", view.id))
-        expires = now + timedelta(seconds=lease_s)
-        assert store.swap(job.on(JobEvent.CLAIM, at=now, worker="h/w", lease_expires_at=expires), expected=job)
-    ended = homes.finished(one, "dead", within=40)
+        at = now + timedelta(seconds=ahead_s)
+        assert store.swap(job.on(JobEvent.CLAIM, at=at, worker="h/w", lease_expires_at=at), expected=job)
+
+    def has_ended() -> bool:
+        store.record(JobKey("default", "alive"), 1, RunUpdate(), lease_expires_at=now - timedelta(seconds=600))
+        return one.get("dead").status.is_final
+
+    assert homes.eventually(has_ended, within=600)
+    ended = one.get("dead")
     assert (ended.status, ended.attempts) == (JobStatus.SUCCEEDED, 2)
-    assert one.get("alive").status is JobStatus.EXECUTING
+    assert (one.get("alive").status, one.get("alive").attempts) == (JobStatus.EXECUTING, 1)
 
 
 def test_a_job_outlives_the_loss_of_the_database(open_home, url):

@@ -85,10 +85,6 @@ class JobStore(Protocol):
         """
         ...
 
-    def expired(self, now: datetime) -> Sequence[Job]:
-        """Running jobs, of all workspaces, whose leases have expired."""
-        ...
-
     def waiting(self, limit: int, *, workspace: str | None = None) -> int:
         """How many jobs wait in one workspace or in all; ``limit`` if there are more."""
         ...

@@ -12,8 +12,7 @@ messages are kept; the step is repeated after a growing pause. A step may stop a
 
 **Taking over.** A claim has a lease, which its supervisor renews. Several homes may share a database. A supervisor
 holds the lock of its home, so what its own home runs and it does not was left by a predecessor that died, and is taken
-over at once. What other homes run is taken over when its lease has run out. After a failure of the store that has to
-wait: the others may have been unable to renew their leases, too.
+over at once. What other homes run is taken over when its lease has run out; see ``leases``.
 """
 
 from __future__ import annotations
@@ -31,10 +30,11 @@ from typing import final
 from qiosk.bootstrap.stores import Stores
 from qiosk.bootstrap.supervised import SupervisedHome
 from qiosk.errors import ServiceUnavailable, StorageFull
-from qiosk.service.attempts import LEASE_S, Attempt
+from qiosk.service.attempts import Attempt
 from qiosk.service.jobs import Job, JobState
 from qiosk.settings import Settings
 from qiosk.supervisor.job_process import JobProcess, ProcessOptions
+from qiosk.supervisor.leases import LeaseJudge
 from qiosk.supervisor.pauses import GrowingPause
 from qiosk.supervisor.running_job import claim_of
 from qiosk.supervisor.slots import JobSlots
@@ -45,8 +45,6 @@ MAINTENANCE_INTERVAL_S = 1.0
 """How often leases are renewed, and those of others checked."""
 RETRY_PAUSES_S = (0.1, 5.0)
 """First and longest pause before a step is repeated that the store failed in."""
-STORE_STABLE_S = LEASE_S / 3
-"""How long the store must have worked before leases of others count as run out."""
 
 StoreFailed = (ServiceUnavailable, StorageFull)
 
@@ -61,7 +59,6 @@ class Supervisor:
         self, home: SupervisedHome, stores: Stores, settings: Settings, context: ForkServerContext, *, runner: str
     ) -> None:
         self._jobs = stores.jobs
-        self._clock = stores.clock
         self._settings = settings
         self._home_id = home.identity()
         self._worker = f"{self._home_id}/{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -74,7 +71,7 @@ class Supervisor:
         self._must_take_over = True
         self._maintain_at = 0.0
         self._pause = GrowingPause(*RETRY_PAUSES_S)
-        self._stable_since = time.monotonic()
+        self._judge = LeaseJudge()
 
     def has_work(self) -> bool:
         """Whether there is an unfinished job that this home could run, or runs. True while the store fails."""
@@ -101,7 +98,8 @@ class Supervisor:
         while should_continue():
             self._step()
             now = time.monotonic()
-            if self._pause.failures or self._slots.has_trouble() or not self._slots.is_empty:
+            is_watching = self._slots.has_trouble() or self._judge.is_undecided()
+            if self._pause.failures or is_watching or not self._slots.is_empty:
                 busy_at = now
             elif now - busy_at >= self._settings.idle_seconds:
                 return
@@ -156,7 +154,7 @@ class Supervisor:
         now = time.monotonic()
         pause_s = self._pause.note_failure(now)
         log.warning("the store failed, trying again in %.1f s: %s: %s", pause_s, type(error).__name__, error)
-        self._stable_since = now + pause_s
+        self._judge.forget()
         self._must_take_over = True  # a claim may have been stored although its answer was lost
         self._version = None
 
@@ -168,13 +166,13 @@ class Supervisor:
                 self._requeue(job)
         self._must_take_over = False
 
-    def _recover_expired(self) -> None:
+    def _recover_expired(self, now: float) -> None:
         """Requeue jobs whose leases have run out: their supervisors, of whatever home, are dead."""
         ours = self._slots.claims()
-        for job in self._jobs.expired(self._clock.now()):
-            if claim_of(job) not in ours:
-                log.warning("job %s: its lease ran out", job.id)
-                self._requeue(job)
+        others = [job for job in self._jobs.running() if claim_of(job) not in ours]
+        for job in self._judge.expired(others, now):
+            log.warning("job %s: its lease ran out", job.id)
+            self._requeue(job)
 
     def _requeue(self, job: Job) -> None:
         if job.worker == self._worker:  # a claim of this supervisor's whose answer was lost
@@ -185,8 +183,7 @@ class Supervisor:
 
     def _maintain(self, now: float) -> None:
         self._slots.renew_leases(now)
-        if now - self._stable_since >= STORE_STABLE_S:
-            self._recover_expired()
+        self._recover_expired(now)
         self._version = None  # limits are cached for some seconds: a job that waited for one may start now
 
     def _forward_cancellations(self) -> None:

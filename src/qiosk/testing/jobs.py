@@ -137,10 +137,6 @@ class MemoryJobStore:
             running = [job for job in self._jobs.values() if job.state.is_running]
         return [job for job in running if home is None or (job.worker or "").startswith(f"{home}/")]
 
-    def expired(self, now: datetime) -> Sequence[Job]:
-        """Running jobs whose claimants have let their leases run out."""
-        return [job for job in self.running() if job.lease_expires_at is None or job.lease_expires_at <= now]
-
     def waiting(self, limit: int, *, workspace: str | None = None) -> int:
         """How many jobs wait, counted no further than ``limit``."""
         with self._lock:

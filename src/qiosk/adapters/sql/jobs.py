@@ -219,11 +219,6 @@ class SqlJobStore:
             wanted = wanted.where(sa.func.substr(jobs.c.worker, 1, len(prefix)) == prefix)
         return self._read_jobs(wanted)
 
-    def expired(self, now: datetime) -> Sequence[Job]:
-        """Running jobs whose claimants have let their leases run out."""
-        is_late = sa.func.coalesce(jobs.c.lease_expires_at, 0) <= to_time(now)
-        return self._read_jobs(sa.select(jobs).where(jobs.c.state.in_(RUNNING), is_late))
-
     def waiting(self, limit: int, *, workspace: str | None = None) -> int:
         """How many jobs wait, counted no further than ``limit``."""
         counted = _COUNT_WAITING if workspace is None else _COUNT_WAITING_OF_ONE

@@ -1,0 +1,62 @@
+"""Judges by which claims of other supervisors are dead, without a look at anybody's clock.
+
+Clocks of hosts differ, so a time that another host wrote means nothing here. A supervisor that lives writes to the rows
+of its jobs several times in each ``LEASE_S``, and every write increases the row's revision. So a lease has run out when
+this process has seen the same revision for ``LEASE_S`` of its own monotonic time.
+
+Only time in which it has looked counts: after a pause, because this process was stopped, the machine slept or the store
+could not be reached, the others may have been paused as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import final
+
+from qiosk.service.attempts import LEASE_S
+from qiosk.service.jobs import Job
+from qiosk.supervisor.running_job import Claim, claim_of
+
+LONGEST_STEP_S = 2.0
+"""Between two looks at most so much time counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A revision of a claimed row, for how long it has been the same, and whether it was another one before."""
+
+    revision: int
+    unchanged_s: float
+    has_changed: bool
+
+
+@final
+class LeaseJudge:
+    """Looks at the claims of others again and again. Times are monotonic."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Claim, _Seen] = {}
+        self._looked_at = float("-inf")
+
+    def expired(self, running: Iterable[Job], now: float) -> list[Job]:
+        """Look at all ``running`` jobs of others; returns those whose leases have run out."""
+        passed_s = min(now - self._looked_at, LONGEST_STEP_S)
+        self._looked_at = now
+        jobs = {claim_of(job): job for job in running}
+        self._seen = {claim: self._look(claim, job, passed_s) for claim, job in jobs.items()}
+        return [job for claim, job in jobs.items() if self._seen[claim].unchanged_s >= LEASE_S]
+
+    def forget(self) -> None:
+        """Begin again: the store failed, so that the others may have been unable to renew their leases."""
+        self._seen = {}
+
+    def is_undecided(self) -> bool:
+        """Whether there is a claim that may be found dead soon: a supervisor that exits now would not find that out."""
+        return any(not seen.has_changed or seen.unchanged_s > LEASE_S / 2 for seen in self._seen.values())
+
+    def _look(self, claim: Claim, job: Job, passed_s: float) -> _Seen:
+        before = self._seen.get(claim)
+        if before is None or before.revision != job.revision:
+            return _Seen(job.revision, 0.0, has_changed=before is not None)
+        return _Seen(job.revision, before.unchanged_s + passed_s, before.has_changed)
