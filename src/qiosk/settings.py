@@ -23,6 +23,9 @@ QIOSK_RETENTION        age at which ended jobs, ended sessions and orphaned data
                        12h; default: never
 QIOSK_LIMIT_JOB_HOURS, QIOSK_LIMIT_CONCURRENT_JOBS, QIOSK_LIMIT_QUEUED_JOBS, QIOSK_LIMIT_STORED_BYTES
                        what a workspace without limits of its own may use; default: any amount
+QIOSK_LIMIT_RUN_SECONDS
+                       how long a job of such a workspace may run; then it ends with the best that it has found;
+                       default: unlimited, and a day if a server runs
 =====================  =======================================================================================
 """
 
@@ -48,6 +51,9 @@ MEMORY_SHARE = 0.8
 
 STOP_SECONDS = 10.0
 """How long running jobs, and a server's open requests, may take to stop by default."""
+
+SERVER_RUN_SECONDS = 86_400.0
+"""How long a job may run by default where a server runs."""
 
 STORAGE_SCHEMES = ("file", "s3", "az")
 """What the URL of a storage begins with; ``bootstrap.storage`` opens it."""
@@ -181,6 +187,12 @@ def _database(name: str, found: str) -> str:
     return found
 
 
+def _seconds_or_unlimited(name: str, found: str) -> float:
+    if found.lower() in ("unlimited", "inf"):
+        return math.inf
+    return float(number("seconds", is_zero_allowed=False)(name, found))
+
+
 def default_home() -> Path:
     """The per-user data folder."""
     return Path(platformdirs.user_data_dir("qiosk", appauthor=False))
@@ -211,6 +223,7 @@ class Settings:
     limit_concurrent_jobs: int | None = setting(integer(0), None)
     limit_queued_jobs: int | None = setting(integer(0), None)
     limit_stored_bytes: int | None = setting(number_of_bytes(), None)
+    limit_run_seconds: float | None = setting(_seconds_or_unlimited, None)
 
     def to_environ(self) -> dict[str, str]:
         """The variables that ``read_settings`` turns into these settings."""

@@ -64,6 +64,7 @@ def test_without_limits_everything_is_allowed_and_counted():
         "concurrent_cpu_jobs": 1.0,
         "queued_jobs": 1.0,
         "stored_bytes": 123.0,
+        "run_seconds": 360.0,
     }
     hours = quotas["combined_job_hours"]
     assert (hours.scope, hours.provider_id, hours.period, hours.limit) == (

@@ -72,6 +72,7 @@ def test_durations_carry_a_unit(text, expected):
         ("QIOSK_LIMIT_JOB_HOURS", "-1", "must be a number of hours of at least 0"),
         ("QIOSK_LIMIT_QUEUED_JOBS", "many", "must be an integer of at least 0"),
         ("QIOSK_LIMIT_STORED_BYTES", "x", "must be a number of bytes such as 800M or 4G"),
+        ("QIOSK_LIMIT_RUN_SECONDS", "0", "must be a number of seconds above 0"),
         ("QIOSK_IDLE_SECONDS", "1e400", "must be a number of seconds of at least 0"),
     ],
 )
@@ -137,6 +138,7 @@ def test_overrides_win_over_the_environment():
         limit_concurrent_jobs=st.none() | st.integers(0, 10**9),
         limit_queued_jobs=st.none() | st.integers(0, 10**9),
         limit_stored_bytes=st.none() | st.integers(0, 2**50),
+        limit_run_seconds=st.none() | st.just(float("inf")) | st.floats(1e-3, 1e9),
     )
 )
 def test_settings_survive_the_way_through_an_environment(settings):

@@ -14,6 +14,7 @@ from qiosk.service.jobs import JobKey, JobState
 from qiosk.service.runs import Begun, NotStarted, RunOutcome, RunUpdate
 from qiosk.settings import Settings
 from qiosk.supervisor import slots as module
+from qiosk.supervisor.running_job import RUN_GRACE_S
 from qiosk.supervisor.slots import HELD_STARTS, JobSlots
 from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore
 
@@ -47,6 +48,7 @@ class Machine:
 
     def __init__(self, jobs: int = 3, concurrent_jobs: int = 2) -> None:
         self.now = 100.0
+        self.run_seconds: float | None = None
         self.jobs = MemoryJobStore()
         self.outcomes: list[Process | Exception] = []
         blobs, clock = MemoryBlobStore(), ManualClock()
@@ -57,14 +59,15 @@ class Machine:
             jobs=self.jobs,
             clock=clock,
             storage=SimpleNamespace(blobs=lambda _: blobs),
-            quotas=SimpleNamespace(concurrent_jobs=lambda _: None),
+            quotas=SimpleNamespace(concurrent_jobs=lambda _: None, run_seconds=lambda _: self.run_seconds),
         )
         settings = Settings(home=Path("/h"), concurrent_jobs=concurrent_jobs, max_attempts=1)
         self.starts = 0
         self.slots = JobSlots(stores, settings, worker="h/w", start=self._start)
 
-    def _start(self, _spec) -> Process:
+    def _start(self, spec) -> Process:
         self.starts += 1
+        self.spec = spec
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
@@ -164,3 +167,43 @@ def test_another_supervisor_may_take_what_cannot_be_started_here_for_long(machin
     assert machine.slots.held is None
     assert (machine.job().state, machine.job().losses) == (JobState.WAITING, 0)
     assert machine.slots.has_trouble()
+
+
+@pytest.mark.parametrize(
+    ("sent", "state", "output"),
+    [
+        ([RunUpdate(best_blob="b", best_cost=-1.0)], JobState.SUCCEEDED, "b"),
+        ([RunUpdate()], JobState.FAILED, None),
+    ],
+)
+def test_a_process_that_outlives_the_longest_run_is_killed_and_its_best_is_the_result(machine, sent, state, output):
+    machine.run_seconds = 50.0
+    process = Process(Begun(), *sent)
+    machine.outcomes = [process, Process(), Process()]
+    machine.slots._settings = Settings(home=Path("/h"), concurrent_jobs=1, hang_seconds=1e6)
+    machine.step()
+    assert machine.spec.max_seconds == 50.0
+    machine.step(50.0 + RUN_GRACE_S - 1.0)
+    running = machine.slots.running[0]
+    running.enforce_limits(machine.now)
+    assert not process.is_killed
+    machine.now += 1.0
+    running.enforce_limits(machine.now)
+    assert process.is_killed
+    process.code = -9
+    machine.step()
+    ended = machine.job()
+    assert (ended.state, ended.output_blob, ended.losses) == (state, output, 0)
+    if state is JobState.FAILED:
+        assert ended.error.code == "InsufficientResources"
+        assert ended.error.message == "the job ran for 50 s, the longest time allowed, and found no solution"
+
+
+def test_a_job_that_ends_in_its_time_is_left_alone(machine):
+    machine.run_seconds = 50.0
+    process = Process(Begun(), RunOutcome(output_blob="o", stop_reason="run_limit"))
+    machine.outcomes = [process, Process(), Process()]
+    machine.step()
+    machine.step()
+    machine.slots.running[0].enforce_limits(machine.now)
+    assert (machine.job().state, process.is_killed) == (JobState.SUCCEEDED, False)

@@ -17,7 +17,7 @@ from strategies import cost_function
 GLASS = cost_function("ising", [(1.0, [i, (3 * i + 1) % 30]) for i in range(1, 30) if (3 * i + 1) % 30 != i])
 
 
-def run(params, *, resume=None, reports=None):
+def run(params, *, resume=None, reports=None, max_seconds=None):
     spec = JobSpec(
         workspace="default",
         id="j",
@@ -29,6 +29,7 @@ def run(params, *, resume=None, reports=None):
         input_data_format="microsoft.qio.v2",
         output_data_format="microsoft.qio-results.v2",
         threads=1,
+        max_seconds=max_seconds,
     )
     seen = reports if reports is not None else []
     return solver_runner.run(
@@ -65,3 +66,14 @@ def test_mistakes_are_the_job_s():
         run(None)
     with pytest.raises(InvalidValue, match="`restarts`: must be greater than 0, found 0"):
         run({"params": {"restarts": 0}})
+
+
+@pytest.mark.parametrize("timeout", [None, 1e6])
+def test_a_run_ends_at_the_longest_time_that_is_allowed_with_its_best(timeout):
+    result = run({"params": {"sweeps": 10**18, "restarts": 2, "timeout": timeout}}, max_seconds=0.01)
+    assert result.stop_reason == "run_limit"
+    assert result.cost < 0
+
+
+def test_a_shorter_time_out_is_the_reason_to_stop():
+    assert run({"params": {"sweeps": 10**18, "timeout": 0.01}}, max_seconds=1e6).stop_reason == "timeout"

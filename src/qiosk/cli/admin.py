@@ -30,6 +30,7 @@ class Limit(StrEnum):
     CONCURRENT_JOBS = "concurrent-jobs"
     QUEUED_JOBS = "queued-jobs"
     STORED_BYTES = "stored-bytes"
+    RUN_SECONDS = "run-seconds"
 
 
 @admin.command()

@@ -21,6 +21,8 @@ class Dimension(StrEnum):
     """Waiting jobs."""
     STORED_BYTES = "stored_bytes"
     """Size of all blobs."""
+    RUN_SECONDS = "run_seconds"
+    """Longest time in seconds that one job may run; then it ends with the best that it has found."""
 
 
 class QuotaView(Struct, rename="camel", frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from datetime import timedelta
 from typing import Any, final
 
 from qiosk.contract.jobs import ErrorData
-from qiosk.errors import JobNotFound, StorageFull
+from qiosk.errors import InsufficientResources, JobNotFound, StorageFull
 from qiosk.service.blobs import BlobStore
 from qiosk.service.jobs import Job, JobEvent, JobState
 from qiosk.service.ports import Clock, JobStore
@@ -68,7 +68,7 @@ class Attempt:
         """The job as it was when it was claimed."""
         return self._job
 
-    def spec(self, *, threads: int | None) -> JobSpec:
+    def spec(self, *, threads: int | None, max_seconds: float | None = None) -> JobSpec:
         """The description of the job for its process."""
         job = self._job
         return JobSpec(
@@ -82,6 +82,7 @@ class Attempt:
             input_data_format=job.input_data_format,
             output_data_format=job.output_data_format,
             threads=threads,
+            max_seconds=max_seconds,
             checkpoint_blob=job.checkpoint_blob,
             best_blob=job.best_blob,
             best_cost=job.best_cost,
@@ -109,6 +110,23 @@ class Attempt:
             if job.state is JobState.CANCELLING:
                 return job.on(JobEvent.STOP, at=self._clock.now())
             return job.on(JobEvent.FAIL, at=self._clock.now(), error=error)
+
+        return self._end(end)
+
+    def time_over(self, max_seconds: float) -> bool:
+        """The process did not end itself when its time was over: the job has succeeded with the best solution that it
+        stored, and failed if there is none.
+        """
+
+        def end(job: Job) -> Job:
+            if job.state is not JobState.CANCELLING and job.best_blob is not None:
+                return job.on(JobEvent.SUCCEED, at=self._clock.now(), output_blob=job.best_blob)
+            if job.state is JobState.CANCELLING:
+                return job.on(JobEvent.STOP, at=self._clock.now())
+            error = InsufficientResources(
+                f"the job ran for {max_seconds:g} s, the longest time allowed, and found no solution"
+            )
+            return job.on(JobEvent.FAIL, at=self._clock.now(), error=ErrorData(**error.error_data()))
 
         return self._end(end)
 

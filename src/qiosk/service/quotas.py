@@ -2,7 +2,7 @@
 
 An administrator sets default limits, and limits of single workspaces. Hours, queued jobs and bytes are checked before
 anything is stored, so simultaneous requests together may exceed a limit. The number of running jobs is exact, because
-the transaction that claims a job checks it.
+the transaction that claims a job checks it. A job that runs as long as is allowed ends with the best that it has found.
 """
 
 from __future__ import annotations
@@ -130,6 +130,10 @@ class QuotaService:
         limit = self.limit(workspace, Dimension.CONCURRENT_JOBS)
         return None if limit is None else int(limit)
 
+    def run_seconds(self, workspace: str) -> float | None:
+        """How long a job of the workspace may run [s]; None: any time."""
+        return self.limit(workspace, Dimension.RUN_SECONDS)
+
     def check_submit(self, workspace: str) -> None:
         """Raise QuotaExceeded if the hours are used up or the queue is full."""
         hours = self.limit(workspace, Dimension.JOB_HOURS)
@@ -166,12 +170,14 @@ class QuotaService:
         """Every quota of the workspace, now."""
         now = self._clock.now()
         running = [job for job in self._jobs.running() if job.workspace == workspace]
-        held = sum((now - job.begun_at).total_seconds() for job in running if job.begun_at is not None)
+        seconds = [(now - job.begun_at).total_seconds() for job in running if job.begun_at is not None]
+        held = sum(seconds)
         return (
             self._quota(workspace, Dimension.JOB_HOURS, self._hours_until(workspace, now), "Monthly", held / 3600.0),
             self._quota(workspace, Dimension.CONCURRENT_JOBS, len(running)),
             self._quota(workspace, Dimension.QUEUED_JOBS, self._jobs.waiting(_COUNTED, workspace=workspace)),
             self._quota(workspace, Dimension.STORED_BYTES, self._measure(workspace).stored),
+            self._quota(workspace, Dimension.RUN_SECONDS, max(0.0, *seconds, 0.0)),
         )
 
     def _quota(
@@ -213,10 +219,14 @@ def month_of(at: datetime) -> str:
 
 
 def check_limit(dimension: Dimension, limit: float) -> float:
-    """The same limit. Raises InvalidValue unless it is at least 0 and, except for hours, a whole number."""
+    """The same limit. Raises InvalidValue unless it is at least 0 and, except for hours and seconds, a whole
+    number; seconds are above 0.
+    """
     if not 0 <= limit < UNLIMITED:
         raise InvalidValue(f"{dimension}: must be at least 0, found {limit!r}")
-    if dimension is not Dimension.JOB_HOURS and limit != int(limit):
+    if dimension is Dimension.RUN_SECONDS and limit == 0:
+        raise InvalidValue(f"{dimension}: must be above 0, found {limit!r}")
+    if dimension not in (Dimension.JOB_HOURS, Dimension.RUN_SECONDS) and limit != int(limit):
         raise InvalidValue(f"{dimension}: must be a whole number, found {limit!r}")
     return limit
 
@@ -228,4 +238,5 @@ def default_limits(settings: Settings) -> Mapping[Dimension, float | None]:
         Dimension.CONCURRENT_JOBS: settings.limit_concurrent_jobs,
         Dimension.QUEUED_JOBS: settings.limit_queued_jobs,
         Dimension.STORED_BYTES: settings.limit_stored_bytes,
+        Dimension.RUN_SECONDS: None if settings.limit_run_seconds == math.inf else settings.limit_run_seconds,
     }

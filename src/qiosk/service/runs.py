@@ -72,7 +72,10 @@ class NotStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """What a job process needs to know about its job. ``threads`` None: the solver chooses their number."""
+    """What a job process needs to know about its job. ``threads`` None: the solver chooses their number.
+
+    ``max_seconds`` None: the job may run for any time; else it ends then with the best that it has found.
+    """
 
     workspace: str
     id: str
@@ -84,6 +87,7 @@ class JobSpec:
     input_data_format: str
     output_data_format: str
     threads: int | None = None
+    max_seconds: float | None = None
     checkpoint_blob: str | None = None
     best_blob: str | None = None
     best_cost: float | None = None
@@ -119,7 +123,7 @@ class RunResult(Protocol):
 
     @property
     def stop_reason(self) -> str:
-        """``finished``, ``converged``, ``target``, ``timeout`` or ``cancelled``."""
+        """``finished``, ``converged``, ``target``, ``timeout``, ``run_limit`` or ``cancelled``."""
         ...
 
     @property

@@ -158,16 +158,16 @@ class Reporter:
     def finish(self, result: RunResult) -> RunOutcome:
         """Store the results and send the last update."""
         document = result.to_json().encode()
-        is_cancelled = result.stop_reason == "cancelled"
+        is_cut_off = result.stop_reason in ("cancelled", "run_limit")
         progress = structs.replace(
             self._progress,
-            fraction=self._progress.fraction if is_cancelled else 1.0,
+            fraction=self._progress.fraction if is_cut_off else 1.0,
             best_cost=result.cost,
             seconds=self._progress.seconds or self._monotonic() - self._began,
         )
         self._send(RunUpdate(progress=progress, trace=tuple(result.trace), trace_start=0))
         best_blob, best_cost = self._spec.best_blob, self._spec.best_cost
-        if is_cancelled and best_blob is not None and best_cost is not None and best_cost < result.cost:
+        if is_cut_off and best_blob is not None and best_cost is not None and best_cost < result.cost:
             return RunOutcome(
                 output_blob=best_blob, stop_reason=result.stop_reason
             )  # of an earlier run, which found a better solution

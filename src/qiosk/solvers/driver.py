@@ -26,10 +26,14 @@ CHUNK_SHARE = 0.1  # of the time so far
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """When to stop: ``deadline`` on the driver's clock [s], and a cost that is good enough."""
+    """When to stop: ``deadline`` on the driver's clock [s], and a cost that is good enough.
+
+    ``is_run_limit``: the deadline is that of the longest run that is allowed, not a time-out that the caller gave.
+    """
 
     deadline: float = np.inf
     target_cost: float = -np.inf
+    is_run_limit: bool = False
 
 
 @dataclass(slots=True)
@@ -88,7 +92,7 @@ def drive(
         run.reported = len(run.trace)
         wanted = min(CHUNK_SECONDS, max(FIRST_CHUNK_SECONDS, CHUNK_SHARE * run.seconds))
         chunk = _next_chunk(chunk, (run.state.sweeps_done - done) * wanted / max(run.now - before, 1e-9))
-    if reason in (StopReason.TIMEOUT, StopReason.CANCELLED):
+    if reason in (StopReason.TIMEOUT, StopReason.RUN_LIMIT, StopReason.CANCELLED):
         run.solver.offer_replicas(run.state)
     run.now = clock()
     run.extend_trace()
@@ -104,7 +108,7 @@ def _reason(run: Run[S], now: float, is_cancelled: Callable[[], bool]) -> StopRe
     if (outcome := run.solver.outcome(run.state)) is not None:
         return outcome
     if now >= run.limits.deadline and run.state.sweeps_done > 0:
-        return StopReason.TIMEOUT
+        return StopReason.RUN_LIMIT if run.limits.is_run_limit else StopReason.TIMEOUT
     return None
 
 

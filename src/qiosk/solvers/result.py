@@ -43,7 +43,7 @@ class Result:
     - ``kernel``: the sweep kernel and its arithmetic;
     - ``spin_updates``: attempted, summed over replicas; ``sweeps``: of every replica, one after the other;
     - ``seconds``: sweeping alone; ``compile_seconds``, ``prepare_seconds``: before it; ``threads``;
-    - ``stop_reason``: finished, converged, target, timeout or cancelled;
+    - ``stop_reason``: finished, converged, target, timeout, run_limit or cancelled;
     - ``exchange_rates`` of parallel tempering, between neighbouring rungs; ``replica_costs`` of simulated annealing,
       after the last sweep: of the last round.
 

@@ -64,6 +64,7 @@ class Task:
         kernel: str | None = None,
         resume: bytes | None = None,
         input_data_uri: str = "",
+        max_seconds: float | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         self.target = target
@@ -72,6 +73,7 @@ class Task:
         self.threads = threads if threads is not None else cpu_count()
         self.kernel = kernel
         self.input_data_uri = input_data_uri
+        self.max_seconds = np.inf if max_seconds is None else max_seconds
         self.clock = clock
         # the state later: its classes are those of the solver's module, which is loaded when the solver is built
         self.saved: Any = unpack(resume, without="state") if resume is not None else None
@@ -207,7 +209,8 @@ class Task:
         elapsed = self.saved["seconds"] if self.saved else 0.0
         began -= elapsed
         limits = Limits(
-            deadline=np.inf if timeout is None else began + timeout,
+            deadline=began + min(np.inf if timeout is None else timeout, self.max_seconds),
+            is_run_limit=self.max_seconds < (np.inf if timeout is None else timeout),
             target_cost=-np.inf if target_cost is None else target_cost + context.resolution.rounding,
         )
         run = Run(solver, state, limits, began, self.clock())

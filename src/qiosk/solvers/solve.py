@@ -33,13 +33,14 @@ class Hooks:
     """How a caller follows and controls a run.
 
     ``resume`` is a checkpoint to continue from; ``input_data_uri`` is where the problem is stored, for results
-    documents that contain it.
+    documents that contain it. ``max_seconds`` ends the run like a time limit, whatever time limit the parameters have.
     """
 
     is_cancelled: Callable[[], bool] = lambda: False
     on_chunk: Callable[[ChunkReport], None] = lambda report: None
     resume: bytes | None = None
     input_data_uri: str = ""
+    max_seconds: float | None = None
 
 
 def solve(
@@ -134,5 +135,6 @@ def _run(
         kernel=kernel,
         resume=hooks.resume,
         input_data_uri=hooks.input_data_uri,
+        max_seconds=hooks.max_seconds,
     )
     return task.run(is_cancelled=hooks.is_cancelled, on_chunk=hooks.on_chunk)

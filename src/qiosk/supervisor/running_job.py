@@ -25,6 +25,7 @@ from qiosk.contract.jobs import ErrorData
 from qiosk.service.attempts import LEASE_S, Attempt
 from qiosk.service.jobs import Job, JobKey, JobState
 from qiosk.service.runs import Begun, NotStarted, RunOutcome, RunUpdate, Suspended
+from qiosk.service.worker import STORAGE_PATIENCE_S
 from qiosk.settings import Settings
 from qiosk.supervisor.exits import FORK_SERVER_DIED, classify_exit, describe_exit
 from qiosk.supervisor.job_process import JobProcess, Message
@@ -32,6 +33,9 @@ from qiosk.supervisor.process_limits import oom_kills
 
 EXIT_GRACE_S = 2.0
 """How long a process may take to exit after its last message."""
+
+RUN_GRACE_S = STORAGE_PATIENCE_S + 60.0
+"""How long a process may take, after the longest time that a job may run, to end and store its results."""
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +52,15 @@ def claim_of(job: Job) -> Claim:
 class RunningJob:
     """A claim, its process, and the messages that are not stored yet."""
 
-    def __init__(self, attempt: Attempt, process: JobProcess, settings: Settings, *, is_alone: bool) -> None:
+    def __init__(
+        self,
+        attempt: Attempt,
+        process: JobProcess,
+        settings: Settings,
+        *,
+        is_alone: bool,
+        max_seconds: float | None = None,
+    ) -> None:
         self.attempt = attempt
         self.claim = claim_of(attempt.job)
         self.is_alone = is_alone
@@ -67,6 +79,9 @@ class RunningJob:
         self._exit_code: int | None = None
         self._last_message_at = self._lease_renewed_at = self.started_at
         self._kill_at = float("inf")
+        self._max_seconds = max_seconds
+        self._time_over_at = float("inf") if max_seconds is None else self._last_message_at + max_seconds + RUN_GRACE_S
+        self._is_time_over = False
         self._is_cancelling = False
         self._kill_reason: str | None = None
 
@@ -94,6 +109,9 @@ class RunningJob:
         """Kill a process that does not stop, or sends no messages, in the time it has for that."""
         if now >= self._kill_at:
             self.kill("it did not stop when it was cancelled")
+        if now >= self._time_over_at and not self.is_settled and self._kill_reason is None:
+            self._is_time_over = True
+            self.kill(f"it ran for {self._max_seconds:g} s, the longest time allowed, and did not stop")
         if now - self._last_message_at >= self._settings.hang_seconds:
             self.kill(f"it sent no message for {self._settings.hang_seconds:g} s")
 
@@ -191,7 +209,9 @@ class RunningJob:
             return
         is_out_of_memory = oom_kills() > self._oom_kills
         verdict = self._kill_reason or classify_exit(exit_code, is_out_of_memory=is_out_of_memory)
-        if isinstance(verdict, ErrorData):
+        if self._is_time_over and self._max_seconds is not None:
+            self.attempt.time_over(self._max_seconds)
+        elif isinstance(verdict, ErrorData):
             self.attempt.fail(verdict)
         else:
             self.attempt.process_lost(verdict, max_losses=self._settings.max_attempts)

@@ -141,15 +141,16 @@ class JobSlots:
 
     def _start(self, attempt: Attempt) -> None:
         job, is_alone = attempt.job, _is_suspect(attempt.job)
+        max_seconds = self._stores.quotas.run_seconds(job.workspace)
         try:
-            process = self._start_process(attempt.spec(threads=self._threads(is_alone)))
+            process = self._start_process(attempt.spec(threads=self._threads(is_alone), max_seconds=max_seconds))
         except (OSError, EOFError, MemoryError) as error:
             for running in self.running:  # a fork server that cannot fork dies, and its processes with it
                 running.is_fork_server_excused |= isinstance(error, (EOFError, ConnectionError))
             self._postpone(attempt, f"{type(error).__name__}: {error}")
             return
         log.info("job %s: attempt %d runs as process %s", job.id, job.fence, process.pid)
-        self.running.append(RunningJob(attempt, process, self._settings, is_alone=is_alone))
+        self.running.append(RunningJob(attempt, process, self._settings, is_alone=is_alone, max_seconds=max_seconds))
 
     def _postpone(self, attempt: Attempt, reason: str) -> None:
         """Start a job later whose run did not begin; another supervisor may start it if this one could not for long."""

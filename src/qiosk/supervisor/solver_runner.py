@@ -33,7 +33,13 @@ def run(
 ) -> Result:
     """Solve a job; see ``service.runs.JobRunner``. Raises InvalidInput and InsufficientResources."""
     cost_function = formats.read(data, spec.input_data_format)
-    hooks = api.Hooks(is_cancelled=is_cancelled, on_chunk=on_chunk, resume=resume, input_data_uri=spec.input_data_uri)
+    hooks = api.Hooks(
+        is_cancelled=is_cancelled,
+        on_chunk=on_chunk,
+        resume=resume,
+        input_data_uri=spec.input_data_uri,
+        max_seconds=spec.max_seconds,
+    )
     try:
         return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=hooks)
     except UnreadableCheckpoint as error:  # of another version, or another machine

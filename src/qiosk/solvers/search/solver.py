@@ -26,6 +26,7 @@ class StopReason(StrEnum):
     CONVERGED = "converged"  # more work keeps finding the same best
     TARGET = "target"  # the target cost was reached
     TIMEOUT = "timeout"
+    RUN_LIMIT = "run_limit"  # no job of the workspace may run longer
     CANCELLED = "cancelled"
 
 
