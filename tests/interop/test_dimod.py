@@ -26,6 +26,9 @@ from qiosk.interop.dimod import (
 )
 
 
+@pytest.mark.filterwarnings(
+    "ignore:Setting the shape on a NumPy array:DeprecationWarning"
+)  # dimod does, NumPy 2.5 warns
 @dimod.testing.load_sampler_bqm_tests(QioskSampler)
 class TestOurSampler(unittest.TestCase):
     def test_the_interface(self):

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from homes import close_home
+from qiosk.client.workspace import Workspace
 
 LIBRARIES = {
     "qiosk.plots": "matplotlib",
@@ -60,6 +61,22 @@ def home(tmp_path_factory):
         yield
     if path.exists():
         close_home(path)
+
+
+@pytest.fixture(autouse=True)
+def closed_workspaces(monkeypatch):
+    """Closes the workspaces of an example at its end; examples may open one within an expression."""
+    opened = []
+    initialize = Workspace.__init__
+
+    def recorded(self, *args, **kwargs):
+        initialize(self, *args, **kwargs)
+        opened.append(self)
+
+    monkeypatch.setattr(Workspace, "__init__", recorded)
+    yield
+    for workspace in opened:
+        workspace.close()
 
 
 @pytest.mark.parametrize(("module", "name"), parameters())
