@@ -7,12 +7,17 @@ import itertools
 import json
 import signal
 import threading
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from msgspec.structs import replace
+from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
-from fake_jobs import FakeJobs
+from fake_jobs import START, FakeJobs
 from qiosk.cli.app import app
 from qiosk.client.remote.connection import Connection
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus, SubmitJob, TargetView
@@ -303,3 +308,98 @@ def test_a_server_is_named_by_option_or_environment(
     assert len(opened) == 3
     both = qiosk("jobs", "list", "--home", str(tmp_path), "--url", "http://one:1")
     assert (both.exit_code, "not both" in both.stderr) == (2, True)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    return lambda columns: monkeypatch.setenv("COLUMNS", str(columns))
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 120])
+def test_a_list_has_one_line_a_job_at_every_width(api: FakeJobs, terminal: Callable[[int], None], columns: int) -> None:
+    ids = [
+        queue(api, name)
+        for name in ("short", "a name much longer than any terminal is wide " * 5, "線" * 60, "a\nb\x1b[2J")
+    ]
+    api.change(ids[0], status=JobStatus.EXECUTING, progress=JobProgress(best_cost=-1234567.891))
+    terminal(columns)
+    lines = qiosk("jobs", "list").stdout.splitlines()
+    assert len(lines) == 1 + len(ids)
+    assert max(map(cell_len, lines)) <= columns
+    assert [line.split()[0] for line in lines[1:]] == [job_id[:8] for job_id in reversed(ids)]
+    assert lines[-1].split()[2] == "Executing"
+    assert "\x1b" not in "".join(lines)
+
+
+def test_columns_give_way_by_importance(api: FakeJobs, terminal: Callable[[int], None]) -> None:
+    job_id = queue(api, "a name of some length")
+    api.change(job_id, progress=JobProgress(best_cost=-1234567.5))
+    seen = {}
+    for width in (200, 80, 60, 40, 20):
+        terminal(width)
+        seen[width] = qiosk("jobs", "list").stdout.splitlines()[0].split()
+    assert seen[200] == seen[80] == ["ID", "NAME", "STATUS", "TARGET", "CREATED", "BEST"]
+    assert seen[60][:3] == ["ID", "NAME", "STATUS"]
+    assert "BEST" in seen[60]
+    assert seen[40] == ["ID", "NAME", "STATUS", "BEST"]
+    assert seen[20] == ["ID", "STATUS"]
+
+
+def test_listed_short_ids_differ_and_name_their_jobs_in_every_command(
+    api: FakeJobs, terminal: Callable[[int], None]
+) -> None:
+    view = api.get(queue(api))
+    ids = [f"0123abcd-0000-4000-8000-00000000000{k}" for k in range(2)] + ["0123aaaa-0000-4000-8000-000000000000"]
+    api.jobs = {job_id: replace(view, id=job_id) for job_id in ids}
+    terminal(60)
+    assert sorted(line.split()[0] for line in qiosk("jobs", "list").stdout.splitlines()[1:]) == sorted(ids)
+    del api.jobs[ids[1]]
+    assert sorted(line.split()[0] for line in qiosk("jobs", "list").stdout.splitlines()[1:]) == ["0123aaaa", "0123abcd"]
+    several = qiosk("jobs", "show", "0123a")
+    assert (several.exit_code, several.stdout) == (2, "")
+    assert "error: id '0123a': 2 ids begin so: " in several.stderr
+    assert json.loads(qiosk("jobs", "show", "0123ABC", "--json").stdout)["id"] == ids[0]
+    assert qiosk("jobs", "cancel", "0123ab").exit_code == 0
+    assert api.get(ids[0]).status == JobStatus.CANCELLED
+    succeed(api, ids[2])
+    assert json.loads(qiosk("jobs", "watch", "0123aa", "--json").stdout)["job"]["id"] == ids[2]
+    assert qiosk("jobs", "delete", "0123ab").stdout.split() == [ids[0]]
+    assert list(api.jobs) == [ids[2]]
+
+
+def test_only_uuids_are_shortened(api: FakeJobs) -> None:
+    view = api.get(queue(api))
+    api.jobs = {"beef-and-more": replace(view, id="beef-and-more")}
+    assert qiosk("jobs", "delete", "beef").exit_code == 2
+    assert list(api.jobs) == ["beef-and-more"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "now"),
+        (59, "59 s ago"),
+        (61, "1 min ago"),
+        (7200, "2 h ago"),
+        (86400 * 3, "3 d ago"),
+        (86400 * 800, "2 y ago"),
+    ],
+)
+def test_times_in_narrow_lists_are_relative(
+    api: FakeJobs, terminal: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, seconds: int, shown: str
+) -> None:
+    monkeypatch.setattr("qiosk.cli.output.datetime", Mock(now=lambda zone: START + timedelta(seconds=seconds)))
+    queue(api)
+    terminal(90)
+    assert shown in qiosk("jobs", "list").stdout
+
+
+def test_states_are_coloured_on_a_terminal_unless_no_color_is_set(
+    api: FakeJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue(api)
+    monkeypatch.setattr("qiosk.cli.table.sys", Mock(stdout=Mock(isatty=lambda: True)))
+    coloured = CliRunner().invoke(app, ["jobs", "list"], color=True)
+    assert "\x1b[33mWaiting\x1b[0m" in coloured.stdout.replace(" ", "")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in CliRunner().invoke(app, ["jobs", "list"], color=True).stdout

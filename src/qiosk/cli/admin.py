@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qiosk.cli import options
-from qiosk.cli.output import print_json, print_table, reported
+from qiosk.cli.output import print_json, reported
+from qiosk.cli.table import Column, print_table
 from qiosk.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _print(found: Sequence[QuotaView]) -> None:
         )
         for quota in found
     ]
-    print_table(("QUOTA", "USED", "HELD", "LIMIT"), rows)
+    print_table((Column("QUOTA"), Column("USED"), Column("HELD"), Column("LIMIT")), rows)
 
 
 def _limit(dimension: Dimension, text: str) -> float | None:

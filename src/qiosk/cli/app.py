@@ -11,9 +11,10 @@ from qiosk.cli.admin import admin
 from qiosk.cli.db import db
 from qiosk.cli.jobs import jobs
 from qiosk.cli.keys import keys
-from qiosk.cli.output import FAILED, print_json, print_solution, print_table, reported
+from qiosk.cli.output import FAILED, print_json, print_solution, reported
 from qiosk.cli.serve import serve
 from qiosk.cli.sessions import sessions
+from qiosk.cli.table import Column, print_table
 
 _FOREGROUND_IDLE_S = "999999999"
 
@@ -164,7 +165,12 @@ def targets(home: options.Home = None, url: options.Url = None, as_json: options
             print_json(to_builtins(views))
         else:
             rows = [(v.id, v.provider_id, v.current_availability, f"{v.average_queue_time} s") for v in views]
-            print_table(("TARGET", "PROVIDER", "AVAILABILITY", "QUEUE"), rows)
+            others = (
+                Column("PROVIDER", rank=3, least=6),
+                Column("AVAILABILITY", rank=1, least=9),
+                Column("QUEUE", rank=2),
+            )
+            print_table((Column("TARGET"), *others), rows)
 
 
 @app.command()

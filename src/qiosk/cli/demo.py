@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from qiosk.cli.output import FAILED, print_table
+from qiosk.cli.jobs import print_jobs
+from qiosk.cli.output import FAILED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,8 +92,4 @@ def _solve(workspace: Workspace, job: Job) -> dict[str, int]:
 
 def _list(workspace: Workspace) -> None:
     typer.echo("\nThe jobs of this workspace (qiosk jobs list):")
-    rows = [
-        (job.id, job.details.name or "", str(job.details.status), job.details.target or "")
-        for job in workspace.list_jobs(limit=10)
-    ]
-    print_table(("ID", "NAME", "STATUS", "TARGET"), rows)
+    print_jobs(workspace.list_jobs(limit=10), as_json=False)

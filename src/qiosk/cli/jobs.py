@@ -12,7 +12,8 @@ import typer
 
 from qiosk.cli import options
 from qiosk.cli.interrupt import Interrupt
-from qiosk.cli.output import FAILED, local_time, print_json, print_solution, print_table, reported, to_json
+from qiosk.cli.output import FAILED, print_json, print_solution, reported, to_json, when
+from qiosk.cli.table import Cell, Column, print_table
 from qiosk.errors import JobFailed
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from qiosk.client.results import Results
     from qiosk.client.workspace import Workspace
 
+_COLUMNS = (
+    Column("ID"),
+    Column("NAME", rank=2, least=10),
+    Column("STATUS", rank=1, least=9),
+    Column("TARGET", rank=5, least=10),
+    Column("CREATED", rank=4, least=10),
+    Column("BEST", rank=3, least=8),
+)
 jobs = typer.Typer(help="List, show, watch, cancel and delete jobs.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -106,7 +115,8 @@ def cancel(
         if as_json:
             print_json([job.details.as_dict() for job in stopped])
         else:
-            print_table(("ID", "STATUS"), [(job.id, _state(job)) for job in stopped])
+            columns = Column("ID"), Column("STATUS")
+            print_table(columns, [(job.id, _state(job)) for job in stopped], colour="STATUS")
 
 
 @jobs.command()
@@ -145,7 +155,10 @@ def print_jobs(found: Sequence[Job], *, as_json: bool) -> None:
     if as_json:
         print_json([job.details.as_dict() for job in found])
     else:
-        print_table(("ID", "NAME", "STATUS", "TARGET", "CREATED", "BEST"), [_row(job) for job in found])
+        from qiosk.client.short_ids import shortened
+
+        rows = [_row(job, short) for job, short in zip(found, shortened(job.id for job in found), strict=True)]
+        print_table(_COLUMNS, rows, colour="STATUS")
 
 
 def _cancel(workspace: Workspace, job_id: str) -> None:
@@ -162,16 +175,21 @@ def _outcome(job: Job) -> tuple[Results | None, JobFailed | None]:
         return None, failure
 
 
-def _row(job: Job) -> tuple[str, ...]:
+def _row(job: Job, short_id: str) -> tuple[str | Cell, ...]:
     best = job.details.progress.best_cost
     return (
-        job.id,
+        Cell(job.id, short_id),
         job.details.name or "",
         _state(job),
-        job.details.target,
-        local_time(job.details.creation_time),
+        target_cell(job.details.target),
+        when(job.details.creation_time),
         "" if best is None else f"{best:.10g}",
     )
+
+
+def target_cell(target: str) -> Cell:
+    """A target for a table; in short without what most targets have in common."""
+    return Cell(target, target.removeprefix("microsoft.").removesuffix(".cpu"))
 
 
 def _state(job: Job) -> str:

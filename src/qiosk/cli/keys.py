@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qiosk.cli import options
-from qiosk.cli.output import print_json, print_table, reported
+from qiosk.cli.output import print_json, reported
+from qiosk.cli.table import Column, print_table
 
 if TYPE_CHECKING:
     from qiosk.service.keys import ApiKey
+
+_COLUMNS = (
+    Column("ID"),
+    Column("NAME", rank=2, least=10),
+    Column("WORKSPACE", rank=4, least=12),
+    Column("ACCESS", rank=3, least=5),
+    Column("CREATED", rank=6, least=16),
+    Column("EXPIRES", rank=5, least=16),
+    Column("STATE", rank=1, least=7),
+)
 
 keys = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -70,7 +81,7 @@ def list_keys(
         if as_json:
             print_json([_members(key) for key in found])
         else:
-            print_table(("ID", "NAME", "WORKSPACE", "ACCESS", "CREATED", "EXPIRES", "STATE"), map(_row, found))
+            print_table(_COLUMNS, map(_row, found))
 
 
 @keys.command()

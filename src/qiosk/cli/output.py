@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import typer
 
+from qiosk.cli.table import Cell
 from qiosk.errors import InvalidInput, InvalidJobDefinition, MissingExtra, NotFound, QioskError
 
 FAILED = 1
 WRONG_INPUT = 2
 _SHOWN_VARIABLES = 24
 _SHOWN_ENTRIES = 8
-_PIPED_WIDTH = 240
-"""Columns when the output is no terminal: wide enough that no id is cut."""
 
 
 @contextmanager
@@ -53,28 +51,18 @@ def print_json(document: Any) -> None:
     typer.echo(to_json(document))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on standard output; cells are plain text, and never cut."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for k, column in enumerate(columns):
-        # the first column names the row: a name that is broken over lines cannot be copied
-        table.add_column(column, no_wrap=k == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
-        typer.echo(line.rstrip())  # tables are padded to the full width
+def when(moment: datetime | None) -> Cell:
+    """A time for a table; in short how long ago it was."""
+    if moment is None:
+        return Cell("", "")
+    return Cell(f"{moment.astimezone():%Y-%m-%d %H:%M:%S}", _ago((datetime.now(UTC) - moment).total_seconds()))
 
 
-def local_time(moment: datetime | None) -> str:
-    """A time for a table."""
-    return "" if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+def _ago(seconds: float) -> str:
+    for size, unit in ((86400 * 365, "y"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return "now"
 
 
 def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qiosk.cli import options
-from qiosk.cli.jobs import first_of, open_workspace, print_jobs
-from qiosk.cli.output import local_time, print_json, print_table, reported
+from qiosk.cli.jobs import first_of, open_workspace, print_jobs, target_cell
+from qiosk.cli.output import print_json, reported, when
+from qiosk.cli.table import Cell, Column, print_table
 
 if TYPE_CHECKING:
     from qiosk.client.session import Session
+
+_COLUMNS = (
+    Column("ID"),
+    Column("NAME", rank=2, least=10),
+    Column("STATUS", rank=1, least=9),
+    Column("TARGET", rank=4, least=10),
+    Column("CREATED", rank=3, least=10),
+)
 
 sessions = typer.Typer(
     help="Open, list, show and close sessions, which group jobs.",
@@ -60,7 +69,10 @@ def list_sessions(
         if as_json:
             print_json([session.details.as_dict() for session in found])
         else:
-            print_table(("ID", "NAME", "STATUS", "TARGET", "CREATED"), [_row(session) for session in found])
+            from qiosk.client.short_ids import shortened
+
+            short_ids = shortened(session.id for session in found)
+            print_table(_COLUMNS, [_row(*each) for each in zip(found, short_ids, strict=True)], colour="STATUS")
 
 
 @sessions.command()
@@ -98,6 +110,7 @@ def _print(session: Session, *, as_json: bool) -> None:
         typer.echo(str(session.details))
 
 
-def _row(session: Session) -> tuple[str, ...]:
+def _row(session: Session, short_id: str) -> tuple[str | Cell, ...]:
     details = session.details
-    return (session.id, session.name, str(session.status), details.target, local_time(details.creation_time))
+    target, created = target_cell(details.target), when(details.creation_time)
+    return (Cell(session.id, short_id), session.name, str(session.status), target, created)

@@ -9,6 +9,7 @@ from typing import Any
 
 from qiosk.cli.inputs import problem_name, read_bytes, read_penalized, resolve_target
 from qiosk.client.details import JobDetails
+from qiosk.client.short_ids import may_be_short
 from qiosk.client.solvers import Solver, format_of
 from qiosk.client.workspace import Workspace
 from qiosk.formats import columns
@@ -39,6 +40,8 @@ def submit_file(
     else:
         data, input_format = columns.write(read_penalized(file, penalty)), columns.NAME
     with Workspace(home=home, url=url) as workspace:
+        if session_id is not None and may_be_short(session_id):
+            session_id = workspace.get_session(session_id).id
         given = target_of(chosen).in_own_units(params)
         solver = Solver(workspace, chosen, params=given, input_data_format=input_format, **asdict(format_of(chosen)))
         return solver.submit(data, name=name or problem_name(file), tags=tags, session_id=session_id).details

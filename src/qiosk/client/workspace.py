@@ -18,6 +18,7 @@ from qiosk.client.opening import connect, read_names, split_first
 from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.remote.connection import connection_string_members
 from qiosk.client.session import Session
+from qiosk.client.short_ids import by_id, may_be_short
 from qiosk.client.solvers.base import PARAMETER_FREE, Solver, solver_for
 from qiosk.contract.api import JobsApi
 from qiosk.contract.items import ItemQuery
@@ -134,20 +135,26 @@ class Workspace:
     def cancel_job(self, job: Job | str) -> Job:
         """Stop a job; its best solution so far is kept. A job that has ended does not change.
 
-        A :class:`Job` is updated in place as well. Raises JobNotFound.
+        A :class:`Job` is updated in place as well. An id may be short, as for :meth:`get_job`. Raises JobNotFound.
         """
-        cancelled = self._job(self.api.cancel(_job_id(job)))
+        cancelled = self._job(self.api.cancel(self._job_id(job)))
         if isinstance(job, Job):
             job.details = cancelled.details
         return cancelled
 
     def get_job(self, job_id: str) -> Job:
-        """The job with this id. Raises JobNotFound."""
-        return self._job(self.api.get(job_id))
+        """The job with this id, or with a short id: the first four or more characters of a UUID.
+
+        Raises JobNotFound; InvalidFilter if a short id fits several jobs.
+        """
+        return self._job(by_id(job_id, self.api.get, lambda: (view.id for view in self.api.list(JobQuery()))))
 
     def delete_job(self, job: Job | str) -> None:
-        """Remove a job and its data; a running job is cancelled first. Raises JobNotFound."""
-        self.api.delete(_job_id(job))
+        """Remove a job and its data; a running job is cancelled first. An id may be short, as for :meth:`get_job`.
+
+        Raises JobNotFound.
+        """
+        self.api.delete(self._job_id(job))
 
     def list_jobs(
         self,
@@ -195,8 +202,8 @@ class Workspace:
         return session
 
     def get_session(self, session_id: str) -> Session:
-        """The session with this id. Raises SessionNotFound."""
-        return self._session(self.api.sessions.get(session_id))
+        """The session with this id, or with a short one, as for :meth:`get_job`. Raises SessionNotFound."""
+        return self._session(by_id(session_id, self.api.sessions.get, lambda: (s.id for s in self.list_sessions())))
 
     def list_sessions(
         self,
@@ -221,8 +228,7 @@ class Workspace:
 
         Raises SessionNotFound, InvalidFilter.
         """
-        self.api.sessions.get(session_id)
-        return self.list_jobs(name_match, session_id=session_id, **conditions)
+        return self.list_jobs(name_match, session_id=self.get_session(session_id).id, **conditions)
 
     def list_top_level_items(
         self,
@@ -301,7 +307,7 @@ class Workspace:
         continues to run. Raises JobNotFound; TimeoutError after ``timeout_secs`` [s].
         """
         with ProgressBar(enabled=show_progress) as bar:
-            for update in self.api.updates(_job_id(job), timeout_s=timeout_secs):
+            for update in self.api.updates(self._job_id(job), timeout_s=timeout_secs):
                 if isinstance(job, Job):
                     job.details = JobDetails.from_view(update.view)
                 bar.update(update.status, update.progress)
@@ -334,12 +340,13 @@ class Workspace:
         place = "" if self.url is None else f" of {self.url}"
         return f"<Workspace {self._key!r}{place}>"
 
+    def _job_id(self, job: Job | str) -> str:
+        if isinstance(job, Job):
+            return job.id
+        return self.get_job(job).id if may_be_short(job) else job
+
     def _job(self, view: JobView) -> Job:
         return Job(self, JobDetails.from_view(view))
 
     def _session(self, view: SessionView) -> Session:
         return Session(self, SessionDetails.from_view(view))
-
-
-def _job_id(job: Job | str) -> str:
-    return job if isinstance(job, str) else job.id

@@ -1,0 +1,51 @@
+"""Short ids: the first characters of a UUID, which name a job or session as long as no other one has them, too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from qiosk.errors import InvalidFilter, NotFound
+
+SHOWN = 8
+"""Characters of a short id in lists, unless more are needed to tell the listed ids apart."""
+_MOST_NAMED = 4
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_BEGIN = re.compile(r"[0-9a-f][0-9a-f-]{3,34}")
+
+View = TypeVar("View")
+
+
+def shortened(ids: Iterable[str]) -> list[str]:
+    """Each id's first characters, of one length, all different; ids that are no UUIDs are left as they are."""
+    full = list(ids)
+    uuids = {each for each in full if _UUID.fullmatch(each)}
+    length = next(n for n in range(SHOWN, 37) if len({each[:n] for each in uuids}) == len(uuids))
+    return [each[:length] if each in uuids else each for each in full]
+
+
+def may_be_short(text: str) -> bool:
+    """Whether a text can be the beginning of a UUID, and is no whole one."""
+    return _BEGIN.fullmatch(text.lower()) is not None
+
+
+def by_id(text: str, get: Callable[[str], View], ids: Callable[[], Iterable[str]]) -> View:
+    """``get(text)``; if nothing has this id, what has the only one among ``ids()`` that begins with it.
+
+    At least four characters, of a UUID, in any letter case. Raises what ``get`` raises; InvalidFilter if several ids
+    begin so.
+    """
+    try:
+        return get(text)
+    except NotFound:
+        if not may_be_short(text):
+            raise
+        begin = text.lower()
+        found = [each for each in ids() if each.startswith(begin) and _UUID.fullmatch(each)]
+        if not found:
+            raise
+    if len(found) > 1:
+        named = ", ".join(found[:_MOST_NAMED]) + (", …" if len(found) > _MOST_NAMED else "")
+        raise InvalidFilter(f"id {text!r}: {len(found)} ids begin so: {named}")
+    return get(found[0])
