@@ -125,12 +125,15 @@ def delete(
 ) -> None:
     """Remove jobs and their data; those that still run are cancelled first."""
     with reported(), open_workspace(home, url) as workspace:
+        deleted = []
         for job_id in job_ids:
-            workspace.delete_job(job_id)
+            job = workspace.get_job(job_id)
+            job.delete()
+            deleted.append(job.id)
             if not as_json:
-                typer.echo(job_id)
+                typer.echo(job.id)
         if as_json:
-            print_json({"deleted": job_ids})
+            print_json({"deleted": deleted})
 
 
 def open_workspace(home: Path | None, url: str | None) -> Workspace:
