@@ -35,7 +35,7 @@ demo: setup  ## solve the ship-loading problem and a published max-cut instance,
 test: setup  ## the whole test suite, with coverage (13 min of processor time)
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --cov --cov-report=term
 
-azurite:  ## install the emulator of Azure storage, for the tests that need it (npm, 20 s)
+azurite:  ## install the emulator of Azure storage, for the tests that need it (npm, 10 s)
 	npm install --silent --no-audit --no-fund --prefix .azurite azurite@3
 
 lint: setup  ## ruff: style and mistakes (2 s)
@@ -61,7 +61,7 @@ bench: peers  ## speed and quality, side by side with other libraries (30 min)
 serve: setup  ## serve this home's jobs over HTTP, on this machine alone unless keys are configured
 	$(BIN)/qiosk serve
 
-docs: setup  ## run every snippet of the documentation (2 min)
+docs: setup  ## run every snippet of the documentation (1 min)
 	$(BIN)/python -m pytest tests/e2e/test_docs.py
 
 site: setup  ## build the documentation site in site/; broken links and foreign hosts are errors (10 s)
