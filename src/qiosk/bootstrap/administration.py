@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ class Administration:
     keys: KeyService
     limits: LimitStore
     quotas: Callable[[str], Sequence[QuotaView]]
+    jobs_by_workspace: Callable[[], Mapping[str, int]]
     prune: Callable[..., Pruned]
 
 
@@ -40,6 +41,7 @@ def open_administration(home: Path | None = None, settings: Settings | None = No
             keys=KeyService(stores.keys, stores.clock),
             limits=stores.limits,
             quotas=stores.quotas.view,
+            jobs_by_workspace=stores.statistics.by_workspace,
             prune=partial(
                 prune, now=stores.clock.now(), jobs=stores.jobs, sessions=stores.sessions, storage=stores.storage
             ),

@@ -15,6 +15,7 @@ from qiosk.cli.output import FAILED, print_json, print_solution, reported
 from qiosk.cli.serve import serve
 from qiosk.cli.sessions import sessions
 from qiosk.cli.table import Column, print_table
+from qiosk.cli.workspaces import open_workspace, workspaces
 
 _FOREGROUND_IDLE_S = "999999999"
 
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(jobs, name="jobs")
 app.add_typer(sessions, name="sessions")
+app.add_typer(workspaces, name="workspaces")
 app.add_typer(keys, name="keys")
 app.add_typer(admin, name="admin")
 app.add_typer(db, name="db")
@@ -94,6 +96,7 @@ def submit(
     session: Annotated[str | None, typer.Option("--session", help="Id of the session it joins.")] = None,
     home: options.Home = None,
     url: options.Url = None,
+    workspace_name: options.Workspace = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Queue a job that solves a problem, and print its id. The job runs on after this command has ended."""
@@ -109,8 +112,7 @@ def submit(
             name=name,
             tags=tag or (),
             session_id=session,
-            home=home,
-            url=url,
+            opened=lambda: open_workspace(home, url, workspace_name),
             penalty=penalty,
         )
         if as_json:
@@ -153,13 +155,16 @@ def convert(
 
 
 @app.command()
-def targets(home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False) -> None:
+def targets(
+    home: options.Home = None,
+    url: options.Url = None,
+    workspace_name: options.Workspace = None,
+    as_json: options.AsJson = False,
+) -> None:
     """List the solvers that jobs can be sent to."""
     from msgspec import to_builtins
 
-    from qiosk.client.workspace import Workspace
-
-    with reported(), Workspace(home=home, url=url) as workspace:
+    with reported(), open_workspace(home, url, workspace_name) as workspace:
         views = workspace.target_views()
         if as_json:
             print_json(to_builtins(views))

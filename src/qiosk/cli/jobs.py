@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -14,6 +13,7 @@ from qiosk.cli import options
 from qiosk.cli.interrupt import Interrupt
 from qiosk.cli.output import FAILED, print_json, print_solution, reported, to_json, when
 from qiosk.cli.table import Cell, Column, print_table
+from qiosk.cli.workspaces import hint_at_others, open_workspace
 from qiosk.errors import JobFailed
 
 if TYPE_CHECKING:
@@ -40,20 +40,27 @@ def list_jobs(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of jobs to list.")] = 50,
     home: options.Home = None,
     url: options.Url = None,
+    workspace_name: options.Workspace = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    with reported(), open_workspace(home, url) as workspace:
+    with reported(), open_workspace(home, url, workspace_name) as workspace:
         found = workspace.list_jobs(name, status, since, limit=limit + 1)
         print_jobs(first_of(found, limit, "jobs"), as_json=as_json)
+        if not found:
+            hint_at_others(workspace, home)
 
 
 @jobs.command()
 def show(
-    job_id: options.JobId, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+    job_id: options.JobId,
+    home: options.Home = None,
+    url: options.Url = None,
+    workspace_name: options.Workspace = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show every property of a job."""
-    with reported(), open_workspace(home, url) as workspace:
+    with reported(), open_workspace(home, url, workspace_name) as workspace:
         job = workspace.get_job(job_id)
         if as_json:
             print_json(job.details.as_dict())
@@ -68,10 +75,11 @@ def results(
     output: options.Output = None,
     home: options.Home = None,
     url: options.Url = None,
+    workspace_name: options.Workspace = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Print the results of a job, as soon as it has ended."""
-    with reported(), open_workspace(home, url) as workspace:
+    with reported(), open_workspace(home, url, workspace_name) as workspace:
         job = workspace.get_job(job_id)
         found = job.get_results(timeout_secs=timeout)
         if as_json:
@@ -84,13 +92,17 @@ def results(
 
 @jobs.command()
 def watch(
-    job_id: options.JobId, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+    job_id: options.JobId,
+    home: options.Home = None,
+    url: options.Url = None,
+    workspace_name: options.Workspace = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Follow a job to its end, then print its results.
 
     Ctrl-C cancels the job and prints the best solution it has found; a second one exits at once.
     """
-    with reported(), open_workspace(home, url) as workspace:
+    with reported(), open_workspace(home, url, workspace_name) as workspace:
         job = workspace.get_job(job_id)
         with Interrupt(lambda: _cancel(workspace, job_id)):
             job.wait_until_completed()
@@ -107,10 +119,14 @@ def watch(
 
 @jobs.command()
 def cancel(
-    job_ids: options.JobIds, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+    job_ids: options.JobIds,
+    home: options.Home = None,
+    url: options.Url = None,
+    workspace_name: options.Workspace = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Stop jobs; the best solutions they have found are kept."""
-    with reported(), open_workspace(home, url) as workspace:
+    with reported(), open_workspace(home, url, workspace_name) as workspace:
         stopped = [workspace.cancel_job(job_id) for job_id in job_ids]
         if as_json:
             print_json([job.details.as_dict() for job in stopped])
@@ -121,10 +137,14 @@ def cancel(
 
 @jobs.command()
 def delete(
-    job_ids: options.JobIds, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+    job_ids: options.JobIds,
+    home: options.Home = None,
+    url: options.Url = None,
+    workspace_name: options.Workspace = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Remove jobs and their data; those that still run are cancelled first."""
-    with reported(), open_workspace(home, url) as workspace:
+    with reported(), open_workspace(home, url, workspace_name) as workspace:
         deleted = []
         for job_id in job_ids:
             job = workspace.get_job(job_id)
@@ -134,13 +154,6 @@ def delete(
                 typer.echo(job.id)
         if as_json:
             print_json({"deleted": deleted})
-
-
-def open_workspace(home: Path | None, url: str | None) -> Workspace:
-    """The workspace that the options name."""
-    from qiosk.client.workspace import Workspace
-
-    return Workspace(home=home, url=url)
 
 
 T = TypeVar("T")

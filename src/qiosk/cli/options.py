@@ -11,6 +11,10 @@ NAME_HELP = "Regular expression to search for in the name."
 _FILE_HELP = "Problem in QIO JSON or a format that 'qiosk convert' reads, plain, gzip or zstd; - is standard input."
 _HOME_HELP = "Folder of the jobs; QIOSK_HOME or a per-user folder unless given."
 _URL_HELP = "URL of a server; QIOSK_URL unless given, its key is QIOSK_API_KEY. Without either: jobs of this machine."
+_WORKSPACE_HELP = (
+    "Workspace as SUBSCRIPTION/GROUP/NAME, or default; by default that of QIOSK_SUBSCRIPTION_ID, QIOSK_RESOURCE_GROUP"
+    " and QIOSK_WORKSPACE."
+)
 _TARGET_HELP = "Solver, as 'qiosk targets' lists them, or the middle part of its name: paralleltempering."
 
 File = Annotated[str, typer.Argument(metavar="FILE", help=_FILE_HELP)]
@@ -20,6 +24,7 @@ JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the j
 
 Home = Annotated[Path | None, typer.Option("--home", help=_HOME_HELP)]
 Url = Annotated[str | None, typer.Option("--url", help=_URL_HELP)]
+Workspace = Annotated[str | None, typer.Option("--workspace", "-w", help=_WORKSPACE_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the results to this JSON file.")]
 TargetName = Annotated[str | None, typer.Option("--target", help=_TARGET_HELP)]

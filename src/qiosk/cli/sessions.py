@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qiosk.cli import options
-from qiosk.cli.jobs import first_of, open_workspace, print_jobs, target_cell
+from qiosk.cli.jobs import first_of, print_jobs, target_cell
 from qiosk.cli.output import print_json, reported, when
 from qiosk.cli.table import Cell, Column, print_table
+from qiosk.cli.workspaces import open_workspace
 
 if TYPE_CHECKING:
     from qiosk.client.session import Session
@@ -39,12 +40,13 @@ def open_session(
     keep_going: Annotated[bool, typer.Option("--continue", help=_CONTINUE_HELP)] = False,
     home: options.Home = None,
     url: options.Url = None,
+    workspace_name: options.Workspace = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Open a session, and print its id, which 'qiosk submit --session' takes."""
     from qiosk.client.session import Session
 
-    with reported(), open_workspace(home, url) as workspace:
+    with reported(), open_workspace(home, url, workspace_name) as workspace:
         policy = "Continue" if keep_going else "Abort"
         session = Session(workspace, target=target, name=name, job_failure_policy=policy).open()
         if as_json:
@@ -60,10 +62,11 @@ def list_sessions(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of sessions to list.")] = 50,
     home: options.Home = None,
     url: options.Url = None,
+    workspace_name: options.Workspace = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List sessions, newest first."""
-    with reported(), open_workspace(home, url) as workspace:
+    with reported(), open_workspace(home, url, workspace_name) as workspace:
         found = workspace.list_sessions(name, status, limit=limit + 1)
         found = first_of(found, limit, "sessions")
         if as_json:
@@ -77,29 +80,41 @@ def list_sessions(
 
 @sessions.command()
 def show(
-    session_id: options.SessionId, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+    session_id: options.SessionId,
+    home: options.Home = None,
+    url: options.Url = None,
+    workspace_name: options.Workspace = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show every property of a session."""
-    with reported(), open_workspace(home, url) as workspace:
+    with reported(), open_workspace(home, url, workspace_name) as workspace:
         _print(workspace.get_session(session_id), as_json=as_json)
 
 
 @sessions.command()
 def jobs(
-    session_id: options.SessionId, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+    session_id: options.SessionId,
+    home: options.Home = None,
+    url: options.Url = None,
+    workspace_name: options.Workspace = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """List the jobs of a session, newest first."""
-    with reported(), open_workspace(home, url) as workspace:
+    with reported(), open_workspace(home, url, workspace_name) as workspace:
         found = workspace.list_session_jobs(session_id)
         print_jobs(found, as_json=as_json)
 
 
 @sessions.command()
 def close(
-    session_id: options.SessionId, home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False
+    session_id: options.SessionId,
+    home: options.Home = None,
+    url: options.Url = None,
+    workspace_name: options.Workspace = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Close a session: it takes no more jobs, and those it has continue."""
-    with reported(), open_workspace(home, url) as workspace:
+    with reported(), open_workspace(home, url, workspace_name) as workspace:
         _print(workspace.get_session(session_id).close(), as_json=as_json)
 
 

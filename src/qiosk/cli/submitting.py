@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from qiosk.cli.inputs import problem_name, read_bytes, read_penalized, resolve_target
@@ -25,8 +24,7 @@ def submit_file(
     name: str | None,
     tags: Sequence[str],
     session_id: str | None,
-    home: Path | None,
-    url: str | None,
+    opened: Callable[[], Workspace],
     penalty: str | None = None,
 ) -> JobDetails:
     """Check a problem, then queue a job for it; with a ``penalty``, of :func:`read_penalized`, it may have constraints.
@@ -39,7 +37,7 @@ def submit_file(
         data, input_format = job_input(file, read_bytes(file))
     else:
         data, input_format = columns.write(read_penalized(file, penalty)), columns.NAME
-    with Workspace(home=home, url=url) as workspace:
+    with opened() as workspace:
         if session_id is not None and may_be_short(session_id):
             session_id = workspace.get_session(session_id).id
         given = target_of(chosen).in_own_units(params)

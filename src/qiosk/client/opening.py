@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from qiosk.client.remote.connection import Connection, connection
+from qiosk.client.remote.connection import Connection, connection, environment_names
 from qiosk.contract.api import JobsApi
 from qiosk.contract.workspaces import workspace_key
 from qiosk.errors import InvalidValue
@@ -85,8 +85,12 @@ def connect(
     if server is not None:
         named = Names(server.subscription_id, server.resource_group, server.name)
         return Opened(_open_remote(server, user_agent), named, server.url)
-    key = names.key
-    return Opened(_open_embedded(home, key) if api is None else api, names, None)
+    if api is not None:
+        names.key  # noqa: B018 - raises if the names are wrong
+        return Opened(api, names, None)
+    if not any(names):
+        names = Names(**environment_names())
+    return Opened(_open_embedded(home, names.key), names, None)
 
 
 def _open_embedded(home: str | Path | None, key: str) -> JobsApi:

@@ -72,7 +72,7 @@ class Workspace:
         url: URL of a server.
         api_key: key for the server; by default ``QIOSK_API_KEY``.
 
-    On a server, the workspace is by default the one of ``QIOSK_SUBSCRIPTION_ID``, ``QIOSK_RESOURCE_GROUP`` and
+    The workspace is by default the one of ``QIOSK_SUBSCRIPTION_ID``, ``QIOSK_RESOURCE_GROUP`` and
     ``QIOSK_WORKSPACE``. Raises ValueError if only some of the three names are given, InvalidValue for an invalid name,
     URL or key. A context manager; closing it does not stop jobs.
     """
@@ -99,7 +99,7 @@ class Workspace:
         names = read_names(subscription_id, resource_group, name, resource_id)
         opened = connect(names, url=url, api_key=api_key, home=home, api=api, user_agent=user_agent)
         self.api: JobsApi = opened.api
-        self._key = opened.names.key
+        self.key = opened.names.key
         self.url = opened.url
         self.subscription_id, self.resource_group = opened.names.subscription_id, opened.names.resource_group
         self.name = opened.names.name or DEFAULT_KEY
@@ -338,7 +338,7 @@ class Workspace:
     def __repr__(self) -> str:
         # neither storage nor credential: both may be secret
         place = "" if self.url is None else f" of {self.url}"
-        return f"<Workspace {self._key!r}{place}>"
+        return f"<Workspace {self.key!r}{place}>"
 
     def _job_id(self, job: Job | str) -> str:
         if isinstance(job, Job):

@@ -47,6 +47,10 @@ class StatisticsStore(Protocol):
         """How many jobs there are in each state."""
         ...
 
+    def by_workspace(self) -> Mapping[str, int]:
+        """How many jobs each workspace has that has any."""
+        ...
+
     def oldest_waiting(self) -> datetime | None:
         """When the job that has waited longest was created; None if none waits."""
         ...

@@ -28,6 +28,10 @@ class MemoryStatistics:
         """How many jobs there are in each state."""
         return Counter(job.state for job in self._jobs.all())
 
+    def by_workspace(self) -> Mapping[str, int]:
+        """How many jobs each workspace has that has any."""
+        return Counter(sorted(job.workspace for job in self._jobs.all()))
+
     def oldest_waiting(self) -> datetime | None:
         """When the job that has waited longest was created."""
         return min((job.created_at for job in self._jobs.all() if job.state is JobState.WAITING), default=None)

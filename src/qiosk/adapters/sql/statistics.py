@@ -40,6 +40,12 @@ class SqlStatistics:
         with self._database.read() as connection:
             return {JobState(state): count for state, count in connection.execute(counted)}
 
+    def by_workspace(self) -> Mapping[str, int]:
+        """How many jobs each workspace has that has any."""
+        counted = sa.select(jobs.c.workspace, sa.func.count()).group_by(jobs.c.workspace).order_by(jobs.c.workspace)
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(counted)}
+
     def oldest_waiting(self) -> datetime | None:
         """When the job that has waited longest was created."""
         first = sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.state == JobState.WAITING.value)

@@ -77,6 +77,11 @@ def connection_string_members(text: str) -> dict[str, str]:
     return members
 
 
+def environment_names(environ: Mapping[str, str] = os.environ) -> dict[str, str | None]:
+    """The three names of a workspace, as the environment gives them."""
+    return {part: environ.get(variable) or None for part, variable in _TRIPLE_VARIABLES.items()}
+
+
 def connection(
     url: str | None,
     api_key: str | None,
@@ -102,7 +107,7 @@ def connection(
         return None
     named = {"subscription_id": subscription_id, "resource_group": resource_group, "name": name}
     if not any(named.values()):
-        named = {part: environ.get(variable) or None for part, variable in _TRIPLE_VARIABLES.items()}
+        named = environment_names(environ)
     workspace_key(**named)  # raises unless all three or none are given
     if api_key is None and known_url in (None, url):  # a key for one server is never sent to another
         api_key = environ.get(KEY_VARIABLE) or None
