@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+import zlib
 
 import pytest
 import zstandard
@@ -11,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from qiosk.errors import InvalidInput, InvalidValue, MissingExtra, UnreadableInput
-from qiosk.formats import columns, registry
+from qiosk.formats import columns, compression, registry
 from qiosk.formats.compression import compressed, decompressed, is_compressed, without_suffix
 from qiosk.formats.files import by_suffix, job_input, read_file, write_file
 from qiosk.formats.qio import json_codec as qio_json
@@ -165,3 +166,27 @@ def test_such_a_file_is_mapped_or_unpacked(tmp_path):
     for data in (*plain, zstd(plain[0]), gzip.compress(plain[1]), messages):
         path.write_bytes(data)
         assert registry.read_path(path).ids.tolist() == [0, 1, 1, 7]
+
+
+class _CountingStream:
+    """A zlib stream that counts the bytes that it is given."""
+
+    fed = 0
+
+    def __init__(self, make, **options):
+        self._stream = make(**options)
+
+    def decompress(self, piece, limit):
+        type(self).fed += len(piece)
+        return self._stream.decompress(piece, limit)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+def test_many_small_members_take_no_longer_than_one(monkeypatch):
+    make = zlib.decompressobj
+    monkeypatch.setattr(compression.zlib, "decompressobj", lambda **options: _CountingStream(make, **options))
+    data = 5000 * gzip.compress(b"", mtime=0) + gzip.compress(b"{}", mtime=0) + 1000 * b"\0"
+    assert decompressed(data) == b"{}"
+    assert _CountingStream.fed <= 100 * len(data)  # 2500 times, if each member were given all that is left

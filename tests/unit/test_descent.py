@@ -8,7 +8,10 @@ import pytest
 
 import naive
 from problems import random_problem
+from qiosk.model.compile import compile_problem
+from qiosk.model.flips import cost_of
 from qiosk.solvers.search.descent import Descent
+from strategies import cost_function
 
 PROBLEMS = [
     random_problem(kind, n, locality=locality, seed=seed, integers=integers)
@@ -39,3 +42,15 @@ def test_a_minimum_stays():
     descent = Descent(problem)
     once = descent(np.ones(8, np.int8))
     npt.assert_array_equal(descent(once), once)
+
+
+@pytest.mark.parametrize("kind", ["ising", "pubo"])
+def test_a_term_of_a_million_variables_takes_a_million_steps(kind):
+    n = 1_000_000
+    function = cost_function(kind, [(1.0 if kind == "ising" else -1.0, range(n)), (0.5, [0])])
+    problem = compile_problem(function)
+    start = np.ones(n, np.int8)
+    if kind == "pubo":
+        start[1] = 0
+    x = Descent(problem)(start)  # with a pass over all ids for each of them this would take an hour
+    assert cost_of(problem, x) == (-1.5 if kind == "ising" else 0.0)

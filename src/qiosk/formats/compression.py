@@ -19,8 +19,9 @@ SUFFIXES: Mapping[str, str] = {".gz": "gzip", ".zst": "zstd"}
 
 _GZIP_LEVEL, _ZSTD_LEVEL = 1, 3  # gzip 1: a list of terms gets a third larger than at 9, in a tenth of the time
 _PIECE_BYTES = 1 << 12  # a block of 4 bytes may hold 128 KiB, so a piece decompresses to 128 MiB at most
+_FIRST_PIECE_BYTES = 1 << 9
 _SKIPPED = range(0x184D2A50, 0x184D2A60)
-_Member = Callable[[bytes, int], tuple[bytes, bytes]]
+_Member = Callable[[memoryview, int], tuple[bytes, memoryview]]
 
 
 def decompressed(data: bytes, max_size: int = MAX_CONTENT_BYTES) -> bytes:
@@ -78,34 +79,44 @@ def _all_members(name: str, data: bytes, max_size: int) -> bytes:
     magic = GZIP_MAGIC if name == "gzip" else ZSTD_MAGIC
     parts: list[bytes] = []
     size = 0
-    while data.lstrip(b"\0" if name == "gzip" else b"") if parts else data:
+    rest = memoryview(data)  # its slices are no copies: thousands of members take no longer than one
+    while rest:
         if name == "zstd":
-            data = _after_skipped(data)
-        if data[: len(magic)] != magic:
-            if not data:
+            rest = _after_skipped(rest)
+        if rest[: len(magic)] != magic:
+            if not rest or (name == "gzip" and not bytes(rest).strip(b"\0")):
                 break
             raise UnreadableInput(f"{name}: there are bytes after the end of the stream")
-        part, data = read(data, max_size - size)
+        part, rest = read(rest, max_size - size)
         size += len(part)
         if size > max_size:
             raise UnreadableInput(f"{name}: the content is larger than the limit of {max_size} bytes")
-        parts.append(part)
+        if part:
+            parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _gzip_member(data: bytes, max_size: int) -> tuple[bytes, bytes]:
+def _gzip_member(data: memoryview, max_size: int) -> tuple[bytes, memoryview]:
     """The content of the first member, cut one byte after ``max_size``, and the data after that member."""
     stream = zlib.decompressobj(wbits=31)
-    try:
-        part = stream.decompress(data, max_size + 1)
-    except zlib.error as e:
-        raise UnreadableInput(f"gzip: {e}") from e
-    if len(part) <= max_size and not stream.eof:
-        raise UnreadableInput("gzip: the stream ends too early")
-    return part, stream.unused_data
+    parts: list[bytes] = []
+    size = start = 0
+    length = _FIRST_PIECE_BYTES
+    while size <= max_size and not stream.eof:
+        piece = data[start : start + length]
+        if not piece:
+            raise UnreadableInput("gzip: the stream ends too early")
+        try:
+            parts.append(stream.decompress(piece, max_size + 1 - size))
+        except zlib.error as e:
+            raise UnreadableInput(f"gzip: {e}") from e
+        size += len(parts[-1])
+        start += len(piece)
+        length *= 2  # what is read of the next member, and copied, stays a share of this one
+    return b"".join(parts), data[start - len(stream.unused_data) :]
 
 
-def _zstd_frame(data: bytes, max_size: int) -> tuple[bytes, bytes]:
+def _zstd_frame(data: memoryview, max_size: int) -> tuple[bytes, memoryview]:
     """The content of the first frame, cut somewhere after ``max_size``, and the data after that frame."""
     with extra("zstd", "zstd"):
         import zstandard
@@ -113,21 +124,22 @@ def _zstd_frame(data: bytes, max_size: int) -> tuple[bytes, bytes]:
     parts: list[bytes] = []
     size = 0
     for start in range(0, len(data), _PIECE_BYTES):
+        piece = data[start : start + _PIECE_BYTES]
         try:
-            parts.append(stream.decompress(data[start : start + _PIECE_BYTES]))
+            parts.append(stream.decompress(piece))
         except zstandard.ZstdError as e:
             raise UnreadableInput(f"zstd: {e}") from e
         size += len(parts[-1])
         if size > max_size:
             break
         if stream.eof:
-            return b"".join(parts), stream.unused_data + data[start + _PIECE_BYTES :]
+            return b"".join(parts), data[start + len(piece) - len(stream.unused_data) :]
     if size <= max_size:
         raise UnreadableInput("zstd: the stream ends too early")
-    return b"".join(parts), b""
+    return b"".join(parts), data[:0]
 
 
-def _after_skipped(data: bytes) -> bytes:
+def _after_skipped(data: memoryview) -> memoryview:
     """The data after the skippable frames at its beginning, which have no content."""
     while len(data) >= 8 and int.from_bytes(data[:4], "little") in _SKIPPED:
         stop = 8 + int.from_bytes(data[4:8], "little")

@@ -140,13 +140,29 @@ def general_costs() -> Any:
     return costs
 
 
+@inlined()
+def _slope(i: int, linear: Any, coefficients: Any, by_variable: Any, is_spin: Any, values: Any, marks: Any) -> Any:
+    """What a change of x_i by 1 adds to the terms; ``marks`` as in ``general_descent``."""
+    var_indptr, var_terms = by_variable[0], by_variable[1]
+    slope = linear[i]
+    for k in range(var_indptr[i], var_indptr[i + 1]):
+        t = var_terms[k]
+        if is_spin:
+            slope += coefficients[t] * (marks[t] * values[i])
+        elif marks[t] == 1 - values[i]:
+            slope += coefficients[t]
+    return slope
+
+
 @cache
 def general_descent() -> Any:
-    """``descend(linear, terms, groups, by_variable, is_spin, values, sums, tolerances, passes) -> flips``.
+    """``descend(linear, terms, groups, by_variable, is_spin, values, sums, marks, tolerances, passes) -> flips``.
 
     Passes over the variables in order, flipping each whose flip lowers the cost by more than ``tolerances[i]``, until a
-    pass flips nothing. values: (n,) int8, updated. sums: (G,) float64 scratch. tolerances: (n,) float64 [cost], above
-    rounding error, so that no cycle is possible; ``passes`` bounds the time nevertheless.
+    pass flips nothing. values: (n,) int8, updated. sums: (G,) float64 scratch. marks: (T,) int32 scratch, the product
+    of each term's spins, or how many of its bits are 0: so a variable takes as long as it has terms, however long these
+    are. tolerances: (n,) float64 [cost], above rounding error, so that no cycle is possible; ``passes`` bounds the time
+    nevertheless.
     """
 
     @kernel
@@ -158,18 +174,38 @@ def general_descent() -> Any:
         is_spin: Any,
         values: Any,
         sums: Any,
+        marks: Any,
         tolerances: Any,
         passes: Any,
     ) -> int:
+        term_indptr, term_variables, term_values = terms
+        var_indptr, var_terms, member_indptr, member_groups, member_weights = by_variable
+        for t in range(term_values.size):
+            marks[t] = 1 if is_spin else 0
+            for q in range(term_indptr[t], term_indptr[t + 1]):
+                if is_spin:
+                    marks[t] *= values[term_variables[q]]
+                else:
+                    marks[t] += 1 - values[term_variables[q]]
         flips = 0
         for _ in range(passes):
             before = flips
             add_up_groups(groups, values, sums)
             for i in range(values.size):
                 dx = -2 * values[i] if is_spin else 1 - 2 * values[i]
-                if change_of(i, linear, terms, groups, by_variable, values, sums, dx) < -tolerances[i]:
+                delta = dx * _slope(i, linear, term_values, by_variable, is_spin, values, marks)
+                for k in range(member_indptr[i], member_indptr[i + 1]):
+                    g = member_groups[k]
+                    change = member_weights[k] * dx
+                    delta += groups[3][g] * change * (2.0 * sums[g] + change)
+                if delta < -tolerances[i]:
                     apply_flip(i, by_variable, values, sums, dx)
                     flips += 1
+                    for k in range(var_indptr[i], var_indptr[i + 1]):
+                        if is_spin:
+                            marks[var_terms[k]] = -marks[var_terms[k]]
+                        else:
+                            marks[var_terms[k]] -= dx
             if flips == before:
                 break
         return flips

@@ -77,10 +77,9 @@ class Descent:
     def _by_sums(self, values: I8) -> None:
         """With every delta summed when its variable comes up."""
         index, p = self._incidence, self.problem
-        sums = np.empty(len(p.group_values))
-        general_descent()(
-            p.linear, index.terms, index.groups, index.by_variable, p.is_spin, values, sums, self.tolerances, _PASSES
-        )
+        scratch = np.empty(len(p.group_values)), np.empty(len(index.terms[2]), np.int32)
+        arrays = p.linear, index.terms, index.groups, index.by_variable
+        general_descent()(*arrays, p.is_spin, values, *scratch, self.tolerances, _PASSES)
 
 
 def _pair_bounds(problem: CompiledProblem) -> F64:
