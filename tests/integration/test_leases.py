@@ -48,6 +48,19 @@ def test_a_supervisor_that_reports_is_alive_and_a_silent_one_is_not(store, skew)
     assert [job.key for job in judge.expired(store.running(), silent_from + LEASE_S)] == [JobKey("w", "j")]
 
 
+def test_a_judge_knows_when_it_may_leave(store):
+    attempt, judge = claimed(store, ManualClock()), LeaseJudge()
+    assert not judge.is_undecided()
+    judge.expired(store.running(), 0.0)
+    assert judge.is_undecided(), "it has seen no sign of life yet"
+    attempt.report(RunUpdate())
+    judge.expired(store.running(), 1.0)
+    assert not judge.is_undecided()
+    for second in range(1, int(LEASE_S)):
+        judge.expired(store.running(), 1.0 + second)
+    assert judge.is_undecided(), "it has been silent for long"
+
+
 def test_a_clock_that_is_set_back_makes_nobody_look_dead(store):
     clock = ManualClock()
     attempt, judge = claimed(store, clock), LeaseJudge()

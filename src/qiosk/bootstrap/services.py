@@ -88,6 +88,7 @@ def open_server(
     assembly = _Assembly(chosen, served=ServedLocations(base_path), runner=runner)
     home, stores, executor = assembly.home, assembly.stores, assembly.executor
     presence = ServerPresence(home)
+    executor.revive()
     patience_s = chosen.stop_seconds + STOP_MARGIN_S
 
     def stop() -> bool:
@@ -109,7 +110,7 @@ def open_server(
         now=stores.clock.now,
         statistics=JobStatistics(stores.statistics, stores.clock),
         version=stores.jobs.version,
-        checks={"database": lambda: stores.jobs.waiting(1), "supervisor": executor.wake},
+        checks={"database": lambda: stores.jobs.waiting(1), "supervisor": executor.check},
         stop=stop,
         close=close,
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from qiosk.adapters.home.home import Home, SupervisorLock
+from qiosk.adapters.home.heartbeat import Heartbeat
+from qiosk.adapters.home.home import Home, StopRequest, SupervisorLock
 from qiosk.adapters.home.wakeup import WakeupPipe
 from qiosk.bootstrap.storage import storage_url
 from qiosk.settings import Settings
@@ -27,6 +28,8 @@ class SupervisedHome:
         self.path = self._home.path
         self.log = self._home.log
         self.lock = SupervisorLock(self._home.lock)
+        self.heartbeat = Heartbeat(self._home.heartbeat)
+        self.stop_request = StopRequest(self._home.stop_request)
         self.wakeup = WakeupPipe(self._home.wakeup_pipe)
         self.storage_url = storage_url(self._home, settings)
         self.identity = self._home.identity

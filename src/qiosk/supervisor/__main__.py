@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="qiosk.supervisor", description=__doc__)
     parser.add_argument("--home", type=Path, help="folder of jobs and blobs")
     parser.add_argument("--runner", help="dotted name of the function that runs a job")
+    parser.add_argument("--boot-lock", type=int, help="open file that is closed when the home's lock is taken")
     given = parser.parse_args(arguments)
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(process)d %(levelname)s %(message)s"
@@ -49,31 +51,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        supervise(given.home, given.runner, stop)
+        supervise(given.home, given.runner, stop, boot_lock=given.boot_lock)
     except Exception:
         log.exception("the supervisor failed")
         return 1
     return 0
 
 
-def supervise(home_path: Path | None, runner: str | None, stop: threading.Event) -> None:
-    """Hold the home's lock and run its jobs until it is idle or ``stop`` is set; nothing if another process does."""
+def supervise(
+    home_path: Path | None, runner: str | None, stop: threading.Event, *, boot_lock: int | None = None
+) -> None:
+    """Hold the home's lock and run its jobs until it is idle or ``stop`` is set; nothing if another process does.
+
+    ``boot_lock`` is an open file that shows others that this process is about to take the lock.
+    """
     from qiosk.bootstrap.supervised import SupervisedHome
     from qiosk.settings import read_settings
     from qiosk.supervisor.job_process import SOLVER_RUNNER, warm_context
+    from qiosk.supervisor.temporary import provide_temporary_folder
 
     settings = read_settings(os.environ, home=home_path)
     home = SupervisedHome(settings)
-    if not home.lock.acquire():
+    is_ours = home.lock.acquire()
+    if boot_lock is not None:
+        os.close(boot_lock)
+    if not is_ours:
         log.info("another supervisor runs")
         return
+    provide_temporary_folder(home.path)
     chosen = runner or SOLVER_RUNNER
     context = warm_context(chosen)  # loads solvers while this process loads the database
 
     from qiosk.supervisor.housekeeping import Housekeeping
     from qiosk.supervisor.supervisor import Supervisor
 
-    watch = _Watch(home.log, home.lock.is_still_ours, stop)
+    watch = _Watch(home, stop)
     stores = _open_stores(home, watch)
     if stores is None:
         return
@@ -90,9 +102,10 @@ def supervise(home_path: Path | None, runner: str | None, stop: threading.Event)
     try:
         with housekeeping:
             while True:
-                supervisor.run(should_continue=watch.should_continue)
+                supervisor.run(should_continue=partial(watch.should_step, supervisor.trouble))
+                watch.beat()  # it has worked, however short it was
                 # While a server runs the supervisor stays, so that a new job does not wait for its start.
-                is_served = home.is_served()  # before the release, since it takes up to PROBE_TIMEOUT_S
+                is_served = _is_served(home)  # before the release, since it takes up to PROBE_TIMEOUT_S
                 home.lock.release()
                 # A job that was submitted after the last poll, and before the release, found the lock taken.
                 is_needed = is_served or supervisor.has_work()
@@ -114,24 +127,56 @@ def _open_stores(home: SupervisedHome, watch: _Watch) -> Stores | None:
     return None
 
 
-class _Watch:
-    """Checks, once a second, the size of the log and whether the home still exists."""
+def _is_served(home: SupervisedHome) -> bool:
+    try:
+        return home.is_served()
+    except OSError as error:  # such as too many open files
+        log.warning("it is unknown whether a server runs: %s", error)
+        return True
 
-    def __init__(self, log_path: Path, does_home_exist: Callable[[], bool], stop: threading.Event) -> None:
-        self._log_path = log_path
-        self._does_home_exist = does_home_exist
+
+class _Watch:
+    """Checks, once a second, the size of the log, whether the home still exists, and whether it asks to stop.
+
+    The home's heart beats once a second, too, from the end of the supervisor's first step on.
+    """
+
+    def __init__(self, home: SupervisedHome, stop: threading.Event) -> None:
+        self._home = home
         self._stop = stop
         self._check_at = 0.0
+        self._has_stepped = False
+        self._beat_at = 0.0
+
+    def beat(self, trouble: str = "") -> None:
+        """Let the home's heart beat."""
+        try:
+            self._home.heartbeat.beat(trouble)
+        except OSError as error:
+            log.warning("no heartbeat: %s", error)
+
+    def should_step(self, trouble: Callable[[], str]) -> bool:
+        """``should_continue``, asked before each step of the supervisor, whose ``trouble`` the heartbeat shows."""
+        now = time.monotonic()
+        if self._has_stepped and now >= self._beat_at:
+            self._beat_at = now + _CHECK_INTERVAL_S
+            self.beat(trouble())
+        self._has_stepped = True
+        return self.should_continue()
 
     def should_continue(self) -> bool:
         """False after a signal, or when the home was removed."""
         now = time.monotonic()
         if now >= self._check_at:
             self._check_at = now + _CHECK_INTERVAL_S
-            rotate_log(self._log_path, MAX_LOG_BYTES)
-            if not self._does_home_exist():
+            rotate_log(self._home.log, MAX_LOG_BYTES)
+            if not self._home.lock.is_still_ours():
                 log.warning("the home was removed")
                 self._stop.set()
+            elif self._home.stop_request.is_for(self._home.lock.token):
+                log.info("asked to stop through the home")
+                self._stop.set()
+                self._home.stop_request.clear()
         return not self._stop.is_set()
 
 

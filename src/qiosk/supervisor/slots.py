@@ -29,6 +29,8 @@ START_PAUSES_S = (0.1, 10.0)
 """First and longest pause after a process could not be started."""
 HELD_STARTS = 8
 """After so many failures in a row, which take some twenty seconds, the held job waits again."""
+TROUBLE_STARTS = 3
+"""After so many failures in a row, a server is not ready."""
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class JobSlots:
         self._start_process = start
         self._pause = GrowingPause(*START_PAUSES_S)
         self._failed_at = float("-inf")
+        self._reason = ""
 
     @property
     def is_empty(self) -> bool:
@@ -73,6 +76,10 @@ class JobSlots:
     def has_trouble(self) -> bool:
         """Whether the last process could not be started, and none since has got as far as its solver."""
         return self._pause.failures > 0
+
+    def trouble(self) -> str:
+        """Why processes could not be started several times in a row; empty if they could."""
+        return f"cannot start jobs: {self._reason}" if self._pause.failures >= TROUBLE_STARTS else ""
 
     def is_retry_due(self) -> bool:
         """Whether a single process is to be started to find out whether the trouble has passed."""
@@ -155,6 +162,7 @@ class JobSlots:
     def _postpone(self, attempt: Attempt, reason: str) -> None:
         """Start a job later whose run did not begin; another supervisor may start it if this one could not for long."""
         self._failed_at = time.monotonic()
+        self._reason = reason
         pause_s = self._pause.note_failure(self._failed_at)
         log.warning("job %s: cannot be started, trying again in %.1f s: %s", attempt.job.id, pause_s, reason)
         if self.held is None and self._pause.failures <= HELD_STARTS:

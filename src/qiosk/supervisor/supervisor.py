@@ -80,6 +80,10 @@ class Supervisor:
         except StoreFailed:
             return True
 
+    def trouble(self) -> str:
+        """Why no jobs can be started at the moment; empty if they can."""
+        return self._slots.trouble()
+
     def run(self, *, should_continue: Callable[[], bool]) -> None:
         """Run jobs until none was left for the settings' idle time, or ``should_continue`` returns False.
 

@@ -6,7 +6,11 @@
     HOME/blobs/WORKSPACE/…  inputs, results, attachments
     HOME/secret.key         signs links to blobs; made when a server first needs it
     HOME/home.id            identifies this home among others that share its database; do not copy it
-    HOME/supervisor.lock    locked by the supervisor while it runs; contains its process id
+    HOME/supervisor.lock    locked by the supervisor while it runs; contains its process id and how to recognize it
+    HOME/supervisor.boot    locked, shared, by supervisors that were started and do not hold their lock yet
+    HOME/supervisor.beat    changes while the supervisor works; contains why it cannot work, if it cannot
+    HOME/supervisor.stop    asks the supervisor that it names to stop, where a signal cannot
+    HOME/supervisor.tmp     its temporary folder, if there is no other one
     HOME/server.lock        locked, shared, by every running server of the home
     HOME/supervisor.bell    a named pipe; writing to it wakes the supervisor
     HOME/supervisor.log     log of the supervisor; HOME/supervisor.log.1 contains older lines
@@ -20,6 +24,7 @@ take each other for a supervisor; servers share their lock, so probes of it are 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 import time
@@ -27,11 +32,15 @@ import uuid
 from pathlib import Path
 from typing import final
 
+from qiosk.adapters.home.holder import Holder, holder_of, this_process
+
 LOCK_TIMEOUT_S = 0.5
 """How long a supervisor tries to take its lock: probes hold it for microseconds."""
 PROBE_TIMEOUT_S = 0.05
 """How long an exclusive probe waits for other probes."""
 _RETRY_S = 0.005
+
+log = logging.getLogger(__name__)
 
 
 @final
@@ -44,6 +53,9 @@ class Home:
         self.database = self.path / "jobs.db"
         self.blobs = self.path / "blobs"
         self.lock = self.path / "supervisor.lock"
+        self.boot_lock = self.path / "supervisor.boot"
+        self.heartbeat = self.path / "supervisor.beat"
+        self.stop_request = self.path / "supervisor.stop"
         self.wakeup_pipe = self.path / "supervisor.bell"
         self.log = self.path / "supervisor.log"
         self.server_lock = self.path / "server.lock"
@@ -111,6 +123,8 @@ class SupervisorLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: int | None = None
+        self.token = ""
+        """What others call this hold of the lock."""
 
     def is_held(self) -> bool:
         """Whether a supervisor runs, in this process or another."""
@@ -122,14 +136,20 @@ class SupervisorLock:
         if not _try_lock(file, fcntl.LOCK_EX, LOCK_TIMEOUT_S):
             os.close(file)
             return False
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         self._file = file
+        holder = this_process()
+        try:
+            os.ftruncate(file, 0)
+            os.pwrite(file, holder.to_text().encode(), 0)
+        except OSError as error:  # such as a full disk: it can supervise, but others cannot tell it to stop
+            log.warning("%s does not show who holds it: %s", self._path, error)
+        self.token = holder.token
         return True
 
     def release(self) -> None:
         """Release the lock; nothing happens if it is not held here."""
         if self._file is not None:
+            os.ftruncate(self._file, 0)
             os.close(self._file)
             self._file = None
 
@@ -144,8 +164,43 @@ class SupervisorLock:
         return os.path.samestat(found, os.fstat(self._file))
 
     def holder(self) -> int | None:
-        """Process id of the current or last supervisor; None if there never was one."""
+        """Process id of the current supervisor, or the last one if that was killed; None if unknown."""
+        described = self.described_holder()
+        return None if described is None else described.pid
+
+    def described_holder(self) -> Holder | None:
+        """As ``holder``, with all that identifies the process."""
         try:
-            return int(self._path.read_text())
-        except (FileNotFoundError, ValueError):
+            return holder_of(self._path.read_text())
+        except FileNotFoundError:
             return None
+
+
+def share_lock(path: Path) -> int:
+    """A file that this process and its heirs lock, shared, until the last of them closes it."""
+    file = _open(path)
+    fcntl.flock(file, fcntl.LOCK_SH)
+    return file
+
+
+@final
+class StopRequest:
+    """A request in a home that its supervisor stop, for those that cannot send it a signal."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def make(self, token: str) -> None:
+        """Ask the supervisor whose hold of the lock has this token. Raises OSError."""
+        self._path.write_text(token)
+
+    def is_for(self, token: str) -> bool:
+        """Whether the holder with this token is asked to stop."""
+        try:
+            return self._path.read_text() == token
+        except OSError:  # there is none, or it cannot be read now
+            return False
+
+    def clear(self) -> None:
+        """Forget what was asked."""
+        self._path.unlink(missing_ok=True)

@@ -1,0 +1,196 @@
+"""Supervisors that cannot start, do not move, are told to stop while they start, or live in another container."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+import homes
+from qiosk.adapters.home import holder as holder_module
+from qiosk.adapters.home import launcher as launcher_module
+from qiosk.adapters.home.holder import holder_of, send, this_process
+from qiosk.adapters.home.home import Home, StopRequest, SupervisorLock
+from qiosk.adapters.home.launcher import SupervisorLauncher
+from qiosk.contract.jobs import JobStatus
+from qiosk.errors import SupervisorUnavailable
+
+TESTS = Path(__file__).parents[1]
+LONG = 240.0
+"""Far longer than anything here takes, on any machine."""
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+@pytest.fixture(autouse=True)
+def _fake_runners_are_importable(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+
+
+@pytest.fixture
+def path(tmp_path):
+    yield tmp_path / "home"
+    homes.close_home(tmp_path / "home")
+
+
+@pytest.fixture
+def no_temporary_folder(tmp_path, monkeypatch):
+    """Every process of the supervisor finds no place for temporary files."""
+    (tmp_path / "custom").mkdir()
+    (tmp_path / "custom" / "sitecustomize.py").write_text(
+        "import tempfile\ntempfile._candidate_tempdir_list = lambda: ['/nonexistent']\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'custom'}:{TESTS}")
+
+
+@pytest.mark.parametrize("name", ["home", "a" * 120], ids=["short", "longer than the path of a socket"])
+def test_a_home_is_all_that_has_to_be_writable(tmp_path, no_temporary_folder, name):
+    opened = homes.open_home(tmp_path / name)
+    assert homes.finished(opened, homes.submit(opened).id, within=LONG).status is JobStatus.SUCCEEDED
+    opened.close()
+    homes.close_home(tmp_path / name)
+
+
+def test_a_supervisor_that_dies_with_the_lock_is_reported_with_the_reason(path, no_temporary_folder, monkeypatch):
+    monkeypatch.setattr(launcher_module, "LAUNCH_INTERVAL_S", 0.5)
+    opened = homes.open_home(path)
+    (path / "supervisor.tmp").write_text("")  # in the way of the folder
+    view = homes.submit(opened)
+
+    def error_of(call) -> str:
+        try:
+            call()
+        except SupervisorUnavailable as error:
+            return str(error)
+        return ""
+
+    assert homes.eventually(lambda: "FileExistsError" in error_of(lambda: opened.get(view.id)), within=LONG)
+    with pytest.raises(SupervisorUnavailable, match="none is running"):
+        opened._executor.check()
+    (path / "supervisor.tmp").unlink()
+    assert homes.eventually(lambda: error_of(opened._executor.check) == "", within=LONG), "it is tried again"
+    assert homes.finished(opened, view.id, within=LONG).status is JobStatus.SUCCEEDED
+    opened.close()
+
+
+def test_a_shortage_of_processes_where_a_supervisor_is_started_may_pass(path, monkeypatch):
+    monkeypatch.setattr(launcher_module, "LAUNCH_INTERVAL_S", 0.0)
+    opened = homes.open_home(path)
+    with monkeypatch.context() as patch:
+
+        def refuse(*_, **__):
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+        patch.setattr(subprocess, "run", refuse)
+        view = homes.submit(opened)
+        for _ in range(launcher_module.MAX_LAUNCHES - 1):
+            opened._executor.wake()
+        with pytest.raises(SupervisorUnavailable, match="Resource temporarily unavailable"):
+            opened._executor.wake()
+    monkeypatch.setattr(launcher_module, "LAUNCH_INTERVAL_S", 60.0)
+    monkeypatch.setattr(launcher_module, "MAX_LAUNCHES", 1000)
+    opened._executor._launched_at = float("-inf")
+    assert homes.finished(opened, view.id, within=LONG).status is JobStatus.SUCCEEDED
+    opened.close()
+
+
+def test_a_stopped_supervisor_is_noticed_and_revived_by_the_next_server(path, monkeypatch):
+    monkeypatch.setattr(launcher_module, "STALL_S", 0.5)
+    opened = homes.open_home(path)
+    homes.finished(opened, homes.submit(opened).id, within=LONG)
+    supervisor = psutil.Process(homes.supervisor_pid(path))
+    supervisor.send_signal(signal.SIGSTOP)
+
+    def is_well() -> bool:
+        try:
+            opened._executor.check()
+        except SupervisorUnavailable as error:
+            assert "has not moved for" in str(error)
+            return False
+        return True
+
+    assert homes.eventually(lambda: not is_well(), within=LONG)
+    SupervisorLauncher(Home(path), {}).revive()
+    monkeypatch.setattr(launcher_module, "STALL_S", 30.0)
+    assert homes.eventually(is_well, within=LONG)
+    assert homes.finished(opened, homes.submit(opened).id, within=LONG).status is JobStatus.SUCCEEDED
+    opened.close()
+
+
+def test_a_stopped_supervisor_can_be_told_to_end(path):
+    opened = homes.open_home(path)
+    homes.finished(opened, homes.submit(opened).id, within=LONG)
+    os.kill(homes.supervisor_pid(path), signal.SIGSTOP)
+    assert opened._executor.stop(LONG)
+    assert homes.eventually(lambda: not homes.processes_of(path), within=LONG)
+    opened.close()
+
+
+def test_a_supervisor_that_does_not_move_is_killed(path, monkeypatch):
+    def deaf_to_all_but_one(holder, *numbers):
+        return signal.SIGKILL in numbers and send(holder, *numbers)
+
+    monkeypatch.setattr(launcher_module, "STALL_S", 0.0)
+    monkeypatch.setattr(launcher_module, "send", deaf_to_all_but_one)
+    opened = homes.open_home(path)
+    homes.finished(opened, homes.submit(opened).id, within=LONG)
+    os.kill(homes.supervisor_pid(path), signal.SIGSTOP)
+    assert opened._executor.stop(0.5)
+    assert homes.eventually(lambda: not homes.processes_of(path), within=LONG)
+    opened.close()
+
+
+@pytest.mark.parametrize("is_near", [True, False])
+def test_a_supervisor_that_is_only_starting_is_stopped_as_well(path, monkeypatch, is_near):
+    if not is_near:
+        monkeypatch.setattr(launcher_module, "send", lambda *_: False)  # as if it were in another container
+    opened = homes.open_home(path, idle_seconds=1e6)
+    opened._executor.wake()
+    assert not homes.is_supervised(path)
+    assert opened._executor.stop(LONG)
+    assert homes.eventually(lambda: not homes.processes_of(path), within=LONG)
+    opened._executor.wake()
+    assert not homes.processes_of(path), "who has stopped it starts no other one"
+    opened.close()
+
+
+def test_no_process_is_signalled_that_is_not_proven_to_hold_the_lock(tmp_path, monkeypatch):
+    home = Home(tmp_path)
+    lock = SupervisorLock(home.lock)
+    assert lock.acquire()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as innocent:
+        true = replace(this_process(), pid=innocent.pid, started=holder_module._started(innocent.pid))
+        for lie in ({"namespace": "pid:[1]"}, {"boot": "b"}, {"started": "1"}, {"started": ""}, {"namespace": ""}):
+            home.lock.write_text(replace(true, **lie).to_text())
+            assert not SupervisorLauncher(home, {}).stop(0.0)
+            assert StopRequest(home.stop_request).is_for(true.token), "it is asked through the home"
+            home.stop_request.unlink()
+        home.lock.write_text(f"{innocent.pid}\n")  # of an older version
+        assert not SupervisorLauncher(home, {}).stop(0.0)
+        assert innocent.poll() is None
+        assert send(true, signal.SIGTERM)
+        assert innocent.wait(LONG) == -signal.SIGTERM
+        assert not send(true, signal.SIGTERM)
+    lock.release()
+
+
+def test_a_request_is_for_the_supervisor_that_it_names(tmp_path):
+    home = Home(tmp_path)
+    lock, request = SupervisorLock(home.lock), StopRequest(home.stop_request)
+    assert lock.acquire()
+    assert holder_of(home.lock.read_text()).token == lock.token
+    request.make(lock.token)
+    assert request.is_for(lock.token)
+    lock.release()
+    assert lock.acquire()
+    assert not request.is_for(lock.token)
+    request.clear()
+    lock.release()
+    assert lock.holder() is None
