@@ -123,7 +123,7 @@ class AppTransport(httpx.BaseTransport):
 @contextmanager
 def serving(parts: ServerParts, **settings) -> Iterator[httpx.Client]:
     """A client of a server over these parts."""
-    app = create_app(parts, ServerSettings(**settings))
+    app = create_app(parts, ServerSettings(**{"hosts": ("jobs.test",), **settings}))
     with (
         anyio.from_thread.start_blocking_portal() as portal,
         portal.wrap_async_context_manager(app.router.lifespan_context(app)),

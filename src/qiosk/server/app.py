@@ -23,6 +23,7 @@ from qiosk.server.web.connections import ConnectionLimit
 from qiosk.server.web.errors import ERROR_HANDLERS
 from qiosk.server.web.metrics import JobMetrics, RequestMetrics
 from qiosk.server.web.middleware import Requests
+from qiosk.server.web.origins import SameOrigin
 from qiosk.server.web.paths import WORKSPACE, CanonicalPaths
 from qiosk.server.web.routing import Route, RouteTable
 
@@ -41,7 +42,7 @@ def create_app(parts: ServerParts, settings: ServerSettings) -> Starlette:
     registry = CollectorRegistry()
     registry.register(JobMetrics(parts.statistics))
     requests = Middleware(Requests, metrics=RequestMetrics(registry))
-    middleware = [requests, Middleware(ConnectionLimit), Middleware(CanonicalPaths)]
+    middleware = [requests, Middleware(ConnectionLimit), Middleware(SameOrigin, settings), Middleware(CanonicalPaths)]
     app = Starlette(lifespan=lifespan, middleware=middleware, exception_handlers=ERROR_HANDLERS)
     app.state.parts = parts
     app.state.settings = settings

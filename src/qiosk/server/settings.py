@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,21 @@ from qiosk.errors import InvalidValue
 from qiosk.settings import STOP_SECONDS, integer, number, number_of_bytes, read_environment, setting, text, variable
 
 MIB = 1 << 20
+ANY_HOST = "*"
+"""In the list of the server's names: any name."""
 
 
 def _file(_: str, found: str) -> Path:
     return Path(found)
+
+
+def _hosts(name: str, found: str) -> tuple[str, ...]:
+    hosts = tuple(found.replace(",", " ").split())
+    if wrong := [
+        host for host in hosts if host != ANY_HOST and not re.fullmatch(r"[\w.-]+|\[?[0-9A-Fa-f:.]+\]?", host)
+    ]:
+        raise InvalidValue(f"{name}: must list names or addresses without ports, found {wrong[0]!r}")
+    return hosts
 
 
 def _flag(name: str, found: str) -> bool:
@@ -62,6 +74,8 @@ class ServerSettings:
     """Port to listen on; 0 takes a free one."""
     public_url: str | None = setting(_url, None)
     """URL of the server for clients, if it is not the address it listens on: ``https://jobs.example.org``."""
+    hosts: tuple[str, ...] = setting(_hosts, ())
+    """Further names of the server, which requests may have as ``Host``; ``*`` is any name."""
     certfile: Path | None = setting(_file, None)
     """PEM file of the TLS certificate chain."""
     keyfile: Path | None = setting(_file, None)

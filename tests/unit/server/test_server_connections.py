@@ -17,7 +17,7 @@ from qiosk.server.web import connections
 from qiosk.server.web.connections import Connection
 from servers import MemoryParts, listening
 
-REQUEST = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_requests_one_after_the_other_are_answered(limits: Queue[object], url: s
 
 def test_a_slow_body_is_no_slow_head(limits: Queue[object], url: str) -> None:
     with connected(url) as connection:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n")
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n\r\n")
         assert b"alive" in answer(connection)
         connection.sendall(b"abc")
         connection.sendall(b"def")
@@ -141,7 +141,7 @@ MANY = b"".join(b"X-%d: abcdef\r\n" % n for n in range(8000))
 @pytest.mark.parametrize("head", [LONG, MANY], ids=["long", "many"])
 def test_heads_have_a_largest_size(url: str, head: bytes) -> None:
     with connected(url) as connection:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n" + head + b"\r\n\r\n")
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + head + b"\r\n\r\n")
         assert b" 400 " in connection.recv(4096).partition(b"\r\n")[0]
 
 

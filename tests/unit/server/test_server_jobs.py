@@ -132,7 +132,7 @@ def test_a_wrong_job_is_refused(http: httpx.Client, memory: MemoryParts, members
 
 def test_a_body_may_not_be_too_large(http: httpx.Client, memory: MemoryParts) -> None:
     large = json.dumps(body(memory, name="x" * 20_000)).encode()
-    announced = http.put(f"{JOBS}/{ID}", content=large)
+    announced = http.put(f"{JOBS}/{ID}", content=large, headers={"Content-Type": "application/json"})
     assert announced.status_code == 413
     assert error_of(announced) == "RequestTooLarge"
 

@@ -69,6 +69,9 @@ async def otherwise(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("otherwise")(scope, receive, send)
 
 
+JSON = {"Content-Type": "application/json"}
+
+
 @pytest.fixture(scope="module")
 def http() -> Iterator[httpx.Client]:
     app = Starlette(exception_handlers=ERROR_HANDLERS)
@@ -100,7 +103,7 @@ def http() -> Iterator[httpx.Client]:
     ],
 )
 def test_a_path_is_answered_by_its_function(http: httpx.Client, method: str, path: str, answer: str) -> None:
-    said = http.request(method, path, content="hello" if method == "PUT" else None)
+    said = http.request(method, path, content="hello" if method == "PUT" else None, headers=JSON)
     assert (said.status_code, said.text) == (200, answer)
 
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, final
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +24,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 Endpoint = Callable[..., Awaitable[Response]]
 Handler = Callable[[Request], Awaitable[Response]]
 
+_JSON = re.compile(r"application/([a-z0-9.-]+\+)?json", re.IGNORECASE)
+_WRITES = ("POST", "PUT", "PATCH", "DELETE")
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -107,6 +110,7 @@ class RouteTable:
         for template, parameters in found:
             route = template.methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
             if route is not None:
+                _check_content_type(scope)
                 scope["route"], scope["path_params"] = route, parameters
                 response = await route.handler(Request(scope, receive, send))
                 await (_head_of(response) if scope["method"] == "HEAD" else response)(scope, receive, send)
@@ -168,6 +172,18 @@ def _head_of(response: Response) -> ASGIApp:
             await response(scope, receive, send_head)
 
     return send_it
+
+
+def _check_content_type(scope: Scope) -> None:
+    """Raise HTTPException (415) for a body that is not JSON. Pages of other hosts may send other types unasked."""
+    headers = Headers(scope=scope)
+    kind = headers.get("content-type")
+    has_body = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+    if scope["method"] in _WRITES and (
+        has_body if kind is None else not _JSON.fullmatch(kind.partition(";")[0].strip())
+    ):
+        found = "none" if kind is None else repr(kind[:100])
+        raise HTTPException(415, f"Content-Type header: must be application/json, found {found}")
 
 
 class _HeadSentError(Exception):
