@@ -24,6 +24,7 @@ from qiosk.client.remote.transport import Answer, OnBytes, Request, Transfers, T
 from qiosk.client.remote.xml import read_xml
 from qiosk.contract.blobs import blob_uri, check_metadata
 from qiosk.errors import BlobAlreadyExists, BlobNotFound, Forbidden, NotFound, QioskError
+from qiosk.service.names import check_blob, check_container
 
 BLOCK = 8 << 20
 """Bytes of a block."""
@@ -48,7 +49,8 @@ class Blobs:
         self._lock = threading.Lock()
 
     def container_uri(self, container: str) -> str:
-        """Signed URL of a container; a new one if the last is about to expire."""
+        """Signed URL of a container; a new one if the last is about to expire. Raises InvalidValue."""
+        check_container(container)
         with self._lock:
             url, until = self._signed.get(container, ("", 0.0))
         if time.time() < until:
@@ -62,7 +64,7 @@ class Blobs:
         return url
 
     def put(self, container: str, name: str, data: bytes, *, overwrite: bool, headers: Mapping[str, str]) -> str:
-        """Store a blob; returns its URL, without a signature. Raises BlobAlreadyExists."""
+        """Store a blob; returns its URL, without a signature. Raises BlobAlreadyExists, InvalidValue."""
 
         def store(conditions: Mapping[str, str]) -> None:
             described = {"x-ms-blob-content-type": "application/octet-stream", **headers, **conditions}
@@ -71,7 +73,8 @@ class Blobs:
         return self.store(container, name, store, overwrite=overwrite)
 
     def get(self, container: str, name: str) -> bytes:
-        """Content of a blob, byte for byte as it was stored. Raises BlobNotFound."""
+        """Content of a blob, byte for byte as it was stored. Raises BlobNotFound, InvalidValue."""
+        check_blob(name)
         transfer, content = f"download {name}", BytesIO()
         total, etag = SINGLE, ""
         with self.transfers.reporting_failure(transfer):
@@ -115,7 +118,9 @@ class Blobs:
             self.commit_blocks(container, name, ids, headers)
 
     def upload(self, container: str, name: str, *, overwrite: bool) -> Upload:
-        """A blob that the caller writes piece by piece."""
+        """A blob that the caller writes piece by piece. Raises InvalidValue."""
+        check_container(container)
+        check_blob(name)
         return Upload(self, container, name, overwrite=overwrite)
 
     def put_block(
@@ -135,6 +140,7 @@ class Blobs:
 
     def store(self, container: str, name: str, store: Callable[[Mapping[str, str]], None], *, overwrite: bool) -> str:
         """Call ``store`` with the headers to send; returns the blob's URL. Raises BlobAlreadyExists."""
+        check_blob(name)
         mark = uuid4().hex
         try:
             store({} if overwrite else {"If-None-Match": "*", _MARK: mark})
@@ -159,6 +165,8 @@ class Blobs:
     ) -> Answer:
         """Send a request; if the server rejects the signature, again with a new one."""
         headers = {**_VERSION, **members.pop("headers", {})}
+        if name:
+            check_blob(name)  # an HTTP library would resolve "." and ".." to the path of another blob
         for is_fresh in (False, True):
             base, _, signature = self.container_uri(container).partition("?")
             url = f"{base}/{quote(name)}" if name else base
