@@ -229,8 +229,8 @@ def test_a_page_of_large_jobs_ends_early_and_leads_to_the_next(world):
         ({"tags": "abc"}, InvalidJobDefinition, "tags: must be a list of strings, found 'abc'"),
         ({"tags": [1]}, InvalidJobDefinition, "tags: must be strings, found 1"),
         ({"metadata": {"a": 1}}, InvalidJobDefinition, "metadata: keys and values must be strings, found 'a': 1"),
-        ({"input_params": float("nan")}, InvalidJobDefinition, "input_params: must be JSON"),
-        ({"input_params": {1, 2}}, InvalidJobDefinition, "input_params: must be JSON"),
+        ({"input_params": float("nan")}, InvalidJobDefinition, "`input_params`: must be finite"),
+        ({"input_params": {1, 2}}, InvalidJobDefinition, "`input_params`: must be a JSON value"),
         (
             {"input_params": [[]] * 65537},
             InvalidJobDefinition,

@@ -15,11 +15,9 @@ from msgspec import Struct
 
 from qiosk.contract.blobs import blob_uri
 from qiosk.contract.jobs import INPUT_BLOB, PatchJob, SubmitJob
+from qiosk.contract.plain import MAX_DEPTH
 from qiosk.contract.sessions import JobFailurePolicy, OpenSession
 from qiosk.errors import InvalidJobDefinition
-
-MAX_DEPTH = 100
-"""Most levels of objects and lists in a request."""
 
 T = TypeVar("T")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from msgspec import structs
 
 from qiosk.contract.jobs import INPUT_BLOB, SubmitJob, own_container
+from qiosk.contract.plain import plain_job
 from qiosk.errors import InvalidJobDefinition, InvalidValue
 from qiosk.service.blobs import BlobStore
 from qiosk.service.jobs import BlobRef, Job
@@ -35,9 +35,10 @@ def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobSt
     member.
     """
     check_job_id(job_id)
-    _check_types(command)
+    command = plain_job(command)
+    _check_lengths(command)
     _check_size("input_params", command.input_params, MAX_PARAMS_BYTES)
-    _check_metadata(command.metadata)
+    _check_size("metadata", command.metadata, MAX_METADATA_BYTES)
     container = _container(job_id, command, blobs)
     input_blob = _input(job_id, command, container, blobs)
     return Job(
@@ -48,7 +49,7 @@ def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobSt
         target=command.target,
         job_type=command.job_type,
         input_params=command.input_params,
-        metadata=None if command.metadata is None else dict(command.metadata),
+        metadata=command.metadata,
         tags=check_tags(command.tags),
         priority=check_priority(command.priority),
         session_id=command.session_id,
@@ -61,15 +62,10 @@ def define_job(job_id: str, command: SubmitJob, *, workspace: str, blobs: BlobSt
     )
 
 
-def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
-    """The tags as a tuple. Raises InvalidJobDefinition if one is not a string, or they are too long."""
-    if isinstance(tags, str):
-        raise InvalidJobDefinition(f"tags: must be a list of strings, found {tags[:100]!r}")
-    for tag in tags:
-        if not isinstance(tag, str):
-            raise InvalidJobDefinition(f"tags: must be strings, found {tag!r}")
-    _check_size("tags", tuple(tags), MAX_TAGS_BYTES)
-    return tuple(tags)
+def check_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """The same tags. Raises InvalidJobDefinition if they are too long."""
+    _check_size("tags", tags, MAX_TAGS_BYTES)
+    return tags
 
 
 def check_priority(priority: str | None) -> str | None:
@@ -80,51 +76,28 @@ def check_priority(priority: str | None) -> str | None:
 
 
 def check_name(name: str) -> str:
-    """The same name. Raises InvalidJobDefinition if it is too long or cannot be stored."""
-    _check_text("name", name, MAX_NAME)
+    """The same name. Raises InvalidJobDefinition if it is too long."""
+    _check_length("name", name, MAX_NAME)
     return name
 
 
-def _check_types(command: SubmitJob) -> None:
+def _check_lengths(command: SubmitJob) -> None:
     check_name(command.name)
     for member in ("provider_id", "target", "job_type", "input_data_format", "output_data_format"):
-        _check_text(member, getattr(command, member), MAX_WORD)
+        _check_length(member, getattr(command, member), MAX_WORD)
     if command.session_id is not None:
-        _check_text("session_id", command.session_id, MAX_WORD)
-    if not isinstance(command.input_data, bytes | None):
-        raise InvalidJobDefinition(f"input_data: must be bytes, found {type(command.input_data).__name__}")
+        _check_length("session_id", command.session_id, MAX_WORD)
 
 
-def _check_text(member: str, text: object, longest: int) -> None:
-    if not isinstance(text, str):
-        raise InvalidJobDefinition(f"{member}: must be a string, found {text!r}")
+def _check_length(member: str, text: str, longest: int) -> None:
     if len(text) > longest:
         raise InvalidJobDefinition(f"{member}: must have at most {longest} characters, found {len(text)}")
-    if not is_storable(text):
-        raise InvalidJobDefinition(f"{member}: must be valid Unicode without NUL, found {text!r}")
 
 
 def _check_size(member: str, value: object, most: int) -> None:
     size = len(_as_json(value))
     if size > most:
         raise InvalidJobDefinition(f"{member}: must have at most {most} bytes as JSON, found {size}")
-
-
-def is_storable(text: str) -> bool:
-    """Whether every database can store the text: it contains no NUL and no unpaired surrogate."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return False
-    return "\x00" not in text
-
-
-def _check_metadata(metadata: Mapping[str, str] | None) -> None:
-    for key, value in (metadata or {}).items():
-        if not isinstance(key, str) or not isinstance(value, str):
-            raise InvalidJobDefinition(f"metadata: keys and values must be strings, found {key!r}: {value!r}")
-    _check_size("metadata", dict(metadata or {}), MAX_METADATA_BYTES)
 
 
 def _container(job_id: str, command: SubmitJob, blobs: BlobStore) -> str:
@@ -166,7 +139,4 @@ def _digest(command: SubmitJob, container: str, input_blob: BlobRef) -> str:
 
 
 def _as_json(value: object) -> str:
-    try:
-        return json.dumps(value, sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidJobDefinition(f"input_params: must be JSON: {error}") from error
+    return json.dumps(value, sort_keys=True, allow_nan=False)

@@ -24,9 +24,9 @@ from typing import Any
 from qiosk.contract.items import ItemQuery, ItemType
 from qiosk.contract.jobs import JobQuery, JobStatus
 from qiosk.contract.paging import ItemOrder
+from qiosk.contract.plain import is_storable
 from qiosk.contract.sessions import SessionStatus
 from qiosk.errors import InvalidFilter
-from qiosk.service.definition import is_storable
 from qiosk.service.paging import NAME_KEY_CHARS
 
 MAX_FILTER = 8192

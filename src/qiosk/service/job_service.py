@@ -18,6 +18,7 @@ from qiosk.contract.jobs import (
     TracePoint,
 )
 from qiosk.contract.paging import DEFAULT_PAGE, Page
+from qiosk.contract.plain import plain_patch
 from qiosk.contract.quotas import QuotaView
 from qiosk.errors import (
     BlobNotFound,
@@ -167,6 +168,7 @@ class JobService:
 
     def update(self, job_id: str, patch: PatchJob) -> JobView:
         """Change descriptive members. Raises JobNotFound, InvalidJobDefinition."""
+        patch = plain_patch(patch)
         while True:
             job = self._get(job_id)
             changed = replace(

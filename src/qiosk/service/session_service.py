@@ -13,6 +13,7 @@ from typing import NamedTuple, final
 from qiosk.contract.items import ItemQuery, ItemType
 from qiosk.contract.jobs import JobView
 from qiosk.contract.paging import DEFAULT_PAGE, MAX_PAGE, Page
+from qiosk.contract.plain import plain_session
 from qiosk.contract.sessions import JobFailurePolicy, OpenSession, SessionView
 from qiosk.errors import InvalidJobDefinition, SessionAlreadyExists, SessionNotFound
 from qiosk.service.definition import check_name, check_priority, check_tags
@@ -63,12 +64,12 @@ class SessionService:
         """Open a session; see ``SessionsApi``."""
         self._targets.check(command.provider_id, command.target)
         session_id = self._new_id() if command.id is None else command.id
-        session = define_session(session_id, command, workspace=self._workspace, at=self._clock.now())
+        session = wanted = define_session(session_id, command, workspace=self._workspace, at=self._clock.now())
         try:
             self._sessions.add(session)
         except SessionAlreadyExists:
             session = self._sessions.get(session.key)
-            if session.definition != _digest(command):
+            if session.definition != wanted.definition:
                 raise
         return session_view(session)
 
@@ -178,6 +179,7 @@ def define_session(session_id: str, command: OpenSession, *, workspace: str, at:
         raise InvalidJobDefinition(
             f"session id: 1 to 100 letters, digits, '-' or '_' are allowed, found {session_id[:100]!r}"
         )
+    command = plain_session(command)
     try:
         policy = JobFailurePolicy(command.job_failure_policy)
     except ValueError:

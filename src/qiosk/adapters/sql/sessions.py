@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from qiosk.adapters.sql.conditions import item_conditions
 from qiosk.adapters.sql.database import Database
 from qiosk.adapters.sql.paging import Place, one_page
-from qiosk.adapters.sql.tables import TEXT, from_error, from_time, jobs, metadata, to_error, to_time
+from qiosk.adapters.sql.tables import TEXT, from_error, from_tags, from_time, jobs, metadata, to_error, to_time
 from qiosk.contract.items import ItemQuery
 from qiosk.contract.paging import ItemOrder
 from qiosk.contract.sessions import JobFailurePolicy, SessionStatus
@@ -193,7 +193,7 @@ def _from_row(row: Mapping[Any, Any]) -> Session:
         **same,
         **times,
         policy=JobFailurePolicy(row["policy"]),
-        tags=tuple(json.loads(row["tags"])),
+        tags=from_tags(row),
         status=SessionStatus(row["status"]),
         error=from_error(row),
         is_settled=bool(row["is_settled"]),

@@ -6,6 +6,7 @@ Times are microseconds since 1970 (UTC) and JSON is text, so that they are the s
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,8 @@ from qiosk.contract.jobs import CONTAINER_PREFIX, ErrorData, JobProgress
 from qiosk.contract.paging import ItemOrder
 from qiosk.service.jobs import BlobRef, Job, JobKey, JobState
 from qiosk.service.paging import name_key
+
+_log = logging.getLogger(__name__)
 
 metadata = sa.MetaData()
 
@@ -221,13 +224,47 @@ def from_row(row: Mapping[str, Any]) -> Job:
             best_cost=row["progress_best_cost"],
             seconds=row["progress_seconds"],
         ),
-        input_params=json.loads(row["input_params"]),
-        metadata=json.loads(row["metadata"]),
-        tags=tuple(json.loads(row["tags"])),
+        input_params=_readable(row, "input_params"),
+        metadata=_strings(_readable(row, "metadata")),
+        tags=from_tags(row),
         input=BlobRef(row["input_container"], row["input_blob"]),
-        state=JobState(row["state"]),
+        state=_state(row),
         error=from_error(row),
     )
+
+
+def from_tags(row: Mapping[Any, Any]) -> tuple[str, ...]:
+    """The tags of a row; none if they are unreadable."""
+    tags = _readable(row, "tags")
+    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
+
+
+def _readable(row: Mapping[Any, Any], column: str) -> Any:
+    """The JSON in a column. Whatever is stored there, the row can be shown, so that it does not block a list.
+
+    Halves of surrogates, which cannot be sent, become question marks; None is returned for what is no JSON.
+    """
+    text = row[column]
+    try:
+        value = json.loads(text)
+        if "\\ud" in text or "\\uD" in text:
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    except (TypeError, ValueError, RecursionError) as error:
+        _log.warning("%s %s: its %s cannot be read: %s", row["workspace"], row["id"], column, error)
+        return None
+    return value
+
+
+def _strings(metadata: Any) -> Mapping[str, str] | None:
+    return {key: str(value) for key, value in metadata.items()} if isinstance(metadata, dict) else None
+
+
+def _state(row: Mapping[str, Any]) -> JobState:
+    try:
+        return JobState(row["state"])
+    except ValueError as error:
+        _log.warning("%s %s: %s", row["workspace"], row["id"], error)
+        return JobState.FAILED
 
 
 def weight_of(row: Mapping[str, Any]) -> int:

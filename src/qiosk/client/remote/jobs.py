@@ -33,6 +33,7 @@ from qiosk.contract.jobs import (
     own_container,
 )
 from qiosk.contract.paging import DEFAULT_PAGE, Page
+from qiosk.contract.plain import plain_job, plain_patch
 from qiosk.contract.quotas import QuotaView
 from qiosk.errors import (
     BlobAlreadyExists,
@@ -42,6 +43,7 @@ from qiosk.errors import (
     NotFound,
     UnreadableInput,
 )
+from qiosk.service.names import check_blob, check_container
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _INPUT_TYPE = {"x-ms-blob-content-type": "application/json"}
@@ -71,6 +73,7 @@ class HttpJobs:
 
     def submit(self, command: SubmitJob) -> JobView:
         """Queue a job; see ``JobsApi``. Its input is stored first, even if the server then rejects the job."""
+        command = plain_job(command)
         job_id = command.id or str(uuid4())
         container = _last_segment(command.container_uri) if command.container_uri else own_container(job_id)
         container_uri = command.container_uri or self._blobs.container_uri(container).partition("?")[0]
@@ -117,7 +120,7 @@ class HttpJobs:
     def update(self, job_id: str, patch: PatchJob) -> JobView:
         """Change descriptive members. Raises JobNotFound, InvalidJobDefinition."""
         content_type = "application/merge-patch+json"
-        return self._job("PATCH", _path(job_id), body=to_builtins(patch), content_type=content_type)
+        return self._job("PATCH", _path(job_id), body=to_builtins(plain_patch(patch)), content_type=content_type)
 
     def wait(self, job_id: str, timeout_s: float) -> JobView:
         """The job as soon as its state or progress changes, at the latest after ``timeout_s``."""
@@ -198,7 +201,12 @@ class HttpJobs:
             path = path[1:]
         if len(path) < 2:
             raise InvalidValue(f"blob uri: must name a container and a blob, found {blob_uri.partition('?')[0]!r}")
-        return path[0], "/".join(path[1:])
+        if "//" in f"{urlsplit(blob_uri).path.lstrip('/')}/":
+            raise InvalidValue(f"blob uri: segments may not be empty, found {blob_uri.partition('?')[0]!r}")
+        container, name = path[0], "/".join(path[1:])
+        check_container(container)
+        check_blob(name)
+        return container, name
 
     def close(self) -> None:
         """Close the connections. Jobs continue to run."""
@@ -243,7 +251,7 @@ def _view(members: dict[str, Any]) -> JobView:
 
 
 def _path(job_id: str) -> str:
-    return f"/jobs/{quote(job_id, safe='')}"
+    return f"/jobs/{quote(job_id, safe='', errors='replace')}"
 
 
 def _last_segment(uri: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from qiosk.contract.items import ItemQuery, ItemType
 from qiosk.contract.jobs import JobQuery
+from qiosk.contract.plain import is_storable
 from qiosk.errors import InvalidFilter
 
 
@@ -55,4 +56,6 @@ def _item_types(query: JobQuery | ItemQuery) -> Sequence[ItemType] | None:
 
 
 def _quoted(text: str) -> str:
+    if not is_storable(text):
+        raise InvalidFilter(f"filter: must be valid Unicode without NUL, found {text!r}")
     return text.replace("'", "''")

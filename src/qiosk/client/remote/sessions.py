@@ -13,6 +13,7 @@ from qiosk.contract import codec, requests
 from qiosk.contract.items import ItemQuery, ItemType
 from qiosk.contract.jobs import JobView
 from qiosk.contract.paging import DEFAULT_PAGE, Page
+from qiosk.contract.plain import plain_session
 from qiosk.contract.sessions import OpenSession, SessionView
 
 
@@ -25,7 +26,8 @@ class HttpSessions:
 
     def open(self, command: OpenSession) -> SessionView:
         """Open a session; see ``SessionsApi``."""
-        named = replace(command, id=command.id or str(uuid4()))  # so that a repeated request opens the same session
+        # A repeated request must open the same session.
+        named = replace(plain_session(command), id=command.id or str(uuid4()))
         return _view(self._calls.members("PUT", session_path(str(named.id)), body=requests.session_request(named)))
 
     def get(self, session_id: str) -> SessionView:
@@ -51,7 +53,7 @@ class HttpSessions:
 
 def session_path(session_id: str) -> str:
     """Path of a session below its workspace."""
-    return f"/sessions/{quote(session_id, safe='')}"
+    return f"/sessions/{quote(session_id, safe='', errors='replace')}"
 
 
 def _view(members: dict[str, Any]) -> SessionView:

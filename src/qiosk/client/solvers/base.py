@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from qiosk.client.job import DEFAULT_TIMEOUT_S, Job
 from qiosk.client.session import Session
-from qiosk.client.solvers.params import NOT_PARAMETERS, json_value
+from qiosk.client.solvers.params import NOT_PARAMETERS
 from qiosk.client.solvers.provider_formats import format_of
 from qiosk.client.solvers.sources import Source, read_source
 from qiosk.contract.jobs import QIO_INPUT_FORMAT, QIO_OUTPUT_FORMAT, SubmitJob, TargetView
+from qiosk.contract.plain import plain_value
 from qiosk.contract.sessions import JobFailurePolicy
 from qiosk.errors import WrongType
 
@@ -139,7 +140,7 @@ class Solver:
         """Set a parameter; None does not change it. Raises WrongType or InvalidValue for what is not a JSON value."""
         if value is None:
             return
-        plain = json_value(name, value)
+        plain = plain_value(name, value)
         self._values[name] = str(plain) if self.force_str_params else plain
 
     def set_number_of_solutions(self, number_of_solutions: int) -> None:
@@ -180,7 +181,7 @@ class Solver:
             input_data_format=self.input_data_format,
             output_data_format=self.output_data_format,
             input_params=self.params,
-            tags=tuple(tags),
+            tags=tags if isinstance(tags, str) else tuple(tags),  # type: ignore[arg-type]  # refused where it is checked
             priority=priority,
             metadata=metadata,
             session_id=self.get_latest_session_id() if session_id is None else session_id,
