@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Protocol, final
 from urllib.parse import quote, unquote, urlsplit
 
+from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.contract.jobs import ACCOUNT
 from qiosk.errors import InvalidValue
-from qiosk.service.names import check_blob, check_container
 
 BlobUri = Callable[[str, str | None], str]
 """Makes the URI of a container, or of the blob of a name in it."""

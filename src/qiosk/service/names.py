@@ -1,7 +1,4 @@
-"""Names of jobs, containers and blobs: which are allowed, and which names the blobs of a job have.
-
-Every blob store accepts an allowed name, and as a path it cannot lead out of its folder.
-"""
+"""Ids of jobs and blocks: which are allowed; and which names the blobs of a job have."""
 
 from __future__ import annotations
 
@@ -17,10 +14,7 @@ RUN_BLOBS = (OUTPUT_BLOB, BEST_BLOB, CHECKPOINT_BLOB)
 """Kinds of blobs that a run of a job writes."""
 
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-_CONTAINER = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]{0,127}")
-_MAX_BLOB_NAME = 1024
 _MAX_BLOCK_ID = 64
-_MAX_SEGMENT = 200  # bytes; file systems allow 255, of which temporary files need some
 
 
 def is_job_id(text: str) -> bool:
@@ -32,27 +26,6 @@ def check_job_id(job_id: str) -> None:
     """Raise InvalidJobDefinition unless ``is_job_id``."""
     if not is_job_id(job_id):
         raise InvalidJobDefinition(f"job id: 1 to 100 letters, digits, '-' or '_' are allowed, found {job_id!r}")
-
-
-def check_container(container: str) -> None:
-    """Raise InvalidValue unless ``container`` is 1 to 128 letters, digits, ``-``, ``_`` and inner dots."""
-    if not _CONTAINER.fullmatch(container) or ".." in container or container.endswith("."):
-        raise InvalidValue(
-            f"container name: 1 to 128 letters, digits, '-', '_' or inner '.' allowed, found {container!r}"
-        )
-
-
-def check_blob(name: str) -> None:
-    """Raise InvalidValue unless ``name`` is a relative path of plain segments."""
-    if not 0 < len(name) <= _MAX_BLOB_NAME:
-        raise InvalidValue(f"blob name: 1 to {_MAX_BLOB_NAME} characters are allowed, found {len(name)}")
-    for segment in name.split("/"):
-        if segment in ("", ".", ".."):
-            raise InvalidValue(f"blob name: segments may not be empty, '.' or '..', found {name!r}")
-        if len(segment.encode("utf-8", "surrogatepass")) > _MAX_SEGMENT:
-            raise InvalidValue(f"blob name: a segment has at most {_MAX_SEGMENT} bytes, found {name!r}")
-    if not name.isprintable() or "\\" in name:
-        raise InvalidValue(f"blob name: control characters and backslashes are not allowed, found {name!r}")
 
 
 def check_block_id(block_id: str) -> None:

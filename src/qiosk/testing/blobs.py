@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import final
 
+from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.service.blobs import (
     PLAIN,
     BlobHeaders,
@@ -23,7 +24,7 @@ from qiosk.service.blobs import (
 )
 from qiosk.service.jobs import BlobRef
 from qiosk.service.locations import BlobLocations, PrefixLocations
-from qiosk.service.names import check_blob, check_block_id, check_container
+from qiosk.service.names import check_block_id
 from qiosk.testing.blob_io import MemoryBlobReader, MemoryBlobWriter
 
 

@@ -50,6 +50,7 @@ from qiosk.adapters.blobs.azure_objects import (
     describe,
     translating_errors,
 )
+from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.errors import BlobChanged, InvalidBlockList, InvalidValue
 from qiosk.service.blobs import (
     PLAIN,
@@ -64,7 +65,7 @@ from qiosk.service.blobs import (
 )
 from qiosk.service.jobs import BlobRef
 from qiosk.service.locations import split_path
-from qiosk.service.names import check_blob, check_block_id, check_container
+from qiosk.service.names import check_block_id
 
 _OPEN_STORES = 1024
 _TRIES = 8

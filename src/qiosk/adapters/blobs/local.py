@@ -28,11 +28,12 @@ from qiosk.adapters.blobs.files import (
 )
 from qiosk.adapters.blobs.folders import FileLocations, decode_name, encode_name, folder_name
 from qiosk.adapters.blobs.notes import Notes
+from qiosk.contract.blob_names import check_container
 from qiosk.errors import BlobNotFound
 from qiosk.service.blobs import PLAIN, BlobHeaders, BlobPage, BlobProperties, Block, not_found, page_names, write_whole
 from qiosk.service.jobs import BlobRef
 from qiosk.service.locations import BlobLocations
-from qiosk.service.names import check_block_id, check_container
+from qiosk.service.names import check_block_id
 
 _KEY_FILE = ".workspace"
 _OPEN_STORES = 1024

@@ -36,6 +36,7 @@ from qiosk.adapters.blobs.s3_objects import (
     read_attributes,
     translating_errors,
 )
+from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.errors import BlobNotFound
 from qiosk.service.blobs import (
     PLAIN,
@@ -49,7 +50,7 @@ from qiosk.service.blobs import (
 )
 from qiosk.service.jobs import BlobRef
 from qiosk.service.locations import BlobLocations, PrefixLocations
-from qiosk.service.names import check_blob, check_block_id, check_container
+from qiosk.service.names import check_block_id
 
 _OPEN_STORES = 1024
 

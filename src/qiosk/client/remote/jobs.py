@@ -19,6 +19,7 @@ from qiosk.client.remote.sessions import HttpSessions, session_path
 from qiosk.client.remote.transport import OnTransfer, RetryPolicy, Transfers, Transport
 from qiosk.contract import codec, requests
 from qiosk.contract.api import BlobUpload
+from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.contract.blobs import blob_uri, uri_segments
 from qiosk.contract.jobs import (
     ACCOUNT,
@@ -43,7 +44,6 @@ from qiosk.errors import (
     NotFound,
     UnreadableInput,
 )
-from qiosk.service.names import check_blob, check_container
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _INPUT_TYPE = {"x-ms-blob-content-type": "application/json"}
