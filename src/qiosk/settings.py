@@ -87,17 +87,17 @@ def setting(read: Reader, default: Any = MISSING, *, factory: Any = MISSING, is_
 def read_environment(kind: type[_Settings], environ: Mapping[str, str], overrides: Mapping[str, Any]) -> _Settings:
     """Settings of a class; empty variables count as missing, ``overrides`` that are not None win.
 
-    Overrides that are paths are taken as they are. Raises InvalidValue, naming the variable, the rule and the value,
-    but not the value of a secret.
+    Overrides are the options of a command; those that are paths are taken as they are. Raises InvalidValue, naming the
+    option or the variable, the rule and the value, but not the value of a secret.
     """
     values: dict[str, Any] = {}
     for member in fields(kind):  # type: ignore[arg-type]
-        value = overrides.get(member.name)
+        value, name = overrides.get(member.name), f"--{member.name.replace('_', '-')}"
         if value is None:
-            value = environ.get(variable(member.name), "").strip() or None
+            value, name = environ.get(variable(member.name), "").strip() or None, variable(member.name)
         if value is not None:
             is_path = isinstance(value, Path)
-            values[member.name] = value if is_path else member.metadata["read"](variable(member.name), str(value))
+            values[member.name] = value if is_path else member.metadata["read"](name, str(value))
     return kind(**values)
 
 

@@ -102,7 +102,7 @@ def test_pruning_removes_what_it_said_it_would(run, tmp_path):
         service.put_blob(f"job-{name}", "inputData", b"x" * 2**20)
     _store_jobs(tmp_path, store, now)
     planned = run("admin", "prune", "--older-than", "30d", "--dry-run").stdout
-    assert planned == "would remove 1 jobs, 0 sessions, 1 blobs (1.0 MiB), 0 unfinished uploads\n"
+    assert planned == "would remove 1 job, 0 sessions, 1 blob (1.0 MiB), 0 unfinished uploads\n"
     done = json.loads(run("admin", "prune", "--older-than", "30d", "--json").stdout)
     assert (done["jobs"], done["blobs"], done["size_bytes"]) == (1, 1, 2**20)
     with pytest.raises(NotFound):

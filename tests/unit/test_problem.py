@@ -402,9 +402,9 @@ def test_problem_types_are_checked() -> None:
 
 def test_problems_print_what_they_are() -> None:
     problem = Problem("<b>", terms=[Term(c=1, indices=[0, 4, 5])])
-    assert repr(problem) == "Problem('<b>', ising, 1 terms)"
+    assert repr(problem) == "Problem('<b>', ising, 1 term)"
     problem.add_slc_term([(1, 0)])
-    assert repr(problem) == "Problem('<b>', ising_grouped, 1 terms, 1 groups)"
+    assert repr(problem) == "Problem('<b>', ising_grouped, 1 term, 1 group)"
     page = problem._repr_html_()
     assert "&lt;b&gt;" in page
     assert "<th>variables</th><td>3</td>" in page

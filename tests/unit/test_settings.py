@@ -106,7 +106,7 @@ def test_a_servers_settings_may_be_given_as_values(monkeypatch):
     settings = read_server_settings(port=0, insecure=True, certfile=Path("a.pem"), keyfile=Path("b.pem"))
     assert (settings.port, settings.insecure, settings.certfile) == (0, True, Path("a.pem"))
     assert settings.max_blob_bytes == 2 << 30
-    with pytest.raises(InvalidValue, match="QIOSK_PORT: must be an integer from 0 to 65535, found '-1'"):
+    with pytest.raises(InvalidValue, match="--port: must be an integer from 0 to 65535, found '-1'"):
         read_server_settings(port=-1)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qiosk.cli import options
-from qiosk.cli.output import print_json, reported
+from qiosk.cli.output import counted, print_json, reported
 from qiosk.cli.table import Column, print_table
 from qiosk.errors import InvalidValue
 
@@ -58,8 +58,9 @@ def prune(
         else:
             verb = "would remove" if dry_run else "removed"
             typer.echo(
-                f"{verb} {found.jobs} jobs, {found.sessions} sessions, {found.blobs} blobs"
-                f" ({found.size_bytes / 2**20:.1f} MiB), {found.unfinished} unfinished uploads"
+                f"{verb} {counted(found.jobs, 'job')}, {counted(found.sessions, 'session')},"
+                f" {counted(found.blobs, 'blob')} ({found.size_bytes / 2**20:.1f} MiB),"
+                f" {counted(found.unfinished, 'unfinished upload')}"
             )
         if found.has_no_jobs:
             typer.echo("the database contains no job at all: data without a job were not removed", err=True)

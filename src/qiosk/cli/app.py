@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from qiosk.cli.admin import admin
 from qiosk.cli.db import db
 from qiosk.cli.jobs import jobs
 from qiosk.cli.keys import keys
-from qiosk.cli.output import FAILED, print_json, print_solution, reported
+from qiosk.cli.output import FAILED, print_json, print_solution, reported, to_json
 from qiosk.cli.serve import serve
 from qiosk.cli.sessions import sessions
 from qiosk.cli.table import Column, print_table
@@ -25,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(jobs, name="jobs")
 app.add_typer(sessions, name="sessions")
@@ -59,24 +60,51 @@ def solve(
     target: options.TargetName = None,
     timeout: options.Timeout = None,
     seed: options.Seed = None,
+    target_cost: options.TargetCost = None,
     param: options.Params = None,
     penalty: options.Penalty = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", help="Threads to sweep in; all cores unless given.")
+    ] = None,
+    kernel: Annotated[str | None, typer.Option("--kernel", help="Sweep kernel, instead of the planned one.")] = None,
+    label: options.Label = None,
+    tag: options.Tags = None,
+    url: Annotated[str | None, typer.Option("--url", help="URL of a server that solves it, as a job.")] = None,
+    workspace_name: options.Workspace = None,
     output: options.Output = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Solve a problem in this process. Ctrl-C stops and prints the best solution so far; a second one aborts."""
+    """Solve a problem in this process, or with --url on a server. Ctrl-C stops and prints the best solution so far; a
+    second one aborts.
+    """
     from qiosk.cli.inputs import parse_params
-    from qiosk.cli.solving import solve_file
+    from qiosk.cli.solving import solve_file, solve_on_server
     from qiosk.client.results import read_results
 
-    params = parse_params(param, timeout=timeout, seed=seed)
-    with reported():
-        result, was_interrupted = solve_file(file, target, params, penalty=penalty)
-        document = result.to_json()
+    params = parse_params(param, timeout=timeout, seed=seed, target_cost=target_cost)
+    for option, value in (("--threads", threads), ("--kernel", kernel)):
+        if url is not None and value is not None:
+            raise typer.BadParameter("must not be given together with --url: the server decides", param_hint=option)
+    if url is None and workspace_name is not None:
+        raise typer.BadParameter("needs --url; use 'qiosk submit' for a job of this machine", param_hint="--workspace")
+    given = {"timeout": timeout, "seed": seed, "target_cost": target_cost, "threads": threads, "kernel": kernel}
+    with reported(**given):
+        labels = {name: value for name, value in (("label", label), ("tags", tag)) if value}
+        if url is None:
+            result, was_interrupted = solve_file(file, target, params, penalty=penalty, threads=threads, kernel=kernel)
+            document, statistics = result.to_json(), result.statistics
+        else:
+            opened = partial(open_workspace, None, url, workspace_name)
+            found, was_interrupted = solve_on_server(
+                file, target, params, name=label, tags=tag or (), opened=opened, penalty=penalty
+            )
+            document, statistics = to_json(found), {}
+        if labels:
+            document = to_json(read_results(document.encode()) | labels)
         if as_json:
             typer.echo(document)
         else:
-            print_solution(read_results(document.encode()), result.statistics)
+            print_solution(read_results(document.encode()), {**statistics, **labels})
         if output is not None:
             output.write_text(document + "\n")
     if was_interrupted:
@@ -89,10 +117,11 @@ def submit(
     target: options.TargetName = None,
     timeout: options.Timeout = None,
     seed: options.Seed = None,
+    target_cost: options.TargetCost = None,
     param: options.Params = None,
     penalty: options.Penalty = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the job; the file's unless given.")] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag to keep with the job.")] = None,
+    name: options.Label = None,
+    tag: options.Tags = None,
     session: Annotated[str | None, typer.Option("--session", help="Id of the session it joins.")] = None,
     home: options.Home = None,
     url: options.Url = None,
@@ -103,8 +132,8 @@ def submit(
     from qiosk.cli.inputs import parse_params
     from qiosk.cli.submitting import submit_file
 
-    params = parse_params(param, timeout=timeout, seed=seed)
-    with reported():
+    params = parse_params(param, timeout=timeout, seed=seed, target_cost=target_cost)
+    with reported(timeout=timeout, seed=seed, target_cost=target_cost):
         details = submit_file(
             file,
             target,

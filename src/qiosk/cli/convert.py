@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from qiosk.cli.inputs import read_bytes, read_penalized
+from qiosk.cli.output import check_writable
 from qiosk.formats.compression import decompressed
 from qiosk.formats.files import (
     destination_format,
@@ -36,6 +37,7 @@ def convert_file(
 
     Raises OSError, InvalidInput.
     """
+    check_writable(Path(destination))
     problem = _read(source, from_format, instance) if penalty is None else read_penalized(source, penalty, from_format)
     if renumber:
         problem = renumbered(problem)

@@ -10,9 +10,9 @@ from typing import Any
 
 import typer
 
-from qiosk.client.solvers import target_for
 from qiosk.formats.text.lines import to_number
 from qiosk.model.cost_function import CostFunction
+from qiosk.solvers.targets.catalogue import full_name
 from qiosk.solvers.targets.catalogue import target as known_target
 
 _DEFAULT_SOLVER = "paralleltempering"
@@ -50,7 +50,7 @@ def parse_params(given: Iterable[str] | None, **common: Any) -> dict[str, Any]:
     for text in given or ():
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise typer.BadParameter(f"must be NAME=VALUE, found {text!r}")
+            raise typer.BadParameter(f"must be NAME=VALUE, found {text!r}", param_hint="--param / -p")
         params[name.strip()] = _json_or_text(value)
     return params | {name: value for name, value in common.items() if value is not None}
 
@@ -68,8 +68,7 @@ def resolve_target(name: str | None, params: Mapping[str, Any]) -> str:
     Raises InvalidTarget; InvalidValue for a parameter that the target would ignore, which is a mistake in a command.
     """
     name = name or _DEFAULT_SOLVER
-    if "." not in name:
-        name = target_for(f"microsoft.{name.lower()}.cpu", params)
-    chosen = known_target(name)
+    name = full_name(name, params)
+    chosen = known_target(name if "." in name else f"microsoft.{name}.cpu")
     chosen.check_names(params)
     return chosen.id

@@ -11,7 +11,8 @@ import typer
 
 from qiosk.cli import options
 from qiosk.cli.interrupt import Interrupt
-from qiosk.cli.output import FAILED, print_json, print_solution, reported, to_json, when
+from qiosk.cli.output import FAILED, counted, print_json, print_solution, reported, to_json, when
+from qiosk.cli.since import parse_since
 from qiosk.cli.table import Cell, Column, print_table
 from qiosk.cli.workspaces import hint_at_others, open_workspace
 from qiosk.errors import JobFailed
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from qiosk.client.job import Job
     from qiosk.client.results import Results
     from qiosk.client.workspace import Workspace
+
+_SINCE_HELP = "Created then or later: 90s, 1h, 2d, today, yesterday, 2026-11-01, or 2026-11-01T12:00, in local time."
 
 _COLUMNS = (
     Column("ID"),
@@ -36,7 +39,7 @@ jobs = typer.Typer(help="List, show, watch, cancel and delete jobs.", no_args_is
 def list_jobs(
     name: Annotated[str | None, typer.Option("--name", help=options.NAME_HELP)] = None,
     status: Annotated[str | None, typer.Option("--status", help="State, such as Executing.")] = None,
-    since: Annotated[datetime | None, typer.Option("--since", help="Created then or later, local time.")] = None,
+    since: Annotated[datetime | None, typer.Option(parser=parse_since, metavar="TIME", help=_SINCE_HELP)] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of jobs to list.")] = 50,
     home: options.Home = None,
     url: options.Url = None,
@@ -44,9 +47,9 @@ def list_jobs(
     as_json: options.AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    with reported(), open_workspace(home, url, workspace_name) as workspace:
+    with reported(name_match=name, status=status), open_workspace(home, url, workspace_name) as workspace:
         found = workspace.list_jobs(name, status, since, limit=limit + 1)
-        print_jobs(first_of(found, limit, "jobs"), as_json=as_json)
+        print_jobs(first_of(found, limit, "job"), as_json=as_json)
         if not found:
             hint_at_others(workspace, home)
 
@@ -162,7 +165,8 @@ T = TypeVar("T")
 def first_of(found: list[T], limit: int, what: str) -> list[T]:
     """The first ``limit`` of what was found; a message reports that there are more."""
     if len(found) > limit:
-        typer.echo(f"more than {limit} {what} match: --limit shows more", err=True)
+        verb = "matches" if limit == 1 else "match"
+        typer.echo(f"more than {counted(limit, what)} {verb}: --limit shows more", err=True)
     return found[:limit]
 
 

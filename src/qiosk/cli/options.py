@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from qiosk.cli.output import check_writable
+
 NAME_HELP = "Regular expression to search for in the name."
 _FILE_HELP = "Problem in QIO JSON or a format that 'qiosk convert' reads, plain, gzip or zstd; - is standard input."
 _HOME_HELP = "Folder of the jobs; QIOSK_HOME or a per-user folder unless given."
@@ -26,10 +28,19 @@ Home = Annotated[Path | None, typer.Option("--home", help=_HOME_HELP)]
 Url = Annotated[str | None, typer.Option("--url", help=_URL_HELP)]
 Workspace = Annotated[str | None, typer.Option("--workspace", "-w", help=_WORKSPACE_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the results to this JSON file.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", callback=check_writable, help="Write the results to this JSON file."),
+]
 TargetName = Annotated[str | None, typer.Option("--target", help=_TARGET_HELP)]
 Timeout = Annotated[float | None, typer.Option("--timeout", help="Time limit of the search in seconds.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Makes the run reproducible.")]
+TargetCost = Annotated[float | None, typer.Option("--target-cost", help="Stop when this cost is reached.")]
+Label = Annotated[
+    str | None,
+    typer.Option("--name", "--label", help="Name of the job or its results; a job has the file's unless given."),
+]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag to keep with the job or its results.")]
 Params = Annotated[
     list[str] | None,
     typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter of the solver, its value in JSON."),

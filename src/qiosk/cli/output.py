@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -20,12 +23,15 @@ _SHOWN_ENTRIES = 8
 
 
 @contextmanager
-def reported() -> Iterator[None]:
-    """Turn errors into one line on standard error and an exit status."""
+def reported(**options: object) -> Iterator[None]:
+    """Turn errors into one line on standard error and an exit status.
+
+    ``options`` are those that were given (not None), by the name that errors give them; errors then name the option.
+    """
     try:
         yield
     except (InvalidInput, InvalidJobDefinition, MissingExtra, NotFound) as error:
-        raise fail(str(error), WRONG_INPUT) from error
+        raise fail(_with_options(str(error), options), WRONG_INPUT) from error
     except (QioskError, TimeoutError) as error:
         raise fail(str(error)) from error
     except BrokenPipeError:
@@ -35,10 +41,44 @@ def reported() -> Iterator[None]:
         raise fail(f"{error.filename or 'system'}: {error.strerror or error}", status) from error
 
 
+def _with_options(message: str, options: Mapping[str, object]) -> str:
+    for name, value in options.items():
+        if value is not None:
+            option = "--name" if name == "name_match" else f"--{name.replace('_', '-')}"
+            message = re.sub(rf"parameter `{name}`|^{name}(?=[ :])", option, message)
+    return message
+
+
 def fail(message: str, status: int = FAILED) -> typer.Exit:
     """Print one ``error:`` line; raise what this returns."""
     typer.echo(f"error: {' '.join(message.splitlines())}", err=True)
     return typer.Exit(status)
+
+
+def check_writable(path: Path | None) -> Path | None:
+    """The path of a file that can be written; checked before the work whose results it is to contain.
+
+    Raises BadParameter.
+    """
+    if path is None or str(path) == "-":
+        return path
+    reason = None
+    if path.is_dir():
+        reason = "is a folder"
+    elif path.exists():
+        reason = None if os.access(path, os.W_OK) else "is not writable"
+    elif not path.absolute().parent.is_dir():
+        reason = "its folder does not exist"
+    elif not os.access(path.absolute().parent, os.W_OK):
+        reason = "its folder is not writable"
+    if reason is not None:
+        raise typer.BadParameter(f"{path}: {reason}")
+    return path
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things: ``1 job``, ``2 jobs``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def to_json(document: Any) -> str:

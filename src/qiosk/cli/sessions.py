@@ -66,9 +66,9 @@ def list_sessions(
     as_json: options.AsJson = False,
 ) -> None:
     """List sessions, newest first."""
-    with reported(), open_workspace(home, url, workspace_name) as workspace:
+    with reported(name_match=name, status=status), open_workspace(home, url, workspace_name) as workspace:
         found = workspace.list_sessions(name, status, limit=limit + 1)
-        found = first_of(found, limit, "sessions")
+        found = first_of(found, limit, "session")
         if as_json:
             print_json([session.details.as_dict() for session in found])
         else:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from qiosk.cli.inputs import read_bytes, read_penalized, resolve_target
 from qiosk.cli.interrupt import Interrupt
+from qiosk.cli.output import reported
+from qiosk.cli.submitting import submit_file
 from qiosk.client.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress
 from qiosk.formats.files import read_file
 
 if TYPE_CHECKING:
+    from qiosk.client.results import Results
+    from qiosk.client.workspace import Workspace
     from qiosk.solvers.result import Result
 
 REPORTED_COMPILE_S = 2.0
@@ -21,7 +26,13 @@ REPORTED_COMPILE_S = 2.0
 
 
 def solve_file(
-    file: str, target: str | None, params: Mapping[str, Any], *, penalty: str | None = None
+    file: str,
+    target: str | None,
+    params: Mapping[str, Any],
+    *,
+    penalty: str | None = None,
+    threads: int | None = None,
+    kernel: str | None = None,
 ) -> tuple[Result, bool]:
     """The result, and whether Ctrl-C cut the search short.
 
@@ -40,8 +51,32 @@ def solve_file(
             bar.update("Executing", progress)
             return not interrupt.asked
 
-        result = solve(problem, chosen, progress=follow, **params)
+        result = solve(problem, chosen, progress=follow, threads=threads, kernel=kernel, **params)
     compiled = result.statistics["compile_seconds"]
     if compiled >= REPORTED_COMPILE_S:
         typer.echo(f"loading kernels took {compiled:.1f} s; they are compiled once and then kept", err=True)
     return result, interrupt.asked
+
+
+def solve_on_server(
+    file: str,
+    target: str | None,
+    params: Mapping[str, Any],
+    *,
+    name: str | None,
+    tags: Sequence[str],
+    opened: Callable[[], Workspace],
+    penalty: str | None = None,
+) -> tuple[Results, bool]:
+    """The results of a job for a file, and whether Ctrl-C cancelled it. Raises as ``submit_file``; JobFailed."""
+    details = submit_file(file, target, params, name=name, tags=tags, session_id=None, opened=opened, penalty=penalty)
+    with opened() as workspace:
+        job = workspace.get_job(str(details.id))
+
+        def cancel() -> None:
+            with suppress(typer.Exit), reported():
+                workspace.api.cancel(job.id)
+
+        with Interrupt(cancel) as interrupt:
+            job.wait_until_completed()
+        return job.get_results(), interrupt.asked

@@ -27,9 +27,17 @@ def conditions(
     return {
         "statuses": None if status is None else (read_status(status),),
         "provider_ids": None if provider_id is None else (provider_id,),
-        "targets": None if target is None else (target,),
+        "targets": None if target is None else _targets(target),
         "created_after": None if created_after is None else moment(created_after),
     }
+
+
+def _targets(name: str) -> tuple[str, ...]:
+    """The targets of a name, which may be the middle part of several."""
+    if "." in name:
+        return (name,)
+    forms = "microsoft.{}.cpu", "microsoft.{}-parameterfree.cpu", "1qbit.{}", "toshiba.{}.ising"
+    return tuple(form.format(name) for form in forms)
 
 
 def matching(

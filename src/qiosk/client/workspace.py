@@ -19,7 +19,7 @@ from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.remote.connection import connection_string_members
 from qiosk.client.session import Session
 from qiosk.client.short_ids import by_id, may_be_short
-from qiosk.client.solvers.base import PARAMETER_FREE, Solver, solver_for
+from qiosk.client.solvers.base import PARAMETER_FREE, Solver, full_id, solver_for
 from qiosk.contract.api import JobsApi
 from qiosk.contract.items import ItemQuery
 from qiosk.contract.jobs import (
@@ -173,7 +173,8 @@ class Workspace:
             name_match: regular expression to be found in the name.
             status: state of the jobs.
             created_after: earliest creation time; a date means its first moment, times without a zone are local.
-            provider_id, target: provider and target of the jobs.
+            provider_id, target: provider and target of the jobs. A short name, such as ``tabu``, is that of all targets
+                that have it as their middle part.
             session_id: session of the jobs.
             limit: largest number of jobs to return.
 
@@ -256,11 +257,11 @@ class Workspace:
         return [solver_for(self, view) for view in views if PARAMETER_FREE not in view.id.lower()]
 
     def target_views(self, name: str | None = None, provider_id: str | None = None) -> Sequence[TargetView]:
-        """Every target with this id and provider, in any letter case, in the service's order."""
+        """Every target with this id or short name, and provider, in any letter case, in the service's order."""
         return [
             view
             for view in self.api.targets()
-            if (name is None or view.id.lower() == name.lower())
+            if (name is None or view.id.lower() == full_id(name).lower())
             and (provider_id is None or view.provider_id.lower() == provider_id.lower())
         ]
 

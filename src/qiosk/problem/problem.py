@@ -348,9 +348,9 @@ class Problem(TermCollection):
         return self.__dict__ | {"_snapshot": None}
 
     def __repr__(self) -> str:
-        terms = f"{len(self._terms)} terms"
+        terms = f"{len(self._terms)} term{'s' * (len(self._terms) != 1)}"
         if len(self._groups):
-            terms += f", {len(self._groups)} groups"
+            terms += f", {len(self._groups)} group{'s' * (len(self._groups) != 1)}"
         return f"Problem({self.name!r}, {self.problem_type}, {terms})"
 
     def _repr_html_(self) -> str:

@@ -11,7 +11,7 @@ from qiosk.errors import WrongType
 from qiosk.model.cost_function import CostFunction
 from qiosk.solvers.result import Result
 from qiosk.solvers.run import ChunkReport, Task
-from qiosk.solvers.targets.catalogue import DEFAULT_TARGET, target
+from qiosk.solvers.targets.catalogue import DEFAULT_TARGET, full_name, target
 from qiosk.solvers.targets.parameters import integer, read_parameters
 from qiosk.solvers.targets.target import Target
 
@@ -58,7 +58,8 @@ def solve(
 
     Args:
         problem: a ``Problem``, or a ``CostFunction``.
-        solver: target name, as ``qiosk targets`` lists them; any case.
+        solver: target name, as ``qiosk targets`` lists them, or the middle part of it, such as ``tabu``; any case. The
+            middle part means the parameter-free target, unless a parameter of the search is given.
         timeout: time limit [s]. Parameter-free solvers stop earlier when they have converged. The default is no limit,
             but 30 s for parameter-free solvers, 5 s for those with populations, and 10 s for simulated bifurcation.
         seed: any 64-bit integer; the same seed gives the same result unless a time limit ends the run. From the clock
@@ -88,7 +89,7 @@ def solve(
         if progress is not None and progress(report.progress) is False:
             stop = True
 
-    chosen = target(solver)
+    chosen = target(full_name(solver, params.keys() - IGNORED))
     chosen.check_names(params, also=IGNORED)
     if threads is not None:
         threads = _THREADS.read(_THREADS.name, threads)

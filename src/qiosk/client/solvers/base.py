@@ -101,7 +101,7 @@ class Solver:
             raise WrongType(f"workspace: must be a Workspace, found {type(workspace).__name__}")
         params = params or {}
         self.workspace = workspace
-        self.name = self.target_for(name, params)
+        self.name = self.target_for(name, params) if "." in name else target_for(full_id(name), params)
         self.provider_id = provider_id
         self.input_data_format = input_data_format
         self.output_data_format = output_data_format
@@ -285,6 +285,16 @@ _CLASS_OF: dict[str, type[Solver]] = {}
 def target_for(name: str, params: Mapping[str, Any]) -> str:
     """The target for these parameters; see ``Solver.target_for`` of the class that has the target."""
     return _CLASS_OF.get(name.lower(), Solver).target_for(name, params)
+
+
+def full_id(name: str) -> str:
+    """The target of a solver's short name, the middle part of the target's; other names stay as they are.
+
+    Microsoft's come before those of others.
+    """
+    middle = name.lower()
+    found = [target for target in _CLASS_OF if "." not in name and target.split(".")[1] == middle]
+    return min(found, key=lambda target: not target.startswith("microsoft."), default=name)
 
 
 def solver_for(workspace: Workspace, view: TargetView) -> Solver:

@@ -15,6 +15,8 @@ from qiosk.solvers.targets.target import Target
 
 DEFAULT_TARGET = "microsoft.paralleltempering-parameterfree.cpu"
 
+_FREE = "-parameterfree"
+
 _FAMILIES = (annealing, bifurcation, population, pticm, quantum, tabu, tempering)
 _TARGETS: dict[str, Target] = {found.id: found for family in _FAMILIES for found in family.TARGETS}
 
@@ -26,6 +28,20 @@ def target(name: str) -> Target:
         hint = _nearest(name, _TARGETS) or f"; targets are {', '.join(_TARGETS)}"
         raise InvalidTarget(f"target {name!r} is not offered{hint}")
     return found
+
+
+def full_name(name: str, params: Iterable[str] = ()) -> str:
+    """The target of a solver's name, the middle part of its targets' (``tabu``); other names stay as they are.
+
+    It is the parameter-free target if that has all of the parameters. Microsoft's come before those of others.
+    """
+    solver, given = name.lower(), set(params)
+    found = [each for each in _TARGETS.values() if each.id.split(".")[1].removesuffix(_FREE) == solver]
+    if "." in name or not found:
+        return name
+    found.sort(key=lambda each: (each.provider_id != "Microsoft", not each.is_parameter_free))
+    own = [each for each in found if each.provider_id == found[0].provider_id]
+    return next((each for each in own if given <= {parameter.name for parameter in each.parameters}), own[-1]).id
 
 
 def _nearest(name: str, offered: Iterable[str]) -> str | None:
