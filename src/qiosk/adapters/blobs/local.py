@@ -29,7 +29,7 @@ from qiosk.adapters.blobs.files import (
 from qiosk.adapters.blobs.folders import FileLocations, decode_name, encode_name, folder_name
 from qiosk.adapters.blobs.notes import Notes
 from qiosk.contract.blob_names import check_container
-from qiosk.errors import BlobNotFound
+from qiosk.errors import BlobNotFound, ServiceUnavailable
 from qiosk.service.blobs import PLAIN, BlobHeaders, BlobPage, BlobProperties, Block, not_found, page_names, write_whole
 from qiosk.service.jobs import BlobRef
 from qiosk.service.locations import BlobLocations
@@ -45,10 +45,14 @@ MAPPED_FROM = 1 << 24
 class LocalBlobStore:
     """``BlobStore`` of one workspace in a folder; several processes may share it.
 
-    ``locations`` gives blobs their URIs; by default they are ``file://`` URIs of their files.
+    ``locations`` gives blobs their URIs; by default they are ``file://`` URIs of their files. Without the folder
+    ``outer``, if one is given, nothing is written: its owner has removed it.
     """
 
-    def __init__(self, root: Path, workspace: str, locations: BlobLocations | None = None) -> None:
+    def __init__(
+        self, root: Path, workspace: str, locations: BlobLocations | None = None, *, outer: Path | None = None
+    ) -> None:
+        self._outer = outer
         self._folder = root.resolve() / folder_name(workspace)
         self._key = workspace
         self._is_key_stored = unquote(self._folder.name) == workspace
@@ -57,6 +61,7 @@ class LocalBlobStore:
     def create(self, container: str) -> bool:
         """Create a container; False if it exists."""
         check_container(container)
+        self._check_place()
         path = self._folder / container
         is_new = not path.is_dir()
         path.mkdir(parents=True, exist_ok=True)
@@ -124,6 +129,7 @@ class LocalBlobStore:
 
     def writer(self, ref: BlobRef, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> FileWriter:
         """A blob to write in pieces."""
+        self._check_place()
         file = self._file(ref)
         self._store_key()
         return FileWriter(file, file.path, overwrite=overwrite, notes=Notes(headers))
@@ -131,6 +137,7 @@ class LocalBlobStore:
     def block_writer(self, ref: BlobRef, block_id: str) -> FileWriter:
         """A block for ``commit_blocks``."""
         check_block_id(block_id)
+        self._check_place()
         file = self._file(ref)
         return FileWriter(file, block_path(file, block_id), overwrite=True, notes=None)
 
@@ -219,6 +226,10 @@ class LocalBlobStore:
         """Container and blob of a URI that ``uri`` returned."""
         return self._locations.resolve(uri)
 
+    def _check_place(self) -> None:
+        if self._outer is not None and not self._outer.is_dir():
+            raise ServiceUnavailable(f"storage: {self._outer} was removed")
+
     def _store_key(self) -> None:
         """Store the workspace's key in a file, if it is too long for the folder's name."""
         if not self._is_key_stored:
@@ -236,7 +247,10 @@ class LocalStorage:
 
     def __init__(self, root: Path, served: BlobLocations | None = None) -> None:
         self._root = root.resolve()
-        self._blobs = lru_cache(_OPEN_STORES)(lambda workspace: LocalBlobStore(self._root, workspace, served))
+        outer = self._root.parent if self._root.parent.is_dir() else None  # such as the home
+        self._blobs = lru_cache(_OPEN_STORES)(
+            lambda workspace: LocalBlobStore(self._root, workspace, served, outer=outer)
+        )
 
     def blobs(self, workspace: str) -> LocalBlobStore:
         """Blobs of one workspace."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
@@ -20,6 +20,7 @@ from typing import Any, final
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from qiosk.adapters.sql.sqlite_file import SqliteFile
 from qiosk.errors import Conflict, InvalidValue, QioskError, ServiceUnavailable, StorageFull, extra
 
 BUSY_S = 30.0
@@ -83,6 +84,7 @@ class Database:
         else:
             self._engine = _postgres_engine(url)
             self._single = self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._file = SqliteFile(url.database or "")
         self._turn = threading.Lock()
         self._watch_lock = threading.Lock()
         self._watch: sa.Connection | None = None
@@ -93,18 +95,21 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection for SELECT. Each statement sees the state at its own time."""
+        self._file.check()
         with _translating_errors(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction, which commits at the end unless an error leaves the block."""
+        self._file.check()
         with _translating_errors(), self._one_writer(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write_once(self) -> Iterator[sa.Connection]:
         """As ``write``, for a single statement: it needs no transaction of its own to be atomic."""
+        self._file.check()
         with _translating_errors(), self._one_writer(), self._single.begin() as connection:
             yield connection
 
@@ -115,11 +120,22 @@ class Database:
             # lost, needs no connection of its own, and works through a pooler.
             with self.read() as connection:
                 return hash(connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
+        self._file.check()
         with self._watch_lock, _translating_errors():
             # SQLite's own counter, which changes when another connection commits; no write uses this one.
             if self._watch is None:
                 self._watch = self._reader.connect().execution_options(isolation_level="AUTOCOMMIT")
             return int(self._watch.connection.cursor().execute("PRAGMA data_version").fetchone()[0])
+
+    def follow_file(self, prepare: Callable[[Database], None]) -> None:
+        """From now on, notice if SQLite's file is replaced or removed; ``prepare`` makes the tables of a new one."""
+
+        def open_again() -> None:
+            self.close()
+            prepare(self)
+
+        if self.is_sqlite:
+            self._file.follow(open_again)
 
     def close(self) -> None:
         """Release connections; a later call opens new ones."""

@@ -37,12 +37,17 @@ def open_database(url: sa.URL) -> Database:
     """
     database = Database(url)
     try:
-        if revision_of(database) != REVISION:
-            _prepare(database, may_upgrade=database.is_sqlite)
+        _make_current(database)
     except BaseException:
         database.close()
         raise
+    database.follow_file(_make_current)
     return database
+
+
+def _make_current(database: Database) -> None:
+    if revision_of(database) != REVISION:
+        _prepare(database, may_upgrade=database.is_sqlite)
 
 
 def open_sqlite_database(path: Path) -> Database:
