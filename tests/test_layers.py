@@ -13,7 +13,7 @@ from tools.imports import SOURCE, cycles, folder_graph, read_package
 # A layer may import itself and every layer in an earlier row; layers of one row do not know each other.
 ROWS = [
     {"errors", "kernels", "machine", "version"},
-    {"contract", "model", "settings"},
+    {"contract", "forks", "model", "settings"},
     {"formats", "plots"},
     {"solvers"},
     {"problem"},
@@ -30,8 +30,8 @@ RANK = {layer: rank for rank, row in enumerate(ROWS) for layer in row}
 # Narrower than their place in the rows: package -> the layers it may name.
 ONLY = {
     "kernels": {"kernels"},
-    "adapters": {"adapters", "contract", "errors", "service"},
-    "client": {"client", "contract", "errors", "model", "formats", "problem", "modeling", "plots", "version"},
+    "adapters": {"adapters", "contract", "errors", "forks", "service"},
+    "client": {"client", "contract", "errors", "forks", "model", "formats", "problem", "modeling", "plots", "version"},
 }
 # Layers that only these may import.
 USED_BY = {"adapters": {"adapters", "bootstrap"}}

@@ -718,7 +718,7 @@ def test_proxies_of_the_environment_are_used_but_never_for_this_machine(monkeypa
         ("http://localhost", False),
     ):
         api = HttpJobs(Connection(url=url))
-        assert isinstance(api._transport._pool, urllib3.ProxyManager) is is_used
+        assert isinstance(api._transport._pool.get(), urllib3.ProxyManager) is is_used
         api.close()
 
 

@@ -5,6 +5,7 @@ Rich is imported only when a bar is shown.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import weakref
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from qiosk.contract.jobs import JobProgress
+from qiosk.forks import PerProcess
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
@@ -58,14 +60,24 @@ class TransferBar:
     """Shows one upload or download at a time, from its first bytes to its end."""
 
     def __init__(self) -> None:
+        self._process = PerProcess(_ShownTransfer)
+
+    def __call__(self, name: str, size: int, total: int) -> None:
+        """Show a transfer's bytes so far and in all (0: unknown); 0 of 0 ends a transfer that failed."""
+        self._process.get().update(name, size, total)
+
+
+class _ShownTransfer:
+    """The bar of one process."""
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._name: str | None = None
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._stop: Callable[[], object] = lambda: None
 
-    def __call__(self, name: str, size: int, total: int) -> None:
-        """Show a transfer's bytes so far and in all (0: unknown); 0 of 0 ends a transfer that failed."""
+    def update(self, name: str, size: int, total: int) -> None:
         if not sys.stderr.isatty():
             return
         has_ended = size >= total if total else size == 0
@@ -73,7 +85,9 @@ class TransferBar:
             if self._bar is None and not has_ended and max(size, total) >= SHOWN_FROM_BYTES:
                 self._name, self._bar = name, _transfer_bar()
                 self._task = self._bar.add_task(name, total=None)
-                self._stop = weakref.finalize(self, self._bar.stop)  # at exit, too: the bar hides the cursor
+                self._stop = weakref.finalize(
+                    self, _stop, self._bar, os.getpid()
+                )  # at exit, too: the bar hides the cursor
                 self._bar.start()
             if self._bar is not None and self._task is not None and self._name == name:
                 if size:
@@ -81,6 +95,11 @@ class TransferBar:
                 if has_ended:
                     self._stop()
                     self._bar = None
+
+
+def _stop(bar: Progress, process: int) -> None:
+    if os.getpid() == process:  # a forked child does not draw
+        bar.stop()
 
 
 def _job_bar() -> Progress:

@@ -12,6 +12,7 @@ and aborts the upload. For that to work the thread must not refer to the problem
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import weakref
@@ -25,6 +26,7 @@ from numpy.typing import ArrayLike
 from qiosk.contract.api import BlobUpload, JobsApi
 from qiosk.contract.jobs import INPUT_BLOB
 from qiosk.errors import Conflict, InvalidValue, MissingSection, QioskError
+from qiosk.forks import PerProcess, check_process
 from qiosk.formats import registry
 from qiosk.formats.qio import writer as qio_writer
 from qiosk.model.check import check
@@ -99,7 +101,7 @@ class StreamingProblem:
         self.upload_size_threshold = upload_size_threshold
         self.uploaded_blob_uri: str | None = None
         self._id = str(uuid4())
-        self._lock = threading.RLock()
+        self._lock = PerProcess(threading.RLock)
         self._pending = TermColumns()
         self._counts = _Counts()
         self._uploader: _Uploader | None = None
@@ -133,7 +135,7 @@ class StreamingProblem:
         Waits if too many chunks are queued. Raises InvalidInput, Conflict once the problem is uploaded, and the error
         that stopped the upload.
         """
-        with self._lock:
+        with self._lock.get():
             if self.uploaded_blob_uri is not None:
                 raise Conflict(f"streaming problem {self.name!r}: is uploaded, no term can be added any more")
             if terms is not None:
@@ -154,7 +156,7 @@ class StreamingProblem:
 
     def upload(self, workspace: HasJobs | None = None, *_names: str) -> str:
         """Complete the upload; returns the URI for solvers, also when called again. Raises the upload's error."""
-        with self._lock:
+        with self._lock.get():
             if self.uploaded_blob_uri is None:
                 self._flush()
                 uploader = self._uploader or self._start()
@@ -225,11 +227,15 @@ class _Uploader:
         self.chunks: queue.SimpleQueue[CostFunction | QioskError | None] = queue.SimpleQueue()
         self._places = threading.Semaphore(QUEUED_CHUNKS)
         self._failure: BaseException | None = None
+        self._process = os.getpid()
         self._thread = threading.Thread(target=self._run, name="qiosk-upload", daemon=True)
         self._thread.start()
 
     def send(self, chunk: CostFunction | None) -> None:
-        """Queue a chunk; None is the end. Raises the error that stopped the upload."""
+        """Queue a chunk; None is the end. Raises the error that stopped the upload; Conflict in a forked child,
+        which has no such thread.
+        """
+        check_process(self._process)
         while True:
             if self._failure is not None:
                 raise self._failure

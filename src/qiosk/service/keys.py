@@ -19,6 +19,7 @@ from typing import Protocol, final
 
 from qiosk.contract.workspaces import DEFAULT_KEY, checked_key
 from qiosk.errors import Forbidden, InvalidValue, KeyNotFound, Unauthorized
+from qiosk.forks import PerProcess
 from qiosk.service.ports import Clock
 
 PREFIX = "qk"
@@ -116,7 +117,7 @@ class Authenticator:
         self._has_keys = admin_key is not None
         self._open_until = -math.inf
         self._cache: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
 
     def has_keys(self) -> bool:
         """Whether any key was ever made; without one every request is allowed."""
@@ -151,7 +152,7 @@ class Authenticator:
         return self._remembered(its_digest) or self._looked_up(credential, its_digest)
 
     def _remembered(self, its_digest: str) -> Principal | None:
-        with self._lock:
+        with self._lock.get():
             until, principal = self._cache.get(its_digest, (0.0, ANYBODY))
         if self._clock.monotonic() >= until:
             return None
@@ -176,7 +177,7 @@ class Authenticator:
         return principal
 
     def _remember(self, its_digest: str, principal: Principal) -> None:
-        with self._lock:
+        with self._lock.get():
             self._cache[its_digest] = (self._clock.monotonic() + CACHE_S, principal)
             self._cache.move_to_end(its_digest)
             while len(self._cache) > _CACHED_KEYS:

@@ -16,6 +16,7 @@ from typing import Final, Protocol, final
 
 from qiosk.contract.quotas import UNLIMITED, Dimension, QuotaView
 from qiosk.errors import InvalidValue, QuotaExceeded
+from qiosk.forks import PerProcess
 from qiosk.service.ports import Clock, JobStore
 from qiosk.settings import Settings
 
@@ -111,7 +112,7 @@ class QuotaService:
         self._defaults = defaults
         self._clock = clock
         self._stored_bytes = stored_bytes
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
         self._overrides: Mapping[str, Mapping[Dimension, float | None]] = {}
         self._overrides_until = -math.inf
         self._hours: dict[str, tuple[float, float]] = {}
@@ -163,7 +164,7 @@ class QuotaService:
                 dimension=Dimension.STORED_BYTES.value,
                 retry_after_s=RETRY_S,
             )
-        with self._lock:
+        with self._lock.get():
             measured.stored += extra
 
     def view(self, workspace: str) -> Sequence[QuotaView]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol, final
 
+from qiosk.forks import PerProcess
 from qiosk.service.jobs import JobState
 from qiosk.service.ports import Clock
 
@@ -106,7 +107,7 @@ class JobStatistics:
     def __init__(self, store: StatisticsStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
         self._fresh_until = float("-inf")
         self._since: datetime | None = None
         self._seen: dict[tuple[str, str], datetime] = {}
@@ -115,13 +116,13 @@ class JobStatistics:
 
     def queue_times(self) -> Mapping[str, float]:
         """Seconds that recent jobs have waited on average, by target; targets without jobs are missing."""
-        with self._lock:
+        with self._lock.get():
             self._refresh()
             return {target: sum(waits) / len(waits) for target, waits in self._waits.items()}
 
     def totals(self) -> Totals:
         """Jobs that have ended since this object was made. Callers must not change it."""
-        with self._lock:
+        with self._lock.get():
             self._refresh()
             return self._totals
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import final
 
 from qiosk.contract.blobs import check_metadata
+from qiosk.forks import check_process
 from qiosk.service.blobs import BlobStore
 from qiosk.service.jobs import BlobRef
 
@@ -19,14 +21,19 @@ class StoredUpload:
         self._ref = ref
         self._check_bytes = check_bytes
         self._writer = blobs.writer(ref, overwrite=overwrite)
+        self._process = os.getpid()
 
     def write(self, data: bytes) -> None:
-        """Append. Raises QuotaExceeded."""
+        """Append. Raises QuotaExceeded; Conflict in a forked child."""
+        check_process(self._process)
         self._check_bytes(len(data))
         self._writer.write(data)
 
     def commit(self, metadata: Mapping[str, str] | None = None) -> str:
-        """Finish the blob, so that others see it; returns its URI. Raises BlobAlreadyExists, InvalidValue."""
+        """Finish the blob, so that others see it; returns its URI. Raises BlobAlreadyExists, InvalidValue; Conflict in
+        a forked child.
+        """
+        check_process(self._process)
         check_metadata(metadata or {})
         self._writer.commit()
         if metadata:
@@ -34,5 +41,6 @@ class StoredUpload:
         return self._blobs.uri(*self._ref)
 
     def abort(self) -> None:
-        """Discard what was written."""
-        self._writer.abort()
+        """Discard what was written; nothing happens in a forked child."""
+        if os.getpid() == self._process:
+            self._writer.abort()

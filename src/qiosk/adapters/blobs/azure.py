@@ -52,6 +52,7 @@ from qiosk.adapters.blobs.azure_objects import (
 )
 from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.errors import BlobChanged, InvalidBlockList, InvalidValue
+from qiosk.forks import PerProcess
 from qiosk.service.blobs import (
     PLAIN,
     BlobHeaders,
@@ -97,10 +98,9 @@ class AzureStorage:
         self._account = account
         self._key = key
         self._account_links = account_links
-        self._service = BlobServiceClient(
-            endpoint, credential={"account_name": account, "account_key": key}, max_single_put_size=PART
-        )
         self._endpoint = endpoint.rstrip("/")
+        credential = {"account_name": account, "account_key": key}
+        self._service = PerProcess(lambda: BlobServiceClient(endpoint, credential=credential, max_single_put_size=PART))
         self._blobs = lru_cache(_OPEN_STORES)(
             lambda workspace: AzureBlobStore(self._service, self._endpoint, workspace)
         )
@@ -112,7 +112,7 @@ class AzureStorage:
     def workspaces(self) -> Sequence[str]:
         """Keys of workspaces that have a container."""
         with translating_errors():
-            found = list(self._service.list_containers(name_starts_with="q", include_metadata=True))
+            found = list(self._service.get().list_containers(name_starts_with="q", include_metadata=True))
         keys = {(container.metadata or {}).get(_WORKSPACE) for container in found}
         return sorted(_decode(key) for key in keys if key)
 
@@ -147,7 +147,7 @@ class AzureStorage:
 class AzureBlobStore:
     """``BlobStore`` of one workspace in an account. Azure removes uncommitted blocks after a week."""
 
-    def __init__(self, service: BlobServiceClient, endpoint: str, workspace: str) -> None:
+    def __init__(self, service: PerProcess[BlobServiceClient], endpoint: str, workspace: str) -> None:
         self._service = service
         self._endpoint = endpoint
         self._workspace = workspace
@@ -187,7 +187,7 @@ class AzureBlobStore:
     def containers(self) -> Sequence[str]:
         """Names of all containers, sorted."""
         with translating_errors():
-            found = list(self._service.list_containers(name_starts_with=self._prefix, include_metadata=True))
+            found = list(self._service.get().list_containers(name_starts_with=self._prefix, include_metadata=True))
         return sorted((c.metadata or {}).get(_TRUE_NAME, c.name[len(self._prefix) :]) for c in found)
 
     def put(self, ref: BlobRef, data: bytes, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> BlobProperties:
@@ -313,7 +313,7 @@ class AzureBlobStore:
     def client(self, ref: BlobRef) -> BlobClient:
         """The library's view of a blob."""
         check_blob(ref.name)
-        return self._service.get_blob_client(self.physical(ref.container), ref.name)
+        return self._service.get().get_blob_client(self.physical(ref.container), ref.name)
 
     def create_if_missing(self, ref: BlobRef) -> None:
         """Create a blob's container unless it exists."""
@@ -321,7 +321,7 @@ class AzureBlobStore:
             self.create(ref.container)
 
     def _container(self, container: str) -> ContainerClient:
-        return self._service.get_container_client(self.physical(container))
+        return self._service.get().get_container_client(self.physical(container))
 
 
 def workspace_prefix(workspace: str) -> str:

@@ -23,9 +23,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import itertools
 import mmap
 import os
+import secrets
 import shutil
 import stat
 import time
@@ -47,7 +47,6 @@ _COPY = 1 << 30  # bytes copied at a time, at most
 UNFINISHED = ".unfinished"
 _MOVES = 10  # tries of a writer to put its file in its place
 HEADERS = ".headers"
-_numbers = itertools.count()
 
 
 @final
@@ -111,7 +110,7 @@ class FileWriter:
         self._target = target
         self._overwrite = overwrite
         self._notes = notes
-        self._draft = file.unfinished / f"writer-{os.getpid()}-{time.time_ns()}-{next(_numbers)}"
+        self._draft = file.unfinished / f"writer-{os.getpid()}-{secrets.token_hex(8)}"
         self._descriptor = self._open()
 
     def write(self, data: bytes) -> None:

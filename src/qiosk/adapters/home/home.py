@@ -80,11 +80,32 @@ def is_locked(path: Path, mode: int, timeout_s: float = 0.0) -> bool:
     try:
         return not _try_lock(file, mode, timeout_s)
     finally:
-        os.close(file)  # which also unlocks
+        close_lock(file)  # which also unlocks
+
+
+_locked: set[int] = set()
 
 
 def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    _locked.add(file)
+    return file
+
+
+def close_lock(file: int) -> None:
+    """Close a file that may be locked; nothing happens in a forked child, where it is closed already."""
+    if file in _locked:  # else it is the parent's
+        _locked.remove(file)
+        os.close(file)
+
+
+def _close_in_child() -> None:
+    """Close a parent's files: a lock is held while any process has the file open."""
+    while _locked:
+        os.close(_locked.pop())
+
+
+os.register_at_fork(after_in_child=_close_in_child)
 
 
 def _try_lock(file: int, mode: int, timeout_s: float) -> bool:
@@ -112,7 +133,7 @@ class ServerPresence:
     def end(self) -> None:
         """Release the home; nothing happens the second time."""
         if self._file is not None:
-            os.close(self._file)
+            close_lock(self._file)
             self._file = None
 
 
@@ -134,7 +155,7 @@ class SupervisorLock:
         """Become the supervisor; False if another one runs."""
         file = _open(self._path)
         if not _try_lock(file, fcntl.LOCK_EX, LOCK_TIMEOUT_S):
-            os.close(file)
+            close_lock(file)
             return False
         self._file = file
         holder = this_process()
@@ -149,8 +170,9 @@ class SupervisorLock:
     def release(self) -> None:
         """Release the lock; nothing happens if it is not held here."""
         if self._file is not None:
-            os.ftruncate(self._file, 0)
-            os.close(self._file)
+            if self._file in _locked:
+                os.ftruncate(self._file, 0)
+            close_lock(self._file)
             self._file = None
 
     def is_still_ours(self) -> bool:

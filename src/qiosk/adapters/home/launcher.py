@@ -26,9 +26,10 @@ from typing import final
 
 from qiosk.adapters.home.heartbeat import Heartbeat
 from qiosk.adapters.home.holder import send
-from qiosk.adapters.home.home import Home, StopRequest, SupervisorLock, is_locked, share_lock
+from qiosk.adapters.home.home import Home, StopRequest, SupervisorLock, close_lock, is_locked, share_lock
 from qiosk.adapters.home.wakeup import wake
 from qiosk.errors import SupervisorUnavailable
+from qiosk.forks import PerProcess
 
 PROBE_INTERVAL_S = 0.1
 """Shortest time between two probes of the lock by ``ensure``."""
@@ -65,7 +66,7 @@ class SupervisorLauncher:
         self._runner = runner
         self._lock = SupervisorLock(home.lock)
         self._heartbeat = Heartbeat(home.heartbeat)
-        self._guard = threading.Lock()
+        self._guard = PerProcess(threading.Lock)
         self._probed_at = float("-inf")
         self._launched_at = float("-inf")
         self._pulse_at_launch = self._heartbeat.pulse()
@@ -77,19 +78,19 @@ class SupervisorLauncher:
     def wake(self) -> None:
         """Wake the supervisor, or start one. Raises SupervisorUnavailable if none could be started."""
         wake(self._home.wakeup_pipe)
-        with self._guard:
+        with self._guard.get():
             self._probe()
 
     def ensure(self) -> None:
         """As ``wake``, but does nothing if the lock was probed just now."""
-        with self._guard:
+        with self._guard.get():
             if time.monotonic() - self._probed_at >= PROBE_INTERVAL_S:
                 self._probe()
 
     def check(self) -> None:
         """As ``wake``; raises SupervisorUnavailable also if the supervisor does not move, or can start no jobs."""
         self.wake()
-        with self._guard:
+        with self._guard.get():
             if self._deaths >= UNREADY_DEATHS:
                 raise SupervisorUnavailable(self._obituary())
             if not self._lock.is_held():
@@ -111,7 +112,7 @@ class SupervisorLauncher:
         One that still runs after ``timeout_s`` is killed if it does not move. False if it runs on.
         """
         deadline = time.monotonic() + timeout_s
-        with self._guard:
+        with self._guard.get():
             self._is_stopping = True
             asked: str | None = None
             while self._lock.is_held() or self._is_booting():
@@ -205,7 +206,7 @@ class SupervisorLauncher:
                     pass_fds=(boot_lock,),
                 )
             finally:
-                os.close(boot_lock)
+                close_lock(boot_lock)
         except (OSError, subprocess.CalledProcessError) as error:
             if isinstance(error, OSError) and error.errno in _SHORTAGES and self._deaths < MAX_LAUNCHES:
                 log.warning("the supervisor cannot be started now: %s", error)

@@ -13,15 +13,18 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from qiosk.adapters.sql.fork_gate import gate
 from qiosk.adapters.sql.sqlite_file import SqliteFile
 from qiosk.errors import Conflict, InvalidValue, QioskError, ServiceUnavailable, StorageFull, extra
+from qiosk.forks import PerProcess
 
 BUSY_S = 30.0
 """How long a writer of SQLite waits for the others."""
@@ -67,7 +70,8 @@ def parse_url(text: str, *, default: Path) -> sa.URL:
 
 @final
 class Database:
-    """One database. May be used by several threads at once, and shared by several stores and processes.
+    """One database. May be used by several threads at once, and shared by several stores and processes. A forked
+    child has connections of its own.
 
     ``read`` and ``write`` raise ServiceUnavailable if the database cannot be reached, or the connection is lost: it
     is then unknown whether a transaction that was about to commit did so. They raise StorageFull if there is no room,
@@ -78,16 +82,11 @@ class Database:
     def __init__(self, url: sa.URL) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        if self.is_sqlite:
-            self._engine = self._single = _sqlite_writer(url)
-            self._reader = _sqlite_engine(url, busy_s=BUSY_S, pool_size=8)
-        else:
-            self._engine = _postgres_engine(url)
-            self._single = self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._process = PerProcess(partial(_Connections, url, is_sqlite=self.is_sqlite))
+        self._process.get()
         self._file = SqliteFile(url.database or "")
-        self._turn = threading.Lock()
-        self._watch_lock = threading.Lock()
-        self._watch: sa.Connection | None = None
+        if self.is_sqlite:
+            gate.add(self)
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)
@@ -96,21 +95,21 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """A connection for SELECT. Each statement sees the state at its own time."""
         self._file.check()
-        with _translating_errors(), self._reader.begin() as connection:
+        with _translating_errors(), self._use() as connections, connections.reader.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction, which commits at the end unless an error leaves the block."""
         self._file.check()
-        with _translating_errors(), self._one_writer(), self._engine.begin() as connection:
+        with _translating_errors(), self._use() as mine, self._one_writer(mine), mine.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write_once(self) -> Iterator[sa.Connection]:
         """As ``write``, for a single statement: it needs no transaction of its own to be atomic."""
         self._file.check()
-        with _translating_errors(), self._one_writer(), self._single.begin() as connection:
+        with _translating_errors(), self._use() as mine, self._one_writer(mine), mine.single.begin() as connection:
             yield connection
 
     def version(self) -> int:
@@ -121,11 +120,11 @@ class Database:
             with self.read() as connection:
                 return hash(connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
         self._file.check()
-        with self._watch_lock, _translating_errors():
+        with _translating_errors(), self._use() as connections, connections.watch_lock:
             # SQLite's own counter, which changes when another connection commits; no write uses this one.
-            if self._watch is None:
-                self._watch = self._reader.connect().execution_options(isolation_level="AUTOCOMMIT")
-            return int(self._watch.connection.cursor().execute("PRAGMA data_version").fetchone()[0])
+            if connections.watch is None:
+                connections.watch = connections.reader.connect().execution_options(isolation_level="AUTOCOMMIT")
+            return int(connections.watch.connection.cursor().execute("PRAGMA data_version").fetchone()[0])
 
     def follow_file(self, prepare: Callable[[Database], None]) -> None:
         """From now on, notice if SQLite's file is replaced or removed; ``prepare`` makes the tables of a new one."""
@@ -139,12 +138,9 @@ class Database:
 
     def close(self) -> None:
         """Release connections; a later call opens new ones."""
-        with self._watch_lock:
-            if self._watch is not None:
-                self._watch.close()
-                self._watch = None
-        self._engine.dispose()
-        self._reader.dispose()
+        if (connections := self._process.made) is not None:
+            with gate.inside() if self.is_sqlite else nullcontext():
+                connections.close()
 
     def checkpoint(self) -> None:
         """Copy what was written from SQLite's log into its file, so that it survives a power cut and the log stays
@@ -152,26 +148,62 @@ class Database:
         """
         if not self.is_sqlite:
             return
-        with _translating_errors(), self._reader.connect() as connection:
+        with _translating_errors(), self._use() as connections, connections.reader.connect() as connection:
             cursor = connection.connection.cursor()
             (_, pages, _) = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if pages > LOG_PAGES // 2:
                 cursor.execute(f"PRAGMA busy_timeout = {round(1e3 * RESTART_S)}")
-                cursor.execute("PRAGMA wal_checkpoint(RESTART)")
-                cursor.execute(f"PRAGMA busy_timeout = {round(1e3 * BUSY_S)}")
+                try:
+                    cursor.execute("PRAGMA wal_checkpoint(RESTART)")
+                finally:
+                    cursor.execute(f"PRAGMA busy_timeout = {round(1e3 * BUSY_S)}")
 
     @contextmanager
-    def _one_writer(self) -> Iterator[None]:
+    def _use(self) -> Iterator[_Connections]:
+        """This process's connections; it does not fork meanwhile, if they are SQLite's."""
+        with gate.inside() if self.is_sqlite else nullcontext():
+            yield self._process.get()
+
+    @contextmanager
+    def _one_writer(self, connections: _Connections) -> Iterator[None]:
         """Wait until no other thread of this process writes, if there can be only one writer."""
         if not self.is_sqlite:
             yield
             return
-        if not self._turn.acquire(timeout=BUSY_S):
+        if not connections.turn.acquire(timeout=BUSY_S):
             raise ServiceUnavailable(f"database: another thread has been writing for {BUSY_S:g} s")
         try:
             yield
         finally:
-            self._turn.release()
+            connections.turn.release()
+
+
+@final
+class _Connections:
+    """A process's connections to a database: pools for transactions, single statements and reading.
+
+    ``turn`` is held by SQLite's writer; ``watch`` is the connection that ``Database.version`` uses.
+    """
+
+    def __init__(self, url: sa.URL, *, is_sqlite: bool) -> None:
+        if is_sqlite:
+            self.engine = self.single = _sqlite_writer(url)
+            self.reader = _sqlite_engine(url, busy_s=BUSY_S, pool_size=8)
+        else:
+            self.engine = _postgres_engine(url)
+            self.single = self.reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.turn = threading.Lock()
+        self.watch_lock = threading.Lock()
+        self.watch: sa.Connection | None = None
+
+    def close(self) -> None:
+        """Close connections that are not in use."""
+        with self.watch_lock:
+            if self.watch is not None:
+                self.watch.close()
+                self.watch = None
+        self.engine.dispose()
+        self.reader.dispose()
 
 
 def _sqlite_engine(url: sa.URL, *, busy_s: float, **options: Any) -> sa.Engine:

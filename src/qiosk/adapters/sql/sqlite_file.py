@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import final
 
 from qiosk.errors import ServiceUnavailable
+from qiosk.forks import PerProcess
 
 
 @final
@@ -24,7 +25,7 @@ class SqliteFile:
         self._open_again: Callable[[], None] | None = None
         self._is_opening = False
         self._identity: tuple[int, int] | None = None
-        self._lock = threading.RLock()
+        self._lock = PerProcess(threading.RLock)
 
     def follow(self, open_again: Callable[[], None]) -> None:
         """Compare with the file of now; ``open_again`` leaves its connections and makes the tables of a new one."""
@@ -35,7 +36,7 @@ class SqliteFile:
         """Open the new file if there is one. Raises ServiceUnavailable if the folder was removed."""
         if self._open_again is None or self._look() == self._identity:
             return
-        with self._lock:
+        with self._lock.get():
             if self._is_opening or self._look() == self._identity:  # it is this thread that opens it
                 return
             if not self._path.parent.is_dir():

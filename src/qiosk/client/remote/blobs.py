@@ -11,6 +11,7 @@ metadata), and when the store reports that the blob exists, compares that mark w
 from __future__ import annotations
 
 import base64
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ from qiosk.client.remote.xml import read_xml
 from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.contract.blobs import blob_uri, check_metadata
 from qiosk.errors import BlobAlreadyExists, BlobNotFound, Forbidden, NotFound, QioskError
+from qiosk.forks import PerProcess, check_process
 
 BLOCK = 8 << 20
 """Bytes of a block."""
@@ -46,17 +48,17 @@ class Blobs:
         self._sign = sign
         self.transfers = transfers
         self._signed: dict[str, tuple[str, float]] = {}
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
 
     def container_uri(self, container: str) -> str:
         """Signed URL of a container; a new one if the last is about to expire. Raises InvalidValue."""
         check_container(container)
-        with self._lock:
+        with self._lock.get():
             url, until = self._signed.get(container, ("", 0.0))
         if time.time() < until:
             return url
         url, now = self._sign(container), time.time()
-        with self._lock:
+        with self._lock.get():
             self._signed.pop(container, None)  # so that it becomes the newest
             self._signed[container] = url, now + (1.0 - _SAFETY) * (_expiry(url) - now)
             if len(self._signed) > _KEPT_SIGNATURES:
@@ -176,7 +178,7 @@ class Blobs:
             except Forbidden as error:
                 if is_fresh or error.details.get("storage_code") != "AuthenticationFailed":
                     raise
-                with self._lock:
+                with self._lock.get():
                     self._signed.pop(container, None)
             except NotFound as error:
                 raise BlobNotFound(f"blob {container}/{name} was not found") from error
@@ -199,9 +201,11 @@ class Upload:
         self._rest = bytearray()
         self._ids: list[str] = []
         self._size = 0
+        self._process = os.getpid()
 
     def write(self, data: bytes) -> None:
-        """Append bytes; full blocks are uploaded at once."""
+        """Append bytes; full blocks are uploaded at once. Raises Conflict in a forked child."""
+        check_process(self._process)
         self._rest += data
         with self._blobs.transfers.reporting_failure(self._transfer):
             while len(self._rest) >= BLOCK:
@@ -209,7 +213,10 @@ class Upload:
                 del self._rest[:BLOCK]
 
     def commit(self, metadata: Mapping[str, str] | None = None) -> str:
-        """Upload the rest and make the blob visible; returns its URL. Raises BlobAlreadyExists, InvalidValue."""
+        """Upload the rest and make the blob visible; returns its URL. Raises BlobAlreadyExists, InvalidValue; Conflict
+        in a forked child.
+        """
+        check_process(self._process)
         check_metadata(metadata or {})
         described = {f"x-ms-meta-{key}": value for key, value in (metadata or {}).items()}
 
@@ -228,7 +235,7 @@ class Upload:
 
     def abort(self) -> None:
         """Drop what was written; the server removes blocks that are never committed."""
-        if self._ids:
+        if self._ids and os.getpid() == self._process:
             self._blobs.transfers.report(self._transfer, 0, 0)
         self._rest.clear()
         self._ids.clear()

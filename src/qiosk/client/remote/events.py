@@ -4,7 +4,8 @@ How it works. The server keeps one response open and writes an event for every c
 the points that are new in its trace. The id of an event counts the points sent so far and contains a checksum of the
 last one. When a connection ends before the job does, the client opens a new one with ``Last-Event-ID`` set to the last
 id, and the server continues after that point. If the trace has been rewritten since (a job that was resumed from an
-older checkpoint), the checksum differs, and the server sends the trace from its beginning.
+older checkpoint), the checksum differs, and the server sends the trace from its beginning. A forked child that goes on
+with a stream opens a new connection in the same way.
 
 There are three time limits. A connection without a byte for ``SILENCE_S`` is closed and opened again. If there is no
 event for ``OUTAGE_S``, over any number of connections, the client gives up. The caller's time-out ends everything, but
@@ -15,6 +16,7 @@ The format is that of https://html.spec.whatwg.org/multipage/server-sent-events.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -129,6 +131,7 @@ def _stream(
     def timeout_s() -> float:
         return SILENCE_S if until is None else max(0.001, min(SILENCE_S, until - time.monotonic()))
 
+    process = os.getpid()
     headers = {"Accept": "text/event-stream", "Last-Event-ID": last_id, "Cache-Control": "no-cache"}
     response = transport.open(Request(method="GET", url=url, headers=headers), read_timeout_s=timeout_s())
     try:
@@ -139,6 +142,8 @@ def _stream(
         for piece in response.stream(1 << 16, decode_content=True):
             for event in parser.feed(piece):
                 yield event.id if event.id and _ID.fullmatch(event.id) else None, _update(event)
+                if os.getpid() != process:  # the connection is the parent's
+                    return
                 until = deadline
             _set_timeout(response, timeout_s())
     finally:

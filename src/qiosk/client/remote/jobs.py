@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Any, final
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
@@ -44,6 +43,7 @@ from qiosk.errors import (
     NotFound,
     UnreadableInput,
 )
+from qiosk.forks import PerProcess
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _INPUT_TYPE = {"x-ms-blob-content-type": "application/json"}
@@ -70,6 +70,7 @@ class HttpJobs:
         self.sessions = HttpSessions(self._calls)
         self._transfers = Transfers(on_transfer)
         self._blobs = Blobs(self._transport, self._signed, self._transfers)
+        self._blob_base = PerProcess(self._find_blob_base)
 
     def submit(self, command: SubmitJob) -> JobView:
         """Queue a job; see ``JobsApi``. Its input is stored first, even if the server then rejects the job."""
@@ -194,7 +195,7 @@ class HttpJobs:
     def locate(self, blob_uri: str) -> tuple[str, str]:
         """Container and name of the blob at a URL of the workspace, signed or not. Raises InvalidValue."""
         path = uri_segments(blob_uri)
-        base = self._blob_base
+        base = self._blob_base.get()
         if path[: len(base)] == base:
             path = path[len(base) :]
         if path[:1] == (ACCOUNT,):
@@ -228,8 +229,7 @@ class HttpJobs:
             page = self.page(query, token=page.next)
             yield from page.items
 
-    @cached_property
-    def _blob_base(self) -> tuple[str, ...]:
+    def _find_blob_base(self) -> tuple[str, ...]:
         """The path segments before account and container in URLs of blobs. Signing a blob URL creates nothing."""
         path = uri_segments(self._signed(INPUT_BLOB, INPUT_BLOB))[:-2]
         return path[:-1] if path[-1:] == (ACCOUNT,) else path

@@ -35,6 +35,7 @@ from urllib3.response import BaseHTTPResponse
 
 from qiosk.client.remote.errors import error_of, retry_after
 from qiosk.errors import QioskError, ServiceUnavailable, UnreadableInput
+from qiosk.forks import PerProcess
 from qiosk.version import __version__
 
 _log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class Request:
 
 
 class Transport:
-    """Sends requests to one server. Threads may share it."""
+    """Sends requests to one server. Threads may share it; a forked child has connections of its own."""
 
     def __init__(
         self,
@@ -120,7 +121,7 @@ class Transport:
         self._authorization: dict[str, str] = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         product = f"qiosk/{__version__}"
         self._user_agent = {"User-Agent": f"{user_agent} {product}" if user_agent else product}
-        self._pool = _pool(self.base, self.retry_policy)
+        self._pool = PerProcess(lambda: _pool(self.base, self.retry_policy))
         if api_key is not None and base.startswith("http:") and not _is_loopback(base):
             _log.warning("the api key goes to %s unencrypted: use https", self.base)
 
@@ -164,7 +165,7 @@ class Transport:
             headers["Content-Length"] = "0"
         timeout = None if read_timeout_s is None else urllib3.Timeout(self.retry_policy.connect_s, read_timeout_s)
         options: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
-        return self._pool.request(
+        return self._pool.get().request(
             request.method,
             request.url,
             body=body,
@@ -181,7 +182,8 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections."""
-        self._pool.clear()
+        if (pool := self._pool.made) is not None:
+            pool.clear()
 
 
 @final

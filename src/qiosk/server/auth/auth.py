@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, final
 
 from qiosk.errors import Forbidden, Unauthorized
+from qiosk.forks import PerProcess
 from qiosk.server.auth.issuer_keys import IssuerKeys
 from qiosk.server.settings import ServerSettings
 from qiosk.service.keys import ANYBODY, Authenticator
@@ -83,18 +84,18 @@ class Gate:
         self._tokens = tokens
         self._monotonic = monotonic
         self._recent: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
 
     def recall(self, credential: str | None) -> Caller | None:
         """The caller of this credential if it is in the cache. Never waits."""
-        with self._lock:
+        with self._lock.get():
             until, caller = self._recent.get(_digest(credential), (0.0, ANYBODY))
         return caller if self._monotonic() < until else None
 
     def authenticate(self, credential: str | None) -> Caller:
         """The caller of this credential. Raises Unauthorized; ServiceUnavailable if the issuer does not respond."""
         caller = self._authenticate(credential)
-        with self._lock:
+        with self._lock.get():
             self._recent[_digest(credential)] = (self._monotonic() + RECALL_S, caller)
             while len(self._recent) > _MAX_CACHED:
                 self._recent.popitem(last=False)

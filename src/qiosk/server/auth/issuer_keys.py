@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import structlog
 
 from qiosk.errors import ServiceUnavailable
+from qiosk.forks import PerProcess
 
 if TYPE_CHECKING:
     import jwt  # takes 9 MiB with cryptography, which a server without an issuer does not need
@@ -59,7 +60,7 @@ class IssuerKeys:
         self._fetch = fetch or fetch_json
         self._monotonic = monotonic
         self._in_background = in_background
-        self._lock = threading.Lock()  # never held during a fetch
+        self._lock = PerProcess(threading.Lock)  # never held during a fetch
         self._keys: Mapping[str | None, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
         self._fetch_from = float("-inf")
@@ -67,7 +68,7 @@ class IssuerKeys:
 
     def find(self, key_id: str | None) -> jwt.PyJWK | None:
         """The key with this id; None if the issuer has none. Raises ServiceUnavailable if that is not known now."""
-        with self._lock:
+        with self._lock.get():
             now = self._monotonic()
             age = now - self._fetched_at
             key = self._keys.get(key_id) if age < KEPT_S else None
@@ -109,7 +110,7 @@ class IssuerKeys:
         return keys
 
     def _end_of_fetch(self, unavailable: str | None, keys: Mapping[str | None, jwt.PyJWK] | None = None) -> None:
-        with self._lock:
+        with self._lock.get():
             now = self._monotonic()
             self._fetch_from, self._unavailable = now + REFETCH_S, unavailable
             if keys is not None:

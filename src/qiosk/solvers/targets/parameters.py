@@ -6,7 +6,7 @@ Presence is checked before type, and type before value. Unknown names are ignore
 from __future__ import annotations
 
 import math
-import time
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -179,8 +179,8 @@ def schedule(name: str, *, is_increasing: bool, meaning: str) -> Parameter:
 
 
 def new_seed() -> int:
-    """A seed from the clock, for runs that were given none; it is reported with the result."""
-    return time.time_ns() % 2**31
+    """A random seed, for runs that were given none; it is reported with the result."""
+    return secrets.randbits(31)
 
 
 def _as_float(name: str, value: Any) -> float:
