@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import typer
 
+from qiosk.client.progress_bar import is_terminal
+
 GAP = 2
 _COLOURS = {
     "Waiting": "yellow",
@@ -49,7 +51,7 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Cell]],
     titles = [column.title for column in columns]
     width = _width()
     lines = [titles, *([_printable(cell.full) for cell in row] for row in given)]
-    if sys.stdout.isatty() or _length(lines) > width:
+    if is_terminal(sys.stdout) or _length(lines) > width:
         lines = [titles, *([_printable(cell.short) for cell in row] for row in given)]
     widths = _fitted(columns, _natural(lines), width)
     painted = None if colour is None or os.environ.get("NO_COLOR") else titles.index(colour)
@@ -63,7 +65,7 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Cell]],
 
 
 def _width() -> int:
-    if os.environ.get("COLUMNS", "").isdecimal() or sys.stdout.isatty():
+    if os.environ.get("COLUMNS", "").isdecimal() or is_terminal(sys.stdout):
         return shutil.get_terminal_size().columns
     return sys.maxsize
 

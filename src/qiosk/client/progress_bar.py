@@ -30,7 +30,7 @@ class ProgressBar:
     """
 
     def __init__(self, *, enabled: bool = True) -> None:
-        self._enabled = enabled and sys.stderr.isatty()
+        self._enabled = enabled and is_terminal(sys.stderr)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
@@ -78,7 +78,7 @@ class _ShownTransfer:
         self._stop: Callable[[], object] = lambda: None
 
     def update(self, name: str, size: int, total: int) -> None:
-        if not sys.stderr.isatty():
+        if not is_terminal(sys.stderr):
             return
         has_ended = size >= total if total else size == 0
         with self._lock:
@@ -100,6 +100,14 @@ class _ShownTransfer:
 def _stop(bar: Progress, process: int) -> None:
     if os.getpid() == process:  # a forked child does not draw
         bar.stop()
+
+
+def is_terminal(stream: object) -> bool:
+    """Whether a stream is a terminal. Programs without a console have None or objects of their own for streams."""
+    try:
+        return bool(stream.isatty())  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):  # there is none, or it is closed
+        return False
 
 
 def _job_bar() -> Progress:
