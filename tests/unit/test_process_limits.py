@@ -71,3 +71,51 @@ def test_a_memory_limit_counts_from_what_is_mapped_already():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("refused\n", "")
+
+
+FORBIDDEN = {
+    "die_with_parent": "it may outlive the supervisor",
+    "raise_oom_score": "the machine may kill other processes before it",
+    "limit_memory": "its memory is not limited",
+}
+
+
+@pytest.mark.parametrize("step", FORBIDDEN)
+@pytest.mark.parametrize("error", [PermissionError("forbidden"), ValueError("forbidden"), AttributeError("forbidden")])
+def test_a_limit_that_cannot_be_set_is_logged_and_the_others_are_set(step, error, monkeypatch, caplog):
+    done = []
+
+    def fail(*_):
+        raise error
+
+    for name in FORBIDDEN:
+        monkeypatch.setattr(process_limits, name, fail if name == step else lambda *_, name=name: done.append(name))
+    process_limits.set_limits(1000)
+    assert done == [name for name in FORBIDDEN if name != step]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the job's process goes on, but {FORBIDDEN[step]}: forbidden"
+    ]
+
+
+def test_a_process_without_stderr_runs_on(monkeypatch):
+    for name in FORBIDDEN:
+        monkeypatch.setattr(process_limits, name, lambda *_: None)
+    monkeypatch.setattr(sys, "stderr", None)
+    process_limits.set_limits(0)
+
+
+def test_an_oom_score_that_cannot_be_written_is_logged(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(process_limits, "_OOM_SCORE_FILE", tmp_path)  # a folder cannot be written, not even by root
+    monkeypatch.setattr(process_limits, "die_with_parent", lambda: None)
+    monkeypatch.setattr(process_limits, "_STATM", tmp_path / "missing")
+    process_limits.set_limits(1000)
+    assert "the machine may kill other processes before it" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"oom_kill many\n", b"oom_kill \xff\n"])
+def test_counters_that_make_no_sense_are_left_out(content, tmp_path, monkeypatch):
+    strange, plain = tmp_path / "strange", tmp_path / "plain"
+    strange.write_bytes(content)
+    plain.write_text("oom_kill 3\n")
+    monkeypatch.setattr(process_limits, "_OOM_COUNTERS", [str(strange), str(plain)])
+    assert process_limits.oom_kills() == 3

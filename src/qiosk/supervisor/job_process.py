@@ -8,8 +8,8 @@ pipe and ends the process when the pipe is closed.
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import importlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -27,7 +27,7 @@ from qiosk.bootstrap.storage import open_storage
 from qiosk.contract.jobs import ErrorData
 from qiosk.service.runs import Begun, JobRunner, JobSpec, NotStarted, RunOutcome, RunResult, RunUpdate, Suspended
 from qiosk.service.worker import run_job
-from qiosk.supervisor.process_limits import die_with_parent, limit_memory, raise_oom_score
+from qiosk.supervisor.process_limits import set_limits
 
 SOLVER_RUNNER = "qiosk.supervisor.solver_runner:run"
 """The runner of real jobs; by name, so that only processes that run jobs import the solvers."""
@@ -38,6 +38,9 @@ Message = Begun | RunUpdate | RunOutcome | ErrorData | Suspended | NotStarted
 
 _CANCEL = "cancel"
 _SUSPEND = "suspend"
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,10 @@ def warm_context(runner: str) -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     modules = [__name__, runner.partition(":")[0]]
     context.set_forkserver_preload([*modules, _SOLVER_WARM_UP] if runner == SOLVER_RUNNER else modules)
-    forkserver.ensure_running()  # it loads in the background; otherwise the first job would wait for it
+    try:
+        forkserver.ensure_running()  # it loads in the background; otherwise the first job would wait for it
+    except OSError as error:
+        log.warning("the fork server cannot be started now: %s", error)
     return context
 
 
@@ -133,10 +139,7 @@ def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Non
     """What a job's process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the supervisor alone
     connection.send(RunUpdate())  # what ends the process from now on is its own fault, or the job's
-    die_with_parent()
-    raise_oom_score()
-    faulthandler.enable()
-    limit_memory(options.memory_limit)
+    set_limits(options.memory_limit)
     connection.send(_run(connection, spec, options))
 
 

@@ -1,23 +1,50 @@
-"""Limits of a job's process, and how many processes Linux killed for memory."""
+"""Limits of a job's process, and how many processes Linux killed for memory.
+
+Containers and hardened services forbid some of the system calls and files that limits need. A limit that cannot be set
+is logged, and the job runs without it.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import faulthandler
+import logging
 import resource
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _M_ARENA_MAX = -8
 _ARENAS = 2
 _OOM_SCORE = "800"
+_OOM_SCORE_FILE = Path("/proc/self/oom_score_adj")
 _STATM = Path("/proc/self/statm")
 _OOM_COUNTERS = (
     "/sys/fs/cgroup/memory.events",
     "/sys/fs/cgroup/memory/memory.oom_control",
     "/proc/vmstat",
 )
+
+
+log = logging.getLogger(__name__)
+
+
+def set_limits(memory_limit: int) -> None:
+    """Set all limits that this machine allows to set, and let crashes be logged. Raises nothing."""
+    steps: dict[str, Callable[[], object]] = {
+        "it may outlive the supervisor": die_with_parent,
+        "the machine may kill other processes before it": raise_oom_score,
+        "crashes leave no traceback": faulthandler.enable,
+        "its memory is not limited": partial(limit_memory, memory_limit),
+    }
+    for loss, step in steps.items():
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job can do without
+            log.warning("the job's process goes on, but %s: %s", loss, error)
 
 
 def die_with_parent() -> None:
@@ -28,9 +55,8 @@ def die_with_parent() -> None:
 
 def raise_oom_score() -> None:
     """If the machine runs out of memory, let Linux kill this process rather than its supervisor."""
-    score = Path("/proc/self/oom_score_adj")
-    if score.exists():
-        score.write_text(_OOM_SCORE)
+    if _OOM_SCORE_FILE.exists():
+        _OOM_SCORE_FILE.write_text(_OOM_SCORE)
 
 
 def limit_memory(size_bytes: int) -> None:
@@ -58,7 +84,8 @@ def oom_kills() -> int:
     for path in _OOM_COUNTERS:
         try:
             lines = Path(path).read_text().splitlines()
-        except OSError:
-            continue  # this kind of control group is not in use
-        total += sum(int(value) for name, _, value in (line.partition(" ") for line in lines) if name == "oom_kill")
+            pairs = [line.partition(" ") for line in lines]
+            total += sum(int(value) for name, _, value in pairs if name == "oom_kill")
+        except (OSError, ValueError):
+            continue  # this kind of control group is not in use, or cannot be read
     return total

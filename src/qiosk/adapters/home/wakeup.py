@@ -49,7 +49,8 @@ class WakeupPipe:
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
-            self._path.unlink(missing_ok=True)  # programs that copy folders may block on a pipe
+            with suppress(OSError):
+                self._path.unlink()  # programs that copy folders may block on a pipe
 
     @property
     def is_open(self) -> bool:
@@ -63,7 +64,7 @@ class WakeupPipe:
     def drain(self) -> None:
         """Take all wake-ups so far from the pipe."""
         if self.is_open:
-            with suppress(BlockingIOError):
+            with suppress(OSError):  # it is empty
                 os.read(self._file, _CAPACITY)
 
 
