@@ -31,7 +31,7 @@ from qiosk.errors import (
     InvalidValue,
     StorageFull,
 )
-from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, Block, BlockSource
+from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, Block, BlockSource, write_whole
 from qiosk.service.jobs import BlobRef
 from qiosk.testing import MemoryBlobStore
 
@@ -706,3 +706,45 @@ def test_a_disk_that_is_full_when_blocks_are_copied_is_told(tmp_path, monkeypatc
     assert blobs.list("c") == []
     blobs.commit_blocks(ref, blocks)
     assert blobs.get(ref) == b"new"
+
+
+BROKEN = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"{}",
+    b"\xff",
+    b'{"content_type": 1, "content_encoding": 2, "metadata": [], "created_ns": ""}',
+]
+BROKEN += [
+    b'{"content_type": "a\\nb", "content_encoding": null, "metadata": {}, "created_ns": null}',
+    b'{"content_type": "a", "content_encoding": null, "metadata": {"a b": "c"}, "created_ns": null}',
+    b'{"content_type": "a", "content_encoding": null, "metadata": {}, "created_ns": 1e400}',
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=range(len(BROKEN)))
+def test_damaged_headers_do_not_hide_the_content(tmp_path, broken):
+    blobs, ref = LocalBlobStore(tmp_path, "w"), BlobRef("c", "a")
+    blobs.put(ref, b"content", headers=GZIP)
+    (notes,) = [path for path in (tmp_path / "w" / ".headers").rglob("*") if path.is_file()]
+    notes.write_bytes(broken)
+    assert blobs.get(ref) == b"content"
+    assert blobs.properties(ref).size_bytes == 7
+    assert [blob.name for blob in blobs.page("c").blobs] == ["a"]
+    blobs.set_metadata(ref, {"k": "v"})
+    assert blobs.properties(ref).headers.metadata == {"k": "v"}
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=range(len(BROKEN)))
+def test_damaged_lists_of_blocks_do_not_hide_the_content(tmp_path, broken):
+    blobs, ref = LocalBlobStore(tmp_path, "w"), BlobRef("c", "a")
+    write_whole(blobs.block_writer(ref, "MDAx"), b"content")
+    blobs.commit_blocks(ref, [Block(BlockSource.LATEST, "MDAx")])
+    (notes,) = (tmp_path / "w" / ".headers").rglob("*.blocks")
+    notes.write_bytes(broken)
+    assert blobs.get(ref) == b"content"
+    with pytest.raises(InvalidBlockList):
+        blobs.commit_blocks(ref, [Block(BlockSource.COMMITTED, "MDAx")])

@@ -35,6 +35,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast, final
 
+from qiosk.adapters import private
 from qiosk.adapters.blobs.notes import NoteFolder, Notes, Version, describe
 from qiosk.errors import Conflict, StorageFull
 from qiosk.service.blobs import PIECE, BlobProperties, already_exists
@@ -168,10 +169,10 @@ class FileWriter:
     def _open(self) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            return os.open(self._draft, flags, 0o666)
+            return os.open(self._draft, flags, private.FILE)
         except FileNotFoundError:
-            self._draft.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(self._draft, flags, 0o666)
+            private.make_folder(self._draft.parent)
+            return os.open(self._draft, flags, private.FILE)
         except OSError as error:
             raise as_storage_error(error, self._file.ref) from error
 
@@ -191,7 +192,7 @@ class FileWriter:
 
     def _make_folder(self) -> None:
         try:
-            self._target.parent.mkdir(parents=True, exist_ok=True)
+            private.make_folder(self._target.parent)
         except (FileExistsError, NotADirectoryError) as error:
             raise self._conflict() from error
 
@@ -222,7 +223,11 @@ def open_version(file: BlobFile) -> FileReader | None:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             return None
-        reader = FileReader(descriptor, file)
+        try:
+            reader = FileReader(descriptor, file)
+        except BaseException:
+            os.close(descriptor)
+            raise
         # No notes: the version has none, or the file was replaced and they were removed before they were read.
         if reader.notes != Notes() or _version_at(file.path) == reader.version:
             return reader

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import final
 from urllib.parse import unquote
 
+from qiosk.adapters import private
 from qiosk.adapters.blobs.blocks import BlockFiles, block_path
 from qiosk.adapters.blobs.files import (
     HEADERS,
@@ -54,6 +55,7 @@ class LocalBlobStore:
     ) -> None:
         self._outer = outer
         self._folder = root.resolve() / folder_name(workspace)
+        private.close_to_others(self._folder)
         self._key = workspace
         self._is_key_stored = unquote(self._folder.name) == workspace
         self._locations = locations or FileLocations(self._folder)
@@ -64,7 +66,7 @@ class LocalBlobStore:
         self._check_place()
         path = self._folder / container
         is_new = not path.is_dir()
-        path.mkdir(parents=True, exist_ok=True)
+        private.make_folder(path)
         self._store_key()
         return is_new
 
@@ -233,8 +235,8 @@ class LocalBlobStore:
     def _store_key(self) -> None:
         """Store the workspace's key in a file, if it is too long for the folder's name."""
         if not self._is_key_stored:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / _KEY_FILE).write_text(self._key, "utf-8")
+            private.make_folder(self._folder)
+            private.write_text(self._folder / _KEY_FILE, self._key)
             self._is_key_stored = True
 
     def _file(self, ref: BlobRef) -> BlobFile:
@@ -251,6 +253,7 @@ class LocalStorage:
         self._blobs = lru_cache(_OPEN_STORES)(
             lambda workspace: LocalBlobStore(self._root, workspace, served, outer=outer)
         )
+        private.check_folder(self._root, "storage")
 
     def blobs(self, workspace: str) -> LocalBlobStore:
         """Blobs of one workspace."""

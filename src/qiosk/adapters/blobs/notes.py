@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Annotated, Any, NamedTuple, final
 
+import msgspec
+
+from qiosk.adapters import private
+from qiosk.contract.blobs import check_metadata, is_header_value
+from qiosk.errors import InvalidValue
 from qiosk.service.blobs import PLAIN, BlobHeaders, BlobProperties
 
 _NS = 10**9
+_VERSION = re.compile("[0-9a-f]{1,32}-[0-9a-f]{1,32}")
+
+log = logging.getLogger(__name__)
 
 
 class Version(NamedTuple):
@@ -38,6 +48,15 @@ class Notes(NamedTuple):
     headers: BlobHeaders = PLAIN
     created_ns: int | None = None
     blocks: Sequence[tuple[str, int]] = ()
+
+
+class _Document(msgspec.Struct):
+    """Notes as they are stored."""
+
+    content_type: str
+    content_encoding: str | None
+    metadata: dict[str, str]
+    created_ns: Annotated[int, msgspec.Meta(ge=0, le=1 << 62)] | None
 
 
 @final
@@ -69,16 +88,26 @@ class NoteFolder:
             document = self._read(name)
         if document is None:
             return Notes()
+        try:
+            found = msgspec.convert(document, _Document)
+            check_metadata(found.metadata)
+            if not all(map(is_header_value, (found.content_type, found.content_encoding or ""))):
+                raise InvalidValue("a header is not printable ASCII")
+        except (msgspec.ValidationError, InvalidValue) as error:
+            log.warning("%s: notes of version %s are damaged: %s", self._folder, version.text, error)
+            return Notes()
         headers = BlobHeaders(
-            content_type=document["content_type"],
-            content_encoding=document["content_encoding"],
-            metadata=document["metadata"],
+            content_type=found.content_type, content_encoding=found.content_encoding, metadata=found.metadata
         )
-        return Notes(headers, document["created_ns"])
+        return Notes(headers, found.created_ns)
 
     def read_blocks(self, version: Version) -> Sequence[tuple[str, int]]:
         """Blocks of a version, in order."""
-        return [(block_id, size) for block_id, size in self._read(f"{version.text}.blocks") or ()]
+        try:
+            return msgspec.convert(self._read(f"{version.text}.blocks") or [], list[tuple[str, int]])
+        except msgspec.ValidationError as error:
+            log.warning("%s: blocks of version %s are damaged: %s", self._folder, version.text, error)
+            return []
 
     def remove(self, version: Version) -> None:
         """Remove the notes of a version that was replaced."""
@@ -92,15 +121,19 @@ class NoteFolder:
     def _write(self, name: str, document: object) -> None:
         data = json.dumps(document)
         try:
-            (self._folder / name).write_text(data)
+            private.write_text(self._folder / name, data)
         except FileNotFoundError:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / name).write_text(data)
+            private.make_folder(self._folder)
+            private.write_text(self._folder / name, data)
 
     def _read(self, name: str) -> Any:
+        """The document in a file; None if there is none, or if it is damaged: content is served without its notes."""
         try:
             return json.loads((self._folder / name).read_bytes())
         except FileNotFoundError:
+            return None
+        except (ValueError, RecursionError, IsADirectoryError, PermissionError) as error:
+            log.warning("%s cannot be read: %s", self._folder / name, error)
             return None
 
     def _name_without_fractions(self, version: Version) -> str | None:
@@ -111,7 +144,7 @@ class NoteFolder:
             for name in os.listdir(self._folder):
                 mtime, _, size = name.partition("-")
                 if (
-                    "." not in name
+                    _VERSION.fullmatch(name)
                     and int(mtime, 16) // _NS == version.mtime_ns // _NS
                     and int(size, 16) == version.size
                 ):

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import final
 
+from qiosk.adapters import private
+
 Pulse = tuple[int, int, int]
 """What changes with every beat."""
 
@@ -33,7 +35,7 @@ class Heartbeat:
         except FileNotFoundError:
             self._trouble = None
         if trouble != self._trouble:
-            self._path.write_text(trouble)
+            private.write_text(self._path, trouble)
             self._trouble = trouble
 
     def pulse(self) -> Pulse | None:

@@ -32,6 +32,7 @@ import uuid
 from pathlib import Path
 from typing import final
 
+from qiosk.adapters import private
 from qiosk.adapters.home.holder import Holder, holder_of, this_process
 
 LOCK_TIMEOUT_S = 0.5
@@ -48,8 +49,9 @@ class Home:
     """Paths in a home, which is created readable for its owner alone."""
 
     def __init__(self, path: Path) -> None:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_folder(path)
         self.path = path.resolve()
+        private.check_folder(self.path, "home")
         self.database = self.path / "jobs.db"
         self.blobs = self.path / "blobs"
         self.lock = self.path / "supervisor.lock"
@@ -66,7 +68,7 @@ class Home:
         text = file.read_text().strip() if file.is_file() else ""
         if not re.fullmatch("[0-9a-f]{16}", text):  # none yet, or its writer was killed
             text = uuid.uuid4().hex[:16]
-            file.write_text(f"{text}\n")
+            private.write_text(file, f"{text}\n")
         return text
 
     def is_served(self) -> bool:
@@ -214,7 +216,7 @@ class StopRequest:
 
     def make(self, token: str) -> None:
         """Ask the supervisor whose hold of the lock has this token. Raises OSError."""
-        self._path.write_text(token)
+        private.write_text(self._path, token)
 
     def is_for(self, token: str) -> bool:
         """Whether the holder with this token is asked to stop."""

@@ -51,7 +51,7 @@ _SHORTAGES = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOS
 
 # The shell starts the supervisor in the background and exits, so that the supervisor's parent is init: this process
 # neither waits for it nor is left with a zombie.
-_DETACH = '"$0" "$@" </dev/null >>"$QIOSK_SUPERVISOR_LOG" 2>&1 &'
+_DETACH = 'umask 077; "$0" "$@" </dev/null >>"$QIOSK_SUPERVISOR_LOG" 2>&1 &'
 
 log = logging.getLogger(__name__)
 

@@ -21,6 +21,7 @@ from typing import Any, final
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from qiosk.adapters import private
 from qiosk.adapters.sql.fork_gate import gate
 from qiosk.adapters.sql.sqlite_file import SqliteFile
 from qiosk.errors import Conflict, InvalidValue, QioskError, ServiceUnavailable, StorageFull, extra
@@ -82,6 +83,8 @@ class Database:
     def __init__(self, url: sa.URL) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            private.make_database(Path(url.database or ""))
         self._process = PerProcess(partial(_Connections, url, is_sqlite=self.is_sqlite))
         self._process.get()
         self._file = SqliteFile(url.database or "")
