@@ -7,6 +7,8 @@ variable is its name in upper case after ``QIOSK_``. ``read_environment`` reads 
 variable               meaning
 =====================  =======================================================================================
 QIOSK_HOME             folder of jobs and blobs; default: the user's data folder
+QIOSK_CACHE_DIR        folder of compiled kernels, read by ``qiosk.kernels.compiler``; default: the user's cache
+                       folder, or one in the home if there is none that can be written to
 QIOSK_STORAGE          URL of the place of blobs; default: a folder in the home
 QIOSK_DATABASE         URL of the database of jobs; default: a SQLite file in the home
 QIOSK_CONCURRENT_JOBS  jobs that run at once; default: the number of CPUs
@@ -113,7 +115,10 @@ def text(_: str, found: str) -> str:
 
 def absolute_path(name: str, found: str) -> Path:
     """A path; ``~`` is the user's home."""
-    path = Path(found).expanduser()
+    try:
+        path = Path(found).expanduser()
+    except RuntimeError as error:
+        raise InvalidValue(f"{name}: the user's home folder is unknown, found {found!r}") from error
     if not path.is_absolute():
         raise InvalidValue(f"{name}: must be an absolute path, found {found!r}")
     return path
@@ -194,8 +199,14 @@ def _seconds_or_unlimited(name: str, found: str) -> float:
 
 
 def default_home() -> Path:
-    """The per-user data folder."""
-    return Path(platformdirs.user_data_dir("qiosk", appauthor=False))
+    """The per-user data folder. Raises InvalidValue if it is unknown where the user's home is."""
+    try:
+        path = Path(platformdirs.user_data_dir("qiosk", appauthor=False))
+    except RuntimeError:  # what some releases of platformdirs do; others return "~/…"
+        path = Path("~")
+    if not path.is_absolute():
+        raise InvalidValue("QIOSK_HOME: must be set, because the user's home folder is unknown")
+    return path
 
 
 def default_memory_limit() -> int:

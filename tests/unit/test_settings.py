@@ -148,3 +148,17 @@ def test_settings_survive_the_way_through_an_environment(settings):
 def test_every_setting_is_documented():
     for member in fields(Settings):
         assert f"QIOSK_{member.name.upper()}" in (settings_module.__doc__ or "")
+
+
+def test_a_user_without_a_home_folder_has_to_name_one(monkeypatch):
+    def nobody(_uid: int) -> None:
+        raise KeyError("uid not found")
+
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(InvalidValue, match="QIOSK_HOME: must be set"):
+        read_settings({})
+    with pytest.raises(InvalidValue, match="QIOSK_HOME: the user's home folder is unknown"):
+        read_settings({"QIOSK_HOME": "~/q"})
+    assert read_settings({"QIOSK_HOME": "/q"}).home == Path("/q")

@@ -7,7 +7,8 @@ decides its contents: the source of this whole package, the versions of Numba, l
 function, the constants of its closure, the argument types, and the processor with its features. Files are written
 beside their place and renamed into it, so any number of processes may share a folder.
 
-The folder is ``NUMBA_CACHE_DIR`` if that is set, else a per-user cache folder; when it cannot be written,
+The folder is the one that ``QIOSK_CACHE_DIR`` or else ``NUMBA_CACHE_DIR`` names, else the user's cache folder. If the
+user has none that can be written to, as in many containers, it is in ``QIOSK_HOME``. When the folder cannot be written,
 kernels are compiled again in every process. It holds a folder for every version of the sources. A folder in
 use is touched once a day; the first process to write into a new one removes those that were not touched for a month.
 
@@ -110,10 +111,31 @@ def source_digest() -> str:
 
 def cache_folder() -> Path:
     """Where machine code is kept; need not exist."""
+    if chosen := os.environ.get("QIOSK_CACHE_DIR"):
+        return Path(chosen) / "kernels"
     if config.CACHE_DIR:
         return Path(config.CACHE_DIR) / "qiosk-kernels"
-    caches = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    return Path(os.environ.get("XDG_CACHE_HOME") or caches) / "qiosk" / "kernels"
+    users = _users_caches()
+    home = os.environ.get("QIOSK_HOME")
+    if home and (users is None or not _is_writable(users)):
+        return Path(home) / "cache" / "kernels"
+    return (users or Path(os.devnull)) / "qiosk" / "kernels"
+
+
+def _users_caches() -> Path | None:
+    """The user's folder for caches; None if it is unknown where the user's home is."""
+    if chosen := os.environ.get("XDG_CACHE_HOME"):
+        return Path(chosen)
+    try:
+        return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    except RuntimeError:
+        return None
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether files can be written in a folder, or it can be made."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 @cache

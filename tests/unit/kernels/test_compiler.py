@@ -143,7 +143,31 @@ def test_the_folder_depends_on_the_sources():
     )
 
 
+def nobody(_uid: int) -> None:
+    raise KeyError("uid not found")
+
+
+@pytest.mark.parametrize("home", [None, "/proc/nowhere"], ids=["unknown", "not writable"])
+def test_without_a_home_of_the_user_the_folder_is_in_qiosks(monkeypatch, tmp_path, home):
+    monkeypatch.setattr(compiler.config, "CACHE_DIR", "")
+    for name in ("XDG_CACHE_HOME", "QIOSK_CACHE_DIR", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)  # of a container that runs as any user
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+        monkeypatch.setattr(os, "access", lambda path, _: not str(path).startswith("/proc"))
+    monkeypatch.setenv("QIOSK_HOME", str(tmp_path))
+    assert compiler.cache_folder() == tmp_path / "cache" / "kernels"
+    monkeypatch.delenv("QIOSK_HOME")
+    kept_nowhere = compiler.cache_folder()
+    with pytest.raises(OSError):
+        kept_nowhere.mkdir(parents=True)
+    monkeypatch.setenv("QIOSK_CACHE_DIR", str(tmp_path / "chosen"))
+    assert compiler.cache_folder() == tmp_path / "chosen" / "kernels"
+
+
 def test_the_folder_is_the_users_own_unless_told_otherwise(monkeypatch, tmp_path):
+    monkeypatch.delenv("QIOSK_CACHE_DIR", raising=False)
     monkeypatch.setattr(compiler.config, "CACHE_DIR", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert compiler.cache_folder() == tmp_path / "qiosk" / "kernels"
