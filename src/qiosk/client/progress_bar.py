@@ -1,6 +1,6 @@
 """Progress bars of jobs and of large transfers, on standard error if that is a terminal.
 
-Rich is imported only when a bar is shown.
+Rich is imported only when a transfer's bar is shown.
 """
 
 from __future__ import annotations
@@ -8,52 +8,69 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from qiosk.client.status_line import StatusLine, is_terminal
 from qiosk.contract.jobs import JobProgress
 from qiosk.forks import PerProcess
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn, TaskID
+    from rich.progress import Progress, TaskID
 
 SHOWN_FROM_BYTES = 8 << 20
 """Smallest transfer that gets a bar."""
+REDRAW_S = 0.1
+"""Least time between two drawings of a bar whose state is the same."""
+BAR_WIDTH = 30
+"""Most characters of the bar itself."""
 
 
 class ProgressBar:
-    """One line that shows state, fraction, sweeps, best cost and time; silent unless stderr is a terminal.
+    """One line that shows state, fraction, sweeps, best cost and time: on standard error if that is a terminal, or in
+    the cell of a notebook; otherwise silent.
 
     A context manager; :meth:`update` may be called any number of times.
     """
 
     def __init__(self, *, enabled: bool = True) -> None:
-        self._enabled = enabled and is_terminal(sys.stderr)
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        self._line = StatusLine(self._text) if enabled else None
+        self._state, self._progress = "Waiting", JobProgress()
+        self._began = self._drawn = time.monotonic()
 
     def __enter__(self) -> ProgressBar:
-        if self._enabled:
-            self._bar = _job_bar()
-            self._task = self._bar.add_task("Waiting", total=1.0, sweeps=0, best="-")
-            self._bar.start()
+        if self._line is not None:
+            self._line.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self._line is not None:
+            self._line.stop()
 
     def update(self, state: str, progress: JobProgress) -> None:
         """Show a job's state and progress."""
-        if self._bar is None or self._task is None:
-            return
+        is_due = state != self._state or time.monotonic() - self._drawn >= REDRAW_S
+        self._state, self._progress = state, progress
+        if self._line is not None and is_due:
+            self._drawn = time.monotonic()
+            self._line.draw()
+
+    def _text(self, width: int) -> str:
+        progress = self._progress
+        fraction = 1.0 if self._state == "Succeeded" else progress.fraction
         best = "-" if progress.best_cost is None else f"{progress.best_cost:g}"
-        fraction = 1.0 if state == "Succeeded" else progress.fraction
-        self._bar.update(self._task, description=state, completed=fraction, sweeps=progress.sweeps, best=best)
+        seconds = int(time.monotonic() - self._began)
+        passed = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        after = f"{fraction:4.0%}  sweeps {progress.sweeps:,}  best {best}  {passed}"
+        room = min(BAR_WIDTH, width - len(after) - 12)
+        done = round(room * fraction)
+        bar = "━" * done + "─" * (room - done) + "  " if room >= 4 else ""
+        return f"{self._state:<9}  {bar}{after}"[:width]
 
 
 class TransferBar:
@@ -102,42 +119,17 @@ def _stop(bar: Progress, process: int) -> None:
         bar.stop()
 
 
-def is_terminal(stream: object) -> bool:
-    """Whether a stream is a terminal. Programs without a console have None or objects of their own for streams."""
-    try:
-        return bool(stream.isatty())  # type: ignore[attr-defined]
-    except (AttributeError, OSError, ValueError):  # there is none, or it is closed
-        return False
-
-
-def _job_bar() -> Progress:
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    return _bar(
-        TextColumn("{task.description:<9}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("sweeps {task.fields[sweeps]:,}"),
-        TextColumn("best {task.fields[best]}"),
-        TimeElapsedColumn(),
-    )
-
-
 def _transfer_bar() -> Progress:
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
-
-    return _bar(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), redirect=False)
-
-
-def _bar(*columns: ProgressColumn, redirect: bool = True) -> Progress:
-    """A bar on standard error. Without ``redirect``, text for stdout stays there: it may be a file."""
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     return Progress(
-        *columns,
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
         console=Console(stderr=True),
         refresh_per_second=8,
-        redirect_stdout=redirect,
-        redirect_stderr=redirect,
+        redirect_stdout=False,
+        redirect_stderr=False,
     )

@@ -1,0 +1,128 @@
+"""Progress bars between other output."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from types import ModuleType, SimpleNamespace
+
+import click
+import pytest
+
+from qiosk.client.progress_bar import ProgressBar
+from qiosk.client.status_line import StatusLine, is_terminal
+from qiosk.contract.jobs import JobProgress
+
+
+class Screen(io.StringIO):
+    """A terminal that does what the control characters say."""
+
+    encoding = "utf-8"
+    errors = "strict"
+
+    def isatty(self) -> bool:
+        return True
+
+    def lines(self) -> list[str]:
+        lines, at = [""], 0
+        for part in re.findall(r"\x1b\[2K|.|\n", self.getvalue()):
+            if part == "\x1b[2K":
+                lines[-1] = ""
+            elif part == "\r":
+                at = 0
+            elif part == "\n":
+                lines.append("")
+                at = 0
+            else:
+                lines[-1] = lines[-1][:at].ljust(at) + part + lines[-1][at + 1 :]
+                at += 1
+        return lines
+
+
+def shown_on(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    both = Screen()
+    monkeypatch.setattr(sys, "stdout", both)
+    monkeypatch.setattr(sys, "stderr", both)
+    return both
+
+
+def test_what_is_printed_stands_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = shown_on(monkeypatch)
+    with ProgressBar() as bar:
+        for k in range(3):
+            bar.update("Executing", JobProgress(fraction=k / 4, sweeps=k, best_cost=-k))
+            print("printed", k)
+            click.echo(f"echoed {k}")
+            print("in", "pieces", end=" ")
+            bar.update("Waiting", JobProgress())
+            print(k, file=sys.stderr)
+        bar.update("Succeeded", JobProgress(best_cost=-7.0))
+    print("after")
+    *above, last, after, end = screen.lines()
+    assert above == [line for k in range(3) for line in (f"printed {k}", f"echoed {k}", f"in pieces {k}")]
+    assert last.startswith("Succeeded  ━━━━")
+    assert "best -7 " in last
+    assert (after, end) == ("after", "")
+    assert sys.stdout is sys.stderr is screen
+
+
+def test_printing_to_a_file_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = shown_on(monkeypatch)
+    file = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", file)
+    with ProgressBar():
+        print("a long line " * 30)
+    assert file.getvalue() == "a long line " * 30 + "\n"
+    assert "a long line" not in screen.getvalue()
+
+
+def test_a_second_line_at_the_same_time_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = shown_on(monkeypatch)
+    one, other = StatusLine(lambda width: "one"), StatusLine(lambda width: "other")
+    one.start()
+    other.start()
+    other.draw()
+    other.stop()
+    assert screen.lines() == ["one"]
+    one.stop()
+    other.start()
+    other.stop()
+    assert screen.lines() == ["one", "other", ""]
+
+
+def test_a_terminal_without_unicode_gets_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = shown_on(monkeypatch)
+    screen.encoding = "ascii"
+    with ProgressBar() as bar:
+        bar.update("Succeeded", JobProgress())
+    assert screen.getvalue().isascii()
+    assert "####" in screen.getvalue()
+
+
+@pytest.mark.parametrize("stream", [None, object(), io.StringIO()])
+def test_strange_streams_are_no_terminals(stream: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_terminal(stream)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with ProgressBar() as bar:
+        bar.update("Executing", JobProgress())
+
+
+def test_a_notebook_shows_one_cell_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    display = ModuleType("IPython.display")
+    display.HTML = str  # type: ignore[attr-defined]
+    display.display = lambda html, display_id: SimpleNamespace(update=shown.append)  # type: ignore[attr-defined]
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    with ProgressBar() as bar:
+        bar.update("Executing", JobProgress(best_cost=-3.0))
+    assert "best -3" in shown[-1]
+    seen = len(shown)
+    with ProgressBar(enabled=False) as bar:
+        bar.update("Executing", JobProgress())
+    shell.kernel = None
+    with ProgressBar() as bar:
+        bar.update("Executing", JobProgress())
+    assert len(shown) == seen
