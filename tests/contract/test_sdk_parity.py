@@ -181,8 +181,6 @@ def test_terms_evaluate_and_reduce_as_before() -> None:
         ({0: 1, 1: -1}, 1.0),
         ({"0": 1, "1": -1}, 1.0),
         ({"0": 1, "1": -1, "5": 1}, 1.0),
-        ({0: 7, 1: 1}, 13.0),
-        ({0: 0.5, 1: 1}, 6.5),
     ],
 )
 def test_evaluate_of_a_problem(configuration, cost) -> None:

@@ -53,12 +53,15 @@ def test_fixing_variables_keeps_the_cost_of_the_others(cf: CostFunction, data: s
         assert reduced.evaluate(configuration) == float(naive.cost(cf, configuration))
 
 
-@given(cost_functions(), st.lists(st.floats(-2, 2), min_size=10, max_size=10))
-def test_evaluate_outside_the_domain_is_that_of_the_polynomial(cf: CostFunction, values: list[float]) -> None:
-    configuration = dict(zip(cf.variables.tolist(), values, strict=False))
-    problem = Problem.from_cost_function(cf)
-    expected = sum(t.evaluate(configuration) for t in [*problem.terms, *problem.terms_slc])
-    assert problem.evaluate(configuration) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+@pytest.mark.parametrize(
+    ("problem_type", "value"),
+    [("ising", 0), ("ising", 7), ("ising", 0.5), ("ising", float("nan")), ("pubo", -1), ("pubo", 2), ("pubo", 0.5)],
+)
+def test_values_outside_the_domain_are_refused(problem_type: str, value: float) -> None:
+    problem = Problem("p", [Term(c=1, indices=[3, 5])], problem_type=problem_type)
+    rule = r"variable 5: value must be .* or 1, found .* ising problems are -1 or 1, those of pubo problems 0 or 1"
+    with pytest.raises(InvalidValue, match=rule):
+        problem.evaluate({3: 1, "5": value})
 
 
 OPERATIONS = st.one_of(

@@ -41,24 +41,6 @@ def evaluate(cost_function: CostFunction, configurations: ArrayLike) -> F64 | np
     return costs if x.ndim == 2 else costs[0]
 
 
-def evaluate_reals(cost_function: CostFunction, values: F64) -> float:
-    """Value of the cost polynomial at any real point: values (n,) as in ``cost_function.variables``."""
-    factors = np.ones(len(cost_function.ids) + 1)
-    factors[:-1] = values[cost_function.positions]
-    bounds = cost_function.indptr
-    is_constant = bounds[:-1] == bounds[1:]
-    # reduceat gives a single factor, not 1, for an empty term; the extra factor keeps a last empty term in
-    # range.
-    products = np.multiply.reduceat(factors, bounds[:-1]) if len(is_constant) else np.empty(0)
-    products[is_constant] = 1.0
-    groups = cost_function.groups
-    at = cost_function.group_positions
-    members = groups.weights * np.where(at >= 0, np.append(values, 1.0)[at], 1.0)
-    owners = np.repeat(np.arange(len(groups)), np.diff(groups.indptr))
-    sums = np.bincount(owners, weights=members, minlength=len(groups))
-    return _sum([products * cost_function.coefficients, groups.coefficients * sums**2])
-
-
 def _checked(cost_function: CostFunction, x: NDArray[np.generic]) -> I8:
     n = len(cost_function.variables)
     if x.ndim not in (1, 2) or x.shape[-1] != n:
@@ -67,13 +49,20 @@ def _checked(cost_function: CostFunction, x: NDArray[np.generic]) -> I8:
         return x.astype(np.int8)
     if x.dtype.kind not in "iub":
         raise WrongType(f"configurations must be integers, found {x.dtype}")
-    is_ising = cost_function.problem_type.is_ising
+    check_domain(x, cost_function.variables, cost_function.problem_type.is_ising)
+    return x.astype(np.int8, copy=False)
+
+
+def check_domain(x: NDArray[np.generic], variables: I64, is_ising: bool) -> None:
+    """Raise InvalidValue, which names the first variable, unless all values (…, n) are spins, or bits."""
     bad = (x != 1) & (x != (-1 if is_ising else 0))
     if bad.any():
         at = tuple(np.argwhere(bad)[0])
         domain = "-1 or 1" if is_ising else "0 or 1"
-        raise InvalidValue(f"variable {cost_function.variables[at[-1]]}: value must be {domain}, found {x[at]}")
-    return x.astype(np.int8, copy=False)
+        raise InvalidValue(
+            f"variable {variables[at[-1]]}: value must be {domain}, found {x[at]}"
+            " (variables of ising problems are -1 or 1, those of pubo problems 0 or 1)"
+        )
 
 
 def _costs(cost_function: CostFunction, x: I8, is_exact: bool) -> F64:

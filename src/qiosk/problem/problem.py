@@ -18,7 +18,7 @@ from qiosk.formats import registry
 from qiosk.formats.compression import compressed
 from qiosk.formats.qio import json_codec, protobuf_codec, protobuf_writer
 from qiosk.model.check import check, check_finite
-from qiosk.model.cost import evaluate, evaluate_reals
+from qiosk.model.cost import check_domain, evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.transform import fix_variables
 from qiosk.problem import npz
@@ -308,7 +308,7 @@ class Problem(TermCollection):
     def evaluate(self, configuration: Mapping[Any, Number]) -> np.float64:
         """Cost of a configuration, keyed by ids (int or str). Ids that do not occur are ignored.
 
-        Values outside the domain are inserted into the polynomial. Raises MissingValue.
+        Raises MissingValue; InvalidValue for a value outside the domain: -1 and 1 of Ising problems, 0 and 1 of others.
         """
         values_by_id = {int(i): value for i, value in configuration.items()}
         cost_function = self._finite()
@@ -316,16 +316,14 @@ class Problem(TermCollection):
             values = np.array([values_by_id[i] for i in cost_function.variables.tolist()], np.float64)
         except KeyError as e:
             raise MissingValue(f"the configuration has no value for variable {e.args[0]}") from None
-        low = -1 if self.problem_type.is_ising else 0
-        if np.all((values == low) | (values == 1)):
-            return np.float64(evaluate(cost_function, values.astype(np.int8)))
-        return np.float64(evaluate_reals(cost_function, values))
+        check_domain(values, cost_function.variables, self.problem_type.is_ising)
+        return np.float64(evaluate(cost_function, values.astype(np.int8)))
 
     def set_fixed_variables(self, fixed_variables: Mapping[Any, Number]) -> Problem:
         """A new problem over the other variables; ``fixed_variables`` is keyed by ids (int or str).
 
         Terms that become constant are added up in one term at the end. Terms that become 0 are left out, and with them
-        variables that occur in no other term. Raises NothingToFix if ``fixed_variables`` is empty.
+        variables that occur in no other term. Raises NothingToFix if ``fixed_variables`` is empty
         """
         if not fixed_variables:
             raise NothingToFix("fixed variables are empty, give at least one")
