@@ -296,3 +296,29 @@ def test_a_deleted_job_is_gone(job: Job, workspace: Workspace) -> None:
         workspace.get_job(job.id)
     with pytest.raises(JobNotFound):
         job.refresh()
+
+
+@pytest.mark.parametrize("how", ["results", "wait", "watch"])
+def test_ctrl_c_while_waiting_says_that_the_job_continues(
+    api: FakeJobs, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    workspace = Workspace(api=api, subscription_id="a", resource_group="b", name="c")
+    job = workspace.submit(SubmitJob(name="x", provider_id="Microsoft", target="microsoft.paralleltempering.cpu"))
+    waiting = {
+        "results": job.get_results,
+        "wait": job.wait_until_completed,
+        "watch": lambda: list(workspace.watch(job)),
+    }
+    api.steps = [interrupt]
+    with pytest.raises(KeyboardInterrupt):
+        waiting[how]()
+    told = capsys.readouterr().err
+    assert f"job {job.id} continues to run: workspace.get_job({job.id!r})" in told
+    assert f"'qiosk jobs results {job.id} --workspace a/b/c'" in told
+    api.steps = [lambda job_id: api.change(job_id, is_cancelling=True), interrupt]
+    with pytest.raises(KeyboardInterrupt):
+        waiting[how]()
+    assert capsys.readouterr().err == ""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -20,6 +23,7 @@ from qiosk.contract.jobs import (
     TracePoint,
     own_container,
 )
+from qiosk.contract.workspaces import DEFAULT_KEY
 from qiosk.errors import BlobNotFound, InvalidValue, JobFailed
 from qiosk.formats.compression import decompressed
 
@@ -163,15 +167,15 @@ class Job:
 
         Shows a progress bar on standard error if that is a terminal and ``print_progress`` is True.
         ``max_poll_wait_secs`` is not used: the end is noticed at once. Raises TimeoutError after ``timeout_secs`` [s];
-        the job continues to run.
+        the job continues to run. So it does after Ctrl-C, and a line on standard error says how to find it.
         """
-        with ProgressBar(enabled=print_progress) as bar:
+        with told_if_interrupted(self.workspace, self), ProgressBar(enabled=print_progress) as bar:
             for update in self.workspace.api.updates(self.id, timeout_s=timeout_secs):
                 self.details = JobDetails.from_view(update.view)
                 bar.update(update.status, update.progress)
 
     def get_results(self, timeout_secs: float | None = DEFAULT_TIMEOUT_S) -> Results:
-        """The results, as soon as the job has ended.
+        """The results, as soon as the job has ended. Waits as :meth:`wait_until_completed`.
 
         Those of a cancelled job are its best solution so far. Raises TimeoutError after ``timeout_secs`` [s] (None: no
         limit), JobFailed if the job failed, or was cancelled before it found a solution.
@@ -295,3 +299,26 @@ class Job:
         if self.details.error_data is not None:
             rows.append(("error", f"{self.details.error_data.code}: {self.details.error_data.message}"))
         return html_table(rows)
+
+
+@contextmanager
+def told_if_interrupted(workspace: Workspace, job: Job | str) -> Iterator[None]:
+    """On Ctrl-C, print that a job continues, and how to find it; unless it is being cancelled."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        job_id = job if isinstance(job, str) else job.id
+        is_cancelling = isinstance(job, Job) and job.details.is_cancelling
+        if not is_cancelling:
+            with suppress(AttributeError, OSError, ValueError):  # a program may have no standard error
+                sys.stderr.write(_how_to_find(workspace, job_id) + "\n")
+        raise
+
+
+def _how_to_find(workspace: Workspace, job_id: str) -> str:
+    options = "" if workspace.url is None else f" --url {workspace.url}"
+    options += "" if workspace.key == DEFAULT_KEY else f" --workspace {workspace.key}"
+    return (
+        f"job {job_id} continues to run: workspace.get_job({job_id!r}) or 'qiosk jobs results {job_id}{options}'"
+        f" finds it, 'qiosk jobs cancel {job_id}{options}' stops it"
+    )

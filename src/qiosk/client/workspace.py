@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 from qiosk.client.details import JobDetails, SessionDetails
 from qiosk.client.filters import conditions, item_status, job_status, matching
-from qiosk.client.job import Job
+from qiosk.client.job import Job, told_if_interrupted
 from qiosk.client.opening import connect, read_names, split_first
 from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.remote.connection import connection_string_members
@@ -307,7 +307,7 @@ class Workspace:
         is shown on standard error if that is a terminal and ``show_progress`` is True. If the loop ends early, the job
         continues to run. Raises JobNotFound; TimeoutError after ``timeout_secs`` [s].
         """
-        with ProgressBar(enabled=show_progress) as bar:
+        with told_if_interrupted(self, job), ProgressBar(enabled=show_progress) as bar:
             for update in self.api.updates(self._job_id(job), timeout_s=timeout_secs):
                 if isinstance(job, Job):
                     job.details = JobDetails.from_view(update.view)
