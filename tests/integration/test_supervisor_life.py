@@ -21,6 +21,7 @@ from qiosk.adapters.home.home import Home, StopRequest, SupervisorLock
 from qiosk.adapters.home.launcher import SupervisorLauncher
 from qiosk.contract.jobs import JobStatus
 from qiosk.errors import SupervisorUnavailable
+from qiosk.service.jobs import JobKey
 
 TESTS = Path(__file__).parents[1]
 LONG = 240.0
@@ -98,6 +99,33 @@ def test_a_shortage_of_processes_where_a_supervisor_is_started_may_pass(path, mo
     monkeypatch.setattr(launcher_module, "MAX_LAUNCHES", 1000)
     opened._executor._launched_at = float("-inf")
     assert homes.finished(opened, view.id, within=LONG).status is JobStatus.SUCCEEDED
+    opened.close()
+
+
+def test_a_shortage_of_processes_harms_neither_waiting_nor_running_jobs(path, tmp_path, monkeypatch):
+    marker = tmp_path / "no-processes"
+    (tmp_path / "custom").mkdir()
+    (tmp_path / "custom" / "sitecustomize.py").write_text(
+        "import os\n"
+        "before = os.fork\n"
+        "def fork():\n"
+        f"    if os.path.exists({str(marker)!r}):\n"
+        "        raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
+        "    return before()\n"
+        "os.fork = fork\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'custom'}:{TESTS}")
+    opened = homes.open_home(path, max_attempts=1)
+    running = homes.submit(opened, {"chunks": 100})
+    homes.wait_until(opened, running.id, lambda seen: seen.progress.sweeps > 0, within=LONG)
+    marker.touch()
+    waiting = [homes.submit(opened, {"chunks": 1}) for _ in range(3)]
+    log = path / "supervisor.log"
+    assert homes.eventually(lambda: log.read_text().count("trying again") >= 3, within=LONG)
+    marker.unlink()
+    for view in (running, *waiting):
+        assert homes.finished(opened, view.id, within=LONG).status is JobStatus.SUCCEEDED
+        assert opened._jobs.get(JobKey("default", view.id)).losses == 0
     opened.close()
 
 
