@@ -73,6 +73,7 @@ _UNITS = {
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
 }
+_SECRET = re.compile("QIOSK_(.*_)?(KEY|SECRET|TOKEN|PASSWORD|DATABASE)")  # a database's URL may contain a password
 _SUFFIXES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 Reader = Callable[[str, str], Any]
@@ -106,6 +107,11 @@ def read_environment(kind: type[_Settings], environ: Mapping[str, str], override
 def variable(name: str) -> str:
     """The environment variable of a member."""
     return f"QIOSK_{name.upper()}"
+
+
+def is_secret_variable(name: str) -> bool:
+    """Whether an environment variable contains a secret of Qiosk's, be it of this class, of a server or of a client."""
+    return _SECRET.fullmatch(name) is not None
 
 
 def text(_: str, found: str) -> str:

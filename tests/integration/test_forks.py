@@ -24,6 +24,7 @@ from qiosk.client.remote.connection import Connection
 from qiosk.client.remote.jobs import HttpJobs
 from qiosk.client.remote.transport import RetryPolicy
 from qiosk.contract.api import JobsApi
+from qiosk.contract.jobs import JobStatus
 from qiosk.errors import QioskError
 from qiosk.forks import PerProcess
 from qiosk.optimization import StreamingProblem, Term
@@ -51,7 +52,8 @@ def opened(kind: str, folder: Path) -> Iterator[JobsApi]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "http"])
-def api(request, tmp_path):
+def api(request, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # where processes of jobs find the fake runner
     with opened(request.param, tmp_path) as api:
         yield api
 
@@ -77,8 +79,12 @@ def test_parent_and_child_get_the_jobs_that_they_ask_for(api, request):
 def test_a_job_that_a_child_submits_is_not_lost(api, request):
     kind = request.node.callspec.params["api"]
     finished(api, submit(api, order(kind)).id, within=240)
-    child_id, own_id = in_child(lambda: submit(api, order(kind), name="child").id), submit(api, order(kind)).id
-    assert finished(api, child_id, within=240).name == "child"
+    child_id, own_id = (
+        in_child(lambda: submit(api, order(kind), name="child", input_params={"params": {}}).id),
+        submit(api, order(kind)).id,
+    )
+    assert (view := finished(api, child_id, within=240)).name == "child"
+    assert view.status is JobStatus.SUCCEEDED, view.error_data
     assert len({child_id, own_id, in_child(lambda: submit(api, order(kind)).id)}) == 3
 
 

@@ -21,7 +21,7 @@ from qiosk.service.keys import Authenticator
 from qiosk.service.locations import BlobLocations, ServedLocations
 from qiosk.service.ports import Executor
 from qiosk.service.statistics import JobStatistics
-from qiosk.settings import Settings, choose_settings, read_settings
+from qiosk.settings import Settings, choose_settings, is_secret_variable, read_settings
 from qiosk.solvers.targets.catalogue import Catalogue
 
 STOP_MARGIN_S = 10.0
@@ -124,7 +124,7 @@ class _Assembly:
         self.home = Home(settings.home)
         self.stores = Stores(self.home, settings, served)
         environ = replace(settings, home=self.home.path).to_environ()
-        self.executor = SupervisorLauncher(self.home, environ, runner=runner)
+        self.executor = SupervisorLauncher(self.home, environ, is_secret=is_secret_variable, runner=runner)
         self._targets = Catalogue()
 
     def jobs(self, workspace: str) -> JobService:

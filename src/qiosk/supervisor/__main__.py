@@ -68,10 +68,12 @@ def supervise(
     from qiosk.bootstrap.supervised import SupervisedHome
     from qiosk.settings import read_settings
     from qiosk.supervisor.job_process import SOLVER_RUNNER, warm_context
+    from qiosk.supervisor.secret_variables import drop_secrets, take_database_password
     from qiosk.supervisor.temporary import provide_temporary_folder
 
-    settings = read_settings(os.environ, home=home_path)
+    settings = take_database_password(read_settings(os.environ, home=home_path), os.environ)
     home = SupervisedHome(settings)
+    drop_secrets(os.environ, home.storage_url)
     is_ours = home.lock.acquire()
     if boot_lock is not None:
         os.close(boot_lock)

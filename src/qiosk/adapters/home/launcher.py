@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import final
 
@@ -60,10 +60,19 @@ log = logging.getLogger(__name__)
 class SupervisorLauncher:
     """``Executor`` that runs jobs in one detached supervisor per home."""
 
-    def __init__(self, home: Home, environ: Mapping[str, str], *, runner: str | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        environ: Mapping[str, str],
+        *,
+        is_secret: Callable[[str], bool] = lambda _: False,
+        runner: str | None = None,
+    ) -> None:
+        """``environ`` is added to the environment, whose variables that are secret the supervisor does not inherit."""
         self._home = home
         self._environ = dict(environ)
         self._runner = runner
+        self._is_secret = is_secret
         self._lock = SupervisorLock(home.lock)
         self._heartbeat = Heartbeat(home.heartbeat)
         self._guard = PerProcess(threading.Lock)
@@ -187,7 +196,8 @@ class SupervisorLauncher:
         command += ["--home", str(self._home.path)]
         if self._runner is not None:
             command += ["--runner", self._runner]
-        environ = {**os.environ, **self._environ, "QIOSK_SUPERVISOR_LOG": str(self._home.log)}
+        inherited = {name: value for name, value in os.environ.items() if not self._is_secret(name)}
+        environ = {**inherited, **self._environ, "QIOSK_SUPERVISOR_LOG": str(self._home.log)}
         if search := environ.get("PYTHONPATH"):  # relative entries would mean other folders, since it runs in /
             environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, search.split(os.pathsep)))
         self._pulse_at_launch = self._heartbeat.pulse()
