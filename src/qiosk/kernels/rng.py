@@ -59,10 +59,10 @@ def combine_seed(parts: tuple[int, ...]) -> int:
     return seed
 
 
-def random_words(seed: int, count: int, stream: int = 0) -> U64:
-    """(count,) uniformly random uint64; streams of one seed are unrelated."""
+def random_words(seed: int, count: int, stream: int = 0, first: int = 0) -> U64:
+    """(count,) uniformly random uint64, those number ``first`` and on; streams of one seed are unrelated."""
     start = combine_seed((seed, stream))
-    return splitmix64(np.arange(1, count + 1, dtype=np.uint64) + np.uint64(start))
+    return splitmix64(np.arange(first + 1, first + count + 1, dtype=np.uint64) + np.uint64(start))
 
 
 def generator_states(seed: int, generators: int = GENERATORS) -> U32:

@@ -15,6 +15,7 @@ import numpy as np
 
 from qiosk.contract.jobs import JobProgress, TracePoint
 from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.patience import Interrupted
 from qiosk.solvers.search.solver import Budget, S, Solver, StopReason
 
 # Long enough that the overhead of a chunk and of threads waiting for each other at its end is small, short enough that
@@ -80,11 +81,18 @@ def drive(
     is_cancelled: Callable[[], bool],
     on_chunk: Callable[[Run[S]], None],
 ) -> StopReason:
-    """Step the solver until it has a reason to stop; return it. At least one chunk is run, whatever the deadline."""
+    """Step the solver until it has a reason to stop; return it. At least one chunk is run, whatever the deadline,
+    unless that takes much longer than the deadline allows.
+    """
     chunk = 1
     while (reason := _reason(run, clock(), is_cancelled)) is None:
         before, done = clock(), run.state.sweeps_done
-        run.solver.step(run.state, chunk, parallel, _budget(run, before))
+        try:
+            run.solver.step(run.state, chunk, parallel, _budget(run, before))
+        except Interrupted as interrupted:  # in the middle of a sweep: only what was found before is sound
+            run.now = clock()
+            run.extend_trace()
+            return interrupted.reason
         run.now = clock()
         run.seconds += run.now - before
         run.extend_trace()

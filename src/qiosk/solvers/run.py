@@ -26,6 +26,7 @@ from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.neighbours import fill_up
 from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.patience import Interrupted, Patience
 from qiosk.solvers.search.solver import Solver, StopReason
 from qiosk.solvers.search.tuning import beta_range
 from qiosk.solvers.targets.documents import RUNNING, ResultsContent
@@ -109,12 +110,18 @@ class Task:
 
         loading_seconds = self.clock() - before
         context = self._context(problem, initial)
-        solver = self.target.build(context, self.values)
-        state = self._saved_state(solver) if self._resume is not None else solver.init()  # which compiles kernels, too
+        patience = self._patience(context, began + loading_seconds, is_cancelled)
+        context.checks.append(patience.check)
+        try:
+            solver = self.target.build(context, self.values)
+            # which compiles kernels, too
+            state = self._saved_state(solver) if self._resume is not None else solver.init()
+        except Interrupted as interrupted:
+            return self._interrupted(context, began + loading_seconds, interrupted.reason)
         compile_seconds = loading_seconds + context.compile_seconds
         run = self._begin(context, solver, state, began + compile_seconds)
         prepare_seconds = self.clock() - began - compile_seconds
-        parallel = Parallel(self.threads)
+        parallel = Parallel(self.threads, patience.check)
         try:
             stop = drive(
                 run,
@@ -125,6 +132,9 @@ class Task:
             )
         finally:
             parallel.close()
+        if not run.state.incumbents.costs:
+            context.offer_any(run.state.incumbents)
+            run.extend_trace()
         statistics = _statistics(
             solver.kernel,
             stop,
@@ -140,6 +150,42 @@ class Task:
         enough = max(run.limits.deadline, self.clock() + FILL_UP_S)
         fill_up(problem, run.state.incumbents, lambda: self.clock() < enough and not is_cancelled())
         return self._result(problem, run.state.incumbents, parameters, run.trace, statistics)
+
+    def _patience(self, context: SearchContext, began: float, is_cancelled: Callable[[], bool]) -> Patience:
+        """Ends what takes much longer than the time limit; compiling kernels does not count."""
+        allowed, reason = self._allowed
+        allowed -= self._elapsed
+        return Patience(
+            clock=self.clock,
+            is_cancelled=is_cancelled,
+            deadline=lambda: np.inf if context.is_compiling else began + context.compile_seconds + allowed,
+            reason=reason,
+        )
+
+    def _interrupted(self, context: SearchContext, began: float, stop: StopReason) -> Result:
+        """The result where the time was over, or the run was cancelled, while the search was being set up."""
+        found = context.incumbents()
+        if not found.costs:
+            context.offer_any(found)
+        seconds = self.clock() - began - context.compile_seconds
+        trace = [TracePoint(seconds, 0, found.best)]
+        statistics = _statistics("descent", stop, 0.0, compile_seconds=context.compile_seconds, prepare_seconds=seconds)
+        return self._result(context.problem, found, self._parameters({}), trace, statistics)
+
+    @property
+    def _elapsed(self) -> float:
+        """Seconds that earlier runs have taken, which the checkpoint continues."""
+        return float(self.saved["seconds"]) if self.saved else 0.0
+
+    @property
+    def _allowed(self) -> tuple[float, StopReason]:
+        """How long the run may take [s], and the reason for which it ends then."""
+        timeout = self.target.timeout_s(self.values)
+        if timeout is None:
+            timeout = self.target.default_timeout if self.target.is_parameter_free else np.inf
+        if self.max_seconds < timeout:
+            return self.max_seconds, StopReason.RUN_LIMIT
+        return timeout, StopReason.TIMEOUT
 
     def _saved_state(self, solver: Solver[Any]) -> Any:
         """State of the checkpoint to resume from. Raises UnreadableCheckpoint if it is of other kernels."""
@@ -202,15 +248,12 @@ class Task:
         )
 
     def _begin(self, context: SearchContext, solver: Solver[Any], state: Any, began: float) -> Run[Any]:
-        timeout = self.target.timeout_s(self.values)
-        if timeout is None and self.target.is_parameter_free:
-            timeout = self.target.default_timeout
+        allowed, reason = self._allowed
         target_cost = self.target.target_cost(self.values)
-        elapsed = self.saved["seconds"] if self.saved else 0.0
-        began -= elapsed
+        began -= self._elapsed
         limits = Limits(
-            deadline=began + min(np.inf if timeout is None else timeout, self.max_seconds),
-            is_run_limit=self.max_seconds < (np.inf if timeout is None else timeout),
+            deadline=began + allowed,
+            is_run_limit=reason is StopReason.RUN_LIMIT,
             target_cost=-np.inf if target_cost is None else target_cost + context.resolution.rounding,
         )
         run = Run(solver, state, limits, began, self.clock())

@@ -197,9 +197,10 @@ class PopulationAnnealing(Solver[PopulationState]):
         to, source = replacements(counts, lanes)
         groups = state.groups[island * self._groups_each : (island + 1) * self._groups_each]
         pairs = (to // lanes) * len(groups) + source // lanes
-        for pair in np.unique(pairs):
-            chosen = pairs == pair
-            here, there = divmod(int(pair), len(groups))
+        order = np.argsort(pairs, kind="stable")
+        kinds, begin = np.unique(pairs[order], return_index=True)
+        for pair, chosen in zip(kinds.tolist(), np.split(order, begin)[1:], strict=True):
+            here, there = divmod(pair, len(groups))
             self.context.sampler.copy(groups[here], to[chosen] % lanes, groups[there], source[chosen] % lanes)
         places = np.arange(len(counts))
         places[to] = source

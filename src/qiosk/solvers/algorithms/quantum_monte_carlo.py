@@ -21,7 +21,7 @@ from qiosk.solvers.algorithms.waves import Waves, WaveSolver
 from qiosk.solvers.algorithms.world_lines import WorldLines
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
-from qiosk.solvers.search.context import SearchContext
+from qiosk.solvers.search.context import SearchContext, check_sweep, long_term_steps
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
@@ -69,9 +69,16 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
 
     @cached_property
     def lines(self) -> WorldLines:
-        """The dynamics. Raises NotEnoughMemory if this machine has no memory for a wave of systems."""
+        """The dynamics.
+
+        Raises NotEnoughMemory if this machine has no memory for a wave of systems, InsufficientResources if a sweep of
+        one takes too long.
+        """
         lines = WorldLines(self.context.problem, self.slices)
         self.context.require_memory(min(WAVE_SYSTEMS, self.restarts) * self.slices, lines.slice_bytes)
+        p = self.context.problem
+        steps = p.n + 2 * p.n_pairs + len(p.group_variables) + long_term_steps(p)
+        check_sweep(f"{self.slices} slices", self.slices * steps)
         return lines
 
     def warm_up(self) -> None:
@@ -110,7 +117,11 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
     def _groups(self, wave: int) -> list[LaneGroup]:
         first = wave * WAVE_SYSTEMS
         systems = range(first, min(first + WAVE_SYSTEMS, self.restarts))
-        return [self.lines.start((self.context.seed, 0, system), self.context.start) for system in systems]
+        return [self._system(system) for system in systems]
+
+    def _system(self, number: int) -> LaneGroup:
+        self.context.check()
+        return self.lines.start((self.context.seed, 0, number), self.context.start)
 
     def _sweep(self, state: PathState, n: int, done: int, parallel: Parallel) -> None:
         annealed = min(n, max(0, self.sweeps - done))

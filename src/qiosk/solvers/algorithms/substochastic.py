@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from qiosk.kernels.diffusion import diffuse
 from qiosk.kernels.rng import combine_seed, random_words
-from qiosk.model.cost_function import F64, I8
+from qiosk.model.cost_function import BLOCK, F64, I8
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.incidence import Incidence
 from qiosk.solvers.search.context import SearchContext
@@ -84,11 +84,10 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
         """Every walker at a random configuration, or at the given initial one."""
         problem, context = self.context.problem, self.context
         n, shape = problem.n, (self.islands, self.population)
-        context.require_memory(self.islands * self.population, n + 8 * len(problem.group_values) + 32)
+        context.require_memory(self.islands * self.population, 2 * n + 8 * len(problem.group_values) + 64)
         seed = combine_seed((context.seed, self.stream))
         if context.start is None:
-            bits = (random_words(seed, self.islands * self.population * n) >> np.uint64(63)).astype(np.int8)
-            values = (1 - 2 * bits if problem.is_spin else bits).reshape(*shape, n)
+            values = self._random_values(seed).reshape(*shape, n)
         else:
             values = np.tile(context.start.astype(np.int8), (*shape, 1))
         return WalkersState(
@@ -100,6 +99,18 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
             best_costs=np.full(self.islands, np.inf),
             incumbents=context.incumbents(),
         )
+
+    def _random_values(self, seed: int) -> I8:
+        """Of all walkers, one after the other; made in blocks, between which the run may end."""
+        values = np.empty(self.islands * self.population * self.context.problem.n, np.int8)
+        for first in range(0, len(values), BLOCK):
+            self.context.check()
+            block = values[first : first + BLOCK]
+            block[:] = random_words(seed, len(block), first=first) >> np.uint64(63)
+            if self.context.problem.is_spin:
+                block *= -2
+                block += 1
+        return values
 
     def step(self, state: WalkersState, n_sweeps: int, parallel: Parallel, budget: Budget) -> None:
         """Step on, by step index; readouts happen at fixed indices."""

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qiosk.errors import NotEnoughMemory
+from qiosk.errors import InsufficientResources, NotEnoughMemory
 from qiosk.machine import physical_memory
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
@@ -23,6 +23,13 @@ from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.resolution import Resolution
 from qiosk.solvers.search.tuning import BetaRange, beta_range
+
+MOST_SWEEP_STEPS = 20_000_000_000
+"""Steps of a sweep of one lane group, at most: these take some ten seconds, in which the run cannot end."""
+ARRAY_BYTES = 200
+"""What an array takes besides its content."""
+REPLICA_BYTES = 64
+"""What costs, weights, places and orders of a replica take besides its lane group, at most at the same time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +46,9 @@ class SearchContext:
     solutions: int = 1
     initial: I8 | None = None
     starts_at_random: bool = False
+    checks: list[Callable[[], None]] = field(default_factory=list)  # see ``check``
     _compilations: list[float] = field(default_factory=list)
+    _compiling: list[bool] = field(default_factory=list)
 
     @property
     def start(self) -> I8 | None:
@@ -49,6 +58,8 @@ class SearchContext:
     @cached_property
     def sampler(self) -> Sampler:
         """Metropolis dynamics of the problem; planned and compiled when it is first asked for."""
+        if not self.problem.is_spin:  # the spins of a term are kept as one product, its bits are not
+            check_sweep("64 replicas", long_term_steps(self.problem))
         sampler = ShuffledSampler(self.problem, self.plan)
         with self.compiling():
             warm_up(sampler)
@@ -82,8 +93,23 @@ class SearchContext:
         """Context manager around the first use of kernels: its time is reported apart and not counted in time
         limits."""
         began = time.monotonic()
-        yield
-        self._compilations.append(time.monotonic() - began)
+        self._compiling.append(True)
+        try:
+            yield
+        finally:
+            self._compiling.pop()
+            self._compilations.append(time.monotonic() - began)
+
+    @property
+    def is_compiling(self) -> bool:
+        """Whether kernels are being compiled, or loaded, now."""
+        return bool(self._compiling)
+
+    def offer_any(self, found: Incumbents) -> None:
+        """Offer the local minimum near a random configuration, for a search that was given up before it found any."""
+        rng = np.random.default_rng((self.seed % 2**64, 0xA11))
+        low = -1 if self.problem.is_spin else 0
+        self.improve(rng.choice(np.array([low, 1], np.int8), self.problem.n), found, 0)
 
     @property
     def compile_seconds(self) -> float:
@@ -103,7 +129,16 @@ class SearchContext:
         Raises NotEnoughMemory if this machine has no memory for so many.
         """
         self.require_memory(n_groups * self.sampler.lanes)
-        return [self.sampler.start((self.seed, stream, g), self.start) for g in range(first, first + n_groups)]
+        return [self._group(stream, g) for g in range(first, first + n_groups)]
+
+    def check(self) -> None:
+        """Called before each lane group is made: may raise Interrupted."""
+        for check in self.checks:
+            check()
+
+    def _group(self, stream: int, number: int) -> LaneGroup:
+        self.check()
+        return self.sampler.start((self.seed, stream, number), self.start)
 
     def require_memory(self, replicas: int, bytes_each: int | None = None) -> None:
         """Raises NotEnoughMemory if this machine has no memory for so many replicas at once.
@@ -116,7 +151,8 @@ class SearchContext:
     @cached_property
     def _replica_bytes(self) -> int:
         group = self.sampler.start((0,))
-        return -(-sum(array.nbytes for array in group.arrays.values()) // self.sampler.lanes)
+        arrays = sum(array.nbytes + ARRAY_BYTES for array in group.arrays.values())
+        return -(-arrays // self.sampler.lanes) + REPLICA_BYTES
 
     def costs(self, groups: list[LaneGroup], parallel: Parallel) -> F64:
         """(n_groups * lanes,) costs of all replicas."""
@@ -155,6 +191,21 @@ class SearchContext:
     def updates(self, n_groups: int, sweeps: int) -> int:
         """Attempted spin updates of that many sweeps, over all replicas."""
         return n_groups * self.sampler.lanes * self.problem.n * sweeps
+
+
+def long_term_steps(problem: CompiledProblem) -> int:
+    """Steps in which a sweep goes through all ids of each term of three or more for each of them."""
+    sizes = np.diff(problem.term_indptr).astype(np.float64)
+    return int((sizes * sizes).sum())
+
+
+def check_sweep(what: str, steps: int) -> None:
+    """Raise InsufficientResources if one sweep of a lane group takes so many steps that no time limit could end it."""
+    if steps > MOST_SWEEP_STEPS:
+        raise InsufficientResources(
+            f"one sweep of {what} takes {steps:.1e} steps, at most {MOST_SWEEP_STEPS:.1e} are allowed; "
+            "use shorter terms or fewer slices, or tabu search"
+        )
 
 
 def check_memory(what: str, needed: int) -> None:

@@ -12,10 +12,14 @@ U = TypeVar("U")
 
 
 class Parallel:
-    """Runs independent pieces of work in ``threads`` threads, one of them the caller's; kernels release the GIL."""
+    """Runs independent pieces of work in ``threads`` threads, one of them the caller's; kernels release the GIL.
 
-    def __init__(self, threads: int) -> None:
+    ``check`` is called before each piece; what it raises ends the work early.
+    """
+
+    def __init__(self, threads: int, check: Callable[[], None] = lambda: None) -> None:
         self.threads = threads
+        self._check = check
         self._helpers = ThreadPoolExecutor(threads - 1, "qiosk-sweeps") if threads > 1 else None
 
     def each(self, work: Callable[[T], None], items: Iterable[T]) -> None:
@@ -28,6 +32,7 @@ class Parallel:
                     item = waiting.popleft()
                 except IndexError:  # another thread has taken the last one
                     return
+                self._check()
                 work(item)
 
         if self._helpers is None:

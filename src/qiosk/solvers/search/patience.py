@@ -1,0 +1,53 @@
+"""When to give up what cannot be interrupted at the end of a chunk: a set-up, or a sweep, that takes far too long.
+
+A run normally ends between two chunks. Replicas by the million take long to set up and to sweep once: then the run ends
+between two lane groups, and the caller gets the best that is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qiosk.solvers.search.solver import StopReason
+
+GRACE_S = 2.0
+"""How long a set-up or a chunk may go on after the time is over, or the run was cancelled."""
+
+
+class Interrupted(Exception):
+    """A set-up or a chunk was given up; ``reason`` says why the run ends."""
+
+    def __init__(self, reason: StopReason) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class Patience:
+    """Raises ``Interrupted`` from ``check``, ``GRACE_S`` after the deadline or after a cancellation.
+
+    ``deadline`` is on the same clock as ``clock``; it may change, since the compilation of kernels does not count.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        is_cancelled: Callable[[], bool],
+        deadline: Callable[[], float],
+        reason: StopReason,
+    ) -> None:
+        self._clock = clock
+        self._is_cancelled = is_cancelled
+        self._deadline = deadline
+        self._reason = reason
+        self._cancelled_at: float | None = None
+
+    def check(self) -> None:
+        """Raise Interrupted if it is time to give up."""
+        now = self._clock()
+        if self._cancelled_at is None and self._is_cancelled():
+            self._cancelled_at = now
+        if self._cancelled_at is not None and now >= self._cancelled_at + GRACE_S:
+            raise Interrupted(StopReason.CANCELLED)
+        if now >= self._deadline() + GRACE_S:
+            raise Interrupted(self._reason)
