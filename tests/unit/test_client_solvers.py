@@ -70,7 +70,7 @@ def test_packed_bytes_are_not_packed_again(workspace: Workspace, api: FakeJobs) 
 
 @pytest.mark.parametrize("wrong", [None, 3, [], {}])
 def test_what_is_no_problem_is_refused(workspace: Workspace, api: FakeJobs, wrong: Any) -> None:
-    with pytest.raises(WrongType, match=f"problem must be a Problem, .* found {type(wrong).__name__}"):
+    with pytest.raises(WrongType, match=f"problem: must be a Problem, .* found {type(wrong).__name__}"):
         ParallelTempering(workspace).submit(wrong)
     assert api.jobs == {}
 

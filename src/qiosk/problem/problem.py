@@ -20,11 +20,11 @@ from qiosk.formats.qio import json_codec, protobuf_codec, protobuf_writer
 from qiosk.model.check import check, check_finite
 from qiosk.model.cost import check_domain, evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
+from qiosk.model.matrix import MatrixForm, matrix_form, terms_from_matrix
 from qiosk.model.transform import fix_variables
 from qiosk.problem import npz
 from qiosk.problem.collection import TermCollection
 from qiosk.problem.columns import checked_arrays
-from qiosk.problem.matrix import MatrixForm, matrix_form, terms_from_matrix
 from qiosk.problem.storage import Downloader, Uploader
 from qiosk.problem.term import Number, SlcTerm, Term
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from importlib import import_module
+from typing import Any, Protocol, runtime_checkable
 
 from qiosk.contract.jobs import JobProgress
 from qiosk.errors import WrongType
 from qiosk.model.cost_function import CostFunction
+from qiosk.model.sources import cost_function_of
 from qiosk.solvers.result import Result
 from qiosk.solvers.run import ChunkReport, Task
 from qiosk.solvers.targets.catalogue import DEFAULT_TARGET, full_name, target
@@ -28,6 +31,14 @@ class HasCostFunction(Protocol):
         ...
 
 
+@runtime_checkable
+class HasTarget(Protocol):
+    """A solver of ``qiosk.optimization``: the name of its target, and its parameters as a job has them."""
+
+    name: str
+    params: Any
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """How a caller follows and controls a run.
@@ -44,28 +55,32 @@ class Hooks:
 
 
 def solve(
-    problem: HasCostFunction | CostFunction,
-    solver: str = DEFAULT_TARGET,
+    problem: HasCostFunction | CostFunction | Any,
+    solver: str | type | HasTarget = DEFAULT_TARGET,
     *,
     timeout: float | None = None,
     seed: int | None = None,
     threads: int | None = None,
-    progress: Callable[[JobProgress], bool | None] | None = None,
+    progress: bool | Callable[[JobProgress], bool | None] | None = None,
     kernel: str | None = None,
     **params: Any,
 ) -> Result:
     """Minimize a problem in this process.
 
     Args:
-        problem: a ``Problem``, or a ``CostFunction``.
+        problem: a ``Problem``, a ``Model``, an encoded problem of ``qiosk.interop``, a ``CostFunction``, or a QUBO: a
+            dict of coefficients by pairs (i, j) of integers, or a square matrix of NumPy or SciPy.
         solver: target name, as ``qiosk targets`` lists them, or the middle part of it, such as ``tabu``; any case. The
-            middle part means the parameter-free target, unless a parameter of the search is given.
+            middle part means the parameter-free target, unless a parameter of the search is given. Or a class of
+            ``qiosk.optimization``, or an instance of one: then its parameters are used, except where they are given
+            here, but not its workspace.
         timeout: time limit [s]. Parameter-free solvers stop earlier when they have converged. The default is no limit,
             but 30 s for parameter-free solvers, 5 s for those with populations, and 10 s for simulated bifurcation.
         seed: any 64-bit integer; the same seed gives the same result unless a time limit ends the run. From the clock
             if not given.
         threads: threads to sweep in; all cores if not given. The result does not depend on it.
-        progress: called about twenty times a second; return False to stop and keep the best found so far.
+        progress: True shows a progress bar. A function is called about twenty times a second; it returns False to stop
+            and keep the best found so far.
         kernel: force a sweep kernel instead of the planned one, where the target has a choice.
         **params: parameters of the target, such as ``sweeps`` or ``number_of_solutions``, and ``target_cost``.
 
@@ -86,10 +101,10 @@ def solve(
 
     def follow(report: ChunkReport) -> None:
         nonlocal stop
-        if progress is not None and progress(report.progress) is False:
+        if show(report.progress) is False:
             stop = True
 
-    chosen = target(full_name(solver, params.keys() - IGNORED))
+    chosen, own = _chosen(solver, params)
     chosen.check_names(params, also=IGNORED)
     if threads is not None:
         threads = _THREADS.read(_THREADS.name, threads)
@@ -98,17 +113,40 @@ def solve(
 
         check_kernel(kernel)
     given = chosen.in_own_units({**params, "timeout": timeout, "seed": seed})
+    given = {**own, **{name: value for name, value in given.items() if value is not None}}
     hooks = Hooks(is_cancelled=lambda: stop, on_chunk=follow)
-    return _run(chosen, given, _cost_function(problem), threads, hooks, kernel)
+    cost_function = cost_function_of(problem)
+    with _shown(progress) as show:
+        return _run(chosen, given, cost_function, threads, hooks, kernel)
 
 
-def _cost_function(problem: Any) -> CostFunction:
-    if isinstance(problem, CostFunction):
-        return problem
-    if not hasattr(problem, "cost_function"):
-        raise WrongType(f"problem: must be a Problem, or have a cost_function(), found {type(problem).__name__}")
-    found: CostFunction = problem.cost_function()
-    return found
+def _chosen(solver: Any, params: Mapping[str, Any]) -> tuple[Target, Mapping[str, Any]]:
+    """The target that a name, a class of solvers or a solver means, and the parameters that a solver brings."""
+    if isinstance(solver, str):
+        return target(full_name(solver, params.keys() - IGNORED)), {}
+    names: Sequence[str] = getattr(solver, "target_names", ())
+    if isinstance(solver, type) and names:
+        return target(getattr(solver, "target_for")(names[0], params)), {}  # noqa: B009
+    if isinstance(solver, HasTarget):
+        chosen = target(solver.name)
+        return chosen, chosen.section(solver.params)
+    raise WrongType(
+        "solver: must be the name of a target, such as 'microsoft.tabu.cpu', or a class of qiosk.optimization "
+        f"or an instance of one, found {getattr(solver, '__name__', type(solver).__name__)}"
+    )
+
+
+@contextmanager
+def _shown(progress: bool | Callable[[JobProgress], bool | None] | None) -> Iterator[Callable[[JobProgress], Any]]:
+    """The function to call with progress; True shows a bar while this context lasts."""
+    if callable(progress):
+        yield progress
+    elif progress:
+        # the bar is a client's: by name, as in ``qiosk/__init__``, since this package is below it
+        with import_module("qiosk.client.progress_bar").ProgressBar() as bar:
+            yield lambda found: bar.update("Executing", found)
+    else:
+        yield lambda found: None
 
 
 def run_target(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from qiosk.client.streaming import OnlineProblem, StreamingProblem
-from qiosk.errors import WrongType
 from qiosk.formats.compression import compressed, is_compressed
 
 if TYPE_CHECKING:
     from qiosk.problem import Problem
 
 Source: TypeAlias = "Problem | StreamingProblem | OnlineProblem | str | bytes"
-"""Problems that solvers accept: an object, the URI of an uploaded problem, or the bytes of a serialized one."""
+"""Problems that solvers accept: an object, the URI of an uploaded problem, or the bytes of a serialized one. Also all
+that ``qiosk.solve`` accepts: a ``Model``, an encoded problem, a QUBO as a dict or a matrix."""
 
 UNNAMED = "Optimization problem"
 """Name of a job whose problem has no name."""
@@ -28,11 +28,12 @@ def read_source(problem: Source, compress: bool) -> tuple[str | None, bytes | No
         return problem.upload(), None, problem.name
     if isinstance(problem, OnlineProblem):
         return problem.uploaded_blob_uri, None, problem.name
-    if not hasattr(problem, "serialize"):
-        raise WrongType(
-            f"problem must be a Problem, the URI of an uploaded one or bytes, found {type(problem).__name__}"
-        )
-    return None, problem.to_blob(compress=compress), problem.name
+    if isinstance(problem, type) or not hasattr(problem, "to_blob"):
+        from qiosk.model.sources import cost_function_of
+        from qiosk.problem import Problem
+
+        problem = Problem.from_cost_function(cost_function_of(problem))
+    return None, problem.to_blob(compress=compress), problem.name or UNNAMED
 
 
 def _packed(data: bytes, compress: bool) -> bytes:
