@@ -48,7 +48,7 @@ def task(name: str, clock: Clock, **params) -> Task:
 LARGE = [
     ("microsoft.populationannealing.cpu", {"population": 200_000}),
     ("microsoft.paralleltempering.cpu", {"replicas": 200_000}),
-    ("microsoft.substochasticmontecarlo.cpu", {"target_population": 100_000}),
+    ("microsoft.substochasticmontecarlo.cpu", {"target_population": 1_000_000}),
     ("microsoft.qmc.cpu", {"restarts": 32}),
     ("1qbit.pticm", {"num_replicas": 10_000, "num_temps": 20}),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import networkx
@@ -117,17 +118,7 @@ def test_what_is_no_solver_is_refused(solver):
 
 
 def test_progress_true_shows_a_bar(monkeypatch):
-    class Terminal:
-        def __init__(self) -> None:
-            self.text = ""
-
-        def write(self, text: str) -> int:
-            self.text += text
-            return len(text)
-
-        def flush(self) -> None:
-            pass
-
+    class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
@@ -135,5 +126,5 @@ def test_progress_true_shows_a_bar(monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     assert solve(pair(), "microsoft.tabu.cpu", sweeps=100, progress=True).cost == -1.0
-    assert "best" in terminal.text
+    assert "best" in terminal.getvalue()
     assert solve(pair(), progress=False).cost == -1.0
