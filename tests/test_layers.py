@@ -35,8 +35,8 @@ ONLY = {
 }
 # Layers that only these may import.
 USED_BY = {"adapters": {"adapters", "bootstrap"}}
-# The one place where a client opens an embedded workspace.
-ALLOWED = {("qiosk.client.opening", "bootstrap")}
+# The one place where a client opens an embedded workspace, and the one where it reads the rules of parameters.
+ALLOWED = {("qiosk.client.opening", "bootstrap"), ("qiosk.client.solvers.rules", "solvers")}
 
 # Folders whose subfolders import in one direction only: an earlier one may import a later one.
 SIBLINGS = {

@@ -245,14 +245,14 @@ def test_details_have_the_properties_of_the_sdk() -> None:
         (
             SubstochasticMonteCarlo,
             {
-                "alpha": RangeSchedule("geometric", 0.5, 0),
+                "alpha": RangeSchedule("linear", 0.5, 0),
                 "target_population": 8,
                 "step_limit": 9,
                 "steps_per_walker": 2,
             },
             "substochasticmontecarlo",
             {
-                "alpha": {"type": "geometric", "initial": 0.5, "final": 0},
+                "alpha": {"type": "linear", "initial": 0.5, "final": 0},
                 "target_population": 8,
                 "step_limit": 9,
                 "steps_per_walker": 2,

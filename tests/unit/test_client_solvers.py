@@ -12,7 +12,20 @@ import numpy as np
 import pytest
 
 from fake_jobs import FakeJobs
-from qiosk.client.solvers import SOLVERS, ParallelTempering, SimulatedAnnealing, Solver, Tabu, format_of, target_for
+from qiosk.client.solvers import (
+    SOLVERS,
+    ParallelTempering,
+    QuantumMonteCarlo,
+    RangeSchedule,
+    SimulatedAnnealing,
+    SimulatedBifurcationMachine,
+    Solver,
+    SubstochasticMonteCarlo,
+    Tabu,
+    TabuSearch,
+    format_of,
+    target_for,
+)
 from qiosk.client.workspace import Workspace
 from qiosk.contract.jobs import JobStatus, TargetView
 from qiosk.errors import InvalidTarget, InvalidValue, RepeatedVariable, WrongType
@@ -106,8 +119,43 @@ def test_numpy_values_become_json(workspace: Workspace) -> None:
     }
 
 
-def test_wrong_values_are_left_to_the_service_unless_json_cannot_hold_them(workspace: Workspace) -> None:
-    assert SimulatedAnnealing(workspace, sweeps="many").params == {"params": {"sweeps": "many"}}  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("make", "parameters", "rule"),
+    [
+        (SimulatedAnnealing, {"sweeps": -1}, "`sweeps`: must be greater than 0, found -1"),
+        (SimulatedAnnealing, {"timeout": -4}, "`timeout`: must be at least 0, found -4"),
+        (SimulatedAnnealing, {"sweeps": "many"}, "`sweeps`: must be an integer, found str 'many'"),
+        (
+            SimulatedAnnealing,
+            {"params": {"number_of_solutions": 11}},
+            "`number_of_solutions`: must be 1 to 10",
+        ),
+        (ParallelTempering, {"all_betas": [1, -1]}, r"`all_betas\[1\]`: must be at least 0"),
+        (Tabu, {"tabu_tenure": 0.5, "sweeps": 1}, "`tabu_tenure`: must be an integer"),
+        (QuantumMonteCarlo, {"trotter_number": -2}, "`trotter_number`: must be"),
+        (SubstochasticMonteCarlo, {"alpha": RangeSchedule("geometric", 1, 0)}, "`alpha.final`: must be greater than 0"),
+        (TabuSearch, {"timeout": -1}, "`timeout`: must be at least 0"),
+        (SimulatedBifurcationMachine, {"dt": 2.0}, "`dt`: must be"),
+    ],
+)
+def test_wrong_parameters_are_refused_when_a_solver_is_made(
+    workspace: Workspace, make: type[Solver], parameters: dict[str, Any], rule: str
+) -> None:
+    with pytest.raises(ValueError, match=rule):
+        make(workspace, **parameters)
+
+
+def test_wrong_parameters_are_refused_when_they_are_set(workspace: Workspace) -> None:
+    solver = SimulatedAnnealing(workspace, sweeps=5)
+    with pytest.raises(InvalidValue, match="`number_of_solutions`: must be 1 to 10"):
+        solver.set_number_of_solutions(0)
+    with pytest.raises(WrongType, match="`sweeps`"):
+        solver.set_one_param("sweeps", "few")
+    assert solver.params == {"params": {"sweeps": 5}}
+
+
+def test_parameters_of_other_targets_are_left_to_the_service_unless_json_cannot_hold_them(workspace: Workspace) -> None:
+    assert Solver(workspace, "other.newsolver", params={"sweeps": -1}).params == {"params": {"sweeps": -1}}
     for value in (math.inf, [0.5, math.nan]):
         with pytest.raises(InvalidValue, match="parameter `all_betas.*must be finite"):
             Solver(workspace, "other.newsolver", params={"all_betas": value})

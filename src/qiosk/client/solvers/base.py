@@ -13,6 +13,7 @@ from qiosk.client.job import DEFAULT_TIMEOUT_S, Job
 from qiosk.client.session import Session
 from qiosk.client.solvers.params import NOT_PARAMETERS
 from qiosk.client.solvers.provider_formats import format_of
+from qiosk.client.solvers.rules import check_params
 from qiosk.client.solvers.sources import Source, read_source
 from qiosk.contract.jobs import QIO_INPUT_FORMAT, QIO_OUTPUT_FORMAT, SubmitJob, TargetView
 from qiosk.contract.plain import plain_value
@@ -137,11 +138,13 @@ class Solver:
         return f"; it takes {', '.join(names)}, and others as params={{…}}" if names else ""
 
     def set_one_param(self, name: str, value: Any) -> None:
-        """Set a parameter; None does not change it. Raises WrongType or InvalidValue for what is not a JSON value."""
+        """Set a parameter; None does not change it. Raises WrongType, InvalidValue if it is not allowed."""
         if value is None:
             return
         plain = plain_value(name, value)
-        self._values[name] = str(plain) if self.force_str_params else plain
+        sent = {name: str(plain) if self.force_str_params else plain}
+        check_params(self.name, {"params": sent} if self.nested_params else sent)
+        self._values.update(sent)
 
     def set_number_of_solutions(self, number_of_solutions: int) -> None:
         """Set how many distinct solutions the results contain, best first; 1 by default."""

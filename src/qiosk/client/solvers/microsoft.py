@@ -1,8 +1,7 @@
 """Microsoft's solvers, with the names, parameters and defaults of the old SDK.
 
-Values of simulated annealing, parallel tempering, tabu search and quantum Monte Carlo are sent as they are; the service
-checks them and ends the job ``Failed`` if they are wrong. Those of population annealing and substochastic Monte Carlo
-are checked here as well, as they were in the SDK.
+Wrong values raise InvalidInput, a ValueError, when a solver is made. The service checks them again, and ends jobs that
+other clients submitted with wrong ones as ``Failed``.
 """
 
 from __future__ import annotations
