@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from qiosk.client.progress_bar import SHOWN_FROM_BYTES, ProgressBar, TransferBar, is_terminal
+from qiosk.client.progress_bar import SHOWN_FROM_BYTES, ProgressBar, TransferBar
 from qiosk.client.solvers import SimulatedAnnealing
+from qiosk.client.status_line import is_terminal
 from qiosk.client.workspace import Workspace
 from qiosk.contract.jobs import JobProgress
 from qiosk.problem import Problem, Term

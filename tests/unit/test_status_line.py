@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 from types import ModuleType, SimpleNamespace
@@ -10,7 +11,7 @@ from types import ModuleType, SimpleNamespace
 import click
 import pytest
 
-from qiosk.client.progress_bar import ProgressBar
+from qiosk.client.progress_bar import SHOWN_FROM_BYTES, ProgressBar, TransferBar
 from qiosk.client.status_line import StatusLine, is_terminal
 from qiosk.contract.jobs import JobProgress
 
@@ -126,3 +127,29 @@ def test_a_notebook_shows_one_cell_that_changes(monkeypatch: pytest.MonkeyPatch)
     with ProgressBar() as bar:
         bar.update("Executing", JobProgress())
     assert len(shown) == seen
+
+
+def test_what_is_printed_during_a_transfer_stands_above_its_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = shown_on(monkeypatch)
+    transfer = TransferBar()
+    transfer("upload x", SHOWN_FROM_BYTES, 3 * SHOWN_FROM_BYTES)
+    click.echo("a note")
+    transfer("upload x", 3 * SHOWN_FROM_BYTES, 3 * SHOWN_FROM_BYTES)
+    print("after")
+    note, last, after, _ = screen.lines()
+    assert (note, after) == ("a note", "after")
+    assert "25.2/25.2 MB" in last
+
+
+def test_a_forked_child_prints_without_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = shown_on(monkeypatch)
+    line = StatusLine(lambda width: "line")
+    line.start()
+    drawn = screen.getvalue()
+    here = os.getpid()
+    monkeypatch.setattr("qiosk.client.status_line.os.getpid", lambda: here + 1)
+    print("from the child")
+    line.stop()
+    assert screen.getvalue() == drawn + "from the child\n"
+    monkeypatch.setattr("qiosk.client.status_line.os.getpid", lambda: here)
+    line.stop()

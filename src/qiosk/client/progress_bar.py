@@ -1,25 +1,16 @@
-"""Progress bars of jobs and of large transfers, on standard error if that is a terminal.
-
-Rich is imported only when a transfer's bar is shown.
-"""
+"""Progress bars of jobs and of large transfers, on standard error if that is a terminal."""
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
 
-from qiosk.client.status_line import StatusLine, is_terminal
+from qiosk.client.status_line import StatusLine
 from qiosk.contract.jobs import JobProgress
 from qiosk.forks import PerProcess
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
 
 SHOWN_FROM_BYTES = 8 << 20
 """Smallest transfer that gets a bar."""
@@ -27,6 +18,8 @@ REDRAW_S = 0.1
 """Least time between two drawings of a bar whose state is the same."""
 BAR_WIDTH = 30
 """Most characters of the bar itself."""
+LEAST_BAR_WIDTH = 4
+MEGABYTE = 1_000_000
 
 
 class ProgressBar:
@@ -67,10 +60,7 @@ class ProgressBar:
         seconds = int(time.monotonic() - self._began)
         passed = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
         after = f"{fraction:4.0%}  sweeps {progress.sweeps:,}  best {best}  {passed}"
-        room = min(BAR_WIDTH, width - len(after) - 12)
-        done = round(room * fraction)
-        bar = "━" * done + "─" * (room - done) + "  " if room >= 4 else ""
-        return f"{self._state:<9}  {bar}{after}"[:width]
+        return f"{self._state:<9}  {bar(fraction, width - len(after) - 13)}{after}"[:width]
 
 
 class TransferBar:
@@ -89,47 +79,51 @@ class _ShownTransfer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._name: str | None = None
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        self._transfer: _Transfer | None = None
         self._stop: Callable[[], object] = lambda: None
 
     def update(self, name: str, size: int, total: int) -> None:
-        if not is_terminal(sys.stderr):
-            return
         has_ended = size >= total if total else size == 0
         with self._lock:
-            if self._bar is None and not has_ended and max(size, total) >= SHOWN_FROM_BYTES:
-                self._name, self._bar = name, _transfer_bar()
-                self._task = self._bar.add_task(name, total=None)
-                self._stop = weakref.finalize(
-                    self, _stop, self._bar, os.getpid()
-                )  # at exit, too: the bar hides the cursor
-                self._bar.start()
-            if self._bar is not None and self._task is not None and self._name == name:
+            if self._transfer is None and not has_ended and max(size, total) >= SHOWN_FROM_BYTES:
+                self._transfer = _Transfer(name)
+                self._transfer.show(size, total)
+                self._transfer.line.start()
+                self._stop = weakref.finalize(self, self._transfer.line.stop)
+            if self._transfer is not None and self._transfer.name == name:
                 if size:
-                    self._bar.update(self._task, completed=size, total=total or None)
+                    self._transfer.show(size, total)
                 if has_ended:
                     self._stop()
-                    self._bar = None
+                    self._transfer = None
 
 
-def _stop(bar: Progress, process: int) -> None:
-    if os.getpid() == process:  # a forked child does not draw
-        bar.stop()
+class _Transfer:
+    """What a bar shows of one upload or download."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.line = StatusLine(self._text)
+        self._size = self._total = 0
+        self._began = time.monotonic()
+        self._drawn = -REDRAW_S
+
+    def show(self, size: int, total: int) -> None:
+        self._size, self._total = size, total
+        if time.monotonic() - self._drawn >= REDRAW_S:
+            self._drawn = time.monotonic()
+            self.line.draw()
+
+    def _text(self, width: int) -> str:
+        speed = self._size / MEGABYTE / max(time.monotonic() - self._began, 0.1)
+        of = f"/{self._total / MEGABYTE:.1f}" if self._total else ""
+        after = f"{self._size / MEGABYTE:.1f}{of} MB  {speed:.1f} MB/s"
+        fraction = min(1.0, self._size / self._total) if self._total else 0.0
+        return f"{self.name}  {bar(fraction, width - len(self.name) - len(after) - 4)}{after}"[:width]
 
 
-def _transfer_bar() -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=Console(stderr=True),
-        refresh_per_second=8,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
+def bar(fraction: float, room: int) -> str:
+    """A bar of at most ``room`` characters with two blanks after it; nothing where there is no room."""
+    length = min(BAR_WIDTH, room)
+    done = round(length * fraction)
+    return "━" * done + "─" * (length - done) + "  " if length >= LEAST_BAR_WIDTH else ""

@@ -77,7 +77,7 @@ class StatusLine:
         """Write the line for the last time, and put the streams back."""
         if self._cell is not None:
             self.draw()
-        if self._out is None:
+        if self._out is None or os.getpid() != self._process:
             return
         self._ended.set()
         with self._lock:
