@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import sqlalchemy as sa
 
 from qiosk.adapters.sql import database as sql_database
 from qiosk.adapters.sql.database import Database, parse_url
+from qiosk.adapters.sql.quotas import SqlLimitStore
+from qiosk.adapters.sql.schema import open_sqlite_database
 from qiosk.errors import ServiceUnavailable
 
 
@@ -122,3 +132,78 @@ def test_a_log_that_became_long_begins_anew(path: Path, database: Database, monk
     assert log.stat().st_size == size  # written from its beginning again
     database.checkpoint()
     assert count(database) == 30
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[sqlite3.Connection]:
+    """The exclusive lock of a process that makes, recovers or removes the log, which lets nobody read."""
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        yield other
+
+
+@pytest.fixture
+def attempts(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set when a connection had to try again."""
+    event = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        event.set()
+        os.sched_yield()
+
+    monkeypatch.setattr(sql_database, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    return event
+
+
+def at_once(make: Callable[..., sa.Engine], url: sa.URL, *, busy_s: float, **options: object) -> sa.Engine:
+    """An engine whose SQLite does not wait, as it does not for some locks."""
+    return make(url, busy_s=0.0, **options)
+
+
+@pytest.mark.parametrize("use", [count, increment, Database.version, Database.checkpoint])
+def test_a_new_connection_waits_for_an_exclusive_lock(use, path, database, attempts, monkeypatch) -> None:
+    database.close()
+    monkeypatch.setattr(sql_database, "_sqlite_engine", partial(at_once, sql_database._sqlite_engine))
+    with closing(Database(database.url)) as other, locked(path) as holder, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(use, other)
+        assert attempts.wait(60)
+        assert not waiting.done()
+        holder.execute("COMMIT")
+        waiting.result(timeout=60)
+
+
+def test_a_new_connection_does_not_wait_for_ever(path, database, monkeypatch) -> None:
+    monkeypatch.setattr(sql_database, "BUSY_S", 0.05)
+    database.close()
+    with closing(Database(database.url)) as other, locked(path):
+        for use in (count, increment, Database.version, Database.checkpoint):
+            with pytest.raises(ServiceUnavailable, match="database is locked"):
+                use(other)
+
+
+def test_many_short_lived_processes_open_and_close_a_file(tmp_path) -> None:
+    path, program = tmp_path / "a.db", tmp_path / "program.py"
+    program.write_text(OPEN_AND_CLOSE)
+    command = [sys.executable, str(program), str(path)]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    errors = [process.communicate()[1] for process in processes]
+    assert errors == [""] * 6
+    with closing(open_sqlite_database(path)) as database:
+        assert len(SqlLimitStore(database).all()) == 6 * 20
+
+
+OPEN_AND_CLOSE = """
+import os, sys
+from pathlib import Path
+from qiosk.adapters.sql.quotas import SqlLimitStore
+from qiosk.adapters.sql.schema import open_sqlite_database
+from qiosk.contract.quotas import Dimension
+
+for number in range(20):
+    database = open_sqlite_database(Path(sys.argv[1]))
+    SqlLimitStore(database).set(f"{os.getpid()}-{number}", Dimension.QUEUED_JOBS, 1)
+    database.version()
+    database.checkpoint()
+    database.close()
+"""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -40,6 +40,8 @@ CONNECT_S = 5
 PING_S = 1.0
 """A pooled connection that was idle for longer is tested before it is used."""
 
+T = TypeVar("T")
+
 _SCHEMES = {"postgres", "postgresql", "postgresql+psycopg"}
 _POSTGRES_ARGUMENTS = {
     "connect_timeout": CONNECT_S,
@@ -50,6 +52,8 @@ _POSTGRES_ARGUMENTS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
 }
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL)
+_PAUSE_S = 0.01
 _DISK_FULL = "53100"  # PostgreSQL's SQLSTATE
 
 
@@ -127,7 +131,8 @@ class Database:
             # SQLite's own counter, which changes when another connection commits; no write uses this one.
             if connections.watch is None:
                 connections.watch = connections.reader.connect().execution_options(isolation_level="AUTOCOMMIT")
-            return int(connections.watch.connection.cursor().execute("PRAGMA data_version").fetchone()[0])
+            cursor = connections.watch.connection.cursor()
+            return int(_while_busy(lambda: cursor.execute("PRAGMA data_version").fetchone())[0])
 
     def follow_file(self, prepare: Callable[[Database], None]) -> None:
         """From now on, notice if SQLite's file is replaced or removed; ``prepare`` makes the tables of a new one."""
@@ -153,7 +158,7 @@ class Database:
             return
         with _translating_errors(), self._use() as connections, connections.reader.connect() as connection:
             cursor = connection.connection.cursor()
-            (_, pages, _) = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            (_, pages, _) = _while_busy(lambda: cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone())
             if pages > LOG_PAGES // 2:
                 cursor.execute(f"PRAGMA busy_timeout = {round(1e3 * RESTART_S)}")
                 try:
@@ -223,38 +228,45 @@ def _sqlite_writer(url: sa.URL) -> sa.Engine:
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:
+    deadline = time.monotonic() + BUSY_S
+    while not _while_busy(lambda: _is_configured(connection)):
+        if time.monotonic() > deadline:
+            raise Conflict("database: the file system does not allow write-ahead logging")
+        time.sleep(_PAUSE_S)
+
+
+def _is_configured(connection: Any) -> bool:
+    """Set up a new connection; False if write-ahead logging cannot be turned on now."""
     # NORMAL: a commit survives the death of every process; only a power cut can take those since the last checkpoint.
     for pragma in ("synchronous = NORMAL", "foreign_keys = ON", f"wal_autocheckpoint = {LOG_PAGES}"):
         connection.execute(f"PRAGMA {pragma}")
+    return bool(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal")
+
+
+def _while_busy(action: Callable[[], T], *, pause_s: float = _PAUSE_S) -> T:
+    """Call ``action`` until other processes let it, for at most ``BUSY_S``.
+
+    SQLite itself does not wait while another process turns the log on, recovers it, or removes it as the last one
+    that closes the file.
+    """
     deadline = time.monotonic() + BUSY_S
-    while not _turn_on_log(connection):
-        if time.monotonic() > deadline:
-            raise Conflict("database: the file system does not allow write-ahead logging")
-        time.sleep(0.01)
-
-
-def _turn_on_log(connection: Any) -> bool:
-    """Turn write-ahead logging on; False while another process does: SQLite does not wait for it here."""
-    try:
-        return bool(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal")
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error):
-            raise
-        return False
+    while True:
+        try:
+            return action()
+        except sqlite3.Error as error:
+            is_busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY
+            if not is_busy or time.monotonic() >= deadline:
+                raise
+        time.sleep(pause_s)
 
 
 def _begin_to_write(connection: sa.Connection) -> None:
     sqlite = connection.connection.driver_connection
     assert isinstance(sqlite, sqlite3.Connection)
-    deadline = time.monotonic() + BUSY_S
-    while True:
-        try:
-            sqlite.execute("BEGIN IMMEDIATE")
-            return
-        except sqlite3.Error as error:
-            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not is_busy or time.monotonic() >= deadline:
-                raise exc.OperationalError("BEGIN IMMEDIATE", None, error) from error
+    try:
+        _while_busy(lambda: sqlite.execute("BEGIN IMMEDIATE"), pause_s=0.0)  # SQLite has waited
+    except sqlite3.Error as error:
+        raise exc.OperationalError("BEGIN IMMEDIATE", None, error) from error
 
 
 def _postgres_engine(url: sa.URL) -> sa.Engine:
@@ -294,17 +306,19 @@ def _translating_errors() -> Iterator[None]:
     try:
         yield
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError) as error:
+        raise _translated(error.orig) from error
+    except sqlite3.OperationalError as error:  # of a statement that was sent without SQLAlchemy
         raise _translated(error) from error
     except exc.TimeoutError as error:
         raise ServiceUnavailable("database: all connections are in use") from error
     except exc.DBAPIError as error:
         if error.connection_invalidated:
-            raise _translated(error) from error
+            raise _translated(error.orig) from error
         raise
 
 
-def _translated(error: exc.DBAPIError) -> QioskError:
-    reason = str(error.orig).strip().partition("\n")[0]
-    if getattr(error.orig, "sqlstate", None) == _DISK_FULL or "disk is full" in reason:
+def _translated(error: BaseException | None) -> QioskError:
+    reason = str(error).strip().partition("\n")[0]
+    if getattr(error, "sqlstate", None) == _DISK_FULL or "disk is full" in reason:
         return StorageFull(f"database: {reason}")
     return ServiceUnavailable(f"database: {reason}")
