@@ -7,6 +7,7 @@ from typing import final
 import sqlalchemy as sa
 
 from qiosk.adapters.home.home import Home
+from qiosk.adapters.sql.clock import DatabaseClock
 from qiosk.adapters.sql.database import parse_url
 from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.keys import SqlKeyStore
@@ -17,6 +18,7 @@ from qiosk.adapters.sql.statistics import SqlStatistics
 from qiosk.bootstrap.storage import open_storage, storage_url
 from qiosk.machine import SystemClock
 from qiosk.service.locations import BlobLocations
+from qiosk.service.ports import Clock
 from qiosk.service.quotas import QuotaService, default_limits
 from qiosk.settings import Settings
 
@@ -42,7 +44,8 @@ class Stores:
         self.limits = SqlLimitStore(self.database)
         self.statistics = SqlStatistics(self.database)
         self.storage = open_storage(storage_url(home, settings), served)
-        self.clock = SystemClock()
+        host = SystemClock()
+        self.clock: Clock = host if self.database.is_sqlite else DatabaseClock(self.database, host)
         self.quotas = QuotaService(
             jobs=self.jobs,
             limits=self.limits,
