@@ -15,6 +15,7 @@ from qiosk.client.workspace import Workspace
 from qiosk.contract.jobs import JobProgress, JobStatus, SubmitJob, TracePoint
 from qiosk.contract.workspaces import workspace_key
 from qiosk.errors import BlobAlreadyExists, InvalidValue, JobNotFound
+from qiosk.problem import Problem, Term
 
 RESOURCE_ID = "/subscriptions/ABC-1/resourceGroups/Group/providers/Microsoft.Quantum/Workspaces/Mine"
 
@@ -233,3 +234,18 @@ def test_the_progress_bar_is_silent_unless_stderr_is_a_terminal(monkeypatch: pyt
         assert (stream.getvalue() == "") is silent
     assert "1,200" in stream.getvalue()
     assert "best -17" in stream.getvalue()
+
+
+def test_problems_are_uploaded_again_without_replacing_others(workspace: Workspace) -> None:
+    first, second = Problem("first", [Term(c=1, indices=[0])]), Problem("second", [Term(c=2, indices=[0])])
+    uris = [workspace.upload_problem(first), second.upload(workspace), workspace.upload_problem(first)]
+    assert len(set(uris)) == 3
+    assert uris[0].endswith("qio-problems/inputData")
+    assert second.download(workspace).terms == second.terms
+    chosen = first.upload(workspace, "mine", "first")
+    assert first.upload(workspace, "mine", "first") == chosen
+    with pytest.raises(BlobAlreadyExists):
+        second.upload(workspace, "mine", "first")
+    first.add_term(3, [1])
+    with pytest.raises(BlobAlreadyExists):
+        first.upload(workspace, "mine", "first")

@@ -34,6 +34,7 @@ from qiosk.contract.jobs import (
 )
 from qiosk.contract.sessions import SessionStatus, SessionView
 from qiosk.contract.workspaces import DEFAULT_KEY
+from qiosk.errors import BlobAlreadyExists
 
 if TYPE_CHECKING:
     from qiosk.problem import Problem
@@ -292,11 +293,17 @@ class Workspace:
     ) -> str:
         """Store a problem, compressed with gzip, that several jobs can use; returns the URI for ``submit``.
 
-        If ``blob_name`` is None, a new name is made. Raises BlobAlreadyExists if the name is taken.
+        If ``blob_name`` is None, or the default and another problem has it, a new name is made: jobs may read the other
+        problem. Raises BlobAlreadyExists if another name is taken.
         """
-        if blob_name is None:
-            blob_name = f"problem-{uuid4()}"
-        return self.api.put_blob(container_name, blob_name, problem.to_blob(), overwrite=False)
+        data = problem.to_blob()
+        if blob_name is not None:
+            try:
+                return self.api.put_blob(container_name, blob_name, data, overwrite=False)
+            except BlobAlreadyExists:
+                if blob_name != INPUT_BLOB:
+                    raise
+        return self.api.put_blob(container_name, f"problem-{uuid4()}", data, overwrite=False)
 
     def watch(
         self, job: Job | str, *, timeout_secs: float | None = None, show_progress: bool = True

@@ -13,7 +13,14 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qiosk.errors import InvalidInitialConfiguration, InvalidValue, MissingValue, NothingToFix, WrongType
+from qiosk.errors import (
+    BlobAlreadyExists,
+    InvalidInitialConfiguration,
+    InvalidValue,
+    MissingValue,
+    NothingToFix,
+    WrongType,
+)
 from qiosk.formats import registry
 from qiosk.formats.compression import compressed
 from qiosk.formats.qio import json_codec, protobuf_codec, protobuf_writer
@@ -291,11 +298,19 @@ class Problem(TermCollection):
     ) -> str:
         """Store the problem in a workspace; returns the URI, which can be submitted instead of the problem.
 
-        ``container_uri`` replaces ``container_name``.
+        ``container_uri`` replaces ``container_name``. Uploading the same problem there again returns the same URI.
+        Raises BlobAlreadyExists if ``blob_name`` was chosen and is that of another problem.
         """
         if container_uri is not None:
             container_name = unquote(urlsplit(container_uri).path.rstrip("/").rpartition("/")[2])
-        self.uploaded_blob_uri = workspace.upload_problem(self, container_name, blob_name)
+        try:
+            self.uploaded_blob_uri = workspace.upload_problem(self, container_name, blob_name)
+        except BlobAlreadyExists:
+            if self.uploaded_blob_uri is None:
+                raise
+            place = workspace.api.locate(self.uploaded_blob_uri)
+            if place != (container_name, blob_name) or workspace.api.get_blob(*place) != self.to_blob():
+                raise
         return self.uploaded_blob_uri
 
     def download(self, workspace: Downloader) -> Problem:

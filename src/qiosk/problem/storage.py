@@ -5,14 +5,6 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 
-class Uploader(Protocol):
-    """The part of a workspace that ``Problem.upload`` needs."""
-
-    def upload_problem(self, problem: Any, container_name: str, blob_name: str) -> str:
-        """Store a problem; returns its URI."""
-        ...
-
-
 class Blobs(Protocol):
     """The blobs of a workspace, among them uploaded problems."""
 
@@ -31,4 +23,12 @@ class Downloader(Protocol):
     @property
     def api(self) -> Blobs:
         """The workspace's blobs."""
+        ...
+
+
+class Uploader(Downloader, Protocol):
+    """The part of a workspace that ``Problem.upload`` needs."""
+
+    def upload_problem(self, problem: Any, container_name: str, blob_name: str) -> str:
+        """Store a problem; returns its URI."""
         ...
