@@ -10,11 +10,13 @@ import unittest
 
 import dimod
 import dimod.testing
+import networkx
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qiosk import solve
 from qiosk.client.workspace import Workspace
 from qiosk.errors import InvalidValue
 from qiosk.interop.dimod import (
@@ -24,6 +26,7 @@ from qiosk.interop.dimod import (
     to_binary_polynomial,
     to_bqm,
 )
+from qiosk.interop.qiskit import from_quadratic_program, to_vector
 
 
 @pytest.mark.filterwarnings(
@@ -111,8 +114,104 @@ def test_models_of_higher_degree_are_refused():
 
 
 def test_unknown_parameters_are_named():
-    with pytest.raises(InvalidValue, match="parameter `num_reads`: .* has no such parameter; it takes timeout, seed"):
-        QioskSampler().sample(dimod.BinaryQuadraticModel("SPIN"), num_reads=3)
+    with pytest.raises(InvalidValue, match="parameter `anneal_time`: .* has no such parameter; it takes timeout, seed"):
+        QioskSampler().sample(dimod.BinaryQuadraticModel("SPIN"), anneal_time=3)
+
+
+RING = dimod.BinaryQuadraticModel({}, {(i, (i + 1) % 30): 1.0 for i in range(30)}, 0.0, dimod.SPIN)
+ANNEALING = "microsoft.simulatedannealing.cpu"
+
+
+def test_num_reads_may_be_more_than_one_run_returns():
+    found = QioskSampler(ANNEALING).sample(RING, num_reads=25, num_sweeps=3, seed=1)
+    assert len(found) == 25
+    assert found.record.energy.tolist() == sorted(found.record.energy.tolist())
+    first = QioskSampler(ANNEALING).sample(RING, num_reads=10, sweeps=3, seed=1)
+    assert first.info["parameters"]["seed"] == found.info["parameters"]["seed"] == 1
+    second = QioskSampler(ANNEALING).sample(RING, number_of_solutions=10, sweeps=3, seed=2)
+    energies = set(found.record.energy.tolist())
+    assert energies >= {*first.record.energy.tolist(), *second.record.energy.tolist()}
+
+
+def test_num_reads_ends_with_the_configurations():
+    found = QioskSampler().sample(dimod.BinaryQuadraticModel({"a": 1.0}, {}, 0.0, "SPIN"), num_reads=100)
+    assert found.record.energy.tolist() == [-1.0, 1.0]
+
+
+@pytest.mark.parametrize("form", ["dict", "binary", "set", "array", "several"])
+def test_initial_states_in_the_forms_of_dimod(form):
+    best = {i: 1 if i % 2 else -1 for i in range(30)}
+    bits = {i: (value + 1) // 2 for i, value in best.items()}
+    states = {
+        "dict": best,
+        "binary": bits,
+        "set": dimod.SampleSet.from_samples(bits, energy=0.0, vartype="BINARY"),
+        "array": np.array(list(best.values())),
+        "several": [best, dict.fromkeys(best, 1)],
+    }[form]
+    tabu = QioskSampler("microsoft.tabu.cpu")
+    assert tabu.sample(RING, initial_states=states, sweeps=1, restarts=1, seed=1).first.energy == -30.0
+    assert tabu.sample(RING, initial_states=states, num_reads=15, sweeps=1, restarts=1, seed=1).first.energy == -30.0
+
+
+def test_time_limit_and_beta_range_have_their_names_in_ocean():
+    sampler = QioskSampler(ANNEALING)
+    found = sampler.sample(RING, time_limit=5, beta_range=[0.1, 4.0], num_sweeps=20, label="a name")
+    chosen = {name: found.info["parameters"][name] for name in ("timeout", "beta_start", "beta_stop", "sweeps")}
+    assert chosen == {"timeout": 5.0, "beta_start": 0.1, "beta_stop": 4.0, "sweeps": 20}
+    assert {"num_reads", "initial_states", "time_limit", "label"} <= set(sampler.parameters)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"num_reads": 0}, "parameter `num_reads`: must be 1 to 100000, found 0"),
+        ({"num_reads": 2, "number_of_solutions": 2}, "give one of them"),
+        ({"time_limit": 2, "timeout": 2}, "`time_limit`: it means the same as `timeout`"),
+        ({"beta_range": 3}, "must be a pair"),
+        ({"initial_states": {0: 1}}, "there is no value of variable 1"),
+        ({"time_limit": -1}, "`timeout`: must be at least 0"),
+    ],
+)
+def test_wrong_arguments_of_ocean_are_named(given, message):
+    with pytest.raises(InvalidValue, match=message):
+        QioskSampler(ANNEALING).sample(RING, **given)
+
+
+def test_algorithms_of_dwave_networkx():
+    dnx = pytest.importorskip("dwave_networkx")
+    sampler = QioskSampler()
+    graph = networkx.petersen_graph()
+    assert len(dnx.maximum_independent_set(graph, sampler=sampler, num_reads=3)) == 4
+    assert len(dnx.min_vertex_cover(graph, sampler=sampler, seed=1)) == 6
+    left = dnx.maximum_cut(graph, sampler=sampler, num_reads=12, time_limit=10)
+    assert networkx.cut_size(graph, left) == 12
+    assert networkx.is_maximal_matching(graph, dnx.min_maximal_matching(graph, sampler=sampler, seed=1))
+    assert dnx.is_vertex_coloring(graph, dnx.vertex_color(graph, range(3), sampler=sampler, seed=1))
+    weighted = networkx.Graph()
+    weighted.add_weighted_edges_from([(0, 1, 1), (1, 2, 1), (2, 3, 1), (3, 0, 1), (0, 2, 5), (1, 3, 5)])
+    tour = dnx.traveling_salesperson(weighted, sampler=sampler, start=0, seed=1)
+    assert tour[0] == 0
+    assert {weighted[tour[k - 1]][tour[k]]["weight"] for k in range(4)} == {1}
+
+
+def test_models_of_pyqubo_are_sampled_and_decoded():
+    pyqubo = pytest.importorskip("pyqubo")
+    numbers = [pyqubo.Spin(f"s{k}") for k in range(4)]
+    model = (sum(value * spin for value, spin in zip((4, 2, 7, 1), numbers, strict=True)) ** 2).compile()
+    found = QioskSampler().sample(model.to_bqm(), num_reads=12, seed=1)
+    assert model.decode_sampleset(found)[0].energy == 0.0
+    qubo, offset = model.to_qubo()
+    assert QioskSampler().sample_qubo(qubo, num_reads=2).first.energy + offset == 0.0
+
+
+def test_applications_of_qiskit_optimization_run_from_end_to_end():
+    applications = pytest.importorskip("qiskit_optimization.applications")
+    graph = networkx.petersen_graph()
+    application = applications.Maxcut(graph)
+    model = from_quadratic_program(application.to_quadratic_program())
+    one, other = application.interpret(np.array(to_vector(model, solve(model, seed=1))))
+    assert networkx.cut_size(graph, one, other) == 12
 
 
 def test_as_a_job(tmp_path, monkeypatch):
@@ -121,3 +220,6 @@ def test_as_a_job(tmp_path, monkeypatch):
         found = QioskSampler(workspace=workspace).sample_ising({"a": 1}, {("a", "b"): 1}, seed=1, timeout=5)
         assert found.first.energy == -2
         assert workspace.get_job(found.info["job_id"]).status == "Succeeded"
+        many = QioskSampler(workspace=workspace).sample(RING, num_reads=11, seed=1, time_limit=4, label="reads")
+        assert len(many) == 11
+        assert [job.details.name for job in workspace.list_jobs() if job.details.name == "reads"] == ["reads"] * 2
