@@ -18,6 +18,7 @@ from qiosk.server.routes import events, health, jobs, sessions, workspace
 from qiosk.server.routes.changes import Changes
 from qiosk.server.routes.keeper import kept_alive
 from qiosk.server.routes.reference import reference_routes
+from qiosk.server.routes.streams import StreamLimits
 from qiosk.server.settings import ServerSettings
 from qiosk.server.web.connections import ConnectionLimit
 from qiosk.server.web.errors import ERROR_HANDLERS
@@ -48,6 +49,7 @@ def create_app(parts: ServerParts, settings: ServerSettings) -> Starlette:
     app.state.settings = settings
     app.state.gate = open_gate(parts.authenticator, settings)
     app.state.changes = Changes(parts.version)
+    app.state.streams = StreamLimits(settings.max_connections)
     app.state.registry = registry
     app.router.default = RouteTable(all_routes(), BlobEndpoint(_blob_service(parts, settings)))
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import final
 
 import structlog
@@ -63,7 +64,7 @@ def _serve_on(
     limit = room_for(settings.max_connections)
     if limit < settings.max_connections:
         log.warning("fewer connections than QIOSK_MAX_CONNECTIONS: the limit of open files is too low", limit=limit)
-    app = create_app(parts, settings)
+    app = create_app(parts, replace(settings, max_connections=limit))
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -218,6 +218,8 @@ def test_a_block_list():
         Block(BlockSource.UNCOMMITTED, "Yw=="),
     ]
     assert read_block_list(b"<BlockList/>") == []
+    many = b"<BlockList>" + b"<Latest>YQ==</Latest>\r\n" * MAX_BLOCKS + b"</BlockList>"
+    assert len(read_block_list(many)) == MAX_BLOCKS
 
 
 BOMB = '<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;">]><BlockList><Latest>&b;</Latest></BlockList>'
@@ -230,6 +232,16 @@ BOMB = '<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;">]><BlockList><L
         b"not xml",
         b"<BlockList><Latest>YQ==</Latest>",
         b"<Other/>",
+        b"<BlockList a='b'><Latest>YQ==</Latest></BlockList>",
+        b"<BlockList><Latest a='b'>YQ==</Latest></BlockList>",
+        b"<BlockList xmlns='urn:x'/>",
+        b"<BlockList " + b" ".join(b"a%d='b'" % n for n in range(500_000)) + b"/>",
+        b"<BlockList><Latest " + b" ".join(b"a%d='b'" % n for n in range(500_000)) + b"/></BlockList>",
+        "<BlockList ".encode("utf-16") + b"".join(b" \0a\0%d\0=\0'\0'\0" % (n % 10) for n in range(100_000)),
+        b"<BlockList><Latest>" + b"a<!---->" * 1_000_000 + b"</Latest></BlockList>",
+        b"<BlockList><Latest>" + b"&lt;" * 1_000_000 + b"</Latest></BlockList>",
+        b"<BlockList" + b"t" * (8 << 20),
+        b"<a>" * 1_000_000,
         b"<BlockList><Oldest>YQ==</Oldest></BlockList>",
         b"<BlockList><Latest><Latest>YQ==</Latest></Latest></BlockList>",
         BOMB.encode(),
@@ -238,7 +250,7 @@ BOMB = '<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;">]><BlockList><L
         b"<BlockList>" + b"<Latest>YQ==</Latest>" * (MAX_BLOCKS + 1) + b"</BlockList>",
         b"<a>" * 100_000,
     ],
-    ids=range(11),
+    ids=range(21),
 )
 def test_what_is_no_block_list_is_refused(document):
     with pytest.raises(BlobRefusal) as caught:

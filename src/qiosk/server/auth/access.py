@@ -13,10 +13,11 @@ from qiosk.bootstrap import ServerParts
 from qiosk.contract.api import SessionsApi
 from qiosk.contract.workspaces import workspace_key
 from qiosk.errors import Forbidden, InvalidJobDefinition, InvalidValue
-from qiosk.server.auth.auth import Caller, Gate
+from qiosk.server.auth.auth import Caller, Gate, TokenHolder
 from qiosk.server.auth.links import Links
 from qiosk.server.settings import ServerSettings
 from qiosk.service.job_service import JobService
+from qiosk.service.keys import ANYBODY, digest
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
@@ -33,6 +34,8 @@ class Access:
     settings: ServerSettings
     base: str
     may_write: bool = True
+    caller: str = "anybody"
+    """Identifies the caller among others: of each key it is another one."""
 
     @property
     def jobs(self) -> JobService:
@@ -87,6 +90,11 @@ def credential(request: Request) -> str | None:
     return match[1] if match else None
 
 
+def identity(request: Request, caller: Caller) -> str:
+    """A text that differs between callers, also between keys of one name."""
+    return caller.name if caller is ANYBODY or isinstance(caller, TokenHolder) else digest(credential(request) or "")
+
+
 async def authenticated(request: Request) -> Caller:
     """The caller that sent the request. Raises Unauthorized."""
     gate: Gate = request.app.state.gate
@@ -106,7 +114,9 @@ async def reading(request: Request) -> Access:
     key = _workspace(request)
     caller.require(key, write=False)
     request.state.workspace = key
-    return Access(key, parts, settings, base_url(request, settings), caller.may(key, write=True))
+    return Access(
+        key, parts, settings, base_url(request, settings), caller.may(key, write=True), identity(request, caller)
+    )
 
 
 def _workspace(request: Request) -> str:

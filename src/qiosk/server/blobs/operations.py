@@ -193,8 +193,13 @@ class BlobCall:
     async def _put_block_list(self, ref: BlobRef) -> Response:
         headers = read_headers(self._headers)
         overwrite = await self._check_write(ref)
-        blocks = read_block_list(await self._body(MAX_LIST_BYTES).read())
-        blob = await run_in_threadpool(self._blobs.commit_blocks, ref, blocks, overwrite=overwrite, headers=headers)
+        document = await self._body(MAX_LIST_BYTES).read()
+
+        def work() -> BlobProperties:
+            blocks = read_block_list(document)
+            return self._blobs.commit_blocks(ref, blocks, overwrite=overwrite, headers=headers)
+
+        blob = await run_in_threadpool(work)
         return Response(status_code=201, headers=written_headers(blob))
 
     async def _set_metadata(self, ref: BlobRef) -> Response:

@@ -21,6 +21,9 @@ MAX_BLOCKS = 50_000
 """Most blocks of a blob, as in Azure."""
 MAX_LIST_BYTES = 8 << 20
 """Largest document of a block list: 50 000 blocks with ids of 64 bytes."""
+MAX_ELEMENT_BYTES = 4096
+"""Largest element of a block list, and most space before it: ids have at most 88 characters."""
+_PIECE_BYTES = 1 << 16  # of a block list, which are parsed at a time
 MAX_METADATA_BYTES = 8 << 10
 """Most bytes of names and values of a blob's metadata together, as in Azure."""
 _MAX_PARAMETERS = 64
@@ -166,7 +169,12 @@ def may_overwrite(headers: Mapping[str, str]) -> bool:
 
 
 def read_block_list(document: bytes) -> list[Block]:
-    """The blocks in a block list. Raises BlobRefusal for an invalid document."""
+    """The blocks in a block list. Raises BlobRefusal for an invalid document.
+
+    Its time is linear in the size: the parser, which other threads wait for, gets short pieces of short elements.
+    """
+    if max(map(len, document.split(b">"))) > MAX_ELEMENT_BYTES:
+        raise _bad_list(f"its elements may have {MAX_ELEMENT_BYTES} bytes at most")
     parser = expat.ParserCreate()
     reading = _BlockList()
     parser.buffer_text = True
@@ -175,7 +183,9 @@ def read_block_list(document: bytes) -> list[Block]:
     parser.CharacterDataHandler = reading.text
     parser.StartDoctypeDeclHandler = reading.refuse_doctype
     try:
-        parser.Parse(document, True)
+        for start in range(0, len(document), _PIECE_BYTES):
+            parser.Parse(document[start : start + _PIECE_BYTES], False)
+        parser.Parse(b"", True)
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise _bad_list(str(error)) from error
     return reading.blocks
@@ -190,7 +200,9 @@ class _BlockList:
         self._source: BlockSource | None = None
         self._text = ""
 
-    def start(self, tag: str, _attributes: object) -> None:
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if attributes:
+            raise _bad_list("its elements may have no attributes")
         self._depth += 1
         if self._depth == 1:
             if tag != "BlockList":
@@ -204,6 +216,8 @@ class _BlockList:
 
     def text(self, text: str) -> None:
         self._text += text
+        if len(self._text) > MAX_ELEMENT_BYTES:
+            raise _bad_list(f"its elements may have {MAX_ELEMENT_BYTES} bytes at most")
 
     def end(self, _tag: str) -> None:
         self._depth -= 1

@@ -8,6 +8,9 @@ gets only later points. If the checksum no longer matches, a resumed run has rew
 The pace. ``Changes`` wakes the stream whenever anything in the store changes. A new state is sent at once; progress and
 trace points at most every ``PACE_S``, several changes together in one event. When there has been nothing to send for
 ``PING_S``, a comment is sent, since proxies close silent connections.
+
+The caller's access is checked again as often as that of requests. A stream ends when the key was revoked or has
+expired.
 """
 
 from __future__ import annotations
@@ -15,19 +18,22 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from qiosk.contract import codec, error_codec
 from qiosk.contract.jobs import JobUpdate, JobView
 from qiosk.errors import QioskError
-from qiosk.server.auth.access import Access, Reading
+from qiosk.server.auth import auth
+from qiosk.server.auth.access import Access, Reading, reading
 from qiosk.server.routes.changes import Changes
 from qiosk.server.routes.listing import AFTER, read_count
+from qiosk.server.routes.streams import CountedStream, StreamLimits
 from qiosk.server.web.openapi import streams
 from qiosk.server.web.routing import Routes
 from qiosk.service.watching import KnownTrace
@@ -58,7 +64,10 @@ async def follow_job(request: Request, job_id: str, access: Reading) -> Response
     known, mark = _known(request)
     follower = Follower(access, job_id, known=known, mark=mark)
     first = await run_in_threadpool(follower.poll)  # raises for an unknown job, before the stream starts
-    return StreamingResponse(_events(follower, first, changes), headers=_HEADERS, media_type="text/event-stream")
+    streams: StreamLimits = request.app.state.streams
+    give_back = streams.take(access.caller, access.workspace)
+    events = _events(follower, first, changes, partial(reading, request))
+    return CountedStream(events, headers=_HEADERS, media_type="text/event-stream", when_done=give_back)
 
 
 class Follower:
@@ -98,27 +107,37 @@ class Follower:
         return JobUpdate(view=self._access.jobs.view_of(job), trace_start=start, new_trace=points)
 
 
-async def _events(follower: Follower, first: JobUpdate | None, changes: Changes) -> AsyncIterator[bytes]:
+async def _events(
+    follower: Follower, first: JobUpdate | None, changes: Changes, permit: Callable[[], Awaitable[object]] | None = None
+) -> AsyncIterator[bytes]:
+    """The events; ``permit`` raises when the caller may not read any longer, and is called every ``RECALL_S``."""
     event, sent_at = first, time.monotonic()
     count = -1  # poll again at once: changes were not counted when the first event was made
     yield b"retry: %d\n\n" % RETRY_MS
     async with changes.followed():
         while not changes.is_stopped:
             if event is not None:
-                yield _encode(event, follower.event_id)
+                yield await run_in_threadpool(_encode, event, follower.event_id)  # it may be long
                 sent_at = time.monotonic()
                 if event.status.is_final:
                     return
             interval_s = PACE_S if follower.is_behind else PING_S
-            await changes.wait(count, sent_at + interval_s - time.monotonic())
+            await changes.wait(count, min(auth.RECALL_S, sent_at + interval_s - time.monotonic()))
+            is_silent = changes.count == count and not follower.is_behind
             if time.monotonic() - sent_at >= PING_S:  # also if other jobs change all the time
                 yield b": ping\n\n"
-                sent_at = time.monotonic()
+                sent_at, is_silent = time.monotonic(), False
             await asyncio.sleep(changes.pace_s)
-            count = changes.count
+            count = count if is_silent else changes.count
             try:
-                event = await run_in_threadpool(follower.poll, states_only=time.monotonic() - sent_at < PACE_S)
-            except QioskError as error:  # the job was deleted, or the store did not respond
+                if permit is not None:
+                    await permit()
+                event = (
+                    None
+                    if is_silent
+                    else await run_in_threadpool(follower.poll, states_only=time.monotonic() - sent_at < PACE_S)
+                )
+            except QioskError as error:  # the job was deleted, the key was revoked, or the store did not respond
                 yield b"event: error\ndata: %b\n\n" % codec.encode(error_codec.error_body(error))
                 return
 

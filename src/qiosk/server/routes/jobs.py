@@ -21,7 +21,7 @@ from qiosk.server.routes.changes import Changes
 from qiosk.server.routes.listing import AFTER, PAGING, page_reply, read_count, window
 from qiosk.server.web.bodies import request_body
 from qiosk.server.web.openapi import answers, pages, takes
-from qiosk.server.web.replies import JSON, reply, reply_from
+from qiosk.server.web.replies import JSON, reply_from
 from qiosk.server.web.routing import Routes
 from qiosk.service.filters import job_query
 from qiosk.service.job_service import DELETE_PATIENCE_S, not_stopped
@@ -101,7 +101,7 @@ async def get_best(job_id: str, access: Reading) -> Response:
 async def get_trace(request: Request, job_id: str, access: Reading) -> Response:
     """Improvements of the best cost in order, as rows of seconds, sweep and cost, from number `after` on."""
     after = read_count("after", request.query_params.get("after", "0"))
-    return reply(await run_in_threadpool(access.jobs.trace, job_id, after))
+    return await reply_from(lambda: access.jobs.trace(job_id, after))
 
 
 async def _end_of(job_id: str, access: Access, changes: Changes) -> None:
