@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import sqlite3
 from collections.abc import Iterator
+from datetime import date, datetime, timedelta, timezone
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -188,3 +189,36 @@ def test_a_row_that_cannot_be_read_does_not_block_lists(tmp_path: Path) -> None:
         assert {job.id for job in workspace.list_jobs()} == wanted
         assert {item.id for item in workspace.list_top_level_items()} == {*wanted, session.id}
         assert workspace.get_job(jobs[0].id).details.tags == ("?",)
+
+
+@pytest.mark.parametrize(
+    ("created_after", "is_found"),
+    [
+        (datetime.min, True),
+        (datetime.min.replace(tzinfo=timezone(timedelta(hours=5))), True),
+        (datetime.max, False),
+        (date.min, True),
+        (date.max, False),
+        ("2020-01-01", True),
+        ("2020-01-01T10:00", True),
+        ("2999-01-01T10:00:00+02:00", False),
+        ("2999-01-01T10:00:00Z", False),
+        (np.datetime64("2020-01-01"), True),
+        (np.datetime64("2200-01-01T10:00"), False),
+    ],
+)
+def test_times_of_creation_may_be_written_in_many_ways(
+    workspace: Workspace, created_after: Any, is_found: bool
+) -> None:
+    job = workspace.submit(command())
+    assert [found.id for found in workspace.list_jobs(created_after=created_after)] == [job.id] * is_found
+    assert [found.id for found in workspace.list_top_level_items(created_after=created_after)] == [job.id] * is_found
+    assert job.matches_filter(created_after=created_after) is is_found
+
+
+@pytest.mark.parametrize("created_after", ["yesterday", "", 5, object()])
+def test_what_is_no_time_is_refused(workspace: Workspace, created_after: Any) -> None:
+    with pytest.raises(InvalidFilter, match="creation time"):
+        workspace.list_jobs(created_after=created_after)
+    with pytest.raises(InvalidFilter, match="creation time"):
+        workspace.submit(command()).matches_filter(created_after=created_after)

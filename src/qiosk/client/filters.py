@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ Item = TypeVar("Item", bound=JobView | SessionView)
 def conditions(
     read_status: Callable[[str], str],
     status: str | None,
-    created_after: datetime | date | None,
+    created_after: datetime | date | str | None,
     provider_id: str | None,
     target: str | None,
 ) -> dict[str, Any]:
@@ -80,11 +80,27 @@ def item_status(status: str) -> str:
     return _one_of([*map(str, SessionStatus), *map(str, JobStatus)], status)
 
 
-def moment(created_after: datetime | date) -> datetime:
-    """A time with a zone, from a date (its first moment) or a time; times without a zone are local."""
-    if not isinstance(created_after, datetime):
-        created_after = datetime(created_after.year, created_after.month, created_after.day)
-    return created_after.astimezone() if created_after.tzinfo is None else created_after
+def moment(given: datetime | date | str) -> datetime:
+    """A time in UTC, from a time, a date (its first moment) or either as ISO 8601 text.
+
+    Those without a zone are local. Times that have no place in UTC, such as ``datetime.min``, are the nearest that have
+    one. Raises InvalidFilter.
+    """
+    if hasattr(given, "astype"):  # a NumPy time, which is in UTC
+        given = f"{given.astype('datetime64[us]')}Z"
+    if isinstance(given, str):
+        try:
+            given = datetime.fromisoformat(given.strip())
+        except ValueError as error:
+            raise InvalidFilter(f"creation time: must be an ISO 8601 date or time, found {given!r}") from error
+    if not isinstance(given, date):
+        raise InvalidFilter(f"creation time: must be a time, a date or ISO 8601 text, found {given!r}")
+    if not isinstance(given, datetime):
+        given = datetime(given.year, given.month, given.day)
+    try:
+        return given.astimezone(UTC)
+    except (OverflowError, ValueError):  # beyond the years 1 and 9999
+        return given.replace(tzinfo=UTC)
 
 
 def _one_of(states: Iterable[str], status: str) -> str:

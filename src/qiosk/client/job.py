@@ -248,7 +248,7 @@ class Job:
         self,
         name_match: str | None = None,
         status: JobStatus | str | None = None,
-        created_after: datetime | date | None = None,
+        created_after: datetime | date | str | None = None,
     ) -> bool:
         """Whether ``name_match`` is found in the job's name, it has this status, and was created then or later.
 

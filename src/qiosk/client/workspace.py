@@ -161,7 +161,7 @@ class Workspace:
         self,
         name_match: str | None = None,
         status: JobStatus | str | None = None,
-        created_after: datetime | date | None = None,
+        created_after: datetime | date | str | None = None,
         *,
         provider_id: str | None = None,
         target: str | None = None,
@@ -173,7 +173,8 @@ class Workspace:
         Args:
             name_match: regular expression to be found in the name.
             status: state of the jobs.
-            created_after: earliest creation time; a date means its first moment, times without a zone are local.
+            created_after: earliest creation time; a date means its first moment, and ISO 8601 text may be either. Times
+                without a zone are local.
             provider_id, target: provider and target of the jobs. A short name, such as ``tabu``, is that of all targets
                 that have it as their middle part.
             session_id: session of the jobs.
@@ -211,7 +212,7 @@ class Workspace:
         self,
         name_match: str | None = None,
         status: SessionStatus | str | None = None,
-        created_after: datetime | date | None = None,
+        created_after: datetime | date | str | None = None,
         *,
         provider_id: str | None = None,
         target: str | None = None,
@@ -236,7 +237,7 @@ class Workspace:
         self,
         name_match: str | None = None,
         status: JobStatus | SessionStatus | str | None = None,
-        created_after: datetime | date | None = None,
+        created_after: datetime | date | str | None = None,
         *,
         provider_id: str | None = None,
         target: str | None = None,
