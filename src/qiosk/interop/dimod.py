@@ -89,7 +89,7 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
         energies = poly.energies((samples, order))
         return dimod.SampleSet.from_samples((samples, order), energy=energies, vartype=poly.vartype, info=info)
 
-    def _reads(self, parameters: Mapping[str, Any], vartype: Any) -> Reads:
+    def _reads(self, parameters: Mapping[str, Any], vartype: Any) -> _Reads:
         """The arguments of ``sample``, checked: those of Ocean's samplers, and those of ``solve``."""
         given = {name: value for name, value in parameters.items() if value is not None}
         known = {parameter.name for parameter in self._target.parameters}
@@ -114,10 +114,10 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
                 raise InvalidValue("parameter `num_reads`: it replaces `number_of_solutions`, give one of them")
             count = _NUM_READS.read("num_reads", count)
         self._target.check_names(given, also=(*_SOLVE_OPTIONS, *_OCEAN_OPTIONS))
-        return Reads(count, states, None if label is None else str(label), given)
+        return _Reads(count, states, None if label is None else str(label), given)
 
     def _samples(
-        self, encoded: Encoded[dict[Any, int]], reads: Reads
+        self, encoded: Encoded[dict[Any, int]], reads: _Reads
     ) -> tuple[list[list[int]], list[Any], dict[str, Any]]:
         """Rows of values, best first, the labels of their columns, and information on the first run."""
         runs = self._runs(encoded, reads)
@@ -126,7 +126,7 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
         order = list(decoded[0])
         return [[row[label] for label in order] for row in decoded], order, runs[0][1]
 
-    def _runs(self, encoded: Encoded[dict[Any, int]], reads: Reads) -> list[Found]:
+    def _runs(self, encoded: Encoded[dict[Any, int]], reads: _Reads) -> list[Found]:
         """What each run found: its solutions with their costs, and information on it."""
         if self._workspace is None:
             runs = []
@@ -157,7 +157,7 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)
-class Reads:
+class _Reads:
     """Samples that a caller asks for: their number, where they begin, and the parameters of the runs that find them.
 
     A run returns at most ``SOLUTIONS_EACH`` samples, so more of them take several runs, with seeds one after the other.
