@@ -53,3 +53,13 @@ def test_long_lists_say_that_there_is_more() -> None:
 def test_unknown_sessions_are_told_in_one_line(command: str) -> None:
     done = qiosk("sessions", command, "nope")
     assert (done.exit_code, done.stderr) == (2, "error: session nope was not found\n")
+
+
+def test_short_ids_of_sessions_are_taken_everywhere(tmp_path: Path) -> None:
+    problem = tmp_path / "ship.json"
+    problem.write_text('{"cost_function": {"version": "1.0", "type": "ising", "terms": [{"c": 1, "ids": [0]}]}}')
+    session_id = qiosk("sessions", "open", "night run").stdout.strip()
+    job_id = qiosk("submit", str(problem), "--session", session_id[:7]).stdout.strip()
+    assert json.loads(qiosk("sessions", "show", session_id[:4], "--json").stdout)["id"] == session_id
+    assert [job["id"] for job in json.loads(qiosk("sessions", "jobs", session_id[:8], "--json").stdout)] == [job_id]
+    assert json.loads(qiosk("sessions", "close", session_id[:8].upper(), "--json").stdout)["status"] == "Succeeded"

@@ -153,3 +153,14 @@ def test_a_forked_child_prints_without_the_line(monkeypatch: pytest.MonkeyPatch)
     assert screen.getvalue() == drawn + "from the child\n"
     monkeypatch.setattr("qiosk.client.status_line.os.getpid", lambda: here)
     line.stop()
+
+
+def test_a_run_that_has_done_nothing_yet_is_preparing(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = shown_on(monkeypatch)
+    with ProgressBar() as bar:
+        bar.update("Executing", JobProgress())
+        assert screen.lines()[0].startswith("Preparing ")
+        bar.update("Succeeded", JobProgress())
+    assert screen.lines()[0].startswith("Succeeded ")
+    with ProgressBar(state="Executing"):
+        assert screen.lines()[1].startswith("Preparing ")

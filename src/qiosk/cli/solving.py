@@ -45,7 +45,7 @@ def solve_file(
     # here: it loads the kernels, and errors of the command line come before
     from qiosk.solvers.solve import solve
 
-    with Interrupt() as interrupt, ProgressBar() as bar:
+    with Interrupt() as interrupt, ProgressBar(state="Executing") as bar:
 
         def follow(progress: JobProgress) -> bool:
             bar.update("Executing", progress)

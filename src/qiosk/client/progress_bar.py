@@ -26,12 +26,13 @@ class ProgressBar:
     """One line that shows state, fraction, sweeps, best cost and time: on standard error if that is a terminal, or in
     the cell of a notebook; otherwise silent.
 
-    A context manager; :meth:`update` may be called any number of times.
+    A run that has done nothing yet is shown as ``Preparing``: its problem is read, and kernels are compiled if that was
+    not done before. A context manager; :meth:`update` may be called any number of times.
     """
 
-    def __init__(self, *, enabled: bool = True) -> None:
+    def __init__(self, *, enabled: bool = True, state: str = "Waiting") -> None:
         self._line = StatusLine(self._text) if enabled else None
-        self._state, self._progress = "Waiting", JobProgress()
+        self._state, self._progress = state, JobProgress()
         self._began = self._drawn = time.monotonic()
 
     def __enter__(self) -> ProgressBar:
@@ -60,7 +61,8 @@ class ProgressBar:
         seconds = int(time.monotonic() - self._began)
         passed = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
         after = f"{fraction:4.0%}  sweeps {progress.sweeps:,}  best {best}  {passed}"
-        return f"{self._state:<9}  {bar(fraction, width - len(after) - 13)}{after}"[:width]
+        state = "Preparing" if self._state == "Executing" and progress == JobProgress() else self._state
+        return f"{state:<9}  {bar(fraction, width - len(after) - 13)}{after}"[:width]
 
 
 class TransferBar:
