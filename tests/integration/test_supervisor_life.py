@@ -181,7 +181,6 @@ def test_a_supervisor_that_is_only_starting_is_stopped_as_well(path, monkeypatch
         monkeypatch.setattr(launcher_module, "send", lambda *_: False)  # as if it were in another container
     opened = homes.open_home(path, idle_seconds=1e6)
     opened._executor.wake()
-    assert not homes.is_supervised(path)
     assert opened._executor.stop(LONG)
     assert homes.eventually(lambda: not homes.processes_of(path), within=LONG)
     opened._executor.wake()

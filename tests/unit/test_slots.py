@@ -122,15 +122,20 @@ def test_what_cannot_be_started_is_no_attempt(machine, error):
     assert [machine.job(number).state for number in (1, 2)] == [JobState.EXECUTING] * 2
 
 
-NOT_STARTED = [
-    Process(RunUpdate(), NotStarted("RuntimeError: can't start new thread")),
-    Process(NotStarted("its input cannot be read: object storage: no route to host")),
-]
+def test_a_job_whose_input_cannot_be_read_blocks_no_other(machine):
+    bad = Process(RunUpdate(), NotStarted("its input cannot be read: no answer", is_of_input=True))
+    machine.outcomes = [bad, Process(), Process()]
+    machine.slots._settings = Settings(home=Path("/h"), concurrent_jobs=2, max_attempts=1)
+    machine.step()
+    machine.step()
+    assert not machine.slots.has_trouble()
+    assert (machine.job(0).state, machine.job(0).losses) == (JobState.FAILED, 1), "it does not wait forever"
+    assert [machine.job(number).state for number in (1, 2)] == [JobState.EXECUTING] * 2
 
 
-@pytest.mark.parametrize("process", NOT_STARTED, ids=["thread", "storage"])
-def test_a_run_that_did_not_begin_is_no_attempt(machine, process):
-    machine.outcomes = [Process(*process.sent), Process(RunUpdate()), Process(), Process()]
+def test_a_run_that_did_not_begin_is_no_attempt(machine):
+    process = Process(RunUpdate(), NotStarted("RuntimeError: can't start new thread"))
+    machine.outcomes = [process, Process(RunUpdate()), Process(), Process()]
     machine.slots._settings = Settings(home=Path("/h"), concurrent_jobs=1, max_attempts=1)
     machine.step()
     machine.step()

@@ -345,7 +345,7 @@ def test_a_run_whose_input_cannot_be_read_for_long_has_not_started(monkeypatch):
         is_cancelled=lambda: False,
         monotonic=lambda: next(times),
     )
-    assert ended == NotStarted("its input cannot be read: object storage: no route to host")
+    assert ended == NotStarted("its input cannot be read: object storage: no route to host", is_of_input=True)
 
 
 def test_a_run_that_waits_for_room_leaves_when_it_is_asked_to():

@@ -65,9 +65,14 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True)
 class NotStarted:
-    """The end of a run before its solver began, for a reason that has nothing to do with the job."""
+    """The end of a run before its solver began, for a reason that has nothing to do with the job.
+
+    With ``is_of_input`` its input could not be read for long, which may be the fault of that one blob: it counts as a
+    loss of the process, so that the job does not wait forever, and other jobs are started meanwhile.
+    """
 
     reason: str
+    is_of_input: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ CHECKPOINT_S = 2.0
 """Least time between two checkpoints."""
 STORAGE_PATIENCE_S = 300.0
 """How long the process waits for storage that is full or does not respond. If it is the results that cannot be stored
-the job then fails; if it is the input that cannot be read the job waits again."""
+the job then fails; if it is the input that cannot be read the process counts as lost, and the job waits again."""
 STORAGE_RETRY_S = 1.0
 """Pause before an operation is tried again."""
 BLOB_SHARE = 0.05
@@ -67,7 +67,7 @@ def run_job(
             data = _input(spec, blobs, reporter)
             resume = _checkpoint(spec, blobs, reporter)
         except (StorageFull, OSError) as error:
-            return NotStarted(f"its input cannot be read: {error}")
+            return NotStarted(f"its input cannot be read: {error}", is_of_input=True)
         result = runner(spec, data, is_cancelled=is_cancelled, on_chunk=reporter, resume=resume)
         return reporter.finish(result)
     except _Suspend:

@@ -179,6 +179,9 @@ class RunningJob:
             case Suspended():
                 log.info("job %s: suspended", job_id)
                 self._settle(self.attempt.release())
+            case NotStarted(is_of_input=True):
+                log.warning("job %s: %s", job_id, message.reason)
+                self._settle(self.attempt.process_lost(message.reason, max_losses=self._settings.max_attempts))
             case NotStarted():
                 self.not_started = message.reason
 
