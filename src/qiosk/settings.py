@@ -260,4 +260,4 @@ def read_settings(environ: Mapping[str, str], **overrides: Any) -> Settings:
 def choose_settings(home: Path | None, settings: Settings | None) -> Settings:
     """The given settings, else the environment's; a ``home`` that is not None wins over theirs. Raises InvalidValue."""
     chosen = settings if settings is not None else read_settings(os.environ)
-    return chosen if home is None else replace(chosen, home=home)
+    return chosen if home is None else replace(chosen, home=home.expanduser())

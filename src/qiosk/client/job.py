@@ -9,6 +9,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from msgspec import structs
+
 from qiosk.client.details import JobDetails, html_table
 from qiosk.client.filters import job_status, moment, name_pattern
 from qiosk.client.progress_bar import ProgressBar
@@ -59,6 +61,12 @@ class Job:
         self.results: Results | None = None
         if job_details.id is None:
             job_details.id = self.create_job_id()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The members, without the signatures of the links to blobs."""
+        uris = ("container_uri", "input_data_uri", "output_data_uri")
+        plain = {name: uri.partition("?")[0] for name in uris if (uri := getattr(self.details, name))}
+        return {**self.__dict__, "details": structs.replace(self.details, **plain)}
 
     @staticmethod
     def create_job_id() -> str:

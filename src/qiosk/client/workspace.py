@@ -75,7 +75,8 @@ class Workspace:
 
     The workspace is by default the one of ``QIOSK_SUBSCRIPTION_ID``, ``QIOSK_RESOURCE_GROUP`` and
     ``QIOSK_WORKSPACE``. Raises ValueError if only some of the three names are given, InvalidValue for an invalid name,
-    URL or key. A context manager; closing it does not stop jobs.
+    URL or key. A context manager; closing it does not stop jobs. It can be pickled, without its key: the process that
+    reads it takes the key from ``QIOSK_API_KEY``.
     """
 
     def __init__(
@@ -100,6 +101,8 @@ class Workspace:
         names = read_names(subscription_id, resource_group, name, resource_id)
         opened = connect(names, url=url, api_key=api_key, home=home, api=api, user_agent=user_agent)
         self.api: JobsApi = opened.api
+        self._is_given = api is not None
+        self._home = None if home is None else Path(home).expanduser().absolute()
         self.key = opened.names.key
         self.url = opened.url
         self.subscription_id, self.resource_group = opened.names.subscription_id, opened.names.resource_group
@@ -108,6 +111,18 @@ class Workspace:
         self.location = "".join(location.split()).lower() if location else None
         self.credentials = credential
         self.user_agent = user_agent
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs to open the workspace: no connection, and neither the key nor the credential."""
+        if self._is_given:
+            raise TypeError("a Workspace over an api of its own cannot be pickled")
+        return {**self.__dict__, "api": None, "credentials": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        name = self.name if self.subscription_id else None
+        names = read_names(self.subscription_id, self.resource_group, name, None)
+        self.api = connect(names, url=self.url, api_key=None, home=self._home, api=None, user_agent=self.user_agent).api
 
     @classmethod
     def from_connection_string(cls, connection_string: str, **kwargs: Any) -> Workspace:

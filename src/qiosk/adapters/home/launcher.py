@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import final
 
@@ -198,8 +199,9 @@ class SupervisorLauncher:
             command += ["--runner", self._runner]
         inherited = {name: value for name, value in os.environ.items() if not self._is_secret(name)}
         environ = {**inherited, **self._environ, "QIOSK_SUPERVISOR_LOG": str(self._home.log)}
-        if search := environ.get("PYTHONPATH"):  # relative entries would mean other folders, since it runs in /
-            environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, search.split(os.pathsep)))
+        # Relative entries would mean other folders, since it runs in /.
+        search = [os.path.abspath(entry) for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+        environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*search, *_package_folders()]))
         self._pulse_at_launch = self._heartbeat.pulse()
         if self._deaths == 0:
             self._log_size_at_launch = _size(self._home.log)
@@ -229,3 +231,9 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def _package_folders() -> list[str]:
+    """The folders of the packages that a supervisor needs: a program may find them through ``sys.path`` alone."""
+    specs = (find_spec(package) for package in ("qiosk", "msgspec", "numpy", "numba", "sqlalchemy"))
+    return [str(Path(spec.origin).absolute().parents[1]) for spec in specs if spec is not None and spec.origin]
