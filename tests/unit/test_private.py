@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from qiosk.adapters import private
+from qiosk.adapters.sql.database import Database
 from qiosk.bootstrap import open_embedded
+from qiosk.errors import ServiceUnavailable
 from qiosk.settings import Settings
 
 
@@ -49,6 +52,23 @@ def test_a_database_that_was_open_to_others_is_closed(tmp_path: Path) -> None:
     (home / "jobs.db").chmod(0o644)
     open_embedded(home)
     assert not loose(home)
+
+
+def test_a_damaged_database_is_unavailable_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    open_embedded(tmp_path / "home")
+    database = Database(sa.URL.create("sqlite", database=str(tmp_path / "home" / "jobs.db")))
+    with database.write() as connection:
+        (page,) = connection.exec_driver_sql("SELECT rootpage FROM sqlite_master WHERE name = 'jobs'").one()
+        (size,) = connection.exec_driver_sql("PRAGMA page_size").one()
+    database.checkpoint()
+    database.close()
+    with (tmp_path / "home" / "jobs.db").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xa5" * size)
+    with pytest.raises(ServiceUnavailable, match="malformed"), database.read() as connection:
+        connection.exec_driver_sql("SELECT * FROM jobs").all()
+    assert "the database is damaged" in caplog.text
+    database.close()
 
 
 def test_a_folder_that_many_share_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

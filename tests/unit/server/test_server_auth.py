@@ -345,13 +345,13 @@ def test_others_than_this_machine_need_a_key(memory: MemoryParts) -> None:
 @pytest.mark.parametrize(
     ("members", "says"),
     [
-        ({"port": 70000}, "QIOSK_PORT"),
-        ({"public_url": "example.org"}, "QIOSK_PUBLIC_URL"),
-        ({"admin_key": "short-secret"}, "QIOSK_ADMIN_KEY"),
+        ({"port": 70000}, "--port"),
+        ({"public_url": "example.org"}, "--public-url"),
+        ({"admin_key": "short-secret"}, "--admin-key"),
         ({"certfile": "x.pem"}, "QIOSK_CERTFILE and QIOSK_KEYFILE"),
         ({"oidc_issuer": ISSUER}, "QIOSK_OIDC_AUDIENCE"),
-        ({"log_format": "xml"}, "QIOSK_LOG_FORMAT"),
-        ({"max_body_bytes": 1}, "QIOSK_MAX_BODY_BYTES"),
+        ({"log_format": "xml"}, "--log-format"),
+        ({"max_body_bytes": 1}, "--max-body-bytes"),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -134,6 +134,25 @@ def test_a_slow_body_is_no_slow_head(limits: Queue[object], url: str) -> None:
         assert b"alive" in answer(connection)
 
 
+def test_a_client_that_never_reads_loses_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "SEND_S", 0.2)
+    lost: Queue[Connection] = Queue()
+    connection_lost = Connection.connection_lost
+
+    def look(connection: Connection, error: Exception | None) -> None:
+        connection_lost(connection, error)
+        lost.put(connection)
+
+    monkeypatch.setattr(Connection, "connection_lost", look)
+    request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with listening(MemoryParts().parts, max_connections=1) as url, connected(url) as silent:
+        silent.sendall(request * 20)  # more than all buffers between here and there
+        assert lost.get(timeout=200)
+        with connected(url) as other:
+            other.sendall(REQUEST)
+            assert b"alive" in answer(other)
+
+
 LONG = b"X: " + b"a" * 70_000
 MANY = b"".join(b"X-%d: abcdef\r\n" % n for n in range(8000))
 

@@ -9,6 +9,7 @@ disk needs, by ``checkpoint`` and not by a transaction that happens to commit.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -26,6 +27,10 @@ from qiosk.adapters.sql.fork_gate import gate
 from qiosk.adapters.sql.sqlite_file import SqliteFile
 from qiosk.errors import Conflict, InvalidValue, QioskError, ServiceUnavailable, StorageFull, extra
 from qiosk.forks import PerProcess
+
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+log = logging.getLogger(__name__)
 
 BUSY_S = 30.0
 """How long a writer of SQLite waits for the others."""
@@ -312,6 +317,9 @@ def _translating_errors() -> Iterator[None]:
     except exc.TimeoutError as error:
         raise ServiceUnavailable("database: all connections are in use") from error
     except exc.DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            log.exception("the database is damaged")
+            raise _translated(error) from error
         if error.connection_invalidated:
             raise _translated(error.orig) from error
         raise

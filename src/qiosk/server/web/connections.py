@@ -2,7 +2,8 @@
 
 Why. Uvicorn limits only the time between two requests. A client that opened many connections and sent nothing, or one
 header a minute, could use up all connections of a server. So the head of a request (its first line and headers) must
-arrive within ``HEAD_S`` and have at most ``MAX_HEAD_BYTES``. Bodies are limited where they are read.
+arrive within ``HEAD_S`` and have at most ``MAX_HEAD_BYTES``. Bodies are limited where they are read. A client that does
+not read its responses loses its connection: of what waits to be sent, ``MIN_SENT_BYTES`` must leave every ``SEND_S``.
 
 Every connection is an open file, and the system limits the open files of a process. The server raises that limit if it
 may, and reserves ``OWN_FILES`` for blobs and databases, so that clients cannot make its own work fail. Connections
@@ -24,6 +25,10 @@ from qiosk.server.web.errors import error_reply
 
 HEAD_S = 30.0
 """Time for a request line and its headers to arrive, from the opening of the connection or the first byte on."""
+SEND_S = 20.0
+"""How often is looked whether a client reads what waits for it."""
+MIN_SENT_BYTES: Final = 4096
+"""Fewest bytes that a client must read in that time, or all if there are fewer."""
 MAX_HEAD_BYTES: Final = 64 << 10
 """Most bytes of the address and of all names and values of headers together."""
 _IS_EXTRA: Final = "is_extra_connection"
@@ -58,6 +63,8 @@ class Connection(HttpToolsProtocol):
     """
 
     _closing: asyncio.TimerHandle | None = None
+    _watching: asyncio.TimerHandle | None = None
+    _has_sent = False
     _head_bytes = 0
     _is_extra = False
 
@@ -71,10 +78,13 @@ class Connection(HttpToolsProtocol):
             transport.abort()
         else:
             self._expect_head()
+            self._watch_sending(0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_waiting()
+        if self._watching is not None:
+            self._watching.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -109,6 +119,20 @@ class Connection(HttpToolsProtocol):
         """The request has arrived. The rest of its body was not the head of another one."""
         self._stop_waiting()
         super().on_message_complete()
+
+    def resume_writing(self) -> None:
+        """The client has read most of what waited to be sent."""
+        self._has_sent = True
+        super().resume_writing()
+
+    def _watch_sending(self, before: int) -> None:
+        """Close the connection if what waited to be sent, ``before`` bytes, still waits."""
+        unsent = self.transport.get_write_buffer_size()
+        if before and not self._has_sent and before - unsent < min(before, MIN_SENT_BYTES):
+            self.transport.abort()
+            return
+        self._has_sent = False
+        self._watching = self.loop.call_later(SEND_S, self._watch_sending, unsent)
 
     def _expect_head(self) -> None:
         if self._closing is None:

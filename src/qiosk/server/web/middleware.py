@@ -12,7 +12,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qiosk.errors import QioskError, StorageFull
+from qiosk.errors import QioskError, ServiceUnavailable, StorageFull
 from qiosk.server.web.errors import error_reply
 from qiosk.server.web.metrics import RequestMetrics
 
@@ -35,6 +35,7 @@ SMALL_BODY: Final = 1 << 16
 """A connection is kept open if at most this many bytes of a request's body were not read."""
 
 _CLIENT_ID = re.compile(r"[\x21-\x7e]{1,100}")
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 log = structlog.get_logger("qiosk.server")
@@ -132,6 +133,8 @@ class _Exchange:
             return
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
             answer: QioskError = StorageFull("the server's disk is full; nothing was stored")
+        elif isinstance(error, OSError) and error.errno in _NOT_WRITABLE:
+            answer = ServiceUnavailable("the server's storage cannot be written; nothing was stored")
         else:
             answer = QioskError(f"internal server error; see the server log for request {self.id}")
         await error_reply(answer)(self.scope, self.receive, self.send)
