@@ -68,6 +68,8 @@ def test_a_damaged_database_is_unavailable_and_logged(tmp_path: Path, caplog: py
     with pytest.raises(ServiceUnavailable, match="malformed"), database.read() as connection:
         connection.exec_driver_sql("SELECT * FROM jobs").all()
     assert "the database is damaged" in caplog.text
+    with pytest.raises(ServiceUnavailable, match="malformed"):
+        database.check()  # as /readyz does
     database.close()
 
 

@@ -110,7 +110,7 @@ def open_server(
         now=stores.clock.now,
         statistics=JobStatistics(stores.statistics, stores.clock),
         version=stores.jobs.version,
-        checks={"database": lambda: stores.jobs.waiting(1), "supervisor": executor.check},
+        checks={"database": stores.check_database, "supervisor": executor.check},
         stop=stop,
         close=close,
     )

@@ -54,6 +54,11 @@ class Stores:
             stored_bytes=lambda workspace: self.storage.blobs(workspace).usage(),
         )
 
+    def check_database(self) -> None:
+        """Raise if the database does not respond, or was found to be damaged."""
+        self.database.check()
+        self.jobs.waiting(1)
+
     def close(self) -> None:
         """Release connections; a later call opens new ones."""
         self.database.close()

@@ -92,6 +92,7 @@ class Database:
     def __init__(self, url: sa.URL) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
+        self._damage: str | None = None
         if self.is_sqlite:
             private.make_database(Path(url.database or ""))
         self._process = PerProcess(partial(_Connections, url, is_sqlite=self.is_sqlite))
@@ -107,22 +108,37 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """A connection for SELECT. Each statement sees the state at its own time."""
         self._file.check()
-        with _translating_errors(), self._use() as connections, connections.reader.begin() as connection:
+        with self._watched(), self._use() as connections, connections.reader.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction, which commits at the end unless an error leaves the block."""
         self._file.check()
-        with _translating_errors(), self._use() as mine, self._one_writer(mine), mine.engine.begin() as connection:
+        with self._watched(), self._use() as mine, self._one_writer(mine), mine.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write_once(self) -> Iterator[sa.Connection]:
         """As ``write``, for a single statement: it needs no transaction of its own to be atomic."""
         self._file.check()
-        with _translating_errors(), self._use() as mine, self._one_writer(mine), mine.single.begin() as connection:
+        with self._watched(), self._use() as mine, self._one_writer(mine), mine.single.begin() as connection:
             yield connection
+
+    def check(self) -> None:
+        """Raise ServiceUnavailable if a page was found to be damaged: other pages may still be read."""
+        if self._damage is not None:
+            raise ServiceUnavailable(self._damage)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Translate errors, and remember that the database is damaged."""
+        try:
+            with _translating_errors():
+                yield
+        except _DamagedError as error:
+            self._damage = error.message
+            raise ServiceUnavailable(error.message) from error
 
     def version(self) -> int:
         """A number that differs from the last one whenever a change was committed since, by any process."""
@@ -132,7 +148,7 @@ class Database:
             with self.read() as connection:
                 return hash(connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
         self._file.check()
-        with _translating_errors(), self._use() as connections, connections.watch_lock:
+        with self._watched(), self._use() as connections, connections.watch_lock:
             # SQLite's own counter, which changes when another connection commits; no write uses this one.
             if connections.watch is None:
                 connections.watch = connections.reader.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -143,6 +159,7 @@ class Database:
         """From now on, notice if SQLite's file is replaced or removed; ``prepare`` makes the tables of a new one."""
 
         def open_again() -> None:
+            self._damage = None
             self.close()
             prepare(self)
 
@@ -161,7 +178,7 @@ class Database:
         """
         if not self.is_sqlite:
             return
-        with _translating_errors(), self._use() as connections, connections.reader.connect() as connection:
+        with self._watched(), self._use() as connections, connections.reader.connect() as connection:
             cursor = connection.connection.cursor()
             (_, pages, _) = _while_busy(lambda: cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone())
             if pages > LOG_PAGES // 2:
@@ -319,10 +336,15 @@ def _translating_errors() -> Iterator[None]:
     except exc.DBAPIError as error:
         if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
             log.exception("the database is damaged")
-            raise _translated(error) from error
+            raise _DamagedError(f"database: {str(error.orig).strip()}") from error
         if error.connection_invalidated:
             raise _translated(error.orig) from error
         raise
+
+
+@final
+class _DamagedError(ServiceUnavailable):
+    """The file of a SQLite database is damaged."""
 
 
 def _translated(error: BaseException | None) -> QioskError:
