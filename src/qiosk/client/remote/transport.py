@@ -26,7 +26,6 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, cast, final
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 import urllib3
@@ -34,6 +33,7 @@ from urllib3.exceptions import HTTPError, SSLError
 from urllib3.response import BaseHTTPResponse
 
 from qiosk.client.remote.errors import error_of, retry_after
+from qiosk.client.remote.proxies import is_loopback, pool_for
 from qiosk.errors import QioskError, ServiceUnavailable, UnreadableInput
 from qiosk.forks import PerProcess
 from qiosk.version import __version__
@@ -122,7 +122,7 @@ class Transport:
         product = f"qiosk/{__version__}"
         self._user_agent = {"User-Agent": f"{user_agent} {product}" if user_agent else product}
         self._pool = PerProcess(lambda: _pool(self.base, self.retry_policy))
-        if api_key is not None and base.startswith("http:") and not _is_loopback(base):
+        if api_key is not None and base.startswith("http:") and not is_loopback(base):
             _log.warning("the api key goes to %s unencrypted: use https", self.base)
 
     def send(self, request: Request) -> Answer:
@@ -225,8 +225,6 @@ def whole_size(headers: Mapping[str, str]) -> int:
 
 def _pool(base: str, retry_policy: RetryPolicy) -> urllib3.PoolManager:
     """Connections to a server, through the proxy that the environment names for it, if any."""
-    parts = urlsplit(base)
-    proxy = getproxies().get(parts.scheme)
     options: dict[str, Any] = {
         "maxsize": 16,
         "block": False,
@@ -234,9 +232,7 @@ def _pool(base: str, retry_policy: RetryPolicy) -> urllib3.PoolManager:
         "retries": False,
         "timeout": urllib3.Timeout(connect=retry_policy.connect_s, read=retry_policy.read_s),
     }
-    if proxy is None or _is_loopback(base) or proxy_bypass(parts.netloc):
-        return urllib3.PoolManager(**options)
-    return urllib3.ProxyManager(proxy, **options)
+    return pool_for(base, options)
 
 
 def _with_tries(tries: int, error: QioskError) -> QioskError:
@@ -267,11 +263,6 @@ def _origin(url: str) -> str:
 
 def _without_query(url: str) -> str:
     return url.partition("?")[0]  # a query may contain a signature
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 class _Upload(BytesIO):
