@@ -84,6 +84,15 @@ class Job:
         """See :meth:`qiosk.Job.submit`."""
         await in_thread(self.sync.submit)
 
+    async def resubmit(self, **changes: Any) -> Job:
+        """See :meth:`qiosk.Job.resubmit`."""
+        job = await in_thread(self.sync.resubmit, **changes)
+        return Job(self.workspace, job.details)
+
+    async def update(self, **changes: Any) -> None:
+        """See :meth:`qiosk.Job.update`."""
+        await in_thread(self.sync.update, **changes)
+
     async def refresh(self) -> None:
         """See :meth:`qiosk.Job.refresh`."""
         await in_thread(self.sync.refresh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from qiosk.aio.job import Job
@@ -40,6 +41,12 @@ class Workspace:
     async def list_jobs(self, *args: Any, **conditions: Any) -> list[Job]:
         """See :meth:`qiosk.Workspace.list_jobs`."""
         return [self._job(job) for job in await in_thread(self.sync.list_jobs, *args, **conditions)]
+
+    async def wait_for(self, jobs: Iterable[Job], timeout_secs: float | None = None) -> list[Job]:
+        """See :meth:`qiosk.Workspace.wait_for`."""
+        waited = list(jobs)
+        await in_thread(self.sync.wait_for, [job.sync for job in waited], timeout_secs)
+        return waited
 
     async def cancel_job(self, job: Job | str) -> Job:
         """See :meth:`qiosk.Workspace.cancel_job`."""

@@ -18,17 +18,20 @@ Item = TypeVar("Item", bound=JobView | SessionView)
 
 def conditions(
     read_status: Callable[[str], str],
-    status: str | None,
+    status: str | Iterable[str] | None,
     created_after: datetime | date | str | None,
     provider_id: str | None,
     target: str | None,
+    created_before: datetime | date | str | None = None,
 ) -> dict[str, Any]:
     """Members of a ``JobQuery`` or ``ItemQuery``; conditions that are None do not restrict it. Raises InvalidFilter."""
+    states = (status,) if isinstance(status, str) else status
     return {
-        "statuses": None if status is None else (read_status(status),),
+        "statuses": None if states is None else tuple(map(read_status, states)),
         "provider_ids": None if provider_id is None else (provider_id,),
         "targets": None if target is None else _targets(target),
         "created_after": None if created_after is None else moment(created_after),
+        "created_before": None if created_before is None else moment(created_before),
     }
 
 

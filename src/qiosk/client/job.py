@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from qiosk.contract.jobs import (
     QIO_OUTPUT_FORMAT,
     JobProgress,
     JobStatus,
+    PatchJob,
     TracePoint,
     own_container,
 )
@@ -156,6 +157,23 @@ class Job:
     def submit(self) -> None:
         """Queue the job. Raises InvalidJobDefinition, JobAlreadyExists."""
         self.details = self.workspace.submit_job(self).details
+
+    def resubmit(self, **changes: Any) -> Job:
+        """Submit a new job that reads the same input, and return it.
+
+        ``changes`` are members of :class:`qiosk.contract.jobs.SubmitJob`, such as ``target``, ``input_params`` and
+        ``tags``; all others are those of this job. The new job belongs to no session unless ``session_id`` is given.
+        Raises TypeError for an unknown member, InvalidJobDefinition.
+        """
+        own: dict[str, Any] = {"id": self.create_job_id(), "container_uri": None, "session_id": None}
+        return self.workspace.submit(structs.replace(self.details.command(), **{**own, **changes}))
+
+    def update(
+        self, *, name: str | None = None, tags: Sequence[str] | None = None, priority: str | None = None
+    ) -> None:
+        """Change the job's name, tags or priority; None does not change a member. Raises InvalidJobDefinition."""
+        patch = PatchJob(name=name, tags=tags, priority=priority)  # type: ignore[arg-type]  # made a tuple when it is sent
+        self.details = JobDetails.from_view(self.workspace.api.update(self.id, patch))
 
     def refresh(self) -> None:
         """Read the details again. Raises JobNotFound."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -175,9 +176,10 @@ class Workspace:
     def list_jobs(
         self,
         name_match: str | None = None,
-        status: JobStatus | str | None = None,
+        status: JobStatus | str | Iterable[str] | None = None,
         created_after: datetime | date | str | None = None,
         *,
+        created_before: datetime | date | str | None = None,
         provider_id: str | None = None,
         target: str | None = None,
         session_id: str | None = None,
@@ -187,7 +189,8 @@ class Workspace:
 
         Args:
             name_match: regular expression to be found in the name.
-            status: state of the jobs.
+            status: state of the jobs, or several.
+            created_before: latest creation time, as ``created_after``.
             created_after: earliest creation time; a date means its first moment, and ISO 8601 text may be either. Times
                 without a zone are local.
             provider_id, target: provider and target of the jobs. A short name, such as ``tabu``, is that of all targets
@@ -197,9 +200,22 @@ class Workspace:
 
         Raises InvalidFilter.
         """
-        query = JobQuery(session_id=session_id, **conditions(job_status, status, created_after, provider_id, target))
+        wanted = conditions(job_status, status, created_after, provider_id, target, created_before)
+        query = JobQuery(session_id=session_id, **wanted)
         found = matching(lambda top, token: self.api.page(query, top=top, token=token), name_match, limit)
         return [self._job(view) for view in found]
+
+    def wait_for(self, jobs: Iterable[Job], timeout_secs: float | None = None) -> list[Job]:
+        """Return when all of these jobs have ended, with new details; the same jobs.
+
+        Raises TimeoutError after ``timeout_secs`` [s] (None: no limit), which stops no job.
+        """
+        deadline = None if timeout_secs is None else monotonic() + timeout_secs
+        waited = list(jobs)
+        for job in waited:
+            left = None if deadline is None else max(0.0, deadline - monotonic())
+            job.wait_until_completed(timeout_secs=left, print_progress=False)
+        return waited
 
     def open_session(self, session: Session) -> Session:
         """Open a session made by hand; returns it with new details. Opening it twice has no further effect.
