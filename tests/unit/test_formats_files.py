@@ -319,3 +319,23 @@ def test_arbitrary_bytes_give_errors_only(name, data):
     except InvalidInput:
         return
     assert len(problem.variables) < 1000
+
+
+@pytest.mark.parametrize(
+    "line", [b"\n", b" \n", b"\r\n", b"c\n", b"c x\n", b"#\n", b"! x\n", b"* x\n", b"\\ x\n", b"\t"]
+)
+def test_no_beginning_of_a_file_takes_long_to_recognize(line):
+    with pytest.raises(UnreadableInput, match="cannot be detected"):
+        by_content(4000 * line + b"nothing")  # a pattern that matches blank lines in several ways takes for ever
+
+
+def test_formats_are_recognized_after_blank_lines_and_comments():
+    blank = 20 * b" \r\n\n"
+    for head, name in (
+        (b"p qubo 0 2 1 1\n", "qubo"),
+        (b"c x\np wcnf 2 1 10\n", "wcnf"),
+        (b"* x\nNAME x\n", "mps"),
+        (b"\\ x\n \\ y\n Minimize\n", "lp"),
+        (b"# x\n# vartype=SPIN\n", "coo"),
+    ):
+        assert by_content(blank + head).name == name

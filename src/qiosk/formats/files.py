@@ -44,14 +44,17 @@ def _head(pattern: bytes) -> re.Pattern[bytes]:
     return re.compile(pattern, re.IGNORECASE)
 
 
+_SPACE = rb"[ \t\r\f\v]*"  # in a line: if it matched line ends, blank lines would match in exponentially many ways
 _QIO = _head(rb"\s*\{")
 _COLUMNS = _head(re.escape(columns.MAGIC))
-_WCNF = _head(rb"(\s*(c[ \t].*|c)?\n)*(p[ \t]+w?cnf[ \t]|h[ \t]+-?\d)")
-_QUBO = _head(rb"(\s*([c#].*)?\n)*p[ \t]+qubo[ \t]")
+_WCNF = _head(rb"(" + _SPACE + rb"(c[ \t].*|c)?\n)*(p[ \t]+w?cnf[ \t]|h[ \t]+-?\d)")
+_QUBO = _head(rb"(" + _SPACE + rb"([c#].*)?\n)*p[ \t]+qubo[ \t]")
 _COO = _head(rb"(\s*#.*\n)*\s*#\s*vartype")
-_QPLIB = _head(rb"([!%#].*\n|\s*\n)*\S+.*\n([!%#].*\n)*[ldcq][a-z]{2}\b.*\n([!%#].*\n)*(minimize|maximize)\b")
-_MPS = _head(rb"(\*.*\n|\s*\n)*(NAME|ROWS|OBJSENSE)\b")
-_LP = _head(rb"(\s*\\.*\n|\s*\n)*\s*(minimi[sz]e|maximi[sz]e|min|max)\b")
+_QPLIB = _head(
+    rb"([!%#].*\n|" + _SPACE + rb"\n)*\S+.*\n([!%#].*\n)*[ldcq][a-z]{2}\b.*\n([!%#].*\n)*(minimize|maximize)\b"
+)
+_MPS = _head(rb"(\*.*\n|" + _SPACE + rb"\n)*(NAME|ROWS|OBJSENSE)\b")
+_LP = _head(rb"(" + _SPACE + rb"(\\.*)?\n)*" + _SPACE + rb"(minimi[sz]e|maximi[sz]e|min|max)\b")
 _ORLIB = _head(rb"\s*\d+[ \t]*\r?\n[ \t]*\d+[ \t]+\d+[ \t]*\r?\n")
 _EDGE = rb"[ \t]*\d+[ \t]+\d+([ \t]*[-+.\d][-+.\deE]*)?[ \t]*\r?(\n|$)"
 _RUDY = _head(rb"\s*\d+[ \t]+\d+[ \t]*\r?\n(" + _EDGE + rb"|\s*$)")
