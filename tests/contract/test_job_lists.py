@@ -97,3 +97,11 @@ def test_asyncio_programs_do_the_same(workspace: Workspace, memory: MemoryParts)
         assert (again.details.name, again.details.tags) == ("again", ("b",))
 
     asyncio.run(work())
+
+
+def test_jobs_are_listed_by_their_tags(workspace: Workspace) -> None:
+    both, one, _ = (Tabu(workspace, sweeps=1).submit(b"{}", tags=tags) for tags in (["a", "b"], ["a"], []))
+    assert {job.id for job in workspace.list_jobs(tags="a")} == {one.id, both.id}
+    assert [job.id for job in workspace.list_jobs(tags=["b", "a"], limit=1)] == [both.id]
+    assert workspace.list_jobs(tags="c") == []
+    assert len(workspace.list_jobs(limit=0)) == 0

@@ -44,16 +44,21 @@ def _targets(name: str) -> tuple[str, ...]:
 
 
 def matching(
-    page: Callable[[int, str | None], Page[Item]], name_match: str | None, limit: int | None
+    page: Callable[[int, str | None], Page[Item]],
+    name_match: str | None,
+    limit: int | None,
+    tags: Iterable[str] | None = None,
 ) -> Iterator[Item]:
-    """At most ``limit`` items whose name matches, from as few pages as possible.
+    """At most ``limit`` items whose name matches and that have all of the tags, from as few pages as possible.
 
     ``page`` is called with a page size and a token. Raises InvalidFilter.
     """
     if limit is not None and limit < 0:
         raise InvalidFilter(f"limit must not be negative, found {limit}")
     pattern = None if name_match is None else name_pattern(name_match)
-    top = MAX_PAGE if limit is None or pattern is not None else min(max(limit, 1), MAX_PAGE)
+    wanted = frozenset((tags,) if isinstance(tags, str) else tags or ())
+    is_whole = limit is None or pattern is not None or wanted
+    top = MAX_PAGE if is_whole else min(max(limit or 0, 1), MAX_PAGE)
 
     def items() -> Iterator[Item]:
         found = page(top, None)
@@ -62,7 +67,8 @@ def matching(
             found = page(top, found.next)
             yield from found.items
 
-    return islice((item for item in items() if pattern is None or pattern.search(item.name)), limit)
+    named = (item for item in items() if pattern is None or pattern.search(item.name))
+    return islice((item for item in named if wanted.issubset(item.tags)), limit)
 
 
 def name_pattern(name_match: str) -> re.Pattern[str]:

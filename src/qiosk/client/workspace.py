@@ -183,6 +183,7 @@ class Workspace:
         provider_id: str | None = None,
         target: str | None = None,
         session_id: str | None = None,
+        tags: str | Iterable[str] | None = None,
         limit: int | None = None,
     ) -> list[Job]:
         """Jobs that meet every given condition, newest first.
@@ -196,13 +197,14 @@ class Workspace:
             provider_id, target: provider and target of the jobs. A short name, such as ``tabu``, is that of all targets
                 that have it as their middle part.
             session_id: session of the jobs.
+            tags: a tag of the jobs, or several that each of them has.
             limit: largest number of jobs to return.
 
         Raises InvalidFilter.
         """
         wanted = conditions(job_status, status, created_after, provider_id, target, created_before)
         query = JobQuery(session_id=session_id, **wanted)
-        found = matching(lambda top, token: self.api.page(query, top=top, token=token), name_match, limit)
+        found = matching(lambda top, token: self.api.page(query, top=top, token=token), name_match, limit, tags)
         return [self._job(view) for view in found]
 
     def wait_for(self, jobs: Iterable[Job], timeout_secs: float | None = None) -> list[Job]:
