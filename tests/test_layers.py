@@ -14,7 +14,7 @@ from tools.imports import SOURCE, cycles, folder_graph, read_package
 ROWS = [
     {"errors", "kernels", "machine", "version"},
     {"contract", "forks", "model", "settings"},
-    {"formats", "plots"},
+    {"console", "formats", "plots"},
     {"solvers"},
     {"problem"},
     {"service", "modeling"},
@@ -31,7 +31,19 @@ RANK = {layer: rank for rank, row in enumerate(ROWS) for layer in row}
 ONLY = {
     "kernels": {"kernels"},
     "adapters": {"adapters", "contract", "errors", "forks", "service"},
-    "client": {"client", "contract", "errors", "forks", "model", "formats", "problem", "modeling", "plots", "version"},
+    "client": {
+        "client",
+        "console",
+        "contract",
+        "errors",
+        "forks",
+        "model",
+        "formats",
+        "problem",
+        "modeling",
+        "plots",
+        "version",
+    },
 }
 # Layers that only these may import.
 USED_BY = {"adapters": {"adapters", "bootstrap"}}

@@ -9,9 +9,9 @@ from datetime import date, timedelta
 import pytest
 
 from fake_jobs import START, FakeJobs
-from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.solvers import ParallelTempering, SimulatedAnnealing, Solver
 from qiosk.client.workspace import Workspace
+from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress, JobStatus, SubmitJob, TracePoint
 from qiosk.contract.workspaces import workspace_key
 from qiosk.errors import BlobAlreadyExists, InvalidValue, JobNotFound

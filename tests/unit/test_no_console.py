@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from qiosk.client.progress_bar import SHOWN_FROM_BYTES, ProgressBar, TransferBar
 from qiosk.client.solvers import SimulatedAnnealing
-from qiosk.client.status_line import is_terminal
 from qiosk.client.workspace import Workspace
+from qiosk.console.progress_bar import SHOWN_FROM_BYTES, ProgressBar, TransferBar
+from qiosk.console.status_line import is_terminal
 from qiosk.contract.jobs import JobProgress
 from qiosk.problem import Problem, Term
 

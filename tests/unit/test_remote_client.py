@@ -19,7 +19,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flaky_server import Asked, FlakyServer, Reply, flaky_server
-from qiosk.client.progress_bar import SHOWN_FROM_BYTES, TransferBar
 from qiosk.client.remote import blobs, events
 from qiosk.client.remote.connection import Connection, connection, connection_string_members
 from qiosk.client.remote.events import EventParser
@@ -27,6 +26,7 @@ from qiosk.client.remote.jobs import HttpJobs
 from qiosk.client.remote.queries import filter_text
 from qiosk.client.remote.transport import Answer, RetryPolicy
 from qiosk.client.workspace import Workspace
+from qiosk.console.progress_bar import SHOWN_FROM_BYTES, TransferBar
 from qiosk.contract import codec
 from qiosk.contract.jobs import JobQuery, JobStatus, JobView, PatchJob, SubmitJob
 from qiosk.contract.paging import ItemOrder

@@ -11,8 +11,8 @@ from types import ModuleType, SimpleNamespace
 import click
 import pytest
 
-from qiosk.client.progress_bar import SHOWN_FROM_BYTES, ProgressBar, TransferBar
-from qiosk.client.status_line import StatusLine, is_terminal
+from qiosk.console.progress_bar import SHOWN_FROM_BYTES, ProgressBar, TransferBar
+from qiosk.console.status_line import StatusLine, is_terminal
 from qiosk.contract.jobs import JobProgress
 
 
@@ -147,11 +147,11 @@ def test_a_forked_child_prints_without_the_line(monkeypatch: pytest.MonkeyPatch)
     line.start()
     drawn = screen.getvalue()
     here = os.getpid()
-    monkeypatch.setattr("qiosk.client.status_line.os.getpid", lambda: here + 1)
+    monkeypatch.setattr("qiosk.console.status_line.os.getpid", lambda: here + 1)
     print("from the child")
     line.stop()
     assert screen.getvalue() == drawn + "from the child\n"
-    monkeypatch.setattr("qiosk.client.status_line.os.getpid", lambda: here)
+    monkeypatch.setattr("qiosk.console.status_line.os.getpid", lambda: here)
     line.stop()
 
 

@@ -10,8 +10,8 @@ from qiosk.aio.threads import in_thread
 from qiosk.client.details import JobDetails
 from qiosk.client.job import DEFAULT_TIMEOUT_S
 from qiosk.client.job import Job as SyncJob
-from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.results import Results
+from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress, JobStatus, TracePoint, not_completed
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from qiosk.cli.inputs import read_bytes, read_penalized, resolve_target
 from qiosk.cli.interrupt import Interrupt
 from qiosk.cli.output import reported
 from qiosk.cli.submitting import submit_file
-from qiosk.client.progress_bar import ProgressBar
+from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress
 from qiosk.formats.files import read_file
 

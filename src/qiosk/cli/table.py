@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import typer
 
-from qiosk.client.status_line import is_terminal
+from qiosk.console.status_line import is_terminal
 
 GAP = 2
 _COLOURS = {

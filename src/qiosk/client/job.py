@@ -13,8 +13,8 @@ from msgspec import structs
 
 from qiosk.client.details import JobDetails, html_table
 from qiosk.client.filters import job_status, moment, name_pattern
-from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.results import Results, read_results
+from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.blobs import uri_segments
 from qiosk.contract.jobs import (
     INPUT_BLOB,

@@ -105,7 +105,7 @@ def _open_embedded(home: str | Path | None, key: str) -> JobsApi:
 
 def _open_remote(server: Connection, user_agent: str | None) -> JobsApi:
     # imported here, so that an embedded workspace never loads an HTTP library
-    from qiosk.client.progress_bar import TransferBar
     from qiosk.client.remote.jobs import HttpJobs
+    from qiosk.console.progress_bar import TransferBar
 
     return HttpJobs(server, user_agent=user_agent, on_transfer=TransferBar())

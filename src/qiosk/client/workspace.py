@@ -16,11 +16,11 @@ from qiosk.client.details import JobDetails, SessionDetails
 from qiosk.client.filters import conditions, item_status, job_status, matching
 from qiosk.client.job import Job, told_if_interrupted
 from qiosk.client.opening import connect, read_names, split_first
-from qiosk.client.progress_bar import ProgressBar
 from qiosk.client.remote.connection import connection_string_members
 from qiosk.client.session import Session
 from qiosk.client.short_ids import by_id, may_be_short
 from qiosk.client.solvers.base import PARAMETER_FREE, Solver, full_id, solver_for
+from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.api import JobsApi
 from qiosk.contract.items import ItemQuery
 from qiosk.contract.jobs import (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
 from qiosk.contract.jobs import JobProgress
@@ -142,8 +141,9 @@ def _shown(progress: bool | Callable[[JobProgress], bool | None] | None) -> Iter
     if callable(progress):
         yield progress
     elif progress:
-        # the bar is a client's: by name, as in ``qiosk/__init__``, since this package is below it
-        with import_module("qiosk.client.progress_bar").ProgressBar() as bar:
+        from qiosk.console.progress_bar import ProgressBar  # which loads Rich
+
+        with ProgressBar() as bar:
             yield lambda found: bar.update("Executing", found)
     else:
         yield lambda found: None

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 from types import TracebackType
 
-from qiosk.client.status_line import StatusLine
+from qiosk.console.status_line import StatusLine
 from qiosk.contract.jobs import JobProgress
 from qiosk.forks import PerProcess
 
