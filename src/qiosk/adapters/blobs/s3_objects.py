@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC
@@ -12,7 +13,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
 from qiosk.adapters.blobs.fetching import fetched_pieces
-from qiosk.errors import BlobChanged
+from qiosk.errors import BlobChanged, Conflict
 from qiosk.service.blobs import PLAIN, BlobHeaders, BlobProperties, already_exists
 from qiosk.service.jobs import BlobRef
 
@@ -132,6 +133,7 @@ class ObjectWriter:
 @contextmanager
 def translating_errors() -> Iterator[None]:
     """Turns errors of the bucket, and of the network, into OSError."""
+    _check_threads()
     try:
         yield
     except BaseError as error:
@@ -165,3 +167,15 @@ def describe(name: str, meta: Mapping[str, Any], headers: BlobHeaders | None) ->
 def raw_etag(meta: Mapping[str, Any]) -> str | None:
     """The bucket's own ETag, as its conditional requests need it."""
     return cast("str | None", meta["e_tag"])
+
+
+class _Threads:
+    used_by: int | None = None  # the process whose threads obstore has started
+
+
+def _check_threads() -> None:
+    """Raise Conflict in a child of a process that has used obstore: without its threads, calls would hang."""
+    process = os.getpid()
+    if _Threads.used_by not in (None, process):
+        raise Conflict("s3:// storage: was used before this process was forked; start processes by spawn or forkserver")
+    _Threads.used_by = process
