@@ -1,4 +1,4 @@
-"""What holds for every test: no time limits of Hypothesis; no test in the user's home."""
+"""What holds for every test: no time limits of Hypothesis; no test in the user's home or for the user's terminal."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+os.environ.pop("COLUMNS", None)  # runners of tests may set the width of a terminal, which cuts tables
 
 
 @pytest.fixture(autouse=True, scope="session")
