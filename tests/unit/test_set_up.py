@@ -15,7 +15,7 @@ from qiosk.solvers.algorithms.quantum_monte_carlo import QuantumMonteCarlo
 from qiosk.solvers.run import Task
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search.context import SearchContext
-from qiosk.solvers.search.patience import GRACE_S
+from qiosk.solvers.search.interruption import GRACE_S
 from qiosk.solvers.search.schedules import Schedule
 from qiosk.solvers.solve import solve
 from qiosk.solvers.targets.catalogue import target

@@ -148,7 +148,7 @@ class _Above:
         self.write("".join(lines))
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("buffer", "fileno", "detach"):  # somebody writes past this object
+        if name in ("buffer", "fileno", "detach"):  # the caller writes past this object
             self._line.clear()
         return getattr(self.stream, name)
 

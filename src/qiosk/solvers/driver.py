@@ -14,8 +14,8 @@ from typing import Generic
 import numpy as np
 
 from qiosk.contract.jobs import JobProgress, TracePoint
+from qiosk.solvers.search.interruption import Interrupted
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.patience import Interrupted
 from qiosk.solvers.search.solver import Budget, S, Solver, StopReason
 
 # Long enough that the overhead of a chunk and of threads waiting for each other at its end is small, short enough that

@@ -24,9 +24,9 @@ from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exact.exhaustive import enumerate_best, is_enumerable
 from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.interruption import Interrupted, Interruption
 from qiosk.solvers.search.neighbours import fill_up
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.patience import Interrupted, Patience
 from qiosk.solvers.search.solver import Solver, StopReason
 from qiosk.solvers.search.tuning import beta_range
 from qiosk.solvers.targets.documents import RUNNING, ResultsContent
@@ -110,8 +110,8 @@ class Task:
 
         loading_seconds = self.clock() - before
         context = self._context(problem, initial)
-        patience = self._patience(context, began + loading_seconds, is_cancelled)
-        context.checks.append(patience.check)
+        interruption = self._interruption(context, began + loading_seconds, is_cancelled)
+        context.checks.append(interruption.check)
         try:
             solver = self.target.build(context, self.values)
             # which compiles kernels, too
@@ -121,7 +121,7 @@ class Task:
         compile_seconds = loading_seconds + context.compile_seconds
         run = self._begin(context, solver, state, began + compile_seconds)
         prepare_seconds = self.clock() - began - compile_seconds
-        parallel = Parallel(self.threads, patience.check)
+        parallel = Parallel(self.threads, interruption.check)
         try:
             stop = drive(
                 run,
@@ -151,11 +151,11 @@ class Task:
         fill_up(problem, run.state.incumbents, lambda: self.clock() < enough and not is_cancelled())
         return self._result(problem, run.state.incumbents, parameters, run.trace, statistics)
 
-    def _patience(self, context: SearchContext, began: float, is_cancelled: Callable[[], bool]) -> Patience:
+    def _interruption(self, context: SearchContext, began: float, is_cancelled: Callable[[], bool]) -> Interruption:
         """Ends what takes much longer than the time limit; compiling kernels does not count."""
         allowed, reason = self._allowed
         allowed -= self._elapsed
-        return Patience(
+        return Interruption(
             clock=self.clock,
             is_cancelled=is_cancelled,
             deadline=lambda: np.inf if context.is_compiling else began + context.compile_seconds + allowed,

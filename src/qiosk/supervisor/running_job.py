@@ -66,7 +66,7 @@ class RunningJob:
         self.is_alone = is_alone
         self.is_settled = False
         self.is_fork_server_excused = False
-        """Whether the fork server died of a shortage, so that the loss of this process is nobody's fault."""
+        """Whether the fork server died of a shortage, so that the loss of this process says nothing about its job."""
         self.started_at = time.monotonic()
         self.has_begun = False
         """Whether its solver was called."""

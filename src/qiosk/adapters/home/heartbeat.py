@@ -1,6 +1,6 @@
 """The supervisor's heartbeat: a file beside its lock, whose time changes while the supervisor's loop turns.
 
-Whoever looks compares what it sees with what it saw before, by its own monotonic time, so that no clocks are compared.
+An observer compares what it reads with what it read before, by its own monotonic time, so that no clocks are compared.
 The file contains why the supervisor cannot work at the moment, if it cannot.
 """
 

@@ -22,7 +22,7 @@ class Interrupted(Exception):
         self.reason = reason
 
 
-class Patience:
+class Interruption:
     """Raises ``Interrupted`` from ``check``, ``GRACE_S`` after the deadline or after a cancellation.
 
     ``deadline`` is on the same clock as ``clock``; it may change, since the compilation of kernels does not count.
