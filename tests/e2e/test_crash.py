@@ -76,7 +76,8 @@ class Killer:
         return all(self.killed[kind] >= number for kind, number in KILLS.items())
 
     def strike(self, submitter: subprocess.Popen) -> None:
-        wanted = [kind for kind, number in KILLS.items() if self.killed[kind] < number]
+        spared = [kind for kind in KILLS if not self.killed[kind]]  # first one of each: jobs may be over soon
+        wanted = spared or [kind for kind, number in KILLS.items() if self.killed[kind] < number]
         weights = [KILLS[kind] - self.killed[kind] for kind in wanted]
         kind = self.random.choices(wanted, weights)[0]
         pids = [submitter.pid] if kind == "submitter" else self.find(kind)
