@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from qiosk.client.job import Job
 from qiosk.client.workspace import Workspace
 from qiosk.errors import InvalidValue
 from qiosk.problem import Problem
-from servers import MemoryParts, listening
 
 NAMES = [
     "./x",
@@ -29,16 +26,6 @@ NAMES = [
     "a\ud800",
     "x" * 201,
 ]
-
-
-@pytest.fixture(params=["embedded", "http"])
-def workspace(request: pytest.FixtureRequest) -> Iterator[Workspace]:
-    memory = MemoryParts()
-    if request.param == "embedded":
-        yield Workspace(api=memory.jobs("default"))
-        return
-    with listening(memory.parts) as url, Workspace(url) as remote:
-        yield remote
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -13,21 +12,7 @@ from qiosk.aio.job import Job as AsyncJob
 from qiosk.client.solvers import Tabu
 from qiosk.client.workspace import Workspace
 from qiosk.errors import InvalidFilter, InvalidJobDefinition
-from servers import MemoryParts, listening
-
-
-@pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture(params=["embedded", "http"])
-def workspace(request: pytest.FixtureRequest, memory: MemoryParts) -> Iterator[Workspace]:
-    if request.param == "embedded":
-        yield Workspace(api=memory.jobs("default"))
-        return
-    with listening(memory.parts) as url, Workspace(url) as remote:
-        yield remote
+from servers import MemoryParts
 
 
 def test_jobs_are_listed_by_several_states_and_between_times(workspace: Workspace, memory: MemoryParts) -> None:

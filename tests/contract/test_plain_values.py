@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import sqlite3
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +19,6 @@ from qiosk.contract.jobs import JobQuery, PatchJob, SubmitJob
 from qiosk.contract.sessions import OpenSession
 from qiosk.errors import InvalidFilter, InvalidJobDefinition, JobNotFound, SessionNotFound
 from served import served
-from servers import MemoryParts, listening
 
 TARGET = "microsoft.tabu.cpu"
 HALF = "a\ud800b"
@@ -44,16 +42,6 @@ class Kind(str, enum.Enum):  # noqa: UP042 - str() of it is not its value
     """A text with a name."""
 
     FAST = "fast"
-
-
-@pytest.fixture(params=["embedded", "http"])
-def workspace(request: pytest.FixtureRequest) -> Iterator[Workspace]:
-    memory = MemoryParts()
-    if request.param == "embedded":
-        yield Workspace(api=memory.jobs("default"))
-        return
-    with listening(memory.parts) as url, Workspace(url) as remote:
-        yield remote
 
 
 def command(**members: Any) -> SubmitJob:

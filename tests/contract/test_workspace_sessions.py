@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -23,24 +22,10 @@ from qiosk.errors import (
     SessionClosed,
     SessionNotFound,
 )
-from servers import MemoryParts, listening
+from servers import MemoryParts
 
 TARGET = "microsoft.tabu.cpu"
 PROBLEM = b"{}"
-
-
-@pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture(params=["embedded", "http"])
-def workspace(request: pytest.FixtureRequest, memory: MemoryParts) -> Iterator[Workspace]:
-    if request.param == "embedded":
-        yield Workspace(api=memory.jobs("default"))
-        return
-    with listening(memory.parts) as url, Workspace(url) as remote:
-        yield remote
 
 
 def fail_a_job(workspace: Workspace, memory: MemoryParts, session: Session) -> Job:
