@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from qiosk.contract.paging import MAX_PAGE, ItemOrder
+from qiosk.contract.plain import is_storable
 from qiosk.errors import InvalidFilter
 from qiosk.service.jobs import Job
 
@@ -110,7 +111,6 @@ def check_window(top: int, skip: int) -> int:
 
 
 def _plain(text: object) -> str:
-    if not isinstance(text, str) or "\x00" in text:
+    if not isinstance(text, str) or not is_storable(text):
         raise ValueError("no text")
-    text.encode()
     return text
