@@ -151,12 +151,12 @@ def test_every_setting_is_documented():
 
 
 def test_a_user_without_a_home_folder_has_to_name_one(monkeypatch):
-    def nobody(_uid: int) -> None:
+    def unknown_user(_uid: int) -> None:
         raise KeyError("uid not found")
 
     for name in ("HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("pwd.getpwuid", nobody)
+    monkeypatch.setattr("pwd.getpwuid", unknown_user)
     with pytest.raises(InvalidValue, match="QIOSK_HOME: must be set"):
         read_settings({})
     with pytest.raises(InvalidValue, match="QIOSK_HOME: the user's home folder is unknown"):

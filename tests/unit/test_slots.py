@@ -1,4 +1,4 @@
-"""Jobs whose processes cannot be started: nobody's fault, and nothing that may be forgotten."""
+"""Jobs whose processes cannot be started: they have not failed, and must not be forgotten."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def test_a_log_that_became_long_begins_anew(path: Path, database: Database, monk
 
 @contextmanager
 def locked(path: Path) -> Iterator[sqlite3.Connection]:
-    """The exclusive lock of a process that makes, recovers or removes the log, which lets nobody read."""
+    """The exclusive lock of a process that makes, recovers or removes the log, so that no other process can read."""
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("PRAGMA journal_mode = DELETE")
         other.execute("BEGIN EXCLUSIVE")

@@ -143,7 +143,7 @@ def test_the_folder_depends_on_the_sources():
     )
 
 
-def nobody(_uid: int) -> None:
+def unknown_user(_uid: int) -> None:
     raise KeyError("uid not found")
 
 
@@ -152,7 +152,7 @@ def test_without_a_home_of_the_user_the_folder_is_in_qiosks(monkeypatch, tmp_pat
     monkeypatch.setattr(compiler.config, "CACHE_DIR", "")
     for name in ("XDG_CACHE_HOME", "QIOSK_CACHE_DIR", "HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("pwd.getpwuid", nobody)  # of a container that runs as any user
+    monkeypatch.setattr("pwd.getpwuid", unknown_user)  # of a container that runs as any user
     if home is not None:
         monkeypatch.setenv("HOME", home)
         monkeypatch.setattr(os, "access", lambda path, _: not str(path).startswith("/proc"))

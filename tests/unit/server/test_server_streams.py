@@ -1,4 +1,4 @@
-"""Event streams end with the caller's access, and nobody can hold all connections with them."""
+"""Event streams end with the caller's access, and no caller can hold all connections with them."""
 
 from __future__ import annotations
 
