@@ -42,14 +42,15 @@ from azure.storage.blob import (
 from qiosk.adapters.blobs.azure_objects import (
     PART,
     AzureBlockWriter,
-    AzureReader,
     AzureWriter,
     block_name,
     conditions,
     content_settings_of,
     describe,
+    reader_of,
     translating_errors,
 )
+from qiosk.adapters.blobs.fetching import FetchedReader
 from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.errors import BlobChanged, InvalidBlockList, InvalidValue
 from qiosk.forks import PerProcess
@@ -205,7 +206,7 @@ class AzureBlobStore:
         """A blob without its content. Raises BlobNotFound."""
         return self.open(ref).properties
 
-    def open(self, ref: BlobRef) -> AzureReader:
+    def open(self, ref: BlobRef) -> FetchedReader:
         """A blob to read in pieces. Raises BlobNotFound."""
         client = self.client(ref)
         with translating_errors():
@@ -213,7 +214,7 @@ class AzureBlobStore:
                 found = client.get_blob_properties()
             except ResourceNotFoundError:
                 raise not_found(ref) from None
-        return AzureReader(client, describe(ref.name, found))
+        return reader_of(client, describe(ref.name, found))
 
     def writer(self, ref: BlobRef, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> AzureWriter:
         """A blob to write in pieces."""

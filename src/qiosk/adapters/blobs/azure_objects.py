@@ -14,7 +14,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModif
 from azure.storage.blob import BlobBlock, BlobClient, ContentSettings
 from azure.storage.blob import BlobProperties as AzureProperties
 
-from qiosk.adapters.blobs.fetching import fetched_pieces
+from qiosk.adapters.blobs.fetching import FetchedReader
 from qiosk.errors import BlobChanged
 from qiosk.service.blobs import PLAIN, BlobHeaders, BlobProperties, already_exists
 from qiosk.service.jobs import BlobRef
@@ -39,34 +39,24 @@ class Account(Protocol):
         ...
 
 
-@final
-class AzureReader:
-    """``BlobReader`` by requests for parts of the version that was opened."""
+def reader_of(client: BlobClient, properties: BlobProperties) -> FetchedReader:
+    """Reads the version that was opened."""
 
-    def __init__(self, client: BlobClient, properties: BlobProperties) -> None:
-        self._client = client
-        self.properties = properties
-
-    def pieces(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Bytes ``start`` to ``stop``. Raises BlobChanged."""
-        return fetched_pieces(self._fetch, self.properties.size_bytes, start, stop)
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-    def _fetch(self, start: int, stop: int) -> bytes:
+    def fetch(start: int, stop: int) -> bytes:
         with translating_errors():
             try:
-                stream = self._client.download_blob(
+                stream = client.download_blob(
                     start,
                     stop - start,
-                    etag=f'"{self.properties.etag}"',
+                    etag=f'"{properties.etag}"',
                     match_condition=MatchConditions.IfNotModified,
                     decompress=False,
                 )
                 return bytes(stream.readall())
             except (ResourceModifiedError, ResourceNotFoundError):
-                raise BlobChanged(f"blob {self.properties.name}: changed while it was being read") from None
+                raise BlobChanged(f"blob {properties.name}: changed while it was being read") from None
+
+    return FetchedReader(properties, fetch)
 
 
 @final

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import final
 
-from qiosk.service.blobs import PIECE
+from qiosk.service.blobs import PIECE, BlobProperties
 
 _FETCH = 4 * PIECE  # bytes read by one request
 
 
-def fetched_pieces(fetch: Callable[[int, int], bytes], size: int, start: int, stop: int | None) -> Iterator[bytes]:
-    """Bytes ``start`` to ``stop`` of a blob of ``size`` bytes; ``fetch`` returns a range: first byte, and end."""
-    end = size if stop is None else min(stop, size)
-    for at in range(start, end, _FETCH):
-        data = fetch(at, min(at + _FETCH, end))
-        for first in range(0, len(data), PIECE):
-            yield data[first : first + PIECE]
+@final
+class FetchedReader:
+    """``BlobReader`` of the version that was opened. ``fetch`` requests a range of it: first byte, and end."""
+
+    def __init__(self, properties: BlobProperties, fetch: Callable[[int, int], bytes]) -> None:
+        self.properties = properties
+        self._fetch = fetch
+
+    def pieces(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Bytes ``start`` to ``stop``. Raises BlobChanged."""
+        size = self.properties.size_bytes
+        end = size if stop is None else min(stop, size)
+        for at in range(start, end, _FETCH):
+            data = self._fetch(at, min(at + _FETCH, end))
+            for first in range(0, len(data), PIECE):
+                yield data[first : first + PIECE]
+
+    def close(self) -> None:
+        """Nothing to release."""

@@ -26,14 +26,15 @@ from urllib.parse import quote, unquote
 import obstore
 from obstore.store import S3Store
 
+from qiosk.adapters.blobs.fetching import FetchedReader
 from qiosk.adapters.blobs.folders import folder_name
 from qiosk.adapters.blobs.s3_blocks import BlockObjects
 from qiosk.adapters.blobs.s3_objects import (
-    ObjectReader,
     ObjectWriter,
     describe,
     raw_etag,
     read_attributes,
+    reader_of,
     translating_errors,
 )
 from qiosk.contract.blob_names import check_blob, check_container
@@ -152,7 +153,7 @@ class S3BlobStore:
         """A blob without its content. Raises BlobNotFound."""
         return self.open(ref).properties
 
-    def open(self, ref: BlobRef) -> ObjectReader:
+    def open(self, ref: BlobRef) -> FetchedReader:
         """A blob to read in pieces. Raises BlobNotFound."""
         path = self._path(ref)
         with translating_errors():
@@ -161,7 +162,7 @@ class S3BlobStore:
             except FileNotFoundError:
                 raise not_found(ref) from None
         headers = read_attributes(cast("Mapping[str, str]", found.attributes))
-        return ObjectReader(self._store, path, raw_etag(found.meta), describe(ref.name, found.meta, headers))
+        return reader_of(self._store, path, raw_etag(found.meta), describe(ref.name, found.meta, headers))
 
     def writer(self, ref: BlobRef, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> ObjectWriter:
         """A blob to write in pieces."""

@@ -10,7 +10,8 @@ from urllib.parse import quote, unquote
 import obstore
 from obstore.store import S3Store
 
-from qiosk.adapters.blobs.s3_objects import ObjectReader, describe, raw_etag, translating_errors
+from qiosk.adapters.blobs.fetching import FetchedReader
+from qiosk.adapters.blobs.s3_objects import describe, raw_etag, reader_of, translating_errors
 from qiosk.service.blobs import Block, BlockSource, never_uploaded
 from qiosk.service.jobs import BlobRef
 from qiosk.service.names import check_block_id
@@ -19,7 +20,7 @@ from qiosk.service.names import check_block_id
 class Part(NamedTuple):
     """Where the bytes of a block are."""
 
-    reader: ObjectReader
+    reader: FetchedReader
     start: int
     size: int
 
@@ -38,7 +39,7 @@ class BlockObjects:
         """The object of an uploaded block."""
         return f"{self.staged}/{quote(block_id, safe='')}"
 
-    def find(self, blocks: Sequence[Block], blob: ObjectReader | None) -> Sequence[Part]:
+    def find(self, blocks: Sequence[Block], blob: FetchedReader | None) -> Sequence[Part]:
         """Where each block is; ``blob`` is the blob as it is. Raises InvalidBlockList."""
         uploaded = self._uploaded()
         committed = {} if blob is None else self._committed(blob)
@@ -78,11 +79,11 @@ class BlockObjects:
                 for meta in batch:
                     block_id = unquote(meta["path"][len(self.staged) + 1 :])
                     properties = describe(block_id, meta, None)
-                    reader = ObjectReader(self._store, meta["path"], raw_etag(meta), properties)
+                    reader = reader_of(self._store, meta["path"], raw_etag(meta), properties)
                     found[block_id] = Part(reader, 0, meta["size"])
         return found
 
-    def _committed(self, blob: ObjectReader) -> dict[str, Part]:
+    def _committed(self, blob: FetchedReader) -> dict[str, Part]:
         found = {}
         start = 0
         for block_id, size in self.read_list(blob.properties.etag):

@@ -12,7 +12,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
-from qiosk.adapters.blobs.fetching import fetched_pieces
+from qiosk.adapters.blobs.fetching import FetchedReader
 from qiosk.errors import BlobChanged, Conflict
 from qiosk.service.blobs import PLAIN, BlobHeaders, BlobProperties, already_exists
 from qiosk.service.jobs import BlobRef
@@ -23,30 +23,18 @@ _PART = 16 << 20  # size of the parts of larger contents, of which a bucket take
 _META = "qiosk-"  # prefix of metadata names, some of which would otherwise be taken for attributes of the object
 
 
-@final
-class ObjectReader:
-    """``BlobReader`` of an object, by requests for parts of the version that was opened."""
+def reader_of(store: S3Store, path: str, raw_etag: str | None, properties: BlobProperties) -> FetchedReader:
+    """Reads the version of an object that was opened."""
 
-    def __init__(self, store: S3Store, path: str, raw_etag: str | None, properties: BlobProperties) -> None:
-        self._store = store
-        self._path = path
-        self._raw_etag = raw_etag
-        self.properties = properties
-
-    def pieces(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Bytes ``start`` to ``stop``. Raises BlobChanged."""
-        return fetched_pieces(self._fetch, self.properties.size_bytes, start, stop)
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-    def _fetch(self, start: int, stop: int) -> bytes:
+    def fetch(start: int, stop: int) -> bytes:
         with translating_errors():
             try:
-                options = {"range": (start, stop), "if_match": self._raw_etag}
-                return bytes(obstore.get(self._store, self._path, options=cast(Any, options)).bytes())
+                options = {"range": (start, stop), "if_match": raw_etag}
+                return bytes(obstore.get(store, path, options=cast(Any, options)).bytes())
             except (FileNotFoundError, PreconditionError):
-                raise BlobChanged(f"blob {self.properties.name}: changed while it was being read") from None
+                raise BlobChanged(f"blob {properties.name}: changed while it was being read") from None
+
+    return FetchedReader(properties, fetch)
 
 
 @final
