@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from qiosk.server.auth.links import Links
 from qiosk.server.blobs.endpoint import BlobEndpoint
 from qiosk.server.blobs.operations import BlobService
-from qiosk.service.blobs import Storage
+from qiosk.service.blobs.store import Storage
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 

@@ -23,7 +23,7 @@ from qiosk.contract.jobs import (
 from qiosk.contract.paging import DEFAULT_PAGE, Page
 from qiosk.contract.quotas import QuotaView
 from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidTarget, InvalidValue, JobNotFound
-from qiosk.service.watching import follow
+from qiosk.service.jobs.watching import follow
 
 TARGETS = (
     TargetView(id="microsoft.simulatedannealing.cpu", provider_id="Microsoft"),

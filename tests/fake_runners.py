@@ -13,7 +13,7 @@ from pathlib import Path
 
 from qiosk.contract.jobs import JobProgress, TracePoint
 from qiosk.errors import InvalidValue
-from qiosk.service.runs import ChunkReport, JobSpec
+from qiosk.service.jobs.runs import ChunkReport, JobSpec
 
 CHUNK_S = 0.01
 

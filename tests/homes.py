@@ -15,7 +15,7 @@ import psutil
 from qiosk.adapters.home.home import Home, SupervisorLock
 from qiosk.bootstrap import open_embedded
 from qiosk.contract.jobs import JobView, SubmitJob
-from qiosk.service.job_service import JobService
+from qiosk.service.jobs.job_service import JobService
 from qiosk.settings import Settings
 
 FAKE = "fake_runners:run"

@@ -20,11 +20,11 @@ from qiosk.contract.quotas import Dimension
 from qiosk.server.app import create_app
 from qiosk.server.settings import ServerSettings
 from qiosk.server.web.connections import Connection
-from qiosk.service.job_service import JobService
-from qiosk.service.keys import Authenticator
-from qiosk.service.locations import ServedLocations
-from qiosk.service.quotas import QuotaService
-from qiosk.service.statistics import JobStatistics
+from qiosk.service.accounts.keys import Authenticator
+from qiosk.service.accounts.quotas import QuotaService
+from qiosk.service.blobs.locations import ServedLocations
+from qiosk.service.jobs.job_service import JobService
+from qiosk.service.jobs.statistics import JobStatistics
 from qiosk.solvers.targets.catalogue import Catalogue
 from qiosk.testing import (
     DeferredExecutor,

@@ -21,10 +21,10 @@ from qiosk.adapters.home.home import SupervisorLock
 from qiosk.adapters.sql.jobs import SqlJobStore, open_sqlite
 from qiosk.bootstrap import open_embedded
 from qiosk.contract.jobs import JobQuery, JobView, SubmitJob
-from qiosk.service.definition import define_job
-from qiosk.service.job_service import JobService
-from qiosk.service.jobs import BlobRef, JobEvent
-from qiosk.service.runs import JobSpec
+from qiosk.service.jobs.definition import define_job
+from qiosk.service.jobs.job import BlobRef, JobEvent
+from qiosk.service.jobs.job_service import JobService
+from qiosk.service.jobs.runs import JobSpec
 from qiosk.settings import Settings
 from qiosk.supervisor.job_process import SOLVER_RUNNER, JobProcess, ProcessOptions, warm_context
 from qiosk.testing import MemoryBlobStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from qiosk.errors import QioskError
-from qiosk.service.runs import JobSpec
+from qiosk.service.jobs.runs import JobSpec
 
 
 def run(spec: JobSpec, data: bytes, **_: object) -> None:

@@ -26,8 +26,8 @@ from qiosk.adapters.sql.schema import open_database
 from qiosk.adapters.sql.tables import jobs, to_row
 from qiosk.contract.jobs import JobQuery, JobStatus, SubmitJob
 from qiosk.contract.paging import ItemOrder
-from qiosk.service.definition import define_job
-from qiosk.service.jobs import JobEvent, JobState
+from qiosk.service.jobs.definition import define_job
+from qiosk.service.jobs.job import JobEvent, JobState
 from qiosk.service.paging import cursor_of
 from qiosk.testing import MemoryBlobStore
 

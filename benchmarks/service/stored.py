@@ -10,7 +10,7 @@ from benchmarks.service.served import TARGET
 from qiosk.adapters.home.home import Home
 from qiosk.adapters.sql.schema import open_sqlite_database
 from qiosk.adapters.sql.tables import jobs, to_row
-from qiosk.service.jobs import BlobRef, Job, JobEvent
+from qiosk.service.jobs.job import BlobRef, Job, JobEvent
 
 KEY = "s/g/load"
 _BATCH = 5000

@@ -26,16 +26,16 @@ from qiosk.contract.quotas import Dimension
 from qiosk.contract.sessions import JobFailurePolicy, OpenSession, SessionStatus
 from qiosk.errors import KeyNotFound, SessionAlreadyExists, SessionClosed, SessionNotFound
 from qiosk.machine import SystemClock
-from qiosk.service.attempts import Attempt, claim_next
-from qiosk.service.definition import define_job
-from qiosk.service.job_service import JobService
-from qiosk.service.jobs import JobState
-from qiosk.service.keys import ApiKey, KeyStore
+from qiosk.service.accounts.keys import ApiKey, KeyStore
+from qiosk.service.accounts.quotas import LimitStore
+from qiosk.service.jobs.attempts import Attempt, claim_next
+from qiosk.service.jobs.definition import define_job
+from qiosk.service.jobs.job import JobState
+from qiosk.service.jobs.job_service import JobService
 from qiosk.service.paging import Cursor
 from qiosk.service.ports import JobStore
-from qiosk.service.quotas import LimitStore
-from qiosk.service.session_service import define_session
-from qiosk.service.sessions import Session, SessionKey, SessionStore, place_of, sweep
+from qiosk.service.sessions.session import Session, SessionKey, SessionStore, place_of, sweep
+from qiosk.service.sessions.session_service import define_session
 from qiosk.solvers.targets.catalogue import Catalogue
 from qiosk.testing import MemoryBlobStore, MemoryJobStore, MemoryKeyStore, MemoryLimitStore, MemorySessionStore
 

@@ -31,8 +31,8 @@ from qiosk.errors import (
     InvalidValue,
     StorageFull,
 )
-from qiosk.service.blobs import PIECE, PLAIN, BlobHeaders, Block, BlockSource, write_whole
-from qiosk.service.jobs import BlobRef
+from qiosk.service.blobs.store import PIECE, PLAIN, BlobHeaders, Block, BlockSource, write_whole
+from qiosk.service.jobs.job import BlobRef
 from qiosk.testing import MemoryBlobStore
 
 

@@ -20,11 +20,11 @@ from qiosk.contract.jobs import ErrorData, JobProgress, JobQuery, JobStatus, Sub
 from qiosk.contract.paging import ItemOrder
 from qiosk.contract.workspaces import MAX_KEY_BYTES
 from qiosk.errors import JobAlreadyExists, JobNotFound
-from qiosk.service.definition import MAX_NAME, MAX_WORD, define_job
-from qiosk.service.jobs import Job, JobEvent, JobKey, JobState
+from qiosk.service.jobs.definition import MAX_NAME, MAX_WORD, define_job
+from qiosk.service.jobs.job import Job, JobEvent, JobKey, JobState
+from qiosk.service.jobs.runs import RunUpdate
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, is_heavy
 from qiosk.service.ports import JobStore
-from qiosk.service.runs import RunUpdate
 from qiosk.testing import MemoryBlobStore, MemoryJobStore
 
 NOW = datetime(2026, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)

@@ -20,7 +20,7 @@ import pytest
 import homes
 from qiosk.contract.jobs import JobQuery, JobStatus, JobView
 from qiosk.formats import registry as formats
-from qiosk.service.job_service import JobService
+from qiosk.service.jobs.job_service import JobService
 from qiosk.solvers.solve import Hooks, run_target
 
 JOBS = 50

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-from qiosk.cli import demo
+from qiosk.cli.commands import demo
 from qiosk.solvers.solve import solve
 
 

@@ -15,9 +15,9 @@ from starlette.types import ASGIApp
 from blob_servers import SECRET, blob_app
 from qiosk.adapters.blobs.local import LocalStorage
 from qiosk.server.auth.links import Links
-from qiosk.service.blobs import BlobHeaders
-from qiosk.service.jobs import BlobRef
-from qiosk.service.locations import ServedLocations
+from qiosk.service.blobs.locations import ServedLocations
+from qiosk.service.blobs.store import BlobHeaders
+from qiosk.service.jobs.job import BlobRef
 
 TRIES = int(os.environ.get("QIOSK_FUZZ", "3000"))
 MARK = b"this belongs to the victim"

@@ -24,7 +24,7 @@ from azure.storage.blob.aio import ContainerClient as AsyncContainerClient
 from blob_servers import serving
 from qiosk.adapters.blobs.local import LocalStorage
 from qiosk.errors import QuotaExceeded
-from qiosk.service.locations import ServedLocations
+from qiosk.service.blobs.locations import ServedLocations
 
 GZIP = ContentSettings(content_type="application/json", content_encoding="gzip")
 

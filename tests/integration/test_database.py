@@ -23,7 +23,7 @@ from qiosk.adapters.sql.schema import REVISION, open_database, open_sqlite_datab
 from qiosk.adapters.sql.tables import metadata
 from qiosk.contract.jobs import JobQuery
 from qiosk.errors import Conflict, InvalidValue, ServiceUnavailable, StorageFull
-from qiosk.service.jobs import JobKey
+from qiosk.service.jobs.job import JobKey
 
 MIGRATIONS = Path(migrations.__file__).parent
 

@@ -8,10 +8,10 @@ import pytest
 
 from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.contract.jobs import SubmitJob
-from qiosk.service.attempts import LEASE_S, Attempt, claim_next
-from qiosk.service.definition import define_job
-from qiosk.service.jobs import JobKey
-from qiosk.service.runs import RunUpdate
+from qiosk.service.jobs.attempts import LEASE_S, Attempt, claim_next
+from qiosk.service.jobs.definition import define_job
+from qiosk.service.jobs.job import JobKey
+from qiosk.service.jobs.runs import RunUpdate
 from qiosk.supervisor.leases import LONGEST_STEP_S, LeaseJudge
 from qiosk.testing import ManualClock, MemoryBlobStore
 

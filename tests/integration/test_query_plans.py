@@ -16,8 +16,8 @@ from qiosk.adapters.sql.sessions import SqlSessionStore
 from qiosk.contract.items import ItemQuery
 from qiosk.contract.jobs import JobQuery, SubmitJob
 from qiosk.contract.paging import ItemOrder
-from qiosk.service.definition import define_job
-from qiosk.service.jobs import JobKey
+from qiosk.service.jobs.definition import define_job
+from qiosk.service.jobs.job import JobKey
 from qiosk.service.paging import Cursor
 from qiosk.testing import MemoryBlobStore
 

@@ -19,8 +19,8 @@ from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.schema import open_database
 from qiosk.contract.jobs import JobStatus
 from qiosk.errors import ServiceUnavailable
-from qiosk.service.jobs import JobEvent, JobKey
-from qiosk.service.runs import RunUpdate
+from qiosk.service.jobs.job import JobEvent, JobKey
+from qiosk.service.jobs.runs import RunUpdate
 
 TESTS = Path(__file__).parents[1]
 

@@ -13,7 +13,7 @@ from blob_servers import serving
 from homes import close_home, finished, open_home, submit
 from qiosk.bootstrap.storage import open_storage
 from qiosk.contract.jobs import JobStatus, SubmitJob
-from qiosk.service.locations import ServedLocations
+from qiosk.service.blobs.locations import ServedLocations
 from storages import ACCOUNT
 
 

@@ -19,7 +19,7 @@ import homes
 from qiosk.adapters.home.launcher import SupervisorLauncher
 from qiosk.contract.jobs import JobQuery, JobStatus
 from qiosk.errors import SupervisorUnavailable
-from qiosk.service.jobs import JobKey
+from qiosk.service.jobs.job import JobKey
 from qiosk.supervisor.__main__ import rotate_log
 
 TESTS = Path(__file__).parents[1]

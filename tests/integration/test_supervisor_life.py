@@ -21,7 +21,7 @@ from qiosk.adapters.home.home import Home, StopRequest, SupervisorLock
 from qiosk.adapters.home.launcher import SupervisorLauncher
 from qiosk.contract.jobs import JobStatus
 from qiosk.errors import SupervisorUnavailable
-from qiosk.service.jobs import JobKey
+from qiosk.service.jobs.job import JobKey
 
 TESTS = Path(__file__).parents[1]
 LONG = 240.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from qiosk.contract.jobs import SubmitJob
-from qiosk.service.attempts import MAX_DEATHS, Attempt, claim_next
-from qiosk.service.definition import define_job
-from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
+from qiosk.service.jobs.attempts import MAX_DEATHS, Attempt, claim_next
+from qiosk.service.jobs.definition import define_job
+from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobKey, JobState
+from qiosk.service.jobs.runs import RunOutcome
 from qiosk.service.names import RUN_BLOBS, blob_name
-from qiosk.service.runs import RunOutcome
 from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore
 
 

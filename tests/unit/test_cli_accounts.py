@@ -17,8 +17,8 @@ from qiosk.bootstrap import open_administration, open_embedded
 from qiosk.cli.app import app
 from qiosk.contract.jobs import SubmitJob
 from qiosk.errors import NotFound
-from qiosk.service.definition import define_job
-from qiosk.service.jobs import JobEvent
+from qiosk.service.jobs.definition import define_job
+from qiosk.service.jobs.job import JobEvent
 from qiosk.testing import MemoryBlobStore
 
 Invoke = Callable[..., Result]

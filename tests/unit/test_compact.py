@@ -29,8 +29,8 @@ from qiosk.model.cost_function import CostFunction
 from qiosk.model.flips import cost_of, deltas
 from qiosk.model.pairs import PairRows, ReorderedRows
 from qiosk.model.reorder import reorder
-from qiosk.service.blobs import MapsBlobs
-from qiosk.service.jobs import BlobRef
+from qiosk.service.blobs.store import MapsBlobs
+from qiosk.service.jobs.job import BlobRef
 from qiosk.solvers.samplers.arithmetic import quantile_is_at_least
 from qiosk.solvers.samplers.cached import CachedSampler
 from qiosk.solvers.samplers.packed import PackedSampler

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.testing as npt
 import pytest
 
-from qiosk.kernels.exchange import exchanges
+from qiosk.kernels.search.exchange import exchanges
 from qiosk.solvers.search.counter import stream_state, uniforms
 
 

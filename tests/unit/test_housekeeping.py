@@ -12,8 +12,8 @@ import pytest
 from qiosk.contract.sessions import OpenSession, SessionStatus
 from qiosk.errors import ServiceUnavailable
 from qiosk.machine import SystemClock
-from qiosk.service.session_service import define_session
-from qiosk.service.sessions import TIMEOUT
+from qiosk.service.sessions.session import TIMEOUT
+from qiosk.service.sessions.session_service import define_session
 from qiosk.supervisor.housekeeping import Housekeeping
 from qiosk.testing import MemoryBlobStore, MemoryJobStore, MemorySessionStore
 

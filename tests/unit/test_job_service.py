@@ -30,12 +30,12 @@ from qiosk.errors import (
     JobNotFound,
     ProviderNotFound,
 )
-from qiosk.service.attempts import Attempt, claim_next
-from qiosk.service.job_service import DELETE_PATIENCE_S, JobService
-from qiosk.service.jobs import BlobRef, Job, JobKey
+from qiosk.service.jobs.attempts import Attempt, claim_next
+from qiosk.service.jobs.job import BlobRef, Job, JobKey
+from qiosk.service.jobs.job_service import DELETE_PATIENCE_S, JobService
+from qiosk.service.jobs.runs import RunOutcome, RunUpdate
 from qiosk.service.paging import Cursor, decode_token, encode_token
 from qiosk.service.ports import Executor
-from qiosk.service.runs import RunOutcome, RunUpdate
 from qiosk.solvers.targets.catalogue import Catalogue
 from qiosk.testing import InlineExecutor, ManualClock, MemoryBlobStore, MemoryJobStore, MemorySessionStore
 

@@ -10,8 +10,8 @@ import pytest
 
 from qiosk.contract.jobs import ErrorData, JobStatus, SubmitJob
 from qiosk.errors import IllegalTransition
-from qiosk.service.definition import define_job
-from qiosk.service.jobs import TRANSITIONS, Job, JobEvent, JobState
+from qiosk.service.jobs.definition import define_job
+from qiosk.service.jobs.job import TRANSITIONS, Job, JobEvent, JobState
 from qiosk.testing import MemoryBlobStore
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

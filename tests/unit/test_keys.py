@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk.errors import Forbidden, InvalidValue, KeyNotFound, ServiceUnavailable, Unauthorized
-from qiosk.service.keys import ANYBODY, CACHE_S, FIRST_KEY_S, Authenticator, KeyService, Principal, digest
+from qiosk.service.accounts.keys import ANYBODY, CACHE_S, FIRST_KEY_S, Authenticator, KeyService, Principal, digest
 from qiosk.testing import ManualClock, MemoryKeyStore
 
 

@@ -12,8 +12,8 @@ from qiosk.client.results import read_results
 from qiosk.errors import InvalidValue, WrongType
 from qiosk.formats.qio import json_codec as qio_json
 from qiosk.formats.qio import results as qio_results
-from qiosk.service.jobs import BlobRef
-from qiosk.service.runs import ChunkReport, JobSpec
+from qiosk.service.jobs.job import BlobRef
+from qiosk.service.jobs.runs import ChunkReport, JobSpec
 from qiosk.solvers.solve import Hooks, run_target, solve
 from qiosk.solvers.targets.catalogue import targets
 from qiosk.supervisor import solver_runner

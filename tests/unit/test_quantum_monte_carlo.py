@@ -8,7 +8,7 @@ import pytest
 
 import naive
 from qiosk.errors import InvalidValue, NotEnoughMemory, WrongType
-from qiosk.kernels.world_lines import _exp
+from qiosk.kernels.dynamics.world_lines import _exp
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of
 from qiosk.solvers.algorithms.world_lines import WorldLines

@@ -10,10 +10,10 @@ import pytest
 from qiosk.contract.jobs import SubmitJob
 from qiosk.contract.quotas import UNLIMITED, Dimension
 from qiosk.errors import InvalidValue, QuotaExceeded
-from qiosk.service.attempts import claim_next
-from qiosk.service.definition import define_job
-from qiosk.service.jobs import JobEvent
-from qiosk.service.quotas import CACHE_S, MEASURE_S, QuotaService, check_limit, month_of
+from qiosk.service.accounts.quotas import CACHE_S, MEASURE_S, QuotaService, check_limit, month_of
+from qiosk.service.jobs.attempts import claim_next
+from qiosk.service.jobs.definition import define_job
+from qiosk.service.jobs.job import JobEvent
 from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore, MemoryLimitStore
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from qiosk.contract.jobs import SubmitJob
 from qiosk.contract.sessions import OpenSession, SessionStatus
-from qiosk.service.blobs import BlobStore
-from qiosk.service.definition import define_job
-from qiosk.service.jobs import BlobRef, Job, JobState
-from qiosk.service.retention import ORPHAN_AGE, Pruned, prune
-from qiosk.service.session_service import define_session
+from qiosk.service.blobs.store import BlobStore
+from qiosk.service.jobs.definition import define_job
+from qiosk.service.jobs.job import BlobRef, Job, JobState
+from qiosk.service.jobs.retention import ORPHAN_AGE, Pruned, prune
+from qiosk.service.sessions.session_service import define_session
 from qiosk.testing import MemoryBlobStore, MemoryJobStore, MemorySessionStore
 
 UUID = "0b5e6d9e-3f8b-4a44-8a2e-000000000001"

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from qiosk.errors import Forbidden
-from qiosk.service.sas import PERMISSIONS, Grant, sign, verify
+from qiosk.service.blobs.sas import PERMISSIONS, Grant, sign, verify
 
 SECRET = b"s" * 32
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

@@ -24,12 +24,12 @@ from qiosk.errors import (
     SessionClosed,
     SessionNotFound,
 )
-from qiosk.service.attempts import Attempt, claim_next
-from qiosk.service.job_service import JobService
-from qiosk.service.jobs import JobKey, JobState
+from qiosk.service.jobs.attempts import Attempt, claim_next
+from qiosk.service.jobs.job import JobKey, JobState
+from qiosk.service.jobs.job_service import JobService
 from qiosk.service.paging import PAGE_BYTES
-from qiosk.service.session_service import define_session
-from qiosk.service.sessions import ABORT_WATCH, TIMEOUT, TRANSITIONS, SessionEvent, sweep
+from qiosk.service.sessions.session import ABORT_WATCH, TIMEOUT, TRANSITIONS, SessionEvent, sweep
+from qiosk.service.sessions.session_service import define_session
 from qiosk.solvers.targets.catalogue import Catalogue
 from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore, MemorySessionStore
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 import naive
 from problems import random_problem
 from qiosk.errors import InvalidInput, InvalidValue, MissingSection, NotEnoughMemory, WrongType
-from qiosk.kernels.bifurcation import bifurcation_steps
+from qiosk.kernels.dynamics.bifurcation import bifurcation_steps
 from qiosk.kernels.plain import bifurcation as plain
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of

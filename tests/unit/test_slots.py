@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from qiosk.contract.jobs import SubmitJob
-from qiosk.service.definition import define_job
-from qiosk.service.jobs import JobKey, JobState
-from qiosk.service.runs import Begun, NotStarted, RunOutcome, RunUpdate
+from qiosk.service.jobs.definition import define_job
+from qiosk.service.jobs.job import JobKey, JobState
+from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate
 from qiosk.settings import Settings
 from qiosk.supervisor import slots as module
 from qiosk.supervisor.running_job import RUN_GRACE_S

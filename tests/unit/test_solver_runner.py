@@ -9,8 +9,8 @@ import pytest
 
 from qiosk.errors import InvalidValue, MissingSection
 from qiosk.formats.qio import json_codec as qio_json
-from qiosk.service.jobs import BlobRef
-from qiosk.service.runs import JobSpec
+from qiosk.service.jobs.job import BlobRef
+from qiosk.service.jobs.runs import JobSpec
 from qiosk.supervisor import solver_runner
 from strategies import cost_function
 

@@ -11,10 +11,10 @@ from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.schema import open_sqlite_database
 from qiosk.adapters.sql.statistics import SqlStatistics
 from qiosk.contract.jobs import ErrorData, SubmitJob
-from qiosk.service import statistics
-from qiosk.service.attempts import claim_next
-from qiosk.service.jobs import JobEvent, JobState
-from qiosk.service.statistics import EndedJob, JobStatistics
+from qiosk.service.jobs import statistics
+from qiosk.service.jobs.attempts import claim_next
+from qiosk.service.jobs.job import JobEvent, JobState
+from qiosk.service.jobs.statistics import EndedJob, JobStatistics
 from qiosk.testing import ManualClock
 from servers import MemoryParts
 

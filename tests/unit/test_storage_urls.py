@@ -10,7 +10,7 @@ from qiosk.adapters.blobs.local import LocalStorage
 from qiosk.adapters.home.home import Home
 from qiosk.bootstrap.storage import open_storage, storage_url
 from qiosk.errors import InvalidValue
-from qiosk.service.jobs import BlobRef
+from qiosk.service.jobs.job import BlobRef
 from qiosk.settings import Settings
 
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="

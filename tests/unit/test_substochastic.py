@@ -9,7 +9,7 @@ import pytest
 import naive
 from problems import random_problem
 from qiosk.errors import InvalidValue, NotEnoughMemory
-from qiosk.kernels.diffusion import diffuse
+from qiosk.kernels.dynamics.diffusion import diffuse
 from qiosk.solvers.algorithms.substochastic import SubstochasticMonteCarlo
 from qiosk.solvers.samplers.incidence import Incidence
 from qiosk.solvers.samplers.planner import plan

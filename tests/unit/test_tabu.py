@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qiosk.errors import InvalidValue, WrongType
-from qiosk.kernels import tabu_flips as kernels
+from qiosk.kernels.search import tabu_flips as kernels
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of, deltas, flip
 from qiosk.solvers.algorithms.tabu_search import next_readout

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import fake_runners
 from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
-from qiosk.service.jobs import BlobRef
-from qiosk.service.runs import JobRunner, JobSpec, NotStarted, RunOutcome, RunUpdate, Suspended
-from qiosk.service.worker import CHECKPOINT_S, REPORT_S, STORAGE_PATIENCE_S, Reporter, run_job
+from qiosk.service.jobs.job import BlobRef
+from qiosk.service.jobs.runs import JobRunner, JobSpec, NotStarted, RunOutcome, RunUpdate, Suspended
+from qiosk.service.jobs.worker import CHECKPOINT_S, REPORT_S, STORAGE_PATIENCE_S, Reporter, run_job
 from qiosk.testing import ManualClock, MemoryBlobStore
 
 

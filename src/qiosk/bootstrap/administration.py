@@ -14,9 +14,9 @@ from qiosk.adapters.sql.database import Database
 from qiosk.adapters.sql.schema import REVISION, revision_of, upgrade
 from qiosk.bootstrap.stores import Stores, database_url
 from qiosk.contract.quotas import QuotaView
-from qiosk.service.keys import KeyService
-from qiosk.service.quotas import LimitStore
-from qiosk.service.retention import Pruned, prune
+from qiosk.service.accounts.keys import KeyService
+from qiosk.service.accounts.quotas import LimitStore
+from qiosk.service.jobs.retention import Pruned, prune
 from qiosk.settings import Settings, choose_settings
 
 

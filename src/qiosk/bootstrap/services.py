@@ -15,12 +15,12 @@ from qiosk.adapters.home.home import Home, ServerPresence
 from qiosk.adapters.home.launcher import SupervisorLauncher
 from qiosk.adapters.home.secret_key import load_secret
 from qiosk.bootstrap.stores import Stores
-from qiosk.service.blobs import Storage
-from qiosk.service.job_service import JobService
-from qiosk.service.keys import Authenticator
-from qiosk.service.locations import BlobLocations, ServedLocations
+from qiosk.service.accounts.keys import Authenticator
+from qiosk.service.blobs.locations import BlobLocations, ServedLocations
+from qiosk.service.blobs.store import Storage
+from qiosk.service.jobs.job_service import JobService
+from qiosk.service.jobs.statistics import JobStatistics
 from qiosk.service.ports import Executor
-from qiosk.service.statistics import JobStatistics
 from qiosk.settings import Settings, choose_settings, is_secret_variable, read_settings
 from qiosk.solvers.targets.catalogue import Catalogue
 

@@ -21,8 +21,8 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from qiosk.adapters.blobs.local import LocalStorage
 from qiosk.adapters.home.home import Home
 from qiosk.errors import InvalidValue, extra
-from qiosk.service.blobs import Storage
-from qiosk.service.locations import BlobLocations
+from qiosk.service.blobs.locations import BlobLocations
+from qiosk.service.blobs.store import Storage
 from qiosk.settings import Settings
 
 

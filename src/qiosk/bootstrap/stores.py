@@ -17,9 +17,9 @@ from qiosk.adapters.sql.sessions import SqlSessionStore
 from qiosk.adapters.sql.statistics import SqlStatistics
 from qiosk.bootstrap.storage import open_storage, storage_url
 from qiosk.machine import SystemClock
-from qiosk.service.locations import BlobLocations
+from qiosk.service.accounts.quotas import QuotaService, default_limits
+from qiosk.service.blobs.locations import BlobLocations
 from qiosk.service.ports import Clock
-from qiosk.service.quotas import QuotaService, default_limits
 from qiosk.settings import Settings
 
 

@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 
 from qiosk.cli import options
-from qiosk.cli.admin import admin
-from qiosk.cli.db import db
-from qiosk.cli.jobs import jobs
-from qiosk.cli.keys import keys
+from qiosk.cli.commands.admin import admin
+from qiosk.cli.commands.db import db
+from qiosk.cli.commands.jobs import jobs
+from qiosk.cli.commands.keys import keys
+from qiosk.cli.commands.serve import serve
+from qiosk.cli.commands.sessions import sessions
+from qiosk.cli.commands.workspaces import open_workspace, workspaces
 from qiosk.cli.output import FAILED, print_json, print_solution, reported, to_json
-from qiosk.cli.serve import serve
-from qiosk.cli.sessions import sessions
 from qiosk.cli.table import Column, print_table
-from qiosk.cli.workspaces import open_workspace, workspaces
 
 _FOREGROUND_IDLE_S = "999999999"
 
@@ -168,7 +168,7 @@ def convert(
     Formats: qio (.json), rudy (.rud, .mc, Gset), orlib (.bqp), qubo, coo, qplib, wcnf (.cnf), lp and mps. Costs stay
     the same, with x = (1 + s) / 2 between bits and spins; objectives to be maximized change their signs.
     """
-    from qiosk.cli.convert import convert_file
+    from qiosk.cli.commands.convert import convert_file
 
     with reported():
         convert_file(
@@ -210,7 +210,7 @@ def targets(
 @app.command()
 def demo(home: options.Home = None) -> None:
     """Solve the ship-loading problem and a published max-cut instance as jobs, and list them."""
-    from qiosk.cli.demo import run
+    from qiosk.cli.commands.demo import run
 
     with reported():
         run(home)

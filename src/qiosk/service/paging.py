@@ -17,7 +17,7 @@ from typing import NamedTuple
 from qiosk.contract.paging import MAX_PAGE, ItemOrder
 from qiosk.contract.plain import is_storable
 from qiosk.errors import InvalidFilter
-from qiosk.service.jobs import Job
+from qiosk.service.jobs.job import Job
 
 NAME_KEY_CHARS = 200
 """Characters of a name that are sorted and searched by; letter case is ignored."""

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Protocol
 
 from qiosk.contract.jobs import JobQuery, TargetView, TracePoint
-from qiosk.service.jobs import Job, JobKey, JobState
+from qiosk.service.jobs.job import Job, JobKey, JobState
+from qiosk.service.jobs.runs import RunUpdate
 from qiosk.service.paging import Cursor
-from qiosk.service.runs import RunUpdate
 
 
 class JobStore(Protocol):

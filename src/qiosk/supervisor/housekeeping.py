@@ -12,10 +12,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import final
 
-from qiosk.service.blobs import Storage
+from qiosk.service.blobs.store import Storage
+from qiosk.service.jobs.retention import prune
 from qiosk.service.ports import Clock, JobStore
-from qiosk.service.retention import prune
-from qiosk.service.sessions import SessionStore, sweep
+from qiosk.service.sessions.session import SessionStore, sweep
 
 SWEEP_S = 1.0
 """How often sessions are settled and SQLite's log is copied into its file: how long jobs of an aborted session may run

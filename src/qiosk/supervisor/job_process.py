@@ -25,8 +25,8 @@ from typing import Any, cast, final
 
 from qiosk.bootstrap.storage import open_storage
 from qiosk.contract.jobs import ErrorData
-from qiosk.service.runs import Begun, JobRunner, JobSpec, NotStarted, RunOutcome, RunResult, RunUpdate, Suspended
-from qiosk.service.worker import run_job
+from qiosk.service.jobs.runs import Begun, JobRunner, JobSpec, NotStarted, RunOutcome, RunResult, RunUpdate, Suspended
+from qiosk.service.jobs.worker import run_job
 from qiosk.supervisor.process_limits import set_limits
 
 SOLVER_RUNNER = "qiosk.supervisor.solver_runner:run"

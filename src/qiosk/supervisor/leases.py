@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
-from qiosk.service.attempts import LEASE_S
-from qiosk.service.jobs import Job
+from qiosk.service.jobs.attempts import LEASE_S
+from qiosk.service.jobs.job import Job
 from qiosk.supervisor.running_job import Claim, claim_of
 
 LONGEST_STEP_S = 2.0

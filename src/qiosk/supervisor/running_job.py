@@ -22,10 +22,10 @@ from multiprocessing.connection import Connection
 from typing import final
 
 from qiosk.contract.jobs import ErrorData
-from qiosk.service.attempts import LEASE_S, Attempt
-from qiosk.service.jobs import Job, JobKey, JobState
-from qiosk.service.runs import Begun, NotStarted, RunOutcome, RunUpdate, Suspended
-from qiosk.service.worker import STORAGE_PATIENCE_S
+from qiosk.service.jobs.attempts import LEASE_S, Attempt
+from qiosk.service.jobs.job import Job, JobKey, JobState
+from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate, Suspended
+from qiosk.service.jobs.worker import STORAGE_PATIENCE_S
 from qiosk.settings import Settings
 from qiosk.supervisor.exits import FORK_SERVER_DIED, classify_exit, describe_exit
 from qiosk.supervisor.job_process import JobProcess, Message

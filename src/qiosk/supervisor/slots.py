@@ -17,9 +17,9 @@ from typing import final
 
 from qiosk.bootstrap.stores import Stores
 from qiosk.machine import cpu_count
-from qiosk.service.attempts import SUSPICIOUS_DEATHS, Attempt, claim_next
-from qiosk.service.jobs import Job
-from qiosk.service.runs import JobSpec, RunUpdate
+from qiosk.service.jobs.attempts import SUSPICIOUS_DEATHS, Attempt, claim_next
+from qiosk.service.jobs.job import Job
+from qiosk.service.jobs.runs import JobSpec, RunUpdate
 from qiosk.settings import Settings
 from qiosk.supervisor.job_process import JobProcess
 from qiosk.supervisor.pauses import GrowingPause

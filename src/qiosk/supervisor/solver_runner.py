@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from qiosk.errors import UnreadableCheckpoint
 from qiosk.formats import registry as formats
-from qiosk.service.runs import ChunkReport, JobSpec
+from qiosk.service.jobs.runs import ChunkReport, JobSpec
 from qiosk.solvers import solve as api
 from qiosk.solvers.parameter_free import annealing, tempering
 from qiosk.solvers.result import Result

@@ -30,8 +30,8 @@ from typing import final
 from qiosk.bootstrap.stores import Stores
 from qiosk.bootstrap.supervised import SupervisedHome
 from qiosk.errors import ServiceUnavailable, StorageFull
-from qiosk.service.attempts import Attempt
-from qiosk.service.jobs import Job, JobState
+from qiosk.service.jobs.attempts import Attempt
+from qiosk.service.jobs.job import Job, JobState
 from qiosk.settings import Settings
 from qiosk.supervisor.job_process import JobProcess, ProcessOptions
 from qiosk.supervisor.leases import LeaseJudge

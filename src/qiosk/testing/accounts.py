@@ -13,10 +13,10 @@ from qiosk.contract.jobs import JobQuery, JobStatus
 from qiosk.contract.quotas import Dimension
 from qiosk.contract.sessions import SessionStatus
 from qiosk.errors import KeyNotFound, SessionAlreadyExists, SessionNotFound
-from qiosk.service.keys import ApiKey, revoked
+from qiosk.service.accounts.keys import ApiKey, revoked
 from qiosk.service.paging import Cursor, name_key
 from qiosk.service.ports import JobStore
-from qiosk.service.sessions import Session, SessionKey, place_of
+from qiosk.service.sessions.session import Session, SessionKey, place_of
 from qiosk.testing.jobs import is_among, sorted_after
 
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import final
 
 from qiosk.contract.blob_names import check_blob, check_container
-from qiosk.service.blobs import (
+from qiosk.service.blobs.locations import BlobLocations, PrefixLocations
+from qiosk.service.blobs.store import (
     PLAIN,
     BlobHeaders,
     BlobPage,
@@ -22,8 +23,7 @@ from qiosk.service.blobs import (
     not_found,
     page_names,
 )
-from qiosk.service.jobs import BlobRef
-from qiosk.service.locations import BlobLocations, PrefixLocations
+from qiosk.service.jobs.job import BlobRef
 from qiosk.service.names import check_block_id
 from qiosk.testing.blob_io import MemoryBlobReader, MemoryBlobWriter
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import final
 
 from qiosk.contract.jobs import ErrorData
-from qiosk.service.attempts import Attempt, claim_next
-from qiosk.service.blobs import BlobStore
-from qiosk.service.jobs import JobState
+from qiosk.service.blobs.store import BlobStore
+from qiosk.service.jobs.attempts import Attempt, claim_next
+from qiosk.service.jobs.job import JobState
+from qiosk.service.jobs.runs import JobRunner, NotStarted, RunOutcome, RunUpdate
+from qiosk.service.jobs.worker import run_job
 from qiosk.service.ports import Clock, JobStore
-from qiosk.service.runs import JobRunner, NotStarted, RunOutcome, RunUpdate
-from qiosk.service.worker import run_job
 
 
 @final

@@ -13,10 +13,10 @@ from typing import TypeVar, final
 
 from qiosk.contract.jobs import JobQuery, TracePoint
 from qiosk.errors import JobAlreadyExists, JobNotFound
-from qiosk.service.jobs import BlobRef, Job, JobEvent, JobKey, JobState
+from qiosk.service.accounts.quotas import month_of
+from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobKey, JobState
+from qiosk.service.jobs.runs import RunUpdate
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, name_key, weight
-from qiosk.service.quotas import month_of
-from qiosk.service.runs import RunUpdate
 
 Item = TypeVar("Item")
 

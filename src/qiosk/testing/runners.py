@@ -10,7 +10,7 @@ import numpy as np
 
 from qiosk.contract.jobs import TracePoint
 from qiosk.formats.qio.results import encode
-from qiosk.service.runs import JobRunner, JobSpec, RunResult
+from qiosk.service.jobs.runs import JobRunner, JobSpec, RunResult
 
 
 @dataclass(frozen=True)

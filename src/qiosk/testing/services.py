@@ -6,9 +6,9 @@ import uuid
 from typing import TYPE_CHECKING, final
 
 from qiosk.machine import SystemClock
-from qiosk.service.job_service import JobService
+from qiosk.service.jobs.job_service import JobService
+from qiosk.service.jobs.runs import JobRunner
 from qiosk.service.ports import Clock
-from qiosk.service.runs import JobRunner
 from qiosk.solvers.targets.catalogue import Catalogue
 from qiosk.testing.accounts import MemorySessionStore
 from qiosk.testing.blobs import MemoryBlobStore

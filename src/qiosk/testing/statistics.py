@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import final
 
-from qiosk.service.jobs import Job, JobState
-from qiosk.service.statistics import EndedJob
+from qiosk.service.jobs.job import Job, JobState
+from qiosk.service.jobs.statistics import EndedJob
 from qiosk.testing.jobs import MemoryJobStore
 
 

@@ -11,8 +11,8 @@ from qiosk.adapters.blobs.local import LocalStorage
 from qiosk.adapters.home.secret_key import load_secret
 from qiosk.errors import InvalidValue
 from qiosk.server.auth.links import LIFETIME, Links, end_of_links
-from qiosk.service import sas
-from qiosk.service.locations import ServedLocations
+from qiosk.service.blobs import sas
+from qiosk.service.blobs.locations import ServedLocations
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 SECRET = b"s" * 32

@@ -24,7 +24,7 @@ from qiosk.server.blobs.requests import (
     read_place,
     read_span,
 )
-from qiosk.service.blobs import BlobProperties, Block, BlockSource
+from qiosk.service.blobs.store import BlobProperties, Block, BlockSource
 
 TIME = datetime(2026, 3, 4, 5, 6, 7, 890, tzinfo=UTC)
 BLOB = BlobProperties(name="a", size_bytes=100, etag="tag-1", modified_at=TIME, created_at=TIME)

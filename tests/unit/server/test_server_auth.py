@@ -22,7 +22,7 @@ from qiosk.server.auth.auth import ALL, Gate, TokenVerifier, read_workspaces
 from qiosk.server.auth.issuer_keys import KEPT_S, KEYS_S, REFETCH_S, IssuerKeys, in_background
 from qiosk.server.run import check_exposure
 from qiosk.server.settings import ServerSettings, read_server_settings
-from qiosk.service.keys import Authenticator, KeyService
+from qiosk.service.accounts.keys import Authenticator, KeyService
 from servers import WORKSPACE, MemoryParts, serving
 
 KEY = "abc-1/group/mine"

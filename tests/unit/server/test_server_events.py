@@ -14,9 +14,9 @@ from qiosk.server.routes import events
 from qiosk.server.routes.changes import Changes
 from qiosk.server.routes.events import Follower
 from qiosk.server.settings import ServerSettings
-from qiosk.service.attempts import claim_next
-from qiosk.service.jobs import JobEvent, JobKey
-from qiosk.service.runs import RunUpdate
+from qiosk.service.jobs.attempts import claim_next
+from qiosk.service.jobs.job import JobEvent, JobKey
+from qiosk.service.jobs.runs import RunUpdate
 from servers import WORKSPACE, MemoryParts, serving
 
 KEY = "abc-1/group/mine"

@@ -11,8 +11,8 @@ import pytest
 
 from qiosk.contract.jobs import SubmitJob
 from qiosk.server.blobs.bodies import SMALL
-from qiosk.service.attempts import claim_next
-from qiosk.service.jobs import BlobRef, JobEvent, JobKey
+from qiosk.service.jobs.attempts import claim_next
+from qiosk.service.jobs.job import BlobRef, JobEvent, JobKey
 from qiosk.testing import MemoryBlobStore
 from servers import HOST, WORKSPACE, MemoryParts, serving
 

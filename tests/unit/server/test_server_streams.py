@@ -13,7 +13,7 @@ from qiosk.contract.jobs import SubmitJob
 from qiosk.errors import QuotaExceeded
 from qiosk.server.auth import auth
 from qiosk.server.routes.streams import StreamLimits
-from qiosk.service.keys import KeyService
+from qiosk.service.accounts.keys import KeyService
 from servers import WORKSPACE, MemoryParts, listening
 
 KEY = "abc-1/group/mine"

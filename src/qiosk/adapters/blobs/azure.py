@@ -54,7 +54,8 @@ from qiosk.adapters.blobs.fetching import FetchedReader
 from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.errors import BlobChanged, InvalidBlockList, InvalidValue
 from qiosk.forks import PerProcess
-from qiosk.service.blobs import (
+from qiosk.service.blobs.locations import split_path
+from qiosk.service.blobs.store import (
     PLAIN,
     BlobHeaders,
     BlobPage,
@@ -65,8 +66,7 @@ from qiosk.service.blobs import (
     not_found,
     write_whole,
 )
-from qiosk.service.jobs import BlobRef
-from qiosk.service.locations import split_path
+from qiosk.service.jobs.job import BlobRef
 from qiosk.service.names import check_block_id
 
 _OPEN_STORES = 1024

@@ -16,8 +16,8 @@ from azure.storage.blob import BlobProperties as AzureProperties
 
 from qiosk.adapters.blobs.fetching import FetchedReader
 from qiosk.errors import BlobChanged
-from qiosk.service.blobs import PLAIN, BlobHeaders, BlobProperties, already_exists
-from qiosk.service.jobs import BlobRef
+from qiosk.service.blobs.store import PLAIN, BlobHeaders, BlobProperties, already_exists
+from qiosk.service.jobs.job import BlobRef
 
 PART = 8 << 20
 """Size of the blocks of larger contents, of which a blob takes 50 000."""

@@ -8,7 +8,7 @@ from typing import Protocol, Self, final
 from urllib.parse import quote
 
 from qiosk.adapters.blobs.files import BlobFile, FileReader, FileWriter, open_version
-from qiosk.service.blobs import Block, BlockSource, never_uploaded
+from qiosk.service.blobs.store import Block, BlockSource, never_uploaded
 from qiosk.service.names import check_block_id
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import final
 
-from qiosk.service.blobs import PIECE, BlobProperties
+from qiosk.service.blobs.store import PIECE, BlobProperties
 
 _FETCH = 4 * PIECE  # bytes read by one request
 

@@ -38,8 +38,8 @@ from typing import cast, final
 from qiosk.adapters import private
 from qiosk.adapters.blobs.notes import NoteFolder, Notes, Version, describe
 from qiosk.errors import Conflict, StorageFull
-from qiosk.service.blobs import PIECE, BlobProperties, already_exists
-from qiosk.service.jobs import BlobRef
+from qiosk.service.blobs.store import PIECE, BlobProperties, already_exists
+from qiosk.service.jobs.job import BlobRef
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CANNOT_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.errors import InvalidValue
-from qiosk.service.jobs import BlobRef
+from qiosk.service.jobs.job import BlobRef
 
 _MAX_FOLDER_NAME = 150
 _MAX_FILE_NAME = 240  # bytes; most file systems allow 255

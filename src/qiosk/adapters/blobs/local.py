@@ -31,9 +31,18 @@ from qiosk.adapters.blobs.folders import FileLocations, decode_name, encode_name
 from qiosk.adapters.blobs.notes import Notes
 from qiosk.contract.blob_names import check_container
 from qiosk.errors import BlobNotFound, ServiceUnavailable
-from qiosk.service.blobs import PLAIN, BlobHeaders, BlobPage, BlobProperties, Block, not_found, page_names, write_whole
-from qiosk.service.jobs import BlobRef
-from qiosk.service.locations import BlobLocations
+from qiosk.service.blobs.locations import BlobLocations
+from qiosk.service.blobs.store import (
+    PLAIN,
+    BlobHeaders,
+    BlobPage,
+    BlobProperties,
+    Block,
+    not_found,
+    page_names,
+    write_whole,
+)
+from qiosk.service.jobs.job import BlobRef
 from qiosk.service.names import check_block_id
 
 _KEY_FILE = ".workspace"

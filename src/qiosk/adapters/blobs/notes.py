@@ -17,7 +17,7 @@ import msgspec
 from qiosk.adapters import private
 from qiosk.contract.blobs import check_metadata, is_header_value
 from qiosk.errors import InvalidValue
-from qiosk.service.blobs import PLAIN, BlobHeaders, BlobProperties
+from qiosk.service.blobs.store import PLAIN, BlobHeaders, BlobProperties
 
 _NS = 10**9
 _VERSION = re.compile("[0-9a-f]{1,32}-[0-9a-f]{1,32}")

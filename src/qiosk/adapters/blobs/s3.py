@@ -39,7 +39,8 @@ from qiosk.adapters.blobs.s3_objects import (
 )
 from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.errors import BlobNotFound
-from qiosk.service.blobs import (
+from qiosk.service.blobs.locations import BlobLocations, PrefixLocations
+from qiosk.service.blobs.store import (
     PLAIN,
     BlobHeaders,
     BlobPage,
@@ -49,8 +50,7 @@ from qiosk.service.blobs import (
     not_found,
     write_whole,
 )
-from qiosk.service.jobs import BlobRef
-from qiosk.service.locations import BlobLocations, PrefixLocations
+from qiosk.service.jobs.job import BlobRef
 from qiosk.service.names import check_block_id
 
 _OPEN_STORES = 1024

@@ -12,8 +12,8 @@ from obstore.store import S3Store
 
 from qiosk.adapters.blobs.fetching import FetchedReader
 from qiosk.adapters.blobs.s3_objects import describe, raw_etag, reader_of, translating_errors
-from qiosk.service.blobs import Block, BlockSource, never_uploaded
-from qiosk.service.jobs import BlobRef
+from qiosk.service.blobs.store import Block, BlockSource, never_uploaded
+from qiosk.service.jobs.job import BlobRef
 from qiosk.service.names import check_block_id
 
 

@@ -14,8 +14,8 @@ from obstore.store import S3Store
 
 from qiosk.adapters.blobs.fetching import FetchedReader
 from qiosk.errors import BlobChanged, Conflict
-from qiosk.service.blobs import PLAIN, BlobHeaders, BlobProperties, already_exists
-from qiosk.service.jobs import BlobRef
+from qiosk.service.blobs.store import PLAIN, BlobHeaders, BlobProperties, already_exists
+from qiosk.service.jobs.job import BlobRef
 
 SMALL = 8 << 20
 """Contents up to this size are stored by one request, which is atomic in the bucket even without overwriting."""

@@ -27,7 +27,7 @@ import sqlalchemy as sa
 
 from qiosk.adapters.sql.database import Database
 from qiosk.adapters.sql.tables import RUNNING, from_row, jobs, to_time
-from qiosk.service.jobs import Job, JobState
+from qiosk.service.jobs.job import Job, JobState
 
 LimitOf = Callable[[str], int | None]
 

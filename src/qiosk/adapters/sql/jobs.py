@@ -41,10 +41,10 @@ from qiosk.adapters.sql.tables import (
 )
 from qiosk.contract.jobs import JobQuery, JobStatus, TracePoint
 from qiosk.errors import JobAlreadyExists, JobNotFound
-from qiosk.service.jobs import Job, JobKey, JobState
+from qiosk.service.jobs.job import Job, JobKey, JobState
+from qiosk.service.jobs.runs import RunUpdate
 from qiosk.service.names import job_of_container
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of
-from qiosk.service.runs import RunUpdate
 
 # Statements are built once: building one takes longer than executing it.
 _INSERT = jobs.insert()

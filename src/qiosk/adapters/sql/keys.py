@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from qiosk.adapters.sql.database import Database
 from qiosk.adapters.sql.tables import TEXT, from_time, metadata, to_time
 from qiosk.errors import KeyNotFound
-from qiosk.service.keys import ApiKey
+from qiosk.service.accounts.keys import ApiKey
 
 api_keys = sa.Table(
     "api_keys",

@@ -11,8 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from qiosk.adapters.sql.database import Database
 from qiosk.adapters.sql.tables import TEXT, metadata
 from qiosk.contract.quotas import Dimension
-from qiosk.service.jobs import Job
-from qiosk.service.quotas import month_of
+from qiosk.service.accounts.quotas import month_of
+from qiosk.service.jobs.job import Job
 
 job_usage = sa.Table(
     "job_usage",

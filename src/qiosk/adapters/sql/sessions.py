@@ -18,9 +18,9 @@ from qiosk.contract.items import ItemQuery
 from qiosk.contract.paging import ItemOrder
 from qiosk.contract.sessions import JobFailurePolicy, SessionStatus
 from qiosk.errors import SessionAlreadyExists, SessionNotFound
-from qiosk.service.jobs import JobState
+from qiosk.service.jobs.job import JobState
 from qiosk.service.paging import Cursor, name_key
-from qiosk.service.sessions import OPEN, Session, SessionKey
+from qiosk.service.sessions.session import OPEN, Session, SessionKey
 
 sessions = sa.Table(
     "sessions",

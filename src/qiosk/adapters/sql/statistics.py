@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from qiosk.adapters.sql.database import Database
 from qiosk.adapters.sql.tables import from_time, jobs, to_time
-from qiosk.service.jobs import JobState
-from qiosk.service.statistics import EndedJob
+from qiosk.service.jobs.job import JobState
+from qiosk.service.jobs.statistics import EndedJob
 
 _ENDED = sa.select(
     jobs.c.workspace,

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from qiosk.contract.jobs import CONTAINER_PREFIX, ErrorData, JobProgress
 from qiosk.contract.paging import ItemOrder
-from qiosk.service.jobs import BlobRef, Job, JobKey, JobState
+from qiosk.service.jobs.job import BlobRef, Job, JobKey, JobState
 from qiosk.service.paging import name_key
 
 _log = logging.getLogger(__name__)

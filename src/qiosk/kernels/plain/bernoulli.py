@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from qiosk.kernels.bernoulli import DIGITS, ROWS, UNCHECKED_DIGITS
 from qiosk.kernels.compiler import inlined
 from qiosk.kernels.plain.random import next_uint32
 from qiosk.kernels.rng import GENERATORS
+from qiosk.kernels.sweeps.bernoulli import DIGITS, ROWS, UNCHECKED_DIGITS
 
 _LOW32 = 0xFFFFFFFF
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from qiosk.kernels.bernoulli import CHUNK_BYTES, ROWS
 from qiosk.kernels.compiler import inlined, kernel
 from qiosk.kernels.plain.bernoulli import draw_below, set_digits
 from qiosk.kernels.rng import GENERATORS, LCG_INCREMENT, LCG_MULTIPLIER, OFFSET_SHIFT
+from qiosk.kernels.sweeps.bernoulli import CHUNK_BYTES, ROWS
 
 
 @inlined()

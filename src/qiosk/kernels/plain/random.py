@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from qiosk.kernels.compiler import inlined
-from qiosk.kernels.thresholds import C1, C2, C3, C4, EXPONENT_OF_ONE, LEAST
+from qiosk.kernels.sweeps.thresholds import C1, C2, C3, C4, EXPONENT_OF_ONE, LEAST
 
 _LOW32 = 0xFFFFFFFF
 

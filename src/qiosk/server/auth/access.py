@@ -16,8 +16,8 @@ from qiosk.errors import Forbidden, InvalidJobDefinition, InvalidValue
 from qiosk.server.auth.auth import Caller, Gate, TokenHolder
 from qiosk.server.auth.links import Links
 from qiosk.server.settings import ServerSettings
-from qiosk.service.job_service import JobService
-from qiosk.service.keys import ANYBODY, digest
+from qiosk.service.accounts.keys import ANYBODY, digest
+from qiosk.service.jobs.job_service import JobService
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)

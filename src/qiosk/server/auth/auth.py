@@ -18,7 +18,7 @@ from qiosk.errors import Forbidden, Unauthorized
 from qiosk.forks import PerProcess
 from qiosk.server.auth.issuer_keys import IssuerKeys
 from qiosk.server.settings import ServerSettings
-from qiosk.service.keys import ANYBODY, Authenticator
+from qiosk.service.accounts.keys import ANYBODY, Authenticator
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures by public keys only: a token signed with a shared secret would prove nothing."""

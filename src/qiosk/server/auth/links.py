@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from qiosk.contract.jobs import ACCOUNT
-from qiosk.service.blobs import Storage
-from qiosk.service.locations import join_path
-from qiosk.service.sas import Grant, sign
+from qiosk.service.blobs.locations import join_path
+from qiosk.service.blobs.sas import Grant, sign
+from qiosk.service.blobs.store import Storage
 
 LIFETIME = timedelta(hours=24)
 """Shortest lifetime of a link. Every response contains new ones."""

@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from qiosk.errors import RequestTimeout
 from qiosk.server.blobs.errors import BlobRefusal
 from qiosk.server.web.bodies import too_large
-from qiosk.service.blobs import BlobProperties, BlobWriter
+from qiosk.service.blobs.store import BlobProperties, BlobWriter
 
 SMALL = 1 << 20
 """Bodies up to this many bytes are read and stored as a whole."""

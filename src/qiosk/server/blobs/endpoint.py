@@ -23,7 +23,7 @@ from qiosk.errors import QioskError
 from qiosk.server.blobs.errors import BlobRefusal, as_refusal, refusal_reply
 from qiosk.server.blobs.operations import BlobCall, BlobService
 from qiosk.server.blobs.requests import read_place
-from qiosk.service import sas
+from qiosk.service.blobs import sas
 
 _MARKS = ("x-ms-version", "x-ms-blob-type", "x-ms-date")  # headers that only blob requests have
 

@@ -36,9 +36,9 @@ from qiosk.server.blobs.requests import (
     read_metadata,
     read_span,
 )
-from qiosk.service import sas
-from qiosk.service.blobs import BlobProperties, BlobStore, Storage
-from qiosk.service.jobs import BlobRef
+from qiosk.service.blobs import sas
+from qiosk.service.blobs.store import BlobProperties, BlobStore, Storage
+from qiosk.service.jobs.job import BlobRef
 
 MAX_PUT_BYTES = 5000 << 20
 """Largest body of one request, as in Azure; larger blobs are uploaded in blocks."""

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from qiosk.server.blobs.errors import XML, BlobRefusal
 from qiosk.server.blobs.requests import Span
-from qiosk.service.blobs import PLAIN, BlobPage, BlobProperties, BlobReader
+from qiosk.service.blobs.store import PLAIN, BlobPage, BlobProperties, BlobReader
 
 _SAFE = {
     # A stored page or script must not run as one of the server.

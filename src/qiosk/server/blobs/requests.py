@@ -14,8 +14,8 @@ from xml.parsers import expat
 from qiosk.contract.blobs import check_metadata, is_header_value
 from qiosk.errors import InvalidValue
 from qiosk.server.blobs.errors import BlobRefusal
-from qiosk.service.blobs import BlobHeaders, BlobProperties, Block, BlockSource
-from qiosk.service.locations import split_path, without_account
+from qiosk.service.blobs.locations import split_path, without_account
+from qiosk.service.blobs.store import BlobHeaders, BlobProperties, Block, BlockSource
 
 MAX_BLOCKS = 50_000
 """Most blocks of a blob, as in Azure."""

@@ -36,7 +36,7 @@ from qiosk.server.routes.listing import AFTER, read_count
 from qiosk.server.routes.streams import CountedStream, StreamLimits
 from qiosk.server.web.openapi import streams
 from qiosk.server.web.routing import Routes
-from qiosk.service.watching import KnownTrace
+from qiosk.service.jobs.watching import KnownTrace
 
 PACE_S: Final = 0.05
 """Shortest time between two events, unless the state changed."""

@@ -24,7 +24,7 @@ from qiosk.server.web.openapi import answers, pages, takes
 from qiosk.server.web.replies import JSON, reply_from
 from qiosk.server.web.routing import Routes
 from qiosk.service.filters import job_query
-from qiosk.service.job_service import DELETE_PATIENCE_S, not_stopped
+from qiosk.service.jobs.job_service import DELETE_PATIENCE_S, not_stopped
 
 router = Routes("Jobs")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qiosk.kernels.isoenergetic import exchange_cluster
+from qiosk.kernels.search.isoenergetic import exchange_cluster
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8, I64
 from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows

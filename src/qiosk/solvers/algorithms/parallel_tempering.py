@@ -13,7 +13,7 @@ from typing import Any, final
 
 import numpy as np
 
-from qiosk.kernels.exchange import exchanges
+from qiosk.kernels.search.exchange import exchanges
 from qiosk.model.cost_function import F64, I64
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup

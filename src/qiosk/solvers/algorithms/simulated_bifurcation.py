@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_copy
-from qiosk.kernels.bifurcation import bifurcation_steps
+from qiosk.kernels.dynamics.bifurcation import bifurcation_steps
 from qiosk.kernels.plain.bifurcation import sign_costs
 from qiosk.kernels.rng import combine_seed, random_words
 from qiosk.model.cost_function import F64, I8

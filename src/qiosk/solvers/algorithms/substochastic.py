@@ -16,7 +16,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.kernels.diffusion import diffuse
+from qiosk.kernels.dynamics.diffusion import diffuse
 from qiosk.kernels.rng import combine_seed, random_words
 from qiosk.model.cost_function import BLOCK, F64, I8
 from qiosk.solvers.checkpoint import checkpointed

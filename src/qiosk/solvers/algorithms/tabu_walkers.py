@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.kernels import tabu as kernels
-from qiosk.kernels import tabu_flips as layout
 from qiosk.kernels.rng import combine_seed
+from qiosk.kernels.search import tabu as kernels
+from qiosk.kernels.search import tabu_flips as layout
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.model.flips import cost_of, deltas, largest_cost

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from qiosk.kernels.dynamics.world_lines import world_line_costs, world_line_sweeps
 from qiosk.kernels.rng import combine_seed, random_words
-from qiosk.kernels.world_lines import world_line_costs, world_line_sweeps
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
 from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_copy, aligned_empty
-from qiosk.kernels.packed import packed_costs
+from qiosk.kernels.sweeps.packed import packed_costs
 from qiosk.model.cost_function import F64
 from qiosk.solvers.samplers.arithmetic import Arithmetic
 from qiosk.solvers.samplers.ising import IsingForm

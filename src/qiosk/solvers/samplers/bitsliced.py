@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from qiosk.errors import InvalidValue
 from qiosk.kernels.aligned import aligned_copy, aligned_empty, aligned_zeros
-from qiosk.kernels.bernoulli import CHUNK_BYTES, ROWS, thresholds
-from qiosk.kernels.bitsliced import bitsliced_sweeps
 from qiosk.kernels.rng import GENERATORS
+from qiosk.kernels.sweeps.bernoulli import CHUNK_BYTES, ROWS, thresholds
+from qiosk.kernels.sweeps.bitsliced import bitsliced_sweeps
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I32, I64
 from qiosk.solvers.samplers.bit_costs import BitCosts

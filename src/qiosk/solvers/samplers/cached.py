@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.kernels.cached import cached_sweeps
 from qiosk.kernels.plain.cached import BLOCK, color_order, fields_of
-from qiosk.kernels.thresholds import threshold_scales
+from qiosk.kernels.sweeps.cached import cached_sweeps
+from qiosk.kernels.sweeps.thresholds import threshold_scales
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I64
 from qiosk.solvers.samplers.arithmetic import Real

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_zeros
-from qiosk.kernels.dense import dense_sweeps
 from qiosk.kernels.plain.cached import BLOCK, REFRESH_SWEEPS
 from qiosk.kernels.plain.dense import TILE, dense_fields
-from qiosk.kernels.thresholds import threshold_scales
+from qiosk.kernels.sweeps.dense import dense_sweeps
+from qiosk.kernels.sweeps.thresholds import threshold_scales
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
 from qiosk.solvers.samplers.arithmetic import Real

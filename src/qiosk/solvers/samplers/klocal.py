@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_copy, aligned_empty
-from qiosk.kernels.klocal import klocal_costs, klocal_sweeps
+from qiosk.kernels.sweeps.klocal import klocal_costs, klocal_sweeps
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
 from qiosk.model.pairs import PairList

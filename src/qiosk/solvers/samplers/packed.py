@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qiosk.kernels.aligned import aligned_copy
-from qiosk.kernels.packed import packed_sweeps
+from qiosk.kernels.sweeps.packed import packed_sweeps
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
 from qiosk.solvers.samplers.arithmetic import Arithmetic

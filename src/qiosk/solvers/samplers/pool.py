@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from qiosk.kernels.aligned import aligned_empty
-from qiosk.kernels.thresholds import threshold_scales
+from qiosk.kernels.sweeps.thresholds import threshold_scales
 from qiosk.model.cost_function import F64
 
 F32 = NDArray[np.float32]

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from qiosk.kernels.descent import pair_descent
 from qiosk.kernels.pairs import lower_rows
 from qiosk.kernels.plain.general import general_descent
+from qiosk.kernels.search.descent import pair_descent
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import BLOCK, F64, I8, I32, I64, Column
 from qiosk.model.flips import term_slopes

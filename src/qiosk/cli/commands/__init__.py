@@ -1,0 +1,1 @@
+"""The commands of `qiosk`, a module for each group of them."""

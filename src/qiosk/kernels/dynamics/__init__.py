@@ -1,0 +1,1 @@
+"""Dynamics of walkers, world lines and oscillators."""

@@ -1,0 +1,1 @@
+"""Moves of searches other than sweeps: descent, tabu, exchanges and clusters."""

@@ -1,0 +1,1 @@
+"""Keys of the server, and quotas of workspaces."""

@@ -1,0 +1,1 @@
+"""Jobs: their life cycle, and what clients and supervisors do with them."""

@@ -1,0 +1,75 @@
+"""Cancelling jobs, and removing them with their blobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from qiosk.contract.jobs import INPUT_BLOB, own_container
+from qiosk.service.blobs.store import BlobProperties, BlobStore
+from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobState
+from qiosk.service.names import RUN_BLOBS, blob_name, is_run_blob
+from qiosk.service.ports import JobStore
+
+
+def request_cancellation(jobs: JobStore, job: Job, at: datetime) -> Job:
+    """Cancel a job, unless it has ended or is cancelled already; returns the job as it is now. Raises JobNotFound."""
+    while not job.state.is_final and job.state is not JobState.CANCELLING:
+        jobs.swap(job.on(JobEvent.CANCEL, at=at), expected=job)
+        job = jobs.get(job.key)
+    return job
+
+
+def remove_job(jobs: JobStore, blobs: BlobStore, job: Job) -> None:
+    """Remove a job that has ended, and its blobs except those that another job needs. Raises JobNotFound."""
+    jobs.delete(job.key)  # row first, so that no row refers to a missing blob
+    if has_own_container(jobs, job):
+        blobs.delete_container(job.container)
+        return
+    for ref in own_blobs(jobs, job):
+        blobs.delete(ref)
+
+
+def has_own_container(jobs: JobStore, job: Job) -> bool:
+    """Whether the job has a container of its own, in which no other stored job has its input or output."""
+    return job.container == own_container(job.id) and not jobs.is_needed(job.key, job.container)
+
+
+def own_blobs(jobs: JobStore, job: Job) -> Iterator[BlobRef]:
+    """Blobs that a job may have in a container with other data, except those that are another stored job's input.
+
+    They are found by their names, and need not exist. Listing the container would take longer the more jobs share it.
+    """
+    yield from (ref for ref in _written_by(job) if not jobs.is_needed(job.key, *ref))
+
+
+def _written_by(job: Job) -> Iterator[BlobRef]:
+    yield BlobRef(job.container, blob_name(INPUT_BLOB, job.id, job.container))
+    yield from _written_by_runs_of(job)
+
+
+def _written_by_runs_of(job: Job) -> Iterator[BlobRef]:
+    for fence in range(1, job.fence + 1):
+        for kind in RUN_BLOBS:
+            yield BlobRef(job.container, blob_name(kind, job.id, job.container, fence))
+
+
+def leftovers(job: Job) -> Iterator[BlobRef]:
+    """Blobs that ``is_leftover`` of a job; they need not exist."""
+    return (ref for ref in _written_by_runs_of(job) if is_leftover(ref.name, job))
+
+
+def is_leftover(name: str, job: Job) -> bool:
+    """Whether a blob of a job that has ended is useless now: a checkpoint, a best so far, the results of a lost run."""
+    return name != job.output_blob and is_run_blob(name, job.id, job.container)
+
+
+def blobs_of(blobs: BlobStore, container: str) -> Iterator[BlobProperties]:
+    """All blobs of a container, page by page."""
+    marker: str | None = None
+    while True:
+        page = blobs.page(container, marker=marker)
+        yield from page.blobs
+        marker = page.marker
+        if marker is None:
+            return

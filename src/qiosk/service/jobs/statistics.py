@@ -1,0 +1,175 @@
+"""Statistics for operators: how long jobs wait and run, how they end, and how many sweeps they do."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol, final
+
+from qiosk.forks import PerProcess
+from qiosk.service.jobs.job import JobState
+from qiosk.service.ports import Clock
+
+REFRESH_S = 2.0
+"""Largest age of the numbers."""
+RECENT = 50
+"""Number of jobs of a target whose waiting times are averaged."""
+BOUNDS_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0)
+"""Upper bounds of the buckets in which times are counted; one more bucket has no bound."""
+
+_FIRST = 500
+_BATCH = 1000
+_OVERLAP = timedelta(seconds=30)  # for differing clocks of hosts, and transactions that commit late
+
+
+class EndedJob(NamedTuple):
+    """A job that has ended. ``begun_at`` is None if it never ran; ``seconds`` is the solver's time."""
+
+    workspace: str
+    id: str
+    target: str
+    state: JobState
+    created_at: datetime
+    begun_at: datetime | None
+    ended_at: datetime
+    attempts: int
+    sweeps: int
+    seconds: float
+
+
+class StatisticsStore(Protocol):
+    """Counts of the jobs of all workspaces."""
+
+    def counts(self) -> Mapping[JobState, int]:
+        """How many jobs there are in each state."""
+        ...
+
+    def by_workspace(self) -> Mapping[str, int]:
+        """How many jobs each workspace has that has any."""
+        ...
+
+    def oldest_waiting(self) -> datetime | None:
+        """When the job that has waited longest was created; None if none waits."""
+        ...
+
+    def ended_since(self, since: datetime, limit: int) -> Sequence[EndedJob]:
+        """At most ``limit`` jobs that ended at ``since`` or later, the first ones first."""
+        ...
+
+    def last_ended(self, limit: int) -> Sequence[EndedJob]:
+        """The last ``limit`` jobs that ended, the first ones first."""
+        ...
+
+
+@dataclass(slots=True)
+class Times:
+    """How many times are in each bucket, and their sum [s]."""
+
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
+    total_s: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count a time."""
+        self.buckets[bisect.bisect_left(BOUNDS_S, seconds)] += 1
+        self.total_s += seconds
+
+
+@dataclass(slots=True)
+class Totals:
+    """Jobs that have ended since this process began, by target."""
+
+    ended: Counter[tuple[str, JobState]] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    sweeps: Counter[str] = field(default_factory=Counter)
+    solver_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    waited: defaultdict[str, Times] = field(default_factory=lambda: defaultdict(Times))
+    ran: defaultdict[str, Times] = field(default_factory=lambda: defaultdict(Times))
+
+    def add(self, job: EndedJob) -> None:
+        """Count a job."""
+        self.ended[job.target, job.state] += 1
+        self.lost[job.target] += max(0, job.attempts - 1)
+        self.sweeps[job.target] += job.sweeps
+        self.solver_s[job.target] += job.seconds
+        if job.begun_at is not None:
+            self.waited[job.target].add(_seconds(job.begun_at - job.created_at))
+            self.ran[job.target].add(_seconds(job.ended_at - job.begun_at))
+
+
+@final
+class JobStatistics:
+    """Numbers about jobs. Reading them updates them, from the jobs that have ended since the last update."""
+
+    def __init__(self, store: StatisticsStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._lock = PerProcess(threading.Lock)
+        self._fresh_until = float("-inf")
+        self._since: datetime | None = None
+        self._seen: dict[tuple[str, str], datetime] = {}
+        self._waits: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
+        self._totals = Totals()
+
+    def queue_times(self) -> Mapping[str, float]:
+        """Seconds that recent jobs have waited on average, by target; targets without jobs are missing."""
+        with self._lock.get():
+            self._refresh()
+            return {target: sum(waits) / len(waits) for target, waits in self._waits.items()}
+
+    def totals(self) -> Totals:
+        """Jobs that have ended since this object was made. Callers must not change it."""
+        with self._lock.get():
+            self._refresh()
+            return self._totals
+
+    def counts(self) -> Mapping[JobState, int]:
+        """How many jobs there are in every state."""
+        return {**dict.fromkeys(JobState, 0), **self._store.counts()}
+
+    def oldest_waiting_s(self) -> float:
+        """How long the oldest waiting job has waited; 0 if none waits."""
+        created_at = self._store.oldest_waiting()
+        return 0.0 if created_at is None else _seconds(self._clock.now() - created_at)
+
+    def _refresh(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._fresh_until:
+            return
+        if self._since is None:
+            self._begin()
+        else:
+            self._catch_up(self._since)
+        self._fresh_until = now + REFRESH_S
+
+    def _begin(self) -> None:
+        """Jobs that ended earlier are part of the queue times only."""
+        self._since = self._clock.now()
+        for job in self._store.last_ended(_FIRST):
+            self._note(job)
+
+    def _catch_up(self, since: datetime) -> None:
+        begin = since - _OVERLAP
+        while found := self._store.ended_since(begin, _BATCH):
+            for job in found:
+                if (job.workspace, job.id) not in self._seen:
+                    self._note(job)
+                    self._totals.add(job)
+            if len(found) < _BATCH or found[-1].ended_at == begin:
+                break
+            begin = found[-1].ended_at
+        self._since = max(since, *(at for at in self._seen.values())) if self._seen else since
+        horizon = self._since - 2 * _OVERLAP
+        self._seen = {key: at for key, at in self._seen.items() if at >= horizon}
+
+    def _note(self, job: EndedJob) -> None:
+        self._seen[job.workspace, job.id] = job.ended_at
+        if job.begun_at is not None:
+            self._waits[job.target].append(_seconds(job.begun_at - job.created_at))
+
+
+def _seconds(span: timedelta) -> float:
+    return max(0.0, span.total_seconds())

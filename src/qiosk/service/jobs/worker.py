@@ -1,0 +1,237 @@
+"""The job process: load the problem, solve it, store the results, and report progress.
+
+Theory of operation. The process has no access to the database. It reads and writes blobs, and sends updates to its
+supervisor, which writes the job's row. The names of its blobs contain the job's fence, so a run that was presumed dead
+can continue without harm.
+
+The solver works in chunks and calls ``Reporter`` after each. Most of these calls do nothing but remember the progress;
+every ``REPORT_S`` one sends an update, and with it the names of new blobs: the best solution so far, and a checkpoint.
+Writing these takes at most ``BLOB_SHARE`` of the run's time: after a slow write the next one waits accordingly.
+
+Blobs that only help (the best solution so far, checkpoints) may fail to be written. For the input and the results the
+process waits while the storage is full or does not respond, and keeps sending empty updates, so that its supervisor
+knows that it is alive. When it is asked to suspend, it stores a checkpoint after the current chunk and ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar, final
+
+from msgspec import structs
+
+from qiosk.contract.jobs import OUTPUT_BLOB, ErrorData, JobProgress, TracePoint
+from qiosk.errors import BlobNotFound, InvalidInput, NotEnoughMemory, QioskError, StorageFull
+from qiosk.service.blobs.store import JSON, PLAIN, BlobHeaders, BlobStore, MapsBlobs
+from qiosk.service.jobs.job import BlobRef
+from qiosk.service.jobs.runs import (
+    ChunkReport,
+    JobRunner,
+    JobSpec,
+    NotStarted,
+    RunOutcome,
+    RunResult,
+    RunUpdate,
+    Suspended,
+)
+from qiosk.service.names import BEST_BLOB, CHECKPOINT_BLOB, blob_name
+
+Answer = TypeVar("Answer")
+_log = logging.getLogger(__name__)
+
+REPORT_S = 0.2
+"""Least time between two reports."""
+CHECKPOINT_S = 2.0
+"""Least time between two checkpoints."""
+STORAGE_PATIENCE_S = 300.0
+"""How long the process waits for storage that is full or does not respond. If it is the results that cannot be stored
+the job then fails; if it is the input that cannot be read the process counts as lost, and the job waits again."""
+STORAGE_RETRY_S = 1.0
+"""Pause before an operation is tried again."""
+BLOB_SHARE = 0.05
+"""Largest part of a run's time that is spent on writing best solutions and checkpoints."""
+
+
+def run_job(
+    spec: JobSpec,
+    blobs: BlobStore,
+    runner: JobRunner,
+    *,
+    send: Callable[[RunUpdate], None],
+    is_cancelled: Callable[[], bool],
+    monotonic: Callable[[], float],
+    is_suspending: Callable[[], bool] = lambda: False,
+) -> RunOutcome | ErrorData | Suspended | NotStarted:
+    """Run a job to its end, or until ``is_suspending``; then store a checkpoint and stop.
+
+    Returns how the run ended; every exception of the solver becomes an ErrorData.
+    """
+    try:
+        reporter = Reporter(spec, blobs, send=send, monotonic=monotonic, is_suspending=is_suspending)
+        try:
+            data = _input(spec, blobs, reporter)
+            resume = _checkpoint(spec, blobs, reporter)
+        except (StorageFull, OSError) as error:
+            return NotStarted(f"its input cannot be read: {error}", is_of_input=True)
+        result = runner(spec, data, is_cancelled=is_cancelled, on_chunk=reporter, resume=resume)
+        return reporter.finish(result)
+    except _Suspend:
+        return Suspended()
+    except QioskError as error:
+        return ErrorData(**error.error_data())
+    except MemoryError:
+        return ErrorData(**NotEnoughMemory("the job needs more memory than it may use").error_data())
+    except Exception as error:  # noqa: BLE001 - an exception of a solver fails its job, not the process
+        traceback.print_exc()
+        return ErrorData(code="InternalError", message=f"{type(error).__name__}: {error}")
+
+
+def _input(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes:
+    """The problem's bytes. Raises InvalidInput if the blob does not exist."""
+    try:
+        return reporter.retry_while_unavailable(
+            lambda: blobs.mapped(spec.input) if isinstance(blobs, MapsBlobs) else blobs.get(spec.input)
+        )
+    except BlobNotFound as error:
+        raise InvalidInput(f"input data: {error.message}") from error
+
+
+def _checkpoint(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes | None:
+    """The checkpoint of an earlier run; None if there is none, or it was removed."""
+    if spec.checkpoint_blob is None:
+        return None
+    checkpoint = BlobRef(spec.container, spec.checkpoint_blob)
+    try:
+        return reporter.retry_while_unavailable(lambda: blobs.get(checkpoint))
+    except BlobNotFound as error:
+        _log.warning("job %s starts without its checkpoint: %s", spec.id, error)
+        return None
+
+
+class _Suspend(BaseException):
+    """Ends a run that was asked to suspend and has stored a checkpoint. Solvers catch no BaseException."""
+
+
+@final
+class Reporter:
+    """Called by the solver after each chunk; sends updates and stores blobs, but not after every chunk."""
+
+    def __init__(
+        self,
+        spec: JobSpec,
+        blobs: BlobStore,
+        *,
+        send: Callable[[RunUpdate], None],
+        monotonic: Callable[[], float],
+        is_suspending: Callable[[], bool] = lambda: False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._is_suspending = is_suspending
+        self._sleep = sleep
+        self._spec = spec
+        self._blobs = blobs
+        self._send = send
+        self._monotonic = monotonic
+        self._began = monotonic()
+        self._progress = JobProgress()
+        self._unsent: list[TracePoint] = []
+        self._sent = 0
+        self._best_cost = float("inf") if spec.best_cost is None else spec.best_cost
+        self._report_at = self._began + REPORT_S
+        self._best_at = self._began
+        self._checkpoint_at = self._began + CHECKPOINT_S
+
+    def __call__(self, report: ChunkReport) -> None:
+        """Record a chunk; send an update if the last one was ``REPORT_S`` ago, or the run is to suspend."""
+        self._progress = report.progress
+        self._unsent.extend(report.new_trace)
+        now = self._monotonic()
+        is_suspending = self._is_suspending()
+        if is_suspending:
+            self._best_at = self._checkpoint_at = now
+        elif now < self._report_at:
+            return
+        self._report_at = now + REPORT_S
+        update = self._with_best(RunUpdate(progress=report.progress), report)
+        update = self._with_checkpoint(update, report)
+        self._send(replace(update, trace=tuple(self._unsent), trace_start=self._sent))
+        self._sent += len(self._unsent)
+        self._unsent.clear()
+        if is_suspending:
+            raise _Suspend
+
+    def finish(self, result: RunResult) -> RunOutcome:
+        """Store the results and send the last update."""
+        document = result.to_json().encode()
+        is_cut_off = result.stop_reason in ("cancelled", "run_limit")
+        progress = structs.replace(
+            self._progress,
+            fraction=self._progress.fraction if is_cut_off else 1.0,
+            best_cost=result.cost,
+            seconds=self._progress.seconds or self._monotonic() - self._began,
+        )
+        self._send(RunUpdate(progress=progress, trace=tuple(result.trace), trace_start=0))
+        best_blob, best_cost = self._spec.best_blob, self._spec.best_cost
+        if is_cut_off and best_blob is not None and best_cost is not None and best_cost < result.cost:
+            return RunOutcome(
+                output_blob=best_blob, stop_reason=result.stop_reason
+            )  # of an earlier run, which found a better solution
+        name = self.retry_while_unavailable(lambda: self._store(OUTPUT_BLOB, document, JSON))
+        return RunOutcome(output_blob=name, stop_reason=result.stop_reason)
+
+    def retry_while_unavailable(self, operation: Callable[[], Answer]) -> Answer:
+        """What ``operation`` returns; tries for ``STORAGE_PATIENCE_S`` while storage is full or does not respond."""
+        until = self._monotonic() + STORAGE_PATIENCE_S
+        while True:
+            try:
+                return operation()
+            except (StorageFull, OSError) as error:
+                if self._monotonic() >= until:
+                    raise
+                _log.warning("job %s: trying again in %g s: %s", self._spec.id, STORAGE_RETRY_S, error)
+            if self._is_suspending():
+                raise _Suspend
+            self._send(RunUpdate())  # shows that the process is alive
+            self._sleep(STORAGE_RETRY_S)
+
+    def _with_best(self, update: RunUpdate, report: ChunkReport) -> RunUpdate:
+        cost = report.progress.best_cost
+        began = self._monotonic()
+        if cost is None or cost >= self._best_cost or began < self._best_at:
+            return update
+        name = self._store_if_possible(BEST_BLOB, report.best(), JSON)
+        self._best_at = self._next(began, STORAGE_RETRY_S if name is None else 0.0)
+        if name is None:
+            return update
+        self._best_cost = cost
+        return replace(update, best_blob=name, best_cost=cost)
+
+    def _with_checkpoint(self, update: RunUpdate, report: ChunkReport) -> RunUpdate:
+        began = self._monotonic()
+        if began < self._checkpoint_at:
+            return update
+        name = self._store_if_possible(CHECKPOINT_BLOB, report.checkpoint())
+        self._checkpoint_at = self._next(began, CHECKPOINT_S)
+        return update if name is None else replace(update, checkpoint_blob=name)
+
+    def _next(self, began: float, interval: float) -> float:
+        """When to write again, after a write that took from ``began`` until now."""
+        now = self._monotonic()
+        return now + max(interval, (now - began) / BLOB_SHARE)
+
+    def _store_if_possible(self, kind: str, data: bytes, headers: BlobHeaders = PLAIN) -> str | None:
+        """Name of the stored blob; None if it could not be stored, which does not stop the run."""
+        try:
+            return self._store(kind, data, headers)
+        except (StorageFull, OSError) as error:
+            _log.warning("job %s: %s was not stored: %s", self._spec.id, kind, error)
+            return None
+
+    def _store(self, kind: str, data: bytes, headers: BlobHeaders = PLAIN) -> str:
+        name = blob_name(kind, self._spec.id, self._spec.container, self._spec.fence)
+        self._blobs.put(BlobRef(self._spec.container, name), data, headers=headers)
+        return name

@@ -1,0 +1,1 @@
+"""Sessions: their life cycle, and what clients do with them."""
