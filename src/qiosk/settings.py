@@ -257,6 +257,13 @@ def read_settings(environ: Mapping[str, str], **overrides: Any) -> Settings:
     return read_environment(Settings, environ, overrides)
 
 
+def of_server(settings: Settings) -> Settings:
+    """These settings with the defaults of a server where they leave something open."""
+    return (
+        settings if settings.limit_run_seconds is not None else replace(settings, limit_run_seconds=SERVER_RUN_SECONDS)
+    )
+
+
 def choose_settings(home: Path | None, settings: Settings | None) -> Settings:
     """The given settings, else the environment's; a ``home`` that is not None wins over theirs. Raises InvalidValue."""
     chosen = settings if settings is not None else read_settings(os.environ)

@@ -90,7 +90,15 @@ def test_limits_are_set_shown_and_taken_back(run):
     assert "2.5" not in run("admin", "quotas", "default").stdout
     assert run("admin", "limit", "a/b/c", "job-hours", "unlimited").stdout.split()[-1] == "unlimited"
     run("admin", "limit", "a/b/c", "job-hours", "default")
-    assert run("admin", "quotas", "a/b/c").stdout.count("unlimited") == 4
+    assert run("admin", "quotas", "a/b/c").stdout.count("unlimited") == 3
+
+
+def test_the_longest_run_that_is_shown_is_that_of_a_server(run, monkeypatch):
+    assert run("admin", "quotas", "default").stdout.splitlines()[-1].split() == ["run_seconds", "0", "0", "86400"]
+    monkeypatch.setenv("QIOSK_LIMIT_RUN_SECONDS", "60")
+    assert run("admin", "quotas", "default").stdout.splitlines()[-1].split()[-1] == "60"
+    monkeypatch.setenv("QIOSK_LIMIT_RUN_SECONDS", "unlimited")
+    assert run("admin", "quotas", "default").stdout.splitlines()[-1].split()[-1] == "unlimited"
 
 
 def test_pruning_removes_what_it_said_it_would(run, tmp_path):

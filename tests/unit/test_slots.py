@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -202,6 +203,21 @@ def test_a_process_that_outlives_the_longest_run_is_killed_and_its_best_is_the_r
     if state is JobState.FAILED:
         assert ended.error.code == "InsufficientResources"
         assert ended.error.message == "the job ran for 50 s, the longest time allowed, and found no solution"
+
+
+def test_attempts_that_leave_no_checkpoint_count_for_the_longest_run(machine):
+    machine.run_seconds = 50.0
+    machine.slots._settings = Settings(home=Path("/h"), concurrent_jobs=1)
+    machine.outcomes = [first := Process(Begun()), second := Process(Begun()), Process(), Process()]
+    machine.step()
+    first.code = -signal.SIGKILL
+    machine.step(20.0)
+    assert (machine.job().losses, machine.job().spent_seconds) == (1, 20.0)
+    assert machine.spec.max_seconds == 30.0
+    second.code = -signal.SIGKILL
+    machine.step(40.0)
+    assert (machine.job().losses, machine.job().spent_seconds) == (2, 60.0)
+    assert machine.spec.max_seconds == 0.0
 
 
 def test_a_job_that_ends_in_its_time_is_left_alone(machine):

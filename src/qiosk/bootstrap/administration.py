@@ -17,7 +17,7 @@ from qiosk.contract.quotas import QuotaView
 from qiosk.service.accounts.keys import KeyService
 from qiosk.service.accounts.quotas import LimitStore
 from qiosk.service.jobs.retention import Pruned, prune
-from qiosk.settings import Settings, choose_settings
+from qiosk.settings import Settings, choose_settings, of_server
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,11 @@ class Administration:
 
 @contextmanager
 def open_administration(home: Path | None = None, settings: Settings | None = None) -> Iterator[Administration]:
-    """The administration of a home; ``home`` and ``settings`` default to the environment's."""
-    chosen = choose_settings(home, settings)
+    """The administration of a home; ``home`` and ``settings`` default to the environment's.
+
+    Limits that are not set are those of a server.
+    """
+    chosen = of_server(choose_settings(home, settings))
     stores = Stores(Home(chosen.home), chosen)
     try:
         yield Administration(

@@ -154,7 +154,6 @@ class Task:
     def _interruption(self, context: SearchContext, began: float, is_cancelled: Callable[[], bool]) -> Interruption:
         """Ends what takes much longer than the time limit; compiling kernels does not count."""
         allowed, reason = self._allowed
-        allowed -= self._elapsed
         return Interruption(
             clock=self.clock,
             is_cancelled=is_cancelled,
@@ -179,10 +178,11 @@ class Task:
 
     @property
     def _allowed(self) -> tuple[float, StopReason]:
-        """How long the run may take [s], and the reason for which it ends then."""
+        """How long this run may take [s], and the reason for which it ends then."""
         timeout = self.target.timeout_s(self.values)
         if timeout is None:
             timeout = self.target.default_timeout if self.target.is_parameter_free else np.inf
+        timeout -= self._elapsed
         if self.max_seconds < timeout:
             return self.max_seconds, StopReason.RUN_LIMIT
         return timeout, StopReason.TIMEOUT
@@ -250,13 +250,12 @@ class Task:
     def _begin(self, context: SearchContext, solver: Solver[Any], state: Any, began: float) -> Run[Any]:
         allowed, reason = self._allowed
         target_cost = self.target.target_cost(self.values)
-        began -= self._elapsed
         limits = Limits(
             deadline=began + allowed,
             is_run_limit=reason is StopReason.RUN_LIMIT,
             target_cost=-np.inf if target_cost is None else target_cost + context.resolution.rounding,
         )
-        run = Run(solver, state, limits, began, self.clock())
+        run = Run(solver, state, limits, began - self._elapsed, self.clock())
         if self.saved:
             run.trace.extend(TracePoint(s, int(k), c) for s, k, c in self.saved["trace"].tolist())
             run.seconds = self.saved["stepping"]

@@ -43,7 +43,8 @@ class Hooks:
     """How a caller follows and controls a run.
 
     ``resume`` is a checkpoint to continue from; ``input_data_uri`` is where the problem is stored, for results
-    documents that contain it. ``max_seconds`` ends the run like a time limit, whatever time limit the parameters have.
+    documents that contain it. ``max_seconds`` ends the run like a time limit, whatever time limit the parameters have;
+    what was done before the checkpoint does not count.
     """
 
     is_cancelled: Callable[[], bool] = lambda: False

@@ -18,6 +18,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import final
 
@@ -80,7 +81,8 @@ class RunningJob:
         self._last_message_at = self._lease_renewed_at = self.started_at
         self._kill_at = float("inf")
         self._max_seconds = max_seconds
-        self._time_over_at = float("inf") if max_seconds is None else self._last_message_at + max_seconds + RUN_GRACE_S
+        left = attempt.seconds_left(max_seconds)
+        self._time_over_at = float("inf") if left is None else self.started_at + left + RUN_GRACE_S
         self._is_time_over = False
         self._is_cancelling = False
         self._kill_reason: str | None = None
@@ -178,6 +180,7 @@ class RunningJob:
                 self._settle(self.attempt.fail(message))
             case Suspended():
                 log.info("job %s: suspended", job_id)
+                self._record(RunUpdate())
                 self._settle(self.attempt.release())
             case NotStarted(is_of_input=True):
                 log.warning("job %s: %s", job_id, message.reason)
@@ -186,8 +189,11 @@ class RunningJob:
                 self.not_started = message.reason
 
     def _record(self, update: RunUpdate) -> None:
-        state = self.attempt.report(update)
-        self._lease_renewed_at = time.monotonic()
+        """Store an update, and how long all attempts have run: that counts even if this one leaves no checkpoint."""
+        now = time.monotonic()
+        spent = self.attempt.job.spent_seconds + now - self.started_at
+        state = self.attempt.report(replace(update, spent_seconds=spent))
+        self._lease_renewed_at = now
         match state:
             case None:
                 self._settle(was_ours=False)
@@ -207,6 +213,7 @@ class RunningJob:
         if exit_code >= 0 and not self._has_sent:
             self.not_started = describe_exit(exit_code)
             return
+        self._record(RunUpdate())
         if exit_code == FORK_SERVER_DIED and self.is_fork_server_excused:
             self._settle(self.attempt.release())
             return

@@ -277,6 +277,7 @@ def _update_columns(update: RunUpdate) -> dict[str, Any]:
         "best_blob": update.best_blob,
         "best_cost": update.best_cost,
         "checkpoint_blob": update.checkpoint_blob,
+        "spent_seconds": update.spent_seconds,
     }
     columns = {name: value for name, value in reported.items() if value is not None}
     return columns if update.progress is None else {**columns, **to_progress(update.progress)}

@@ -33,9 +33,8 @@ def serve(
     variables QIOSK_HOST, QIOSK_PORT and so on.
     """
     import os
-    from dataclasses import replace
 
-    from qiosk.settings import SERVER_RUN_SECONDS, read_settings
+    from qiosk.settings import of_server, read_settings
 
     with reported():
         from qiosk.bootstrap import open_server
@@ -54,9 +53,7 @@ def serve(
             insecure=insecure or None,
             log_format=log_format,
         )
-        settings = read_settings(os.environ, home=home)
-        if settings.limit_run_seconds is None:
-            settings = replace(settings, limit_run_seconds=SERVER_RUN_SECONDS)
+        settings = of_server(read_settings(os.environ, home=home))
         configure_logs(chosen.log_format)
         parts = open_server(
             settings,

@@ -172,13 +172,14 @@ class QuotaService:
         now = self._clock.now()
         running = [job for job in self._jobs.running() if job.workspace == workspace]
         seconds = [(now - job.begun_at).total_seconds() for job in running if job.begun_at is not None]
+        longest = max([0.0, *seconds, *(job.spent_seconds for job in running)])
         held = sum(seconds)
         return (
             self._quota(workspace, Dimension.JOB_HOURS, self._hours_until(workspace, now), "Monthly", held / 3600.0),
             self._quota(workspace, Dimension.CONCURRENT_JOBS, len(running)),
             self._quota(workspace, Dimension.QUEUED_JOBS, self._jobs.waiting(_COUNTED, workspace=workspace)),
             self._quota(workspace, Dimension.STORED_BYTES, self._measure(workspace).stored),
-            self._quota(workspace, Dimension.RUN_SECONDS, max(0.0, *seconds, 0.0)),
+            self._quota(workspace, Dimension.RUN_SECONDS, longest),
         )
 
     def _quota(

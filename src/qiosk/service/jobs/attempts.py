@@ -68,8 +68,12 @@ class Attempt:
         """The job as it was when it was claimed."""
         return self._job
 
+    def seconds_left(self, max_seconds: float | None) -> float | None:
+        """How long the run may take if all runs of the job together may take ``max_seconds``; None: any time."""
+        return None if max_seconds is None else max(0.0, max_seconds - self._job.spent_seconds)
+
     def spec(self, *, threads: int | None, max_seconds: float | None = None) -> JobSpec:
-        """The description of the job for its process."""
+        """The description of the job for its process; ``max_seconds`` as for ``seconds_left``."""
         job = self._job
         return JobSpec(
             workspace=job.workspace,
@@ -82,7 +86,7 @@ class Attempt:
             input_data_format=job.input_data_format,
             output_data_format=job.output_data_format,
             threads=threads,
-            max_seconds=max_seconds,
+            max_seconds=self.seconds_left(max_seconds),
             checkpoint_blob=job.checkpoint_blob,
             best_blob=job.best_blob,
             best_cost=job.best_cost,

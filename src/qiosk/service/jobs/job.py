@@ -101,6 +101,7 @@ class Job:
     ``definition`` is a digest of the submission, by which a repeated one is recognized. The store increases
     ``revision`` with every write. ``fence`` counts claims, ``losses`` those that ended because the job's process died,
     ``supervisor_deaths`` those that ended because its supervisor died.
+    ``spent_seconds`` is how long its attempts have run.
     """
 
     workspace: str
@@ -128,6 +129,7 @@ class Job:
     fence: int = 0
     losses: int = 0
     supervisor_deaths: int = 0
+    spent_seconds: float = 0.0
     worker: str | None = None
     lease_expires_at: datetime | None = None
     progress: JobProgress = field(default_factory=JobProgress)

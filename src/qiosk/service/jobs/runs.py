@@ -30,6 +30,7 @@ class RunUpdate:
     best_blob: str | None = None
     best_cost: float | None = None
     checkpoint_blob: str | None = None
+    spent_seconds: float | None = None
 
     def then(self, later: RunUpdate) -> RunUpdate:
         """Both updates as one. The trace of ``later``, if any, starts no later than the end of this one's."""
@@ -42,7 +43,13 @@ class RunUpdate:
         return replace(self, **latest, trace=kept + tuple(later.trace))
 
 
-_LATEST = ("progress", "best_blob", "best_cost", "checkpoint_blob")  # the last of several updates is the valid one
+_LATEST = (
+    "progress",
+    "best_blob",
+    "best_cost",
+    "checkpoint_blob",
+    "spent_seconds",
+)  # the last of several updates is the valid one
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ class NotStarted:
 class JobSpec:
     """What a job process needs to know about its job. ``threads`` None: the solver chooses their number.
 
-    ``max_seconds`` None: the job may run for any time; else it ends then with the best that it has found.
+    ``max_seconds`` None: the run may take any time; else it ends then with the best that the job has found.
     """
 
     workspace: str
