@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import io
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
+from qiosk.cli.inputs import read_bytes, write_bytes
 from qiosk.client.solvers import SimulatedAnnealing
 from qiosk.client.workspace import Workspace
 from qiosk.console.progress_bar import SHOWN_FROM_BYTES, ProgressBar, TransferBar
 from qiosk.console.status_line import is_terminal
 from qiosk.contract.jobs import JobProgress
 from qiosk.problem import Problem, Term
+from qiosk.server.web.logs import configure_logs
 
 
 class Writer:
@@ -78,3 +82,47 @@ app({arguments!r})
         text=True,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+class Collector(Writer):
+    """As ``Writer``, but what is written is kept."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is buffered."""
+
+
+@pytest.mark.parametrize("stream", [None, Writer(), closed(), Collector()])
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_server_logs_without_a_console(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], stream: object, log_format: str
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        configure_logs(log_format)
+        structlog.get_logger("test").info("of the server")
+        logging.getLogger("test").warning("of a library")
+    finally:
+        root.handlers[:], root.level = before
+        structlog.reset_defaults()
+    if isinstance(stream, Collector):
+        assert [line in stream.text for line in ("of the server", "of a library")] == [True, True]
+        stream.text = ""
+    assert capfd.readouterr() == ("", ""), "nor does it go elsewhere"
+
+
+def test_missing_streams_of_files_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "stdout", Writer())
+    with pytest.raises(OSError, match="there is no standard input"):
+        read_bytes("-")
+    with pytest.raises(OSError, match="there is no standard output"):
+        write_bytes("-", b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,23 @@ _DEFAULT_SOLVER = "paralleltempering"
 
 def read_bytes(file: str) -> bytes:
     """Content of a file, or of standard input for ``-``. Raises OSError."""
-    return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    if file != "-":
+        return Path(file).read_bytes()
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None:
+        raise OSError(errno.EBADF, "there is no standard input", file)
+    return bytes(stream.read())
+
+
+def write_bytes(file: str, content: bytes) -> None:
+    """Replace the content of a file, or write it to standard output for ``-``. Raises OSError."""
+    if file != "-":
+        Path(file).write_bytes(content)
+        return
+    stream = getattr(sys.stdout, "buffer", None)
+    if stream is None:
+        raise OSError(errno.EBADF, "there is no standard output", file)
+    stream.write(content)
 
 
 def read_penalized(file: str, penalty: str, form: str | None = None) -> CostFunction:

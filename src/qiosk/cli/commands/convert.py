@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import typer
 
-from qiosk.cli.inputs import read_bytes, read_penalized
+from qiosk.cli.inputs import read_bytes, read_penalized, write_bytes
 from qiosk.cli.output import check_writable
 from qiosk.formats.compression import decompressed
 from qiosk.formats.files import (
@@ -46,11 +45,7 @@ def convert_file(
         problem, constant = without_constant(to_domain(problem) if to_domain else problem)
         if constant:
             typer.echo(f"left out the constant {constant:.15g}", err=True)
-    content = write_file(destination, problem, to_format)
-    if destination == "-":
-        sys.stdout.buffer.write(content)
-    else:
-        Path(destination).write_bytes(content)
+    write_bytes(destination, write_file(destination, problem, to_format))
 
 
 def _read(source: str, from_format: str | None, instance: int | None) -> CostFunction:
