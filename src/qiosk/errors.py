@@ -42,6 +42,7 @@
     ├── RequestTooLarge                    a request with more bytes than the server accepts
     ├── RequestTimeout                     a request that did not arrive in time
     ├── ServiceUnavailable (RuntimeError)  the server cannot work at the moment; try again later
+    │   └── FileDenied (PermissionError)   a file of the home or the storage that this process may not use
     ├── MissingExtra (ImportError)         an optional package is not installed
     ├── JobFailed (RuntimeError)           get_results of a job that has none
     ├── UnreadableCheckpoint               a checkpoint that this version cannot continue; the job starts again
@@ -332,6 +333,10 @@ class ServiceUnavailable(QioskError, RuntimeError):
     """The service cannot be reached, or cannot work at the moment."""
 
     code = "ServiceUnavailable"
+
+
+class FileDenied(ServiceUnavailable, PermissionError):
+    """A file or folder of a home or a storage that this process may not use. A PermissionError too."""
 
 
 class MissingExtra(QioskError, ImportError):

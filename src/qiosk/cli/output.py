@@ -63,11 +63,11 @@ def check_writable(path: Path | None) -> Path | None:
     if path is None or str(path) == "-":
         return path
     reason = None
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike the path's own methods, these raise nothing for a folder that may not be read
         reason = "is a folder"
-    elif path.exists():
+    elif os.path.exists(path):
         reason = None if os.access(path, os.W_OK) else "is not writable"
-    elif not path.absolute().parent.is_dir():
+    elif not os.path.isdir(path.absolute().parent):
         reason = "its folder does not exist"
     elif not os.access(path.absolute().parent, os.W_OK):
         reason = "its folder is not writable"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from qiosk.client.remote.connection import Connection, connection, environment_names
 from qiosk.contract.api import JobsApi
 from qiosk.contract.workspaces import workspace_key
-from qiosk.errors import InvalidValue, ServiceUnavailable
+from qiosk.errors import InvalidValue
 
 _RESOURCE_ID = re.compile(
     r"/subscriptions/([^/\s]*)/resourceGroups/([^/\s]*)/providers/Microsoft\.Quantum/Workspaces/([^/\s]*)",
@@ -97,10 +97,7 @@ def _open_embedded(home: str | Path | None, key: str) -> JobsApi:
     # imported here, so that a client of a server never loads a database
     from qiosk.bootstrap import open_embedded
 
-    try:
-        return open_embedded(None if home is None else Path(home).expanduser(), workspace=key)
-    except PermissionError as error:
-        raise ServiceUnavailable(f"home: its files belong to another user: {error}") from error
+    return open_embedded(None if home is None else Path(home).expanduser(), workspace=key)
 
 
 def _open_remote(server: Connection, user_agent: str | None) -> JobsApi:

@@ -134,8 +134,8 @@ def _users_caches() -> Path | None:
 
 def _is_writable(folder: Path) -> bool:
     """Whether files can be written in a folder, or it can be made."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # also for what may not be seen
+    return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)
 
 
 @cache

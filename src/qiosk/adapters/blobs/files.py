@@ -37,6 +37,7 @@ from typing import cast, final
 
 from qiosk.adapters import private
 from qiosk.adapters.blobs.notes import NoteFolder, Notes, Version, describe
+from qiosk.adapters.denied import explains_denials
 from qiosk.errors import Conflict, StorageFull
 from qiosk.service.blobs.store import PIECE, BlobProperties, already_exists
 from qiosk.service.jobs.job import BlobRef
@@ -64,6 +65,7 @@ class BlobFile:
 
 
 @final
+@explains_denials
 class FileReader:
     """``BlobReader`` of an open file, which stays readable when its name is given to another."""
 
@@ -103,6 +105,7 @@ class FileReader:
 
 
 @final
+@explains_denials
 class FileWriter:
     """``BlobWriter`` into a file of its own, which ``commit`` puts in its place."""
 

@@ -29,6 +29,7 @@ from qiosk.adapters.blobs.files import (
 )
 from qiosk.adapters.blobs.folders import FileLocations, decode_name, encode_name, folder_name
 from qiosk.adapters.blobs.notes import Notes
+from qiosk.adapters.denied import explains_denials
 from qiosk.contract.blob_names import check_container
 from qiosk.errors import BlobNotFound, ServiceUnavailable
 from qiosk.service.blobs.locations import BlobLocations
@@ -52,6 +53,7 @@ MAPPED_FROM = 1 << 24
 
 
 @final
+@explains_denials
 class LocalBlobStore:
     """``BlobStore`` of one workspace in a folder; several processes may share it.
 
@@ -253,6 +255,7 @@ class LocalBlobStore:
 
 
 @final
+@explains_denials
 class LocalStorage:
     """``Storage`` in a folder. With ``served``, URIs of blobs are paths below a server, else those of files."""
 
@@ -289,10 +292,16 @@ def _key_of(folder: Path) -> str | None:
     return key if folder_name(key) == folder.name else None
 
 
+def _check_denied(error: OSError) -> None:
+    """Raise for a folder that may not be read; others are being removed."""
+    if isinstance(error, PermissionError):
+        raise error
+
+
 def _files_below(folder: Path) -> Iterator[str]:
     """Relative paths of all files in a folder, in no order; unfinished ones of earlier versions are left out."""
     prefix = len(str(folder)) + 1
-    for place, _, names in os.walk(folder):
+    for place, _, names in os.walk(folder, onerror=_check_denied):
         relative = place[prefix:]
         for name in names:
             if "#" not in name:

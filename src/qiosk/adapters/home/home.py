@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import final
 
 from qiosk.adapters import private
+from qiosk.adapters.denied import explained, explains_denials
 from qiosk.adapters.home.holder import Holder, holder_of, this_process
 
 LOCK_TIMEOUT_S = 0.5
@@ -45,6 +46,7 @@ log = logging.getLogger(__name__)
 
 
 @final
+@explains_denials
 class Home:
     """Paths in a home, which is created readable for its owner alone."""
 
@@ -89,7 +91,8 @@ _locked: set[int] = set()
 
 
 def _open(path: Path) -> int:
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with explained(path):
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     _locked.add(file)
     return file
 

@@ -7,6 +7,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from qiosk.adapters.denied import explained
 from qiosk.errors import InvalidValue
 
 SECRET_BYTES = 32
@@ -18,12 +19,14 @@ MIN_SECRET_BYTES = 16
 def load_secret(path: Path) -> bytes:
     """The secret in a file; if it is missing it is made, readable for its owner alone.
 
-    Processes that make it at the same time all get the same one. Raises InvalidValue if the file contains too little.
+    Processes that make it at the same time all get the same one. Raises InvalidValue if the file contains too little;
+    FileDenied.
     """
-    try:
-        secret = path.read_bytes()
-    except FileNotFoundError:
-        secret = _make(path)
+    with explained(path):
+        try:
+            secret = path.read_bytes()
+        except FileNotFoundError:
+            secret = _make(path)
     if len(secret) < MIN_SECRET_BYTES:
         raise InvalidValue(f"{path}: must hold at least {MIN_SECRET_BYTES} bytes, found {len(secret)}")
     return secret

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from qiosk.adapters import private
+from qiosk.adapters.denied import denied, is_denied
 from qiosk.adapters.sql.fork_gate import gate
 from qiosk.adapters.sql.sqlite_file import SqliteFile
 from qiosk.errors import Conflict, InvalidValue, QioskError, ServiceUnavailable, StorageFull, extra
@@ -139,6 +140,18 @@ class Database:
         except _DamagedError as error:
             self._damage = error.message
             raise ServiceUnavailable(error.message) from error
+        except ServiceUnavailable as error:
+            if (file := self._denied_file()) is not None:
+                raise denied(file) from error
+            raise
+
+    def _denied_file(self) -> Path | None:
+        """A file of SQLite's that this process may not use; its messages do not name it."""
+        if not self.is_sqlite:
+            return None
+        path = Path(self.url.database or "")
+        files = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")]
+        return next((file for file in files if is_denied(file)), None)
 
     def version(self) -> int:
         """A number that differs from the last one whenever a change was committed since, by any process."""

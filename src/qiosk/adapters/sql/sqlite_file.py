@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import final
 
+from qiosk.adapters.denied import explained
 from qiosk.errors import ServiceUnavailable
 from qiosk.forks import PerProcess
 
@@ -50,7 +51,8 @@ class SqliteFile:
 
     def _look(self) -> tuple[int, int] | None:
         try:
-            found = os.stat(self._path)
+            with explained(self._path):
+                found = os.stat(self._path)
         except FileNotFoundError:
             return None
         return found.st_dev, found.st_ino
