@@ -134,11 +134,15 @@ class FakeJobs:
     def list(self, query: JobQuery) -> Iterator[JobView]:
         for view in sorted(self.jobs.values(), key=lambda job: job.creation_time, reverse=True):
             if (
-                (query.statuses is None or view.status in query.statuses)
+                view.id.startswith(query.id_prefix or "")
+                and view.name.startswith(query.name_prefix or "")
+                and set(query.tags).issubset(view.tags)
+                and (query.statuses is None or view.status in query.statuses)
                 and (query.provider_ids is None or view.provider_id in query.provider_ids)
                 and (query.targets is None or view.target in query.targets)
                 and (query.session_id is None or view.session_id == query.session_id)
                 and (query.created_after is None or view.creation_time >= query.created_after)
+                and (query.created_before is None or view.creation_time <= query.created_before)
             ):
                 yield view
 

@@ -164,6 +164,10 @@ def test_sessions_find_their_place_among_jobs(stores, order):
 
 
 QUERIES = [
+    (ItemQuery(id_prefix="a"), {"a"}),
+    (ItemQuery(id_prefix="A"), set()),
+    (ItemQuery(tags=["x"]), {"a", "c"}),
+    (ItemQuery(tags=["x", "y"], id_prefix="c"), {"c"}),
     (ItemQuery(name_prefix="MY_"), {"a"}),
     (ItemQuery(name_prefix="100%"), {"b"}),
     (ItemQuery(statuses=("TimedOut", "Succeeded")), {"b"}),
@@ -177,9 +181,9 @@ QUERIES = [
 
 @pytest.mark.parametrize(("query", "expected"), QUERIES, ids=range(len(QUERIES)))
 def test_queries_find_what_they_describe(stores, query, expected):
-    put(stores, a_session("a", name="my_session"))
+    put(stores, a_session("a", name="my_session", tags=("x",)))
     put(stores, a_session("b", name="100%", seconds=1), status=SessionStatus.TIMED_OUT)
-    put(stores, a_session("c", name="myXsession", seconds=2, provider_id="1qbit"))
+    put(stores, a_session("c", name="myXsession", seconds=2, provider_id="1qbit", tags=("y", "x")))
     assert {s.id for s in stores.sessions.page("w", query, None, 10)} == expected
 
 

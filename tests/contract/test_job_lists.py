@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from qiosk.aio import Workspace as AsyncWorkspace
 from qiosk.aio.job import Job as AsyncJob
+from qiosk.client.session import Session
 from qiosk.client.solvers import Tabu
 from qiosk.client.workspace import Workspace
-from qiosk.errors import InvalidFilter, InvalidJobDefinition
+from qiosk.contract.jobs import JobView, SubmitJob
+from qiosk.contract.paging import Page
+from qiosk.errors import InvalidFilter, InvalidJobDefinition, JobNotFound
 from servers import MemoryParts
 
 
@@ -90,3 +95,53 @@ def test_jobs_are_listed_by_their_tags(workspace: Workspace) -> None:
     assert [job.id for job in workspace.list_jobs(tags=["b", "a"], limit=1)] == [both.id]
     assert workspace.list_jobs(tags="c") == []
     assert len(workspace.list_jobs(limit=0)) == 0
+
+
+def test_the_service_finds_the_jobs_and_the_client_gets_no_others(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solver = Tabu(workspace, sweeps=1)
+    session = Session(workspace, target="microsoft.tabu.cpu").open()
+    for number in range(5):
+        solver.submit(b"{}", name=f"other {number}", tags=["b"])
+    wanted = solver.submit(b"{}", name="it's 1.5", tags=["a'b", "b"], session_id=session.id)
+    page, got = workspace.api.page, []
+
+    def noted(*args: Any, **kwargs: Any) -> Page[JobView]:
+        found = page(*args, **kwargs)
+        got.extend(view.id for view in found.items)
+        return found
+
+    monkeypatch.setattr(workspace.api, "page", noted)
+    assert [job.id for job in workspace.list_jobs(tags=["a'b", "b"])] == [wanted.id]
+    assert [job.id for job in workspace.list_jobs(session_id=session.id, tags="b")] == [wanted.id]
+    assert [job.id for job in workspace.list_jobs("^it.*5$")] == [wanted.id]
+    assert workspace.get_job(wanted.id[:8]).id == wanted.id
+    assert got == [wanted.id] * 4
+    assert len(workspace.list_jobs("^other|1.5")) == 6
+    assert workspace.list_jobs(session_id="nope") == []
+
+
+@pytest.mark.parametrize("name_match", ["^ab*", "^ab?", "^ab+$", "^abb|^b", "^a{0}b", "(?i)^ab", "b", r"^\w+", "^a b"])
+def test_names_are_matched_as_regular_expressions(workspace: Workspace, name_match: str) -> None:
+    names = {"a", "ab", "abb", "b", "ABC", "a b"}
+    for name in names:
+        Tabu(workspace, sweeps=1).submit(b"{}", name=name)
+    found = {job.details.name for job in workspace.list_jobs(name_match)}
+    assert found == {name for name in names if re.search(name_match, name)}
+    assert found
+
+
+def test_short_ids_name_sessions_and_jobs_of_one_workspace(workspace: Workspace) -> None:
+    ids = [f"7a1f{number:04}-0000-4000-8000-000000000000" for number in range(3)]
+    for job_id in ids:
+        command = SubmitJob(id=job_id, name="", provider_id="Microsoft", target="microsoft.tabu.cpu", input_data=b"{}")
+        workspace.submit(command)
+    Session(workspace, target="microsoft.tabu.cpu", id=ids[0]).open()
+    assert workspace.get_session("7A1F").id == ids[0]
+    assert workspace.get_job("7a1f0001-").id == ids[1]
+    with pytest.raises(InvalidFilter, match="several ids begin so: 7a1f0002"):
+        workspace.get_job("7a1f")
+    for missing in ("7a1e", "7a1f0003", "abc", "7a1f0001-0000-4000-8000-000000000001", "%27%27a"):
+        with pytest.raises(JobNotFound):
+            workspace.get_job(missing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -361,6 +362,17 @@ def test_data_that_another_job_needs_are_known(store):
 QUERIES = [
     (JobQuery(), "eabcd"),
     (JobQuery(descending=False), "dcbae"),
+    (JobQuery(id_prefix="b"), "b"),
+    (JobQuery(id_prefix="B"), ""),
+    (JobQuery(id_prefix="ab"), ""),
+    (JobQuery(id_prefix="e", session_id="s", order_by=ItemOrder.NAME), "e"),
+    (JobQuery(tags=["x"]), "eb"),
+    (JobQuery(tags=["x", 'a "b", ']), "b"),
+    (JobQuery(tags=["X"]), ""),
+    (JobQuery(tags=['"x"']), ""),
+    (JobQuery(tags=[", "]), "a"),
+    (JobQuery(tags=["line\nbreak"]), "a"),
+    (JobQuery(tags=["ünï", "x"], statuses=[JobStatus.WAITING]), "e"),
     (JobQuery(name_prefix="my_"), "abd"),
     (JobQuery(name_prefix="MY_J"), "bd"),
     (JobQuery(name_prefix="100%"), "c"),
@@ -395,9 +407,10 @@ def add_five_jobs(store: JobStore) -> None:
     store.add(a_job("c", seconds=1, name="100%", job_type="Unknown"))
     store.swap((job := claim(store)).on(JobEvent.CANCEL, at=NOW), expected=job)
     claim(store)
-    store.add(a_job("b", seconds=2, name="my_job", target="B.cpu"))
-    store.add(a_job("a", seconds=3, name="my_other", provider_id="toshiba", session_id="s"))
-    store.add(a_job("e", seconds=3, name="myXjob", session_id="s"))
+    store.add(a_job("b", seconds=2, name="my_job", target="B.cpu", tags=("x", 'a "b", ', ", y")))
+    tags = ("line\nbreak", ", ", "break")
+    store.add(a_job("a", seconds=3, name="my_other", provider_id="toshiba", session_id="s", tags=tags))
+    store.add(a_job("e", seconds=3, name="myXjob", session_id="s", tags=("ünï", "x")))
 
 
 @pytest.mark.parametrize(("query", "expected"), QUERIES, ids=lambda value: "")
@@ -405,6 +418,32 @@ def test_queries_find_what_they_describe_in_order(store, query, expected):
     add_five_jobs(store)
     assert everything(store, query, limit=2) == list(expected)
     assert everything(store, query, limit=100) == list(expected)
+
+
+def test_ids_that_begin_alike_are_found_page_by_page(store):
+    ids = ["7a1f", "7a1f-", "7a1f0", "7a1fzz", "7a1", "7a1e", "7a2", "7A1f", "8"]
+    for second, job_id in enumerate(ids):
+        store.add(a_job(job_id, seconds=second))
+        store.add(a_job(job_id, workspace="other"))
+    assert everything(store, JobQuery(id_prefix="7a1f"), limit=1) == ["7a1fzz", "7a1f0", "7a1f-", "7a1f"]
+    query = JobQuery(id_prefix="7a1f", order_by=ItemOrder.STATE, descending=False)
+    assert everything(store, query, limit=3) == ["7a1f", "7a1f-", "7a1f0", "7a1fzz"]
+
+
+@hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tags=st.lists(st.text('a"\\ ,[]\n', max_size=4), max_size=4), tag=st.text('a"\\ ,[]\n', max_size=4))
+def test_exactly_the_jobs_that_have_a_tag_are_found(store, tags, tag):
+    workspace = f"w{store.version()}-{len(tags)}-{time.monotonic_ns()}"
+    store.add(a_job(workspace=workspace, tags=tuple(tags)))
+    found = everything(store, JobQuery(tags=[tag]), workspace=workspace)
+    assert bool(found) is (tag in tags)
+    assert everything(store, JobQuery(tags=tags), workspace=workspace) == ["j1"]
+
+
+def test_changed_tags_are_found(store):
+    store.add(job := a_job(tags=("x",)))
+    assert store.swap(replace(store.get(job.key), tags=("y", "z")), expected=store.get(job.key))
+    assert [everything(store, JobQuery(tags=[tag])) for tag in "xyz"] == [[], ["j1"], ["j1"]]
 
 
 def test_a_page_may_begin_further_on(store):

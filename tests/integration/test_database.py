@@ -122,6 +122,23 @@ def test_a_database_of_the_first_release_is_brought_up_to_date(url):
     database.close()
 
 
+def test_tags_of_earlier_releases_are_found(url):
+    database = Database(url)
+    migrate(database, "0006")
+    add_as_the_first_release_did(database, "j", "a")
+    add_as_the_first_release_did(database, "k", "a")
+    with database.write() as connection:
+        for job_id, tags in (("j", '["x", "y, \\"z\\""]'), ("k", '["x", "')):
+            connection.execute(sa.text("UPDATE jobs SET tags = :t WHERE id = :i"), {"t": tags, "i": job_id})
+    upgrade(database)
+    store = SqlJobStore(database)
+    for tag in ("x", 'y, "z"'):
+        assert [job.id for job in store.page("w", JobQuery(tags=[tag], id_prefix="j"), None, 9)] == ["j"]
+    assert store.get(JobKey("w", "j")).tags == ("x", 'y, "z"')
+    assert store.get(JobKey("w", "k")).tags == ()
+    database.close()
+
+
 def test_errors_do_not_show_what_users_store(url):
     database = open_database(url)
     with database.write() as connection, pytest.raises(sa.exc.DBAPIError, match="nowhere") as caught:

@@ -77,6 +77,16 @@ def test_a_claim_takes_the_head_without_sorting(database):
     assert "TEMP B-TREE" not in take
 
 
+@pytest.mark.parametrize("after", [None, Cursor("", NOW, "j")])
+@pytest.mark.parametrize("items", ["jobs", "sessions"])
+def test_items_are_found_by_the_beginning_of_their_ids(database, items, after):
+    store: Any = SqlJobStore(database) if items == "jobs" else SqlSessionStore(database)
+    query: Any = (JobQuery if items == "jobs" else ItemQuery)(id_prefix="7a1f")
+    (plan,) = plans(database, lambda: store.page("w", query, after, 10))
+    wanted = r"\(workspace=\? AND id>\? AND id<\?" if database.is_sqlite else r"Index Cond: .*id >= .* AND \(id < "
+    assert re.search(wanted, plan), plan
+
+
 @pytest.mark.parametrize("descending", [True, False])
 @pytest.mark.parametrize("order", [order for order in ItemOrder if order is not ItemOrder.ITEM_TYPE])
 @pytest.mark.parametrize("items", ["jobs", "sessions"])

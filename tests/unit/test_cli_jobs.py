@@ -229,6 +229,16 @@ def test_ctrl_c_while_watching_cancels_and_prints_the_best_so_far(api: FakeJobs)
     assert api.get(job_id).status == "Cancelled"
 
 
+def test_watching_by_a_short_id_cancels_the_same_job(api: FakeJobs) -> None:
+    view = replace(api.get(queue(api)), id="0123abcd-0000-4000-8000-000000000000")
+    api.jobs = {view.id: view}
+    api.steps = [lambda _: signal.raise_signal(signal.SIGINT)]
+    done = qiosk("jobs", "watch", "0123")
+    assert done.exit_code == 1
+    assert "does not exist" not in done.stderr
+    assert api.get(view.id).status == "Cancelled"
+
+
 def test_a_cancellation_that_fails_is_told_and_watching_goes_on(api: FakeJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = queue(api)
 
@@ -357,7 +367,7 @@ def test_listed_short_ids_differ_and_name_their_jobs_in_every_command(
     assert sorted(line.split()[0] for line in qiosk("jobs", "list").stdout.splitlines()[1:]) == ["0123aaaa", "0123abcd"]
     several = qiosk("jobs", "show", "0123a")
     assert (several.exit_code, several.stdout) == (2, "")
-    assert "error: id '0123a': 2 ids begin so: " in several.stderr
+    assert "error: id '0123a': several ids begin so: " in several.stderr
     assert json.loads(qiosk("jobs", "show", "0123ABC", "--json").stdout)["id"] == ids[0]
     assert qiosk("jobs", "cancel", "0123ab").exit_code == 0
     assert api.get(ids[0]).status == JobStatus.CANCELLED

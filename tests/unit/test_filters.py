@@ -13,7 +13,7 @@ from qiosk.contract.items import ItemQuery, ItemType
 from qiosk.contract.jobs import JobQuery, JobStatus
 from qiosk.contract.paging import ItemOrder
 from qiosk.errors import InvalidFilter
-from qiosk.service.filters import MAX_CHOICES, MAX_FILTER, item_query, job_query, to_job_query
+from qiosk.service.filters import MAX_CHOICES, MAX_FILTER, check_query, item_query, job_query, to_job_query
 
 
 @pytest.mark.parametrize("text", [None, "", "   "])
@@ -37,6 +37,12 @@ def test_no_filter_finds_everything_newest_first(text):
             "startswith(Name, 'it's (a)') and (State eq 'Failed')",
             {"name_prefix": "it's (a)", "statuses": ("Failed",)},
         ),
+        ("startswith(Id, '7a1f')", {"id_prefix": "7a1f"}),
+        (
+            "startswith(Name, 'it's') and startswith(ID, '7a1f') and Tag eq 'a''b' and (tag eq 'C')",
+            {"name_prefix": "it's", "id_prefix": "7a1f", "tags": ("a'b", "C")},
+        ),
+        ("startswith(Name, 'a') and Tag eq 'b'", {"name_prefix": "a", "tags": ("b",)}),
         ("(JobType eq 'A' or JobType eq 'B')", {"job_types": ("A", "B")}),
         ("(ItemType eq 'job')", {"item_types": (ItemType.JOB,)}),
         ("(ProviderId eq 'x' OR providerid EQ 'y''z')", {"provider_ids": ("x", "y'z")}),
@@ -109,7 +115,7 @@ def test_a_query_for_sessions_alone_finds_no_job():
     ("text", "message"),
     [
         ("nonsense", "must have a condition such as State eq 'Failed' at character 0, found 'nonsense'"),
-        ("startswith(Name, 'abc", "must have a name prefix that ends with ')"),
+        ("startswith(Name, 'abc", "must have a prefix of Name that ends with ')"),
         ("(State eq 'Failed'", r"must have ')' or 'or' at character 18, found ''"),
         ("(State eq 'Failed' or Target eq 't')", "'or' must join values of one property, found State and Target"),
         ("State eq 'Failed' or State eq 'Waiting'", "must have 'and' and another condition at character 17"),
@@ -121,6 +127,11 @@ def test_a_query_for_sessions_alone_finds_no_job():
         ("State eq 'Failed' and State eq 'Waiting'", "at most one condition on State is allowed"),
         ("CreationTime ge 2023-13-01", "CreationTime must be an ISO 8601 date or time, found '2023-13-01'"),
         ("CreationTime ge 0001-01-01T00:00:00+14:00", "CreationTime must be"),
+        ("(Tag eq 'a' or Tag eq 'b')", "'or' must not join tags"),
+        ("(Tag eq 'a' or State eq 'Failed')", "'or' must join values of one property"),
+        ("startswith(Id, 'a') and startswith(Id, 'b')", "at most one condition on Id is allowed"),
+        ("startswith(Target, 'a')", "must have a condition"),
+        ("SessionId eq 's'", "SessionId can be compared in lists of jobs only"),
         ("CreationTime gt 2023-01-01", "must have a condition"),
         ("startswith(Name, 'a\x00')", "must be valid Unicode without NUL"),
         ("startswith(Name, '\ud800')", "must be valid Unicode without NUL"),
@@ -143,6 +154,20 @@ def test_what_cannot_be_understood_is_refused(text, message):
 def test_an_unknown_order_is_refused(text):
     with pytest.raises(InvalidFilter, match="orderby: "):
         item_query(None, text)
+
+
+def test_a_list_of_jobs_is_of_one_session():
+    assert job_query("SessionId eq 'S1'") == JobQuery(session_id="S1")
+    assert job_query("SessionId eq 's' and Tag eq 't'", session_id="s") == JobQuery(session_id="s", tags=("t",))
+    for text in ("SessionId eq 'other'", "(SessionId eq 's' or SessionId eq 't')"):
+        with pytest.raises(InvalidFilter, match="SessionId may be compared with one value only"):
+            job_query(text, session_id="s")
+
+
+@pytest.mark.parametrize("prefix", ["", "-a", "é", "a" * 101, "a\x7f"])
+def test_no_store_is_asked_for_ids_that_cannot_be(prefix):
+    with pytest.raises(InvalidFilter, match="id prefix: must be 1 to 100 letters, digits"):
+        check_query(JobQuery(id_prefix=prefix))
 
 
 PIECES = st.sampled_from(

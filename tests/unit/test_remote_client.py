@@ -489,6 +489,9 @@ def test_listing_follows_links_by_their_token_only(server, api) -> None:
 @given(
     st.builds(
         JobQuery,
+        id_prefix=st.none() | st.text("ab-_1", min_size=1, max_size=4),
+        tags=st.lists(st.text("ab' )(,", max_size=4), max_size=3).map(tuple),
+        session_id=st.none() | st.text("ab1", min_size=1, max_size=3),
         name_prefix=st.none() | st.text("ab' )", min_size=1, max_size=6).filter(lambda text: "' and" not in text),
         statuses=st.none() | st.lists(st.sampled_from(JobStatus), min_size=1, max_size=3).map(tuple),
         targets=st.none() | st.lists(st.text("a'é ", min_size=1, max_size=4), min_size=1, max_size=3).map(tuple),
@@ -505,6 +508,7 @@ def test_the_server_reads_the_conditions_that_the_client_writes(query: JobQuery)
     )
     assert (read.statuses and set(read.statuses)) == (query.statuses and set(query.statuses))
     assert (read.targets and set(read.targets)) == (query.targets and set(query.targets))
+    assert (read.id_prefix, read.tags, read.session_id) == (query.id_prefix, query.tags, query.session_id)
 
 
 def test_times_without_a_zone_are_refused() -> None:

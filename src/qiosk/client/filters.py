@@ -13,6 +13,8 @@ from qiosk.contract.paging import MAX_PAGE, Page
 from qiosk.contract.sessions import SessionStatus, SessionView
 from qiosk.errors import InvalidFilter
 
+_START = re.compile(r"\^((?:[\w -](?![*?{])){1,100})", re.ASCII)
+
 Item = TypeVar("Item", bound=JobView | SessionView)
 
 
@@ -22,11 +24,16 @@ def conditions(
     created_after: datetime | date | str | None,
     provider_id: str | None,
     target: str | None,
+    *,
     created_before: datetime | date | str | None = None,
+    tags: str | Iterable[str] | None = None,
+    name_match: str | None = None,
 ) -> dict[str, Any]:
     """Members of a ``JobQuery`` or ``ItemQuery``; conditions that are None do not restrict it. Raises InvalidFilter."""
     states = (status,) if isinstance(status, str) else status
     return {
+        "name_prefix": None if name_match is None else _literal_start(name_match),
+        "tags": (tags,) if isinstance(tags, str) else tuple(tags or ()),
         "statuses": None if states is None else tuple(map(read_status, states)),
         "provider_ids": None if provider_id is None else (provider_id,),
         "targets": None if target is None else _targets(target),
@@ -45,20 +52,17 @@ def _targets(name: str) -> tuple[str, ...]:
 
 def matching(
     page: Callable[[int, str | None], Page[Item]],
-    name_match: str | None,
-    limit: int | None,
-    tags: Iterable[str] | None = None,
+    name_match: str | None = None,
+    limit: int | None = None,
 ) -> Iterator[Item]:
-    """At most ``limit`` items whose name matches and that have all of the tags, from as few pages as possible.
+    """At most ``limit`` items whose name matches, from as few pages as possible.
 
     ``page`` is called with a page size and a token. Raises InvalidFilter.
     """
     if limit is not None and limit < 0:
         raise InvalidFilter(f"limit must not be negative, found {limit}")
     pattern = None if name_match is None else name_pattern(name_match)
-    wanted = frozenset((tags,) if isinstance(tags, str) else tags or ())
-    is_whole = limit is None or pattern is not None or wanted
-    top = MAX_PAGE if is_whole else min(max(limit or 0, 1), MAX_PAGE)
+    top = MAX_PAGE if limit is None or pattern is not None else min(max(limit, 1), MAX_PAGE)
 
     def items() -> Iterator[Item]:
         found = page(top, None)
@@ -67,8 +71,7 @@ def matching(
             found = page(top, found.next)
             yield from found.items
 
-    named = (item for item in items() if pattern is None or pattern.search(item.name))
-    return islice((item for item in named if wanted.issubset(item.tags)), limit)
+    return islice((item for item in items() if pattern is None or pattern.search(item.name)), limit)
 
 
 def name_pattern(name_match: str) -> re.Pattern[str]:
@@ -77,6 +80,15 @@ def name_pattern(name_match: str) -> re.Pattern[str]:
         return re.compile(name_match)
     except re.error as error:
         raise InvalidFilter(f"name_match must be a regular expression, found {name_match!r}: {error}") from error
+
+
+def _literal_start(name_match: str) -> str | None:
+    """What every name begins with that a regular expression matches, so that the service finds those names.
+
+    None if it does not begin with ``^`` and plain characters, or has alternatives.
+    """
+    start = _START.match(name_match)
+    return None if start is None or "|" in name_match else start[1]
 
 
 def job_status(status: JobStatus | str) -> JobStatus:

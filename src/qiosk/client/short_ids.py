@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import TypeVar
 
 from qiosk.errors import InvalidFilter, NotFound
@@ -30,11 +31,11 @@ def may_be_short(text: str) -> bool:
     return _BEGIN.fullmatch(text.lower()) is not None
 
 
-def by_id(text: str, get: Callable[[str], View], ids: Callable[[], Iterable[str]]) -> View:
-    """``get(text)``; if nothing has this id, what has the only one among ``ids()`` that begins with it.
+def by_id(text: str, get: Callable[[str], View], ids: Callable[[str], Iterable[str]]) -> View:
+    """``get(text)``; if nothing has this id, what has the only UUID that begins with it.
 
-    At least four characters, of a UUID, in any letter case. Raises what ``get`` raises; InvalidFilter if several ids
-    begin so.
+    ``ids`` returns the ids that begin with a text. At least four characters, in any letter case. Raises what ``get``
+    raises; InvalidFilter if several ids begin so.
     """
     try:
         return get(text)
@@ -42,10 +43,10 @@ def by_id(text: str, get: Callable[[str], View], ids: Callable[[], Iterable[str]
         if not may_be_short(text):
             raise
         begin = text.lower()
-        found = [each for each in ids() if each.startswith(begin) and _UUID.fullmatch(each)]
+        found = list(islice(filter(_UUID.fullmatch, ids(begin)), _MOST_NAMED + 1))
         if not found:
             raise
     if len(found) > 1:
         named = ", ".join(found[:_MOST_NAMED]) + (", …" if len(found) > _MOST_NAMED else "")
-        raise InvalidFilter(f"id {text!r}: {len(found)} ids begin so: {named}")
+        raise InvalidFilter(f"id {text!r}: several ids begin so: {named}")
     return get(found[0])

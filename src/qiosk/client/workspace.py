@@ -164,7 +164,7 @@ class Workspace:
 
         Raises JobNotFound; InvalidFilter if a short id fits several jobs.
         """
-        return self._job(by_id(job_id, self.api.get, lambda: (view.id for view in self.api.list(JobQuery()))))
+        return self._job(by_id(job_id, self.api.get, self._job_ids))
 
     def delete_job(self, job: Job | str) -> None:
         """Remove a job and its data; a running job is cancelled first. An id may be short, as for :meth:`get_job`.
@@ -202,9 +202,18 @@ class Workspace:
 
         Raises InvalidFilter.
         """
-        wanted = conditions(job_status, status, created_after, provider_id, target, created_before)
+        wanted = conditions(
+            job_status,
+            status,
+            created_after,
+            provider_id,
+            target,
+            created_before=created_before,
+            tags=tags,
+            name_match=name_match,
+        )
         query = JobQuery(session_id=session_id, **wanted)
-        found = matching(lambda top, token: self.api.page(query, top=top, token=token), name_match, limit, tags)
+        found = matching(lambda top, token: self.api.page(query, top=top, token=token), name_match, limit)
         return [self._job(view) for view in found]
 
     def wait_for(self, jobs: Iterable[Job], timeout_secs: float | None = None) -> list[Job]:
@@ -239,7 +248,7 @@ class Workspace:
 
     def get_session(self, session_id: str) -> Session:
         """The session with this id, or with a short one, as for :meth:`get_job`. Raises SessionNotFound."""
-        return self._session(by_id(session_id, self.api.sessions.get, lambda: (s.id for s in self.list_sessions())))
+        return self._session(by_id(session_id, self.api.sessions.get, self._session_ids))
 
     def list_sessions(
         self,
@@ -255,7 +264,8 @@ class Workspace:
 
         Raises InvalidFilter.
         """
-        query = ItemQuery(**conditions(item_status, status, created_after, provider_id, target))
+        wanted = conditions(item_status, status, created_after, provider_id, target, name_match=name_match)
+        query = ItemQuery(**wanted)
         found = matching(lambda top, token: self.api.sessions.page(query, top=top, token=token), name_match, limit)
         return [self._session(view) for view in found]
 
@@ -277,7 +287,8 @@ class Workspace:
         limit: int | None = None,
     ) -> list[Job | Session]:
         """Sessions, and jobs without a session, that meet every given condition, newest first. Raises InvalidFilter."""
-        query = ItemQuery(**conditions(item_status, status, created_after, provider_id, target))
+        wanted = conditions(item_status, status, created_after, provider_id, target, name_match=name_match)
+        query = ItemQuery(**wanted)
         found = matching(lambda top, token: self.api.sessions.items(query, top=top, token=token), name_match, limit)
         return [self._session(view) if isinstance(view, SessionView) else self._job(view) for view in found]
 
@@ -386,6 +397,13 @@ class Workspace:
         if isinstance(job, Job):
             return job.id
         return self.get_job(job).id if may_be_short(job) else job
+
+    def _job_ids(self, begin: str) -> Iterator[str]:
+        return (view.id for view in self.api.list(JobQuery(id_prefix=begin)))
+
+    def _session_ids(self, begin: str) -> Iterator[str]:
+        query = ItemQuery(id_prefix=begin)
+        return (view.id for view in matching(lambda top, token: self.api.sessions.page(query, top=top, token=token)))
 
     def _job(self, view: JobView) -> Job:
         return Job(self, JobDetails.from_view(view))

@@ -25,7 +25,9 @@ class ItemQuery(Struct, frozen=True, kw_only=True):
     condition on ``job_types`` excludes them. Newest first by default.
     """
 
+    id_prefix: str | None = None
     name_prefix: str | None = None
+    tags: Sequence[str] = ()
     item_types: Sequence[ItemType] | None = None
     statuses: Sequence[str] | None = None
     job_types: Sequence[str] | None = None

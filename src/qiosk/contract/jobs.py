@@ -131,12 +131,15 @@ class JobView(Struct, rename="camel", frozen=True, kw_only=True):
 class JobQuery(Struct, frozen=True, kw_only=True):
     """Which jobs to list, and in which order. Conditions left at None do not restrict.
 
-    Letter case is ignored. ``name_prefix`` is literal text of at most 200 characters; ``created_after`` and
-    ``created_before`` are inclusive; ``is_top_level`` leaves out the jobs of sessions. Jobs whose sort keys are equal
-    are sorted by creation, in the same direction.
+    Letter case is ignored, except in ids and tags. ``id_prefix`` is the beginning of ids, ``name_prefix`` is literal
+    text of at most 200 characters; every job has all of the ``tags``; ``created_after`` and ``created_before`` are
+    inclusive; ``is_top_level`` leaves out the jobs of sessions. Jobs whose sort keys are equal are sorted by creation,
+    in the same direction.
     """
 
+    id_prefix: str | None = None
     name_prefix: str | None = None
+    tags: Sequence[str] = ()
     statuses: Sequence[JobStatus] | None = None
     job_types: Sequence[str] | None = None
     provider_ids: Sequence[str] | None = None

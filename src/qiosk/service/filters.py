@@ -3,11 +3,13 @@
 ::
 
     filter     = clause *( " and " clause )
-    clause     = "startswith(Name, 'prefix')" | comparison | "(" comparison *( " or " comparison ) ")"
+    clause     = start | comparison | "(" comparison *( " or " comparison ) ")"
+    start      = "startswith(Name, 'prefix')" | "startswith(Id, 'prefix')"
     comparison = property " eq 'value'" | "CreationTime ge date" | "CreationTime le date"
     order      = property [ " asc" | " desc" ]
 
-Letter case of words, properties and values is ignored. A quote inside a value is doubled. In a name prefix it may also
+Letter case of words, properties and values is ignored, except in ids and tags. ``Tag`` may be compared in several
+clauses, which demand several tags. A quote inside a value is doubled. In a name prefix it may also
 be single, because clients do not double it: the prefix ends at the first ``')`` that is followed by the end of the
 filter or by another clause. Between two conditions on the creation time ``and`` and its blanks may be missing, because
 azure-quantum 3.13 omits them. A filter has a limited length and is read in one pass.
@@ -27,6 +29,7 @@ from qiosk.contract.paging import ItemOrder
 from qiosk.contract.plain import is_storable
 from qiosk.contract.sessions import SessionStatus
 from qiosk.errors import InvalidFilter
+from qiosk.service.names import is_job_id
 from qiosk.service.paging import NAME_KEY_CHARS
 
 MAX_FILTER = 8192
@@ -44,12 +47,13 @@ _MEMBERS = {
     "providerid": "provider_ids",
     "target": "targets",
     "state": "statuses",
+    "sessionid": "session_ids",
 }
 _BOUNDS = {"ge": ("created_after", time.min), "le": ("created_before", time.max)}
 
-_COMPARISON = r"(?:ItemType|JobType|ProviderId|Target|State)\s+eq\s"
+_COMPARISON = r"(?:ItemType|JobType|ProviderId|Target|State|SessionId|Tag)\s+eq\s"
 _CLAUSE = rf"(?:startswith\s*\(|\(?\s*{_COMPARISON}|\(?\s*CreationTime\s)"
-_PREFIX_BEGIN = re.compile(r"startswith\s*\(\s*Name\s*,\s*'", re.IGNORECASE)
+_PREFIX_BEGIN = re.compile(r"startswith\s*\(\s*(Name|Id)\s*,\s*'", re.IGNORECASE)
 _PREFIX_END = re.compile(rf"'\s*\)(?=\s*\Z|\s+and\s+{_CLAUSE})", re.IGNORECASE)
 _EQUALS = re.compile(r"(\w+)\s+eq\s+'((?:[^']|'')*)'", re.IGNORECASE)
 _MOMENT = re.compile(r"CreationTime\s+(ge|le)\s+('?)([0-9](?:(?!CreationTime)[0-9A-Za-z:.+-]){0,40})\2", re.IGNORECASE)
@@ -64,17 +68,28 @@ def item_query(filter_text: str | None = None, orderby: str | None = None) -> It
 
     Raises InvalidFilter, which names the place.
     """
-    conditions: dict[str, Any] = {}
-    if filter_text is not None and filter_text.strip():
-        conditions = _Reader(_checked("filter", filter_text)).read()
-    if orderby is not None and orderby.strip():
-        conditions |= _order(_checked("orderby", orderby))
+    conditions = _conditions(filter_text, orderby)
+    if "session_ids" in conditions:
+        raise InvalidFilter("filter: SessionId can be compared in lists of jobs only")
     return ItemQuery(**conditions)
 
 
 def job_query(filter_text: str | None = None, orderby: str | None = None, *, session_id: str | None = None) -> JobQuery:
     """As ``item_query``, for jobs only, of one session if ``session_id`` is given. Raises InvalidFilter."""
-    return to_job_query(item_query(filter_text, orderby), session_id=session_id)
+    conditions = _conditions(filter_text, orderby)
+    named = {*conditions.pop("session_ids", ()), *(() if session_id is None else (session_id,))}
+    if len(named) > 1:
+        raise InvalidFilter("filter: SessionId may be compared with one value only, in the path or in the filter")
+    return to_job_query(ItemQuery(**conditions), session_id=next(iter(named), None))
+
+
+def _conditions(filter_text: str | None, orderby: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if filter_text is not None and filter_text.strip():
+        found = _Reader(_checked("filter", filter_text)).read()
+    if orderby is not None and orderby.strip():
+        found |= _order(_checked("orderby", orderby))
+    return found
 
 
 def to_job_query(query: ItemQuery, *, session_id: str | None = None, is_top_level: bool = False) -> JobQuery:
@@ -83,7 +98,9 @@ def to_job_query(query: ItemQuery, *, session_id: str | None = None, is_top_leve
     if query.item_types is not None and ItemType.JOB not in query.item_types:
         statuses = ()
     return JobQuery(
+        id_prefix=query.id_prefix,
         name_prefix=query.name_prefix,
+        tags=query.tags,
         statuses=None if statuses is None else tuple(JobStatus(s) for s in statuses if s in set(JobStatus)),
         job_types=query.job_types,
         provider_ids=query.provider_ids,
@@ -102,10 +119,14 @@ def check_query(query: JobQuery) -> None:
     for bound in (query.created_after, query.created_before):
         if isinstance(bound, datetime) and bound.tzinfo is None:
             raise InvalidFilter(f"creation time: must have a time zone, found {bound.isoformat()}")
+    if query.id_prefix is not None and not is_job_id(query.id_prefix):
+        rule = "must be 1 to 100 letters, digits, '-' or '_'"
+        raise InvalidFilter(f"id prefix: {rule}, found {query.id_prefix[:100]!r}")
     prefix = query.name_prefix
     if prefix is not None and len(prefix.casefold()) > NAME_KEY_CHARS:
         raise InvalidFilter(f"name prefix: must have at most {NAME_KEY_CHARS} characters, found {len(prefix)}")
-    for choices in (query.job_types, query.provider_ids, query.targets, (prefix or "", query.session_id or "")):
+    single = (prefix or "", query.session_id or "", *query.tags)
+    for choices in (query.job_types, query.provider_ids, query.targets, single):
         for text in choices or ():
             if not is_storable(text):
                 raise InvalidFilter(f"filter: must be valid Unicode without NUL, found {text!r}")
@@ -155,8 +176,8 @@ class _Reader:
         return match
 
     def _clause(self) -> None:
-        if self._skip(_PREFIX_BEGIN):
-            self._prefix()
+        if begin := self._skip(_PREFIX_BEGIN):
+            self._prefix(begin[1])
         elif self.text.startswith("(", self.at):
             self.at += 1
             self._skip(_SPACE)
@@ -168,11 +189,11 @@ class _Reader:
         else:
             self._choices(is_grouped=False)
 
-    def _prefix(self) -> None:
+    def _prefix(self, name: str) -> None:
         end = _PREFIX_END.search(self.text, self.at)
         if end is None:
-            raise self._unreadable("a name prefix that ends with ')")
-        self._put("Name", "name_prefix", self.text[self.at : end.start()].replace("''", "'"))
+            raise self._unreadable(f"a prefix of {name} that ends with ')")
+        self._put(name, f"{name.lower()}_prefix", self.text[self.at : end.start()].replace("''", "'"))
         self.at = end.end()
 
     def _choices(self, *, is_grouped: bool) -> None:
@@ -195,11 +216,16 @@ class _Reader:
         return match[1], match[2].replace("''", "'")
 
     def _compare(self, name: str, values: Sequence[str]) -> None:
+        if name.lower() == "tag":
+            if len(values) > 1:
+                raise InvalidFilter("filter: 'or' must not join tags; 'and' demands several")
+            self.found["tags"] = (*self.found.get("tags", ()), *values)
+            return
         member = _MEMBERS.get(name.lower())
         if member is None:
             raise InvalidFilter(
-                f"filter: {name} cannot be compared by eq; ItemType, JobType, ProviderId, Target and"
-                " State can, Name by startswith and CreationTime by ge and le"
+                f"filter: {name} cannot be compared by eq; ItemType, JobType, ProviderId, Target, State, SessionId and"
+                " Tag can, Name and Id by startswith and CreationTime by ge and le"
             )
         if len(values) > MAX_CHOICES:
             raise InvalidFilter(

@@ -104,7 +104,9 @@ class MemorySessionStore:
 
 def _matches(session: Session, query: ItemQuery) -> bool:
     return (
-        (query.name_prefix is None or name_key(session.name).startswith(name_key(query.name_prefix)))
+        session.id.startswith(query.id_prefix or "")
+        and set(query.tags).issubset(session.tags)
+        and (query.name_prefix is None or name_key(session.name).startswith(name_key(query.name_prefix)))
         and (query.statuses is None or session.status in query.statuses)
         and is_among(session.provider_id, query.provider_ids)
         and is_among(session.target, query.targets)

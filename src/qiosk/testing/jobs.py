@@ -195,7 +195,9 @@ def _updated(job: Job, update: RunUpdate, lease_expires_at: datetime) -> Job:
 
 def _matches(job: Job, query: JobQuery) -> bool:
     return (
-        (query.name_prefix is None or name_key(job.name).startswith(name_key(query.name_prefix)))
+        job.id.startswith(query.id_prefix or "")
+        and set(query.tags).issubset(job.tags)
+        and (query.name_prefix is None or name_key(job.name).startswith(name_key(query.name_prefix)))
         and (query.statuses is None or job.state.status in query.statuses)
         and is_among(job.job_type, query.job_types)
         and is_among(job.provider_id, query.provider_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,18 +17,27 @@ Condition = sa.ColumnElement[bool]
 
 
 def item_conditions(items: sa.Table, query: JobQuery | ItemQuery) -> list[Condition]:
-    """What a query demands of the name, the provider, the target and the creation of jobs or sessions."""
+    """What a query demands of all members that jobs and sessions have in common."""
     conditions: list[Condition] = []
     if query.name_prefix is not None:
         prefix = name_key(query.name_prefix)  # not LIKE: the prefix is literal
         name = items.c.name_key
         conditions += [name >= prefix, sa.func.substr(name, 1, len(prefix)) == prefix]
+    if query.id_prefix is not None:  # ids are ASCII, and the last character of ASCII is in none
+        conditions += [items.c.id >= query.id_prefix, items.c.id < f"{query.id_prefix}\x7f"]
+    conditions += [_has_tag(items.c.tags, tag) for tag in query.tags]
     if query.created_after is not None:
         conditions.append(items.c.created_at >= to_time(query.created_after))
     if query.created_before is not None:
         conditions.append(items.c.created_at <= to_time(query.created_before))
     conditions += is_among(items.c.provider_key, query.provider_ids)
     return conditions + is_among(items.c.target_key, query.targets)
+
+
+def _has_tag(tags: sa.ColumnElement[str], tag: str) -> Condition:
+    """That one of the tags in a column, which ``to_tags`` wrote, is this one."""
+    first = f"[{json.dumps(tag)}"
+    return sa.or_(sa.func.substr(tags, 1, len(first)) == first, sa.func.replace(tags, f"\n{first[1:]}", "") != tags)
 
 
 def is_among(column: sa.ColumnElement[Any], choices: Sequence[str] | None) -> list[Condition]:

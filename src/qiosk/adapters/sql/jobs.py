@@ -134,6 +134,8 @@ class SqlJobStore:
         """At most ``limit`` matching jobs, ``skip`` after ``after``."""
         wanted = sa.select(jobs).where(jobs.c.workspace == workspace, *_conditions(query))
         place = Place(ORDER_KEYS.get(query.order_by), jobs.c.created_at, jobs.c.id, item_type="Job")
+        if query.id_prefix is not None:
+            place = place.unindexed()
         found: list[Job] = []
         room = PAGE_BYTES
         while (size := min(limit - len(found), AT_ONCE)) > 0:

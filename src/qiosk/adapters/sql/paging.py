@@ -19,6 +19,15 @@ class Place(NamedTuple):
     id: sa.ColumnElement[Any]
     item_type: str
 
+    def unindexed(self) -> Place:
+        """The same place, for rows that a condition on the id selects: they are found by the index of ids, and sorted.
+
+        Otherwise a database may read all rows in the order of another index until the page is full.
+        """
+        key = None if self.key is None else sa.func.coalesce(self.key, self.key)
+        created_at, item_id = (sa.func.coalesce(column, column) for column in (self.created_at, self.id))
+        return Place(key, created_at, item_id, self.item_type)
+
 
 def one_page(
     wanted: sa.Select[Any],

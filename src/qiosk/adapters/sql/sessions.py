@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, final
@@ -13,7 +12,17 @@ from sqlalchemy.exc import IntegrityError
 from qiosk.adapters.sql.conditions import item_conditions
 from qiosk.adapters.sql.database import Database
 from qiosk.adapters.sql.paging import Place, one_page
-from qiosk.adapters.sql.tables import TEXT, from_error, from_tags, from_time, jobs, metadata, to_error, to_time
+from qiosk.adapters.sql.tables import (
+    TEXT,
+    from_error,
+    from_tags,
+    from_time,
+    jobs,
+    metadata,
+    to_error,
+    to_tags,
+    to_time,
+)
 from qiosk.contract.items import ItemQuery
 from qiosk.contract.paging import ItemOrder
 from qiosk.contract.sessions import JobFailurePolicy, SessionStatus
@@ -119,6 +128,8 @@ class SqlSessionStore:
             after = None
         wanted = sa.select(sessions).where(sessions.c.workspace == workspace, *_conditions(query))
         place = Place(_KEYS.get(query.order_by), sessions.c.created_at, sessions.c.id, item_type="Session")
+        if query.id_prefix is not None:
+            place = place.unindexed()
         return self._read(one_page(wanted, place, query.order_by, query.descending, after, limit, skip))
 
     def due(self, idle_since: datetime, limit: int, *, workspace: str | None = None) -> Sequence[Session]:
@@ -179,7 +190,7 @@ def _to_row(session: Session) -> dict[str, Any]:
         "provider_key": session.provider_id.lower(),
         "target_key": session.target.lower(),
         "policy": session.policy.value,
-        "tags": json.dumps(session.tags),
+        "tags": to_tags(session.tags),
         "status": session.status.value,
         **to_error(session.error),
         "is_settled": int(session.is_settled),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -185,7 +185,7 @@ def to_row(job: Job) -> dict[str, Any]:
         "target_key": job.target.lower(),
         "input_params": json.dumps(job.input_params),
         "metadata": json.dumps(job.metadata if job.metadata is None else dict(job.metadata)),
-        "tags": json.dumps(job.tags),
+        "tags": to_tags(job.tags),
         "is_urgent": int(job.is_urgent),
         "input_container": job.input.container,
         "input_blob": job.input.name,
@@ -232,6 +232,11 @@ def from_row(row: Mapping[str, Any]) -> Job:
         state=_state(row),
         error=from_error(row),
     )
+
+
+def to_tags(tags: Sequence[str]) -> str:
+    """Tags as JSON, each after ``[`` or a line break, which JSON texts do not contain: so each one can be searched."""
+    return json.dumps(tags, separators=(",\n", ": "))
 
 
 def from_tags(row: Mapping[Any, Any]) -> tuple[str, ...]:

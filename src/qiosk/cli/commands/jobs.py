@@ -107,7 +107,7 @@ def watch(
     """
     with reported(), open_workspace(home, url, workspace_name) as workspace:
         job = workspace.get_job(job_id)
-        with Interrupt(lambda: _cancel(workspace, job_id)):
+        with Interrupt(lambda: _cancel(workspace, job.id)):
             job.wait_until_completed()
         found, failure = _outcome(job)
         if as_json:

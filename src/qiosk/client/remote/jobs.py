@@ -14,7 +14,7 @@ from qiosk.client.remote import events
 from qiosk.client.remote.blobs import Blobs
 from qiosk.client.remote.calls import Calls, listed
 from qiosk.client.remote.connection import Connection
-from qiosk.client.remote.sessions import HttpSessions, session_path
+from qiosk.client.remote.sessions import HttpSessions
 from qiosk.client.remote.transport import OnTransfer, RetryPolicy, Transfers, Transport
 from qiosk.contract import codec, requests
 from qiosk.contract.api import BlobUpload
@@ -99,12 +99,8 @@ class HttpJobs:
         self, query: JobQuery, *, top: int = DEFAULT_PAGE, skip: int = 0, token: str | None = None
     ) -> Page[JobView]:
         """At most ``top`` matching jobs after those of the page that came with ``token``; see ``JobsApi``."""
-        path, asked = "/jobs", query
-        if query.session_id is not None:
-            path, asked = f"{session_path(query.session_id)}/jobs", replace(query, is_top_level=False)
-        elif query.is_top_level:
-            path = "/topLevelItems"
-        return self._calls.page(path, asked, _view, top=top, skip=skip, token=token)
+        path = "/topLevelItems" if query.is_top_level else "/jobs"
+        return self._calls.page(path, query, _view, top=top, skip=skip, token=token)
 
     def cancel(self, job_id: str) -> JobView:
         """Cancel a job; see ``JobsApi``."""

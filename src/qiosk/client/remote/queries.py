@@ -11,13 +11,17 @@ from qiosk.errors import InvalidFilter
 
 
 def filter_text(query: JobQuery | ItemQuery) -> str | None:
-    """The ``filter`` of a query; None if it has no conditions, other than on the session.
+    """The ``filter`` of a query; None if it has no conditions.
 
     A filter cannot express that a property is one of no values; check that with ``is_empty`` first. Raises
     InvalidFilter for a time without a zone.
     """
-    clauses = [f"startswith(Name, '{_quoted(query.name_prefix)}')"] if query.name_prefix else []
+    starts = {"Name": query.name_prefix or None, "Id": query.id_prefix}
+    clauses = [f"startswith({name}, '{_quoted(start)}')" for name, start in starts.items() if start is not None]
+    clauses += [f"Tag eq '{_quoted(tag)}'" for tag in query.tags]
+    session_id = query.session_id if isinstance(query, JobQuery) else None
     choices: dict[str, Sequence[str] | None] = {
+        "SessionId": None if session_id is None else (session_id,),
         "ItemType": _item_types(query),
         "JobType": query.job_types,
         "ProviderId": query.provider_ids,
@@ -38,6 +42,8 @@ def filter_text(query: JobQuery | ItemQuery) -> str | None:
 
 def is_empty(query: JobQuery | ItemQuery) -> bool:
     """Whether no item can match, because one of the conditions allows no value."""
+    if isinstance(query, JobQuery) and query.is_top_level and query.session_id is not None:
+        return True
     return any(
         values is not None and not values
         for values in (_item_types(query), query.statuses, query.job_types, query.provider_ids, query.targets)
