@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import signal
@@ -99,6 +101,13 @@ def _killed_once(order) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _short_once(order) -> None:
+    """Meet a shortage of files unless the marker exists, which is made on the way."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(order["marker"], os.O_CREAT | os.O_EXCL))
+        raise OSError(errno.EMFILE, "Too many open files")
+
+
 def _killed_always(order) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -134,6 +143,7 @@ def _hang(order) -> None:
 DEEDS = {
     "segfault": _segfault,
     "killed_once": _killed_once,
+    "short_once": _short_once,
     "killed_always": _killed_always,
     "kill_supervisor": _kill_supervisor,
     "allocate": _allocate,

@@ -54,6 +54,25 @@ def physical_memory(root: Path = _ROOT) -> int:
     return min([size, *limits])
 
 
+def available_memory(root: Path = _ROOT) -> int:
+    """Memory in bytes that may be allocated without taking it from other programs; 0 if unknown.
+
+    ``root`` is the folder in which ``proc`` and ``sys`` are.
+    """
+    free = [1024 * size for line in _lines(root / "proc/meminfo") for size in _available(line)]
+    for folder in _groups(root, "memory"):
+        for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+            limits, uses = _numbers(folder / limit), _numbers(folder / used)
+            free += [max(0, limits[0] - uses[0])] if limits and uses else []
+    return min(free, default=0)
+
+
+def _available(line: str) -> Sequence[int]:
+    """The kilobytes of the line ``MemAvailable``; nothing of other lines."""
+    name, _, size = line.partition(":")
+    return [int(size.split()[0])] if name == "MemAvailable" else []
+
+
 @lru_cache  # limits may change while a process runs, but hardly its groups
 def _groups(root: Path, controller: str) -> Sequence[Path]:
     """Folders of this process's control groups that may have limits of a controller, inner groups first."""

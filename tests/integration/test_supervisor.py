@@ -127,6 +127,12 @@ def test_a_killed_process_is_replaced_by_another_one(service, tmp_path):
     assert json.loads(service.results(view.id))["fence"] == 2
 
 
+def test_a_job_that_meets_a_shortage_once_succeeds_without_a_loss(service, tmp_path):
+    order = {"do": "short_once", "marker": str(tmp_path / "marker"), "chunks": 1}
+    view = homes.finished(service, homes.submit(service, order).id)
+    assert (view.status, view.attempts) == (JobStatus.SUCCEEDED, 2), view.error_data
+
+
 def test_no_more_jobs_run_at_once_than_there_are_slots(service, shared_path):
     views = [homes.submit(service, {"chunks": 40}) for _ in range(5)]
     most = 0

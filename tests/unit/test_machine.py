@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qiosk import machine
-from qiosk.machine import SystemClock, cpu_count, physical_memory
+from qiosk.machine import SystemClock, available_memory, cpu_count, physical_memory
 
 GIB = 1 << 30
 VERSION_2 = "31 23 0:28 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -62,6 +62,16 @@ def test_limits_of_version_2_count_from_the_own_group_up(tmp_path):
 def test_memory_is_limited_where_processes_are_slowed_down(tmp_path):
     root = tree(tmp_path, "0::/a\n", VERSION_2, **{"a/memory.max": str(8 * GIB), "a/memory.high": str(6 * GIB)})
     assert physical_memory(root) == 6 * GIB
+
+
+def test_memory_is_available_that_neither_the_machine_nor_a_group_uses(tmp_path):
+    assert available_memory(tmp_path / "empty") == 0, "it is unknown"
+    limits = {"a/memory.max": str(8 * GIB), "a/memory.current": str(6 * GIB), "memory.max": "max"}
+    root = tree(tmp_path, "0::/a\n", VERSION_2, **limits)
+    (root / "proc/meminfo").write_text("MemTotal:       67108864 kB\nMemAvailable:   4194304 kB\nBuffers: 1 kB\n")
+    assert available_memory(root) == 2 * GIB
+    (root / "sys/fs/cgroup/a/memory.current").write_text("1")
+    assert available_memory(root) == 4 * GIB
 
 
 def test_a_part_of_a_cpu_counts_as_one(tmp_path):

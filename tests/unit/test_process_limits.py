@@ -34,6 +34,16 @@ def test_a_process_that_others_ended_was_lost(exit_code):
     assert classify_exit(exit_code, is_out_of_memory=False) == describe_exit(exit_code)
 
 
+@pytest.mark.parametrize(
+    ("limit", "available", "is_tighter"),
+    [(1 << 60, 1 << 30, False), (1 << 60, 1 << 62, True), (resource.RLIM_INFINITY, 1 << 62, False)],
+)
+def test_what_the_own_limit_refuses_never_fits(monkeypatch, limit, available, is_tighter):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, resource.RLIM_INFINITY))
+    monkeypatch.setattr(process_limits, "available_memory", lambda: available)
+    assert process_limits.is_own_limit_tighter() is is_tighter
+
+
 def test_a_kill_while_memory_ran_out_is_azq001():
     verdict = classify_exit(-9, is_out_of_memory=True)
     assert verdict.code == "InsufficientResources"

@@ -9,13 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from qiosk.contract.jobs import SubmitJob
+from qiosk.contract.jobs import ErrorData, SubmitJob
 from qiosk.service.jobs.definition import define_job
-from qiosk.service.jobs.job import JobKey, JobState
-from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate
+from qiosk.service.jobs.job import JobEvent, JobKey, JobState
+from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate, Shortage
 from qiosk.settings import Settings
 from qiosk.supervisor import slots as module
-from qiosk.supervisor.running_job import RUN_GRACE_S
+from qiosk.supervisor.running_job import RUN_GRACE_S, claim_of
+from qiosk.supervisor.shortages import Shortages
 from qiosk.supervisor.slots import HELD_STARTS, JobSlots
 from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore
 
@@ -80,7 +81,7 @@ class Machine:
         for running in self.slots.running:
             running.receive()
             running.store_messages()
-        self.slots.take_back_unstarted()
+        self.slots.take_back()
         self.slots.drop_finished()
         self.slots.fill()
 
@@ -91,6 +92,7 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch) -> Machine:
     made = Machine()
+    made.slots._shortages = Shortages(3)
     monkeypatch.setattr(module.time, "monotonic", lambda: made.now)
     return made
 
@@ -163,6 +165,70 @@ def test_jobs_of_a_fork_server_that_could_not_fork_are_not_to_blame(machine):
     running.code = 255
     machine.step()
     assert (machine.job().state, machine.job().losses) == (JobState.WAITING, 0)
+
+
+def short(code: str = "InsufficientResources") -> Shortage:
+    return Shortage(ErrorData(code=code, message="too little"))
+
+
+def done() -> RunOutcome:
+    return RunOutcome(output_blob="o", stop_reason="x")
+
+
+def test_a_job_that_met_a_shortage_goes_on_after_a_pause_and_others_meanwhile(machine):
+    machine.slots._settings = Settings(home=Path("/h"), concurrent_jobs=1)
+    other = Process(Begun())
+    checkpoint = RunUpdate(checkpoint_blob="c")
+    machine.outcomes = [Process(Begun(), checkpoint, short()), other, Process(Begun(), short())]
+    machine.outcomes += [Process(Begun(), done()), Process(Begun(), short())]
+    machine.step()
+    machine.step()
+    assert (machine.job().state, machine.job(1).state) == (JobState.EXECUTING, JobState.EXECUTING)
+    assert claim_of(machine.job()) in machine.slots.claims()
+    other.sent.append(done())
+    machine.step(1.1)
+    assert (machine.job().state, machine.job().fence, machine.job().losses) == (JobState.EXECUTING, 2, 0)
+    assert machine.spec.checkpoint_blob == "c"
+    machine.step()
+    machine.step()
+    assert machine.job(2).state is JobState.SUCCEEDED
+    machine.step(2.1)
+    machine.step()
+    assert (machine.job().state, machine.job().error.code) == (JobState.FAILED, "InsufficientResources")
+    assert machine.job().error.message == "too little; 3 attempts ended so"
+    assert machine.slots.claims() == {running.claim for running in machine.slots.running}
+
+
+def test_a_cancelled_job_does_not_wait_for_the_end_of_its_pause(machine):
+    machine.outcomes = [Process(Begun(), short()), *(Process() for _ in range(3))]
+    machine.step()
+    machine.step()
+    cancelled = machine.job().on(JobEvent.CANCEL, at=ManualClock().now())
+    assert machine.jobs.swap(cancelled, expected=machine.job())
+    machine.slots.cancel({claim_of(cancelled)})
+    assert machine.job().state is JobState.CANCELLED
+
+
+def test_the_claim_of_a_job_that_pauses_is_renewed_and_handed_back(machine):
+    machine.outcomes = [Process(Begun(), short()), *(Process() for _ in range(3))]
+    machine.step()
+    machine.step()
+    before = machine.job().revision
+    machine.slots.renew_leases(machine.now)
+    assert machine.job().revision > before
+    assert [claim_of(attempt.job) for attempt in machine.slots.hand_back()] == [claim_of(machine.job())]
+    assert machine.slots.hand_back() == []
+
+
+def test_a_job_that_has_results_may_store_them_as_long_as_it_takes(machine):
+    machine.run_seconds = 50.0
+    process = Process(Begun(), RunUpdate(is_solved=True))
+    machine.outcomes = [process, Process(), Process()]
+    machine.slots._settings = Settings(home=Path("/h"), concurrent_jobs=1, hang_seconds=1e6)
+    machine.step()
+    machine.step(10 * RUN_GRACE_S)
+    machine.slots.running[0].enforce_limits(machine.now)
+    assert not process.is_killed
 
 
 def test_another_supervisor_may_take_what_cannot_be_started_here_for_long(machine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import itertools
 import json
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 
 import fake_runners
 from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
+from qiosk.errors import NotEnoughMemory, StorageFull
 from qiosk.service.jobs.job import BlobRef
-from qiosk.service.jobs.runs import JobRunner, JobSpec, NotStarted, RunOutcome, RunUpdate, Suspended
-from qiosk.service.jobs.worker import CHECKPOINT_S, REPORT_S, STORAGE_PATIENCE_S, Reporter, run_job
+from qiosk.service.jobs.runs import JobRunner, JobSpec, NotStarted, RunOutcome, RunUpdate, Shortage, Suspended
+from qiosk.service.jobs.worker import CHECKPOINT_S, LONGEST_RETRY_S, REPORT_S, STORAGE_PATIENCE_S, Reporter, run_job
 from qiosk.testing import ManualClock, MemoryBlobStore
 
 
@@ -324,11 +326,69 @@ def test_a_best_is_stored_as_soon_as_there_is_room():
     assert [update.best_blob for update in desk.sent] == [None, None, "bestSoFar", None, None]
 
 
-def test_a_disk_that_stays_full_is_said_in_the_end():
-    desk = full_desk(until=10**6)
-    with pytest.raises(OSError, match="No space left on device"):
-        desk.reporter.finish(Result())
-    assert STORAGE_PATIENCE_S <= desk.clock.monotonic() <= STORAGE_PATIENCE_S + 2
+def test_results_are_kept_however_long_the_disk_is_full():
+    desk = full_desk(until=86_400.0)
+    outcome = desk.reporter.finish(Result())
+    assert (outcome.output_blob, desk.blob("rawOutputData")) == ("rawOutputData", b'{"cost": -9.0}')
+    assert 86_400.0 <= desk.clock.monotonic() <= 86_400.0 + LONGEST_RETRY_S
+    assert desk.sent[0].is_solved, "so that no limit of time ends it"
+    assert len(desk.sent) > 86_000, "it shows that it lives"
+
+
+def test_results_that_do_not_fit_into_memory_for_long_are_given_up():
+    desk = Desk()
+    result = Result()
+    result.to_json = no_memory
+    with pytest.raises(MemoryError):
+        desk.reporter.finish(result)
+    assert STORAGE_PATIENCE_S <= desk.clock.monotonic() <= STORAGE_PATIENCE_S + LONGEST_RETRY_S
+
+
+def no_memory(*_, **__):
+    raise MemoryError
+
+
+def test_a_best_and_a_checkpoint_that_memory_is_too_small_for_end_no_run(monkeypatch):
+    monkeypatch.setattr(Report, "best", no_memory)
+    monkeypatch.setattr(Report, "checkpoint", no_memory)
+    desk = Desk()
+    desk.chunk(1, CHECKPOINT_S)
+    assert (desk.sent[-1].best_blob, desk.sent[-1].checkpoint_blob) == (None, None)
+
+
+TOO_LARGE = NotEnoughMemory("problem of 9 variables and 9 terms does not fit memory")
+CAUSED = NotEnoughMemory("problem of 9 variables and 9 terms does not fit memory")
+CAUSED.__cause__ = MemoryError()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_passing", "is_of_memory"),
+    [
+        (MemoryError(), True, True),
+        (CAUSED, True, True),
+        (TOO_LARGE, False, False),
+        (OSError(errno.EMFILE, "Too many open files"), True, False),
+        (OSError(errno.ENOSPC, "No space left on device"), True, False),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), True, False),
+        (RuntimeError("can't start new thread"), True, False),
+        (StorageFull("disk: full"), True, False),
+        (OSError(errno.EACCES, "Permission denied"), False, False),
+        (RuntimeError("a bug"), False, False),
+        (ValueError("a bug"), False, False),
+    ],
+    ids=repr,
+)
+def test_a_solver_that_meets_a_shortage_has_not_failed(error, is_passing, is_of_memory):
+    def run(*_, **__):
+        raise error
+
+    desk = Desk()
+    desk.blobs.put(desk.spec.input, b"")
+    ended = desk.run(run)
+    assert isinstance(ended, Shortage) is is_passing
+    if isinstance(ended, Shortage):
+        assert ended.is_of_memory is is_of_memory
+    assert isinstance(ended.error if is_passing else ended, ErrorData)
 
 
 def test_a_run_whose_input_cannot_be_read_for_long_has_not_started(monkeypatch):

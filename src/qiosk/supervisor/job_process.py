@@ -25,15 +25,25 @@ from typing import Any, cast, final
 
 from qiosk.bootstrap.storage import open_storage
 from qiosk.contract.jobs import ErrorData
-from qiosk.service.jobs.runs import Begun, JobRunner, JobSpec, NotStarted, RunOutcome, RunResult, RunUpdate, Suspended
+from qiosk.service.jobs.runs import (
+    Begun,
+    JobRunner,
+    JobSpec,
+    NotStarted,
+    RunOutcome,
+    RunResult,
+    RunUpdate,
+    Shortage,
+    Suspended,
+)
 from qiosk.service.jobs.worker import run_job
-from qiosk.supervisor.process_limits import set_limits
+from qiosk.supervisor.process_limits import is_own_limit_tighter, set_limits
 
 SOLVER_RUNNER = "qiosk.supervisor.solver_runner:run"
 """The runner of real jobs; by name, so that only processes that run jobs import the solvers."""
 _SOLVER_WARM_UP = "qiosk.supervisor.warm_solvers"
 
-Message = Begun | RunUpdate | RunOutcome | ErrorData | Suspended | NotStarted
+Message = Begun | RunUpdate | RunOutcome | ErrorData | Suspended | Shortage | NotStarted
 """What a job's process sends: updates, the first one as soon as it lives, then how the run ended."""
 
 _CANCEL = "cancel"
@@ -158,7 +168,7 @@ def _run(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Mess
         connection.send(Begun())
         return runner(*arguments, **hooks)
 
-    return run_job(
+    ended = run_job(
         spec,
         blobs,
         begin,
@@ -167,6 +177,9 @@ def _run(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Mess
         is_suspending=suspending.is_set,
         monotonic=time.monotonic,
     )
+    if isinstance(ended, Shortage) and ended.is_of_memory and is_own_limit_tighter():
+        return ended.error
+    return ended
 
 
 def _receive_orders(connection: Connection, orders: Mapping[str, threading.Event]) -> None:

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from qiosk.machine import available_memory
+
 _PR_SET_PDEATHSIG = 1
 _M_ARENA_MAX = -8
 _ARENAS = 2
@@ -76,6 +78,15 @@ def limit_memory(size_bytes: int) -> None:
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def is_own_limit_tighter() -> bool:
+    """Whether this process may allocate less memory than the machine has: what does not fit then will never fit."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY or not _STATM.exists():
+        return False
+    mapped = int(_STATM.read_text().split()[0]) * resource.getpagesize()
+    return limit - mapped <= available_memory()
 
 
 def oom_kills() -> int:

@@ -8,7 +8,9 @@ and so does the exit of a process that sent none of these. If the store rejects 
 stale, another supervisor owns the job: the process is killed and nothing more is stored. A job is *settled* when the
 store knows how its claim ended, and *finished* when its process has exited, too. A settled job takes no slot any more.
 
-**A run that did not begin** ends no claim here: its process reported that, or exited before its first message, as when
+**A run that met a shortage** ends no claim here: the caller finds it in ``shortage``.
+
+**A run that did not begin** ends none either: its process reported that, or exited before its first message, as when
 the fork server died. The caller finds the reason in ``not_started``, and gets the claim back by ``take_back``.
 """
 
@@ -25,7 +27,7 @@ from typing import final
 from qiosk.contract.jobs import ErrorData
 from qiosk.service.jobs.attempts import LEASE_S, Attempt
 from qiosk.service.jobs.job import Job, JobKey, JobState
-from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate, Suspended
+from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate, Shortage, Suspended
 from qiosk.service.jobs.worker import STORAGE_PATIENCE_S
 from qiosk.settings import Settings
 from qiosk.supervisor.exits import FORK_SERVER_DIED, classify_exit, describe_exit
@@ -72,6 +74,8 @@ class RunningJob:
         self.has_begun = False
         """Whether its solver was called."""
         self.not_started: str | None = None
+        self.shortage: Shortage | None = None
+        """What its solver did not get, after which it ended."""
         self._has_sent = False
         self._process = process
         self._settings = settings
@@ -123,11 +127,11 @@ class RunningJob:
             if not self.is_settled:
                 self._apply(self._unstored[0])
             self._unstored.popleft()
-        if self._exit_code is not None and not self.is_settled and self.not_started is None:
+        if self._exit_code is not None and not self.is_settled and self.not_started is None and self.shortage is None:
             self._settle_exit(self._exit_code)
 
     def take_back(self) -> Attempt:
-        """The claim of a run that did not begin, which is the caller's from now on."""
+        """The claim of a run that did not begin, or met a shortage, which is the caller's from now on."""
         self._settle(was_ours=True)
         return self.attempt
 
@@ -160,6 +164,8 @@ class RunningJob:
     def _keep(self, message: Message) -> None:
         if message == Begun():
             self.has_begun = True
+        if isinstance(message, RunUpdate) and message.is_solved:
+            self._time_over_at = float("inf")  # it has results, however long it takes to store them
         if message in (Begun(), RunUpdate()):
             return  # they show that the process lives, and change nothing that is stored
         if isinstance(message, RunUpdate) and self._unstored and isinstance(last := self._unstored[-1], RunUpdate):
@@ -182,6 +188,9 @@ class RunningJob:
                 log.info("job %s: suspended", job_id)
                 self._record(RunUpdate())
                 self._settle(self.attempt.release())
+            case Shortage():
+                self._record(RunUpdate())
+                self.shortage = message
             case NotStarted(is_of_input=True):
                 log.warning("job %s: %s", job_id, message.reason)
                 self._settle(self.attempt.process_lost(message.reason, max_losses=self._settings.max_attempts))

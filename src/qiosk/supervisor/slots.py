@@ -6,6 +6,8 @@ cannot take other jobs along. Until all others have ended it is claimed but held
 A job whose process cannot be started is not to blame: file descriptors, processes or memory are short, or the storage
 cannot be reached. It is held, too, and started again after a growing pause. After ``HELD_STARTS`` such failures in a
 row it waits again, because another machine may be able to run it, and after each pause a single job is tried.
+
+A job whose solver met a shortage after it had begun pauses, and no other job does; see ``shortages``.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from qiosk.settings import Settings
 from qiosk.supervisor.job_process import JobProcess
 from qiosk.supervisor.pauses import GrowingPause
 from qiosk.supervisor.running_job import Claim, RunningJob, claim_of
+from qiosk.supervisor.shortages import Shortages
 
 START_PAUSES_S = (0.1, 10.0)
 """First and longest pause after a process could not be started."""
@@ -48,23 +51,24 @@ class JobSlots:
         self._settings = settings
         self._worker = worker
         self._start_process = start
+        self._shortages = Shortages(settings.max_attempts)
         self._pause = GrowingPause(*START_PAUSES_S)
         self._failed_at = float("-inf")
         self._reason = ""
 
     @property
     def is_empty(self) -> bool:
-        """Whether no job runs or is held."""
-        return not self.running and self.held is None
+        """Whether no job runs, is held or pauses."""
+        return not self.running and self.held is None and not self._shortages.claims()
 
     def unsettled(self) -> list[RunningJob]:
         """Jobs that take a slot. One that is settled does not, though its process may still be exiting."""
         return [running for running in self.running if not running.is_settled]
 
     def claims(self) -> set[Claim]:
-        """The claims of all jobs that run or are held."""
+        """The claims of all jobs that run, are held or pause."""
         held = set() if self.held is None else {claim_of(self.held.job)}
-        return {running.claim for running in self.running} | held
+        return {running.claim for running in self.running} | held | self._shortages.claims()
 
     def has_room(self) -> bool:
         """Whether another job may be claimed."""
@@ -104,14 +108,21 @@ class JobSlots:
             else:
                 self._start(self.attempt(job))
 
-    def take_back_unstarted(self) -> None:
-        """Take the claims back of runs that did not begin. One that began shows that the shortage has passed."""
+    def take_back(self) -> None:
+        """Take the claims back of runs that did not begin, or met a shortage, and release those that paused for it.
+
+        One that began shows that the shortage has passed for which others could not be started.
+        """
         if any(running.has_begun and running.started_at > self._failed_at for running in self.running):
             self._pause.note_success()
         for running in self.unsettled():
             if running.not_started is not None:
                 self._postpone(running.attempt, running.not_started)
                 running.take_back()
+            elif running.shortage is not None:
+                self._shortages.pause(running.attempt, running.shortage)
+                running.take_back()
+        self._shortages.end_pauses()
 
     def _may_start_held(self, job: Job) -> bool:
         if self.has_trouble():
@@ -119,13 +130,14 @@ class JobSlots:
         return not self.unsettled() or not _is_suspect(job)
 
     def cancel(self, claims: Collection[Claim]) -> None:
-        """Stop those running jobs whose claims are given; release the held one if it is among them."""
+        """Stop those running jobs whose claims are given; release those among them that are held or pause."""
         for running in self.running:
             if running.claim in claims:
                 running.cancel()
         if self.held is not None and claim_of(self.held.job) in claims:
             self.held.release()
             self.held = None
+        self._shortages.release(claims)
 
     def renew_leases(self, now: float) -> None:
         """Renew the leases of all claims that are due."""
@@ -133,13 +145,22 @@ class JobSlots:
             running.renew_lease(now)
         if self.held is not None and self.held.report(RunUpdate()) is None:
             self.held = None  # it was deleted
+        self._shortages.renew_leases()
 
     def drop_finished(self) -> None:
         """Forget the jobs that are settled and whose processes have exited."""
         finished = [running for running in self.running if running.is_finished]
         self.running = [running for running in self.running if not running.is_finished]
         for running in finished:
+            if running.shortage is None:
+                self._shortages.forget(running.attempt.job.key)
             running.close()
+
+    def hand_back(self) -> list[Attempt]:
+        """The claims of all jobs that are held or pause, which are the caller's from now on."""
+        found = [] if self.held is None else [self.held]
+        self.held = None
+        return found + self._shortages.hand_back()
 
     def attempt(self, job: Job) -> Attempt:
         """A claimed job, to be written to."""

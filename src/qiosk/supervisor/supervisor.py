@@ -142,7 +142,7 @@ class Supervisor:
         unsettled = len(self._slots.unsettled())
         for running in self._slots.running:
             running.store_messages()
-        self._slots.take_back_unstarted()
+        self._slots.take_back()
         has_freed_slots = len(self._slots.unsettled()) < unsettled
         self._slots.drop_finished()
         if now >= self._maintain_at:
@@ -212,9 +212,8 @@ class Supervisor:
                 self._release_if_possible(running.attempt)
             running.close()
         slots.running.clear()
-        if slots.held is not None:
-            self._release_if_possible(slots.held)
-            slots.held = None
+        for attempt in slots.hand_back():
+            self._release_if_possible(attempt)
 
     def _store_if_possible(self) -> None:
         try:

@@ -9,7 +9,7 @@ from qiosk.contract.jobs import ErrorData
 from qiosk.service.blobs.store import BlobStore
 from qiosk.service.jobs.attempts import Attempt, claim_next
 from qiosk.service.jobs.job import JobState
-from qiosk.service.jobs.runs import JobRunner, NotStarted, RunOutcome, RunUpdate
+from qiosk.service.jobs.runs import JobRunner, NotStarted, RunOutcome, RunUpdate, Shortage
 from qiosk.service.jobs.worker import run_job
 from qiosk.service.ports import Clock, JobStore
 
@@ -86,6 +86,8 @@ class InlineExecutor:
             attempt.finish(final_message)
         elif isinstance(final_message, ErrorData):
             attempt.fail(final_message)
+        elif isinstance(final_message, Shortage):
+            attempt.fail(final_message.error)
         elif isinstance(final_message, NotStarted):
             attempt.fail(ErrorData(code="InternalError", message=final_message.reason))
         else:

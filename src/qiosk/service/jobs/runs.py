@@ -2,8 +2,8 @@
 
 A run sends ``Begun`` before it calls the solver, any number of ``RunUpdate``, and at its end one of ``RunOutcome``
 (there are results), ``ErrorData`` (there are none, and another run would find none either), ``Suspended`` (another run
-can continue it) or ``NotStarted`` (its solver did not begin, because the machine or the storage could not provide what
-a run needs).
+can continue it), ``Shortage`` (its solver did not get what it needed from the machine, which may pass) or
+``NotStarted`` (its solver did not begin, because the machine or the storage could not provide what a run needs).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from qiosk.contract.jobs import JobProgress, TracePoint
+from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
 from qiosk.service.jobs.job import BlobRef
 
 
@@ -21,7 +21,8 @@ class RunUpdate:
     """Changes to a job that its run reports. Members left at None do not change the job.
 
     ``trace`` replaces the stored trace from index ``trace_start`` on. So a run that continues from a checkpoint removes
-    the improvements that the earlier run found after that checkpoint.
+    the improvements that the earlier run found after that checkpoint. ``is_solved``: the solver has ended, and its
+    results are about to be stored, however long that takes.
     """
 
     progress: JobProgress | None = None
@@ -31,6 +32,7 @@ class RunUpdate:
     best_cost: float | None = None
     checkpoint_blob: str | None = None
     spent_seconds: float | None = None
+    is_solved: bool = False
 
     def then(self, later: RunUpdate) -> RunUpdate:
         """Both updates as one. The trace of ``later``, if any, starts no later than the end of this one's."""
@@ -68,6 +70,18 @@ class RunOutcome:
 @dataclass(frozen=True, slots=True)
 class Suspended:
     """The end of a run that was asked to suspend: another run can continue from its checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """The end of a run whose solver met a shortage of memory, threads, files or disk space after it had begun.
+
+    Another run may continue from its checkpoint once the shortage has passed; ``error`` is what the job ends with if
+    it does not pass.
+    """
+
+    error: ErrorData
+    is_of_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,19 @@ The solver works in chunks and calls ``Reporter`` after each. Most of these call
 every ``REPORT_S`` one sends an update, and with it the names of new blobs: the best solution so far, and a checkpoint.
 Writing these takes at most ``BLOB_SHARE`` of the run's time: after a slow write the next one waits accordingly.
 
-Blobs that only help (the best solution so far, checkpoints) may fail to be written. For the input and the results the
-process waits while the storage is full or does not respond, and keeps sending empty updates, so that its supervisor
-knows that it is alive. When it is asked to suspend, it stores a checkpoint after the current chunk and ends.
+Blobs that only help (the best solution so far, checkpoints) may fail to be made or written. For the input the process
+waits for a while if the storage does not respond. Results are kept in memory until the storage takes them, however
+long that is. While it waits, the process sends empty updates, so that its supervisor knows that it is alive. When it
+is asked to suspend, it stores a checkpoint after the current chunk and ends.
+
+A solver that finds too little memory, or no more threads, files or disk space, has not failed: see ``is_shortage``.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -36,6 +41,7 @@ from qiosk.service.jobs.runs import (
     RunOutcome,
     RunResult,
     RunUpdate,
+    Shortage,
     Suspended,
 )
 from qiosk.service.names import BEST_BLOB, CHECKPOINT_BLOB, blob_name
@@ -48,10 +54,12 @@ REPORT_S = 0.2
 CHECKPOINT_S = 2.0
 """Least time between two checkpoints."""
 STORAGE_PATIENCE_S = 300.0
-"""How long the process waits for storage that is full or does not respond. If it is the results that cannot be stored
-the job then fails; if it is the input that cannot be read the process counts as lost, and the job waits again."""
+"""How long the process waits for storage that does not respond when it reads the input. Then it counts as lost, and the
+job waits again."""
 STORAGE_RETRY_S = 1.0
-"""Pause before an operation is tried again."""
+"""First pause before an operation is tried again, and time between two signs of life."""
+LONGEST_RETRY_S = 30.0
+"""Longest pause before an operation is tried again."""
 BLOB_SHARE = 0.05
 """Largest part of a run's time that is spent on writing best solutions and checkpoints."""
 
@@ -65,10 +73,10 @@ def run_job(
     is_cancelled: Callable[[], bool],
     monotonic: Callable[[], float],
     is_suspending: Callable[[], bool] = lambda: False,
-) -> RunOutcome | ErrorData | Suspended | NotStarted:
+) -> RunOutcome | ErrorData | Suspended | Shortage | NotStarted:
     """Run a job to its end, or until ``is_suspending``; then store a checkpoint and stop.
 
-    Returns how the run ended; every exception of the solver becomes an ErrorData.
+    Returns how the run ended; every exception of the solver becomes an ErrorData, or a Shortage.
     """
     try:
         reporter = Reporter(spec, blobs, send=send, monotonic=monotonic, is_suspending=is_suspending)
@@ -81,20 +89,43 @@ def run_job(
         return reporter.finish(result)
     except _Suspend:
         return Suspended()
-    except QioskError as error:
-        return ErrorData(**error.error_data())
-    except MemoryError:
-        return ErrorData(**NotEnoughMemory("the job needs more memory than it may use").error_data())
     except Exception as error:  # noqa: BLE001 - an exception of a solver fails its job, not the process
-        traceback.print_exc()
-        return ErrorData(code="InternalError", message=f"{type(error).__name__}: {error}")
+        found = _error_data(error)
+        return Shortage(found, is_of_memory=isinstance(error, MemoryError)) if is_shortage(error) else found
+
+
+_SHORTAGES = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether an error, or its cause, tells that the machine has too little of something at the moment.
+
+    NotEnoughMemory without a cause is no shortage: it is raised where something is found not to fit this machine.
+    """
+    if error.__cause__ is not None:
+        return is_shortage(error.__cause__)
+    if isinstance(error, MemoryError):
+        return not isinstance(error, NotEnoughMemory)
+    if isinstance(error, RuntimeError):
+        return "can't start new thread" in str(error)
+    return isinstance(error, StorageFull) or (isinstance(error, OSError) and error.errno in _SHORTAGES)
+
+
+def _error_data(error: Exception) -> ErrorData:
+    if isinstance(error, QioskError):
+        return ErrorData(**error.error_data())
+    if isinstance(error, MemoryError):
+        return ErrorData(**NotEnoughMemory("the job needs more memory than it may use").error_data())
+    traceback.print_exception(error)
+    return ErrorData(code="InternalError", message=f"{type(error).__name__}: {error}")
 
 
 def _input(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes:
     """The problem's bytes. Raises InvalidInput if the blob does not exist."""
     try:
         return reporter.retry_while_unavailable(
-            lambda: blobs.mapped(spec.input) if isinstance(blobs, MapsBlobs) else blobs.get(spec.input)
+            lambda: blobs.mapped(spec.input) if isinstance(blobs, MapsBlobs) else blobs.get(spec.input),
+            STORAGE_PATIENCE_S,
         )
     except BlobNotFound as error:
         raise InvalidInput(f"input data: {error.message}") from error
@@ -106,7 +137,7 @@ def _checkpoint(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes | 
         return None
     checkpoint = BlobRef(spec.container, spec.checkpoint_blob)
     try:
-        return reporter.retry_while_unavailable(lambda: blobs.get(checkpoint))
+        return reporter.retry_while_unavailable(lambda: blobs.get(checkpoint), STORAGE_PATIENCE_S)
     except BlobNotFound as error:
         _log.warning("job %s starts without its checkpoint: %s", spec.id, error)
         return None
@@ -165,8 +196,7 @@ class Reporter:
             raise _Suspend
 
     def finish(self, result: RunResult) -> RunOutcome:
-        """Store the results and send the last update."""
-        document = result.to_json().encode()
+        """Send the last update and store the results, which takes as long as the storage is full or unreachable."""
         is_cut_off = result.stop_reason in ("cancelled", "run_limit")
         progress = structs.replace(
             self._progress,
@@ -174,25 +204,35 @@ class Reporter:
             best_cost=result.cost,
             seconds=self._progress.seconds or self._monotonic() - self._began,
         )
-        self._send(RunUpdate(progress=progress, trace=tuple(result.trace), trace_start=0))
+        self._send(RunUpdate(progress=progress, trace=tuple(result.trace), trace_start=0, is_solved=True))
         best_blob, best_cost = self._spec.best_blob, self._spec.best_cost
         if is_cut_off and best_blob is not None and best_cost is not None and best_cost < result.cost:
             return RunOutcome(
                 output_blob=best_blob, stop_reason=result.stop_reason
             )  # of an earlier run, which found a better solution
-        name = self.retry_while_unavailable(lambda: self._store(OUTPUT_BLOB, document, JSON))
+        name = self.retry_while_unavailable(lambda: self._store(OUTPUT_BLOB, result.to_json().encode(), JSON))
         return RunOutcome(output_blob=name, stop_reason=result.stop_reason)
 
-    def retry_while_unavailable(self, operation: Callable[[], Answer]) -> Answer:
-        """What ``operation`` returns; tries for ``STORAGE_PATIENCE_S`` while storage is full or does not respond."""
-        until = self._monotonic() + STORAGE_PATIENCE_S
+    def retry_while_unavailable(self, operation: Callable[[], Answer], patience_s: float = math.inf) -> Answer:
+        """What ``operation`` returns; tries for ``patience_s``, after growing pauses, while the storage is full or does
+        not respond, or memory is short.
+        """
+        began, pause_s = self._monotonic(), STORAGE_RETRY_S
+        until = began + patience_s
         while True:
             try:
                 return operation()
-            except (StorageFull, OSError) as error:
-                if self._monotonic() >= until:
+            except (StorageFull, OSError, MemoryError) as error:
+                lasts_too_long = isinstance(error, MemoryError) and self._monotonic() >= began + STORAGE_PATIENCE_S
+                if lasts_too_long or self._monotonic() >= until:
                     raise
-                _log.warning("job %s: trying again in %g s: %s", self._spec.id, STORAGE_RETRY_S, error)
+                _log.warning("job %s: trying again in %g s: %s", self._spec.id, pause_s, error)
+            self._pause(pause_s)
+            pause_s = min(2.0 * pause_s, LONGEST_RETRY_S)
+
+    def _pause(self, seconds: float) -> None:
+        until = self._monotonic() + seconds
+        while self._monotonic() < until:
             if self._is_suspending():
                 raise _Suspend
             self._send(RunUpdate())  # shows that the process is alive
@@ -203,7 +243,7 @@ class Reporter:
         began = self._monotonic()
         if cost is None or cost >= self._best_cost or began < self._best_at:
             return update
-        name = self._store_if_possible(BEST_BLOB, report.best(), JSON)
+        name = self._store_if_possible(BEST_BLOB, report.best, JSON)
         self._best_at = self._next(began, STORAGE_RETRY_S if name is None else 0.0)
         if name is None:
             return update
@@ -214,7 +254,7 @@ class Reporter:
         began = self._monotonic()
         if began < self._checkpoint_at:
             return update
-        name = self._store_if_possible(CHECKPOINT_BLOB, report.checkpoint())
+        name = self._store_if_possible(CHECKPOINT_BLOB, report.checkpoint)
         self._checkpoint_at = self._next(began, CHECKPOINT_S)
         return update if name is None else replace(update, checkpoint_blob=name)
 
@@ -223,11 +263,11 @@ class Reporter:
         now = self._monotonic()
         return now + max(interval, (now - began) / BLOB_SHARE)
 
-    def _store_if_possible(self, kind: str, data: bytes, headers: BlobHeaders = PLAIN) -> str | None:
-        """Name of the stored blob; None if it could not be stored, which does not stop the run."""
+    def _store_if_possible(self, kind: str, make: Callable[[], bytes], headers: BlobHeaders = PLAIN) -> str | None:
+        """Name of the stored blob; None if it could not be made or stored, which does not stop the run."""
         try:
-            return self._store(kind, data, headers)
-        except (StorageFull, OSError) as error:
+            return self._store(kind, make(), headers)
+        except (StorageFull, OSError, MemoryError) as error:
             _log.warning("job %s: %s was not stored: %s", self._spec.id, kind, error)
             return None
 
