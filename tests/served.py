@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -29,16 +30,27 @@ class Served:
 
 
 @contextmanager
-def served(home: Path, *options: str, port: int = 0, **settings: str) -> Iterator[Served]:
-    """A server over a home; ``settings`` are variables without their prefix. Leaves no process behind."""
+def served(
+    home: Path, *options: str, port: int = 0, open_files: int | None = None, **settings: str
+) -> Iterator[Served]:
+    """A server over a home; ``settings`` are variables without their prefix, ``open_files`` is how many it may have.
+    Leaves no process behind.
+    """
     home.mkdir(parents=True, exist_ok=True)
     names = {f"QIOSK_{name.upper()}": value for name, value in settings.items()}
     environ = {name: value for name, value in os.environ.items() if not name.startswith("QIOSK_")}
     environ |= {"QIOSK_IDLE_SECONDS": "5", "PYTHONUNBUFFERED": "1", **names}
     log = home.with_name(f"{home.name}-server.log")
     command = [sys.executable, "-m", "qiosk", "serve", "--home", str(home), "--port", str(port), *options]
+
+    def limit() -> None:
+        if open_files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+
     with log.open("ab") as errors:
-        process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(
+            command, env=environ, stdout=subprocess.PIPE, stderr=errors, text=True, preexec_fn=limit
+        )
         try:
             yield Served(process, _url(process, log), home, log)
         finally:

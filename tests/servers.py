@@ -19,7 +19,8 @@ from qiosk.bootstrap import ServerParts
 from qiosk.contract.quotas import Dimension
 from qiosk.server.app import create_app
 from qiosk.server.settings import ServerSettings
-from qiosk.server.web.connections import Connection
+from qiosk.server.web.admission import MAX_EXTRA, Admission, Room
+from qiosk.server.web.serving import Server
 from qiosk.service.accounts.keys import Authenticator
 from qiosk.service.accounts.quotas import QuotaService
 from qiosk.service.blobs.locations import ServedLocations
@@ -133,21 +134,21 @@ def serving(parts: ServerParts, **settings) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def listening(parts: ServerParts, **settings) -> Iterator[str]:
+def listening(parts: ServerParts, *, extras: int = MAX_EXTRA, **settings) -> Iterator[str]:
     """The URL of a server over these parts, on a socket of the loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         chosen = ServerSettings(**settings)
         app = create_app(parts, chosen)
-        most = chosen.max_connections
-        config = uvicorn.Config(app, http=Connection, log_config=None, access_log=False, limit_concurrency=most)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        config = uvicorn.Config(app, log_config=None, access_log=False)
+        port = listener.getsockname()[1]
+        server = Server(config, listener, Admission(Room(chosen.max_connections, extras)))
+        thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started:
             assert thread.is_alive()
             time.sleep(0.005)
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.should_exit = True
             thread.join(20)

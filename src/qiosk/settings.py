@@ -242,6 +242,11 @@ class Settings:
     limit_stored_bytes: int | None = setting(number_of_bytes(), None)
     limit_run_seconds: float | None = setting(_seconds_or_unlimited, None)
 
+    @property
+    def has_database_server(self) -> bool:
+        """Whether the database is a server, which may be started later than those who use it."""
+        return self.database is not None and not self.database.startswith("sqlite:")
+
     def to_environ(self) -> dict[str, str]:
         """The variables that ``read_settings`` turns into these settings."""
         values = {variable(member.name): getattr(self, member.name) for member in fields(self)}

@@ -35,8 +35,9 @@ from qiosk.server.run import serve
 from qiosk.server.settings import read_server_settings
 from qiosk.settings import read_settings
 configure_logs("json")
-parts = open_server(read_settings(os.environ), runner="fake_runners:run")
-serve(parts, read_server_settings(), announce=lambda url: print(url, flush=True))
+def open_parts():
+    return open_server(read_settings(os.environ), runner="fake_runners:run")
+serve(open_parts, read_server_settings(), announce=lambda url: print(url, flush=True))
 """
 FINAL = ("Succeeded", "Failed", "Cancelled")
 

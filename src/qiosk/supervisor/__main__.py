@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qiosk.errors import ServiceUnavailable, StorageFull
+from qiosk.supervisor.pauses import GrowingPause
 
 if TYPE_CHECKING:
     from qiosk.bootstrap.stores import Stores
@@ -30,6 +31,7 @@ MAX_LOG_BYTES = 1_000_000
 """Size above which the log is moved to a second file, whose former content is dropped."""
 
 _CHECK_INTERVAL_S = 1.0
+_LONGEST_PAUSE_S = 8.0  # between two tries to open the database
 
 log = logging.getLogger(__name__)
 
@@ -120,12 +122,14 @@ def supervise(
 
 def _open_stores(home: SupervisedHome, watch: _Watch) -> Stores | None:
     """The home's stores, as soon as the database answers; None if the supervisor has to stop before."""
+    pause = GrowingPause(_CHECK_INTERVAL_S, _LONGEST_PAUSE_S)
     while watch.should_continue():
-        try:
-            return home.open_stores()
-        except (ServiceUnavailable, StorageFull) as error:
-            log.warning("trying again in %g s: %s", _CHECK_INTERVAL_S, error)
-            time.sleep(_CHECK_INTERVAL_S)
+        if not pause.is_on(time.monotonic()):
+            try:
+                return home.open_stores()
+            except (ServiceUnavailable, StorageFull) as error:
+                log.warning("trying again in %g s: %s", pause.note_failure(time.monotonic()), error)
+        time.sleep(_CHECK_INTERVAL_S)
     return None
 
 

@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from qiosk.server.web import connections
-from qiosk.server.web.connections import Connection
-from servers import MemoryParts, listening
+from qiosk.server.web.admission import Place, room_for
+from qiosk.server.web.connections import PROBES, Connection
+from servers import WORKSPACE, MemoryParts, listening
 
+OTHER = f"GET {WORKSPACE}/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -37,6 +39,20 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> Queue[object]:
         found.put(connection._closing)
 
     monkeypatch.setattr(Connection, "on_message_complete", look)
+    return found
+
+
+@pytest.fixture
+def works(monkeypatch: pytest.MonkeyPatch) -> Queue[object]:
+    """The places of connections on which a request has arrived."""
+    found: Queue[object] = Queue()
+    work = Place.work
+
+    def look(place: Place) -> None:
+        work(place)
+        found.put(place)
+
+    monkeypatch.setattr(Place, "work", look)
     return found
 
 
@@ -77,12 +93,20 @@ def send_until_it_ends(connection: socket.socket, piece: bytes, within: float = 
     return False
 
 
-def test_connections_beyond_the_limit_are_refused_in_the_words_of_the_protocol() -> None:
-    with listening(MemoryParts().parts, max_connections=1) as url, connected(url) as first:
-        first.sendall(REQUEST)
-        assert b"alive" in answer(first)
+@contextmanager
+def working(url: str) -> Iterator[socket.socket]:
+    """A connection whose request has begun, and whose body never ends."""
+    with connected(url) as connection:
+        connection.sendall(f"PUT {WORKSPACE}/jobs/j HTTP/1.1\r\nHost: localhost\r\n".encode())
+        connection.sendall(b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n")
+        yield connection
+
+
+def test_connections_beyond_the_limit_are_refused_in_the_words_of_the_protocol(works: Queue[object]) -> None:
+    with listening(MemoryParts().parts, max_connections=1) as url, working(url):
+        assert works.get(timeout=20)
         with connected(url) as second:
-            second.sendall(REQUEST)
+            second.sendall(OTHER)
             head, _, body = answer(second).partition(b"\r\n\r\n")
             assert second.recv(1) == b""
         lines = head.decode().lower().split("\r\n")
@@ -90,8 +114,30 @@ def test_connections_beyond_the_limit_are_refused_in_the_words_of_the_protocol()
         assert {"content-type: application/json", "retry-after: 5", "connection: close"} <= set(lines)
         assert any(line.startswith("x-ms-request-id: ") for line in lines)
         assert json.loads(body)["error"]["code"] == "ServiceUnavailable"
-        first.sendall(REQUEST)  # those that were there are served on
-        assert b"alive" in answer(first)
+
+
+def test_a_busy_server_answers_probes(works: Queue[object]) -> None:
+    with listening(MemoryParts().parts, max_connections=1) as url, working(url):
+        assert works.get(timeout=20)
+        for path in PROBES:
+            with connected(url) as probe:
+                probe.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                assert b" 200 " in answer(probe).partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("begin", [b"", REQUEST, REQUEST[:9]], ids=["silent", "idle", "slow"])
+def test_the_connection_that_is_idle_for_longest_makes_room(begin: bytes) -> None:
+    with listening(MemoryParts().parts, max_connections=2) as url, ExitStack() as stack:
+        idle = [stack.enter_context(connected(url)) for _ in range(2)]
+        for connection in idle:
+            connection.sendall(begin)
+            if begin == REQUEST:
+                assert b"alive" in answer(connection)
+        for _ in range(3):
+            with connected(url) as other:
+                other.sendall(OTHER)
+                assert b"value" in answer(other)
+        assert answer(idle[0]) == b""
 
 
 @pytest.mark.parametrize("begin", [b"", REQUEST])
@@ -164,38 +210,35 @@ def test_heads_have_a_largest_size(url: str, head: bytes) -> None:
         assert b" 400 " in connection.recv(4096).partition(b"\r\n")[0]
 
 
-def test_those_who_are_far_too_many_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MAX_EXTRA", 1)
-    with listening(MemoryParts().parts, max_connections=1) as url, ExitStack() as stack:
-        first = stack.enter_context(connected(url))
-        first.sendall(REQUEST)
-        assert b"alive" in answer(first)
+def test_those_who_are_far_too_many_are_sent_away(works: Queue[object]) -> None:
+    with listening(MemoryParts().parts, max_connections=1, extras=1) as url, ExitStack() as stack:
+        stack.enter_context(working(url))
+        assert works.get(timeout=20)
         told = stack.enter_context(connected(url))
-        told.sendall(REQUEST)
-        assert b" 503 " in told.recv(4096)
         others = [stack.enter_context(connected(url)) for _ in range(2)]
-        assert others[1].recv(1) == b""
-        first.sendall(REQUEST)
-        assert b"alive" in answer(first)
+        assert answer(others[1]) == b""
+        told.sendall(OTHER)
+        assert b" 503 " in told.recv(4096)
 
 
 @pytest.mark.parametrize(
     ("soft", "hard", "room", "files"),
     [
-        (1024, 1 << 20, 2000, 2000 + 64 + 256 + 2048),
-        (1024, resource.RLIM_INFINITY, 2000, 2000 + 64 + 256 + 2048),
-        (1024, 2048, 2048 - 64 - 256, 2048),
-        (1024, 1024, 1024 - 64 - 256, 1024),
-        (80, 80, 1, 80),
-        (1 << 20, 1 << 20, 2000, None),
-        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 2000, None),
+        (1024, 1 << 20, (2000, 64), 2000 + 64 + 256),
+        (1024, resource.RLIM_INFINITY, (2000, 64), 2000 + 64 + 256),
+        (1024, 2048, (2048 - 64 - 256, 64), 2048),
+        (1024, 1024, (1024 - 64 - 256, 64), None),
+        (80, 80, (30, 10), None),
+        (1, 1, (1, 0), None),
+        (1 << 20, 1 << 20, (2000, 64), None),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, (2000, 64), None),
     ],
 )
 def test_there_are_as_many_connections_as_files_allow(
-    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, room: int, files: int | None
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, room: tuple[int, int], files: int | None
 ) -> None:
     limits: list[tuple[int, int]] = []
     monkeypatch.setattr("resource.getrlimit", lambda _kind: (soft, hard))
     monkeypatch.setattr("resource.setrlimit", lambda _kind, both: limits.append(both))
-    assert connections.room_for(2000) == room
+    assert room_for(2000) == room
     assert limits == ([] if files is None else [(files, hard)])

@@ -33,6 +33,7 @@ def serve(
     variables QIOSK_HOST, QIOSK_PORT and so on.
     """
     import os
+    from functools import partial
 
     from qiosk.settings import of_server, read_settings
 
@@ -55,10 +56,16 @@ def serve(
         )
         settings = of_server(read_settings(os.environ, home=home))
         configure_logs(chosen.log_format)
-        parts = open_server(
+        open_parts = partial(
+            open_server,
             settings,
             admin_key=chosen.admin_key,
             secret_key=chosen.secret_key,
             base_path=chosen.base_path,
         )
-        run(parts, chosen, announce=lambda url: typer.echo(f"Qiosk serves {settings.home} at {url}"))
+        run(
+            open_parts,
+            chosen,
+            announce=lambda url: typer.echo(f"Qiosk serves {settings.home} at {url}"),
+            may_wait=settings.has_database_server,
+        )

@@ -1,26 +1,24 @@
-"""Limits on connections: how long and how large the head of a request may be, and how many connections there are.
+"""Limits on a connection: how long and how large the head of a request may be, and how long a client may not read.
 
 Why. Uvicorn limits only the time between two requests. A client that opened many connections and sent nothing, or one
 header a minute, could use up all connections of a server. So the head of a request (its first line and headers) must
 arrive within ``HEAD_S`` and have at most ``MAX_HEAD_BYTES``. Bodies are limited where they are read. A client that does
 not read its responses loses its connection: of what waits to be sent, ``MIN_SENT_BYTES`` must leave every ``SEND_S``.
-
-Every connection is an open file, and the system limits the open files of a process. The server raises that limit if it
-may, and reserves ``OWN_FILES`` for blobs and databases, so that clients cannot make its own work fail. Connections
-beyond the server's limit are marked as extra when they are opened: their first request is answered 503, which closes
-them. If more than ``MAX_EXTRA`` of them are open at once, further ones are closed without an answer.
+How many connections there may be is up to ``admission``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import resource
-from typing import Final, final
+from typing import Any, Final, final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from qiosk.errors import ServiceUnavailable
+from qiosk.server.web.admission import Place
 from qiosk.server.web.errors import error_reply
 
 HEAD_S = 30.0
@@ -33,55 +31,34 @@ MAX_HEAD_BYTES: Final = 64 << 10
 """Most bytes of the address and of all names and values of headers together."""
 _IS_EXTRA: Final = "is_extra_connection"
 """Key in the state of requests that came through an extra connection."""
-MAX_EXTRA: Final = 64
-"""Most connections beyond the limit that are answered 503; further ones are closed at once."""
-OWN_FILES: Final = 256
-"""Open files reserved for blobs and databases."""
-BURST: Final = 2048
-"""Connections that the system accepts before the server handles them."""
-
-
-def room_for(connections: int) -> int:
-    """The number of connections, at most ``connections``, that the limit of open files allows.
-
-    Raises that limit first, if necessary and permitted.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = connections + MAX_EXTRA + OWN_FILES + BURST
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return connections
-    files = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
-    return max(1, min(connections, files - MAX_EXTRA - OWN_FILES))
+PROBES: Final = ("/healthz", "/readyz")
+"""Paths that are answered on extra connections, too: a busy server is alive."""
 
 
 @final
 class Connection(HttpToolsProtocol):
-    """Uvicorn's connection with limits on heads. It marks extra connections for ``ConnectionLimit``.
-
-    Uvicorn's own limit is switched off, since its answer does not have the form of our errors.
-    """
+    """Uvicorn's connection with limits on heads, in a place that ``Admission`` gave it."""
 
     _closing: asyncio.TimerHandle | None = None
     _watching: asyncio.TimerHandle | None = None
     _has_sent = False
     _head_bytes = 0
-    _is_extra = False
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], place: Place) -> None:
+        super().__init__(config, server_state, app_state)
+        self._place = place
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request, or close the connection if there are far too many."""
-        most, self.limit_concurrency = self.config.limit_concurrency, None
+        """Wait for the first request."""
         super().connection_made(transport)
-        extra = 0 if most is None else len(self.connections) - most
-        self._is_extra = extra > 0
-        if extra > MAX_EXTRA:
-            transport.abort()
-        else:
-            self._expect_head()
-            self._watch_sending(0)
+        self._place.close = transport.abort
+        self._place.may_close = lambda: transport.get_write_buffer_size() == 0
+        self._expect_head()
+        self._watch_sending(0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
+        self._place.leave()
         self._stop_waiting()
         if self._watching is not None:
             self._watching.cancel()
@@ -97,7 +74,7 @@ class Connection(HttpToolsProtocol):
         """A head begins."""
         self._head_bytes = 0
         super().on_message_begin()
-        if self._is_extra:
+        if self._place.is_extra:
             self.scope["state"][_IS_EXTRA] = True
 
     def on_url(self, url: bytes) -> None:
@@ -113,12 +90,19 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head has arrived."""
         self._stop_waiting()
+        self._place.work()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The request has arrived. The rest of its body was not the head of another one."""
         self._stop_waiting()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """A request was answered, perhaps the last one."""
+        super().on_response_complete()
+        if self.cycle.response_complete:
+            self._place.rest()
 
     def resume_writing(self) -> None:
         """The client has read most of what waited to be sent."""
@@ -158,7 +142,8 @@ class ConnectionLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 503."""
-        if not scope.get("state", {}).get(_IS_EXTRA, False):
+        is_extra = scope.get("state", {}).get(_IS_EXTRA, False)
+        if not is_extra or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
         refusal = error_reply(ServiceUnavailable("the server has too many connections; try again"))
