@@ -13,7 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import structs
+
 from qiosk.contract.jobs import JobProgress, TracePoint
+from qiosk.contract.provenance import Provenance, environment
 from qiosk.errors import InvalidValue
 from qiosk.service.jobs.runs import ChunkReport, JobSpec
 
@@ -26,6 +29,10 @@ class FakeResult:
     stop_reason: str
     trace: Sequence[TracePoint]
     document: dict
+
+    @property
+    def provenance(self) -> Provenance:
+        return structs.replace(environment(), stop_reason=self.stop_reason)
 
     def to_json(self) -> str:
         return json.dumps(self.document)
@@ -42,6 +49,9 @@ class FakeReport:
 
     def checkpoint(self) -> bytes:
         return str(self.chunk).encode()
+
+    def provenance(self) -> Provenance:
+        return structs.replace(environment(), seed=self.chunk)
 
 
 def run(

@@ -18,8 +18,10 @@ file                      content
 
 from __future__ import annotations
 
+import getpass
 import math
 import os
+import platform
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -38,6 +40,15 @@ def cpu_count(root: Path = _ROOT) -> int:
     runnable_on = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = [math.ceil(quota) for folder in _groups(root, "cpu") for quota in _cpu_quotas(folder)]
     return min([runnable_on, *quotas])
+
+
+def processor(root: Path = _ROOT) -> str:
+    """Name of the processor as its maker gives it, else of its architecture; ``root`` as for ``cpu_count``."""
+    for line in _lines(root / "proc/cpuinfo"):
+        name, _, value = line.partition(":")
+        if name.strip() == "model name" and value.strip():
+            return value.strip()
+    return platform.processor() or platform.machine()
 
 
 def physical_memory(root: Path = _ROOT) -> int:
@@ -122,6 +133,15 @@ def _lines(path: Path) -> Sequence[str]:
         return path.read_text().splitlines()
     except OSError:  # another system, or this kind of group is not in use
         return []
+
+
+def user_and_host() -> str:
+    """The user of this process and the machine, as ``user@host``; the user's number where it has no name."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    return f"{user}@{platform.node()}".encode("utf-8", "replace").decode()
 
 
 @final

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
-from qiosk.contract.jobs import SubmitJob
+from qiosk.contract.jobs import ErrorData, SubmitJob
+from qiosk.contract.provenance import environment
 from qiosk.service.jobs.attempts import MAX_DEATHS, Attempt, claim_next
 from qiosk.service.jobs.definition import define_job
 from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobKey, JobState
-from qiosk.service.jobs.runs import RunOutcome
+from qiosk.service.jobs.runs import RunOutcome, RunUpdate
 from qiosk.service.names import RUN_BLOBS, blob_name
 from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore
 
@@ -48,6 +50,21 @@ def test_a_job_whose_supervisors_die_fails_in_the_end(jobs, clock):
     assert failed.state is JobState.FAILED
     assert failed.error.message == "10 supervisors died while the job ran"
     assert claimed(jobs, clock) is None
+
+
+def test_a_job_that_ends_without_results_names_versions_and_machine(jobs, clock):
+    attempt = claimed(jobs, clock)
+    attempt.spec(threads=3)
+    assert attempt.fail(ErrorData(code="InternalError", message="m"))
+    assert stored(jobs).provenance == environment(threads=3)
+
+
+def test_what_a_killed_run_reported_of_its_provenance_is_kept(jobs, clock):
+    attempt = claimed(jobs, clock)
+    reported = structs.replace(environment(threads=2), seed=7)
+    attempt.report(RunUpdate(provenance=reported, best_blob="best", best_cost=-1.0))
+    assert attempt.time_over(9.0)
+    assert stored(jobs).provenance == structs.replace(reported, stop_reason="run_limit")
 
 
 def test_a_job_that_is_left_properly_is_under_no_suspicion(jobs, clock):

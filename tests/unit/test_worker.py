@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 import fake_runners
 from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
+from qiosk.contract.provenance import Provenance, environment
 from qiosk.errors import NotEnoughMemory, StorageFull
 from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.runs import JobRunner, JobSpec, NotStarted, RunOutcome, RunUpdate, Shortage, Suspended
@@ -53,12 +55,16 @@ class Report:
     def checkpoint(self) -> bytes:
         return b"checkpoint %d" % self.progress.sweeps
 
+    def provenance(self) -> Provenance:
+        return structs.replace(environment(), seed=self.progress.sweeps)
+
 
 @dataclass
 class Result:
     cost: float = -9.0
     stop_reason: str = "finished"
     trace: tuple[TracePoint, ...] = ()
+    provenance: Provenance = field(default_factory=environment)
 
     def to_json(self) -> str:
         return json.dumps({"cost": self.cost})
@@ -149,7 +155,8 @@ def test_a_solver_without_a_configuration_yet_reports_none():
     desk = Desk()
     desk.clock.sleep(1.0)
     desk.reporter(Report(desk.clock, JobProgress()))
-    assert desk.sent == [RunUpdate(progress=JobProgress(), trace=(), trace_start=0)]
+    known = structs.replace(environment(), seed=0)
+    assert desk.sent == [RunUpdate(progress=JobProgress(), trace=(), trace_start=0, provenance=known)]
 
 
 def test_blobs_of_the_best_take_little_of_the_time():

@@ -13,6 +13,7 @@ from qiosk.client.job import Job as SyncJob
 from qiosk.client.results import Results
 from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress, JobStatus, TracePoint, not_completed
+from qiosk.contract.provenance import Provenance
 
 if TYPE_CHECKING:
     from qiosk.aio.workspace import Workspace
@@ -61,6 +62,16 @@ class Job:
     def status(self) -> JobStatus | None:
         """State of the job when its details were last read."""
         return self.sync.status
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """See :attr:`qiosk.Job.provenance`."""
+        return self.sync.provenance
+
+    @property
+    def stop_reason(self) -> str | None:
+        """See :attr:`qiosk.Job.stop_reason`."""
+        return self.sync.stop_reason
 
     @property
     def container_name(self) -> str:

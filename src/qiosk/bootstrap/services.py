@@ -15,6 +15,7 @@ from qiosk.adapters.home.home import Home, ServerPresence
 from qiosk.adapters.home.launcher import SupervisorLauncher
 from qiosk.adapters.home.secret_key import load_secret
 from qiosk.bootstrap.stores import Stores
+from qiosk.machine import user_and_host
 from qiosk.service.accounts.keys import Authenticator
 from qiosk.service.blobs.locations import BlobLocations, ServedLocations
 from qiosk.service.blobs.store import Storage
@@ -139,6 +140,7 @@ class _Assembly:
             new_id=_new_id,
             sessions=self.stores.sessions,
             quotas=self.stores.quotas,
+            submitter=user_and_host(),
         )
 
 

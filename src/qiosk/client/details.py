@@ -17,6 +17,7 @@ from typing import Any
 from msgspec import Struct, structs, to_builtins
 
 from qiosk.contract.jobs import INPUT_BLOB, QIO_OUTPUT_FORMAT, ErrorData, JobProgress, JobStatus, JobView, SubmitJob
+from qiosk.contract.provenance import Provenance
 from qiosk.contract.sessions import JobFailurePolicy, OpenSession, SessionStatus, SessionView
 from qiosk.errors import InvalidJobDefinition
 
@@ -128,10 +129,27 @@ def html_table(rows: Sequence[tuple[str, str]]) -> str:
     return f"<table>{body}</table>"
 
 
+def _origin(found: Provenance) -> str:
+    """The most important facts of a provenance; ``as_dict`` has all of them."""
+    versions, machine = found.versions, found.machine
+    facts = {
+        "stop reason": found.stop_reason,
+        "seed": found.seed,
+        "problem": found.problem,
+        "kernel": found.statistics.get("kernel"),
+        "threads": machine.threads,
+        "processor": machine.processor,
+        "versions": ", ".join(f"{name} {text}" for name, text in structs.asdict(versions).items() if text is not None),
+    }
+    return "; ".join(f"{name}: {value}" for name, value in facts.items() if value is not None)
+
+
 def _readable(value: Any) -> str:
     if isinstance(value, JobProgress):
         best = "" if value.best_cost is None else f", best cost {value.best_cost:.10g}"
         return f"{value.fraction:.0%} after {value.seconds:.1f} s, {value.sweeps} sweeps{best}"
+    if isinstance(value, Provenance):
+        return _origin(value)
     if isinstance(value, str):
         value = _SIGNATURE.sub("…", value)  # what is printed may be shown to others
     plain = f"{value.code}: {value.message}" if isinstance(value, ErrorData) else to_builtins(value, str_keys=True)

@@ -26,6 +26,7 @@ from qiosk.contract.jobs import (
     TracePoint,
     own_container,
 )
+from qiosk.contract.provenance import Provenance
 from qiosk.contract.workspaces import DEFAULT_KEY
 from qiosk.errors import BlobNotFound, InvalidValue, JobFailed
 from qiosk.formats.compression import decompressed
@@ -223,6 +224,20 @@ class Job:
         error = self.details.error_data
         reason = f"{error.code}: {error.message}" if error else "no solution was found before it ended"
         return JobFailed(f"job {self.id} ({self.details.name}) has no results, its status is {self.status}: {reason}")
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """Where the results come from, as far as it was known when the details were last read: see
+        :class:`qiosk.contract.provenance.Provenance`. None before the run has reported for the first time.
+        """
+        return self.details.provenance
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the run ended: finished, converged, target, timeout, run_limit or cancelled; None if it has no end yet,
+        or failed.
+        """
+        return None if self.details.provenance is None else self.details.provenance.stop_reason
 
     @property
     def progress(self) -> JobProgress:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
 from qiosk.contract.paging import ItemOrder
+from qiosk.contract.provenance import Provenance
+from qiosk.contract.times import AwareTime
 
 QIO_INPUT_FORMAT = "microsoft.qio.v2"
 QIO_OUTPUT_FORMAT = "microsoft.qio-results.v2"
@@ -24,9 +26,6 @@ CONTAINER_PREFIX = "job-"
 """Start of the name of a container that belongs to one job only."""
 ACCOUNT = "qiosk"
 """Storage account of the blobs that a server offers: the first segment of their paths, which Azure clients expect."""
-
-AwareTime = Annotated[datetime, Meta(tz=True)]
-"""A time with a zone. Requests and replies with a time without one are rejected."""
 
 
 class JobStatus(StrEnum):
@@ -97,7 +96,11 @@ class SubmitJob(Struct, rename="camel", frozen=True, kw_only=True):
 
 
 class JobView(Struct, rename="camel", frozen=True, kw_only=True):
-    """All properties of a job, as users see it. Times are in UTC."""
+    """All properties of a job, as users see it. Times are in UTC.
+
+    ``submitter`` is the user and the machine of an embedded workspace; on a server the name of the key, or the subject
+    of the token. ``provenance`` is None before the job's run has reported for the first time.
+    """
 
     id: str
     name: str
@@ -126,6 +129,8 @@ class JobView(Struct, rename="camel", frozen=True, kw_only=True):
     session_id: str | None = None
     attempts: int = 0
     progress: JobProgress = field(default_factory=JobProgress)
+    submitter: str | None = None
+    provenance: Provenance | None = None
 
 
 class JobQuery(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from qiosk.contract.jobs import AwareTime, ErrorData
+from qiosk.contract.jobs import ErrorData
+from qiosk.contract.times import AwareTime
 
 
 class SessionStatus(StrEnum):

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
+from qiosk.contract import codec
 from qiosk.contract.paging import MAX_PAGE, ItemOrder
 from qiosk.contract.plain import is_storable
 from qiosk.errors import InvalidFilter
@@ -66,7 +67,8 @@ def cursor_of(job: Job, order: ItemOrder) -> Cursor:
 
 def weight(job: Job) -> int:
     """Bytes of a job's long members, as JSON."""
-    return sum(len(json.dumps(member)) for member in (job.input_params, job.metadata, job.tags))
+    provenance = 0 if job.provenance is None else len(codec.encode(job.provenance))
+    return provenance + sum(len(json.dumps(member)) for member in (job.input_params, job.metadata, job.tags))
 
 
 def is_heavy(jobs: Iterable[Job]) -> bool:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from msgspec import to_builtins
+
 from qiosk.contract.jobs import TracePoint
+from qiosk.contract.provenance import Provenance
 from qiosk.formats.qio.results import SolutionColumns
 from qiosk.model.cost_function import I8, I64
+from qiosk.solvers.provenance import RunFacts
 from qiosk.solvers.targets.documents import Document, ResultsContent, microsoft_document
 
 if TYPE_CHECKING:
@@ -48,6 +53,7 @@ class Result:
       after the last sweep: of the last round.
 
     ``document`` writes the results in the provider's format; ``input_data_uri`` is where a job's problem is stored.
+    ``facts`` and ``ended_at`` are what ``provenance`` is made of.
 
     >>> import qiosk
     >>> problem = qiosk.Problem("two spins")
@@ -64,6 +70,8 @@ class Result:
     parameters: Mapping[str, Any]
     trace: Sequence[TracePoint]
     statistics: Mapping[str, Any]
+    facts: RunFacts
+    ended_at: datetime
     input_data_uri: str = ""
     document: Document = microsoft_document
 
@@ -82,6 +90,11 @@ class Result:
         """finished, converged, target, timeout or cancelled."""
         return str(self.statistics["stop_reason"])
 
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Where the result comes from: problem, target, parameters, seed, versions, machine, statistics and times."""
+        return self.facts.at_end(self.parameters, self.statistics, self.ended_at)
+
     def plot(self, **options: Any) -> Axes:
         """Best cost against time; see :func:`qiosk.plots.search`. Needs matplotlib."""
         from qiosk.plots import search
@@ -97,6 +110,7 @@ class Result:
             input_data_uri=self.input_data_uri,
             message=self.stop_reason,
             seconds=self.statistics["seconds"],
+            provenance=to_builtins(self.provenance),
         )
         return self.document(found).decode()
 

@@ -9,8 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import to_builtins
 
 from qiosk.contract.jobs import JobProgress, TracePoint
+from qiosk.contract.provenance import Provenance
 from qiosk.errors import InvalidValue, NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
 from qiosk.machine import cpu_count
 from qiosk.model.check import initial_values
@@ -22,6 +24,7 @@ from qiosk.model.flips import largest_cost
 from qiosk.solvers.checkpoint import check_origin, origin, pack, unpack
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exact.exhaustive import enumerate_best, is_enumerable
+from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.interruption import Interrupted, Interruption
@@ -50,6 +53,7 @@ class ChunkReport:
     new_trace: Sequence[TracePoint]
     best: Callable[[], bytes]  # results document of the best so far
     checkpoint: Callable[[], bytes]
+    provenance: Callable[[], Provenance]  # as far as it is known
 
 
 class Task:
@@ -80,6 +84,8 @@ class Task:
         self.saved: Any = unpack(resume, without="state") if resume is not None else None
         self._resume = resume
         self.seed: int = self.saved["seed"] if self.saved else self._new_seed()
+        given = {**self._given, "seed": self.seed} | ({} if kernel is None else {"kernel": kernel})
+        self.facts = RunFacts(target.id, self.seed, given, self.threads, now(), cost_function)
         if kernel is not None and not target.has_kernels:
             raise InvalidValue(f"kernel {kernel!r}: {target.id} has no choice of kernels")
         if target.is_parameter_free and target.timeout_s(values) == 0:
@@ -212,6 +218,7 @@ class Task:
                 new_trace=trace,
                 best=lambda: self._document(problem, found, parameters, seconds),
                 checkpoint=lambda: pack({"origin": self._origin, "seed": self.seed, "kernel": kernel}),
+                provenance=lambda: self.facts.so_far(parameters),
             )
         )
         stop = StopReason.CONVERGED if self.target.is_parameter_free else StopReason.FINISHED
@@ -269,6 +276,7 @@ class Task:
                 problem, run.state.incumbents, self._parameters(run.solver.parameters(run.state)), run.seconds
             ),
             checkpoint=lambda: self._checkpoint(run),
+            provenance=lambda: self.facts.so_far(self._parameters(run.solver.parameters(run.state))),
         )
 
     def _document(
@@ -281,6 +289,7 @@ class Task:
             input_data_uri=self.input_data_uri,
             message=RUNNING,
             seconds=seconds,
+            provenance=to_builtins(self.facts.so_far(parameters)),
         )
         return self.target.document(content)
 
@@ -300,8 +309,11 @@ class Task:
 
     def _parameters(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """What was given, what was found, and the seed."""
-        given = {name: value for name, value in self.values.items() if value is not None}
-        return {**given, **found, "seed": self.seed}
+        return {**self._given, **found, "seed": self.seed}
+
+    @property
+    def _given(self) -> dict[str, Any]:
+        return {name: value for name, value in self.values.items() if value is not None}
 
     def _result(
         self,
@@ -317,6 +329,8 @@ class Task:
             parameters=parameters,
             trace=trace,
             statistics=statistics,
+            facts=self.facts,
+            ended_at=now(),
             input_data_uri=self.input_data_uri,
             document=self.target.document,
         )

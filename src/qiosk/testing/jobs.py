@@ -187,6 +187,7 @@ def _updated(job: Job, update: RunUpdate, lease_expires_at: datetime) -> Job:
         "best_blob": update.best_blob,
         "best_cost": update.best_cost,
         "checkpoint_blob": update.checkpoint_blob,
+        "provenance": update.provenance,
         "spent_seconds": update.spent_seconds,
     }
     changes = {member: value for member, value in reported.items() if value is not None}

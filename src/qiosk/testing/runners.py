@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from qiosk.contract.jobs import TracePoint
+from qiosk.contract.provenance import Provenance, environment
 from qiosk.formats.qio.results import encode
 from qiosk.service.jobs.runs import JobRunner, JobSpec, RunResult
 
@@ -21,6 +23,11 @@ class _Answer:
     cost: float
     stop_reason: str = "finished"
     trace: Sequence[TracePoint] = ()
+
+    @property
+    def provenance(self) -> Provenance:
+        """This machine, and why the run ended."""
+        return structs.replace(environment(), stop_reason=self.stop_reason)
 
     def to_json(self) -> str:
         """The results document."""

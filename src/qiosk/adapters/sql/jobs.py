@@ -34,6 +34,7 @@ from qiosk.adapters.sql.tables import (
     jobs,
     key_parameters,
     to_progress,
+    to_provenance,
     to_row,
     to_time,
     trace_points,
@@ -281,7 +282,9 @@ def _update_columns(update: RunUpdate) -> dict[str, Any]:
         "checkpoint_blob": update.checkpoint_blob,
         "spent_seconds": update.spent_seconds,
     }
-    columns = {name: value for name, value in reported.items() if value is not None}
+    columns: dict[str, Any] = {name: value for name, value in reported.items() if value is not None}
+    if update.provenance is not None:
+        columns["provenance"] = to_provenance(update.provenance)
     return columns if update.progress is None else {**columns, **to_progress(update.progress)}
 
 

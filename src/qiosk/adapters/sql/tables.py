@@ -14,8 +14,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from qiosk.contract import codec
 from qiosk.contract.jobs import CONTAINER_PREFIX, ErrorData, JobProgress
 from qiosk.contract.paging import ItemOrder
+from qiosk.contract.provenance import Provenance
+from qiosk.errors import UnreadableInput
 from qiosk.service.jobs.job import BlobRef, Job, JobKey, JobState
 from qiosk.service.paging import name_key
 
@@ -72,6 +75,8 @@ jobs = sa.Table(
     sa.Column("best_cost", sa.Float),
     sa.Column("checkpoint_blob", TEXT),
     sa.Column("output_blob", TEXT),
+    sa.Column("submitter", TEXT),
+    sa.Column("provenance", TEXT),
     sa.Column("revision", sa.BigInteger, nullable=False),
 )
 
@@ -156,7 +161,7 @@ def to_progress(progress: JobProgress) -> dict[str, Any]:
 
 
 _TIMES = ("created_at", "begun_at", "ended_at", "cancelled_at", "lease_expires_at")
-_CONVERTED = {*_TIMES, "input_params", "metadata", "tags", "input", "state", "error", "progress"}
+_CONVERTED = {*_TIMES, "input_params", "metadata", "tags", "input", "state", "error", "progress", "provenance"}
 _SAME = tuple(member.name for member in fields(Job) if member.name not in _CONVERTED)
 """Members that are stored as they are."""
 
@@ -172,6 +177,22 @@ def to_error(error: ErrorData | None) -> dict[str, str | None]:
 def from_error(row: Mapping[Any, Any]) -> ErrorData | None:
     """The error of a row."""
     return None if row["error_code"] is None else ErrorData(code=row["error_code"], message=row["error_message"])
+
+
+def to_provenance(provenance: Provenance | None) -> str | None:
+    """The column of a job's provenance."""
+    return None if provenance is None else codec.encode(provenance).decode()
+
+
+def _from_provenance(row: Mapping[str, Any]) -> Provenance | None:
+    """The provenance of a row; None if there is none, or it is unreadable."""
+    if row["provenance"] is None:
+        return None
+    try:
+        return codec.decode(Provenance, row["provenance"])
+    except UnreadableInput as error:
+        _log.warning("%s %s: its provenance cannot be read: %s", row["workspace"], row["id"], error)
+        return None
 
 
 def to_row(job: Job) -> dict[str, Any]:
@@ -191,6 +212,7 @@ def to_row(job: Job) -> dict[str, Any]:
         "input_blob": job.input.name,
         "state": job.state.value,
         **to_error(job.error),
+        "provenance": to_provenance(job.provenance),
     }
 
 
@@ -231,6 +253,7 @@ def from_row(row: Mapping[str, Any]) -> Job:
         input=BlobRef(row["input_container"], row["input_blob"]),
         state=_state(row),
         error=from_error(row),
+        provenance=_from_provenance(row),
     )
 
 
@@ -275,4 +298,4 @@ def _state(row: Mapping[str, Any]) -> JobState:
 
 def weight_of(row: Mapping[str, Any]) -> int:
     """The ``weight`` of the job of a row."""
-    return sum(len(row[column]) for column in ("input_params", "metadata", "tags"))
+    return sum(len(row[column] or "") for column in ("input_params", "metadata", "tags", "provenance"))

@@ -59,13 +59,16 @@ def encode(
         b', "parameters": ' + _json(parameters),
         b', "solutions": [{' + b"}, {".join(texts) + b"}]",
     ]
-    for name, value in (extra or {}).items():
-        parts.append(b", " + _json(name) + b": " + _json(value))
-    return b"".join([*parts, b"}"])
+    return b"".join([*parts, _members(extra), b"}"])
 
 
 def encode_oneqbit(
-    solutions: Sequence[SolutionColumns], parameters: Mapping[str, Any], *, target: str, input_data_uri: str
+    solutions: Sequence[SolutionColumns],
+    parameters: Mapping[str, Any],
+    *,
+    target: str,
+    input_data_uri: str,
+    extra: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The document of a 1QBit target, whose values and parameters are strings. Raises InvalidValue."""
     head = {
@@ -74,7 +77,7 @@ def encode_oneqbit(
         "input_data_uri": input_data_uri,
         "input_params": {name: str(_plain(value)) for name, value in parameters.items()},
     }
-    return _with_solutions(head, [_solution(solution, in_quotes=True) for solution in solutions])
+    return _with_solutions(head, [_solution(solution, in_quotes=True) for solution in solutions], extra)
 
 
 def encode_toshiba(
@@ -84,15 +87,21 @@ def encode_toshiba(
     *,
     target: str,
     input_data_uri: str,
+    extra: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The document of a Toshiba target; every solution contains ``run``: runs, message, time. Raises InvalidValue."""
     head = {"version": VERSION, "target": target, "input_params": parameters, "input_data_uri": input_data_uri}
     tail = b', "parameters": ' + _json(run)
-    return _with_solutions(head, [_solution(solution) + tail for solution in solutions])
+    return _with_solutions(head, [_solution(solution) + tail for solution in solutions], extra)
 
 
-def _with_solutions(head: Mapping[str, Any], texts: Sequence[bytes]) -> bytes:
-    return _json(head)[:-1] + b', "solutions": [{' + b"}, {".join(texts) + b"}]}"
+def _with_solutions(head: Mapping[str, Any], texts: Sequence[bytes], extra: Mapping[str, Any] | None) -> bytes:
+    return _json(head)[:-1] + b', "solutions": [{' + b"}, {".join(texts) + b"}]" + _members(extra) + b"}"
+
+
+def _members(extra: Mapping[str, Any] | None) -> bytes:
+    """Further members of the root."""
+    return b"".join(b", " + _json(name) + b": " + _json(value) for name, value in (extra or {}).items())
 
 
 def _solution(solution: SolutionColumns, *, in_quotes: bool = False) -> bytes:

@@ -36,11 +36,13 @@ class Access:
     may_write: bool = True
     caller: str = "anybody"
     """Identifies the caller among others: of each key it is another one."""
+    label: str = ANYBODY.label
+    """What jobs that the caller submits show of it."""
 
     @property
     def jobs(self) -> JobService:
         """The workspace's jobs, whose views contain signed links for this caller."""
-        return self.unsigned_jobs.with_uris(self.links.in_view)
+        return self.unsigned_jobs.with_uris(self.links.in_view).submitted_by(self.label)
 
     @property
     def unsigned_jobs(self) -> JobService:
@@ -115,7 +117,13 @@ async def reading(request: Request) -> Access:
     caller.require(key, write=False)
     request.state.workspace = key
     return Access(
-        key, parts, settings, base_url(request, settings), caller.may(key, write=True), identity(request, caller)
+        key,
+        parts,
+        settings,
+        base_url(request, settings),
+        may_write=caller.may(key, write=True),
+        caller=identity(request, caller),
+        label=caller.label,
     )
 
 

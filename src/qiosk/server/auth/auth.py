@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, final
 
+from qiosk.contract.plain import is_storable
 from qiosk.errors import Forbidden, Unauthorized
 from qiosk.forks import PerProcess
 from qiosk.server.auth.issuer_keys import IssuerKeys
@@ -43,6 +44,11 @@ class Caller(Protocol):
         """Name in the log."""
         ...
 
+    @property
+    def label(self) -> str:
+        """What jobs show of their submitter."""
+        ...
+
     def may(self, workspace: str, *, write: bool) -> bool:
         """Whether the caller may read, or with ``write`` change, a workspace (``ALL``: all of them)."""
         ...
@@ -59,6 +65,11 @@ class TokenHolder:
 
     name: str
     workspaces: Mapping[str, bool] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The subject, as it can be stored."""
+        return self.name if is_storable(self.name) else ascii(self.name)
 
     def may(self, workspace: str, *, write: bool) -> bool:
         """Whether the subject may read, or with ``write`` change, a workspace."""

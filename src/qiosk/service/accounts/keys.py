@@ -84,6 +84,12 @@ class Principal:
     workspace: str | None = None
     is_read_only: bool = False
     expires_at: datetime | None = None
+    key_id: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What jobs show of their submitter: the name, and the key's id, since several keys may have one name."""
+        return self.name if self.key_id is None else f"{self.name} (key {self.key_id})"
 
     @property
     def is_administrator(self) -> bool:
@@ -171,7 +177,11 @@ class Authenticator:
         if not hmac.compare_digest(its_digest, key.digest) or not key.is_valid(self._clock.now()):
             return None
         principal = Principal(
-            name=key.name, workspace=key.workspace, is_read_only=key.is_read_only, expires_at=key.expires_at
+            name=key.name,
+            workspace=key.workspace,
+            is_read_only=key.is_read_only,
+            expires_at=key.expires_at,
+            key_id=key.id,
         )
         self._remember(its_digest, principal)
         return principal

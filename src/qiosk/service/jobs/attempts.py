@@ -19,10 +19,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, final
 
+from msgspec import structs
+
 from qiosk.contract.jobs import ErrorData
+from qiosk.contract.provenance import Provenance, environment
 from qiosk.errors import InsufficientResources, JobNotFound, StorageFull
 from qiosk.service.blobs.store import BlobStore
 from qiosk.service.jobs.job import Job, JobEvent, JobState
@@ -62,6 +66,7 @@ class Attempt:
         self._jobs = jobs
         self._blobs = blobs
         self._clock = clock
+        self._threads: int | None = None
 
     @property
     def job(self) -> Job:
@@ -74,7 +79,7 @@ class Attempt:
 
     def spec(self, *, threads: int | None, max_seconds: float | None = None) -> JobSpec:
         """The description of the job for its process; ``max_seconds`` as for ``seconds_left``."""
-        job = self._job
+        job, self._threads = self._job, threads
         return JobSpec(
             workspace=job.workspace,
             id=job.id,
@@ -124,7 +129,8 @@ class Attempt:
 
         def end(job: Job) -> Job:
             if job.state is not JobState.CANCELLING and job.best_blob is not None:
-                return job.on(JobEvent.SUCCEED, at=self._clock.now(), output_blob=job.best_blob)
+                provenance = structs.replace(self._provenance(job), stop_reason="run_limit")
+                return job.on(JobEvent.SUCCEED, at=self._clock.now(), output_blob=job.best_blob, provenance=provenance)
             if job.state is JobState.CANCELLING:
                 return job.on(JobEvent.STOP, at=self._clock.now())
             error = InsufficientResources(
@@ -172,11 +178,17 @@ class Attempt:
             if job.fence != self._job.fence or not job.state.is_running:
                 return False
             ended = end(job)
+            if ended.state.is_final and ended.provenance is None:
+                ended = replace(ended, provenance=self._provenance(job))
             if self._jobs.swap(ended, expected=job):
                 break
         if ended.state.is_final:
             self._remove_leftovers(ended)
         return True
+
+    def _provenance(self, job: Job) -> Provenance:
+        """What the run reported of its provenance; if it reported nothing, what is known here."""
+        return environment(self._threads) if job.provenance is None else job.provenance
 
     def _remove_leftovers(self, job: Job) -> None:
         try:

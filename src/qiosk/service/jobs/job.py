@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus
+from qiosk.contract.provenance import Provenance
 from qiosk.errors import IllegalTransition
 
 
@@ -137,6 +138,8 @@ class Job:
     best_cost: float | None = None
     checkpoint_blob: str | None = None
     output_blob: str | None = None
+    submitter: str | None = None
+    provenance: Provenance | None = None
     revision: int = 0
 
     @property

@@ -82,6 +82,7 @@ class JobService:
         clock: Clock,
         new_id: Callable[[], str],
         quotas: QuotaGate = NO_LIMITS,
+        submitter: str | None = None,
     ) -> None:
         self._workspace = workspace
         self._jobs = jobs
@@ -90,6 +91,7 @@ class JobService:
         self._executor = executor
         self._clock = clock
         self._quotas = quotas
+        self._submitter = submitter
         self._blob_uri: BlobUri = blobs.uri
         shared: Mapping[str, Any] = {
             "workspace": workspace,
@@ -108,6 +110,12 @@ class JobService:
         other._blob_uri = blob_uri
         return other
 
+    def submitted_by(self, submitter: str) -> JobService:
+        """This service, whose new jobs name ``submitter``."""
+        other = copy(self)
+        other._submitter = submitter
+        return other
+
     @property
     def sessions(self) -> SessionService:
         """The workspace's sessions."""
@@ -115,7 +123,7 @@ class JobService:
 
     def submit(self, command: SubmitJob) -> JobView:
         """Queue a job; see ``JobsApi``."""
-        stored = self._submissions.store(command)
+        stored = self._submissions.store(command, self._submitter)
         self._executor.wake()
         return self.view_of(stored)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
+from qiosk.contract.provenance import Provenance
 from qiosk.service.jobs.job import BlobRef
 
 
@@ -31,6 +32,7 @@ class RunUpdate:
     best_blob: str | None = None
     best_cost: float | None = None
     checkpoint_blob: str | None = None
+    provenance: Provenance | None = None
     spent_seconds: float | None = None
     is_solved: bool = False
 
@@ -45,13 +47,8 @@ class RunUpdate:
         return replace(self, **latest, trace=kept + tuple(later.trace))
 
 
-_LATEST = (
-    "progress",
-    "best_blob",
-    "best_cost",
-    "checkpoint_blob",
-    "spent_seconds",
-)  # the last of several updates is the valid one
+_LATEST = ("progress", "best_blob", "best_cost", "checkpoint_blob", "provenance", "spent_seconds")
+"""Members of which the last of several updates is the valid one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +140,11 @@ class ChunkReport(Protocol):
         """Function that makes a checkpoint from which another run can continue."""
         ...
 
+    @property
+    def provenance(self) -> Callable[[], Provenance]:
+        """Function that makes the provenance, as far as it is known during the run."""
+        ...
+
 
 class RunResult(Protocol):
     """What a solver returns."""
@@ -160,6 +162,11 @@ class RunResult(Protocol):
     @property
     def trace(self) -> Sequence[TracePoint]:
         """All improvements, in order."""
+        ...
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the result comes from."""
         ...
 
     def to_json(self) -> str:

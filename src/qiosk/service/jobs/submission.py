@@ -14,6 +14,7 @@ same submission must always lead to the same job, and a different one under its 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import final
 
 from qiosk.contract.jobs import SubmitJob
@@ -51,11 +52,12 @@ class Submissions:
         self._new_id = new_id
         self._quotas = quotas
 
-    def store(self, command: SubmitJob) -> Job:
-        """The stored job of a command. Raises what ``JobsApi.submit`` raises."""
+    def store(self, command: SubmitJob, submitter: str | None) -> Job:
+        """The stored job of a command, and of its ``submitter`` if it is new. Raises what ``JobsApi.submit`` raises."""
         self._targets.check(command.provider_id, command.target)
         job_id = self._new_id() if command.id is None else command.id
         job = define_job(job_id, command, workspace=self._workspace, blobs=self._blobs, at=self._clock.now())
+        job = replace(job, submitter=submitter)
         # A repeated submission must neither store its input nor join its session twice. For jobs with neither it is
         # enough that the store refuses to add a second row: most jobs are new, and need not be looked up first.
         is_looked_up = command.input_data is not None or job.session_id is not None

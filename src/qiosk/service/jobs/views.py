@@ -38,6 +38,8 @@ def job_view(job: Job, blob_uri: BlobUri) -> JobView:
         session_id=job.session_id,
         attempts=job.fence,
         progress=job.progress,
+        submitter=job.submitter,
+        provenance=job.provenance,
     )
 
 

@@ -171,6 +171,7 @@ class Reporter:
         self._progress = JobProgress()
         self._unsent: list[TracePoint] = []
         self._sent = 0
+        self._has_sent_provenance = False
         self._best_cost = float("inf") if spec.best_cost is None else spec.best_cost
         self._report_at = self._began + REPORT_S
         self._best_at = self._began
@@ -189,6 +190,9 @@ class Reporter:
         self._report_at = now + REPORT_S
         update = self._with_best(RunUpdate(progress=report.progress), report)
         update = self._with_checkpoint(update, report)
+        if not self._has_sent_provenance:
+            update = replace(update, provenance=report.provenance())
+            self._has_sent_provenance = True
         self._send(replace(update, trace=tuple(self._unsent), trace_start=self._sent))
         self._sent += len(self._unsent)
         self._unsent.clear()
@@ -204,7 +208,9 @@ class Reporter:
             best_cost=result.cost,
             seconds=self._progress.seconds or self._monotonic() - self._began,
         )
-        self._send(RunUpdate(progress=progress, trace=tuple(result.trace), trace_start=0, is_solved=True))
+        update = RunUpdate(progress=progress, trace=tuple(result.trace), trace_start=0, is_solved=True)
+        provenance = self.retry_while_unavailable(lambda: result.provenance)
+        self._send(replace(update, provenance=provenance))
         best_blob, best_cost = self._spec.best_blob, self._spec.best_cost
         if is_cut_off and best_blob is not None and best_cost is not None and best_cost < result.cost:
             return RunOutcome(

@@ -23,6 +23,12 @@ class ResultsContent:
     input_data_uri: str  # of the problem; empty where there is none
     message: str  # why the run ended, or RUNNING
     seconds: float  # spent so far
+    provenance: Mapping[str, Any]  # as JSON values
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """Members at the root that the provider's format does not have."""
+        return {"provenance": self.provenance}
 
 
 Document = Callable[[ResultsContent], bytes]
@@ -34,14 +40,19 @@ def microsoft_document(found: ResultsContent) -> bytes:
     the number of solutions: 1 is left out.
     """
     parameters = {k: v for k, v in found.parameters.items() if (k, v) != ("number_of_solutions", 1)}
-    return qio_results.encode(found.solutions, parameters)
+    return qio_results.encode(found.solutions, parameters, found.extra)
 
 
 def toshiba_document(found: ResultsContent) -> bytes:
     """Toshiba's: every solution contains the loops, the stop reason and the time of the run."""
     run = {"runs": int(found.parameters.get("loops", 1)), "message": found.message, "time": found.seconds}
     return qio_results.encode_toshiba(
-        found.solutions, found.parameters, run, target=found.target, input_data_uri=found.input_data_uri
+        found.solutions,
+        found.parameters,
+        run,
+        target=found.target,
+        input_data_uri=found.input_data_uri,
+        extra=found.extra,
     )
 
 
@@ -54,6 +65,7 @@ def oneqbit_document(solver_name: str) -> Document:
             {**found.parameters, "solver_name": solver_name},
             target=found.target,
             input_data_uri=found.input_data_uri,
+            extra=found.extra,
         )
 
     return document
