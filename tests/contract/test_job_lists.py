@@ -85,6 +85,10 @@ def test_asyncio_programs_do_the_same(workspace: Workspace, memory: MemoryParts)
         waited = await job.workspace.wait_for([job, again], timeout_secs=60)
         assert [each.status for each in waited] == ["Succeeded", "Succeeded"]
         assert (again.details.name, again.details.tags) == ("again", ("b",))
+        frame = await job.workspace.list_jobs(as_frame=True, tags="b")
+        assert list(frame["id"]) == [again.id]
+        with pytest.raises(TimeoutError):
+            await job.workspace.wait_for([await job.resubmit()], timeout_secs=0.0)
 
     asyncio.run(work())
 
@@ -145,3 +149,36 @@ def test_short_ids_name_sessions_and_jobs_of_one_workspace(workspace: Workspace)
     for missing in ("7a1e", "7a1f0003", "abc", "7a1f0001-0000-4000-8000-000000000001", "%27%27a"):
         with pytest.raises(JobNotFound):
             workspace.get_job(missing)
+
+
+def test_jobs_are_listed_as_a_frame(workspace: Workspace, memory: MemoryParts) -> None:
+    pandas = pytest.importorskip("pandas")
+    empty = workspace.list_jobs(as_frame=True)
+    solver = Tabu(workspace, sweeps=1)
+    failed = solver.submit(b'{"do": "refuse"}', compress=False, name="a", tags=["x", "y"])
+    memory.clock.sleep(1)
+    done = solver.submit(b"{}", compress=False, name="b")
+    memory.run("default")
+    solver.submit(b"{}", name="c")
+    frame = workspace.list_jobs("^[ab]", as_frame=True)
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame["id"]) == [done.id, failed.id]
+    assert list(frame["status"]) == ["Succeeded", "Failed"]
+    assert list(frame["tags"]) == [(), ("x", "y")]
+    assert frame["error_code"].isna().tolist() == [True, False]
+    assert (frame["end_execution_time"] >= frame["creation_time"]).all()
+    assert str(frame["begin_execution_time"].dt.tz) == "UTC"
+    assert list(frame.columns) == list(empty.columns)
+    assert (empty.dtypes["creation_time"], len(empty)) == (frame.dtypes["creation_time"], 0)
+    assert not [name for name in frame.columns if "uri" in name]
+
+
+def test_the_last_day_is_listed_whole(workspace: Workspace) -> None:
+    job = Tabu(workspace, sweeps=1).submit(b"{}")
+    at = job.details.creation_time
+    assert at is not None
+    day = at.astimezone().date()
+    for last in (day, day.isoformat(), f" {day:%Y%m%d} "):
+        assert [found.id for found in workspace.list_jobs(created_after=last, created_before=last)] == [job.id]
+    assert workspace.list_jobs(created_before=day - timedelta(days=1)) == []
+    assert workspace.list_jobs(created_after=day + timedelta(days=1)) == []

@@ -8,18 +8,19 @@ import subprocess
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 import qiosk as library
-from fake_jobs import FakeJobs
+from fake_jobs import START, FakeJobs
 from qiosk.cli.app import app
 from qiosk.cli.output import counted
-from qiosk.cli.since import parse_since
+from qiosk.cli.since import parse_since, parse_until
 from qiosk.client.solvers import Solver
 from qiosk.client.workspace import Workspace
-from qiosk.contract.jobs import JobStatus
+from qiosk.contract.jobs import JobStatus, SubmitJob
 from qiosk.errors import InvalidTarget
 from qiosk.solvers.targets.catalogue import full_name
 
@@ -86,7 +87,9 @@ def test_solve_on_a_server_is_a_job(api: FakeJobs) -> None:
         (["jobs", "list", "--name", "("], "--name"),
         (["jobs", "list", "--status", "done"], "--status"),
         (["sessions", "list", "--status", "done"], "--status"),
+        (["jobs", "list", "--status", "waiting", "--status", "done"], "--status"),
         (["jobs", "list", "--since", "soon"], "--since"),
+        (["jobs", "list", "--until", "99999999999d"], "--until"),
         (["serve", "--port", "70000"], "--port"),
         (["serve", "--public-url", "x"], "--public-url"),
         (["serve", "--log-format", "x"], "--log-format"),
@@ -120,6 +123,35 @@ def test_since_is_a_length_a_word_or_a_date() -> None:
     assert parse_since("2026-11-01") == datetime(2026, 11, 1).astimezone()
     assert parse_since("2026-11-01T12:00Z") == datetime.fromisoformat("2026-11-01T12:00+00:00")
     assert parse_since("today") - parse_since("Yesterday") <= timedelta(hours=25)
+
+
+def test_until_includes_the_day() -> None:
+    assert parse_until("2026-11-01") == parse_since("2026-11-02") - timedelta(microseconds=1)
+    assert parse_until("yesterday") == parse_since("today") - timedelta(microseconds=1)
+    assert parse_until("2026-11-01T12:00Z") == parse_since("2026-11-01T12:00Z")
+
+
+def test_a_list_of_jobs_takes_every_condition(api: FakeJobs) -> None:
+    def queue(name: str, target: str = "microsoft.paralleltempering.cpu", **members: Any) -> str:
+        command = SubmitJob(name=name, provider_id="Microsoft", target=target, input_data=b"{}", **members)
+        return api.submit(command).id
+
+    def listed(*words: str) -> list[str]:
+        done = qiosk("jobs", "list", *words, "--json")
+        assert done.exit_code == 0, done.stderr
+        return [job["id"] for job in json.loads(done.stdout)]
+
+    first = queue("first", tags=("a", "b"), session_id="s")
+    second = queue("second", "microsoft.simulatedannealing-parameterfree.cpu", tags=("a",))
+    third = queue("third")
+    api.change(first, status=JobStatus.SUCCEEDED)
+    api.change(second, status=JobStatus.FAILED)
+    assert listed("--status", "succeeded", "--status", "Failed") == [second, first]
+    assert listed("--tag", "a") == [second, first]
+    assert listed("--tag", "a", "--tag", "b") == [first]
+    assert listed("--target", "paralleltempering") == [third, first]
+    assert listed("--until", START.isoformat()) == listed("--name", "^first") == [first]
+    assert listed("--since", START.isoformat(), "--until", "today", "--limit", "1") == [third]
 
 
 def test_plural_forms() -> None:

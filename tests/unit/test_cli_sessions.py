@@ -33,6 +33,10 @@ def test_a_session_is_opened_filled_listed_and_closed(tmp_path: Path) -> None:
     assert (shown["name"], shown["status"], shown["jobFailurePolicy"]) == ("night run", "Executing", "Continue")
     assert [job["id"] for job in json.loads(qiosk("sessions", "jobs", session_id, "--json").stdout)] == [job_id]
     assert job_id in qiosk("sessions", "jobs", session_id).stdout
+    qiosk("submit", str(problem))
+    listed = json.loads(qiosk("jobs", "list", "--session", session_id[:8], "--json").stdout)
+    assert [job["id"] for job in listed] == [job_id]
+    assert qiosk("jobs", "list", "--session", "nope").stderr == "error: session nope was not found\n"
     assert "Succeeded" in qiosk("sessions", "close", session_id).stdout
     listed = qiosk("sessions", "list", "--status", "succeeded").stdout
     assert session_id in listed

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import signal
+from collections.abc import Callable
 from datetime import date, timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from fake_jobs import START, FakeJobs
+from qiosk.aio import Workspace as AsyncWorkspace
 from qiosk.aio.job import Job as AsyncJob
 from qiosk.client.details import JobDetails
 from qiosk.client.job import Job
@@ -288,6 +291,40 @@ def test_long_configurations_are_cut_in_notebooks() -> None:
     html = read_results(json.dumps({**RESULTS, "configuration": many}).encode())._repr_html_()
     assert "(1000 variables)" in html
     assert len(html) < 2000
+
+
+@pytest.mark.parametrize("how", ["results", "watch", "all"])
+def test_ctrl_c_in_an_asyncio_program_says_that_the_job_continues(
+    api: FakeJobs, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    view = api.submit(SubmitJob(name="x", provider_id="Microsoft", target="microsoft.paralleltempering.cpu"))
+
+    async def wait(stop: Callable[[], object]) -> None:
+        async with AsyncWorkspace(api=api) as workspace:
+            job = await workspace.get_job(view.id)
+            api.steps = [lambda _: stop()] * 3
+            if how == "watch":
+                async for _ in job.watch():
+                    pass
+            elif how == "all":
+                await workspace.wait_for([job])
+            else:
+                await job.get_results()
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(wait(lambda: signal.raise_signal(signal.SIGINT)))
+    told = capsys.readouterr().err
+    assert told.startswith(f"job {view.id} continues to run: workspace.get_job({view.id!r})")
+    assert told.count("\n") == 1
+
+    async def cancel() -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.create_task(wait(lambda: loop.call_soon_threadsafe(task.cancel)))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    assert capsys.readouterr().err == ""
 
 
 def test_a_deleted_job_is_gone(job: Job, workspace: Workspace) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from fake_jobs import FakeJobs
 from qiosk import errors, plots
 from qiosk.adapters.sql.database import Database, parse_url
 from qiosk.bootstrap.storage import open_storage
 from qiosk.client.results import Results
+from qiosk.client.workspace import Workspace
 from qiosk.contract.jobs import TracePoint
 from qiosk.errors import MissingExtra, QioskError, QuotaExceeded
 from qiosk.problem import Problem
@@ -49,6 +51,7 @@ def interop(name: str) -> Callable[[pytest.MonkeyPatch], object]:
         ("plot", "matplotlib", lambda _: plots.search([TracePoint(0.1, 1, 2.0)])),
         ("scipy", "scipy.sparse", lambda _: Problem("p").to_matrix(sparse=True)),
         ("pandas", "pandas", lambda _: Results().to_frame()),
+        ("pandas", "pandas", lambda _: Workspace(api=FakeJobs()).list_jobs(as_frame=True)),
         ("azure", "qiosk.adapters.blobs.azure", lambda _: open_storage("az://account")),
         ("dimod", "dimod", interop("dimod")),
         ("ommx", "ommx.adapter", interop("ommx")),

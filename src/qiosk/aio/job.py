@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from qiosk.aio.threads import in_thread
 from qiosk.client.details import JobDetails
-from qiosk.client.job import DEFAULT_TIMEOUT_S
+from qiosk.client.job import DEFAULT_TIMEOUT_S, tell_that_it_continues
 from qiosk.client.job import Job as SyncJob
 from qiosk.client.results import Results
 from qiosk.console.progress_bar import ProgressBar
@@ -118,7 +120,7 @@ class Job:
         await self.refresh()
         limit = asyncio.timeout(timeout_secs)
         try:
-            with ProgressBar(enabled=print_progress) as bar:
+            with _told_if_interrupted(self), ProgressBar(enabled=print_progress) as bar:
                 async with limit:
                     while not self.has_completed():
                         view = await in_thread(self.workspace.sync.api.wait, self.id, SLICE_S)
@@ -142,7 +144,8 @@ class Job:
             yield self.details.progress
             if self.has_completed():
                 return
-            view = await in_thread(self.workspace.sync.api.wait, self.id, SLICE_S)
+            with _told_if_interrupted(self):
+                view = await in_thread(self.workspace.sync.api.wait, self.id, SLICE_S)
             self.sync.details = JobDetails.from_view(view)
 
     async def progress(self) -> JobProgress:
@@ -181,3 +184,20 @@ class Job:
 
     def __repr__(self) -> str:
         return repr(self.sync)
+
+
+@contextmanager
+def _told_if_interrupted(job: Job) -> Iterator[None]:
+    """On Ctrl-C, ``tell_that_it_continues``. A task that the program cancels itself prints nothing."""
+    try:
+        yield
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
+        if isinstance(error, KeyboardInterrupt) or _is_interrupted():
+            tell_that_it_continues(job.workspace.sync, job.sync)
+        raise
+
+
+def _is_interrupted() -> bool:
+    """Whether Ctrl-C has cancelled the main task of ``asyncio.run``, which only its signal handler knows."""
+    runner = getattr(getattr(signal.getsignal(signal.SIGINT), "func", None), "__self__", None)
+    return isinstance(runner, asyncio.Runner) and getattr(runner, "_interrupt_count", 0) > 0

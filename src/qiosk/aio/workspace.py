@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from qiosk.aio.job import Job
 from qiosk.aio.session import Session
@@ -13,6 +15,9 @@ from qiosk.client.job import Job as SyncJob
 from qiosk.client.session import Session as SyncSession
 from qiosk.client.workspace import Workspace as SyncWorkspace
 from qiosk.problem import Problem
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class Workspace:
@@ -38,14 +43,25 @@ class Workspace:
         """See :meth:`qiosk.Workspace.get_job`."""
         return self._job(await in_thread(self.sync.get_job, job_id))
 
-    async def list_jobs(self, *args: Any, **conditions: Any) -> list[Job]:
+    @overload
+    async def list_jobs(self, *args: Any, as_frame: Literal[False] = False, **conditions: Any) -> list[Job]: ...
+
+    @overload
+    async def list_jobs(self, *args: Any, as_frame: Literal[True], **conditions: Any) -> pandas.DataFrame: ...
+
+    async def list_jobs(self, *args: Any, as_frame: bool = False, **conditions: Any) -> list[Job] | pandas.DataFrame:
         """See :meth:`qiosk.Workspace.list_jobs`."""
+        if as_frame:
+            return await in_thread(partial(self.sync.list_jobs, *args, as_frame=True, **conditions))
         return [self._job(job) for job in await in_thread(self.sync.list_jobs, *args, **conditions)]
 
     async def wait_for(self, jobs: Iterable[Job], timeout_secs: float | None = None) -> list[Job]:
         """See :meth:`qiosk.Workspace.wait_for`."""
+        deadline = None if timeout_secs is None else monotonic() + timeout_secs
         waited = list(jobs)
-        await in_thread(self.sync.wait_for, [job.sync for job in waited], timeout_secs)
+        for job in waited:
+            left = None if deadline is None else max(0.0, deadline - monotonic())
+            await job.wait_until_completed(timeout_secs=left, print_progress=False)
         return waited
 
     async def cancel_job(self, job: Job | str) -> Job:
@@ -78,8 +94,9 @@ class Workspace:
 
     async def list_session_jobs(self, session_id: str, *args: Any, **conditions: Any) -> list[Job]:
         """See :meth:`qiosk.Workspace.list_session_jobs`."""
-        found = await in_thread(self.sync.list_session_jobs, session_id, *args, **conditions)
-        return [self._job(job) for job in found]
+        session = await self.get_session(session_id)
+        found: list[Job] = await self.list_jobs(*args, session_id=session.id, **conditions)
+        return found
 
     async def list_top_level_items(self, *args: Any, **conditions: Any) -> list[Job | Session]:
         """See :meth:`qiosk.Workspace.list_top_level_items`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -38,7 +38,7 @@ def conditions(
         "provider_ids": None if provider_id is None else (provider_id,),
         "targets": None if target is None else _targets(target),
         "created_after": None if created_after is None else moment(created_after),
-        "created_before": None if created_before is None else moment(created_before),
+        "created_before": None if created_before is None else moment(created_before, of_day=time.max),
     }
 
 
@@ -101,8 +101,8 @@ def item_status(status: str) -> str:
     return _one_of([*map(str, SessionStatus), *map(str, JobStatus)], status)
 
 
-def moment(given: datetime | date | str) -> datetime:
-    """A time in UTC, from a time, a date (its first moment) or either as ISO 8601 text.
+def moment(given: datetime | date | str, *, of_day: time = time.min) -> datetime:
+    """A time in UTC, from a time, a date (its time ``of_day``) or either as ISO 8601 text.
 
     Those without a zone are local. Times that have no place in UTC, such as ``datetime.min``, are the nearest that have
     one. Raises InvalidFilter.
@@ -111,17 +111,24 @@ def moment(given: datetime | date | str) -> datetime:
         given = f"{given.astype('datetime64[us]')}Z"
     if isinstance(given, str):
         try:
-            given = datetime.fromisoformat(given.strip())
+            given = _read_moment(given.strip())
         except ValueError as error:
             raise InvalidFilter(f"creation time: must be an ISO 8601 date or time, found {given!r}") from error
     if not isinstance(given, date):
         raise InvalidFilter(f"creation time: must be a time, a date or ISO 8601 text, found {given!r}")
     if not isinstance(given, datetime):
-        given = datetime(given.year, given.month, given.day)
+        given = datetime.combine(given, of_day)
     try:
         return given.astimezone(UTC)
     except (OverflowError, ValueError):  # beyond the years 1 and 9999
         return given.replace(tzinfo=UTC)
+
+
+def _read_moment(text: str) -> datetime | date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return datetime.fromisoformat(text)
 
 
 def _one_of(states: Iterable[str], status: str) -> str:

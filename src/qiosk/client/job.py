@@ -344,16 +344,20 @@ class Job:
 
 @contextmanager
 def told_if_interrupted(workspace: Workspace, job: Job | str) -> Iterator[None]:
-    """On Ctrl-C, print that a job continues, and how to find it; unless it is being cancelled."""
+    """On Ctrl-C, ``tell_that_it_continues``."""
     try:
         yield
     except KeyboardInterrupt:
-        job_id = job if isinstance(job, str) else job.id
-        is_cancelling = isinstance(job, Job) and job.details.is_cancelling
-        if not is_cancelling:
-            with suppress(AttributeError, OSError, ValueError):  # a program may have no standard error
-                sys.stderr.write(_how_to_find(workspace, job_id) + "\n")
+        tell_that_it_continues(workspace, job)
         raise
+
+
+def tell_that_it_continues(workspace: Workspace, job: Job | str) -> None:
+    """Print that a job continues, and how to find it; unless it is being cancelled or has ended."""
+    if isinstance(job, Job) and (job.details.is_cancelling or job.has_completed()):
+        return
+    with suppress(AttributeError, OSError, ValueError):  # a program may have no standard error
+        sys.stderr.write(_how_to_find(workspace, job if isinstance(job, str) else job.id) + "\n")
 
 
 def _how_to_find(workspace: Workspace, job_id: str) -> str:

@@ -7,13 +7,14 @@ from datetime import date, datetime
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 from uuid import uuid4
 
 from msgspec.structs import asdict
 
 from qiosk.client.details import JobDetails, SessionDetails
 from qiosk.client.filters import conditions, item_status, job_status, matching
+from qiosk.client.frames import job_frame
 from qiosk.client.job import Job, told_if_interrupted
 from qiosk.client.opening import connect, read_names, split_first
 from qiosk.client.remote.connection import connection_string_members
@@ -38,6 +39,8 @@ from qiosk.contract.workspaces import DEFAULT_KEY
 from qiosk.errors import BlobAlreadyExists
 
 if TYPE_CHECKING:
+    import pandas
+
     from qiosk.problem import Problem
 
 
@@ -173,6 +176,7 @@ class Workspace:
         """
         self.api.delete(self._job_id(job))
 
+    @overload
     def list_jobs(
         self,
         name_match: str | None = None,
@@ -185,22 +189,56 @@ class Workspace:
         session_id: str | None = None,
         tags: str | Iterable[str] | None = None,
         limit: int | None = None,
-    ) -> list[Job]:
+    ) -> list[Job]: ...
+
+    @overload
+    def list_jobs(
+        self,
+        name_match: str | None = None,
+        status: JobStatus | str | Iterable[str] | None = None,
+        created_after: datetime | date | str | None = None,
+        *,
+        created_before: datetime | date | str | None = None,
+        provider_id: str | None = None,
+        target: str | None = None,
+        session_id: str | None = None,
+        tags: str | Iterable[str] | None = None,
+        limit: int | None = None,
+        as_frame: Literal[True],
+    ) -> pandas.DataFrame: ...
+
+    def list_jobs(
+        self,
+        name_match: str | None = None,
+        status: JobStatus | str | Iterable[str] | None = None,
+        created_after: datetime | date | str | None = None,
+        *,
+        created_before: datetime | date | str | None = None,
+        provider_id: str | None = None,
+        target: str | None = None,
+        session_id: str | None = None,
+        tags: str | Iterable[str] | None = None,
+        limit: int | None = None,
+        as_frame: bool = False,
+    ) -> list[Job] | pandas.DataFrame:
         """Jobs that meet every given condition, newest first.
 
         Args:
             name_match: regular expression to be found in the name.
             status: state of the jobs, or several.
-            created_before: latest creation time, as ``created_after``.
             created_after: earliest creation time; a date means its first moment, and ISO 8601 text may be either. Times
                 without a zone are local.
+            created_before: latest creation time, likewise; a date means its last moment.
             provider_id, target: provider and target of the jobs. A short name, such as ``tabu``, is that of all targets
                 that have it as their middle part.
             session_id: session of the jobs.
             tags: a tag of the jobs, or several that each of them has.
             limit: largest number of jobs to return.
+            as_frame: return a pandas DataFrame instead: a row for each job; the columns are the properties of
+                :class:`JobDetails` without URIs, and those of the progress and the error as ``progress_best_cost`` or
+                ``error_code``.
 
-        Raises InvalidFilter.
+        Raises InvalidFilter; MissingExtra for a frame without pandas.
         """
         wanted = conditions(
             job_status,
@@ -214,7 +252,8 @@ class Workspace:
         )
         query = JobQuery(session_id=session_id, **wanted)
         found = matching(lambda top, token: self.api.page(query, top=top, token=token), name_match, limit)
-        return [self._job(view) for view in found]
+        jobs = [self._job(view) for view in found]
+        return job_frame(job.details for job in jobs) if as_frame else jobs
 
     def wait_for(self, jobs: Iterable[Job], timeout_secs: float | None = None) -> list[Job]:
         """Return when all of these jobs have ended, with new details; the same jobs.
@@ -274,7 +313,8 @@ class Workspace:
 
         Raises SessionNotFound, InvalidFilter.
         """
-        return self.list_jobs(name_match, session_id=self.get_session(session_id).id, **conditions)
+        found: list[Job] = self.list_jobs(name_match, session_id=self.get_session(session_id).id, **conditions)
+        return found
 
     def list_top_level_items(
         self,

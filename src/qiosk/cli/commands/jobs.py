@@ -13,7 +13,7 @@ from qiosk.cli import options
 from qiosk.cli.commands.workspaces import hint_at_others, open_workspace
 from qiosk.cli.interrupt import Interrupt
 from qiosk.cli.output import FAILED, counted, print_json, print_solution, reported, to_json, when
-from qiosk.cli.since import parse_since
+from qiosk.cli.since import parse_since, parse_until
 from qiosk.cli.table import Cell, Column, print_table
 from qiosk.errors import JobFailed
 
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from qiosk.client.workspace import Workspace
 
 _SINCE_HELP = "Created then or later: 90s, 1h, 2d, today, yesterday, 2026-11-01, or 2026-11-01T12:00, in local time."
+
+_UNTIL_HELP = "Created then or earlier, as --since; a day includes its end."
+_STATUS_HELP = "State, such as Executing; several may be given."
+_TAG_HELP = "A tag of the jobs; if several are given, the jobs have all of them."
+_TARGET_HELP = "Target of the jobs, or the middle part of its name: tabu."
 
 _COLUMNS = (
     Column("ID"),
@@ -38,8 +43,12 @@ jobs = typer.Typer(help="List, show, watch, cancel and delete jobs.", no_args_is
 @jobs.command("list")
 def list_jobs(
     name: Annotated[str | None, typer.Option("--name", help=options.NAME_HELP)] = None,
-    status: Annotated[str | None, typer.Option("--status", help="State, such as Executing.")] = None,
+    status: Annotated[list[str] | None, typer.Option("--status", help=_STATUS_HELP)] = None,
     since: Annotated[datetime | None, typer.Option(parser=parse_since, metavar="TIME", help=_SINCE_HELP)] = None,
+    until: Annotated[datetime | None, typer.Option(parser=parse_until, metavar="TIME", help=_UNTIL_HELP)] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help=_TAG_HELP)] = None,
+    session: Annotated[str | None, typer.Option("--session", metavar="ID", help="Session of the jobs.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help=_TARGET_HELP)] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of jobs to list.")] = 50,
     home: options.Home = None,
     url: options.Url = None,
@@ -48,7 +57,16 @@ def list_jobs(
 ) -> None:
     """List jobs, newest first."""
     with reported(name_match=name, status=status), open_workspace(home, url, workspace_name) as workspace:
-        found = workspace.list_jobs(name, status, since, limit=limit + 1)
+        found = workspace.list_jobs(
+            name,
+            status or None,
+            since,
+            created_before=until,
+            target=target,
+            session_id=None if session is None else workspace.get_session(session).id,
+            tags=tags,
+            limit=limit + 1,
+        )
         print_jobs(first_of(found, limit, "job"), as_json=as_json)
         if not found:
             hint_at_others(workspace, home)
