@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from qiosk.adapters.sql.database import Database
-from qiosk.adapters.sql.tables import RUNNING, from_row, jobs, to_time
+from qiosk.adapters.sql.readable import is_text
+from qiosk.adapters.sql.tables import RUNNING, jobs, jobs_of, to_time
 from qiosk.service.jobs.job import Job, JobState
 
 LimitOf = Callable[[str], int | None]
@@ -47,7 +48,7 @@ def claim(database: Database, claimant: Claimant, limit_of: LimitOf | None) -> J
     """Give the first waiting job to a claimant; None if no job may run now."""
     for _ in range(_TRIES):
         with database.write() as tx:
-            queues = [_Queue(*row) for row in tx.execute(_QUEUES)]
+            queues = [_Queue(*row) for row in tx.execute(_QUEUES) if is_text(row[0])]
             found_any = False
             for queue in queues:
                 limit = None if limit_of is None else limit_of(queue.workspace)
@@ -154,4 +155,4 @@ def _take_head(tx: sa.Connection, queue: _Queue, claimant: Claimant) -> Job | No
         "lease": to_time(claimant.lease_expires_at),
     }
     row = tx.execute(_TAKE, parameters).one_or_none()
-    return None if row is None else from_row(row._asdict())
+    return None if row is None else next(iter(jobs_of([row._mapping])), None)

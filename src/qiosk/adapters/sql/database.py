@@ -25,6 +25,7 @@ from sqlalchemy import exc
 from qiosk.adapters import private
 from qiosk.adapters.denied import denied, is_denied
 from qiosk.adapters.sql.fork_gate import gate
+from qiosk.adapters.sql.readable import decode_text
 from qiosk.adapters.sql.sqlite_file import SqliteFile
 from qiosk.errors import Conflict, InvalidValue, QioskError, ServiceUnavailable, StorageFull, extra
 from qiosk.forks import PerProcess
@@ -263,6 +264,7 @@ def _sqlite_writer(url: sa.URL) -> sa.Engine:
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:
+    connection.text_factory = decode_text
     deadline = time.monotonic() + BUSY_S
     while not _while_busy(lambda: _is_configured(connection)):
         if time.monotonic() > deadline:

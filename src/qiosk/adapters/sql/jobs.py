@@ -20,8 +20,9 @@ from sqlalchemy.exc import IntegrityError
 from qiosk.adapters.sql.claims import Claimant, claim
 from qiosk.adapters.sql.conditions import is_among, item_conditions
 from qiosk.adapters.sql.database import Database
-from qiosk.adapters.sql.paging import Place, one_page
+from qiosk.adapters.sql.paging import AT_ONCE, Place, read_page
 from qiosk.adapters.sql.quotas import book, run_seconds
+from qiosk.adapters.sql.readable import readable
 from qiosk.adapters.sql.schema import open_sqlite_database
 from qiosk.adapters.sql.tables import (
     INPUT_IS_ELSEWHERE,
@@ -32,6 +33,7 @@ from qiosk.adapters.sql.tables import (
     changed_columns,
     from_row,
     jobs,
+    jobs_of,
     key_parameters,
     to_progress,
     to_provenance,
@@ -100,8 +102,6 @@ def open_sqlite(path: Path) -> SqlJobStore:
     return SqlJobStore(open_sqlite_database(path))
 
 
-AT_ONCE = 128
-"""Rows that are read by one statement: a driver may keep all of them in memory, up to hundreds of kilobytes each."""
 _LAST_POSITION = 2**31 - 1
 """The largest integer of a trace's column: no trace is so long, and databases reject larger parameters."""
 
@@ -137,19 +137,25 @@ class SqlJobStore:
         place = Place(ORDER_KEYS.get(query.order_by), jobs.c.created_at, jobs.c.id, item_type="Job")
         if query.id_prefix is not None:
             place = place.unindexed()
+        rows = read_page(
+            self._database,
+            wanted,
+            place,
+            query.order_by,
+            query.descending,
+            after,
+            limit,
+            skip,
+            convert=from_row,
+            cursor=cursor_of,
+        )
         found: list[Job] = []
         room = PAGE_BYTES
-        while (size := min(limit - len(found), AT_ONCE)) > 0:
-            with self._database.read() as tx:
-                rows = tx.execute(one_page(wanted, place, query.order_by, query.descending, after, size, skip)).all()
-            for row in rows:
-                if room <= 0:
-                    return found
-                found.append(from_row(row._asdict()))
-                room -= weight_of(row._asdict())
-            if len(rows) < size:
+        for row, job in rows:
+            found.append(job)
+            room -= weight_of(row)
+            if room <= 0:
                 break
-            after, skip = cursor_of(found[-1], query.order_by), 0
         return found
 
     def swap(self, job: Job, *, expected: Job) -> bool:
@@ -197,7 +203,7 @@ class SqlJobStore:
         with self._database.read() as tx:
             if tx.execute(_EXISTS, key_parameters(key)).one_or_none() is None:
                 raise _not_found(key)
-            return [TracePoint(*row) for row in tx.execute(points)]
+            return [TracePoint(**readable(trace_points, row)) for row in tx.execute(points).mappings()]
 
     def delete(self, key: JobKey) -> None:
         """Remove a job and its trace. Raises JobNotFound."""
@@ -236,11 +242,18 @@ class SqlJobStore:
     def ended_before(self, before: datetime, limit: int, *, after: Job | None = None) -> Sequence[Job]:
         """Jobs that ended before a time, after ``after``."""
         place = (jobs.c.ended_at, jobs.c.workspace, jobs.c.id)
-        wanted = sa.select(jobs).where(jobs.c.ended_at < to_time(before)).order_by(*place).limit(min(limit, AT_ONCE))
+        wanted = sa.select(jobs).where(jobs.c.ended_at < to_time(before)).order_by(*place)
         if after is not None:
             there = (to_time(after.ended_at), after.workspace, after.id)
             wanted = wanted.where(sa.tuple_(*place) > sa.tuple_(*map(sa.literal, there)))
-        return self._read_jobs(wanted)
+        size, skip = min(limit, AT_ONCE), 0
+        while True:
+            with self._database.read() as tx:
+                rows = tx.execute(wanted.limit(size).offset(skip)).mappings().all()
+            found = jobs_of(rows)
+            if found or len(rows) < size:
+                return found
+            skip += size
 
     def version(self) -> int:
         """The database's version."""
@@ -252,7 +265,7 @@ class SqlJobStore:
 
     def _read_jobs(self, wanted: sa.Select[Any]) -> Sequence[Job]:
         with self._database.read() as tx:
-            return [from_row(row._asdict()) for row in tx.execute(wanted)]
+            return jobs_of(tx.execute(wanted).mappings())
 
 
 def _not_found(key: JobKey) -> JobNotFound:

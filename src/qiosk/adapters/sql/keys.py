@@ -9,6 +9,7 @@ from typing import Any, final
 import sqlalchemy as sa
 
 from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.readable import has_key, readable
 from qiosk.adapters.sql.tables import TEXT, from_time, metadata, to_time
 from qiosk.errors import KeyNotFound
 from qiosk.service.accounts.keys import ApiKey
@@ -57,7 +58,8 @@ class SqlKeyStore:
         """All keys, oldest first."""
         oldest_first = sa.select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
         with self._database.read() as tx:
-            return [_from_row(row["id"], row) for row in tx.execute(oldest_first).mappings()]
+            rows = tx.execute(oldest_first).mappings().all()
+        return [_from_row(row["id"], row) for row in rows if has_key(api_keys, row)]
 
     def revoke(self, key_id: str, at: datetime) -> ApiKey:
         """The key, revoked. Raises KeyNotFound."""
@@ -72,9 +74,12 @@ class SqlKeyStore:
             return tx.execute(sa.select(api_keys.c.id).limit(1)).one_or_none() is None
 
 
-def _from_row(key_id: str, row: Mapping[Any, Any] | None) -> ApiKey:
-    if row is None:
+def _from_row(key_id: str, stored: Mapping[Any, Any] | None) -> ApiKey:
+    if stored is None:
         raise KeyNotFound(f"API key {key_id} was not found", key_id=key_id)
+    row = readable(api_keys, stored)
     same: dict[str, Any] = {member: row[member] for member in _SAME}
     times: dict[str, Any] = {member: from_time(row[member]) for member in _TIMES}
+    if row != dict(stored):  # a key whose limits are unknown opens nothing
+        times["revoked_at"] = times["revoked_at"] or times["created_at"]
     return ApiKey(**same, **times, is_read_only=bool(row["is_read_only"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, cast, final
 
@@ -9,10 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.readable import is_text
 from qiosk.adapters.sql.tables import TEXT, metadata
 from qiosk.contract.quotas import Dimension
 from qiosk.service.accounts.quotas import month_of
 from qiosk.service.jobs.job import Job
+
+_log = logging.getLogger(__name__)
 
 job_usage = sa.Table(
     "job_usage",
@@ -69,7 +73,10 @@ class SqlLimitStore:
         found: dict[str, dict[Dimension, float | None]] = {}
         with self._database.read() as tx:
             for workspace, dimension, value in tx.execute(sa.select(workspace_limits)):
-                found.setdefault(workspace, {})[Dimension(dimension)] = value
+                if is_text(workspace) and dimension in set(Dimension):
+                    found.setdefault(workspace, {})[Dimension(dimension)] = value
+                else:
+                    _log.warning("the limit %a of %a cannot be read", dimension, workspace)
         return found
 
     def set(self, workspace: str, dimension: Dimension, limit: float | None) -> None:

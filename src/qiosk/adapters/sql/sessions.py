@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from qiosk.adapters.sql.conditions import item_conditions
 from qiosk.adapters.sql.database import Database
-from qiosk.adapters.sql.paging import Place, one_page
+from qiosk.adapters.sql.paging import Place, read_page
+from qiosk.adapters.sql.readable import choice, has_key, readable
 from qiosk.adapters.sql.tables import (
     TEXT,
     from_error,
@@ -29,7 +30,7 @@ from qiosk.contract.sessions import JobFailurePolicy, SessionStatus
 from qiosk.errors import SessionAlreadyExists, SessionNotFound
 from qiosk.service.jobs.job import JobState
 from qiosk.service.paging import Cursor, name_key
-from qiosk.service.sessions.session import OPEN, Session, SessionKey
+from qiosk.service.sessions.session import OPEN, Session, SessionKey, place_of
 
 sessions = sa.Table(
     "sessions",
@@ -57,7 +58,7 @@ sessions = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
 )
 
-_KEYS: Mapping[ItemOrder, sa.ColumnElement[str]] = {
+_KEYS: Mapping[ItemOrder, sa.Column[str]] = {
     ItemOrder.NAME: sessions.c.name_key,
     ItemOrder.PROVIDER_ID: sessions.c.provider_key,
     ItemOrder.TARGET: sessions.c.target_key,
@@ -130,7 +131,19 @@ class SqlSessionStore:
         place = Place(_KEYS.get(query.order_by), sessions.c.created_at, sessions.c.id, item_type="Session")
         if query.id_prefix is not None:
             place = place.unindexed()
-        return self._read(one_page(wanted, place, query.order_by, query.descending, after, limit, skip))
+        rows = read_page(
+            self._database,
+            wanted,
+            place,
+            query.order_by,
+            query.descending,
+            after,
+            limit,
+            skip,
+            convert=_from_row,
+            cursor=place_of,
+        )
+        return [session for _, session in rows]
 
     def due(self, idle_since: datetime, limit: int, *, workspace: str | None = None) -> Sequence[Session]:
         """Sessions that have to be settled or ended."""
@@ -164,7 +177,7 @@ class SqlSessionStore:
 
     def _read(self, wanted: sa.Select[Any]) -> Sequence[Session]:
         with self._database.read() as tx:
-            return [_from_row(row) for row in tx.execute(wanted).mappings()]
+            return [_from_row(row) for row in tx.execute(wanted).mappings() if has_key(sessions, row)]
 
 
 def _is(key: SessionKey) -> sa.ColumnElement[bool]:
@@ -197,15 +210,16 @@ def _to_row(session: Session) -> dict[str, Any]:
     }
 
 
-def _from_row(row: Mapping[Any, Any]) -> Session:
+def _from_row(stored: Mapping[Any, Any]) -> Session:
+    row = readable(sessions, stored)
     same: dict[str, Any] = {member: row[member] for member in _SAME}
     times: dict[str, Any] = {member: from_time(row[member]) for member in _TIMES}
     return Session(
         **same,
         **times,
-        policy=JobFailurePolicy(row["policy"]),
+        policy=choice(JobFailurePolicy, row, "policy", JobFailurePolicy.ABORT),
         tags=from_tags(row),
-        status=SessionStatus(row["status"]),
+        status=choice(SessionStatus, row, "status", SessionStatus.FAILED),
         error=from_error(row),
         is_settled=bool(row["is_settled"]),
     )

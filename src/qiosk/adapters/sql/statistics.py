@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, final
@@ -9,6 +10,7 @@ from typing import Any, final
 import sqlalchemy as sa
 
 from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.readable import choice, is_text, readable
 from qiosk.adapters.sql.tables import from_time, jobs, to_time
 from qiosk.service.jobs.job import JobState
 from qiosk.service.jobs.statistics import EndedJob
@@ -36,21 +38,26 @@ class SqlStatistics:
 
     def counts(self) -> Mapping[JobState, int]:
         """How many jobs there are in each state."""
-        counted = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
+        counted = sa.select(jobs.c.state, sa.func.count().label("jobs")).group_by(jobs.c.state)
         with self._database.read() as connection:
-            return {JobState(state): count for state, count in connection.execute(counted)}
+            rows = connection.execute(counted).mappings().all()
+        found: Counter[JobState] = Counter()
+        for row in rows:
+            found[choice(JobState, row, "state", JobState.FAILED)] += row["jobs"]
+        return found
 
     def by_workspace(self) -> Mapping[str, int]:
         """How many jobs each workspace has that has any."""
         counted = sa.select(jobs.c.workspace, sa.func.count()).group_by(jobs.c.workspace).order_by(jobs.c.workspace)
         with self._database.read() as connection:
-            return {row[0]: row[1] for row in connection.execute(counted)}
+            return {row[0]: row[1] for row in connection.execute(counted) if is_text(row[0])}
 
     def oldest_waiting(self) -> datetime | None:
         """When the job that has waited longest was created."""
         first = sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.state == JobState.WAITING.value)
         with self._database.read() as connection:
-            return from_time(connection.execute(first).scalar())
+            oldest = connection.execute(first).scalar()
+        return from_time(oldest) if isinstance(oldest, int) else None
 
     def ended_since(self, since: datetime, limit: int) -> Sequence[EndedJob]:
         """At most ``limit`` jobs that ended at ``since`` or later, the first ones first."""
@@ -62,11 +69,21 @@ class SqlStatistics:
 
     def _read(self, wanted: sa.Select[Any]) -> Sequence[EndedJob]:
         with self._database.read() as connection:
-            return [_from_row(*row) for row in connection.execute(wanted)]
+            rows = connection.execute(wanted).mappings().all()
+        return [_from_row(readable(jobs, row)) for row in rows]
 
 
-def _from_row(
-    workspace: str, job_id: str, target: str, state: str, created: int, begun: int | None, ended: int, *rest: Any
-) -> EndedJob:
-    times = (from_time(created), from_time(begun), from_time(ended))
-    return EndedJob(workspace, job_id, target, JobState(state), *times, *rest)  # type: ignore[arg-type]
+def _from_row(row: Mapping[str, Any]) -> EndedJob:
+    created, begun, ended = (from_time(row[name]) for name in ("created_at", "begun_at", "ended_at"))
+    return EndedJob(
+        row["workspace"],
+        row["id"],
+        row["target_key"],
+        choice(JobState, row, "state", JobState.FAILED),
+        created,  # type: ignore[arg-type]
+        begun,
+        ended,  # type: ignore[arg-type]
+        row["fence"],
+        row["progress_sweeps"],
+        row["progress_seconds"],
+    )

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from qiosk.adapters.sql.readable import choice, has_key, readable
 from qiosk.contract import codec
 from qiosk.contract.jobs import CONTAINER_PREFIX, ErrorData, JobProgress
 from qiosk.contract.paging import ItemOrder
@@ -97,7 +98,7 @@ def key_parameters(key: JobKey) -> dict[str, str]:
     return {"key_workspace": key.workspace, "key_id": key.id}
 
 
-ORDER_KEYS: Mapping[ItemOrder, sa.ColumnElement[str]] = {
+ORDER_KEYS: Mapping[ItemOrder, sa.Column[str]] = {
     ItemOrder.NAME: jobs.c.name_key,
     ItemOrder.JOB_TYPE: jobs.c.job_type,
     ItemOrder.PROVIDER_ID: jobs.c.provider_key,
@@ -138,6 +139,8 @@ trace_points = sa.Table(
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST = (datetime(1, 1, 2, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST = (datetime(9999, 12, 30, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def to_time(at: datetime | None) -> int | None:
@@ -146,8 +149,8 @@ def to_time(at: datetime | None) -> int | None:
 
 
 def from_time(microseconds: int | None) -> datetime | None:
-    """Aware UTC time."""
-    return None if microseconds is None else _EPOCH + microseconds * _MICROSECOND
+    """Aware UTC time; the nearest one for a number that is none."""
+    return None if microseconds is None else _EPOCH + min(max(microseconds, _FIRST), _LAST) * _MICROSECOND
 
 
 def to_progress(progress: JobProgress) -> dict[str, Any]:
@@ -176,7 +179,9 @@ def to_error(error: ErrorData | None) -> dict[str, str | None]:
 
 def from_error(row: Mapping[Any, Any]) -> ErrorData | None:
     """The error of a row."""
-    return None if row["error_code"] is None else ErrorData(code=row["error_code"], message=row["error_message"])
+    if row["error_code"] is None:
+        return None
+    return ErrorData(code=row["error_code"], message=row["error_message"] or "")
 
 
 def to_provenance(provenance: Provenance | None) -> str | None:
@@ -234,8 +239,14 @@ def changed_columns(before: Job, after: Job) -> dict[str, Any]:
     return {column: row[column] for member in changed for column in _COLUMNS_OF.get(member, (member,))}
 
 
-def from_row(row: Mapping[str, Any]) -> Job:
+def jobs_of(rows: Iterable[Mapping[Any, Any]]) -> list[Job]:
+    """The jobs of rows; rows that cannot be addressed are left out."""
+    return [from_row(row) for row in rows if has_key(jobs, row)]
+
+
+def from_row(stored: Mapping[Any, Any]) -> Job:
     """The job of a row."""
+    row = readable(jobs, stored)
     same: dict[str, Any] = {member: row[member] for member in _SAME}
     times: dict[str, Any] = {member: from_time(row[member]) for member in _TIMES}
     return Job(
@@ -251,7 +262,7 @@ def from_row(row: Mapping[str, Any]) -> Job:
         metadata=_strings(_readable(row, "metadata")),
         tags=from_tags(row),
         input=BlobRef(row["input_container"], row["input_blob"]),
-        state=_state(row),
+        state=choice(JobState, row, "state", JobState.FAILED),
         error=from_error(row),
         provenance=_from_provenance(row),
     )
@@ -288,14 +299,6 @@ def _strings(metadata: Any) -> Mapping[str, str] | None:
     return {key: str(value) for key, value in metadata.items()} if isinstance(metadata, dict) else None
 
 
-def _state(row: Mapping[str, Any]) -> JobState:
-    try:
-        return JobState(row["state"])
-    except ValueError as error:
-        _log.warning("%s %s: %s", row["workspace"], row["id"], error)
-        return JobState.FAILED
-
-
-def weight_of(row: Mapping[str, Any]) -> int:
+def weight_of(row: Mapping[Any, Any]) -> int:
     """The ``weight`` of the job of a row."""
-    return sum(len(row[column] or "") for column in ("input_params", "metadata", "tags", "provenance"))
+    return sum(len(str(row[column] or "")) for column in ("input_params", "metadata", "tags", "provenance"))

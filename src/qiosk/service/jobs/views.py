@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qiosk.contract.jobs import OUTPUT_BLOB, JobStatus, JobView
 from qiosk.contract.sessions import SessionView
+from qiosk.errors import InvalidJobDefinition, InvalidValue
 from qiosk.service.blobs.locations import BlobUri
 from qiosk.service.jobs.job import Job, JobState
 from qiosk.service.names import blob_name
@@ -15,8 +16,8 @@ def job_view(job: Job, blob_uri: BlobUri) -> JobView:
     return JobView(
         id=job.id,
         name=job.name,
-        container_uri=blob_uri(job.container, None),
-        input_data_uri=blob_uri(*job.input),
+        container_uri=_uri(blob_uri, job.container) or "",
+        input_data_uri=_uri(blob_uri, *job.input) or "",
         input_data_format=job.input_data_format,
         input_params=job.input_params,
         provider_id=job.provider_id,
@@ -64,8 +65,16 @@ def session_view(session: Session) -> SessionView:
 def _output_uri(job: Job, blob_uri: BlobUri) -> str | None:
     """URI of the results; of a job that has not ended, the URI that they are expected to get."""
     if job.output_blob is not None:
-        return blob_uri(job.container, job.output_blob)
+        return _uri(blob_uri, job.container, job.output_blob)
     if job.state.is_final and job.state.status is not JobStatus.SUCCEEDED:
         return None
     expected = blob_name(OUTPUT_BLOB, job.id, job.container, max(1, job.fence))
-    return blob_uri(job.container, expected)
+    return _uri(blob_uri, job.container, expected)
+
+
+def _uri(blob_uri: BlobUri, container: str, name: str | None = None) -> str | None:
+    """A URI; None if the stored name was damaged and names nothing, so that the job can be shown nevertheless."""
+    try:
+        return blob_uri(container, name)
+    except (InvalidValue, InvalidJobDefinition):
+        return None
