@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import uvicorn
 from starlette.applications import Starlette
 
+from patience import HANG_S
 from qiosk.server.auth.links import Links
 from qiosk.server.blobs.endpoint import BlobEndpoint
 from qiosk.server.blobs.operations import BlobService
@@ -64,6 +65,6 @@ def serving(storage: Storage, **members) -> Iterator[BlobServer]:
         yield BlobServer(f"http://127.0.0.1:{port}", storage)
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(HANG_S)
         listening.close()
     assert not thread.is_alive()

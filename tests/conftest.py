@@ -1,4 +1,4 @@
-"""What holds for every test: no time limits of Hypothesis; no test in the user's home or for the user's terminal."""
+"""What holds for every test: limits of time as ``patience`` has them; none in the user's home or for their terminal."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import patience
+
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 os.environ.pop("COLUMNS", None)  # runners of tests may set the width of a terminal, which cuts tables
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-timeout reads it
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("timeout") is None:
+        config.option.timeout = patience.TEST_S
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from patience import HANG_S
 from qiosk.adapters.sql.database import Database, parse_url
 from qiosk.adapters.sql.tables import metadata
 
@@ -25,7 +26,7 @@ def postgres_url() -> sa.URL:
     Skips the test if none answers; fails it if ``QIOSK_TEST_POSTGRES`` is ``require``.
     """
     url = parse_url(os.environ.get("QIOSK_TEST_POSTGRES_URL", "") or DEFAULT_URL, default=Path())
-    engine = sa.create_engine(url, connect_args={"connect_timeout": 2}, poolclass=sa.NullPool)
+    engine = sa.create_engine(url, connect_args={"connect_timeout": int(HANG_S)}, poolclass=sa.NullPool)
     try:
         engine.connect().close()
     except sa.exc.OperationalError as error:

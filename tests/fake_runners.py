@@ -69,7 +69,10 @@ def run(
 
 
 def _count(spec, order, is_cancelled, on_chunk, resume) -> FakeResult:
-    """Count chunks of ``CHUNK_S`` up to ``chunks``; every one is a new best: -1, -2, ..."""
+    """Count chunks of ``CHUNK_S`` up to ``chunks``; every one is a new best: -1, -2, ...
+
+    If a file ``gate`` is named it does not end before that exists.
+    """
     first = int(resume) if resume else 0
     chunks = order.get("chunks", 0)
     points = [TracePoint(i * CHUNK_S, i, -float(i)) for i in range(1, first + 1)]
@@ -87,6 +90,9 @@ def _count(spec, order, is_cancelled, on_chunk, resume) -> FakeResult:
         progress = JobProgress(fraction=done / chunks, sweeps=done, best_cost=point.cost, seconds=point.seconds)
         on_chunk(FakeReport(progress, tuple(unsaid), done))
         unsaid.clear()
+        while done == chunks and "gate" in order and not (Path(order["gate"]).exists() or is_cancelled()):
+            time.sleep(CHUNK_S)
+            on_chunk(FakeReport(progress, (), done))
     document = {
         "cost": -float(done),
         "resumed": first,

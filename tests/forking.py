@@ -11,8 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-HANG_S = 240.0
-"""A child that takes longer hangs."""
+from patience import HANG_S
 
 
 class Child:

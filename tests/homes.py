@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from patience import HANG_S, eventually
 from qiosk.adapters.home.home import Home, SupervisorLock
 from qiosk.bootstrap import open_embedded
 from qiosk.contract.jobs import JobView, SubmitJob
@@ -33,17 +34,17 @@ def submit(service: JobService, order: dict | None = None, **members) -> JobView
     return service.submit(SubmitJob(**{**given, **members}))
 
 
-def wait_until(service: JobService, job_id: str, is_there: Callable[[JobView], bool], within: float = 30) -> JobView:
-    deadline = time.monotonic() + within
+def wait_until(service: JobService, job_id: str, is_there: Callable[[JobView], bool]) -> JobView:
+    deadline = time.monotonic() + HANG_S
     view = service.get(job_id)
     while not is_there(view):
-        assert time.monotonic() < deadline, f"still {view.status} after {within} s"
+        assert time.monotonic() < deadline, f"still {view.status} after {HANG_S} s"
         view = service.wait(job_id, 1.0)
     return view
 
 
-def finished(service: JobService, job_id: str, within: float = 30) -> JobView:
-    return wait_until(service, job_id, lambda view: view.status.is_final, within)
+def finished(service: JobService, job_id: str) -> JobView:
+    return wait_until(service, job_id, lambda view: view.status.is_final)
 
 
 def is_supervised(path: Path) -> bool:
@@ -53,15 +54,6 @@ def is_supervised(path: Path) -> bool:
 def supervisor_pid(path: Path) -> int | None:
     """Process id of the living supervisor."""
     return SupervisorLock(path / "supervisor.lock").holder() if is_supervised(path) else None
-
-
-def eventually(is_so: Callable[[], bool], within: float = 10) -> bool:
-    deadline = time.monotonic() + within
-    while not is_so():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def processes_of(path: Path) -> list[psutil.Process]:

@@ -15,8 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from homes import close_home
-
-READY_S = 60.0
+from patience import HANG_S
 
 
 class Served:
@@ -86,7 +85,7 @@ def _url(process: subprocess.Popen[str], log: Path) -> str:
         ready.set()
 
     threading.Thread(target=read, daemon=True).start()
-    assert ready.wait(READY_S), f"the server does not say that it listens: {''.join(said)}"
+    assert ready.wait(HANG_S), f"the server does not say that it listens: {''.join(said)}"
     match = re.search(r" at (http\S+)", "".join(said))
     assert match, f"the server has left: {''.join(said)}{log.read_text()[-2000:]}"
     return match[1]
@@ -95,7 +94,7 @@ def _url(process: subprocess.Popen[str], log: Path) -> str:
 def _stop(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(60)
+        process.wait(HANG_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -15,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from fake_runners import run as run_fake
+from patience import HANG_S
 from qiosk.bootstrap import ServerParts
 from qiosk.contract.quotas import Dimension
 from qiosk.server.app import create_app
@@ -151,5 +152,5 @@ def listening(parts: ServerParts, *, extras: int = MAX_EXTRA, **settings) -> Ite
             yield f"http://127.0.0.1:{port}"
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(HANG_S)
         assert not thread.is_alive()

@@ -96,11 +96,11 @@ class Place:
                 [*command, "--port", self.url.rpartition(":")[2]], env=environ, stdout=log, stderr=log
             )
 
-    def stop_server(self) -> None:
+    def stop_server(self, within_s: float) -> None:
         """Stop it as an administrator would."""
         if self.server is not None:
             self.server.terminate()
-            self.server.wait(60)
+            self.server.wait(within_s)
 
     def processes(self) -> list[psutil.Process]:
         """Supervisor, fork server and job processes."""
@@ -212,9 +212,9 @@ def run_jobs(place: Place, jobs: int, sweeps: int, within_s: float) -> list[JobV
         time.sleep(0.5)
 
 
-def check_results(place: Place, views: list[JobView]) -> None:
+def check_results(place: Place, views: list[JobView], within_s: float) -> None:
     """One result each, and the same one for the same problem."""
-    api, until = place.open(), time.monotonic() + 300
+    api, until = place.open(), time.monotonic() + within_s
     found: dict[int, set[str]] = {}
     for view in views:
         if not view.status.is_final:
@@ -231,9 +231,9 @@ def check_results(place: Place, views: list[JobView]) -> None:
     api.close()
 
 
-def check_remains(place: Place) -> None:
+def check_remains(place: Place, within_s: float) -> None:
     """No process is left, and after everything was pruned no blob."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + within_s
     while (left := place.processes()) and time.monotonic() < deadline:
         time.sleep(0.1)
     place.faults += [f"left behind: {process}" for process in left]
@@ -245,7 +245,7 @@ def check_remains(place: Place) -> None:
 
 
 @contextmanager
-def a_place(database: str, has_server: bool) -> Iterator[Place]:
+def a_place(database: str, has_server: bool, within_s: float) -> Iterator[Place]:
     """A new home, and a schema if the jobs are kept in PostgreSQL."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
@@ -260,7 +260,7 @@ def a_place(database: str, has_server: bool) -> Iterator[Place]:
             place.start_server()
             yield place
         finally:
-            place.stop_server()
+            place.stop_server(within_s)
             for process in place.processes():
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
@@ -273,10 +273,10 @@ def main() -> int:
     parser.add_argument("--http", action="store_true", help="over a server, which is killed as well")
     parser.add_argument("--every", type=float, default=3.0, metavar="SECONDS", help="longest time between two kills")
     parser.add_argument("--sweeps", type=int, default=20_000, help="work of each job")
-    parser.add_argument("--within", type=float, default=1800.0, metavar="SECONDS")
+    parser.add_argument("--within", type=float, default=1800.0, metavar="SECONDS", help="what takes longer hangs")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    with a_place(given.database, given.http) as place:
+    with a_place(given.database, given.http, given.within) as place:
         killer = Killer(place, given.every, given.seed)
         start = time.monotonic()
         killer.start()
@@ -289,9 +289,9 @@ def main() -> int:
         print(f"{len(views)} jobs in {took:.0f} s: {states}; killed {dict(killer.killed)}")
         print(f"jobs by number of attempts: {dict(sorted(attempts.items()))}")
         place.start_server()
-        check_results(place, views)
-        place.stop_server()
-        check_remains(place)
+        check_results(place, views, given.within)
+        place.stop_server(given.within)
+        check_remains(place, given.within)
         if place.faults:
             print(*place.log.read_text(errors="replace").splitlines()[-40:], sep="\n")
     for fault in place.faults[:50]:

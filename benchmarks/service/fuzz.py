@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from benchmarks.service.served import PROBLEM, TARGET, WORKSPACE, Client, server
+from benchmarks.service.served import HANG_S, PROBLEM, TARGET, WORKSPACE, Client, server
 
 FOREIGN = WORKSPACE.replace("/load", "/other")
 SECRET = "SECRETTEXTOFANOTHERWORKSPACE"
@@ -177,7 +177,7 @@ def run(requests: int, seed: int) -> list[str]:
         link = client.json("POST", f"{WORKSPACE}/storage/sasUri", {"containerName": "mine"})["sasUri"]
         fuzzer = Fuzzer(seed, link, foreign)
         begin = time.monotonic()
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=HANG_S)
         for number in range(requests):
             attempt = fuzzer.attempt()
             problem, status = _send(connection, attempt)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.service.served import server
+from benchmarks.service.served import HANG_S, server
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -21,7 +21,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
     with server() as (url, _):
         command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json", "--no-color"]
-        command += ["--phases", given.phases, "--max-examples", str(given.examples), "--request-timeout", "60"]
+        command += ["--phases", given.phases, "--max-examples", str(given.examples), "--request-timeout", str(HANG_S)]
         command += ["--exclude-checks", "positive_data_acceptance"]
         done = subprocess.run(command, check=False)
     sys.exit(done.returncode)

@@ -24,6 +24,8 @@ PROBLEM = json.dumps(
     {"cost_function": {"version": "1.0", "type": "ising", "terms": [{"c": 1, "ids": [0, 1]}, {"c": 1, "ids": [1]}]}}
 ).encode()
 PARAMETERS = {"params": {"sweeps": 2, "restarts": 1, "seed": 1}}
+HANG_S = 600.0
+"""An answer, or the end of a process, that takes longer does not come at all [s]."""
 
 
 @contextmanager
@@ -46,7 +48,7 @@ def server(home: Path | None = None, **variables: str) -> Iterator[tuple[str, in
             yield match[0], process.pid
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            process.wait(HANG_S)
             process.stdout.close()
 
 
@@ -55,7 +57,7 @@ class Client:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=HANG_S)
 
     def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
         """The answer's body. Raises RuntimeError unless the request succeeded."""
@@ -110,7 +112,7 @@ class QuickClient(Client):
         super().__init__(url)
         parts = urlsplit(url)
         self._host = parts.netloc
-        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=60)
+        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=HANG_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:

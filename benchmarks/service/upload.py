@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from azure.storage.blob import BlobClient
 
-from benchmarks.service.served import WORKSPACE, server
+from benchmarks.service.served import HANG_S, WORKSPACE, server
 
 MIB = 1 << 20
 _PIECE = bytes(range(256)) * 4096
@@ -56,14 +56,14 @@ def pieces(mib: int) -> Iterator[bytes]:
 
 def put_blocks(link: str, mib: int) -> None:
     """As Azure's library does."""
-    with BlobClient.from_blob_url(link, connection_timeout=600, read_timeout=600) as blob:
+    with BlobClient.from_blob_url(link, connection_timeout=HANG_S, read_timeout=HANG_S) as blob:
         blob.upload_blob(pieces(mib), length=mib * MIB, overwrite=True)
 
 
 def put_once(link: str, mib: int) -> None:
     """One request."""
     parts = urlsplit(link)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=600)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=HANG_S)
     headers = {"x-ms-blob-type": "BlockBlob", "Content-Length": str(mib * MIB)}
     connection.request("PUT", f"{parts.path}?{parts.query}", pieces(mib), headers)
     response = connection.getresponse()

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from conformance.environments import CLIENTS, Client, NoIndex, python_of
+from patience import TEST_S
 from served import certificate, served
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "src"
 KEY = "conformance-key-0123456789"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * TEST_S)]
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +48,8 @@ def test_the_client_works_unmodified(client: Client, environ: dict[str, str]) ->
     suite = HERE / "clients" / f"{client.suite}.py"
     options = ["-c", HERE / "clients" / "pytest.ini", "--confcutdir", HERE / "clients", "--rootdir", HERE / "clients"]
     done = subprocess.run(
-        [python, "-m", "pytest", *options, suite],
-        env={**os.environ, **environ, "PYTHONPATH": str(SOURCE)},
+        [python, "-m", "pytest", "-o", f"timeout={TEST_S}", *options, suite],
+        env={**os.environ, **environ, "PYTHONPATH": os.pathsep.join(map(str, (SOURCE, HERE.parent)))},
         capture_output=True,
         text=True,
         cwd=HERE,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from patience import HANG_S
 from qiosk.aio import Workspace as AsyncWorkspace
 from qiosk.aio.job import Job as AsyncJob
 from qiosk.client.session import Session
@@ -45,7 +46,7 @@ def test_a_job_is_submitted_again_with_changes(workspace: Workspace, memory: Mem
     job = Tabu(workspace, sweeps=1).submit(b"{}", compress=False, name="n", tags=["a"], metadata={"k": "v"})
     again = job.resubmit(name="m", input_params={"params": {"sweeps": 2}}, tags=["b"])
     memory.run("default")
-    workspace.wait_for([job, again], timeout_secs=60)
+    workspace.wait_for([job, again], timeout_secs=HANG_S)
     assert (job.status, again.status) == ("Succeeded", "Succeeded")
     assert again.id != job.id
     details = again.details
@@ -82,7 +83,7 @@ def test_asyncio_programs_do_the_same(workspace: Workspace, memory: MemoryParts)
         again = await job.resubmit(name="again")
         await again.update(tags=["b"])
         memory.run("default")
-        waited = await job.workspace.wait_for([job, again], timeout_secs=60)
+        waited = await job.workspace.wait_for([job, again], timeout_secs=HANG_S)
         assert [each.status for each in waited] == ["Succeeded", "Succeeded"]
         assert (again.details.name, again.details.tags) == ("again", ("b",))
         frame = await job.workspace.list_jobs(as_frame=True, tags="b")

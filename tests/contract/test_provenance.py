@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from patience import HANG_S
 from qiosk import Workspace
 from qiosk.adapters.sql.jobs import open_sqlite
 from qiosk.bootstrap import open_embedded
@@ -27,7 +28,7 @@ def test_a_job_has_a_provenance_as_soon_as_it_has_ended(workspace: Workspace, me
     job = Tabu(workspace, sweeps=1).submit(b"{}", compress=False)
     assert (job.provenance, job.stop_reason) == (None, None)
     memory.run("default")
-    job.wait_until_completed(timeout_secs=60)
+    job.wait_until_completed(timeout_secs=HANG_S)
     assert job.provenance is not None
     assert job.provenance.versions == environment().versions
     assert job.provenance.machine.processor

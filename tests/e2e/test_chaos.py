@@ -10,20 +10,22 @@ from pathlib import Path
 import pytest
 
 import databases
+from patience import HANG_S, SLOWNESS, TEST_S
 
 ROOT = Path(__file__).parents[2]
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
     pytest.mark.slow,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(2 * TEST_S),
 ]
 
 
 def assert_nothing_is_lost(*options: str) -> None:
-    arguments = ["--jobs", "25", "--every", "6", "--sweeps", "20000", "--within", "250", *options]
+    every = str(6 * SLOWNESS)  # a job has to get somewhere between two kills
+    arguments = ["--jobs", "25", "--every", every, "--sweeps", "20000", "--within", str(HANG_S), *options]
     command = [sys.executable, "-m", "benchmarks.service.chaos", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ, timeout=380)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ, timeout=TEST_S)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "every job reached exactly one final state, and nothing is left" in done.stdout
 

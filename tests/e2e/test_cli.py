@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import HANG_S
+
 TERMS = [{"c": -9, "ids": [0]}, {"c": -3, "ids": [1, 0]}, {"c": 5, "ids": [2, 0]}]
 QIOSK = [sys.executable, "-c", "from qiosk.cli import main; main()"]
 
@@ -30,7 +32,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def qiosk(environment: dict[str, str], *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([*QIOSK, *words], input=stdin, env=environment, capture_output=True, timeout=120, check=False)
+    return subprocess.run(
+        [*QIOSK, *words], input=stdin, env=environment, capture_output=True, timeout=HANG_S, check=False
+    )
 
 
 def test_solve_prints_cost_and_configuration(environment: dict[str, str], tmp_path: Path) -> None:
@@ -158,7 +162,7 @@ def test_supervise_runs_jobs_until_ctrl_c(environment: dict[str, str]) -> None:
         job_id = qiosk(environment, "submit", "-", stdin=document(TERMS)).stdout.decode().strip()
         results = qiosk(environment, "jobs", "results", job_id, "--json")
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the job processes as well
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=HANG_S)
     assert json.loads(results.stdout)["cost"] == -17.0
     assert (process.returncode, job_id.encode() in log) == (0, True)
 

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 import homes
+from patience import HANG_S
 from qiosk.contract.jobs import JobQuery, JobStatus, JobView
 from qiosk.formats import registry as formats
 from qiosk.service.jobs.job_service import JobService
@@ -26,7 +27,6 @@ from qiosk.solvers.solve import Hooks, run_target
 JOBS = 50
 SETTINGS = {"concurrent_jobs": 2, "threads": 1, "idle_seconds": 1.0, "runner": None}
 KILLS = {"submitter": 6, "supervisor": 8, "fork server": 3, "job": 25}
-PATIENCE_S = 240
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -107,7 +107,7 @@ class Killer:
 def kill_while_they_work(path: Path, service: JobService, seed: int) -> Killer:
     killer = Killer(path, seed)
     submitter = start_submitter(path)
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + HANG_S
     try:
         while True:
             assert time.monotonic() < deadline, f"not finished; killed {killer.killed}"

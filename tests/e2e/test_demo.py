@@ -7,13 +7,16 @@ import re
 import subprocess
 import sys
 
+from patience import HANG_S
 from qiosk.cli.commands import demo
 from qiosk.solvers.solve import solve
 
 
 def test_the_demo_solves_both_problems_and_lists_its_jobs(tmp_path):
     env = os.environ | {"QIOSK_HOME": str(tmp_path), "QIOSK_IDLE_SECONDS": "1", "COLUMNS": "200"}
-    done = subprocess.run([sys.executable, "-m", "qiosk", "demo"], env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-m", "qiosk", "demo"], env=env, capture_output=True, text=True, timeout=HANG_S
+    )
     assert done.returncode == 0, done.stderr
     assert sorted(map(int, re.findall(r"ship [AB]: +(\d+) t", done.stdout))) == [52, 53]
     cut = int(re.search(r"cut (\d+), ", done.stdout)[1])
@@ -22,7 +25,7 @@ def test_the_demo_solves_both_problems_and_lists_its_jobs(tmp_path):
 
 
 def test_ship_loading_is_balanced_as_well_as_can_be():
-    result = solve(demo.ship_loading(), "microsoft.simulatedannealing-parameterfree.cpu", timeout=100)
+    result = solve(demo.ship_loading(), "microsoft.simulatedannealing-parameterfree.cpu", timeout=HANG_S)
     loads = [
         sum(w for w, s in zip(demo.CONTAINERS, result.configuration.values(), strict=True) if s == d) for d in (1, -1)
     ]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import HANG_S
 from qiosk import Problem, Workspace
 from qiosk.optimization import Tabu, Term
 
@@ -43,7 +44,7 @@ def test_snippets_run(page, tmp_path, monkeypatch):
         env=env,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=HANG_S,
     )
     assert done.returncode == 0, f"{page.name}:\n{done.stdout}\n{done.stderr}"
 

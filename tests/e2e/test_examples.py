@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import HANG_S
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PROGRAMS = sorted(EXAMPLES.glob("*.py"))
 
@@ -22,7 +24,7 @@ def home(tmp_path_factory):
 def test_example(program, home, tmp_path):
     env = os.environ | {"QIOSK_HOME": str(home), "QIOSK_IDLE_SECONDS": "3"}
     command = [sys.executable, "-W", "error", "-m", "qiosk.azure", str(program)]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=HANG_S)
     assert done.returncode == 0, done.stderr
     assert done.stdout
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from patience import HANG_S
+
 DOCS = Path(__file__).parents[2] / "docs"
 PICTURES = re.findall(r"\]\(gallery/(\w+)\.png\)", (DOCS / "gallery.md").read_text())
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -16,7 +18,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def draw(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", str(DOCS / "gallery" / "draw.py"), *words]
     env = os.environ | {"QIOSK_IDLE_SECONDS": "2"}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=280)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=HANG_S)
 
 
 def test_every_picture_is_drawn_and_shown(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from patience import HANG_S
+
 PROGRAM = """\
 from qiosk import Workspace
 from qiosk.optimization import Problem, ProblemType, Term, ParallelTempering, SimulatedAnnealing
@@ -22,7 +24,7 @@ workspace.cancel_job(job); print(job.details)
 def run(program: str, home: Path) -> list[str]:
     environment = {**os.environ, "QIOSK_HOME": str(home), "QIOSK_IDLE_SECONDS": "1"}
     command = [sys.executable, "-W", "error", "-c", program]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 

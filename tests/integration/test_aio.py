@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -49,18 +48,15 @@ def test_a_batch(home):
 def test_the_loop_goes_on_while_a_job_runs(home):
     async def both():
         async with Workspace(home=home) as workspace:
-            job = await ParallelTempering(workspace, timeout=1, sweeps=10**9).submit(ship(40))
-            ticks = 0
+            job = await ParallelTempering(workspace, timeout=600, sweeps=10**9).submit(ship(40))
             waiting = asyncio.create_task(job.wait_until_completed())
-            while not waiting.done():
+            for _ in range(20):
                 await asyncio.sleep(0.01)
-                ticks += 1
+            await workspace.cancel_job(job)
             await waiting
-            return ticks, job
+            return job
 
-    ticks, job = asyncio.run(both())
-    assert ticks > 10
-    assert job.status == "Succeeded"
+    assert asyncio.run(both()).status == "Cancelled", "the loop stood still until the job had ended"
 
 
 def test_cancelling_and_time_limits(home):
@@ -69,13 +65,12 @@ def test_cancelling_and_time_limits(home):
             job = await ParallelTempering(workspace, timeout=600, sweeps=10**9).submit(ship(40))
             with pytest.raises(TimeoutError):
                 await job.get_results(timeout_secs=0.3)
-            began = time.monotonic()
             task = asyncio.create_task(job.wait_until_completed())
             await asyncio.sleep(0.1)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert time.monotonic() - began < 10
+            assert not (await workspace.get_job(job.id)).has_completed(), "the wait was cancelled, and not the job"
             await workspace.cancel_job(job)
             await job.wait_until_completed()
             return job

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from patience import HANG_S
+
 PROGRAM = """
 from azure.identity import ClientSecretCredential
 from azure.quantum import Job, Workspace
@@ -69,8 +71,8 @@ solver = SimulatedAnnealing(workspace, timeout=5)
 job = solver.submit(problem)
 assert isinstance(job, BaseJob) and isinstance(job, FilteredJob) and job.details.status == "Waiting"
 job.refresh()
-job.wait_until_completed(max_poll_wait_secs=3, timeout_secs=60)
-results = job.get_results(timeout_secs=60)
+job.wait_until_completed(max_poll_wait_secs=3, timeout_secs=3600)
+results = job.get_results(timeout_secs=3600)
 assert results["cost"] == results["solutions"][0]["cost"] == -4 and set(results["configuration"]) == {"0", "1", "2"}
 details = job.details
 assert job.has_completed() and details.status == JobStatus.SUCCEEDED and isinstance(details, JobDetails)
@@ -91,7 +93,7 @@ assert solver.submit(uri).get_results()["cost"] == -4
 online = OnlineProblem(name="online", blob_uri=uri)
 assert solver.optimize(online)["cost"] == -4 and len(online.download(workspace).terms) == 4
 solver.set_number_of_solutions(2)
-assert len(solver.optimize(problem, timeout_secs=60)["solutions"]) == 2
+assert len(solver.optimize(problem, timeout_secs=3600)["solutions"]) == 2
 line = RangeSchedule("linear", 0.1, 3)
 for made in (
     ParallelTempering(workspace, sweeps=100, replicas=2, all_betas=[0.5, 3.5], seed=3),
@@ -124,7 +126,7 @@ def run(tmp_path):
         if path:
             env["PYTHONPATH"] = str(path)
         words = [sys.executable, "-W", "error", *(command or ("-m", "qiosk.azure")), "program.py", "word"]
-        return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240)
+        return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=HANG_S)
 
     return run_program
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import databases
-from forking import HANG_S, Child, in_child
+from forking import Child, in_child
 from homes import close_home, eventually, finished, open_home, submit
 from qiosk import Workspace, aio
 from qiosk.adapters.home.home import Home, ServerPresence, SupervisorLock
@@ -78,12 +78,12 @@ def test_parent_and_child_get_the_jobs_that_they_ask_for(api, request):
 
 def test_a_job_that_a_child_submits_is_not_lost(api, request):
     kind = request.node.callspec.params["api"]
-    finished(api, submit(api, order(kind)).id, within=240)
+    finished(api, submit(api, order(kind)).id)
     child_id, own_id = (
         in_child(lambda: submit(api, order(kind), name="child", input_params={"params": {}}).id),
         submit(api, order(kind)).id,
     )
-    assert (view := finished(api, child_id, within=240)).name == "child"
+    assert (view := finished(api, child_id)).name == "child"
     assert view.status is JobStatus.SUCCEEDED, view.error_data
     assert len({child_id, own_id, in_child(lambda: submit(api, order(kind)).id)}) == 3
 
@@ -197,8 +197,8 @@ def test_a_lock_of_the_home_ends_with_its_holder_though_children_live(tmp_path, 
     holder = Child(lambda: (hold(home), Child(is_over.wait).pid)[1])  # which exits before its own child
     holder.result()
     # the grandchild leaves its copy of the lock behind when it first runs, which may be a moment later
-    assert eventually(lambda: not home.is_served(), within=HANG_S)
-    assert eventually(lambda: not SupervisorLock(home.lock).is_held(), within=HANG_S)
+    assert eventually(lambda: not home.is_served())
+    assert eventually(lambda: not SupervisorLock(home.lock).is_held())
     is_over.set()
 
 

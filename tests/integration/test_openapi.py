@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import HANG_S
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -20,5 +22,5 @@ ROOT = Path(__file__).parents[2]
 def test_nothing_is_found(arguments: tuple[str, ...]) -> None:
     name, *options = arguments
     command = [sys.executable, "-m", f"benchmarks.service.{name}", *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_S)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

@@ -13,8 +13,6 @@ from qiosk.adapters.sql.schema import open_sqlite_database
 from qiosk.contract.jobs import JobQuery, JobStatus
 from qiosk.errors import QioskError, ServiceUnavailable
 
-LONG = 240.0
-
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
@@ -27,8 +25,8 @@ def _fake_runners_are_importable(monkeypatch):
 def opened(tmp_path):
     """A home in which a job has run, and whose supervisor has left."""
     service = homes.open_home(tmp_path / "home", idle_seconds=0.0)
-    homes.finished(service, homes.submit(service, id="old").id, within=LONG)
-    assert homes.eventually(lambda: not homes.processes_of(tmp_path / "home"), within=LONG)
+    homes.finished(service, homes.submit(service, id="old").id)
+    assert homes.eventually(lambda: not homes.processes_of(tmp_path / "home"))
     yield service
     service.close()
     if (tmp_path / "home").exists():
@@ -61,7 +59,7 @@ def test_a_home_that_was_made_again_is_seen(opened, tmp_path, is_in_use):
     ids = {"other", view.id} if is_in_use else {view.id}
     assert {seen.id for seen in opened.list(JobQuery())} == ids
     for name in ids:
-        assert homes.finished(opened, name, within=LONG).status is JobStatus.SUCCEEDED
+        assert homes.finished(opened, name).status is JobStatus.SUCCEEDED
 
 
 def test_a_database_is_never_written_to_after_its_file_was_removed(tmp_path):

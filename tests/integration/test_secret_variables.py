@@ -78,7 +78,7 @@ def test_processes_inherit_only_the_secrets_that_they_need(tmp_path, monkeypatch
     api = open_home(home, database=database)
     try:
         job = submit(api, {"chunks": 1_000_000})
-        wait_until(api, job.id, lambda view: view.progress.sweeps > 0 or view.status.is_final, within=240)
+        wait_until(api, job.id, lambda view: view.progress.sweeps > 0 or view.status.is_final)
         found = {process.pid: process.environ() for process in processes_of(home)}
         supervisor = supervisor_pid(home)
         assert len(found) >= 3

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from patience import HANG_S
 from served import certificate, served
 from servers import WORKSPACE
 
@@ -31,8 +32,8 @@ def test_silent_connections_shut_no_client_out(tmp_path: Path, has_tls: bool) ->
     with served(tmp_path / "home", open_files=FILES, **settings) as server, ExitStack() as stack:
         address = urlsplit(server.url)
         for _ in range(SILENT):
-            stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=20))
-        with httpx.Client(base_url=server.url, verify=context, timeout=20) as http:
+            stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=HANG_S))
+        with httpx.Client(base_url=server.url, verify=context, timeout=HANG_S) as http:
             assert http.get("/healthz").status_code == 200
             assert http.get("/readyz").json()["checks"]["database"] == "ok"
             assert http.get(f"{WORKSPACE}/jobs").status_code == 200

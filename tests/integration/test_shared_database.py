@@ -100,7 +100,7 @@ def test_what_another_home_left_behind_is_taken_over_when_its_lease_has_run_out(
         store.record(JobKey("default", "alive"), 1, RunUpdate(), lease_expires_at=now - timedelta(seconds=600))
         return one.get("dead").status.is_final
 
-    assert homes.eventually(has_ended, within=600)
+    assert homes.eventually(has_ended)
     ended = one.get("dead")
     assert (ended.status, ended.attempts) == (JobStatus.SUCCEEDED, 2)
     assert (one.get("alive").status, one.get("alive").attempts) == (JobStatus.EXECUTING, 1)
@@ -118,7 +118,7 @@ def test_a_job_outlives_the_loss_of_the_database(open_home, url):
         def sweeps() -> int:
             return direct.get(key).progress.sweeps
 
-        assert homes.eventually(lambda: sweeps() > 0, within=30)
+        assert homes.eventually(lambda: sweeps() > 0)
         proxy.cut()
         with pytest.raises(ServiceUnavailable, match="database: "):
             service.get(key.id)

@@ -9,13 +9,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from itertools import accumulate
 from pathlib import Path
 
 import psutil
 import pytest
 
 import homes
+from patience import HANG_S
 from qiosk.adapters.home.launcher import SupervisorLauncher
 from qiosk.contract.jobs import JobQuery, JobStatus
 from qiosk.errors import SupervisorUnavailable
@@ -55,6 +56,12 @@ def path(tmp_path):
     homes.close_home(tmp_path / "home")
 
 
+@pytest.fixture
+def gate(tmp_path):
+    """A file that a job waits for before it ends, so that it cannot be faster than the test."""
+    return tmp_path / "gate"
+
+
 def test_a_job_runs_in_a_process_of_its_own(service, shared_path):
     view = homes.finished(service, homes.submit(service, {"chunks": 3}).id)
     assert (view.status, view.attempts, view.has_results) == (JobStatus.SUCCEEDED, 1, True)
@@ -82,12 +89,10 @@ def test_progress_trace_and_best_can_be_watched(service):
 def test_a_job_that_ignores_its_cancellation_is_killed_and_keeps_its_best(service):
     view = homes.submit(service, {"chunks": 10_000, "is_deaf": True})
     homes.wait_until(service, view.id, lambda seen: service.best(seen.id) is not None)
-    began = time.monotonic()
     assert service.cancel(view.id).is_cancelling
     ended = homes.finished(service, view.id)
-    assert time.monotonic() - began < 20  # its work would take minutes
     assert (ended.status, ended.has_results) == (JobStatus.CANCELLED, True)
-    assert json.loads(service.results(view.id))["cost"] < 0
+    assert -10_000 < json.loads(service.results(view.id))["cost"] < 0, "it was not left to its end"
 
 
 @pytest.mark.parametrize(
@@ -135,13 +140,11 @@ def test_a_job_that_meets_a_shortage_once_succeeds_without_a_loss(service, tmp_p
 
 def test_no_more_jobs_run_at_once_than_there_are_slots(service, shared_path):
     views = [homes.submit(service, {"chunks": 40}) for _ in range(5)]
-    most = 0
-    while not all(service.get(view.id).status.is_final for view in views):
-        running = list(service.list(JobQuery(statuses=[JobStatus.EXECUTING])))
-        most = max(most, len(running))
-        time.sleep(0.02)
-    assert most == 2
-    assert {service.get(view.id).status for view in views} == {JobStatus.SUCCEEDED}
+    ended = [homes.finished(service, view.id) for view in views]
+    assert {view.status for view in ended} == {JobStatus.SUCCEEDED}
+    begun = [(view.begin_execution_time, 1) for view in ended]
+    changes = sorted(begun + [(view.end_execution_time, -1) for view in ended])
+    assert max(accumulate(change for _, change in changes)) == 2
 
 
 def test_deleting_a_running_job_leaves_nothing(service):
@@ -171,7 +174,7 @@ def test_two_processes_may_use_one_home(service, shared_path):
         "service.close()\n"
     )
     others = [subprocess.Popen([sys.executable, "-c", program, str(shared_path), name]) for name in ("x", "y")]
-    assert [other.wait(60) for other in others] == [0, 0]
+    assert [other.wait(HANG_S) for other in others] == [0, 0]
     for name in ("x", "y"):
         for number in range(10):
             view = homes.finished(service, f"{name}-{number}")
@@ -182,7 +185,7 @@ def test_a_submitter_may_leave_at_once(path):
     program = (
         "import sys, pathlib, homes; homes.submit(homes.open_home(pathlib.Path(sys.argv[1])), {'chunks': 20}, id='j')"
     )
-    subprocess.run([sys.executable, "-c", program, str(path)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program, str(path)], check=True, timeout=HANG_S)
     reader = homes.open_home(path)
     assert homes.finished(reader, "j").status is JobStatus.SUCCEEDED
     reader.close()
@@ -205,9 +208,9 @@ def test_jobs_that_arrive_while_the_supervisor_leaves_are_run(path):
     opened.close()
 
 
-def test_the_next_call_finds_what_a_killed_supervisor_left(path):
+def test_the_next_call_finds_what_a_killed_supervisor_left(path, gate):
     opened = homes.open_home(path)
-    running = homes.submit(opened, {"chunks": 150})
+    running = homes.submit(opened, {"chunks": 150, "gate": str(gate)})
     waiting = [homes.submit(opened, {"chunks": 1}) for _ in range(3)]
     cancelled = homes.submit(opened, {"chunks": 10_000, "is_deaf": True}, priority="High")
     for view in (running, cancelled):
@@ -216,6 +219,7 @@ def test_the_next_call_finds_what_a_killed_supervisor_left(path):
     os.kill(homes.supervisor_pid(path), signal.SIGKILL)
     assert homes.eventually(lambda: not homes.processes_of(path)), "job processes outlived the supervisor"
     assert opened.get(running.id).status in (JobStatus.EXECUTING, JobStatus.WAITING)
+    gate.touch()
     ended = homes.finished(opened, running.id)
     assert (ended.status, ended.attempts) == (JobStatus.SUCCEEDED, 2)
     assert {homes.finished(opened, view.id).status for view in waiting} == {JobStatus.SUCCEEDED}
@@ -224,17 +228,17 @@ def test_the_next_call_finds_what_a_killed_supervisor_left(path):
     opened.close()
 
 
-def test_a_lost_run_is_resumed_from_its_checkpoint(path):
+def test_a_lost_run_is_resumed_from_its_checkpoint(path, gate):
     opened = homes.open_home(path)
-    view = homes.submit(opened, {"chunks": 350})
+    view = homes.submit(opened, {"chunks": 350, "gate": str(gate)})
     homes.wait_until(opened, view.id, lambda seen: "checkpoint" in opened.list_blobs(f"job-{seen.id}"))
-    time.sleep(0.5)
     pid = homes.supervisor_pid(path)
     job_process = psutil.Process(pid).children(recursive=True)[-1]
     job_process.kill()
+    gate.touch()
     ended = homes.finished(opened, view.id)
     assert (ended.status, ended.attempts) == (JobStatus.SUCCEEDED, 2)
-    assert json.loads(opened.results(view.id))["resumed"] > 100
+    assert json.loads(opened.results(view.id))["resumed"] > 0
     assert [point.sweep for point in opened.trace(view.id)] == list(range(1, 351))
     kept = ["inputData", "rawOutputData-2"]  # the rest goes once the job has ended
     assert homes.eventually(lambda: list(opened.list_blobs(f"job-{view.id}")) == kept)
@@ -249,9 +253,9 @@ def test_a_shortage_of_file_descriptors_uses_up_no_attempts(path):
     supervisor.rlimit(psutil.RLIMIT_NOFILE, (supervisor.num_fds(), hard))
     views = [homes.submit(opened, {"chunks": 2}) for _ in range(4)]
     log = path / "supervisor.log"
-    assert homes.eventually(lambda: log.read_text().count("trying again") >= 3, within=120)
+    assert homes.eventually(lambda: log.read_text().count("trying again") >= 3)
     supervisor.rlimit(psutil.RLIMIT_NOFILE, before)
-    ended = [homes.finished(opened, view.id, within=120) for view in views]
+    ended = [homes.finished(opened, view.id) for view in views]
     assert {view.status for view in ended} == {JobStatus.SUCCEEDED}
     assert {opened._jobs.get(JobKey("default", view.id)).losses for view in views} == {0}
     assert homes.supervisor_pid(path) == supervisor.pid
@@ -266,24 +270,26 @@ def test_a_silent_job_is_given_up(path):
     opened.close()
 
 
-def test_a_supervisor_that_is_told_to_stop_leaves_its_jobs_waiting(path):
+def test_a_supervisor_that_is_told_to_stop_leaves_its_jobs_waiting(path, gate):
     opened = homes.open_home(path)
-    view = homes.submit(opened, {"chunks": 200})
+    view = homes.submit(opened, {"chunks": 200, "gate": str(gate)})
     homes.wait_until(opened, view.id, lambda seen: seen.status is JobStatus.EXECUTING)
     os.kill(homes.supervisor_pid(path), signal.SIGTERM)
     assert homes.eventually(lambda: not homes.processes_of(path))
+    gate.touch()
     ended = homes.finished(opened, view.id)
     assert (ended.status, ended.attempts) == (JobStatus.SUCCEEDED, 2)
     opened.close()
 
 
-def test_jobs_save_their_state_before_a_supervisor_stops(path):
+def test_jobs_save_their_state_before_a_supervisor_stops(path, gate):
     opened = homes.open_home(path)
-    view = homes.submit(opened, {"chunks": 150})
+    view = homes.submit(opened, {"chunks": 150, "gate": str(gate)})
     homes.wait_until(opened, view.id, lambda seen: seen.progress.sweeps > 20)
     os.kill(homes.supervisor_pid(path), signal.SIGTERM)
     assert homes.eventually(lambda: not homes.processes_of(path))
     assert "checkpoint" in opened.list_blobs(f"job-{view.id}"), "its time for a regular one had not come"
+    gate.touch()
     ended = homes.finished(opened, view.id)
     assert (ended.status, ended.attempts) == (JobStatus.SUCCEEDED, 2)
     assert json.loads(opened.results(view.id))["resumed"] > 20
@@ -307,7 +313,7 @@ def test_a_job_that_kills_supervisors_fails_and_the_queue_goes_on(path):
     opened = homes.open_home(path)
     poisoned = homes.submit(opened, {"do": "kill_supervisor"})
     others = [homes.submit(opened, {"chunks": 30}) for _ in range(3)]
-    ended = homes.finished(opened, poisoned.id, within=120)
+    ended = homes.finished(opened, poisoned.id)
     assert (ended.status, ended.attempts) == (JobStatus.FAILED, 10)
     assert ended.error_data.message == "10 supervisors died while the job ran"
     assert {homes.finished(opened, view.id).status for view in others} == {JobStatus.SUCCEEDED}
@@ -329,7 +335,7 @@ def test_a_supervisor_whose_home_was_removed_goes(tmp_path):
 def test_a_second_supervisor_leaves_at_once(service, shared_path):
     homes.finished(service, homes.submit(service).id)
     command = [sys.executable, "-m", "qiosk.supervisor", "--home", str(shared_path)]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    second = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S)
     assert second.returncode == 0
     assert "another supervisor runs" in second.stderr
 
@@ -400,7 +406,7 @@ def test_the_submitting_process_loads_no_compiler(tmp_path):
         "print([name for name in ('numba', 'llvmlite', 'qiosk.kernels') if name in sys.modules])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "home")], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program, str(tmp_path / "home")], capture_output=True, text=True, timeout=HANG_S
     )
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
     homes.close_home(tmp_path / "home")

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import homes
+from patience import HANG_S
 from qiosk.adapters.home import holder as holder_module
 from qiosk.adapters.home import launcher as launcher_module
 from qiosk.adapters.home.holder import holder_of, send, this_process
@@ -24,8 +25,6 @@ from qiosk.errors import SupervisorUnavailable
 from qiosk.service.jobs.job import JobKey
 
 TESTS = Path(__file__).parents[1]
-LONG = 240.0
-"""Far longer than anything here takes, on any machine."""
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -54,7 +53,7 @@ def no_temporary_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["home", "a" * 120], ids=["short", "longer than the path of a socket"])
 def test_a_home_is_all_that_has_to_be_writable(tmp_path, no_temporary_folder, name):
     opened = homes.open_home(tmp_path / name)
-    assert homes.finished(opened, homes.submit(opened).id, within=LONG).status is JobStatus.SUCCEEDED
+    assert homes.finished(opened, homes.submit(opened).id).status is JobStatus.SUCCEEDED
     opened.close()
     homes.close_home(tmp_path / name)
 
@@ -72,12 +71,12 @@ def test_a_supervisor_that_dies_with_the_lock_is_reported_with_the_reason(path, 
             return str(error)
         return ""
 
-    assert homes.eventually(lambda: "FileExistsError" in error_of(lambda: opened.get(view.id)), within=LONG)
+    assert homes.eventually(lambda: "FileExistsError" in error_of(lambda: opened.get(view.id)))
     with pytest.raises(SupervisorUnavailable, match="none is running"):
         opened._executor.check()
     (path / "supervisor.tmp").unlink()
-    assert homes.eventually(lambda: error_of(opened._executor.check) == "", within=LONG), "it is tried again"
-    assert homes.finished(opened, view.id, within=LONG).status is JobStatus.SUCCEEDED
+    assert homes.eventually(lambda: error_of(opened._executor.check) == ""), "it is tried again"
+    assert homes.finished(opened, view.id).status is JobStatus.SUCCEEDED
     opened.close()
 
 
@@ -98,7 +97,7 @@ def test_a_shortage_of_processes_where_a_supervisor_is_started_may_pass(path, mo
     monkeypatch.setattr(launcher_module, "LAUNCH_INTERVAL_S", 60.0)
     monkeypatch.setattr(launcher_module, "MAX_LAUNCHES", 1000)
     opened._executor._launched_at = float("-inf")
-    assert homes.finished(opened, view.id, within=LONG).status is JobStatus.SUCCEEDED
+    assert homes.finished(opened, view.id).status is JobStatus.SUCCEEDED
     opened.close()
 
 
@@ -117,14 +116,14 @@ def test_a_shortage_of_processes_harms_neither_waiting_nor_running_jobs(path, tm
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'custom'}:{TESTS}")
     opened = homes.open_home(path, max_attempts=1)
     running = homes.submit(opened, {"chunks": 100})
-    homes.wait_until(opened, running.id, lambda seen: seen.progress.sweeps > 0, within=LONG)
+    homes.wait_until(opened, running.id, lambda seen: seen.progress.sweeps > 0)
     marker.touch()
     waiting = [homes.submit(opened, {"chunks": 1}) for _ in range(3)]
     log = path / "supervisor.log"
-    assert homes.eventually(lambda: log.read_text().count("trying again") >= 3, within=LONG)
+    assert homes.eventually(lambda: log.read_text().count("trying again") >= 3)
     marker.unlink()
     for view in (running, *waiting):
-        assert homes.finished(opened, view.id, within=LONG).status is JobStatus.SUCCEEDED
+        assert homes.finished(opened, view.id).status is JobStatus.SUCCEEDED
         assert opened._jobs.get(JobKey("default", view.id)).losses == 0
     opened.close()
 
@@ -132,7 +131,7 @@ def test_a_shortage_of_processes_harms_neither_waiting_nor_running_jobs(path, tm
 def test_a_stopped_supervisor_is_noticed_and_revived_by_the_next_server(path, monkeypatch):
     monkeypatch.setattr(launcher_module, "STALL_S", 0.5)
     opened = homes.open_home(path)
-    homes.finished(opened, homes.submit(opened).id, within=LONG)
+    homes.finished(opened, homes.submit(opened).id)
     supervisor = psutil.Process(homes.supervisor_pid(path))
     supervisor.send_signal(signal.SIGSTOP)
 
@@ -144,20 +143,20 @@ def test_a_stopped_supervisor_is_noticed_and_revived_by_the_next_server(path, mo
             return False
         return True
 
-    assert homes.eventually(lambda: not is_well(), within=LONG)
+    assert homes.eventually(lambda: not is_well())
     SupervisorLauncher(Home(path), {}).revive()
     monkeypatch.setattr(launcher_module, "STALL_S", 30.0)
-    assert homes.eventually(is_well, within=LONG)
-    assert homes.finished(opened, homes.submit(opened).id, within=LONG).status is JobStatus.SUCCEEDED
+    assert homes.eventually(is_well)
+    assert homes.finished(opened, homes.submit(opened).id).status is JobStatus.SUCCEEDED
     opened.close()
 
 
 def test_a_stopped_supervisor_can_be_told_to_end(path):
     opened = homes.open_home(path)
-    homes.finished(opened, homes.submit(opened).id, within=LONG)
+    homes.finished(opened, homes.submit(opened).id)
     os.kill(homes.supervisor_pid(path), signal.SIGSTOP)
-    assert opened._executor.stop(LONG)
-    assert homes.eventually(lambda: not homes.processes_of(path), within=LONG)
+    assert opened._executor.stop(HANG_S)
+    assert homes.eventually(lambda: not homes.processes_of(path))
     opened.close()
 
 
@@ -168,10 +167,10 @@ def test_a_supervisor_that_does_not_move_is_killed(path, monkeypatch):
     monkeypatch.setattr(launcher_module, "STALL_S", 0.0)
     monkeypatch.setattr(launcher_module, "send", deaf_to_all_but_one)
     opened = homes.open_home(path)
-    homes.finished(opened, homes.submit(opened).id, within=LONG)
+    homes.finished(opened, homes.submit(opened).id)
     os.kill(homes.supervisor_pid(path), signal.SIGSTOP)
     assert opened._executor.stop(0.5)
-    assert homes.eventually(lambda: not homes.processes_of(path), within=LONG)
+    assert homes.eventually(lambda: not homes.processes_of(path))
     opened.close()
 
 
@@ -181,8 +180,8 @@ def test_a_supervisor_that_is_only_starting_is_stopped_as_well(path, monkeypatch
         monkeypatch.setattr(launcher_module, "send", lambda *_: False)  # as if it were in another container
     opened = homes.open_home(path, idle_seconds=1e6)
     opened._executor.wake()
-    assert opened._executor.stop(LONG)
-    assert homes.eventually(lambda: not homes.processes_of(path), within=LONG)
+    assert opened._executor.stop(HANG_S)
+    assert homes.eventually(lambda: not homes.processes_of(path))
     opened._executor.wake()
     assert not homes.processes_of(path), "who has stopped it starts no other one"
     opened.close()
@@ -203,7 +202,7 @@ def test_no_process_is_signalled_that_is_not_proven_to_hold_the_lock(tmp_path, m
         assert not SupervisorLauncher(home, {}).stop(0.0)
         assert innocent.poll() is None
         assert send(true, signal.SIGTERM)
-        assert innocent.wait(LONG) == -signal.SIGTERM
+        assert innocent.wait(HANG_S) == -signal.SIGTERM
         assert not send(true, signal.SIGTERM)
     lock.release()
 

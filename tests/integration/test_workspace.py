@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from patience import HANG_S
 from qiosk.client.job import Job
 from qiosk.client.solvers import SOLVERS, ParallelTempering, SimulatedAnnealing, SimulatedBifurcationMachine
 from qiosk.client.streaming import OnlineProblem, StreamingProblem
@@ -77,7 +78,7 @@ def ring(variables: int = 1500) -> Problem:
 def endless(workspace: Workspace) -> Job:
     """A job that ends only when it is told to, once it has found something."""
     job = SimulatedAnnealing(workspace, sweeps=10**8, restarts=8, seed=1).submit(ring())
-    for update in workspace.watch(job, timeout_secs=60):
+    for update in workspace.watch(job, timeout_secs=HANG_S):
         if update.progress.best_cost is not None and update.progress.sweeps > 0:
             break
     return job
@@ -87,7 +88,7 @@ def test_a_job_has_its_problem_its_results_and_its_times(workspace: Workspace) -
     before = datetime.now(UTC)
     job = SimulatedAnnealing(workspace, sweeps=20, restarts=4, seed=22).submit(ship())
     assert not job.has_completed()
-    results = job.get_results(timeout_secs=60)
+    results = job.get_results(timeout_secs=HANG_S)
     assert (results.cost, results.configuration) == (-17.0, {"0": 1, "1": 1, "2": -1})
     assert (results.parameters["sweeps"], results.parameters["restarts"], results.parameters["seed"]) == (20, 4, 22)
     details = job.details
@@ -104,7 +105,7 @@ def test_a_job_has_its_problem_its_results_and_its_times(workspace: Workspace) -
 def test_the_same_seed_gives_the_same_results(workspace: Workspace) -> None:
     solver = ParallelTempering(workspace, sweeps=20, replicas=4, seed=5)
     first, second = solver.submit(ring(200)), solver.submit(ring(200))
-    assert first.get_results(timeout_secs=60) == second.get_results(timeout_secs=60)
+    assert first.get_results(timeout_secs=HANG_S) == second.get_results(timeout_secs=HANG_S)
 
 
 def test_another_workspace_object_sees_the_job(workspace: Workspace, opening: Opening) -> None:
@@ -112,7 +113,7 @@ def test_another_workspace_object_sees_the_job(workspace: Workspace, opening: Op
     with opening() as other:
         listed = other.list_jobs(name_match="seen else", created_after=datetime.now() - timedelta(minutes=5))
         assert [found.id for found in listed] == [job.id]
-        assert other.get_job(job.id).get_results(timeout_secs=60)["cost"] == -17.0
+        assert other.get_job(job.id).get_results(timeout_secs=HANG_S)["cost"] == -17.0
         assert list(other.get_job(job.id).details.tags) == ["t"]
         assert other.list_jobs(status="Failed", name_match="seen else") == []
 
@@ -123,7 +124,7 @@ def test_named_workspaces_of_one_place_are_apart(workspace: Workspace, opening: 
         assert other.list_jobs() == []
         with pytest.raises(JobNotFound):
             other.get_job(job.id)
-        assert ParallelTempering(other, seed=1).optimize(ship(), timeout_secs=60).cost == -17.0
+        assert ParallelTempering(other, seed=1).optimize(ship(), timeout_secs=HANG_S).cost == -17.0
     with opening("ID", "group", "mine") as again:
         assert len(again.list_jobs()) == 1
 
@@ -132,7 +133,7 @@ def test_mistakes_in_the_problem_end_the_job_failed(workspace: Workspace) -> Non
     document = b'{"cost_function": {"version": "1.0", "type": "ising", "terms": [{"c": "x", "ids": [0]}]}}'
     job = ParallelTempering(workspace).submit(document)
     with pytest.raises(JobFailed, match="InvalidInputData: .*AZQ103"):
-        job.get_results(timeout_secs=60)
+        job.get_results(timeout_secs=HANG_S)
     assert job.details.error_data is not None
     assert job.details.error_data.code == "InvalidInputData"
     assert job.details.end_execution_time is not None
@@ -154,7 +155,7 @@ def test_a_running_job_shows_its_progress_and_keeps_its_best_when_cancelled(work
     assert len(costs) > 0
     best = job.best()
     job.cancel()
-    job.wait_until_completed(timeout_secs=30)
+    job.wait_until_completed(timeout_secs=HANG_S)
     assert job.details.status == "Cancelled"
     assert job.details.cancellation_time is not None
     results = job.get_results()
@@ -167,13 +168,13 @@ def test_get_results_gives_up_and_the_job_goes_on(workspace: Workspace) -> None:
     with pytest.raises(TimeoutError, match="status is Executing"):
         job.get_results(timeout_secs=0.2)
     assert workspace.cancel_job(job.id).details.is_cancelling
-    job.wait_until_completed(timeout_secs=30)
+    job.wait_until_completed(timeout_secs=HANG_S)
     assert job.status == "Cancelled"
 
 
 def test_a_deleted_job_is_gone_with_its_data(workspace: Workspace) -> None:
     job = ParallelTempering(workspace, seed=1).submit(ship())
-    job.get_results(timeout_secs=60)
+    job.get_results(timeout_secs=HANG_S)
     job.upload_attachment("notes", b"n")
     workspace.delete_job(job)
     with pytest.raises(JobNotFound):
@@ -188,7 +189,7 @@ def test_an_uploaded_problem_serves_several_jobs(workspace: Workspace) -> None:
     assert problem.download(workspace).terms == OnlineProblem("o", uri).download(workspace).terms == problem.terms
     for solver in (SimulatedAnnealing(workspace, seed=1), ParallelTempering(workspace, seed=1)):
         job = solver.submit(uri)
-        assert job.get_results(timeout_secs=60).cost == -17.0
+        assert job.get_results(timeout_secs=HANG_S).cost == -17.0
         assert b"cost_function" in job.download_data(uri)
     with pytest.raises(BlobAlreadyExists):
         workspace.upload_problem(ship(), blob_name="folder/ship loading")
@@ -212,7 +213,7 @@ def test_a_hand_made_job_reads_its_container(workspace: Workspace) -> None:
         input_params={"params": {"sweeps": 10, "restarts": 2}},
         metadata={"who": "me"},
     )
-    assert job.get_results(timeout_secs=60).cost == -17.0
+    assert job.get_results(timeout_secs=HANG_S).cost == -17.0
     assert job.container_name == "my-container"
     assert job.details.metadata == {"who": "me"}
     assert job.details.input_params == {"params": {"sweeps": 10, "restarts": 2}}
@@ -225,12 +226,12 @@ def test_targets_can_be_used_as_solvers(workspace: Workspace) -> None:
     assert {target.provider_id for target in targets} == {"Microsoft", "1qbit", "toshiba"}
     for target in targets:
         target.set_one_param("seed", 3)
-        assert target.optimize(ship(), timeout_secs=60).cost == -17.0
+        assert target.optimize(ship(), timeout_secs=HANG_S).cost == -17.0
 
 
 def test_a_toshiba_job_names_its_input_and_returns_several_solutions(workspace: Workspace) -> None:
     job = SimulatedBifurcationMachine(workspace, steps=100, loops=2, maxout=3).submit(ship())
-    results = job.get_results(timeout_secs=60)
+    results = job.get_results(timeout_secs=HANG_S)
     place = urlsplit(results["input_data_uri"]).path.split("/")[-2:]  # without host, folder and signature
     assert place == [job.container_name, "inputData"]
     assert results["solutions"][0]["cost"] == results.cost == -17.0
@@ -242,7 +243,7 @@ def test_a_toshiba_job_names_its_input_and_returns_several_solutions(workspace: 
 def test_the_problem_without_variables_is_solved(workspace: Workspace) -> None:
     problem = Problem(name="constant", problem_type=ProblemType.pubo)
     problem.add_term(c=2.5, indices=[])
-    results = ParallelTempering(workspace).optimize(problem, timeout_secs=60)
+    results = ParallelTempering(workspace).optimize(problem, timeout_secs=HANG_S)
     assert (results.cost, results.configuration) == (2.5, {})
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import qiosk.solvers.parameter_free.rounds as parameter_free
+from patience import HANG_S
 from qiosk.kernels.lattice import reduce_lattice
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of
@@ -194,15 +195,15 @@ def test_only_dense_couplings_between_few_spins_are_eligible(function):
 
 @pytest.mark.parametrize("target", FREE)
 def test_parameter_free_targets_end_at_a_proof(target):
-    result = solve(planted_xorsat(60, seed=3), target, timeout=30, seed=1)
+    result = solve(planted_xorsat(60, seed=3), target, timeout=HANG_S, seed=1)
     assert (result.cost, result.stop_reason) == (-60.0, "converged")
     function, least = planted_wishart(60, 30, seed=2)
-    result = solve(function, target, timeout=60, seed=1)
+    result = solve(function, target, timeout=HANG_S, seed=1)
     assert (result.cost, result.stop_reason) == (least, "converged")
 
 
 def test_with_several_solutions_to_find_the_search_goes_on_after_a_proof(monkeypatch):
     monkeypatch.setattr(parameter_free, "unfrustrated", lambda problem: np.ones(problem.n, np.int8))
     ring = cost_function("ising", [(-1.0, [i, (i + 1) % 30]) for i in range(30)])
-    result = solve(ring, FREE[0], timeout=20, seed=1, number_of_solutions=2)
+    result = solve(ring, FREE[0], timeout=HANG_S, seed=1, number_of_solutions=2)
     assert [s.cost for s in result.solutions] == [-30.0, -30.0]

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.contender import LongAnneals, Restarts
 from benchmarks.contenders import PEERS, Target, ours, versions
 from benchmarks.instance import Instance
+from patience import SLOWNESS
 from peers import need
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
@@ -53,7 +54,7 @@ def test_peers_find_the_optimum_of_small_problems(library, kind, locality):
             assert found.shape[1] == N
             assert len(found) >= 20
         else:
-            found = search.until(instance.best_known, 5.0, 1)
+            found = search.until(instance.best_known, 5.0 * SLOWNESS, 1)
         best = np.min(evaluate(instance.cost_function, found))
         assert best == instance.best_known or (setting == CLUSTERS and best > instance.best_known), setting
 
@@ -64,7 +65,8 @@ def test_targets_stop_at_the_optimum():
         if contender.can_run(instance):
             search = contender.prepare(instance)
             assert isinstance(search, Target)
-            assert evaluate(instance.cost_function, search.until(instance.best_known, 5.0, 1)) == instance.best_known
+            found = search.until(instance.best_known, 5.0 * SLOWNESS, 1)
+            assert evaluate(instance.cost_function, found) == instance.best_known
 
 
 def test_targets_for_pairs_are_not_given_larger_terms():

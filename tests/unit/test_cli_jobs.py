@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
 from fake_jobs import START, FakeJobs
+from patience import HANG_S
 from qiosk.cli.app import app
 from qiosk.client.remote.connection import Connection
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus, SubmitJob, TargetView
@@ -248,7 +249,7 @@ def test_a_cancellation_that_fails_is_told_and_watching_goes_on(api: FakeJobs, m
     def end(i: str) -> None:
         for thread in threading.enumerate():
             if thread.name == "interrupt":
-                thread.join(10)
+                thread.join(HANG_S)
         succeed(api, i)
 
     monkeypatch.setattr(api, "cancel", away)

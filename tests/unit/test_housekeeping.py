@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from patience import eventually
 from qiosk.contract.sessions import OpenSession, SessionStatus
 from qiosk.errors import ServiceUnavailable
 from qiosk.machine import SystemClock
@@ -52,13 +52,6 @@ class Place:
             sweep_s=0.001,
             first_prune_s=0.0,
         )
-
-
-def eventually(is_so: Callable[[], bool], within: float = 20.0) -> bool:
-    deadline = time.monotonic() + within
-    while not is_so() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    return is_so()
 
 
 def status(place: Place) -> SessionStatus:

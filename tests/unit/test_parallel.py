@@ -2,6 +2,7 @@ import threading
 
 import pytest
 
+from patience import HANG_S
 from qiosk.solvers.search.parallel import Parallel
 
 
@@ -20,7 +21,7 @@ def test_every_item_is_worked_on_once(parallel, items):
 
 
 def test_as_many_threads_as_asked_for_work_at_the_same_time_and_one_is_the_callers(parallel):
-    meeting = threading.Barrier(parallel.threads, timeout=10)
+    meeting = threading.Barrier(parallel.threads, timeout=HANG_S)
     workers = set()
 
     def meet(_):

@@ -7,6 +7,7 @@ import numpy.testing as npt
 import pytest
 
 import naive
+from patience import HANG_S
 from problems import random_problem
 from qiosk.errors import InvalidValue, NotEnoughMemory
 from qiosk.solvers.algorithms.population_annealing import QUENCH_SWEEPS, PopulationAnnealing
@@ -160,6 +161,6 @@ def test_extreme_betas_do_no_harm():
 
 def test_more_sweeps_bring_larger_populations():
     cf = cost_function("ising", [(float((7 * i + 3 * j) % 5 - 2), [i, j]) for i in range(40) for j in range(i)])
-    found = solve(cf, FREE, seed=2, timeout=20.0)
+    found = solve(cf, FREE, seed=2, timeout=HANG_S)
     assert found.stop_reason == "converged"
     assert found.parameters["population"] > 4 * 64

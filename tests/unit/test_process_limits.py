@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from patience import HANG_S
 from qiosk.contract.jobs import ErrorData
 from qiosk.supervisor import process_limits
 from qiosk.supervisor.exits import classify_exit, describe_exit
@@ -79,7 +80,7 @@ def test_a_memory_limit_counts_from_what_is_mapped_already():
         "    print('refused')\n"
         "limit_memory(0)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=HANG_S)
     assert (done.stdout, done.stderr) == ("refused\n", "")
 
 

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flaky_server import Asked, FlakyServer, Reply, flaky_server
+from patience import HANG_S
 from qiosk.client.remote import blobs, events
 from qiosk.client.remote.connection import Connection, connection, connection_string_members
 from qiosk.client.remote.events import EventParser
@@ -610,7 +611,7 @@ def test_updates_end_with_the_time_out_but_say_first_where_the_job_stands(server
 
     def silent():
         yield event(0, 0, [], status="Executing")
-        silence.wait(20)
+        silence.wait(HANG_S)
         yield event(1, 0, [], status="Succeeded")  # what a client gets that has not given up by then
 
     server.script = [lambda _asked: Reply(headers={}, pieces=silent())]

@@ -210,7 +210,7 @@ def test_endless_loops_end_with_the_time_and_get_longer():
 
 
 def test_an_automatic_search_converges_and_reports_what_it_chose():
-    result = solve(glass(40), SBM, seed=1, auto=True, loops=1, maxout=3, timeout=60)
+    result = solve(glass(40), SBM, seed=1, auto=True, loops=1, maxout=3, timeout=360)
     assert result.stop_reason == "converged"
     assert result.parameters["dt"] in (0.5, 0.8, 1.0)
     again = {name: result.parameters[name] for name in ("steps", "dt", "C", "algo", "seed")}

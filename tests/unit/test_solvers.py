@@ -18,6 +18,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import naive
+from patience import HANG_S
 from qiosk.errors import (
     InvalidInitialConfiguration,
     InvalidTarget,
@@ -382,10 +383,10 @@ def test_a_checkpoint_of_other_kernels_is_refused(checkpoint, monkeypatch):
 def test_seeds_are_taken_from_the_clock_and_reported(target):
     cf = glass(30, 6)
     params = effort(target, 30)
-    result = solve(cf, target, timeout=5.0, **params)
-    again = solve(cf, target, timeout=5.0, seed=result.parameters["seed"], **params)
+    result = solve(cf, target, timeout=HANG_S, **params)
+    again = solve(cf, target, timeout=HANG_S, seed=result.parameters["seed"], **params)
     assert again.cost == result.cost
-    assert solve(cf, target, timeout=5.0, seed=-7, **params).parameters["seed"] == -7
+    assert solve(cf, target, timeout=HANG_S, seed=-7, **params).parameters["seed"] == -7
 
 
 @pytest.mark.parametrize("target", PARAMETERIZED)
@@ -492,7 +493,7 @@ def test_a_wrong_initial_configuration_is_refused(initial, message):
 @pytest.mark.usefixtures("never_enumerated")
 @pytest.mark.parametrize("target", PARAMETER_FREE)
 def test_easy_problems_converge_long_before_the_time_is_over(target):
-    result = solve(glass(60, 9), target, timeout=100.0, seed=1)
+    result = solve(glass(60, 9), target, timeout=HANG_S, seed=1)
     assert result.stop_reason == "converged"
     back = target.replace("-parameterfree", "")
     names = {p.name for p in registry.target(back).parameters} - {"timeout", "number_of_solutions", "target_cost"}
@@ -514,7 +515,7 @@ def test_enumerated_problems_come_with_parameters_to_pass_back(target):
 
 def test_problems_of_equal_costs_end_at_once():
     flat = cost_function("ising", [(0.0, [i, i + 1]) for i in range(50)])
-    assert solve(flat, timeout=100.0, seed=1).stop_reason == "converged"
+    assert solve(flat, timeout=HANG_S, seed=1).stop_reason == "converged"
 
 
 def test_statistics_say_how_it_was_done():
@@ -609,7 +610,7 @@ def test_a_ladder_longer_than_a_lane_group_spans_several():
     betas = np.linspace(0.05, 2.0, 100).tolist()
     result = solve(glass(40, 2), "microsoft.paralleltempering.cpu", all_betas=betas, sweeps=200, seed=1)
     assert result.parameters["replicas"] == 100
-    assert result.cost == solve(glass(40, 2), timeout=20, seed=1).cost
+    assert result.cost == solve(glass(40, 2), timeout=HANG_S, seed=1).cost
 
 
 def test_restarts_beyond_a_wave_follow_in_further_waves(monkeypatch):

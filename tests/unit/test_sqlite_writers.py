@@ -19,6 +19,7 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 
+from patience import HANG_S
 from qiosk.adapters.sql import database as sql_database
 from qiosk.adapters.sql.database import Database, parse_url
 from qiosk.adapters.sql.quotas import SqlLimitStore
@@ -68,7 +69,7 @@ def test_who_waits_for_another_process_goes_on_when_it_is_done(path: Path, datab
             assert count(database) == 0  # readers wait for nobody
             assert not waiting.done()
             other.execute("COMMIT")
-            waiting.result(timeout=20)
+            waiting.result(timeout=HANG_S)
     assert count(database) == 1
 
 
@@ -88,7 +89,7 @@ def test_a_thread_that_does_not_stop_writing_is_named(database: Database, monkey
     with ThreadPoolExecutor(1) as pool, database.write():
         other = pool.submit(increment, database)
         with pytest.raises(ServiceUnavailable, match="another thread has been writing"):
-            other.result(timeout=20)
+            other.result(timeout=HANG_S)
     increment(database)
     assert count(database) == 1
 
@@ -167,10 +168,10 @@ def test_a_new_connection_waits_for_an_exclusive_lock(use, path, database, attem
     monkeypatch.setattr(sql_database, "_sqlite_engine", partial(at_once, sql_database._sqlite_engine))
     with closing(Database(database.url)) as other, locked(path) as holder, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(use, other)
-        assert attempts.wait(60)
+        assert attempts.wait(HANG_S)
         assert not waiting.done()
         holder.execute("COMMIT")
-        waiting.result(timeout=60)
+        waiting.result(timeout=HANG_S)
 
 
 def test_a_new_connection_does_not_wait_for_ever(path, database, monkeypatch) -> None:

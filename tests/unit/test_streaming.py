@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_jobs import FakeJobs, FakeUpload
+from patience import HANG_S
 from qiosk.client.solvers import SimulatedAnnealing
 from qiosk.client.streaming import QUEUED_CHUNKS, OnlineProblem, StreamingProblem
 from qiosk.client.workspace import Workspace
@@ -157,7 +158,7 @@ def test_a_problem_that_is_dropped_ends_its_thread_and_its_upload(api, workspace
     problem.add_terms([Term(c=1, indices=[i]) for i in range(QUEUED_CHUNKS)])
     (thread,) = set(threading.enumerate()) - threads
     del problem
-    thread.join(60)
+    thread.join(HANG_S)
     assert not thread.is_alive()
     assert [upload.aborted for upload in uploads] == [True]
     assert api.blobs == {}

@@ -7,6 +7,7 @@ import numpy.testing as npt
 import pytest
 
 import naive
+from patience import HANG_S
 from problems import random_problem
 from qiosk.errors import InvalidValue, NotEnoughMemory
 from qiosk.kernels.dynamics.diffusion import diffuse
@@ -180,9 +181,9 @@ def test_a_single_walker_and_extreme_betas_do_no_harm():
 
 def test_the_search_without_parameters_converges():
     cf = cost_function("ising", [(float((7 * i + 3 * j) % 5 - 2), [i, j]) for i in range(40) for j in range(i)])
-    found = solve(cf, FREE, seed=2, timeout=30.0)
+    found = solve(cf, FREE, seed=2, timeout=HANG_S)
     assert found.stop_reason == "converged"
-    assert found.cost == solve(cf, seed=2, timeout=30.0).cost
+    assert found.cost == solve(cf, seed=2, timeout=HANG_S).cost
 
 
 def test_the_search_without_parameters_converges_although_few_walkers_reach_the_best():
@@ -190,6 +191,6 @@ def test_the_search_without_parameters_converges_although_few_walkers_reach_the_
     terms = [(float(rng.integers(-4, 5)), rng.choice(40, 2, replace=False).tolist()) for _ in range(80)]
     groups = [[(float(rng.integers(-3, 4)), int(i)) for i in rng.choice(40, 8, replace=False)] for _ in range(6)]
     cf = cost_function("ising_grouped", terms, [(0.5, [*members, (1.0, None)]) for members in groups])
-    found = solve(cf, "microsoft.substochasticmontecarlo-parameterfree.cpu", timeout=100, seed=5)
+    found = solve(cf, "microsoft.substochasticmontecarlo-parameterfree.cpu", timeout=HANG_S, seed=5)
     assert found.stop_reason == "converged"
-    assert found.cost == solve(cf, timeout=100, seed=5).cost
+    assert found.cost == solve(cf, timeout=HANG_S, seed=5).cost

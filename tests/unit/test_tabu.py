@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from patience import HANG_S
 from qiosk.errors import InvalidValue, WrongType
 from qiosk.kernels.search import tabu_flips as kernels
 from qiosk.model.compile import compile_problem
@@ -300,7 +301,7 @@ def test_path_relinking_ends_by_itself(is_greedy):
     cf = cost_function("pubo", [(float(rng.integers(-9, 10)), [i, j]) for i in range(60) for j in range(i)])
     result = solve(cf, "1qbit.pathrelinking", greedy_path_relinking=is_greedy, ref_set_count=4, seed=1)
     assert result.stop_reason == "finished"
-    assert result.cost == solve(cf, timeout=20, seed=1).cost
+    assert result.cost == solve(cf, timeout=HANG_S, seed=1).cost
 
 
 def test_a_move_counts_as_a_sweep_and_looks_at_every_flip():

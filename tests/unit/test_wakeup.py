@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import HANG_S
 from qiosk.adapters.home.wakeup import WakeupPipe, wake
 
 
@@ -19,7 +20,7 @@ def test_a_wakeup_stays_until_the_pipe_is_drained(tmp_path: Path) -> None:
         assert not is_woken(pipe)
         wake(path)
         wake(path)
-        assert is_woken(pipe, within=10)
+        assert is_woken(pipe, within=HANG_S)
         pipe.drain()
         assert not is_woken(pipe)
         pipe.drain()
@@ -32,7 +33,7 @@ def test_a_full_pipe_can_be_drained_and_used_again(tmp_path: Path) -> None:
             wake(path)
         pipe.drain()
         wake(path)
-        assert is_woken(pipe, within=10)
+        assert is_woken(pipe, within=HANG_S)
 
 
 def test_without_a_reader_nothing_happens(tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_a_pipe_that_was_left_behind_is_used_again(tmp_path: Path) -> None:
     wake(path)
     with WakeupPipe(path) as pipe:
         wake(path)
-        assert is_woken(pipe, within=10)
+        assert is_woken(pipe, within=HANG_S)
 
 
 def test_a_file_in_its_place_gives_way(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_a_file_in_its_place_gives_way(tmp_path: Path) -> None:
     path.write_text("what is this")
     with WakeupPipe(path) as pipe:
         wake(path)
-        assert is_woken(pipe, within=10)
+        assert is_woken(pipe, within=HANG_S)
 
 
 def test_a_file_system_without_pipes_has_no_wakeups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

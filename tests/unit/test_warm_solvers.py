@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from patience import HANG_S
+
 PROGRAM = """
 import sys
 import numpy as np
@@ -29,6 +31,6 @@ api.solve(problem, "microsoft.simulatedannealing.cpu", seed=1, threads=1, sweeps
 @pytest.mark.parametrize("problem_type", ["ising", "pubo"])
 def test_a_common_job_loads_no_kernel(problem_type: str, restarts: int) -> None:
     run = subprocess.run(
-        [sys.executable, "-c", PROGRAM, problem_type, str(restarts)], capture_output=True, text=True, timeout=600
+        [sys.executable, "-c", PROGRAM, problem_type, str(restarts)], capture_output=True, text=True, timeout=HANG_S
     )
     assert run.returncode == 0, run.stderr

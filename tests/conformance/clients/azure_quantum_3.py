@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -19,6 +18,7 @@ from azure.quantum import Job, Workspace
 from azure.quantum.job.session import Session, SessionJobFailurePolicy
 from azure.quantum.target import Target
 
+from patience import HANG_S, eventually
 from qiosk.azure_bootstrap import ANY_SUBSCRIPTION, from_connection_string, open_workspace
 
 TABU = "microsoft.tabu.cpu"
@@ -47,17 +47,10 @@ def endless(workspace, **members) -> Job:
     return submit(workspace, RING, name="endless", target=ANNEALING, params={"sweeps": 10**8, "restarts": 8}, **members)
 
 
-def wait_for(is_so, within: float = 200.0) -> None:
-    deadline = time.monotonic() + within
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def test_a_job_is_run_and_read(workspace) -> None:
     job = submit(workspace, tags=["a", "b"], priority="High")
     assert not job.has_completed()
-    results = job.get_results(timeout_secs=200)
+    results = job.get_results(timeout_secs=HANG_S)
     assert (results["cost"], results["configuration"]) == (-17.0, {"0": 1, "1": 1, "2": -1})
     details = workspace.get_job(job.id).details
     assert (details.status, details.tags, details.priority) == ("Succeeded", ["a", "b"], "High")
@@ -71,7 +64,7 @@ def test_a_gzipped_problem_is_solved(workspace) -> None:
     import gzip
 
     job = submit(workspace, gzip.compress(SHIP), encoding="gzip")
-    assert job.get_results(timeout_secs=200)["cost"] == -17.0
+    assert job.get_results(timeout_secs=HANG_S)["cost"] == -17.0
 
 
 def test_targets_submit_too(workspace) -> None:
@@ -79,7 +72,7 @@ def test_targets_submit_too(workspace) -> None:
     assert isinstance(target, Target)
     assert (target.name, target.current_availability) == (TABU, "Available")
     job = target.submit(SHIP, "by target", input_params={"params": {"sweeps": 3}}, **FORMATS)
-    assert job.get_results(timeout_secs=200)["cost"] == -17.0
+    assert job.get_results(timeout_secs=HANG_S)["cost"] == -17.0
     v2 = Workspace(
         subscription_id=ANY_SUBSCRIPTION,
         resource_group="conformance",
@@ -103,7 +96,7 @@ def test_filters_orders_and_pages_are_the_servers(fresh) -> None:
     jobs = [submit(fresh, name=name) for name in names]
     quoted = submit(fresh, name="it's 'quoted'", target=ANNEALING, params={"restarts": 2})
     for job in (*jobs, quoted):
-        job.wait_until_completed(timeout_secs=200, print_progress=False)
+        job.wait_until_completed(timeout_secs=HANG_S, print_progress=False)
     assert [job.details.name for job in fresh.list_jobs(name_match="job 0")] == names[::-1]
     assert [job.id for job in fresh.list_jobs(name_match="it's")] == [quoted.id]
     assert [job.id for job in fresh.list_jobs(target=[ANNEALING])] == [quoted.id]
@@ -123,22 +116,22 @@ def test_filters_orders_and_pages_are_the_servers(fresh) -> None:
 
 def test_jobs_are_cancelled_renamed_and_deleted(workspace) -> None:
     job = endless(workspace)
-    wait_for(lambda: workspace.get_job(job.id).details.status == "Executing")
+    assert eventually(lambda: workspace.get_job(job.id).details.status == "Executing")
     job.update(name="renamed", tags=["x"], priority="High")
     assert (job.details.name, job.details.tags, job.details.priority) == ("renamed", ["x"], "High")
     workspace.cancel_job(job)
-    job.wait_until_completed(timeout_secs=100, print_progress=False)
+    job.wait_until_completed(timeout_secs=HANG_S, print_progress=False)
     assert job.details.status == "Cancelled"
     with pytest.raises(RuntimeError, match="CANCELLED"):
         job.get_results()
     other = endless(workspace)
     other.delete()
-    wait_for(lambda: workspace.get_job(other.id).details.status == "Cancelled")
+    assert eventually(lambda: workspace.get_job(other.id).details.status == "Cancelled")
 
 
 def test_attachments_are_kept_beside_the_job(workspace) -> None:
     job = submit(workspace)
-    job.get_results(timeout_secs=200)
+    job.get_results(timeout_secs=HANG_S)
     # On a loopback address this client takes the first segment of a container's path for its name, for all jobs.
     notes, data = f"notes ü {uuid4()}.txt", f"{uuid4()}/data.bin"
     job.upload_attachment(notes, b"first")
@@ -159,7 +152,7 @@ def test_a_session_ends_with_its_jobs(fresh) -> None:
         session.refresh()
         assert session.details.status == "Executing"
         for job in jobs:
-            assert job.get_results(timeout_secs=200)["cost"] == -17.0
+            assert job.get_results(timeout_secs=HANG_S)["cost"] == -17.0
     assert session.details.status == "Succeeded"
     assert {job.id for job in session.list_jobs()} == {job.id for job in jobs}
     with pytest.raises(ResourceExistsError, match="SessionClosed"):
@@ -175,24 +168,24 @@ def test_a_failed_job_aborts_its_session_or_lets_it_go_on(fresh) -> None:
     session = Session(fresh, target=TABU, provider_id="Microsoft").open()
     waiting = endless(fresh, session_id=session.id)
     failed = submit(fresh, BROKEN, session_id=session.id)
-    failed.wait_until_completed(timeout_secs=200, print_progress=False)
-    waiting.wait_until_completed(timeout_secs=200, print_progress=False)
+    failed.wait_until_completed(timeout_secs=HANG_S, print_progress=False)
+    waiting.wait_until_completed(timeout_secs=HANG_S, print_progress=False)
     assert (failed.details.status, waiting.details.status) == ("Failed", "Cancelled")
     session.refresh()
     assert session.details.status == "Failed"
     tolerant = Session(
         fresh, target=TABU, provider_id="Microsoft", job_failure_policy=SessionJobFailurePolicy.CONTINUE
     ).open()
-    submit(fresh, BROKEN, session_id=tolerant.id).wait_until_completed(timeout_secs=200, print_progress=False)
-    wait_for(lambda: tolerant.refresh().details.status == "Failure(s)")
-    assert submit(fresh, session_id=tolerant.id).get_results(timeout_secs=200)["cost"] == -17.0
+    submit(fresh, BROKEN, session_id=tolerant.id).wait_until_completed(timeout_secs=HANG_S, print_progress=False)
+    assert eventually(lambda: tolerant.refresh().details.status == "Failure(s)")
+    assert submit(fresh, session_id=tolerant.id).get_results(timeout_secs=HANG_S)["cost"] == -17.0
     assert tolerant.close().details.status == "Failed"
 
 
 def test_mistakes_are_told(workspace, server) -> None:
     job = submit(workspace, BROKEN)
     with pytest.raises(RuntimeError, match="AZQ103"):
-        job.get_results(timeout_secs=200)
+        job.get_results(timeout_secs=HANG_S)
     with pytest.raises(ResourceNotFoundError, match="JobNotFound"):
         workspace.get_job(str(uuid4()))
     with pytest.raises(HttpResponseError, match="InvalidTarget"):
@@ -214,7 +207,7 @@ def test_a_workspace_needs_no_help_of_ours(server) -> None:
         _quantum_endpoint=f"{url}/",
     )
     assert plain.list_jobs() == []
-    assert submit(plain).get_results(timeout_secs=200)["cost"] == -17.0
+    assert submit(plain).get_results(timeout_secs=HANG_S)["cost"] == -17.0
 
 
 def test_a_connection_string_leads_to_the_server(server) -> None:

@@ -9,6 +9,7 @@ from azure.core.exceptions import ClientAuthenticationError, ResourceNotFoundErr
 from azure.quantum import Job
 from azure.quantum.job.session import Session
 
+from patience import HANG_S
 from qiosk.azure_bootstrap import open_workspace
 
 TABU = "microsoft.tabu.cpu"
@@ -31,10 +32,10 @@ def submit(workspace, name: str = "ship", params=None, **members) -> Job:
 
 def test_jobs_are_run_listed_and_cancelled(fresh) -> None:
     job = submit(fresh)
-    assert job.get_results(timeout_secs=200)["cost"] == -12.0
+    assert job.get_results(timeout_secs=HANG_S)["cost"] == -12.0
     endless = submit(fresh, "endless", {"sweeps": 10**9, "restarts": 1000})
     fresh.cancel_job(endless)
-    endless.wait_until_completed(timeout_secs=100, print_progress=False)
+    endless.wait_until_completed(timeout_secs=HANG_S, print_progress=False)
     assert fresh.get_job(endless.id).details.status == "Cancelled"
     assert {found.id for found in fresh.list_jobs()} == {job.id, endless.id}
     assert [found.id for found in fresh.list_jobs(name_match="^ship$")] == [job.id]
@@ -43,7 +44,7 @@ def test_jobs_are_run_listed_and_cancelled(fresh) -> None:
 def test_sessions_hold_jobs(fresh) -> None:
     session = Session(fresh, name="mine", target=TABU, provider_id="Microsoft").open()
     job = submit(fresh, session_id=session.id)
-    assert job.get_results(timeout_secs=200)["cost"] == -12.0
+    assert job.get_results(timeout_secs=HANG_S)["cost"] == -12.0
     assert [found.id for found in session.list_jobs()] == [job.id]
     assert session.close().details.status == "Succeeded"
     assert [(item.item_type, item.id) for item in fresh.list_top_level_items()] == [("Session", session.id)]

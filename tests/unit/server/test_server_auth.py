@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patience import HANG_S
 from qiosk.errors import Forbidden, InvalidValue, ServiceUnavailable, Unauthorized
 from qiosk.server.auth.auth import ALL, Gate, TokenVerifier, read_workspaces
 from qiosk.server.auth.issuer_keys import KEPT_S, KEYS_S, REFETCH_S, IssuerKeys, in_background
@@ -136,7 +137,7 @@ class Issuer:
     def fetch(self, url: str) -> Mapping[str, Any]:
         self.asked.append(url)
         self.is_asked.set()
-        assert self.may_answer.wait(20)
+        assert self.may_answer.wait(HANG_S)
         if url not in self.documents:
             raise OSError("not found")
         return self.documents[url]
@@ -277,13 +278,13 @@ def test_nobody_waits_while_the_keys_are_fetched_for_another() -> None:
     issuer.may_answer.clear()
     with ThreadPoolExecutor() as threads:
         first = threads.submit(verifier.verify, issuer.token(key_id="invented"))
-        assert issuer.is_asked.wait(20)
+        assert issuer.is_asked.wait(HANG_S)
         assert verifier.verify(issuer.token()).name == "ann"
         with pytest.raises(ServiceUnavailable, match="is being asked"):
             verifier.verify(issuer.token(key_id="k2"))
         issuer.may_answer.set()
         with pytest.raises(Unauthorized):
-            first.result(20)
+            first.result(HANG_S)
     assert issuer.asked.count(f"{ISSUER}/keys") == 2
 
 
@@ -305,7 +306,7 @@ def test_a_refresh_that_finds_no_thread_is_tried_again() -> None:
 def test_what_is_done_in_the_background_is_done() -> None:
     done = threading.Event()
     in_background(done.set)
-    assert done.wait(20)
+    assert done.wait(HANG_S)
 
 
 def test_with_an_issuer_somebody_without_token_is_nobody(memory: MemoryParts) -> None:

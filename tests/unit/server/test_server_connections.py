@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from patience import HANG_S
 from qiosk.server.web import connections
 from qiosk.server.web.admission import Place, room_for
 from qiosk.server.web.connections import PROBES, Connection
@@ -59,7 +60,7 @@ def works(monkeypatch: pytest.MonkeyPatch) -> Queue[object]:
 @contextmanager
 def connected(url: str) -> Iterator[socket.socket]:
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=HANG_S) as connection:
         yield connection
 
 
@@ -77,10 +78,10 @@ def answer(connection: socket.socket) -> bytes:
     return received
 
 
-def send_until_it_ends(connection: socket.socket, piece: bytes, within: float = 20.0) -> bool:
+def send_until_it_ends(connection: socket.socket, piece: bytes) -> bool:
     """Send a piece now and then; whether the other side hung up."""
     connection.settimeout(0.02)
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + HANG_S
     while time.monotonic() < deadline:
         try:
             connection.sendall(piece)
@@ -104,7 +105,7 @@ def working(url: str) -> Iterator[socket.socket]:
 
 def test_connections_beyond_the_limit_are_refused_in_the_words_of_the_protocol(works: Queue[object]) -> None:
     with listening(MemoryParts().parts, max_connections=1) as url, working(url):
-        assert works.get(timeout=20)
+        assert works.get(timeout=HANG_S)
         with connected(url) as second:
             second.sendall(OTHER)
             head, _, body = answer(second).partition(b"\r\n\r\n")
@@ -118,7 +119,7 @@ def test_connections_beyond_the_limit_are_refused_in_the_words_of_the_protocol(w
 
 def test_a_busy_server_answers_probes(works: Queue[object]) -> None:
     with listening(MemoryParts().parts, max_connections=1) as url, working(url):
-        assert works.get(timeout=20)
+        assert works.get(timeout=HANG_S)
         for path in PROBES:
             with connected(url) as probe:
                 probe.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
@@ -166,7 +167,7 @@ def test_requests_one_after_the_other_are_answered(limits: Queue[object], url: s
         for _ in range(2):
             connection.sendall(REQUEST)
             assert b"alive" in answer(connection)
-            assert limits.get(timeout=20) is None
+            assert limits.get(timeout=HANG_S) is None
 
 
 def test_a_slow_body_is_no_slow_head(limits: Queue[object], url: str) -> None:
@@ -175,7 +176,7 @@ def test_a_slow_body_is_no_slow_head(limits: Queue[object], url: str) -> None:
         assert b"alive" in answer(connection)
         connection.sendall(b"abc")
         connection.sendall(b"def")
-        assert limits.get(timeout=20) is None
+        assert limits.get(timeout=HANG_S) is None
         connection.sendall(REQUEST)
         assert b"alive" in answer(connection)
 
@@ -193,7 +194,7 @@ def test_a_client_that_never_reads_loses_its_connection(monkeypatch: pytest.Monk
     request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with listening(MemoryParts().parts, max_connections=1) as url, connected(url) as silent:
         silent.sendall(request * 20)  # more than all buffers between here and there
-        assert lost.get(timeout=200)
+        assert lost.get(timeout=HANG_S)
         with connected(url) as other:
             other.sendall(REQUEST)
             assert b"alive" in answer(other)
@@ -213,7 +214,7 @@ def test_heads_have_a_largest_size(url: str, head: bytes) -> None:
 def test_those_who_are_far_too_many_are_sent_away(works: Queue[object]) -> None:
     with listening(MemoryParts().parts, max_connections=1, extras=1) as url, ExitStack() as stack:
         stack.enter_context(working(url))
-        assert works.get(timeout=20)
+        assert works.get(timeout=HANG_S)
         told = stack.enter_context(connected(url))
         others = [stack.enter_context(connected(url)) for _ in range(2)]
         assert answer(others[1]) == b""

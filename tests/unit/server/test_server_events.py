@@ -156,7 +156,8 @@ def test_every_state_is_told_and_nothing_is_missed(running: Running) -> None:
     async def meanwhile() -> None:
         for place, point in enumerate(POINTS):
             running.find(place, [point])
-            await asyncio.sleep(0.01)
+            if place % 2:
+                await asyncio.sleep(0.01)
         running.end()
 
     async def main() -> list[str]:
@@ -169,7 +170,7 @@ def test_every_state_is_told_and_nothing_is_missed(running: Running) -> None:
     for update in updates:
         known[update["traceStart"] :] = update["trace"]
     assert len(known) == len(POINTS)
-    assert len(updates) < 2 + len(POINTS)  # changes that follow each other quickly come together
+    assert len(updates) < 2 + len(POINTS)  # changes that follow each other at once come together
 
 
 def test_an_end_does_not_wait_for_the_pace_of_updates(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from patience import HANG_S
 from qiosk.contract.jobs import SubmitJob
 from qiosk.server.blobs.bodies import SMALL
 from qiosk.service.jobs.attempts import claim_next
@@ -165,7 +166,7 @@ def test_purges_of_running_jobs_wait_without_holding_threads(memory: MemoryParts
         assert not any(purge.done() for purge in purges)
         for job in memory.store.running():
             assert memory.store.swap(job.on(JobEvent.STOP, at=memory.clock.now()), expected=job)
-        assert [purge.result(30).status_code for purge in purges] == [204] * 4
+        assert [purge.result(HANG_S).status_code for purge in purges] == [204] * 4
         assert [client.get(f"{JOBS}/{job_id}").status_code for job_id in jobs] == [404] * 4
 
 

@@ -7,6 +7,7 @@ import errno
 
 import pytest
 
+from patience import HANG_S
 from qiosk.errors import SupervisorUnavailable
 from qiosk.server.routes.keeper import kept_alive
 
@@ -39,4 +40,4 @@ def test_the_keeper_goes_on_after_errors(monkeypatch: pytest.MonkeyPatch, error:
             while executor.looks < 4:
                 await asyncio.sleep(0.001)
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), HANG_S))

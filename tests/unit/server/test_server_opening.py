@@ -8,6 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from patience import HANG_S
 from qiosk.bootstrap import ServerParts
 from qiosk.errors import Conflict, QioskError, ServiceUnavailable, StorageFull
 from qiosk.server import opening
@@ -83,7 +84,7 @@ async def test_parts_that_are_opened_too_late_are_closed() -> None:
 
     def open_parts() -> ServerParts:
         loop.call_soon_threadsafe(begun.set)
-        asyncio.run_coroutine_threadsafe(goes_on.wait(), loop).result(20)
+        asyncio.run_coroutine_threadsafe(goes_on.wait(), loop).result(HANG_S)
         return parts
 
     task = asyncio.create_task(opened_by(open_parts).open(lambda: None))
@@ -91,4 +92,4 @@ async def test_parts_that_are_opened_too_late_are_closed() -> None:
     task.cancel()
     await asyncio.wait([task])
     goes_on.set()
-    await asyncio.wait_for(closed.wait(), 20)
+    await asyncio.wait_for(closed.wait(), HANG_S)

@@ -9,6 +9,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from patience import HANG_S
 from qiosk.contract.jobs import SubmitJob
 from qiosk.errors import QuotaExceeded
 from qiosk.server.auth import auth
@@ -50,7 +51,7 @@ def test_a_stream_ends_with_the_access(
     key_id, headers = key_of(memory, expires_at=memory.clock.now() + timedelta(hours=1))
     with (
         listening(memory.parts) as url,
-        httpx.Client(base_url=url, timeout=120) as http,
+        httpx.Client(base_url=url, timeout=HANG_S) as http,
         http.stream("GET", EVENTS, headers=headers) as response,
     ):
         lines = response.iter_lines()
@@ -65,7 +66,7 @@ def test_one_caller_cannot_hold_all_connections(memory: MemoryParts) -> None:
     _, one = key_of(memory, "same name")
     _, other = key_of(memory, "same name")
     _, third = key_of(memory, "third")
-    with listening(memory.parts, max_connections=8) as url, httpx.Client(base_url=url, timeout=120) as http:
+    with listening(memory.parts, max_connections=8) as url, httpx.Client(base_url=url, timeout=HANG_S) as http:
 
         def follow(open_streams: ExitStack, headers: dict[str, str]) -> int:
             return open_streams.enter_context(http.stream("GET", EVENTS, headers=headers)).status_code
