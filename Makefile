@@ -15,7 +15,7 @@ VENV := $(PYTHON) -m venv --clear .venv && $(BIN)/python -m pip install --quiet 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: azurite bench changelog clean demo docs fmt gallery help lint package peers picture serve setup site test types
+.PHONY: azurite bench changelog check clean demo docs fmt gallery help lint package peers picture serve setup site test types
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -32,7 +32,12 @@ setup: $(STAMP)  ## build .venv, if missing or older than pyproject.toml (uv 10 
 demo: setup  ## solve the ship-loading problem and a published max-cut instance, then list the jobs (10 s)
 	$(BIN)/qiosk demo
 
+check: lint types  ## style, types and the fast tests (2 min)
+	$(BIN)/python tests/patience.py check
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile -m "not slow" tests/unit tests/contract tests/test_layers.py
+
 test: setup  ## the whole test suite, with coverage (13 min of processor time)
+	$(BIN)/python tests/patience.py test
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --cov --cov-report=term
 
 azurite:  ## install the emulator of Azure storage, for the tests that need it (npm, 10 s)

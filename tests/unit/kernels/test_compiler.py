@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from llvmlite.binding import get_host_cpu_features
 
+from patience import HANG_S
 from qiosk.kernels import compiler
 
 # Uses kernels and targets by their names once, and prints what it found and how many compilations that took.
@@ -73,10 +75,18 @@ OTHERS = "packed-int16,packed-float64,klocal-int16,klocal-float64,tabu,diffusion
 def run(names=NAMES, **environment):
     command = [sys.executable, "-c", SCRIPT, str(Path(__file__).parents[2]), names]
     env = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")} | environment
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=240)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=HANG_S)
     simd, compilations, digest = done.stdout.split()
     assert done.stderr.count("compiling kernels") == (int(compilations) > 0)
     return simd == "True", int(compilations), digest
+
+
+@cache
+def uncompiled(names=NAMES):
+    """What the uncompiled reference kernels compute."""
+    simd, compilations, digest = run(names, NUMBA_DISABLE_JIT="1")
+    assert (simd, compilations) == (False, 0)
+    return digest
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +96,7 @@ def native(tmp_path_factory):
     return folder, run(NUMBA_CACHE_DIR=str(folder))
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing(native):
     folder, (simd, compilations, digest) = native
     assert simd
@@ -98,6 +109,7 @@ AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""}
 needs_avx2 = pytest.mark.skipif(not get_host_cpu_features().get("avx2"), reason="a processor without AVX2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "environment", "simd"),
     [
@@ -107,15 +119,15 @@ needs_avx2 = pytest.mark.skipif(not get_host_cpu_features().get("avx2"), reason=
         pytest.param("no-simd,packed-int8,cached,klocal", {}, False, id="without the SIMD interface"),
     ],
 )
-def test_other_machine_code_gives_the_results_of_uncompiled_reference_kernels(names, environment, simd, tmp_path):
-    found, compilations, digest = run(names, NUMBA_CACHE_DIR=str(tmp_path), **environment)
+def test_other_machine_code_gives_the_results_of_uncompiled_reference_kernels(names, environment, simd):
+    found, _, digest = run(names, **environment)  # in the user's cache, which keeps the code of every processor apart
     assert found == simd
-    assert compilations > 0
-    assert run(names, NUMBA_DISABLE_JIT="1") == (False, 0, digest)
+    assert digest == uncompiled(names)
 
 
+@pytest.mark.slow
 def test_uncompiled_twins_give_identical_results(native):
-    assert run(NUMBA_DISABLE_JIT="1") == (False, 0, native[1][2])
+    assert native[1][2] == uncompiled()
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
@@ -124,6 +136,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
     assert run("cached", NUMBA_CACHE_DIR=str(blocked))[1] > 0
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_written_anew(native):
     folder, (_, _, digest) = native
     damaged = list(folder.rglob("cached_sweeps*.bin"))
