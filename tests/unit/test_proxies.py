@@ -5,6 +5,9 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 import urllib3
@@ -13,7 +16,9 @@ from qiosk.client.remote.connection import Connection
 from qiosk.client.remote.jobs import HttpJobs
 from qiosk.client.remote.proxies import pool_for, proxy_of
 from qiosk.client.remote.transport import RetryPolicy
-from qiosk.errors import InvalidValue, ServiceUnavailable
+from qiosk.errors import InvalidValue, MissingExtra, ServiceUnavailable
+from servers import MemoryParts, listening
+from socks_proxy import SocksProxy
 
 PROXY = "http://proxy.example:3128"
 
@@ -87,8 +92,65 @@ def test_a_proxy_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch, proxy
 def test_socks_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "urllib3.contrib.socks", None)
     monkeypatch.setenv("all_proxy", "socks5://u:secret@h:1080")
-    with pytest.raises(InvalidValue, match="need the package PySocks, found 'h:1080'"):
+    with pytest.raises(MissingExtra, match=r"^proxy: 'h:1080': the extra `socks` is not installed"):
         HttpJobs(Connection(url="http://qiosk.example")).targets()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The host and port of a server that is reached by a name."""
+    with listening(MemoryParts().parts, hosts=("qiosk.example",)) as url:
+        yield url.removeprefix("http://")
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks up ``qiosk.example`` on this machine."""
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
+        return look_up("127.0.0.1" if host == "qiosk.example" else host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def targets_through(proxy: str, server: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setenv("all_proxy", proxy)
+    url = f"http://qiosk.example:{server.rpartition(':')[2]}"
+    return len(HttpJobs(Connection(url=url), retry_policy=RetryPolicy(tries=1)).targets())
+
+
+@pytest.mark.usefixtures("named")
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+@pytest.mark.parametrize("login", [None, ("us@er", "p:ä ss")])
+def test_servers_are_reached_through_a_socks_proxy(
+    monkeypatch: pytest.MonkeyPatch, server: str, scheme: str, login: tuple[str, str] | None
+) -> None:
+    with SocksProxy(login, names={"qiosk.example": "127.0.0.1"}) as proxy:
+        shown = f"{quote(login[0])}:{quote(login[1])}@" if login else ""
+        assert targets_through(f"{scheme}://{shown}127.0.0.1:{proxy.port}", server, monkeypatch) > 0
+        wanted = "qiosk.example" if scheme == "socks5h" else "127.0.0.1"
+        assert proxy.asked == [f"{wanted}:{server.rpartition(':')[2]}"]
+
+
+@pytest.mark.usefixtures("named")
+@pytest.mark.parametrize("login", ["", "user:secret@"])
+def test_a_socks_proxy_that_refuses_is_an_error_of_ours(
+    monkeypatch: pytest.MonkeyPatch, server: str, login: str
+) -> None:
+    with SocksProxy(("other", "word"), names={}) as proxy, pytest.raises(ServiceUnavailable) as raised:
+        targets_through(f"socks5h://{login}127.0.0.1:{proxy.port}", server, monkeypatch)
+    assert proxy.asked == []
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("named")
+def test_a_socks_proxy_that_cannot_reach_the_server_is_an_error_of_ours(
+    monkeypatch: pytest.MonkeyPatch, server: str
+) -> None:
+    with SocksProxy(None, names={}) as proxy, pytest.raises(ServiceUnavailable):
+        targets_through(f"socks5h://127.0.0.1:{proxy.port}", server, monkeypatch)
+    assert len(proxy.asked) == 1
 
 
 def test_a_proxy_that_is_away_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
-from qiosk.errors import InvalidValue
+from qiosk.errors import InvalidValue, extra
 
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 
@@ -22,7 +22,7 @@ _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 def pool_for(url: str, options: dict[str, Any]) -> urllib3.PoolManager:
     """Connections to a server, through its proxy if it has one; ``options`` are those of ``urllib3.PoolManager``.
 
-    Raises InvalidValue for a proxy that cannot be used.
+    Raises InvalidValue for a proxy that cannot be used, MissingExtra for SOCKS without its package.
     """
     proxy = proxy_of(url)
     return urllib3.PoolManager(**options) if proxy is None else _through(proxy, options)
@@ -64,7 +64,10 @@ def _is_in_networks(host: str | None, no_proxy: str | None) -> bool:
 
 
 def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
-    """A pool of connections through a proxy. Raises InvalidValue, without the user and the password in its message."""
+    """A pool of connections through a proxy.
+
+    Raises InvalidValue and MissingExtra, whose messages contain neither user nor password.
+    """
     shown = proxy.rpartition("@")[2]
     try:
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
@@ -77,10 +80,8 @@ def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     address = f"{parts.scheme}://{host}" + (f":{port}" if port else "")
     if parts.scheme in _SOCKS:
-        try:
+        with extra("socks", f"proxy: {shown!r}"):
             from urllib3.contrib.socks import SOCKSProxyManager
-        except ImportError as error:
-            raise InvalidValue(f"proxy: SOCKS proxies need the package PySocks, found {shown!r}") from error
         pool: urllib3.PoolManager = SOCKSProxyManager(address, user or None, password or None, **options)
         return pool
     headers = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if parts.username is not None else None
