@@ -31,7 +31,7 @@ from qiosk.errors import (
     InvalidValue,
     StorageFull,
 )
-from qiosk.service.blobs.store import PIECE, PLAIN, BlobHeaders, Block, BlockSource, write_whole
+from qiosk.service.blobs.store import LEAST_BYTES, PIECE, PLAIN, BlobHeaders, Block, BlockSource, write_whole
 from qiosk.service.jobs.job import BlobRef
 from qiosk.testing import MemoryBlobStore
 
@@ -305,7 +305,7 @@ def test_storages_know_their_workspaces(kind, tmp_path, request):
         blobs.put(BlobRef("c", "a"), key.encode())
     assert set(storage.workspaces()) - before == set(keys) - before
     assert set(keys) <= set(storage.workspaces())
-    assert storage.blobs("a" * 300).usage() == 300
+    assert storage.blobs("a" * 300).usage() == 2 * LEAST_BYTES
     assert storage.blobs("a" * 300).containers() == ["c"]
 
 
@@ -600,7 +600,7 @@ def test_deleting_a_container_forgets_its_blocks_and_headers(blobs):
     blobs.delete_container("c")
     with pytest.raises(InvalidBlockList):
         blobs.commit_blocks(ref, blocks)
-    assert blobs.usage() == 0
+    assert blobs.usage() == LEAST_BYTES * len(blobs.containers())
 
 
 @pytest.mark.parametrize("blobs", ["memory", "local", "s3"], indirect=True)  # Azure does it by itself
@@ -616,11 +616,21 @@ def test_old_blocks_are_discarded(blobs):
 
 @pytest.mark.parametrize("blobs", ["memory", "local", "s3"], indirect=True)  # Azure does not count blocks
 def test_usage_counts_blobs_and_blocks(blobs):
-    blobs.put(BlobRef("c", "a"), b"x" * 1000)
-    upload(blobs, BlobRef("d", "a"), b"x" * 500)
-    assert blobs.usage() == 1500
+    blobs.create("c")
+    blobs.put(BlobRef("c", "a"), b"x" * 100_000)
+    before = blobs.usage()
+    upload(blobs, BlobRef("c", "b"), b"x" * 50_000)
+    assert blobs.usage() == before + 50_000
     blobs.delete(BlobRef("c", "a"))
-    assert blobs.usage() == 500
+    assert blobs.usage() == before - 50_000
+
+
+def test_usage_counts_what_is_empty(blobs):
+    blobs.create("empty")
+    assert blobs.usage() == LEAST_BYTES
+    for name in ("a", "b"):
+        blobs.put(BlobRef("c", name), b"")
+    assert blobs.usage() == 4 * LEAST_BYTES
 
 
 def test_files_keep_the_time_of_their_content(tmp_path):
@@ -654,7 +664,7 @@ def test_files_leave_nothing_behind(tmp_path):
             blobs.put(ref, b"", overwrite=False, headers=GZIP)
     blobs.delete(ref)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-    assert blobs.usage() == 0
+    assert blobs.usage() == LEAST_BYTES * len(blobs.containers())
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from qiosk.contract.jobs import JobStatus
 from qiosk.contract.quotas import Dimension
 from qiosk.contract.sessions import OpenSession
 from qiosk.errors import QuotaExceeded, SessionClosed
+from qiosk.service.blobs.store import LEAST_BYTES
 from qiosk.settings import Settings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -103,17 +104,23 @@ def test_a_full_queue_refuses_jobs_before_anything_is_stored(path):
 
 
 def test_stored_bytes_are_limited_however_they_come(path):
-    service = homes.open_home(path, limit_concurrent_jobs=0, limit_stored_bytes=1000)
-    service.put_blob("c", "first", b"x" * 600)
-    assert utilization(service, Dimension.STORED_BYTES) == 600
-    with pytest.raises(QuotaExceeded, match="stored bytes: at most 1000 are allowed, found 600 and 401 more"):
-        service.put_blob("c", "second", b"x" * 401)
+    service = homes.open_home(path, limit_concurrent_jobs=0, limit_stored_bytes=100_000)
+    service.put_blob("c", "first", b"x" * 60_000)
+    assert utilization(service, Dimension.STORED_BYTES) == 60_000
+    with pytest.raises(QuotaExceeded, match="stored bytes: at most 100000 are allowed, found 60000 and 40001 more"):
+        service.put_blob("c", "second", b"x" * 40_001)
     with pytest.raises(QuotaExceeded):
-        homes.submit(service, {"text": "x" * 500}, id="j")
+        homes.submit(service, {"text": "x" * 50_000}, id="j")
     upload = service.upload_blob("c", "third")
-    upload.write(b"x" * 400)
+    upload.write(b"x" * (40_000 - LEAST_BYTES))
     with pytest.raises(QuotaExceeded):
         upload.write(b"x")
     upload.abort()
+    for empty in (service.container_uri, lambda name: service.put_blob("c", name, b"")):
+        with pytest.raises(QuotaExceeded):
+            empty("fourth")
+    with pytest.raises(QuotaExceeded):
+        service.upload_blob("c", "fifth")
     assert service.list_blobs("c") == ["first"]
+    assert service.container_uri("c")  # it exists
     service.close()

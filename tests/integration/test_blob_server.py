@@ -25,6 +25,7 @@ from blob_servers import serving
 from qiosk.adapters.blobs.local import LocalStorage
 from qiosk.errors import QuotaExceeded
 from qiosk.service.blobs.locations import ServedLocations
+from qiosk.service.blobs.store import LEAST_BYTES
 
 GZIP = ContentSettings(content_type="application/json", content_encoding="gzip")
 
@@ -256,18 +257,35 @@ def test_many_clients_at_once(server, container):
 
 def test_a_quota_refuses_before_anything_is_stored(tmp_path):
     def check(workspace, extra):
-        if extra > 1000:
-            raise QuotaExceeded(f"workspace {workspace}: may store 1000 bytes more, found {extra}")
+        if extra > 5000:
+            raise QuotaExceeded(f"workspace {workspace}: may store 5000 bytes more, found {extra}")
 
     with serving(LocalStorage(tmp_path, ServedLocations()), check_bytes=check) as server:
         link = server.links().blob("c", "a")
         with BlobClient.from_blob_url(link, retry_total=0) as blob:
-            blob.upload_blob(b"x" * 1000)
-            for content in (b"x" * 1001, b"x" * 3_000_000):
+            blob.upload_blob(b"x" * 5000)
+            for content in (b"x" * 5001, b"x" * 3_000_000):
                 with pytest.raises(HttpResponseError) as caught:
                     blob.upload_blob(content, overwrite=True)
                 assert (caught.value.status_code, caught.value.error_code) == (403, "QuotaExceeded")
-            assert blob.download_blob().readall() == b"x" * 1000
+            assert blob.download_blob().readall() == b"x" * 5000
+
+
+def test_empty_blobs_blocks_and_containers_are_counted(tmp_path):
+    counted: list[int] = []
+
+    def check(_workspace, extra):
+        counted.append(extra)
+
+    with serving(LocalStorage(tmp_path, ServedLocations()), check_bytes=check) as server:
+        with ContainerClient.from_container_url(server.links().container("c")) as container:
+            container.create_container()
+            with pytest.raises(ResourceExistsError):
+                container.create_container()
+        with BlobClient.from_blob_url(server.links().blob("c", "a")) as blob:
+            blob.upload_blob(b"")
+            blob.stage_block("AA==", b"x")
+    assert counted == [LEAST_BYTES] * 3
 
 
 def test_a_body_that_is_too_long_is_refused(tmp_path):

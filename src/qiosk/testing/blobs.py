@@ -12,6 +12,7 @@ from typing import final
 from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.service.blobs.locations import BlobLocations, PrefixLocations
 from qiosk.service.blobs.store import (
+    LEAST_BYTES,
     PLAIN,
     BlobHeaders,
     BlobPage,
@@ -19,6 +20,7 @@ from qiosk.service.blobs.store import (
     Block,
     BlockSource,
     already_exists,
+    counted_bytes,
     never_uploaded,
     not_found,
     page_names,
@@ -199,13 +201,14 @@ class MemoryBlobStore:
         return count
 
     def usage(self) -> int:
-        """Bytes of all blobs and blocks."""
+        """Bytes of all blobs, blocks and containers."""
         with self._lock:
-            blobs = sum(len(b.data) for c in self._containers.values() for b in c.blobs.values())
+            blobs = sum(counted_bytes(len(b.data)) for c in self._containers.values() for b in c.blobs.values())
             blocks = (
                 block for c in self._containers.values() for staged in c.staged.values() for block in staged.values()
             )
-            return blobs + sum(len(data) for data, _ in blocks)
+            containers = LEAST_BYTES * len(self._containers)
+            return containers + blobs + sum(counted_bytes(len(data)) for data, _ in blocks)
 
     def uri(self, container: str, name: str | None = None) -> str:
         """URI of a container or blob."""

@@ -56,6 +56,7 @@ from qiosk.errors import BlobChanged, InvalidBlockList, InvalidValue
 from qiosk.forks import PerProcess
 from qiosk.service.blobs.locations import split_path
 from qiosk.service.blobs.store import (
+    LEAST_BYTES,
     PLAIN,
     BlobHeaders,
     BlobPage,
@@ -63,6 +64,7 @@ from qiosk.service.blobs.store import (
     Block,
     BlockSource,
     already_exists,
+    counted_bytes,
     not_found,
     write_whole,
 )
@@ -289,11 +291,11 @@ class AzureBlobStore:
         return 0
 
     def usage(self) -> int:
-        """Bytes of all blobs, without uncommitted blocks."""
+        """Bytes of all blobs and containers, without uncommitted blocks."""
+        names = self.containers()
         with translating_errors():
-            return sum(
-                blob.size for name in self.containers() for blob in self._container(name).list_blobs() if blob.size
-            )
+            blobs = (blob for name in names for blob in self._container(name).list_blobs())
+            return LEAST_BYTES * len(names) + sum(counted_bytes(blob.size or 0) for blob in blobs)
 
     def uri(self, container: str, name: str | None = None) -> str:
         """URI in the account."""

@@ -34,11 +34,13 @@ from qiosk.contract.blob_names import check_container
 from qiosk.errors import BlobNotFound, ServiceUnavailable
 from qiosk.service.blobs.locations import BlobLocations
 from qiosk.service.blobs.store import (
+    LEAST_BYTES,
     PLAIN,
     BlobHeaders,
     BlobPage,
     BlobProperties,
     Block,
+    counted_bytes,
     not_found,
     page_names,
     write_whole,
@@ -222,13 +224,14 @@ class LocalBlobStore:
         return count
 
     def usage(self) -> int:
-        """Bytes of all files of the workspace."""
-        total = 0
+        """Bytes of all files of the workspace; those of headers are counted as they are."""
+        total = LEAST_BYTES * len(self.containers())
         for name in _files_below(self._folder):
             if name == _KEY_FILE:
                 continue
             with suppress(FileNotFoundError):
-                total += (self._folder / name).stat().st_size
+                size = (self._folder / name).stat().st_size
+                total += size if name.startswith(HEADERS) else counted_bytes(size)
         return total
 
     def uri(self, container: str, name: str | None = None) -> str:

@@ -41,12 +41,14 @@ from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.errors import BlobNotFound
 from qiosk.service.blobs.locations import BlobLocations, PrefixLocations
 from qiosk.service.blobs.store import (
+    LEAST_BYTES,
     PLAIN,
     BlobHeaders,
     BlobPage,
     BlobProperties,
     Block,
     BlockSource,
+    counted_bytes,
     not_found,
     write_whole,
 )
@@ -247,10 +249,11 @@ class S3BlobStore:
         return len(old)
 
     def usage(self) -> int:
-        """Bytes of all blobs and blocks."""
+        """Bytes of all blobs, blocks and containers."""
+        containers = LEAST_BYTES * len(self.containers())
         with translating_errors():
-            return sum(
-                meta["size"]
+            return containers + sum(
+                counted_bytes(meta["size"])
                 for kind in ("blobs", "staged")
                 for batch in obstore.list(self._store, f"{self._folder}/{kind}", chunk_size=1000)
                 for meta in batch

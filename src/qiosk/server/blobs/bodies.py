@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from qiosk.errors import RequestTimeout
 from qiosk.server.blobs.errors import BlobRefusal
 from qiosk.server.web.bodies import too_large
-from qiosk.service.blobs.store import BlobProperties, BlobWriter
+from qiosk.service.blobs.store import BlobProperties, BlobWriter, counted_bytes
 
 SMALL = 1 << 20
 """Bodies up to this many bytes are read and stored as a whole."""
@@ -75,8 +75,7 @@ class Body:
             writer.abort()
 
     def _open(self, open_writer: Callable[[], BlobWriter]) -> BlobWriter:
-        if self.length is not None:
-            self._check_bytes(self.length)
+        self._check_bytes(counted_bytes(self.length or 0))
         return open_writer()
 
     def _write(self, writer: BlobWriter, data: bytes) -> None:

@@ -37,7 +37,7 @@ from qiosk.server.blobs.requests import (
     read_span,
 )
 from qiosk.service.blobs import sas
-from qiosk.service.blobs.store import BlobProperties, BlobStore, Storage
+from qiosk.service.blobs.store import LEAST_BYTES, BlobProperties, BlobStore, Storage
 from qiosk.service.jobs.job import BlobRef
 
 MAX_PUT_BYTES = 5000 << 20
@@ -124,9 +124,16 @@ class BlobCall:
         return Response(headers=self._container_headers())
 
     async def _create_container(self) -> Response:
-        if not await run_in_threadpool(self._blobs.create, self._place.container):
-            raise BlobRefusal(409, "ContainerAlreadyExists", f"container {self._place.container} exists")
-        return Response(status_code=201, headers=self._container_headers())
+        container = self._place.container
+
+        def work() -> Response:
+            if not self._blobs.has_container(container):
+                self._service.check_bytes(self._grant.workspace, LEAST_BYTES)
+                if self._blobs.create(container):
+                    return Response(status_code=201, headers=self._container_headers())
+            raise BlobRefusal(409, "ContainerAlreadyExists", f"container {container} exists")
+
+        return await run_in_threadpool(work)
 
     def _container_headers(self) -> dict[str, str]:
         # Containers have no versions, so the ETag depends only on the name.

@@ -33,6 +33,18 @@ class BlobHeaders:
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
+LEAST_BYTES = 4096
+"""What an item (a blob, an uploaded block or a container) counts in the usage of a workspace if it has fewer bytes.
+
+Empty ones would else be free, and could be stored in any number. It is the size of a block in usual file systems.
+"""
+
+
+def counted_bytes(size: int) -> int:
+    """What a blob or an uploaded block of this many bytes counts in the usage of a workspace."""
+    return max(size, LEAST_BYTES)
+
+
 PLAIN = BlobHeaders()
 """Headers of bytes of an unknown type."""
 JSON = BlobHeaders(content_type="application/json")
@@ -249,7 +261,10 @@ class BlobStore(Protocol):
         ...
 
     def usage(self) -> int:
-        """Bytes of all blobs and uploaded blocks of the workspace. Slow: it lists all of them."""
+        """Bytes of all blobs, uploaded blocks and containers of the workspace, for each at least ``LEAST_BYTES``.
+
+        Slow: it lists all of them.
+        """
         ...
 
     def uri(self, container: str, name: str | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import final
 
 from qiosk.contract.blobs import check_metadata
 from qiosk.forks import check_process
-from qiosk.service.blobs.store import BlobStore
+from qiosk.service.blobs.store import LEAST_BYTES, BlobStore
 from qiosk.service.jobs.job import BlobRef
 
 
@@ -20,6 +20,7 @@ class StoredUpload:
         self._blobs = blobs
         self._ref = ref
         self._check_bytes = check_bytes
+        check_bytes(LEAST_BYTES)
         self._writer = blobs.writer(ref, overwrite=overwrite)
         self._process = os.getpid()
 

@@ -28,7 +28,7 @@ from qiosk.errors import (
 )
 from qiosk.service.accounts.quotas import NO_LIMITS, QuotaGate
 from qiosk.service.blobs.locations import BlobUri
-from qiosk.service.blobs.store import BlobReader, BlobStore
+from qiosk.service.blobs.store import LEAST_BYTES, BlobReader, BlobStore, counted_bytes
 from qiosk.service.blobs.uploads import StoredUpload
 from qiosk.service.filters import check_query
 from qiosk.service.jobs.definition import check_name, check_priority, check_tags
@@ -239,13 +239,15 @@ class JobService:
         return self._quotas.view(self._workspace)
 
     def container_uri(self, container: str) -> str:
-        """URI of a container; creates the container if it does not exist."""
+        """URI of a container; creates the container if it does not exist. Raises QuotaExceeded."""
+        if not self._blobs.has_container(container):
+            self._check_bytes(LEAST_BYTES)
         self._blobs.create(container)
         return self._blobs.uri(container)
 
     def put_blob(self, container: str, name: str, data: bytes, *, overwrite: bool = True) -> str:
         """Store a blob; returns its URI. Raises BlobAlreadyExists if it exists and may not be overwritten."""
-        self._check_bytes(len(data))
+        self._check_bytes(counted_bytes(len(data)))
         self._blobs.put(BlobRef(container, name), data, overwrite=overwrite)
         return self._blobs.uri(container, name)
 

@@ -20,7 +20,7 @@ from typing import final
 from qiosk.contract.jobs import SubmitJob
 from qiosk.errors import BlobAlreadyExists, JobAlreadyExists, JobNotFound, QuotaExceeded
 from qiosk.service.accounts.quotas import QuotaGate
-from qiosk.service.blobs.store import BlobStore
+from qiosk.service.blobs.store import BlobStore, counted_bytes
 from qiosk.service.jobs.definition import define_job
 from qiosk.service.jobs.job import Job
 from qiosk.service.ports import Clock, JobStore, TargetCatalogue
@@ -93,7 +93,7 @@ class Submissions:
         return job
 
     def _store_input(self, job: Job, data: bytes) -> None:
-        self._quotas.check_bytes(self._workspace, len(data))
+        self._quotas.check_bytes(self._workspace, counted_bytes(len(data)))
         try:
             self._blobs.put(job.input, data, overwrite=False)
         except BlobAlreadyExists as error:
