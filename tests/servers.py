@@ -73,6 +73,7 @@ class MemoryParts:
             statistics=JobStatistics(MemoryStatistics(self.store), self.clock),
             version=self.store.version,
             checks={"database": lambda: None},
+            examine=lambda: None,
             stop=lambda: True,
             close=lambda: None,
         )

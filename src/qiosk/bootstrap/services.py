@@ -53,6 +53,7 @@ class ServerParts:
 
     ``secret`` signs links to blobs. ``check_bytes(workspace, extra)`` raises QuotaExceeded if so many more bytes are
     too many. ``version`` is the store's. ``checks`` are what has to work, by name: each one raises if it does not.
+    ``examine`` looks for damage in the database, which takes seconds, for the check of the database to find.
     ``stop`` ends the work on jobs, which wait again then; False if that takes longer than the settings allow and
     ``STOP_MARGIN_S`` on top.
     """
@@ -67,6 +68,7 @@ class ServerParts:
     statistics: JobStatistics
     version: Callable[[], int]
     checks: Mapping[str, Callable[[], object]]
+    examine: Callable[[], object]
     stop: Callable[[], bool]
     close: Callable[[], None]
 
@@ -111,7 +113,8 @@ def open_server(
         now=stores.clock.now,
         statistics=JobStatistics(stores.statistics, stores.clock),
         version=stores.jobs.version,
-        checks={"database": stores.check_database, "supervisor": executor.check},
+        checks={"database": stores.check_database, "storage": stores.check_storage, "supervisor": executor.check},
+        examine=stores.examine,
         stop=stop,
         close=close,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from qiosk.adapters.home.home import Home
 from qiosk.adapters.sql.clock import DatabaseClock
 from qiosk.adapters.sql.database import parse_url
+from qiosk.adapters.sql.examination import Examination
 from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.keys import SqlKeyStore
 from qiosk.adapters.sql.quotas import SqlLimitStore
@@ -21,6 +23,9 @@ from qiosk.service.accounts.quotas import QuotaService, default_limits
 from qiosk.service.blobs.locations import BlobLocations
 from qiosk.service.ports import Clock
 from qiosk.settings import Settings
+
+STORAGE_S = 5.0
+"""For how long a storage that has responded is taken to respond."""
 
 
 def database_url(home: Home, settings: Settings) -> sa.URL:
@@ -54,10 +59,20 @@ class Stores:
             stored_bytes=lambda workspace: self.storage.blobs(workspace).usage(),
         )
 
+        self.examine = Examination(self.database).run
+        self._storage_seen_at = -math.inf
+
     def check_database(self) -> None:
         """Raise if the database does not respond, or was found to be damaged."""
         self.database.check()
         self.jobs.waiting(1)
+
+    def check_storage(self) -> None:
+        """Raise if the storage does not respond. Asked once in ``STORAGE_S``, since some stores charge requests."""
+        now = self.clock.monotonic()
+        if now - self._storage_seen_at >= STORAGE_S:
+            self.storage.blobs("").has_container("readiness")
+            self._storage_seen_at = now
 
     def close(self) -> None:
         """Release connections; a later call opens new ones."""

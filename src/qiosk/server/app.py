@@ -16,7 +16,7 @@ from qiosk.server.blobs.endpoint import BlobEndpoint
 from qiosk.server.blobs.operations import BlobService
 from qiosk.server.routes import events, health, jobs, sessions, workspace
 from qiosk.server.routes.changes import Changes
-from qiosk.server.routes.keeper import kept_alive
+from qiosk.server.routes.keeper import examined, kept_alive
 from qiosk.server.routes.reference import reference_routes
 from qiosk.server.routes.streams import StreamLimits
 from qiosk.server.settings import ServerSettings
@@ -37,7 +37,7 @@ def create_app(parts: ServerParts, settings: ServerSettings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.server_threads
-        async with kept_alive(parts.executor):
+        async with kept_alive(parts.executor), examined(parts.examine):
             yield
 
     registry = CollectorRegistry()
@@ -50,6 +50,7 @@ def create_app(parts: ServerParts, settings: ServerSettings) -> Starlette:
     app.state.gate = open_gate(parts.authenticator, settings)
     app.state.changes = Changes(parts.version)
     app.state.streams = StreamLimits(settings.max_connections)
+    app.state.readiness = health.Readiness(parts.checks)
     app.state.registry = registry
     app.router.default = RouteTable(all_routes(), BlobEndpoint(_blob_service(parts, settings)))
     return app

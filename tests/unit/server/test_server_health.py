@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,7 +14,9 @@ import httpx
 import pytest
 import structlog
 
+from homes import eventually
 from qiosk.contract.jobs import SubmitJob
+from qiosk.server.routes import health
 from qiosk.server.settings import ServerSettings
 from qiosk.server.web.logs import configure_logs, scrub
 from servers import WORKSPACE, MemoryParts, serving
@@ -177,3 +180,26 @@ def test_every_route_is_described(http: httpx.Client) -> None:
         for path in shown
         if path and f"{{W}}{path.replace('{job}', '{id}').replace('{session}', '{id}')}" not in text
     ]
+
+
+def test_a_check_that_hangs_holds_one_thread(memory: MemoryParts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "CHECK_S", 0.05)
+    begun: list[int] = []
+    goes_on = threading.Event()
+
+    def hang() -> None:
+        begun.append(1)
+        goes_on.wait(60)
+
+    with serving(replace(memory.parts, checks={"storage": hang})) as http:
+        for _ in range(3):
+            assert http.get("/readyz").json()["checks"] == {"storage": "failed"}
+        assert len(begun) == 1
+        goes_on.set()
+        assert eventually(lambda: http.get("/readyz").status_code == 200, 20)
+
+
+def test_the_database_is_examined_when_the_server_begins(memory: MemoryParts) -> None:
+    examined = threading.Event()
+    with serving(replace(memory.parts, examine=examined.set)):
+        assert examined.wait(20)

@@ -132,6 +132,12 @@ class Database:
         if self._damage is not None:
             raise ServiceUnavailable(self._damage)
 
+    def note_damage(self, where: str) -> str:
+        """Let ``check`` raise from now on; returns its message."""
+        self._damage = f"database: is damaged: {where}"
+        log.error(self._damage)
+        return self._damage
+
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """Translate errors, and remember that the database is damaged."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import final
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -11,7 +12,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qiosk.bootstrap import ServerParts
 from qiosk.server.auth.access import authenticated
 from qiosk.server.auth.auth import ALL
 from qiosk.server.web.replies import reply
@@ -33,8 +33,8 @@ async def is_alive() -> Response:
 @router.get("/readyz")
 async def is_ready(request: Request) -> Response:
     """Whether everything that the server needs works. Otherwise the status is 503, and the body names what failed."""
-    parts: ServerParts = request.app.state.parts
-    found = {name: await _check(name, check) for name, check in parts.checks.items()}
+    readiness: Readiness = request.app.state.readiness
+    found = await readiness.check()
     works = all(found.values())
     checks = {name: "ok" if is_ok else "failed" for name, is_ok in found.items()}
     return reply({"status": "ready" if works else "not ready", "checks": checks}, status=200 if works else 503)
@@ -48,11 +48,27 @@ async def get_metrics(request: Request) -> Response:
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
-async def _check(name: str, check: Callable[[], object]) -> bool:
-    try:
-        async with asyncio.timeout(CHECK_S):
-            await run_in_threadpool(check)
-    except Exception:
-        log.exception("check failed", check=name)
+@final
+class Readiness:
+    """What has to work, by name. Requests share a check that is running, so one that hangs holds one thread only."""
+
+    def __init__(self, checks: Mapping[str, Callable[[], object]]) -> None:
+        self._checks = checks
+        self._running: dict[str, asyncio.Task[object]] = {}
+
+    async def check(self) -> dict[str, bool]:
+        """Whether each one works, and in time."""
+        return dict(zip(self._checks, await asyncio.gather(*map(self._check, self._checks)), strict=True))
+
+    async def _check(self, name: str) -> bool:
+        task = self._running.get(name)
+        if task is None or task.done():
+            task = self._running[name] = asyncio.create_task(run_in_threadpool(self._checks[name]))
+        done, _ = await asyncio.wait([task], timeout=CHECK_S)
+        if not done:
+            log.error("check failed", check=name, reason=f"has not ended within {CHECK_S:g} s")
+        elif (error := task.exception()) is not None:
+            log.error("check failed", check=name, exc_info=error)
+        else:
+            return True
         return False
-    return True

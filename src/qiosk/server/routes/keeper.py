@@ -1,4 +1,4 @@
-"""Keeps a supervisor running while the server runs.
+"""Keeps a supervisor running, and examines the database, while the server runs.
 
 How it works. The supervisor is a process of its own, which can crash or be killed, and exits when it finds no server
 and no jobs. A task asks the executor every ``INTERVAL_S`` to make sure that there is one: that is a check of a file
@@ -9,8 +9,9 @@ arrives. Errors are logged, and the next attempt follows: a server without a sup
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -20,6 +21,8 @@ from qiosk.service.ports import Executor
 
 INTERVAL_S = 1.0
 """Pause between two checks."""
+EXAMINE_INTERVAL_S = 3600.0
+"""Pause between two examinations of the database."""
 
 log = structlog.get_logger("qiosk.server")
 
@@ -27,7 +30,20 @@ log = structlog.get_logger("qiosk.server")
 @asynccontextmanager
 async def kept_alive(executor: Executor) -> AsyncIterator[None]:
     """Keep a supervisor running while this context lasts."""
-    task = asyncio.create_task(_keep(executor))
+    async with _in_background(_keep(executor)):
+        yield
+
+
+@asynccontextmanager
+async def examined(examine: Callable[[], object]) -> AsyncIterator[None]:
+    """Look for damage in the database now, and every ``EXAMINE_INTERVAL_S``, while this context lasts."""
+    async with _in_background(_examine(examine)):
+        yield
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
@@ -45,3 +61,12 @@ async def _keep(executor: Executor) -> None:
         except Exception:  # such as too many open files: the next check may succeed
             log.exception("cannot check for a supervisor")
         await asyncio.sleep(INTERVAL_S)
+
+
+async def _examine(examine: Callable[[], object]) -> None:
+    while True:
+        try:
+            await run_in_threadpool(examine)
+        except Exception as error:  # noqa: BLE001 - readiness shows damage; anything else is tried again
+            log.warning("the database could not be examined", reason=str(error))
+        await asyncio.sleep(EXAMINE_INTERVAL_S)
