@@ -127,7 +127,8 @@ def test_sql_counts_what_is_stored(tmp_path: Path, clock: ManualClock) -> None:
         jobs.submit(command)
         clock.sleep(1.0)
     assert counted.oldest_waiting() == first
-    assert counted.by_workspace() == {"w": 4}
+    assert counted.by_workspace() == counted.by_workspace(["v", "w"]) == {"w": 4}
+    assert counted.by_workspace(["v"]) == counted.by_workspace([]) == {}
     for event, changes in (
         (JobEvent.SUCCEED, {"output_blob": "o"}),
         (JobEvent.FAIL, {"error": ErrorData(code="c", message="m")}),

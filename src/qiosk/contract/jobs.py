@@ -201,6 +201,13 @@ class TargetView(Struct, rename="camel", frozen=True, kw_only=True):
     average_queue_time: int = 0
 
 
+class WorkspaceView(Struct, frozen=True, kw_only=True):
+    """A workspace in a list: its key, and how many jobs it has."""
+
+    workspace: str
+    jobs: int
+
+
 def own_container(job_id: str) -> str:
     """Name of the container that belongs to this job only."""
     return f"{CONTAINER_PREFIX}{job_id}"

@@ -14,7 +14,7 @@ from qiosk.bootstrap import ServerParts
 from qiosk.server.auth.auth import open_gate
 from qiosk.server.blobs.endpoint import BlobEndpoint
 from qiosk.server.blobs.operations import BlobService
-from qiosk.server.routes import events, health, jobs, sessions, workspace
+from qiosk.server.routes import events, health, jobs, sessions, workspace, workspaces
 from qiosk.server.routes.changes import Changes
 from qiosk.server.routes.keeper import examined, kept_alive
 from qiosk.server.routes.reference import reference_routes
@@ -59,6 +59,7 @@ def create_app(parts: ServerParts, settings: ServerSettings) -> Starlette:
 def all_routes() -> Sequence[Route]:
     """Every route of the server. Paths without a route may be those of blobs."""
     described = [route for routes in _OF_WORKSPACE for route in routes.below(WORKSPACE)]
+    described += workspaces.router.below("")
     return [*described, *health.router.below(""), *reference_routes(described).below("")]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import final
 
@@ -28,9 +28,9 @@ class MemoryStatistics:
         """How many jobs there are in each state."""
         return Counter(job.state for job in self._jobs.all())
 
-    def by_workspace(self) -> Mapping[str, int]:
-        """How many jobs each workspace has that has any."""
-        return Counter(sorted(job.workspace for job in self._jobs.all()))
+    def by_workspace(self, only: Collection[str] | None = None) -> Mapping[str, int]:
+        """How many jobs each workspace has that has any; with ``only``, each of these workspaces."""
+        return Counter(sorted(job.workspace for job in self._jobs.all() if only is None or job.workspace in only))
 
     def oldest_waiting(self) -> datetime | None:
         """When the job that has waited longest was created."""

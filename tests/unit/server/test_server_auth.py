@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patience import HANG_S
+from qiosk.contract.jobs import SubmitJob
 from qiosk.errors import Forbidden, InvalidValue, ServiceUnavailable, Unauthorized
 from qiosk.server.auth.auth import ALL, Gate, TokenVerifier, read_workspaces
 from qiosk.server.auth.issuer_keys import KEPT_S, KEYS_S, REFETCH_S, IssuerKeys, in_background
@@ -113,6 +114,62 @@ def test_an_administrator_may_do_everything(http: httpx.Client, memory: MemoryPa
     headers = {"x-ms-quantum-api-key": make_key(memory, workspace=None)}
     assert status(http, "GET", "/jobs", **headers)[0] == 200
     assert http.get("/metrics", headers=headers).status_code == 200
+
+
+def submit(memory: MemoryParts, *workspaces: str) -> None:
+    for workspace in workspaces:
+        command = SubmitJob(name="n", provider_id="Microsoft", target="microsoft.tabu.cpu", input_data=b"{}")
+        memory.jobs(workspace).submit(command)
+
+
+def listed(http: httpx.Client, **headers: str) -> dict[str, int]:
+    response = http.get("/workspaces", headers=headers)
+    assert (response.status_code, response.json()["nextLink"]) == (200, None), response.text
+    value = response.json()["value"]
+    assert [view["workspace"] for view in value] == sorted(view["workspace"] for view in value)
+    return {view["workspace"]: view["jobs"] for view in value}
+
+
+def test_a_list_of_workspaces_contains_those_that_the_key_may_read(http: httpx.Client, memory: MemoryParts) -> None:
+    submit(memory, "default", "a/b/c", "a/b/c", KEY)
+    own, other, reader, admin, empty = (
+        {"authorization": f"Bearer {make_key(memory, **members)}"}
+        for members in (
+            {},
+            {"workspace": "a/b/c"},
+            {"is_read_only": True},
+            {"workspace": None},
+            {"workspace": "x/y/z"},
+        )
+    )
+    assert (listed(http, **own), listed(http, **reader)) == ({KEY: 1}, {KEY: 1})
+    assert listed(http, **other) == {"a/b/c": 2}
+    assert listed(http, **empty) == {"x/y/z": 0}
+    assert listed(http, **admin) == {"default": 1, "a/b/c": 2, KEY: 1}
+    for headers in ({}, {"authorization": "Bearer qk_a_b"}):
+        assert http.get("/workspaces", headers=headers).status_code == 401
+    assert http.post("/workspaces", headers=admin).status_code == 405
+
+
+def test_without_a_key_all_workspaces_are_listed(http: httpx.Client, memory: MemoryParts) -> None:
+    assert listed(http) == {}
+    submit(memory, "default", "a/b/c")
+    assert listed(http) == {"default": 1, "a/b/c": 1}
+
+
+def test_a_list_of_workspaces_contains_those_of_the_token(
+    http: httpx.Client, memory: MemoryParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(memory, "default", "a/b/c", KEY)
+    issuer = Issuer()
+    monkeypatch.setattr(http._transport._inner.app.state, "gate", Gate(memory.parts.authenticator, issuer.verifier()))
+    for spaces, found in (
+        ([KEY, "x/y/z:read", "a\x00", ""], {KEY: 1, "x/y/z": 0}),
+        (["*:read"], {"default": 1, "a/b/c": 1, KEY: 1}),
+        ([], {}),
+        (None, {}),
+    ):
+        assert listed(http, authorization=f"Bearer {issuer.token(spaces=spaces)}") == found
 
 
 # Tokens of an issuer.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, final
 
@@ -46,9 +46,11 @@ class SqlStatistics:
             found[choice(JobState, row, "state", JobState.FAILED)] += row["jobs"]
         return found
 
-    def by_workspace(self) -> Mapping[str, int]:
-        """How many jobs each workspace has that has any."""
+    def by_workspace(self, only: Collection[str] | None = None) -> Mapping[str, int]:
+        """How many jobs each workspace has that has any; with ``only``, each of these workspaces."""
         counted = sa.select(jobs.c.workspace, sa.func.count()).group_by(jobs.c.workspace).order_by(jobs.c.workspace)
+        if only is not None:
+            counted = counted.where(jobs.c.workspace.in_(only))
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(counted) if is_text(row[0])}
 

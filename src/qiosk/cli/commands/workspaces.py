@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,20 +12,21 @@ from qiosk.cli import options
 from qiosk.cli.output import print_json, reported
 from qiosk.cli.table import Column, print_table
 from qiosk.contract.workspaces import DEFAULT_KEY, parse_workspace
+from qiosk.errors import QioskError
 
 if TYPE_CHECKING:
     from qiosk.client.workspace import Workspace
 
 _HINTED = 3
 
-workspaces = typer.Typer(help="List the workspaces of this machine.", no_args_is_help=True, rich_markup_mode=None)
+workspaces = typer.Typer(help="List workspaces.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @workspaces.command("list")
-def list_workspaces(home: options.Home = None, as_json: options.AsJson = False) -> None:
-    """List the workspaces of a home that have jobs. Those of a server are not listed."""
+def list_workspaces(home: options.Home = None, url: options.Url = None, as_json: options.AsJson = False) -> None:
+    """List the workspaces that have jobs. On a server: those that the key may read."""
     with reported():
-        counts = _job_counts(home)
+        counts = _job_counts(home, url)
         if as_json:
             print_json([{"workspace": key, "jobs": jobs} for key, jobs in counts.items()])
         else:
@@ -43,18 +45,26 @@ def open_workspace(home: Path | None, url: str | None, named: str | None = None)
 
 
 def hint_at_others(workspace: Workspace, home: Path | None) -> None:
-    """If a workspace of this machine has no jobs, and others have, print which on standard error."""
-    if workspace.url is not None:
-        return
-    counts = dict(_job_counts(home))
-    if counts.pop(workspace.key, 0) or not counts:
+    """If a workspace has no jobs, and others that the caller may read have, print which on standard error."""
+    try:
+        counts = {key: jobs for key, jobs in _job_counts(home, workspace.url).items() if jobs}
+    except QioskError:
+        return  # a server of an earlier release: without the hint, the list is still right
+    if workspace.key in counts or not counts:
         return
     named = ", ".join(list(counts)[:_HINTED]) + (", …" if len(counts) > _HINTED else "")
     typer.echo(f"workspace {workspace.key} has no jobs; these have, and --workspace selects them: {named}", err=True)
 
 
-def _job_counts(home: Path | None) -> dict[str, int]:
+def _job_counts(home: Path | None, url: str | None) -> Mapping[str, int]:
+    from qiosk.client.remote.connection import connection
+
+    server = connection(url, None, None, None, None, is_local=home is not None)
+    if server is not None:
+        from qiosk.client.remote.workspaces import job_counts
+
+        return job_counts(server)
     from qiosk.bootstrap import open_administration
 
     with open_administration(home) as administration:
-        return dict(administration.jobs_by_workspace())
+        return administration.jobs_by_workspace()

@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, final
 
@@ -45,6 +45,11 @@ class Caller(Protocol):
         ...
 
     @property
+    def named_workspaces(self) -> Collection[str] | None:
+        """The workspaces that the caller may read; None: all of them."""
+        ...
+
+    @property
     def label(self) -> str:
         """What jobs show of their submitter."""
         ...
@@ -70,6 +75,11 @@ class TokenHolder:
     def label(self) -> str:
         """The subject, as it can be stored."""
         return self.name if is_storable(self.name) else ascii(self.name)
+
+    @property
+    def named_workspaces(self) -> Collection[str] | None:
+        """The workspaces that the subject may read; None: all of them."""
+        return None if ALL in self.workspaces else self.workspaces.keys()
 
     def may(self, workspace: str, *, write: bool) -> bool:
         """Whether the subject may read, or with ``write`` change, a workspace."""
@@ -181,5 +191,7 @@ def read_workspaces(claim: object) -> Mapping[str, bool]:
         if isinstance(text, str):
             place = text.strip().strip("/").lower()
             name = place.removesuffix(_READ_ONLY)
+            if not name or not name.isprintable():  # no workspace has this name, and databases reject some texts
+                continue
             found[name] = found.get(name, False) or name == place
     return found

@@ -12,7 +12,7 @@ import math
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, final
@@ -95,6 +95,11 @@ class Principal:
     def is_administrator(self) -> bool:
         """Whether the sender may do everything."""
         return self.workspace is None and not self.is_read_only
+
+    @property
+    def named_workspaces(self) -> Collection[str] | None:
+        """The workspaces that the sender may read; None: all of them."""
+        return None if self.workspace is None else (self.workspace,)
 
     def may(self, workspace: str, *, write: bool) -> bool:
         """Whether the sender may read, or with ``write`` change, things of a workspace."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol, final
@@ -48,8 +48,8 @@ class StatisticsStore(Protocol):
         """How many jobs there are in each state."""
         ...
 
-    def by_workspace(self) -> Mapping[str, int]:
-        """How many jobs each workspace has that has any."""
+    def by_workspace(self, only: Collection[str] | None = None) -> Mapping[str, int]:
+        """How many jobs each workspace has that has any; with ``only``, each of these workspaces."""
         ...
 
     def oldest_waiting(self) -> datetime | None:
@@ -129,6 +129,10 @@ class JobStatistics:
     def counts(self) -> Mapping[JobState, int]:
         """How many jobs there are in every state."""
         return {**dict.fromkeys(JobState, 0), **self._store.counts()}
+
+    def by_workspace(self, only: Collection[str] | None = None) -> Mapping[str, int]:
+        """How many jobs each workspace has that has any; with ``only``, each of these workspaces."""
+        return self._store.by_workspace(only)
 
     def oldest_waiting_s(self) -> float:
         """How long the oldest waiting job has waited; 0 if none waits."""
