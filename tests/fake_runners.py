@@ -60,9 +60,13 @@ def run(
     *,
     is_cancelled: Callable[[], bool],
     on_chunk: Callable[[ChunkReport], None],
+    on_activity: Callable[[str], None],
     resume: bytes | None,
 ) -> FakeResult:
     order = json.loads(data)
+    if "activity" in order:
+        on_activity(order["activity"])
+        time.sleep(order["seconds"])
     if "do" in order:
         DEEDS[order["do"]](order)
     return _count(spec, order, is_cancelled, on_chunk, resume)

@@ -72,6 +72,13 @@ def test_a_job_runs_in_a_process_of_its_own(service, shared_path):
     assert view.begin_execution_time <= view.end_execution_time
 
 
+def test_who_watches_a_job_is_told_what_it_does_before_it_searches(service):
+    view = homes.submit(service, {"activity": "compiling kernels (once)…", "seconds": 0.5, "chunks": 3})
+    updates = list(service.updates(view.id, timeout_s=60))
+    assert "compiling kernels (once)…" in [update.progress.activity for update in updates]
+    assert updates[-1].progress.activity is None
+
+
 def test_progress_trace_and_best_can_be_watched(service):
     view = homes.submit(service, {"chunks": 10_000})
     view = homes.wait_until(service, view.id, lambda seen: seen.progress.sweeps > 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from qiosk.contract.jobs import ErrorData, SubmitJob
+from qiosk.contract.jobs import ErrorData, JobProgress, SubmitJob
 from qiosk.contract.provenance import environment
 from qiosk.service.jobs.attempts import MAX_DEATHS, Attempt, claim_next
 from qiosk.service.jobs.definition import define_job
@@ -65,6 +65,13 @@ def test_what_a_killed_run_reported_of_its_provenance_is_kept(jobs, clock):
     attempt.report(RunUpdate(provenance=reported, best_blob="best", best_cost=-1.0))
     assert attempt.time_over(9.0)
     assert stored(jobs).provenance == structs.replace(reported, stop_reason="run_limit")
+
+
+def test_a_job_whose_run_was_lost_while_it_compiled_does_nothing_now(jobs, clock):
+    attempt = claimed(jobs, clock)
+    attempt.report(RunUpdate(progress=JobProgress(sweeps=3, activity="compiling")))
+    assert attempt.release()
+    assert stored(jobs).progress == JobProgress(sweeps=3)
 
 
 def test_a_job_that_is_left_properly_is_under_no_suspicion(jobs, clock):

@@ -161,6 +161,11 @@ def test_jobs_name_their_input() -> None:
         input_data_uri=URI,
     )
     result = solver_runner.run(
-        spec, qio_json.write(GLASS), is_cancelled=lambda: False, on_chunk=lambda report: None, resume=None
+        spec,
+        qio_json.write(GLASS),
+        is_cancelled=lambda: False,
+        on_chunk=lambda report: None,
+        on_activity=lambda activity: None,
+        resume=None,
     )
     assert json.loads(result.to_json())["input_data_uri"] == URI

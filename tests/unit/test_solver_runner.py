@@ -37,6 +37,7 @@ def run(params, *, resume=None, reports=None, max_seconds=None):
         qio_json.write(GLASS),
         is_cancelled=lambda: False,
         on_chunk=lambda report: seen.append(report.checkpoint()),
+        on_activity=lambda activity: None,
         resume=resume,
     )
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import naive
 from patience import HANG_S
+from qiosk.contract.jobs import JobProgress
 from qiosk.errors import (
     InvalidInitialConfiguration,
     InvalidTarget,
@@ -29,6 +30,7 @@ from qiosk.errors import (
     WrongType,
 )
 from qiosk.formats.qio import results as qio_results
+from qiosk.kernels.announcements import COMPILING, announce
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.flips import cost_of
@@ -638,3 +640,20 @@ def test_every_generated_problem_of_four_spins_ends_at_its_optimum():
         cf = cost_function("ising", [(c, list(p)) for c, p in zip(couplings, pairs, strict=True)])
         result = solve(cf, "microsoft.simulatedannealing.cpu", sweeps=16, restarts=64, seed=2, threads=1)
         assert result.cost == optimum(cf)
+
+
+def test_compiling_reaches_the_progress_of_a_run_in_this_process(monkeypatch):
+    def announce_and_compile(cost_function):
+        announce()
+        return compile_problem(cost_function)
+
+    monkeypatch.setattr(tasks, "compile_problem", announce_and_compile)
+    seen = []
+    problem = CostFunction(ProblemType.ising, np.ones(40), 2, np.array([[i, (i + 1) % 40] for i in range(40)]).ravel())
+    solve(problem, "microsoft.simulatedannealing.cpu", sweeps=20, restarts=1, seed=1, progress=seen.append)
+    assert seen[0] == JobProgress(activity=COMPILING)
+    assert seen[-1].activity is None
+    stopped = solve(
+        problem, "microsoft.simulatedannealing.cpu", sweeps=10**9, restarts=1, seed=1, progress=lambda _: False
+    )
+    assert stopped.stop_reason == "cancelled"

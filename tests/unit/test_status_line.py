@@ -164,3 +164,13 @@ def test_a_run_that_has_done_nothing_yet_is_preparing(monkeypatch: pytest.Monkey
     assert screen.lines()[0].startswith("Succeeded ")
     with ProgressBar(state="Executing"):
         assert screen.lines()[1].startswith("Preparing ")
+
+
+def test_a_run_that_compiles_shows_that_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = shown_on(monkeypatch)
+    with ProgressBar() as bar:
+        bar.update("Executing", JobProgress(fraction=0.5))
+        bar.update("Executing", JobProgress(fraction=0.5, activity="compiling kernels (once)…"))
+        assert screen.lines()[0].startswith("compiling kernels (once)…  0:00:0")
+        bar.update("Executing", JobProgress(fraction=0.6))
+        assert " 60%" in screen.lines()[0]

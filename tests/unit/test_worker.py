@@ -182,11 +182,21 @@ def test_a_run_gets_the_checkpoint_of_its_predecessor():
     desk.blobs.put(BlobRef("job-j", "inputData"), b"problem")
     desk.blobs.put(BlobRef("job-j", "checkpoint-2"), b"state")
 
-    def runner(spec, data, *, is_cancelled, on_chunk, resume):
+    def runner(spec, data, *, is_cancelled, on_chunk, resume, **_):
         assert (spec, data, resume) == (desk.spec, b"problem", b"state")
         return Result()
 
     assert desk.run(runner) == RunOutcome(output_blob="rawOutputData-3", stop_reason="finished")
+
+
+def test_what_a_run_does_instead_of_searching_is_sent_at_once_and_keeps_the_earlier_progress():
+    earlier = JobProgress(fraction=0.5, sweeps=7)
+    desk = Desk(a_spec(progress=earlier))
+    desk.reporter.on_activity("compiling")
+    assert desk.sent == [RunUpdate(progress=structs.replace(earlier, activity="compiling"))]
+    desk.clock.sleep(1.0)
+    desk.reporter(Report(desk.clock, JobProgress(fraction=0.6)))
+    assert desk.sent[-1].progress == JobProgress(fraction=0.6)
 
 
 def test_a_run_whose_checkpoint_is_gone_begins_anew(caplog):

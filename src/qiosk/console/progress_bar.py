@@ -26,8 +26,8 @@ class ProgressBar:
     """One line that shows state, fraction, sweeps, best cost and time: on standard error if that is a terminal, or in
     the cell of a notebook; otherwise silent.
 
-    A run that has done nothing yet is shown as ``Preparing``: its problem is read, and kernels are compiled if that was
-    not done before. A context manager; :meth:`update` may be called any number of times.
+    A run that has done nothing yet is shown as ``Preparing``: its problem is read. A run that compiles kernels shows
+    that instead. A context manager; :meth:`update` may be called any number of times.
     """
 
     def __init__(self, *, enabled: bool = True, state: str = "Waiting") -> None:
@@ -48,7 +48,8 @@ class ProgressBar:
 
     def update(self, state: str, progress: JobProgress) -> None:
         """Show a job's state and progress."""
-        is_due = state != self._state or time.monotonic() - self._drawn >= REDRAW_S
+        is_new = (state, progress.activity) != (self._state, self._progress.activity)
+        is_due = is_new or time.monotonic() - self._drawn >= REDRAW_S
         self._state, self._progress = state, progress
         if self._line is not None and is_due:
             self._drawn = time.monotonic()
@@ -57,12 +58,16 @@ class ProgressBar:
     def _text(self, width: int) -> str:
         progress = self._progress
         fraction = 1.0 if self._state == "Succeeded" else progress.fraction
+        if progress.activity is not None:
+            return f"{progress.activity}  {self._passed()}"[:width]
         best = "-" if progress.best_cost is None else f"{progress.best_cost:g}"
-        seconds = int(time.monotonic() - self._began)
-        passed = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-        after = f"{fraction:4.0%}  sweeps {progress.sweeps:,}  best {best}  {passed}"
+        after = f"{fraction:4.0%}  sweeps {progress.sweeps:,}  best {best}  {self._passed()}"
         state = "Preparing" if self._state == "Executing" and progress == JobProgress() else self._state
         return f"{state:<9}  {bar(fraction, width - len(after) - 13)}{after}"[:width]
+
+    def _passed(self) -> str:
+        seconds = int(time.monotonic() - self._began)
+        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
 class TransferBar:

@@ -12,8 +12,8 @@ user has none that can be written to, as in many containers, it is in ``QIOSK_HO
 kernels are compiled again in every process. It holds a folder for every version of the sources. A folder in
 use is touched once a day; the first process to write into a new one removes those that were not touched for a month.
 
-A process logs the first kernel that it compiles, because that takes seconds. The level is WARNING, which Python prints
-where logging is not set up.
+A process logs the first kernel that it compiles, because that takes seconds, and tells the listeners of
+``announcements`` of every one. The level is WARNING, which Python prints where logging is not set up.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ from numba.core.compiler import CompileResult
 from numba.core.dispatcher import Dispatcher
 from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
+
+from qiosk.kernels import announcements
 
 config: Any = numba_config  # its members are made from the environment
 
@@ -149,7 +151,7 @@ def mark_as_used(folder: Path) -> None:
 
 
 @cache
-def announce_compiling(folder: Path, process: int) -> None:
+def log_compiling(folder: Path, process: int) -> None:
     """Log that kernels are compiled, once per process; a fork counts as another process."""
     _log.warning("compiling kernels; they are kept in %s for later runs", folder)
 
@@ -223,11 +225,11 @@ class KernelCache(_Cache):
         try:
             payload = pickle.loads(path.read_bytes())
         except OSError:
-            announce_compiling(path.parent, os.getpid())
+            self._announce(path)
             return None
         except _DAMAGED as error:
             _log.warning("%s is damaged and will be written again: %s", path, error)
-            announce_compiling(path.parent, os.getpid())
+            self._announce(path)
             return None
         return CompileResult._rebuild(target_context, *payload)
 
@@ -246,6 +248,10 @@ class KernelCache(_Cache):
             os.replace(temporary, path)
         except OSError as error:
             _log.info("%s is not kept: %s", path, error)
+
+    def _announce(self, path: Path) -> None:
+        log_compiling(path.parent, os.getpid())
+        announcements.announce()
 
     def _path(self, sig: Any, codegen: Any) -> Path:
         key = repr((self._key, str(sig), codegen.magic_tuple()))

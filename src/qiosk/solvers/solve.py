@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from msgspec import structs
+
 from qiosk.contract.jobs import JobProgress
 from qiosk.errors import WrongType
+from qiosk.kernels.announcements import announced_to
 from qiosk.model.cost_function import CostFunction
 from qiosk.model.sources import cost_function_of
 from qiosk.solvers.result import Result
@@ -79,8 +82,8 @@ def solve(
         seed: any 64-bit integer; the same seed gives the same result unless a time limit ends the run. From the clock
             if not given.
         threads: threads to sweep in; all cores if not given. The result does not depend on it.
-        progress: True shows a progress bar. A function is called about twenty times a second; it returns False to stop
-            and keep the best found so far.
+        progress: True shows a progress bar. A function is called about twenty times a second, and before kernels are
+            compiled, then perhaps by another thread; it returns False to stop and keep the best found so far.
         kernel: force a sweep kernel instead of the planned one, where the target has a choice.
         **params: parameters of the target, such as ``sweeps`` or ``number_of_solutions``, and ``target_cost``.
 
@@ -98,11 +101,16 @@ def solve(
     -1.0
     """
     stop = False
+    latest = JobProgress()
 
-    def follow(report: ChunkReport) -> None:
-        nonlocal stop
-        if show(report.progress) is False:
+    def tell(progress: JobProgress) -> None:
+        nonlocal stop, latest
+        latest = progress
+        if show(progress) is False:
             stop = True
+
+    def announce(activity: str) -> None:
+        tell(structs.replace(latest, activity=activity))
 
     chosen, own = _chosen(solver, params)
     chosen.check_names(params, also=IGNORED)
@@ -114,9 +122,9 @@ def solve(
         check_kernel(kernel)
     given = chosen.in_own_units({**params, "timeout": timeout, "seed": seed})
     given = {**own, **{name: value for name, value in given.items() if value is not None}}
-    hooks = Hooks(is_cancelled=lambda: stop, on_chunk=follow)
-    cost_function = cost_function_of(problem)
-    with _shown(progress) as show:
+    hooks = Hooks(is_cancelled=lambda: stop, on_chunk=lambda report: tell(report.progress))
+    with _shown(progress) as show, announced_to(announce):
+        cost_function = cost_function_of(problem)
         return _run(chosen, given, cost_function, threads, hooks, kernel)
 
 

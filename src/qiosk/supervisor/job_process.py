@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -150,10 +150,16 @@ def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Non
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the supervisor alone
     connection.send(RunUpdate())  # what ends the process from now on is its own fault, or the job's
     set_limits(options.memory_limit)
-    connection.send(_run(connection, spec, options))
+    lock = threading.Lock()
+
+    def send(message: Message) -> None:
+        with lock:  # any thread of the solver may send
+            connection.send(message)
+
+    send(_run(connection, send, spec, options))
 
 
-def _run(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Message:
+def _run(connection: Connection, send: Callable[[Message], None], spec: JobSpec, options: ProcessOptions) -> Message:
     """Run the job and return the last message. Without what a run needs, such as another thread, it does not begin."""
     cancelled, suspending = threading.Event(), threading.Event()
     orders = {_CANCEL: cancelled, _SUSPEND: suspending}
@@ -165,14 +171,14 @@ def _run(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Mess
         return NotStarted(f"{type(error).__name__}: {error}")
 
     def begin(*arguments: Any, **hooks: Any) -> RunResult:
-        connection.send(Begun())
+        send(Begun())
         return runner(*arguments, **hooks)
 
     ended = run_job(
         spec,
         blobs,
         begin,
-        send=connection.send,
+        send=send,
         is_cancelled=cancelled.is_set,
         is_suspending=suspending.is_set,
         monotonic=time.monotonic,

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from qiosk.errors import UnreadableCheckpoint
 from qiosk.formats import registry as formats
+from qiosk.kernels.announcements import announced_to
 from qiosk.service.jobs.runs import ChunkReport, JobSpec
 from qiosk.solvers import solve as api
 from qiosk.solvers.parameter_free import annealing, tempering
@@ -29,9 +30,21 @@ def run(
     *,
     is_cancelled: Callable[[], bool],
     on_chunk: Callable[[ChunkReport], None],
+    on_activity: Callable[[str], None],
     resume: bytes | None,
 ) -> Result:
-    """Solve a job; see ``service.runs.JobRunner``. Raises InvalidInput and InsufficientResources."""
+    """Solve a job; see ``service.jobs.runs.JobRunner``. Raises InvalidInput and InsufficientResources."""
+    with announced_to(on_activity):
+        return _run(spec, data, is_cancelled, on_chunk, resume)
+
+
+def _run(
+    spec: JobSpec,
+    data: bytes,
+    is_cancelled: Callable[[], bool],
+    on_chunk: Callable[[ChunkReport], None],
+    resume: bytes | None,
+) -> Result:
     cost_function = formats.read(data, spec.input_data_format)
     hooks = api.Hooks(
         is_cancelled=is_cancelled,

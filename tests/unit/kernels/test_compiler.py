@@ -16,6 +16,7 @@ from llvmlite.binding import get_host_cpu_features
 
 from patience import HANG_S
 from qiosk.kernels import compiler
+from qiosk.kernels.announcements import COMPILING, announced_to
 
 # Uses kernels and targets by their names once, and prints what it found and how many compilations that took.
 SCRIPT = """
@@ -244,9 +245,21 @@ def test_one_line_says_that_kernels_are_compiled_and_none_that_they_are_there(mo
     assert [record.getMessage() for record in caplog.records] == [
         f"compiling kernels; they are kept in {folder} for later runs"
     ]
-    compiler.announce_compiling.cache_clear()
+    compiler.log_compiling.cache_clear()
     assert compiler.kernel(adder(2))(1) == 3
     assert len(caplog.records) == 1
+
+
+def test_listeners_are_told_of_every_kernel_that_is_compiled_and_of_none_that_is_loaded(monkeypatch, tmp_path):
+    monkeypatch.setattr(compiler.config, "CACHE_DIR", str(tmp_path))
+    first, second = [], []
+    with announced_to(first.append):
+        assert compiler.kernel(adder(1))(1) == 2
+        with announced_to(second.append):
+            assert compiler.kernel(adder(2))(1) == 3
+            assert compiler.kernel(adder(1))(1) == 2
+    assert compiler.kernel(adder(3))(1) == 4
+    assert (first, second) == ([COMPILING, COMPILING], [COMPILING])
 
 
 def test_a_closure_that_has_no_name_is_refused():

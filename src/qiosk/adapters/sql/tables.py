@@ -72,6 +72,7 @@ jobs = sa.Table(
     sa.Column("progress_sweeps", sa.BigInteger, nullable=False),
     sa.Column("progress_best_cost", sa.Float),
     sa.Column("progress_seconds", sa.Float, nullable=False),
+    sa.Column("progress_activity", TEXT),
     sa.Column("best_blob", TEXT),
     sa.Column("best_cost", sa.Float),
     sa.Column("checkpoint_blob", TEXT),
@@ -160,6 +161,7 @@ def to_progress(progress: JobProgress) -> dict[str, Any]:
         "progress_sweeps": progress.sweeps,
         "progress_best_cost": progress.best_cost,
         "progress_seconds": progress.seconds,
+        "progress_activity": progress.activity,
     }
 
 
@@ -257,6 +259,7 @@ def from_row(stored: Mapping[Any, Any]) -> Job:
             sweeps=row["progress_sweeps"],
             best_cost=row["progress_best_cost"],
             seconds=row["progress_seconds"],
+            activity=row["progress_activity"],
         ),
         input_params=_readable(row, "input_params"),
         metadata=_strings(_readable(row, "metadata")),

@@ -96,6 +96,7 @@ class Attempt:
             best_blob=job.best_blob,
             best_cost=job.best_cost,
             input_data_uri=self._blobs.uri(*job.input),
+            progress=job.progress,
         )
 
     def report(self, update: RunUpdate) -> JobState | None:

@@ -21,6 +21,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus
 from qiosk.contract.provenance import Provenance
 from qiosk.errors import IllegalTransition
@@ -168,7 +170,8 @@ class Job:
         return replace(self, state=state, **{**self._effects(state, at), **changes})
 
     def _effects(self, state: JobState, at: datetime) -> dict[str, Any]:
-        released: dict[str, Any] = {"worker": None, "lease_expires_at": None}
+        progress = structs.replace(self.progress, activity=None)
+        released: dict[str, Any] = {"worker": None, "lease_expires_at": None, "progress": progress}
         # A clock that was set back must not make a job end before it began.
         ended = {"ended_at": max(at, self.begun_at or at), **released}
         match state:

@@ -9,7 +9,7 @@ can continue it), ``Shortage`` (its solver did not get what it needed from the m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
@@ -98,6 +98,7 @@ class JobSpec:
     """What a job process needs to know about its job. ``threads`` None: the solver chooses their number.
 
     ``max_seconds`` None: the run may take any time; else it ends then with the best that the job has found.
+    ``progress`` is that of the job's earlier runs.
     """
 
     workspace: str
@@ -115,6 +116,7 @@ class JobSpec:
     best_blob: str | None = None
     best_cost: float | None = None
     input_data_uri: str = ""
+    progress: JobProgress = field(default_factory=JobProgress)
 
 
 class ChunkReport(Protocol):
@@ -188,7 +190,11 @@ class JobRunner(Protocol):
         *,
         is_cancelled: Callable[[], bool],
         on_chunk: Callable[[ChunkReport], None],
+        on_activity: Callable[[str], None],
         resume: bytes | None,
     ) -> RunResult:
-        """Solve the problem in ``data``; ``resume`` is an earlier checkpoint, or None to start from the beginning."""
+        """Solve the problem in ``data``; ``resume`` is an earlier checkpoint, or None to start from the beginning.
+
+        ``on_activity`` is called, by any thread, with what the run does instead of searching, such as compiling.
+        """
         ...

@@ -29,7 +29,7 @@ from typing import TypeVar, final
 
 from msgspec import structs
 
-from qiosk.contract.jobs import OUTPUT_BLOB, ErrorData, JobProgress, TracePoint
+from qiosk.contract.jobs import OUTPUT_BLOB, ErrorData, TracePoint
 from qiosk.errors import BlobNotFound, InvalidInput, NotEnoughMemory, QioskError, StorageFull
 from qiosk.service.blobs.store import JSON, PLAIN, BlobHeaders, BlobStore, MapsBlobs
 from qiosk.service.jobs.job import BlobRef
@@ -85,7 +85,9 @@ def run_job(
             resume = _checkpoint(spec, blobs, reporter)
         except (StorageFull, OSError) as error:
             return NotStarted(f"its input cannot be read: {error}", is_of_input=True)
-        result = runner(spec, data, is_cancelled=is_cancelled, on_chunk=reporter, resume=resume)
+        result = runner(
+            spec, data, is_cancelled=is_cancelled, on_chunk=reporter, on_activity=reporter.on_activity, resume=resume
+        )
         return reporter.finish(result)
     except _Suspend:
         return Suspended()
@@ -168,7 +170,7 @@ class Reporter:
         self._send = send
         self._monotonic = monotonic
         self._began = monotonic()
-        self._progress = JobProgress()
+        self._progress = spec.progress
         self._unsent: list[TracePoint] = []
         self._sent = 0
         self._has_sent_provenance = False
@@ -198,6 +200,10 @@ class Reporter:
         self._unsent.clear()
         if is_suspending:
             raise _Suspend
+
+    def on_activity(self, activity: str) -> None:
+        """Send at once what the run does instead of searching; the next chunk shows that this is over."""
+        self._send(RunUpdate(progress=structs.replace(self._progress, activity=activity)))
 
     def finish(self, result: RunResult) -> RunOutcome:
         """Send the last update and store the results, which takes as long as the storage is full or unreachable."""

@@ -1,0 +1,36 @@
+"""Listeners that are told when a kernel is compiled, which takes seconds. This module imports no compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+COMPILING = "compiling kernels (once)…"
+"""What listeners are told: machine code is kept on disk, so that later runs only load it."""
+
+_listeners: list[Callable[[str], object]] = []
+
+
+@contextmanager
+def announced_to(listener: Callable[[str], object]) -> Iterator[None]:
+    """Within this context ``listener`` is called before each kernel that this process compiles, by whatever thread.
+
+    >>> from qiosk.kernels.announcements import announce, announced_to
+    >>> heard = []
+    >>> with announced_to(heard.append):
+    ...     announce()
+    >>> announce()
+    >>> heard
+    ['compiling kernels (once)…']
+    """
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def announce() -> None:
+    """Tell all listeners that a kernel is going to be compiled."""
+    for listener in tuple(_listeners):
+        listener(COMPILING)
