@@ -17,6 +17,7 @@ from qiosk.formats.text import lp, mps, orlib
 from strategies import cost_function
 
 NAMES = [form.name for form in FORMATS]
+BIQMAC = b"# by hand\n3 3\n1 1 5\n1 2 -3\n3 3 1\n"
 QUADRATIC = [name for name in NAMES if name not in ("qio", "wcnf")]
 
 RUDY = b"3 3\n1 2 1\n2 3 -2\n1 3 4\n"
@@ -70,7 +71,17 @@ QUADOBJ
 ENDATA
 """
 
-SAMPLES = {"rudy": RUDY, "orlib": ORLIB, "qubo": QUBO, "coo": COO, "qplib": QPLIB, "wcnf": WCNF, "lp": LP, "mps": MPS}
+SAMPLES = {
+    "rudy": RUDY,
+    "biqmac": BIQMAC,
+    "orlib": ORLIB,
+    "qubo": QUBO,
+    "coo": COO,
+    "qplib": QPLIB,
+    "wcnf": WCNF,
+    "lp": LP,
+    "mps": MPS,
+}
 
 
 def costs(problem):
@@ -118,6 +129,79 @@ def test_qplib_halves_the_diagonal_and_maximizes():
     assert costs(read_file("a.qplib", QPLIB)) == wanted
 
 
+def test_biqmac_counts_entries_off_the_diagonal_twice():
+    found = costs(read_file("gka1a.sparse", BIQMAC))
+    assert found == {x: 5 * x[0] - 6 * x[0] * x[1] + x[2] for x in bits(3)}
+
+
+@pytest.mark.parametrize("file", ["gka1a.txt", "gka1a.rud"])
+def test_what_may_be_a_graph_or_a_program_is_refused(file):
+    with pytest.raises(UnreadableInput, match="`--from rudy` .* or `--from biqmac` .*, found '1 1'"):
+        read_file(file, BIQMAC)
+    assert len(read_file(file, BIQMAC, "biqmac").variables) == 3
+    cut = costs(read_file(file, BIQMAC, "rudy"))
+    assert cut == {x: 6 - 3 * x[0] * x[1] for x in cut}
+    assert len(read_file(file, b"2 1\n1 2 3\n").variables) == 2
+    assert len(read_file(file, b"2 2\n1 2 3\n1 2 1\n").variables) == 2, "the sizes may be equal"
+
+
+@pytest.mark.parametrize("comment", [b"c\n", b"c", b"c \n", b"c\ttext\n", b"cmade by hand\n", b"  c\n"])
+def test_comments_of_qbsolv(comment):
+    data = comment.removesuffix(b"\n") + b"\n" + QUBO
+    assert by_content(data).name == "qubo"
+    assert costs(read_file("a.qubo", data)) == costs(read_file("a.qubo", QUBO))
+    inside = QUBO.replace(b"0 0 -1\n", b"0 0 -1\nc\nc Links\n")
+    assert costs(read_file("a.qubo", inside)) == costs(read_file("a.qubo", QUBO))
+
+
+SATLIB = b"c This Formular\nc\np cnf 3  3 \n 1 -2 3 0\n-1 2 0\n3 0\n%\n0\n\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        SATLIB,
+        b"p cnf 3 3\n1\n-2 3\n0 -1 2 0 3\n0\n",
+        b"p cnf 3 3\n1 -2 3 0 -1 2 0 3 0",
+        b"p wcnf 3 3\n1 1 -2 3 0 1 -1\n2 0 1 3 0\n",
+    ],
+    ids=["tail", "lines", "one line", "weights"],
+)
+def test_clauses_end_with_their_zero(data):
+    wanted = {(a, b, c): (not (a or not b or c)) + (not (not a or b)) + (not c) for a, b, c in bits(3)}
+    assert costs(read_file("uf.cnf", data)) == wanted
+    assert by_content(data).name == "wcnf"
+
+
+@pytest.mark.parametrize("soft", [3.0, 2.0**60, 1e300, 0.25])
+@pytest.mark.parametrize("count", [1, 7])
+def test_a_hard_clause_costs_more_than_all_soft_ones(soft, count):
+    lines = [f"{int(soft) if soft >= 1 else soft} {i} 0" for i in range(1, count + 1)]
+    found = read_file("a.wcnf", "\n".join(["h 1 0", *lines, ""]).encode())
+    at_zero = naive.cost(found, dict.fromkeys(range(count), 0))
+    hard = at_zero - naive.cost(read_file("a.wcnf", "\n".join([*lines, ""]).encode()), dict.fromkeys(range(count), 0))
+    assert hard > count * soft
+
+
+def test_long_clauses_are_cut_exactly():
+    clause = [-1, *range(2, 14)]
+    found = read_file("a.wcnf", f"3 {' '.join(map(str, clause))} 0\n".encode())
+    auxiliary = found.metadata["auxiliary_variables"]
+    assert auxiliary == len(found.variables) - 13 > 0
+    assert len(found.coefficients) < 300
+    for x in [*(tuple(int(i == k) for i in range(13)) for k in range(13)), (1,) + 12 * (0,), 13 * (0,), 13 * (1,)]:
+        least = min(
+            float(naive.cost(found, dict(enumerate([*x, *y])))) for y in np.ndindex(*(2 for _ in range(auxiliary)))
+        )
+        assert least == (3.0 if x == (1, *(12 * (0,))) else 0.0)
+
+
+def test_a_clause_of_very_many_literals_is_small():
+    found = read_file("a.wcnf", b"h " + b" ".join(b"%d" % i for i in range(1, 10_001)) + b" 0\n")
+    assert len(found.coefficients) < 120_000
+    assert "auxiliary_variables" not in read_file("a.wcnf", b"1 1 2 3 4 5 6 7 8 0\n").metadata
+
+
 @pytest.mark.parametrize(("data", "hard"), [(WCNF, 8), (NEW_WCNF, 8)], ids=["2006", "2022"])
 def test_wcnf_costs_what_is_not_satisfied(data, hard):
     for x, cost in costs(read_file("a.wcnf", data)).items():
@@ -163,7 +247,11 @@ def test_names_survive(form):
 
 @pytest.mark.parametrize(
     ("data", "name"),
-    [*((data, name) for name, data in SAMPLES.items()), (NEW_WCNF, "wcnf"), (b'  {"cost_function": {}}', "qio")],
+    [
+        *((data, name) for name, data in SAMPLES.items() if name != "biqmac"),
+        (NEW_WCNF, "wcnf"),
+        (b'  {"cost_function": {}}', "qio"),
+    ],
 )
 def test_content_tells_the_format(data, name):
     assert by_content(data).name == name
@@ -207,7 +295,7 @@ def test_round_trips(name, kind, data):
     problem = data.draw(quadratic(kind, linear=name != "rudy"))
     if name == "rudy" and kind == "pubo":
         problem = cost_function("pubo", [])  # pairs of bits are linear in spins
-    if name == "orlib":
+    if name in ("orlib", "biqmac"):
         from qiosk.model.domain import to_bits
 
         problem, _ = files.without_constant(to_bits(problem))
@@ -245,7 +333,10 @@ def test_wcnf_holds_any_locality(terms):
         ("wcnf", b"p wcnf 2 1\n1 3 0\n", "line 2: the header announces 2 variables"),
         ("wcnf", b"p wcnf 2 1\n1 2\n", "line 2: a clause must end with 0"),
         ("wcnf", b"p wcnf 2 1\n-1 2 0\n", "line 2: a clause must begin with its weight"),
-        ("wcnf", b"1 " + b" ".join(b"%d" % i for i in range(1, 40)) + b" 0\n", "multiplied out"),
+        ("wcnf", b"p wcnf 2 3\n1 1 0\n1 2\n1 -2 0\n", "3 clauses are announced, found 2: is a 0 missing"),
+        ("wcnf", b"p cnf 2 1\n1 0\n%\n0\n2 0\n", "line 5: only a 0 may come after `%`"),
+        ("wcnf", b"1e308 1 0\n1e308 2 0\n", "sum of all weights"),
+        ("biqmac", b"2 1\n1 2 1\n2 2 1\n", "line 3: must be the end"),
         (
             "lp",
             LP.replace(b"Subject To", b"Subject To\n c1: x + y <= 1"),

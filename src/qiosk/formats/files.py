@@ -14,7 +14,7 @@ from qiosk.errors import InvalidValue, UnreadableInput
 from qiosk.formats import columns, registry
 from qiosk.formats.compression import MAX_CONTENT_BYTES, compressed, decompressed, without_suffix
 from qiosk.formats.qio import json_codec
-from qiosk.formats.text import coo, lp, mps, orlib, qplib, qubo, rudy, wcnf
+from qiosk.formats.text import biqmac, coo, lp, mps, orlib, qplib, qubo, rudy, wcnf
 from qiosk.formats.text.programs import Program
 from qiosk.model.cost_function import CONSTANT, CostFunction
 from qiosk.model.domain import flattened, to_bits, to_spins
@@ -47,7 +47,7 @@ def _head(pattern: bytes) -> re.Pattern[bytes]:
 _SPACE = rb"[ \t\r\f\v]*"  # in a line: if it matched line ends, blank lines would match in exponentially many ways
 _QIO = _head(rb"\s*\{")
 _COLUMNS = _head(re.escape(columns.MAGIC))
-_WCNF = _head(rb"(" + _SPACE + rb"(c[ \t].*|c)?\n)*(p[ \t]+w?cnf[ \t]|h[ \t]+-?\d)")
+_WCNF = _head(rb"(" + _SPACE + rb"(c.*)?\n)*(p[ \t]+w?cnf[ \t]|h[ \t]+-?\d)")
 _QUBO = _head(rb"(" + _SPACE + rb"([c#].*)?\n)*p[ \t]+qubo[ \t]")
 _COO = _head(rb"(\s*#.*\n)*\s*#\s*vartype")
 _QPLIB = _head(
@@ -57,7 +57,9 @@ _MPS = _head(rb"(\*.*\n|" + _SPACE + rb"\n)*(NAME|ROWS|OBJSENSE)\b")
 _LP = _head(rb"(" + _SPACE + rb"(\\.*)?\n)*" + _SPACE + rb"(minimi[sz]e|maximi[sz]e|min|max)\b")
 _ORLIB = _head(rb"\s*\d+[ \t]*\r?\n[ \t]*\d+[ \t]+\d+[ \t]*\r?\n")
 _EDGE = rb"[ \t]*\d+[ \t]+\d+([ \t]*[-+.\d][-+.\deE]*)?[ \t]*\r?(\n|$)"
-_RUDY = _head(rb"\s*\d+[ \t]+\d+[ \t]*\r?\n(" + _EDGE + rb"|\s*$)")
+_NEVER = _head(rb"(?!)")  # looks like rudy: only a suffix, or a name, tells it
+_LOOP = re.compile(rb"^[ \t]*(\d+)[ \t]+\1(?!\d)", re.MULTILINE)
+_RUDY = _head(rb"(" + _SPACE + rb"([#%].*)?\n)*\s*\d+[ \t]+\d+[ \t]*\r?\n(" + _EDGE + rb"|\s*$)")
 FORMATS = (
     FileFormat("qio", (".json",), _QIO, registry.read_qio, json_codec.write, None),
     FileFormat("columns", (".npz",), _COLUMNS, columns.read, columns.write, None),
@@ -68,6 +70,7 @@ FORMATS = (
     FileFormat("mps", (".mps",), _MPS, mps.read, mps.write, read_program=mps.read_program),
     FileFormat("lp", (".lp",), _LP, lp.read, lp.write, read_program=lp.read_program),
     FileFormat("orlib", (".bqp",), _ORLIB, orlib.read, orlib.write),
+    FileFormat("biqmac", (".sparse",), _NEVER, biqmac.read, biqmac.write),
     FileFormat("rudy", (".rudy", ".rud", ".mc", ".gset"), _RUDY, rudy.read, rudy.write, to_spins),
 )
 """All formats, in the order in which content is compared with them."""
@@ -99,8 +102,28 @@ def by_content(data: bytes) -> FileFormat:
 
 
 def format_of(file: str, content: bytes, form: str | None = None) -> FileFormat:
-    """The format ``form``, or else that of the file's suffix, or else that of its content. Raises InvalidInput."""
-    return by_name(form) if form is not None else by_suffix(file) or by_content(content)
+    """The format ``form``, or else that of the file's suffix, or else that of its content.
+
+    Raises InvalidInput; UnreadableInput also for a graph with an edge from a vertex to itself: it is probably a binary
+    quadratic program, which looks the same.
+    """
+    if form is not None:
+        return by_name(form)
+    chosen = by_suffix(file) or by_content(content)
+    if chosen.name == "rudy" and (loop := _loop(content)) is not None:
+        raise UnreadableInput(
+            "rudy: a graph has no edge from a vertex to itself; the format must be given, `--from rudy` (max-cut) or"
+            f" `--from biqmac` (minimize x'Qx over bits), found {loop!r}"
+        )
+    return chosen
+
+
+def _loop(content: bytes) -> str | None:
+    """The beginning of a line, after the one with the sizes, that begins with the same number twice."""
+    data = bytes(content)
+    sizes = re.match(rb"(\s*[#%].*\n)*.*\n?", data)
+    found = _LOOP.search(data, sizes.end() if sizes else 0)
+    return None if found is None else found[0].decode().strip()
 
 
 def read_file(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:

@@ -56,6 +56,10 @@ class Lines:
         """Number of lines that are not read yet."""
         return len(self._lines) - self._at
 
+    def peek(self) -> Line | None:
+        """The next line, which is not taken; None at the end."""
+        return self._lines[self._at] if self.left else None
+
     def take(self, what: str) -> Line:
         """The next line. Raises UnreadableInput at the end of the text, naming ``what`` the line should contain."""
         if not self.left:

@@ -1,7 +1,7 @@
 """The ``.qubo`` format of qbsolv: minimize sum of q_ij x_i x_j over bits, variables from 0 on.
 
-``c`` lines are comments; ``p qubo 0 n diagonals couplings`` comes before ``i i q`` and ``i j q``. A comment
-``c constant K``, which other readers skip, contains the constant.
+Lines that begin with ``c`` are comments; ``p qubo 0 n diagonals couplings`` comes before ``i i q`` and ``i j q``. A
+comment ``c constant K``, which other readers skip, contains the constant.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HEADER = "`p qubo 0 VARIABLES DIAGONALS COUPLINGS`"
 
 def read(data: bytes) -> CostFunction:
     """The cost function of a file. Raises UnreadableInput, naming the line."""
-    lines = Lines(data, _FORM, comments=("c ", "c\t", "#"))
+    lines = Lines(data, _FORM, comments=("c", "#"))
     header = lines.take(f"the line {_HEADER}")
     words = header.text.split()
     if words[:2] != ["p", "qubo"] or len(words) != 6 or not all(map(is_count, words[3:])):
