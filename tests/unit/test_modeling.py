@@ -126,7 +126,7 @@ def test_fractions_are_counted_in_their_common_unit():
     model.add(0.25 * x[0] + 0.5 * x[1] + 0.75 * x[2] <= 0.8, "weight")
     assert best_of(model)["x"] == {0: 1, 1: 1, 2: 0}
     model.add(math.pi * x[0] + x[1] <= 2)
-    with pytest.raises(InvalidValue, match="coefficients must be multiples of one fraction"):
+    with pytest.raises(InvalidValue, match="coefficients must be multiples of one unit"):
         model.problem()
 
 

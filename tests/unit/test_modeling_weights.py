@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import qiosk
 from qiosk.errors import InvalidValue
-from qiosk.modeling import Model, total
+from qiosk.modeling import Model, Status, total
 from qiosk.modeling.weights import automatic_weight
 
 RANGES = [(0, 9), (-9, 0), (-9, 9)]
@@ -20,15 +21,7 @@ RANGES = [(0, 9), (-9, 0), (-9, 9)]
 
 def best_of(model):
     """The decoded solution of least cost among all configurations."""
-    cost_function = model.problem().cost_function()
-    n = len(cost_function.variables)
-    bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-    costs = np.zeros(2**n)
-    for c, start, stop in zip(
-        cost_function.coefficients, cost_function.indptr[:-1], cost_function.indptr[1:], strict=True
-    ):
-        costs += c * bits[:, cost_function.ids[start:stop]].prod(axis=1)
-    return model.decode(dict(enumerate(bits[costs.argmin()].tolist())))
+    return model.decode(qiosk.solve(model.problem()))
 
 
 def least(model, names):
@@ -66,14 +59,15 @@ def free(model, at, rnd):
 
 @pytest.mark.parametrize("numbers", RANGES, ids=str)
 @pytest.mark.parametrize("constrain", [free, permuted, forbidden], ids=lambda f: f.__name__)
-@given(seed=st.integers(0, 10**6))
-def test_the_best_of_three_choices_keeps_all_constraints(constrain, numbers, seed):
+@given(seed=st.integers(0, 10**9))
+def test_the_best_of_three_choices_is_found_whatever_the_weights_are_at_first(constrain, numbers, seed):
     rnd = random.Random(seed)
     model, at = placed(rnd, numbers)
     constrain(model, at, rnd)
-    found = best_of(model)
-    assert found.is_feasible
-    assert found.objective == least(model, [f"at[{i}]" for i in range(3)])
+    found = model.solve()
+    best = least(model, [f"at[{i}]" for i in range(3)])
+    assert found.status is (Status.INFEASIBLE if best is None else Status.OPTIMAL)
+    assert found.objective == best or best is None
 
 
 @given(
@@ -121,7 +115,7 @@ def test_a_tour_weighs_little_more_than_its_longest_leg():
             for b in range(8)
         )
     )
-    weight = automatic_weight(model.objective, [constraint.condition for constraint in model.constraints])
+    weight = automatic_weight(model.objective, map(model._exact_row, model.constraints))
     assert longest < weight < 1.5 * longest
 
 

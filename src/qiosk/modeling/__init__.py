@@ -6,12 +6,14 @@ back to values by name.
 
 from __future__ import annotations
 
+from qiosk.modeling.answer import Answer, Round, Status
 from qiosk.modeling.expression import Condition, Constraint, Expression, total
 from qiosk.modeling.model import Model
 from qiosk.modeling.solution import ConstraintReport, Solution
 from qiosk.modeling.variables import Choice, Encoding
 
 __all__ = [
+    "Answer",
     "Choice",
     "Condition",
     "Constraint",
@@ -19,6 +21,8 @@ __all__ = [
     "Encoding",
     "Expression",
     "Model",
+    "Round",
     "Solution",
+    "Status",
     "total",
 ]

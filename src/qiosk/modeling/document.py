@@ -69,11 +69,11 @@ def write_document(content: ModelContent) -> dict[str, Any]:
         version=VERSION,
         name=content.name,
         variables=[
-            _Variable(v.name, v.kind, list(v.weights), v.offset, [_plain(o) for o in v.options], v.is_one_hot)
+            _Variable(v.name, v.kind, list(v.weights), v.offset, [plain(o) for o in v.options], v.is_one_hot)
             for v in content.variables
         ],
         families=[
-            (name, [(_plain(key), member) for key, member in members.items()])
+            (name, [(plain(key), member) for key, member in members.items()])
             for name, members in content.families.items()
         ],
         objective=_terms(content.objective),
@@ -142,11 +142,12 @@ def _expression(terms: _Terms) -> Expression:
     return Expression({tuple(bits): c for bits, c in terms})
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A key, an option or a value as JSON has it."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, tuple):
-        return [_plain(member) for member in value]
+        return [plain(member) for member in value]
     return str(value)
 
 

@@ -173,7 +173,8 @@ class Condition:
 
     def violation(self, bits: Mapping[int, int]) -> float:
         """By how much the condition is violated; 0 if it holds."""
-        excess = self.expression.value(bits) - self.bound
+        products = (c for some, c in self.expression.terms.items() if all(bits[i] for i in some))
+        excess = math.fsum([*products, -self.bound])
         match self.sense:
             case Sense.EQUAL:
                 return abs(excess)
@@ -207,9 +208,14 @@ def as_expression(value: Any) -> Expression | None:
     if isinstance(value, Expression):
         return value
     if isinstance(value, Real):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            raise InvalidValue(f"coefficient: must be in the range of float64, found {value}") from None
         if not math.isfinite(number):
             raise InvalidValue(f"coefficient: must be finite, found {number}")
+        if isinstance(value, Integral) and int(number) != int(value):
+            raise InvalidValue(f"coefficient: integers beyond 2**53 must be exact in float64, found {value}")
         return Expression({(): number} if number else {})
     return None
 

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, final
 
-import numpy as np
-
+from qiosk.contract.jobs import JobProgress
 from qiosk.errors import InvalidValue, MissingValue, QioskError, WrongType
 from qiosk.formats.files import read_program
+from qiosk.modeling.adaptive import solve_here
+from qiosk.modeling.answer import Answer
+from qiosk.modeling.assembly import assemble
 from qiosk.modeling.document import ModelContent, condition_of, objective_of, read_document, write_document
 from qiosk.modeling.expression import Condition, Constraint, Expression, as_expression, bits_of, total
-from qiosk.modeling.penalties import Penalty, penalty_for, squared
+from qiosk.modeling.penalties import check_exact, exact_row
+from qiosk.modeling.rows import Row, row_of
 from qiosk.modeling.solution import Solution, report
-from qiosk.modeling.variables import Choice, Encoding, Variable, bounded_weights
+from qiosk.modeling.variables import (
+    Choice,
+    Encoding,
+    Variable,
+    bit_expression,
+    bounded_weights,
+    encoding_of,
+    label_of,
+    range_of,
+)
 from qiosk.modeling.weights import automatic_weight
-from qiosk.problem import Problem, ProblemType
+from qiosk.problem import Problem
+from qiosk.solvers.solve import HasTarget, set_up
+from qiosk.solvers.targets.catalogue import DEFAULT_TARGET
 
 MAX_BITS = 10_000_000
 """Largest number of bits of a model."""
 MAX_VALUES = 100_000
 """Largest number of values of an integer with unary or one-hot encoding."""
-MAX_EXPANDED_TERMS = 64
-"""Squares of up to this many terms are multiplied out, because kernels for pairs are faster than those for squares."""
 
 
 @final
@@ -50,6 +63,7 @@ class Model:
         self.objective = Expression()
         self.is_maximized = False
         self._constraints: dict[str, Constraint] = {}
+        self._rows: dict[str, Row | None] = {}  # of constraints, as they are asked for
         self._n_bits = 0
 
     @property
@@ -69,19 +83,26 @@ class Model:
         """A family of bits, one for each key; ``decode(…)[name]`` returns their values by key."""
         return {key: self.bit(member) for key, member in self._family(name, keys).items()}
 
-    def integer(self, name: str, low: int, high: int, encoding: Encoding | str = Encoding.binary) -> Expression:
-        """An integer from ``low`` to ``high``, inclusive; see :class:`Encoding`. Raises InvalidValue."""
-        chosen, span = _encoding(encoding), _span(name, low, high)
+    def integer(self, name: str, low: float, high: float, encoding: Encoding | str = Encoding.binary) -> Expression:
+        """An integer from ``low`` to ``high``, inclusive; see :class:`Encoding`. Raises InvalidValue.
+
+        Fractional bounds are moved to the next integers between them.
+        """
+        chosen, (first, last) = encoding_of(encoding), range_of(name, low, high)
+        span = last - first
         if chosen is not Encoding.binary and span >= MAX_VALUES:
             raise InvalidValue(f"variable `{name}`: {chosen} allows at most {MAX_VALUES} values, found {span + 1}")
         if chosen is Encoding.binary:
             weights = bounded_weights(span)
         else:
-            weights = (1.0,) * span if chosen is Encoding.unary else tuple(map(float, range(span + 1)))
+            weights = tuple(map(float, range(span + 1))) if chosen is Encoding.one_hot else (1.0,) * span
         is_one_hot = chosen is Encoding.one_hot
-        variable = self._add(Variable(name, "integer", self._n_bits, weights, float(low), is_one_hot=is_one_hot))
+        variable = self._add(Variable(name, "integer", self._n_bits, weights, float(first), is_one_hot=is_one_hot))
         if is_one_hot:
             self._choose_one(variable)
+        if chosen is Encoding.domain_wall:
+            for above, below in pairwise(map(bit_expression, reversed(variable.bits))):
+                self.add(above <= below, f"step {len(self._constraints)} of {name}")
         return variable.expression()
 
     def choice(self, name: str, options: Iterable[Hashable]) -> Choice:
@@ -91,7 +112,7 @@ class Model:
             raise InvalidValue(f"choice `{name}`: needs at least one option")
         variable = self._add(Variable(name, "choice", self._n_bits, (), options=distinct))
         self._choose_one(variable)
-        return Choice(name, {option: _bit(bit) for option, bit in zip(distinct, variable.bits, strict=True)})
+        return Choice(name, {option: bit_expression(bit) for option, bit in zip(distinct, variable.bits, strict=True)})
 
     def choices(self, name: str, keys: Iterable[Hashable], options: Iterable[Hashable]) -> dict[Any, Choice]:
         """A family of choices among the same options, one for each key."""
@@ -128,35 +149,70 @@ class Model:
             raise InvalidValue(f"constraint `{chosen}`: the name is taken")
         self._constraints[chosen] = Constraint(chosen, condition, weight)
 
-    def problem(self, *, scale: float = 1.0) -> Problem:
+    def problem(self, *, scale: float = 1.0, weights: Mapping[str, float] | None = None) -> Problem:
         """The problem for solvers. Its metadata contains the model, so that results can be decoded elsewhere.
 
         ``scale`` multiplies all automatic weights: increase it if solutions violate constraints, decrease it if the
-        search gets stuck. Raises InvalidValue for a constraint that can never hold.
+        search gets stuck. ``weights`` are those of single constraints by name, instead of automatic ones;
+        :meth:`solve` chooses them. Raises InvalidValue for a constraint that can never hold, and for one whose penalty
+        would not be exact.
         """
         if not 0 < scale < float("inf"):
             raise InvalidValue(f"scale: must be greater than 0, found {scale}")
-        cost = -self.objective if self.is_maximized else self.objective
-        weight = scale * automatic_weight(cost, [constraint.condition for constraint in self.constraints])
-        next_bit = self._n_bits
-
-        def new_bit() -> int:
-            nonlocal next_bit
-            next_bit += 1
-            return next_bit - 1
-
-        terms, squares = [cost], list[tuple[float, Expression]]()
-        for constraint in self.constraints:
-            penalty = penalty_for(constraint.name, constraint.condition, new_bit)
-            chosen = weight if constraint.weight is None else constraint.weight
-            if all(len(square.terms) <= MAX_EXPANDED_TERMS for square in penalty.squares):
-                penalty = Penalty(products=squared(penalty))
-            squares += [(chosen, square) for square in penalty.squares]
-            if penalty.products is not None:
-                terms.append(chosen * penalty.products)
-        problem = _problem(self.name, total(terms), squares, next_bit)
+        problem = assemble(
+            self.name,
+            self.cost,
+            [(name, self._exact_row(constraint)) for name, constraint in self._constraints.items()],
+            self.weights(scale) | dict(weights or {}),
+            self._n_bits,
+        )
         problem.metadata["model"] = self.to_document()
         return problem
+
+    @property
+    def cost(self) -> Expression:
+        """The objective as it is minimized. Raises InvalidValue if sums of its integers are not exact."""
+        check_exact(self.objective)
+        return -self.objective if self.is_maximized else self.objective
+
+    def weights(self, scale: float = 1.0) -> dict[str, float]:
+        """The weights of the constraints by name: their own, or ``scale`` times the automatic one."""
+        automatic = scale * automatic_weight(self.cost, map(self._exact_row, self._constraints.values()))
+        return dict.fromkeys(self._constraints, automatic) | self.fixed_weights()
+
+    def fixed_weights(self) -> dict[str, float]:
+        """The weights that were given with constraints, by their names."""
+        return {name: float(c.weight) for name, c in self._constraints.items() if c.weight is not None}
+
+    def solve(
+        self,
+        solver: str | type | HasTarget = DEFAULT_TARGET,
+        *,
+        timeout: float | None = None,
+        seed: int | None = None,
+        threads: int | None = None,
+        progress: bool | Callable[[JobProgress], bool | None] | None = None,
+        kernel: str | None = None,
+        **params: Any,
+    ) -> Answer:
+        """Find the best solution that satisfies all constraints, in this process.
+
+        The arguments are those of :func:`qiosk.solve`. The search is repeated within the time limit: weights of
+        constraints that were violated are raised, and weights that no solution needed are lowered, unless they were
+        given with the constraint. The :class:`Answer` contains what was done in each round, and whether the solution
+        is optimal, feasible, proven infeasible, or none was found. Raises as :func:`qiosk.solve` and :meth:`problem`.
+
+        >>> from qiosk.modeling import Model, total
+        >>> model = Model("subset sum")
+        >>> take = model.bits("take", [332882804, 119036466, 295734885, 747654155])
+        >>> model.add(total(size * bit for size, bit in take.items()) == 747654155, "exactly")
+        >>> model.minimize(total(take.values()))
+        >>> answer = model.solve(seed=1)
+        >>> answer.status.value, answer.objective
+        ('optimal', 1.0)
+        """
+        given = {"timeout": timeout, "seed": seed, "threads": threads, "kernel": kernel}
+        return solve_here(self, set_up(solver, given, params), progress)
 
     def decode(self, source: Any) -> Solution:
         """A configuration as values by name.
@@ -172,7 +228,7 @@ class Model:
         return Solution(
             values={name: variable.value(bits) for name, variable in self.variables.items()},
             objective=self.objective.value(bits),
-            constraints=tuple(report(c.name, c.condition, bits) for c in self.constraints),
+            constraints=tuple(report(c.name, c.condition, self._row(c), bits) for c in self.constraints),
             families=self.families,
             bits=bits,
         )
@@ -234,6 +290,15 @@ class Model:
             model.add(condition_of(constraint), constraint.name, penalty)
         return model
 
+    def _row(self, constraint: Constraint) -> Row | None:
+        """The constraint in whole numbers; None if there are none."""
+        if constraint.name not in self._rows:
+            self._rows[constraint.name] = row_of(constraint.condition)
+        return self._rows[constraint.name]
+
+    def _exact_row(self, constraint: Constraint) -> Row:
+        return self._row(constraint) or exact_row(constraint.name, constraint.condition)
+
     def _add(self, variable: Variable) -> Variable:
         if not isinstance(variable.name, str) or not variable.name:
             raise InvalidValue(f"variable name: must be a string that is not empty, found {variable.name!r}")
@@ -248,12 +313,15 @@ class Model:
     def _family(self, name: str, keys: Iterable[Hashable]) -> dict[Any, str]:
         if name in self.variables or name in self.families:
             raise InvalidValue(f"variable `{name}`: the name is taken")
-        members = {key: f"{name}[{_label(key)}]" for key in keys}
+        members: dict[Any, str] = {}
+        for key in dict.fromkeys(keys):
+            member = f"{name}[{label_of(key)}]"
+            members[key] = f"{name}[{key!r}]" if member in members.values() else member
         self.families[name] = members
         return members
 
     def _choose_one(self, variable: Variable) -> None:
-        self.add(total(map(_bit, variable.bits)) == 1, f"one of {variable.name}")
+        self.add(total(map(bit_expression, variable.bits)) == 1, f"one of {variable.name}")
 
     def _own(self, value: Expression | float) -> Expression:
         expression = as_expression(value)
@@ -262,42 +330,3 @@ class Model:
         if max(bits_of([expression]), default=-1) >= self._n_bits:
             raise InvalidValue("expression: has variables of another model")
         return expression
-
-
-def _bit(bit: int) -> Expression:
-    return Expression({(bit,): 1.0})
-
-
-def _label(key: Hashable) -> str:
-    return ",".join(map(str, key)) if isinstance(key, tuple) else str(key)
-
-
-def _encoding(encoding: Encoding | str) -> Encoding:
-    try:
-        return Encoding(encoding)
-    except ValueError as error:
-        raise InvalidValue(f"encoding: must be one of {', '.join(Encoding)}, found {encoding!r}") from error
-
-
-def _span(name: str, low: int, high: int) -> int:
-    if int(low) != low or int(high) != high or low > high:
-        raise InvalidValue(f"variable `{name}`: must have integers low <= high, found {low!r} and {high!r}")
-    if high - low > 2**40:
-        raise InvalidValue(f"variable `{name}`: must have at most {2**40} values, found {high - low + 1}")
-    return int(high) - int(low)
-
-
-def _problem(name: str, cost: Expression, squares: Sequence[tuple[float, Expression]], n_bits: int) -> Problem:
-    """A problem with the terms of a polynomial and weighted squares; every bit gets a term."""
-    problem = Problem(name, problem_type=ProblemType.pubo)
-    members = [*cost.terms, *((bit,) for bit in range(n_bits) if (bit,) not in cost.terms)]
-    coefficients = np.zeros(len(members))
-    coefficients[: len(cost.terms)] = list(cost.terms.values())
-    problem.add_terms(
-        coefficients=coefficients,
-        ids=np.array([bit for some in members for bit in some], np.int64),
-        indptr=np.cumsum([0, *map(len, members)], dtype=np.int64),
-    )
-    for weight, square in squares:
-        problem.add_slc_term([(c, bits[0] if bits else None) for bits, c in square.terms.items()], c=weight)
-    return problem

@@ -1,101 +1,127 @@
 """Penalties of conditions: costs that make solutions which violate a condition worse than those which do not.
 
+They count in the units of :mod:`qiosk.modeling.rows`, so that the least violation costs 1, whatever the coefficients.
+
 A linear equality becomes the square of its difference, kept as one squared linear combination. An inequality gets
-slack bits that turn it into an equality. If it allows at most one of several bits to be 1, the products of all pairs
-are used instead, without slack. The module ``weights`` chooses the weights of penalties.
+slack bits that turn it into an equality. Three kinds need no slack: if at most one of several bits may be 1, the
+products of all pairs; if the bound is the least or the greatest value there is, the difference from it; for one or two
+bits the polynomial that has the squared violations. The module ``weights`` chooses the weights of penalties.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import combinations
 
 from qiosk.errors import InvalidValue
-from qiosk.modeling.expression import Condition, Expression, Sense, total
+from qiosk.modeling.expression import Condition, Expression, Sense
+from qiosk.modeling.reduction import reduced
+from qiosk.modeling.rows import EXACT, Row, row_of
 from qiosk.modeling.variables import bounded_weights
-
-MAX_DENOMINATOR = 10**6
-"""Largest common denominator of the coefficients of an inequality."""
-MAX_SLACK_UNITS = 2**40
-"""Largest difference between the bound of an inequality and the least value of its expression."""
 
 
 @dataclass(frozen=True, slots=True)
 class Penalty:
     """A cost that is 0 if a condition holds (with the best slack) and at least 1 otherwise.
 
-    ``squares`` are linear expressions to be squared and added up, ``products`` is a polynomial to be added.
+    ``squares`` are linear expressions to be squared and added up, ``products`` is a polynomial to be added. Their
+    coefficients are integers, of which sums are exact.
     """
 
     squares: tuple[Expression, ...] = ()
     products: Expression | None = None
 
 
-def penalty_for(name: str, condition: Condition, new_bit: Callable[[], int]) -> Penalty:
-    """The penalty of a condition; ``new_bit`` returns the id of a new slack bit.
+def penalty_for(name: str, row: Row, new_bit: Callable[[], int]) -> Penalty:
+    """The penalty of a constraint; ``new_bit`` returns the id of a new slack bit.
 
-    Raises InvalidValue if the condition can never hold, or if the coefficients of an inequality have no common
-    denominator up to ``MAX_DENOMINATOR``.
+    Raises InvalidValue if it can never hold, or if what its penalty adds up is not exact in float64.
     """
-    expression, bound = _integral(name, condition)
-    low, high = expression.bounds
-    if condition.sense is Sense.AT_LEAST:
+    (low, high), bound = row.bounds, int(row.bound)
+    if row.sense is Sense.EQUAL and row.bound.denominator != 1:
+        raise InvalidValue(f"constraint `{name}`: can never hold, its values are multiples of {row.unit}")
+    expression = row.expression
+    if row.sense is Sense.AT_LEAST:
         expression, bound, (low, high) = -expression, -bound, (-high, -low)
-    is_equality = condition.sense is Sense.EQUAL
+    is_equality = row.sense is Sense.EQUAL
     if low > bound or (is_equality and high < bound):
-        raise InvalidValue(f"constraint `{name}`: can never hold, its values are from {low:g} to {high:g}")
+        shown = [float(value * row.unit) for value in row.bounds]
+        raise InvalidValue(f"constraint `{name}`: can never hold, its values are from {shown[0]:g} to {shown[1]:g}")
     if not is_equality:
         if high <= bound:
             return Penalty()
         if _is_at_most_one(expression, bound):
             return Penalty(products=_pairs(expression))
-        expression = expression + _slack(name, int(bound - low), new_bit)
+    if (exact := _interpolated(row)) is not None:
+        return Penalty(products=exact)
+    if low == bound:
+        return Penalty(products=expression - bound)
+    if is_equality and high == bound:
+        return Penalty(products=bound - expression)
+    if not is_equality:
+        if (smaller := reduced(row)) is not row:
+            return penalty_for(name, smaller, new_bit)
+        expression = expression + Expression({(new_bit(),): weight for weight in bounded_weights(bound - low)})
     difference = expression - bound
+    if _magnitude(difference) >= EXACT:
+        raise _too_fine(name)
     if difference.degree > 1:
-        return Penalty(products=difference * difference)
+        products = difference * difference
+        if _magnitude(products) >= EXACT:
+            raise _too_fine(name)
+        return Penalty(products=products)
     return Penalty(squares=(difference,))
 
 
-def _integral(name: str, condition: Condition) -> tuple[Expression, float]:
-    """The condition with integer coefficients, so that a violation is at least 1.
-
-    An equality whose coefficients have no common denominator is returned unchanged, because it needs no slack.
-    """
-    scale = _common_denominator(condition.expression)
-    if scale is None:
-        if condition.sense is Sense.EQUAL:
-            return condition.expression, condition.bound
-        raise InvalidValue(
-            f"constraint `{name}`: coefficients must be multiples of one fraction such as 0.01, because slack"
-            " bits count in that unit; round them first"
-        )
-    whole = {bits: round(c * scale) for bits, c in condition.expression.terms.items()}
-    divisor = math.gcd(*whole.values()) or 1
-    terms = {bits: float(c // divisor) for bits, c in whole.items()}
-    bound = round(condition.bound * scale / divisor, 9)
-    if condition.sense is Sense.EQUAL and not float(bound).is_integer():
-        unit = Fraction(divisor, scale)
-        raise InvalidValue(f"constraint `{name}`: can never hold, its values are multiples of {unit}")
-    rounded = math.ceil(bound) if condition.sense is Sense.AT_LEAST else math.floor(bound)
-    return Expression(terms), float(rounded)
+def exact_row(name: str, condition: Condition) -> Row:
+    """The condition in whole numbers. Raises InvalidValue if there are none that float64 resolves."""
+    row = row_of(condition)
+    if row is None:
+        raise _too_fine(name)
+    return row
 
 
-def _common_denominator(expression: Expression) -> int | None:
-    """The smallest factor that makes all coefficients integers; None if it is above ``MAX_DENOMINATOR``."""
-    scale = 1
-    for c in expression.terms.values():
-        fraction = Fraction(c).limit_denominator(MAX_DENOMINATOR)
-        scale = math.lcm(scale, fraction.denominator)
-        if scale > MAX_DENOMINATOR or abs(float(fraction) - c) > 1e-14 * max(1.0, abs(c)):
-            return None
-    return scale
+def check_exact(objective: Expression) -> None:
+    """Raise InvalidValue if the objective has integers alone, each of them exact in float64, but not their sums."""
+    sizes = [abs(int(c)) for c in objective.terms.values() if c.is_integer()]
+    if len(sizes) == len(objective.terms) and max(sizes, default=0) <= EXACT:
+        units = sum(sizes) // (math.gcd(*sizes) or 1)
+        if units >= EXACT:
+            raise InvalidValue(
+                f"objective: sums of its integers must be exact, and so below 2**53 times their common factor, "
+                f"found up to {units} times"
+            )
+
+
+def _too_fine(name: str) -> InvalidValue:
+    return InvalidValue(
+        f"constraint `{name}`: coefficients must be multiples of one unit such as 0.01, and together, squared if there "
+        "are products of variables, less than 2**53 of it, so that sums of them are exact; round them first"
+    )
 
 
 def _is_at_most_one(expression: Expression, bound: float) -> bool:
     return bound == 1 and expression.degree == 1 and all(c == 1 for c in expression.terms.values())
+
+
+def _interpolated(row: Row) -> Expression | None:
+    """The squared violations of a row of one or two bits, exactly, as a polynomial; None for more, or beyond 2**53."""
+    bits = sorted({bit for some in row.terms for bit in some})
+    if not 1 <= len(bits) <= 2:
+        return None
+    squares = {some: row.violation(dict.fromkeys(bits, 0) | dict.fromkeys(some, 1)) ** 2 for some in _subsets(bits)}
+    if max(squares.values()) >= EXACT // 8:
+        return None
+    terms = {
+        some: float(sum((-1) ** (len(some) - len(part)) * squares[part] for part in _subsets(some))) for some in squares
+    }
+    return Expression({some: c for some, c in terms.items() if c})
+
+
+def _subsets(bits: Sequence[int]) -> list[tuple[int, ...]]:
+    return [some for size in range(len(bits) + 1) for some in combinations(bits, size)]
 
 
 def _pairs(expression: Expression) -> Expression:
@@ -103,15 +129,5 @@ def _pairs(expression: Expression) -> Expression:
     return Expression(dict.fromkeys(combinations(bits, 2), 1.0))
 
 
-def _slack(name: str, span: int, new_bit: Callable[[], int]) -> Expression:
-    if span > MAX_SLACK_UNITS:
-        raise InvalidValue(
-            f"constraint `{name}`: its slack would be up to {span}, at most {MAX_SLACK_UNITS} is allowed"
-        )
-    return Expression({(new_bit(),): weight for weight in bounded_weights(span)})
-
-
-def squared(penalty: Penalty) -> Expression:
-    """The penalty as one polynomial."""
-    parts = [square * square for square in penalty.squares]
-    return total(parts if penalty.products is None else [*parts, penalty.products])
+def _magnitude(expression: Expression) -> float:
+    return sum(map(abs, expression.terms.values()))

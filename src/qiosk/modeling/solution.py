@@ -8,9 +8,11 @@ from typing import Any
 
 from qiosk.errors import InvalidValue
 from qiosk.modeling.expression import Condition, Expression
+from qiosk.modeling.rows import Row
 
 TOLERANCE = 1e-9
-"""Violations up to this, relative to the bound, are rounding errors."""
+"""Largest violation that counts as none, in the unit of the constraint's expression, where its coefficients are no
+whole multiples of one unit. Where they are, feasibility is exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,8 @@ class Solution:
         return "\n".join(lines)
 
 
-def report(name: str, condition: Condition, bits: Mapping[int, int]) -> ConstraintReport:
-    """Whether a condition holds for these bits, except for rounding errors."""
+def report(name: str, condition: Condition, row: Row | None, bits: Mapping[int, int]) -> ConstraintReport:
+    """Whether a condition holds for these bits: exactly for its ``row`` in whole numbers, else up to ``TOLERANCE``."""
     violation = condition.violation(bits)
-    holds = violation <= TOLERANCE * max(1.0, abs(condition.bound))
+    holds = violation <= TOLERANCE if row is None else row.violation(bits) == 0
     return ConstraintReport(name, holds, 0.0 if holds else violation)

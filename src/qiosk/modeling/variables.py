@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +10,7 @@ from typing import Any
 
 from qiosk.errors import InvalidValue
 from qiosk.modeling.expression import Expression, total
+from qiosk.modeling.rows import EXACT
 
 
 class Encoding(StrEnum):
@@ -16,7 +18,12 @@ class Encoding(StrEnum):
 
     ``binary``: few bits with weights 1, 2, 4, …; the last weight is reduced so that every combination is in range.
     ``unary``: one bit of weight 1 per unit; many bits and small coefficients, and every step is one flip.
+    ``domain_wall``: as unary, with constraints that the bits which are 1 come first, so that every value has one
+    encoding (N. Chancellor, Quantum Sci. Technol. 4, 045004 (2019), doi:10.1088/2058-9565/ab33c2).
     ``one_hot``: one bit per value, exactly one of which is 1; the model adds that constraint.
+
+    Binary suits long ranges. Unary and domain walls suit short ranges, in which the search moves by single steps.
+    One-hot suits values whose costs are unrelated; a choice is the same for values that are no numbers.
 
     >>> from qiosk.modeling import Encoding, Model
     >>> Model().integer("n", 0, 5, Encoding.binary)
@@ -27,6 +34,7 @@ class Encoding(StrEnum):
 
     binary = "binary"
     unary = "unary"
+    domain_wall = "domain_wall"
     one_hot = "one_hot"
 
 
@@ -127,3 +135,35 @@ class Choice:
 
     def __repr__(self) -> str:
         return f"<Choice {self.name!r} of {len(self._bits)}>"
+
+
+def bit_expression(bit: int) -> Expression:
+    """A bit by its id."""
+    return Expression({(bit,): 1.0})
+
+
+def label_of(key: Hashable) -> str:
+    """The key of a member of a family, in its name."""
+    return ",".join(map(str, key)) if isinstance(key, tuple) else str(key)
+
+
+def encoding_of(encoding: Encoding | str) -> Encoding:
+    """An encoding by its name. Raises InvalidValue."""
+    try:
+        return Encoding(encoding)
+    except ValueError as error:
+        raise InvalidValue(f"encoding: must be one of {', '.join(Encoding)}, found {encoding!r}") from error
+
+
+def range_of(name: str, low: float, high: float) -> tuple[int, int]:
+    """The least and the largest integer between two bounds. Raises InvalidValue if there are none, or too many."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise InvalidValue(f"variable `{name}`: must have finite bounds, found {low!r} and {high!r}")
+    first, last = math.ceil(low), math.floor(high)
+    if first > last:
+        raise InvalidValue(f"variable `{name}`: must have integers low <= high, found {low!r} and {high!r}")
+    if last - first > 2**40:
+        raise InvalidValue(f"variable `{name}`: must have at most {2**40} values, found {last - first + 1}")
+    if max(abs(first), abs(last)) > EXACT:
+        raise InvalidValue(f"variable `{name}`: must have bounds within 2**53, found {low!r} and {high!r}")
+    return first, last

@@ -17,22 +17,27 @@ other constraints only; the weight is at least the gain of such a move.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-from qiosk.modeling.expression import Condition, Expression, Sense, bits_of
+from qiosk.modeling.expression import Expression, Sense
+from qiosk.modeling.rows import Row
 
 _PAIRS_OF_EXTRAS = 1.5
 """With r bits of each group set to 1, pairs gain up to (r² - 1) / 2 and penalties cost (r - 1)²: worst at r = 2."""
+_DIGITS = 10
 
 
-def automatic_weight(objective: Expression, conditions: Iterable[Condition] = ()) -> float:
-    """Slightly more than violating a condition by one unit can gain; 1 if the objective is constant."""
-    wanted = list(conditions)
+def automatic_weight(objective: Expression, rows: Iterable[Row] = ()) -> float:
+    """Slightly more than violating a constraint by one unit can gain; 1 if the objective is constant.
+
+    It has few digits, so that its products with integers are exact.
+    """
+    wanted = list(rows)
     exact = [_bits(c) for c in wanted if _is_one_of(c) and c.sense is Sense.EQUAL]
     at_most = [_bits(c) for c in wanted if _is_one_of(c) and c.sense is Sense.AT_MOST]
-    others = [c.expression for c in wanted if not _is_one_of(c) and len(c.expression.terms) > 1]
-    shared = set(bits_of(others))
+    shared = {bit for r in wanted if not _is_one_of(r) and len(r.terms) > 1 for bits in r.terms for bit in bits}
     home = _disjoint([*exact, *at_most], shared)
     off, on = _gains(objective, home, 1.0), _gains(-objective, home, 1.0)
     extra = _gains(-objective, home, _PAIRS_OF_EXTRAS)
@@ -42,17 +47,23 @@ def automatic_weight(objective: Expression, conditions: Iterable[Condition] = ()
     largest = max(gains, default=0.0)
     if largest == 0:
         return 1.0
-    return largest + 1.0 if objective.is_integral else 1.1 * largest
+    return round_up(largest + 1.0 if objective.is_integral else 1.1 * largest)
 
 
-def _is_one_of(condition: Condition) -> bool:
-    """Whether the condition is that exactly one, or at most one, of several bits is 1."""
-    terms = condition.expression.terms
-    return condition.bound == 1 and len(terms) > 1 and all(len(bits) == 1 and c == 1 for bits, c in terms.items())
+def round_up(weight: float) -> float:
+    """The least number of 10 binary digits that is not below a weight, so that multiples of it are exact."""
+    mantissa, exponent = math.frexp(weight)
+    return math.ldexp(math.ceil(math.ldexp(mantissa, _DIGITS)), exponent - _DIGITS)
 
 
-def _bits(condition: Condition) -> Sequence[int]:
-    return [bits[0] for bits in condition.expression.terms]
+def _is_one_of(row: Row) -> bool:
+    """Whether the row is that exactly one, or at most one, of several bits is 1."""
+    terms = row.terms
+    return row.bound == 1 and len(terms) > 1 and all(len(bits) == 1 and c == 1 for bits, c in terms.items())
+
+
+def _bits(row: Row) -> Sequence[int]:
+    return [bits[0] for bits in row.terms]
 
 
 def _disjoint(groups: Sequence[Sequence[int]], shared: Container[int]) -> Mapping[int, int]:
@@ -90,10 +101,10 @@ def _moves(
     off: Mapping[int, float],
     on: Mapping[int, float],
     times: Mapping[int, int],
-    conditions: Sequence[Condition],
+    rows: Sequence[Row],
 ) -> list[float]:
     """The gain of setting one bit of a group to 0 and another to 1, per condition that this violates."""
-    uses = Counter(bit for c in conditions for bit in {bit for bits in c.expression.terms for bit in bits})
+    uses = Counter(bit for row in rows for bit in {bit for bits in row.terms for bit in bits})
     moves = []
     for group in exact:
         gain = max(off.get(bit, 0.0) for bit in group) + max(on.get(bit, 0.0) for bit in group)

@@ -100,32 +100,60 @@ def solve(
     >>> qiosk.solve(problem, "microsoft.simulatedannealing.cpu", sweeps=10, restarts=4, seed=1).cost
     -1.0
     """
-    stop = False
-    latest = JobProgress()
+    given = {"timeout": timeout, "seed": seed, "threads": threads, "kernel": kernel}
+    setup = set_up(solver, given, params)
+    with followed(progress) as hooks:
+        return setup.run(cost_function_of(problem), hooks)
 
-    def tell(progress: JobProgress) -> None:
-        nonlocal stop, latest
-        latest = progress
-        if show(progress) is False:
-            stop = True
 
-    def announce(activity: str) -> None:
-        tell(structs.replace(latest, activity=activity))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """A target with its parameters as they were given, ready to run on one cost function or several."""
 
+    target: Target
+    given: Mapping[str, Any]
+    threads: int | None = None
+    kernel: str | None = None
+
+    @property
+    def time_limit(self) -> float:
+        """How long a run may take [s]; infinite without a limit."""
+        return self.target.time_limit(read_parameters(self.target.parameters, self.given))
+
+    def run(self, cost_function: CostFunction, hooks: Hooks, *, number: int = 0) -> Result:
+        """Minimize a cost function; runs of other numbers have other seeds. Raises as :func:`solve`."""
+        values = read_parameters(self.target.parameters, self.given)
+        if number and values["seed"] is not None:
+            values = {**values, "seed": values["seed"] ^ number}
+        task = Task(
+            self.target,
+            values,
+            cost_function,
+            threads=self.threads,
+            kernel=self.kernel,
+            resume=hooks.resume,
+            input_data_uri=hooks.input_data_uri,
+            max_seconds=hooks.max_seconds,
+        )
+        return task.run(is_cancelled=hooks.is_cancelled, on_chunk=hooks.on_chunk)
+
+
+def set_up(solver: str | type | HasTarget, common: Mapping[str, Any], params: Mapping[str, Any]) -> Setup:
+    """The target that :func:`solve` was asked for; ``common`` are its arguments ``timeout``, ``seed``, ``threads`` and
+    ``kernel``. Raises as :func:`solve`.
+    """
     chosen, own = _chosen(solver, params)
     chosen.check_names(params, also=IGNORED)
+    threads, kernel = common["threads"], common["kernel"]
     if threads is not None:
         threads = _THREADS.read(_THREADS.name, threads)
     if kernel is not None:
         from qiosk.solvers.samplers.planner import check_kernel  # loads the compiler
 
         check_kernel(kernel)
-    given = chosen.in_own_units({**params, "timeout": timeout, "seed": seed})
+    given = chosen.in_own_units({**params, "timeout": common["timeout"], "seed": common["seed"]})
     given = {**own, **{name: value for name, value in given.items() if value is not None}}
-    hooks = Hooks(is_cancelled=lambda: stop, on_chunk=lambda report: tell(report.progress))
-    with _shown(progress) as show, announced_to(announce):
-        cost_function = cost_function_of(problem)
-        return _run(chosen, given, cost_function, threads, hooks, kernel)
+    return Setup(target=chosen, given=given, threads=threads, kernel=kernel)
 
 
 def _chosen(solver: Any, params: Mapping[str, Any]) -> tuple[Target, Mapping[str, Any]]:
@@ -142,6 +170,25 @@ def _chosen(solver: Any, params: Mapping[str, Any]) -> tuple[Target, Mapping[str
         "solver: must be the name of a target, such as 'microsoft.tabu.cpu', or a class of qiosk.optimization "
         f"or an instance of one, found {getattr(solver, '__name__', type(solver).__name__)}"
     )
+
+
+@contextmanager
+def followed(progress: bool | Callable[[JobProgress], bool | None] | None) -> Iterator[Hooks]:
+    """The hooks that show progress, or call a function with it; True shows a bar while this context lasts."""
+    stop = False
+    latest = JobProgress()
+
+    def tell(progress: JobProgress) -> None:
+        nonlocal stop, latest
+        latest = progress
+        if show(progress) is False:
+            stop = True
+
+    def announce(activity: str) -> None:
+        tell(structs.replace(latest, activity=activity))
+
+    with _shown(progress) as show, announced_to(announce):
+        yield Hooks(is_cancelled=lambda: stop, on_chunk=lambda report: tell(report.progress))
 
 
 @contextmanager
@@ -162,27 +209,10 @@ def run_target(
     name: str, input_params: Any, cost_function: CostFunction, *, threads: int | None, hooks: Hooks
 ) -> Result:
     """Run a job: a target, the ``inputParams`` as they were submitted, and the problem. Raises as :func:`solve`."""
+    return job_setup(name, input_params, threads).run(cost_function, hooks)
+
+
+def job_setup(name: str, input_params: Any, threads: int | None) -> Setup:
+    """The target of a job and its ``inputParams`` as they were submitted. Raises as :func:`solve`."""
     chosen = target(name)
-    return _run(chosen, chosen.section(input_params), cost_function, threads, hooks, None)
-
-
-def _run(
-    chosen: Target,
-    given: Mapping[str, Any],
-    cost_function: CostFunction,
-    threads: int | None,
-    hooks: Hooks,
-    kernel: str | None,
-) -> Result:
-    values = read_parameters(chosen.parameters, given)
-    task = Task(
-        chosen,
-        values,
-        cost_function,
-        threads=threads,
-        kernel=kernel,
-        resume=hooks.resume,
-        input_data_uri=hooks.input_data_uri,
-        max_seconds=hooks.max_seconds,
-    )
-    return task.run(is_cancelled=hooks.is_cancelled, on_chunk=hooks.on_chunk)
+    return Setup(target=chosen, given=chosen.section(input_params), threads=threads)

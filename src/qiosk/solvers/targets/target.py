@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -82,6 +83,13 @@ class Target:
     def is_parameter_free(self) -> bool:
         """Whether the target finds its parameters itself."""
         return self.advice is not None
+
+    def time_limit(self, values: Mapping[str, Any]) -> float:
+        """How long a run with these values may take [s]; infinite if they do not limit it."""
+        timeout = self.timeout_s(values)
+        if timeout is None:
+            return self.default_timeout if self.is_parameter_free else math.inf
+        return timeout
 
     def in_own_units(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Parameters with a ``timeout`` in seconds, in the target's unit; a timeout that is no number is left as it
