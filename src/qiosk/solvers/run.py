@@ -185,10 +185,7 @@ class Task:
     @property
     def _allowed(self) -> tuple[float, StopReason]:
         """How long this run may take [s], and the reason for which it ends then."""
-        timeout = self.target.timeout_s(self.values)
-        if timeout is None:
-            timeout = self.target.default_timeout if self.target.is_parameter_free else np.inf
-        timeout -= self._elapsed
+        timeout = self.target.time_limit(self.values) - self._elapsed
         if self.max_seconds < timeout:
             return self.max_seconds, StopReason.RUN_LIMIT
         return timeout, StopReason.TIMEOUT
