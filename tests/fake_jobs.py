@@ -20,6 +20,7 @@ from qiosk.contract.jobs import (
     TargetView,
     TracePoint,
 )
+from qiosk.contract.logs import LogLine
 from qiosk.contract.paging import DEFAULT_PAGE, Page
 from qiosk.contract.quotas import QuotaView
 from qiosk.errors import BlobAlreadyExists, BlobNotFound, InvalidTarget, InvalidValue, JobNotFound
@@ -187,6 +188,10 @@ class FakeJobs:
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
         self.get(job_id)
         return self.traces.get(job_id, [])[after:]
+
+    def log(self, job_id: str, after: int = 0) -> Sequence[LogLine]:
+        self.get(job_id)
+        return []
 
     def targets(self) -> Sequence[TargetView]:
         return TARGETS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import logging
 import os
 import signal
 import sys
@@ -64,6 +65,8 @@ def run(
     resume: bytes | None,
 ) -> FakeResult:
     order = json.loads(data)
+    if "log" in order:
+        logging.getLogger("a_solver").warning(order["log"])
     if "activity" in order:
         on_activity(order["activity"])
         time.sleep(order["seconds"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import string
 import threading
@@ -14,11 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 import databases
 from qiosk.adapters.sql.jobs import SqlJobStore, open_sqlite
 from qiosk.contract.jobs import ErrorData, JobProgress, JobQuery, JobStatus, SubmitJob, TracePoint
+from qiosk.contract.logs import MAX_LOG_BYTES, LogLine
 from qiosk.contract.paging import ItemOrder
+from qiosk.contract.provenance import environment
 from qiosk.contract.workspaces import MAX_KEY_BYTES
 from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.jobs.definition import MAX_NAME, MAX_WORD, define_job
@@ -88,11 +92,13 @@ def test_a_stored_job_comes_back_with_every_member(store):
         supervisor_deaths=1,
         worker="w",
         lease_expires_at=LEASE,
-        progress=JobProgress(fraction=0.5, sweeps=2**40, best_cost=-1.5, seconds=3.0),
+        progress=JobProgress(fraction=0.5, sweeps=2**40, best_cost=-1.5, seconds=3.0, activity="…"),
         best_blob="b",
         best_cost=-1.5,
         checkpoint_blob="c",
         output_blob="o",
+        submitter="ann@host",
+        provenance=structs.replace(environment(threads=2), seed=2**63 - 1, given={"x": [1.5, None]}, began_at=NOW),
     )
     store.add(job)
     assert replace(store.get(job.key), revision=job.revision) == job
@@ -631,3 +637,53 @@ def test_many_stores_may_open_a_new_file_at_once(tmp_path):
     store = open_sqlite(tmp_path / "jobs.db")
     assert store.waiting(100) == 16
     store.close()
+
+
+def a_line(text: str, **members) -> LogLine:
+    return LogLine(**{"time": NOW, "level": "INFO", "text": text, **members})
+
+
+def test_a_log_grows_by_what_claimants_and_others_report(store):
+    job = a_job()
+    store.add(job)
+    assert store.log(job.key, 0) == []
+    claimed = claim(store)
+    lines = (a_line("Ünïcode\nin two lines"), a_line("second", level="WARNING", time=LEASE))
+    store.record(job.key, claimed.fence, RunUpdate(log=lines), lease_expires_at=LEASE)
+    assert store.record(job.key, claimed.fence - 1, RunUpdate(log=lines), lease_expires_at=LEASE) is None
+    ended = store.get(job.key)
+    assert not store.swap(ended.on(JobEvent.LOSE, at=NOW), expected=claimed, log=[a_line("too late")])
+    assert store.swap(ended.on(JobEvent.LOSE, at=NOW), expected=ended, log=[a_line("third")])
+    found = store.log(job.key, 0)
+    assert [(line.text, line.level, line.time) for line in found] == [
+        ("Ünïcode\nin two lines", "INFO", NOW),
+        ("second", "WARNING", LEASE),
+        ("third", "INFO", NOW),
+    ]
+    assert [line.position for line in found] == list(itertools.accumulate(line.size for line in found))
+    assert store.log(job.key, found[0].position) == found[1:]
+    assert store.log(job.key, 2**70) == []
+
+
+def test_of_a_log_the_latest_lines_are_kept(store):
+    store.add(a_job())
+    job = claim(store)
+    for number in range(3):
+        many = tuple(a_line(f"{number} {k} {'x' * 40}") for k in range(500))
+        store.record(job.key, job.fence, RunUpdate(log=many), lease_expires_at=LEASE)
+    found = store.log(job.key, 0)
+    assert sum(line.size for line in found[1:]) <= MAX_LOG_BYTES
+    assert found[-1].text.startswith("2 499 ")
+    assert found[0].position - found[0].size > 0
+    assert found[-1].position > 3 * 500 * 64
+
+
+def test_the_log_of_a_removed_job_is_gone(store):
+    store.add(a_job())
+    job = claim(store)
+    store.record(job.key, job.fence, RunUpdate(log=(a_line("first"),)), lease_expires_at=LEASE)
+    store.delete(job.key)
+    with pytest.raises(JobNotFound):
+        store.log(job.key, 0)
+    store.add(a_job())
+    assert store.log(job.key, 0) == []

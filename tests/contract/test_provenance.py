@@ -17,9 +17,12 @@ from qiosk.adapters.sql.jobs import open_sqlite
 from qiosk.bootstrap import open_embedded
 from qiosk.client.solvers import Tabu
 from qiosk.contract.jobs import SubmitJob
+from qiosk.contract.logs import log_line
 from qiosk.contract.provenance import environment
+from qiosk.errors import JobNotFound
 from qiosk.service.accounts.keys import KeyService
 from qiosk.service.jobs.definition import define_job
+from qiosk.service.jobs.job import JobKey
 from qiosk.testing import ManualClock, MemoryBlobStore
 from servers import MemoryParts, listening
 
@@ -37,6 +40,23 @@ def test_a_job_has_a_provenance_as_soon_as_it_has_ended(workspace: Workspace, me
     assert "stop reason: finished; " in str(job.details)
     (listed,) = workspace.list_jobs()
     assert listed.provenance == job.provenance
+
+
+def test_a_job_has_a_log_in_both_places(workspace: Workspace, memory: MemoryParts) -> None:
+    job = Tabu(workspace, sweeps=1).submit(b"{}", compress=False)
+    assert job.logs() == []
+    memory.run("default")
+    (line,) = job.logs()
+    assert (line.level, line.text, line.time) == ("INFO", "attempt 1 ended: Succeeded", memory.clock.now())
+    assert list(job.logs(line.position)) == []
+    many = [log_line(line.time, 20, "x" * 60_000)] * 20
+    stored = memory.store.get(JobKey("default", job.id))
+    assert memory.store.swap(stored, expected=stored, log=many)
+    first = job.logs()[0]
+    assert (first.level, first.text) == ("WARNING", "lines before this one were dropped")
+    job.delete()
+    with pytest.raises(JobNotFound):
+        job.logs()
 
 
 def test_a_server_names_the_key_of_the_submitter_and_not_its_secret(memory: MemoryParts) -> None:

@@ -79,6 +79,20 @@ def test_who_watches_a_job_is_told_what_it_does_before_it_searches(service):
     assert updates[-1].progress.activity is None
 
 
+def test_a_job_has_a_log_of_its_own(service):
+    view = homes.finished(service, homes.submit(service, {"log": "strange numbers", "do": "killed_always"}).id)
+    lines = service.log(view.id)
+    texts = [line.text for line in lines]
+    assert texts[0].startswith("attempt 1 runs as process ")
+    assert texts.count("strange numbers") == view.attempts == 3
+    assert texts.count("attempt 1 ended, the job waits again") == 1
+    assert texts[-2].startswith("the job's process was lost: ")
+    assert texts[-1].startswith("attempt 3 ended: Failed: InternalError: ")
+    assert [line.time for line in lines] == sorted(line.time for line in lines)
+    failed = homes.finished(service, homes.submit(service, {"do": "bug"}).id)
+    assert any("Traceback" in line.text for line in service.log(failed.id))
+
+
 def test_progress_trace_and_best_can_be_watched(service):
     view = homes.submit(service, {"chunks": 10_000})
     view = homes.wait_until(service, view.id, lambda seen: seen.progress.sweeps > 0)

@@ -66,7 +66,7 @@ def test_a_checkpoint_that_cannot_be_read_begins_the_run_anew(caplog):
     with caplog.at_level(logging.WARNING):
         result = run({"params": {"sweeps": 50, "seed": 3}}, resume=b"of another version")
     assert found_by(result) == found_by(run({"params": {"sweeps": 50, "seed": 3}}))
-    assert "job j starts again from the beginning" in caplog.text
+    assert "job j: starts again from the beginning" in caplog.text
 
 
 def test_mistakes_are_the_job_s():

@@ -208,7 +208,7 @@ def test_a_run_whose_checkpoint_is_gone_begins_anew(caplog):
         return Result()
 
     assert desk.run(runner) == RunOutcome(output_blob="rawOutputData-3", stop_reason="finished")
-    assert "job j starts without its checkpoint: blob job-j/checkpoint-2 was not found" in caplog.text
+    assert "job j: starts without its checkpoint: blob job-j/checkpoint-2 was not found" in caplog.text
 
 
 def test_a_run_without_input_is_refused():

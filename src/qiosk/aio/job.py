@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from qiosk.client.job import Job as SyncJob
 from qiosk.client.results import Results
 from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress, JobStatus, TracePoint, not_completed
+from qiosk.contract.logs import LogLine
 from qiosk.contract.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -157,6 +158,10 @@ class Job:
     async def trace(self) -> list[TracePoint]:
         """Every improvement so far."""
         return await in_thread(lambda: self.sync.trace)
+
+    async def logs(self, after: int = 0) -> Sequence[LogLine]:
+        """See :meth:`qiosk.Job.logs`."""
+        return await in_thread(self.sync.logs, after)
 
     async def best(self) -> Results | None:
         """See :meth:`qiosk.Job.best`."""

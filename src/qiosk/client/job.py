@@ -26,6 +26,7 @@ from qiosk.contract.jobs import (
     TracePoint,
     own_container,
 )
+from qiosk.contract.logs import LogLine
 from qiosk.contract.provenance import Provenance
 from qiosk.contract.workspaces import DEFAULT_KEY
 from qiosk.errors import BlobNotFound, InvalidValue, JobFailed
@@ -276,6 +277,23 @@ class Job:
         if "model" not in problem.metadata:
             raise InvalidValue(f"job {self.id}: its problem was not made by a Model")
         return Model.from_document(problem.metadata["model"]).decode(self.get_results())
+
+    def logs(self, after: int = 0) -> Sequence[LogLine]:
+        """What was logged about the job: its attempts, what its process logged and warned of, why it ended.
+
+        Kept are the last 64 KiB; if lines were dropped, the first one tells that. ``after`` leaves out the lines up to
+        that ``position``, of which ``logs()[-1].position`` is the last. Raises JobNotFound.
+
+        >>> from qiosk import Problem, Workspace
+        >>> from qiosk.optimization import Tabu, Term
+        >>> with Workspace() as workspace:
+        ...     job = Tabu(workspace, sweeps=10, seed=1).submit(Problem("pair", terms=[Term(c=2.0, indices=[0, 1])]))
+        ...     results = job.get_results()
+        ...     lines = job.logs()
+        >>> lines[-1].level, lines[-1].text
+        ('INFO', 'attempt 1 ended: Succeeded')
+        """
+        return self.workspace.api.log(self.id, after)
 
     def cancel(self) -> None:
         """Stop the job; its best solution so far becomes its result."""

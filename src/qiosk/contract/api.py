@@ -11,6 +11,7 @@ from typing import Protocol
 
 from qiosk.contract.items import ItemQuery
 from qiosk.contract.jobs import JobQuery, JobUpdate, JobView, PatchJob, SubmitJob, TargetView, TracePoint
+from qiosk.contract.logs import LogLine
 from qiosk.contract.paging import DEFAULT_PAGE, Page
 from qiosk.contract.quotas import QuotaView
 from qiosk.contract.sessions import OpenSession, SessionView
@@ -137,6 +138,13 @@ class JobsApi(Protocol):
 
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
         """Improvements of the best cost in order, from index ``after`` on. Raises JobNotFound."""
+        ...
+
+    def log(self, job_id: str, after: int = 0) -> Sequence[LogLine]:
+        """What the job's supervisors and processes logged about it, after position ``after``: the last 64 KiB.
+
+        The first line tells if lines before it were dropped. Raises JobNotFound.
+        """
         ...
 
     def targets(self) -> Sequence[TargetView]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from qiosk.contract.jobs import JobQuery, TargetView, TracePoint
+from qiosk.contract.logs import LogLine
 from qiosk.service.jobs.job import Job, JobKey, JobState
 from qiosk.service.jobs.runs import RunUpdate
 from qiosk.service.paging import Cursor
@@ -37,8 +38,11 @@ class JobStore(Protocol):
         """
         ...
 
-    def swap(self, job: Job, *, expected: Job) -> bool:
-        """Replace ``expected`` by ``job``; False, and nothing changed, if the stored job is no longer ``expected``."""
+    def swap(self, job: Job, *, expected: Job, log: Sequence[LogLine] = ()) -> bool:
+        """Replace ``expected`` by ``job``; False, and nothing changed, if the stored job is no longer ``expected``.
+
+        In the same transaction ``log`` is appended to the job's log.
+        """
         ...
 
     def claim(
@@ -68,8 +72,12 @@ class JobStore(Protocol):
         """Trace points from index ``after`` on. Raises JobNotFound."""
         ...
 
+    def log(self, key: JobKey, after: int) -> Sequence[LogLine]:
+        """The kept lines of a job's log whose positions are larger than ``after``, in order. Raises JobNotFound."""
+        ...
+
     def delete(self, key: JobKey) -> None:
-        """Remove a job and its trace. Raises JobNotFound."""
+        """Remove a job, its trace and its log. Raises JobNotFound."""
         ...
 
     def is_needed(self, key: JobKey, container: str, blob: str | None = None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ from qiosk.solvers.targets.target import Target
 
 if TYPE_CHECKING:
     from qiosk.solvers.search.context import SearchContext
+
+_log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
@@ -84,6 +87,7 @@ class Task:
         self.saved: Any = unpack(resume, without="state") if resume is not None else None
         self._resume = resume
         self.seed: int = self.saved["seed"] if self.saved else self._new_seed()
+        _log.info("seed %d", self.seed)  # of a run that does not end, too
         given = {**self._given, "seed": self.seed} | ({} if kernel is None else {"kernel": kernel})
         self.facts = RunFacts(target.id, self.seed, given, self.threads, now(), cost_function)
         if kernel is not None and not target.has_kernels:

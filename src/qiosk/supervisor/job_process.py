@@ -25,6 +25,7 @@ from typing import Any, cast, final
 
 from qiosk.bootstrap.storage import open_storage
 from qiosk.contract.jobs import ErrorData
+from qiosk.service.jobs.logs import JobLogHandler
 from qiosk.service.jobs.runs import (
     Begun,
     JobRunner,
@@ -156,7 +157,22 @@ def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Non
         with lock:  # any thread of the solver may send
             connection.send(message)
 
-    send(_run(connection, send, spec, options))
+    with _logged(spec.id, send):
+        ended = _run(connection, send, spec, options)
+    send(ended)
+
+
+@contextlib.contextmanager
+def _logged(job_id: str, send: Callable[[Message], None]) -> Iterator[None]:
+    """Put what is logged here, and the warnings of Python, into the job's log; warnings also on standard error."""
+    to_job, to_stderr = JobLogHandler(job_id, send), logging.StreamHandler()
+    to_stderr.setLevel(logging.WARNING)
+    for handler in (to_job, to_stderr):
+        logging.getLogger().addHandler(handler)
+    logging.getLogger("qiosk").setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    yield
+    to_job.flush()
 
 
 def _run(connection: Connection, send: Callable[[Message], None], spec: JobSpec, options: ProcessOptions) -> Message:

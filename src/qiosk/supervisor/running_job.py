@@ -137,7 +137,7 @@ class RunningJob:
 
     def renew_lease(self, now: float) -> None:
         """Renew the claim's lease if no update has done so for some time."""
-        if not self.is_settled and now - self._lease_renewed_at >= LEASE_S / 3:
+        if not self.is_settled and (now - self._lease_renewed_at >= LEASE_S / 3 or self.attempt.has_lines):
             self._record(RunUpdate())
 
     def cancel(self) -> None:
@@ -166,6 +166,9 @@ class RunningJob:
             self.has_begun = True
         if isinstance(message, RunUpdate) and message.is_solved:
             self._time_over_at = float("inf")  # it has results, however long it takes to store them
+        if isinstance(message, RunUpdate) and message.log:
+            self.attempt.add_lines(message.log)
+            message = replace(message, log=())
         if message in (Begun(), RunUpdate()):
             return  # they show that the process lives, and change nothing that is stored
         if isinstance(message, RunUpdate) and self._unstored and isinstance(last := self._unstored[-1], RunUpdate):
@@ -174,25 +177,24 @@ class RunningJob:
             self._unstored.append(message)
 
     def _apply(self, message: Message) -> None:
-        job_id = self.attempt.job.id
+        note = self.attempt.note
         match message:
             case RunUpdate():
                 self._record(message)
             case RunOutcome():
-                log.info("job %s: %s", job_id, message.stop_reason)
+                note(logging.INFO, f"its solver stopped: {message.stop_reason}")
                 self._settle(self.attempt.finish(message))
             case ErrorData():
-                log.info("job %s: %s: %s", job_id, message.code, message.message)
+                log.info("job %s: %s: %s", self.attempt.job.id, message.code, message.message)
                 self._settle(self.attempt.fail(message))
             case Suspended():
-                log.info("job %s: suspended", job_id)
+                note(logging.INFO, "suspended")
                 self._record(RunUpdate())
                 self._settle(self.attempt.release())
             case Shortage():
                 self._record(RunUpdate())
                 self.shortage = message
             case NotStarted(is_of_input=True):
-                log.warning("job %s: %s", job_id, message.reason)
                 self._settle(self.attempt.process_lost(message.reason, max_losses=self._settings.max_attempts))
             case NotStarted():
                 self.not_started = message.reason
@@ -218,7 +220,7 @@ class RunningJob:
 
     def _settle_exit(self, exit_code: int) -> None:
         """End the claim of a process that exited without an outcome, an error or a suspension."""
-        log.warning("job %s: its process exited: %s", self.attempt.job.id, describe_exit(exit_code))
+        self.attempt.note(logging.WARNING, f"its process exited: {describe_exit(exit_code)}")
         if exit_code >= 0 and not self._has_sent:
             self.not_started = describe_exit(exit_code)
             return

@@ -23,8 +23,6 @@ from qiosk.supervisor.running_job import Claim, claim_of
 PAUSES_S = (1.0, 60.0)
 """First and longest pause of a job after a shortage."""
 
-log = logging.getLogger(__name__)
-
 
 @final
 class Shortages:
@@ -44,7 +42,7 @@ class Shortages:
             self.forget(job.key)
             return
         pause_s = pause.note_failure(time.monotonic())
-        log.warning("job %s: pauses for %g s: %s", job.id, pause_s, error.message)
+        attempt.note(logging.WARNING, f"pauses for {pause_s:g} s: {error.message}")
         self._paused[claim_of(job)] = attempt
 
     def end_pauses(self) -> None:

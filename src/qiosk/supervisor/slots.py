@@ -13,6 +13,7 @@ A job whose solver met a shortage after it had begun pauses, and no other job do
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Callable, Collection
 from typing import final
@@ -177,7 +178,7 @@ class JobSlots:
                 running.is_fork_server_excused |= isinstance(error, (EOFError, ConnectionError))
             self._postpone(attempt, f"{type(error).__name__}: {error}")
             return
-        log.info("job %s: attempt %d runs as process %s", job.id, job.fence, process.pid)
+        attempt.note(logging.INFO, f"attempt {job.fence} runs as process {process.pid} on {socket.gethostname()}")
         self.running.append(RunningJob(attempt, process, self._settings, is_alone=is_alone, max_seconds=max_seconds))
 
     def _postpone(self, attempt: Attempt, reason: str) -> None:
@@ -185,7 +186,7 @@ class JobSlots:
         self._failed_at = time.monotonic()
         self._reason = reason
         pause_s = self._pause.note_failure(self._failed_at)
-        log.warning("job %s: cannot be started, trying again in %.1f s: %s", attempt.job.id, pause_s, reason)
+        attempt.note(logging.WARNING, f"cannot be started, trying again in {pause_s:.1f} s: {reason}")
         if self.held is None and self._pause.failures <= HELD_STARTS:
             self.held = attempt
         else:

@@ -46,6 +46,8 @@ def _run(
     resume: bytes | None,
 ) -> Result:
     cost_function = formats.read(data, spec.input_data_format)
+    n, terms = len(cost_function.variables), cost_function.n_terms
+    _log.info("job %s: %d variables, %d terms, %s, %s threads", spec.id, n, terms, spec.target, spec.threads)
     hooks = api.Hooks(
         is_cancelled=is_cancelled,
         on_chunk=on_chunk,
@@ -56,6 +58,6 @@ def _run(
     try:
         return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=hooks)
     except UnreadableCheckpoint as error:  # of another version, or another machine
-        _log.warning("job %s starts again from the beginning: %s", spec.id, error)
+        _log.warning("job %s: starts again from the beginning: %s", spec.id, error)
         restarted = replace(hooks, resume=None)
         return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=restarted)

@@ -182,7 +182,6 @@ class Supervisor:
         if job.worker == self._worker:  # a claim of this supervisor's whose answer was lost
             self._slots.attempt(job).release()
             return
-        log.info("job %s: its supervisor is gone, it was %s", job.id, job.state)
         self._slots.attempt(job).supervisor_lost()
 
     def _maintain(self, now: float) -> None:

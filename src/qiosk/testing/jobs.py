@@ -11,7 +11,10 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import TypeVar, final
 
+from msgspec import structs
+
 from qiosk.contract.jobs import JobQuery, TracePoint
+from qiosk.contract.logs import MAX_LOG_BYTES, LogLine
 from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.accounts.quotas import month_of
 from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobKey, JobState
@@ -34,6 +37,7 @@ class MemoryJobStore:
     def __init__(self) -> None:
         self._jobs: dict[JobKey, Job] = {}
         self._traces: dict[JobKey, list[TracePoint]] = {}
+        self._logs: dict[JobKey, list[LogLine]] = {}
         self._run_seconds: dict[tuple[str, str], float] = defaultdict(float)
         self._version = 0
         self._lock = threading.RLock()
@@ -45,6 +49,7 @@ class MemoryJobStore:
                 raise JobAlreadyExists(f"job {job.id}: the id belongs to another job", job_id=job.id)
             self._put(job)
             self._traces[job.key] = []
+            self._logs[job.key] = []
 
     def get(self, key: JobKey) -> Job:
         """The job as it is now. Raises JobNotFound."""
@@ -65,13 +70,14 @@ class MemoryJobStore:
         reached = accumulate(map(weight, found))
         return found[: 1 + next((place for place, total in enumerate(reached) if total >= PAGE_BYTES), limit)]
 
-    def swap(self, job: Job, *, expected: Job) -> bool:
+    def swap(self, job: Job, *, expected: Job, log: Sequence[LogLine] = ()) -> bool:
         """Store ``job`` in place of ``expected``, if that is still there."""
         with self._lock:
             current = self._jobs.get(job.key)
             if current is None or current.revision != expected.revision:
                 return False
             self._put(job)
+            self._append(job.key, log)
             if job.ended_at is not None and current.ended_at is None and job.begun_at is not None:
                 booked = (job.ended_at - job.begun_at).total_seconds()
                 self._run_seconds[job.workspace, month_of(job.ended_at)] += booked
@@ -108,6 +114,7 @@ class MemoryJobStore:
             self._put(_updated(job, update, lease_expires_at))
             if update.trace_start is not None:
                 self._traces[key][update.trace_start :] = update.trace
+            self._append(key, update.log)
             return job.state
 
     def trace(self, key: JobKey, after: int) -> Sequence[TracePoint]:
@@ -116,11 +123,17 @@ class MemoryJobStore:
             self.get(key)
             return self._traces[key][after:]
 
-    def delete(self, key: JobKey) -> None:
-        """Remove a job and its trace. Raises JobNotFound."""
+    def log(self, key: JobKey, after: int) -> Sequence[LogLine]:
+        """The kept lines after position ``after``. Raises JobNotFound."""
         with self._lock:
             self.get(key)
-            del self._jobs[key], self._traces[key]
+            return [line for line in self._logs[key] if line.position > after]
+
+    def delete(self, key: JobKey) -> None:
+        """Remove a job, its trace and its log. Raises JobNotFound."""
+        with self._lock:
+            self.get(key)
+            del self._jobs[key], self._traces[key], self._logs[key]
             self._version += 1
 
     def is_needed(self, key: JobKey, container: str, blob: str | None = None) -> bool:
@@ -166,6 +179,13 @@ class MemoryJobStore:
 
     def close(self) -> None:
         """Nothing to release."""
+
+    def _append(self, key: JobKey, lines: Sequence[LogLine]) -> None:
+        kept = self._logs[key]
+        for line in lines:
+            start = kept[-1].position if kept else 0
+            kept.append(structs.replace(line, position=start + line.size))
+        self._logs[key] = [line for line in kept if line.position > kept[-1].position - MAX_LOG_BYTES]
 
     def _put(self, job: Job) -> Job:
         self._version += 1

@@ -17,6 +17,7 @@ from typing import Any, final
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from qiosk.adapters.sql import logs
 from qiosk.adapters.sql.claims import Claimant, claim
 from qiosk.adapters.sql.conditions import is_among, item_conditions
 from qiosk.adapters.sql.database import Database
@@ -43,6 +44,7 @@ from qiosk.adapters.sql.tables import (
     weight_of,
 )
 from qiosk.contract.jobs import JobQuery, JobStatus, TracePoint
+from qiosk.contract.logs import LogLine
 from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.service.jobs.job import Job, JobKey, JobState
 from qiosk.service.jobs.runs import RunUpdate
@@ -158,15 +160,17 @@ class SqlJobStore:
                 break
         return found
 
-    def swap(self, job: Job, *, expected: Job) -> bool:
-        """Store ``job`` in place of ``expected``, if that is still there."""
+    def swap(self, job: Job, *, expected: Job, log: Sequence[LogLine] = ()) -> bool:
+        """Store ``job`` in place of ``expected``, if that is still there, and append to its log."""
         changes = {**changed_columns(expected, job), "revision": expected.revision + 1}
         parameters = {**changes, **key_parameters(job.key), "expected_revision": expected.revision}
         has_ended = job.state.is_final and not expected.state.is_final
-        with self._database.write() if has_ended else self._database.write_once() as tx:
+        with self._database.write() if has_ended or log else self._database.write_once() as tx:
             was_expected = bool(tx.execute(_SWAP, parameters).rowcount)
             if was_expected and has_ended:
                 book(tx, job)
+            if was_expected:
+                logs.append(tx, job.key, log)
         return was_expected
 
     def claim(
@@ -184,13 +188,14 @@ class SqlJobStore:
         """Store what a claimant reports, unless its fence is stale."""
         changes = {**_update_columns(update), "lease_expires_at": to_time(lease_expires_at)}
         parameters = {**changes, **key_parameters(key), "claimants_fence": fence}
-        has_trace = update.trace_start is not None
-        with self._database.write() if has_trace else self._database.write_once() as tx:
+        has_rows = update.trace_start is not None or update.log
+        with self._database.write() if has_rows else self._database.write_once() as tx:
             state = tx.execute(_RECORD, parameters).scalar()
             if state is None:
                 return None
             if update.trace_start is not None:
                 _replace_trace(tx, key, update.trace_start, update.trace)
+            logs.append(tx, key, update.log)
         return JobState(state)
 
     def trace(self, key: JobKey, after: int) -> Sequence[TracePoint]:
@@ -205,8 +210,15 @@ class SqlJobStore:
                 raise _not_found(key)
             return [TracePoint(**readable(trace_points, row)) for row in tx.execute(points).mappings()]
 
+    def log(self, key: JobKey, after: int) -> Sequence[LogLine]:
+        """The kept lines after position ``after``. Raises JobNotFound."""
+        with self._database.read() as tx:
+            if tx.execute(_EXISTS, key_parameters(key)).one_or_none() is None:
+                raise _not_found(key)
+            return logs.read(tx, key, after)
+
     def delete(self, key: JobKey) -> None:
-        """Remove a job and its trace. Raises JobNotFound."""
+        """Remove a job, its trace and its log. Raises JobNotFound."""
         with self._database.write_once() as tx:
             if not tx.execute(_DELETE, key_parameters(key)).rowcount:
                 raise _not_found(key)

@@ -138,6 +138,18 @@ trace_points = sa.Table(
     sa.ForeignKeyConstraint(["workspace", "job_id"], [jobs.c.workspace, jobs.c.id], ondelete="CASCADE"),
 )
 
+log_lines = sa.Table(
+    "log_lines",
+    metadata,
+    sa.Column("workspace", TEXT, primary_key=True),
+    sa.Column("job_id", TEXT, primary_key=True),
+    sa.Column("position", sa.BigInteger, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("level", TEXT, nullable=False),
+    sa.Column("text", TEXT, nullable=False),
+    sa.ForeignKeyConstraint(["workspace", "job_id"], [jobs.c.workspace, jobs.c.id], ondelete="CASCADE"),
+)
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST = (datetime(1, 1, 2, tzinfo=UTC) - _EPOCH) // _MICROSECOND
@@ -151,7 +163,12 @@ def to_time(at: datetime | None) -> int | None:
 
 def from_time(microseconds: int | None) -> datetime | None:
     """Aware UTC time; the nearest one for a number that is none."""
-    return None if microseconds is None else _EPOCH + min(max(microseconds, _FIRST), _LAST) * _MICROSECOND
+    return None if microseconds is None else moment(microseconds)
+
+
+def moment(microseconds: int) -> datetime:
+    """As ``from_time``."""
+    return _EPOCH + min(max(microseconds, _FIRST), _LAST) * _MICROSECOND
 
 
 def to_progress(progress: JobProgress) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+from msgspec import to_builtins
 
 from qiosk.cli import options
 from qiosk.cli.commands.workspaces import hint_at_others, open_workspace
@@ -109,6 +110,23 @@ def results(
             print_solution(found)
         if output is not None:
             output.write_text(to_json(found) + "\n")
+
+
+@jobs.command()
+def log(
+    job_id: options.JobId,
+    home: options.Home = None,
+    url: options.Url = None,
+    workspace_name: options.Workspace = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print what was logged about a job: its attempts, the warnings of its process, and why it ended."""
+    with reported(), open_workspace(home, url, workspace_name) as workspace:
+        lines = workspace.get_job(job_id).logs()
+        if as_json:
+            print_json(to_builtins(lines))
+        for line in () if as_json else lines:
+            typer.echo(f"{line.time.astimezone():%Y-%m-%d %H:%M:%S.%f} {line.level} {line.text}")
 
 
 @jobs.command()

@@ -32,6 +32,7 @@ from qiosk.contract.jobs import (
     TracePoint,
     own_container,
 )
+from qiosk.contract.logs import LogLine
 from qiosk.contract.paging import DEFAULT_PAGE, Page
 from qiosk.contract.plain import plain_job, plain_patch
 from qiosk.contract.quotas import QuotaView
@@ -153,6 +154,11 @@ class HttpJobs:
         """Improvements of the best cost in order, from number ``after`` on. Raises JobNotFound."""
         answer = self._calls.send("GET", f"{_path(job_id)}/trace", query={"after": str(max(0, after))})
         return codec.decode(list[TracePoint], answer.body)
+
+    def log(self, job_id: str, after: int = 0) -> Sequence[LogLine]:
+        """Lines of the job's log after position ``after``; see ``JobsApi``."""
+        answer = self._calls.send("GET", f"{_path(job_id)}/log", query={"after": str(max(0, after))})
+        return codec.decode(list[LogLine], answer.body)
 
     def targets(self) -> Sequence[TargetView]:
         """Every target of the server."""

@@ -13,12 +13,13 @@ from starlette.responses import Response
 
 from qiosk.contract import requests
 from qiosk.contract.jobs import JobView, PatchJob
+from qiosk.contract.logs import LogLine
 from qiosk.errors import ServiceUnavailable
 from qiosk.server.auth.access import Access, Reading, Writing
 from qiosk.server.blobs.bodies import SMALL
 from qiosk.server.blobs.replies import BlobResponse
 from qiosk.server.routes.changes import Changes
-from qiosk.server.routes.listing import AFTER, PAGING, page_reply, read_count, window
+from qiosk.server.routes.listing import AFTER, AFTER_LINE, PAGING, page_reply, read_count, window
 from qiosk.server.web.bodies import request_body
 from qiosk.server.web.openapi import answers, pages, takes
 from qiosk.server.web.replies import JSON, reply_from
@@ -102,6 +103,13 @@ async def get_trace(request: Request, job_id: str, access: Reading) -> Response:
     """Improvements of the best cost in order, as rows of seconds, sweep and cost, from number `after` on."""
     after = read_count("after", request.query_params.get("after", "0"))
     return await reply_from(lambda: access.jobs.trace(job_id, after))
+
+
+@router.get("/jobs/{job_id}/log", operation_id="getLog", **answers(list[LogLine]), **AFTER_LINE)
+async def get_log(request: Request, job_id: str, access: Reading) -> Response:
+    """What the server and the job's processes logged about the job, from position `after` on: the last 64 KiB."""
+    after = read_count("after", request.query_params.get("after", "0"))
+    return await reply_from(lambda: access.jobs.log(job_id, after))
 
 
 async def _end_of(job_id: str, access: Access, changes: Changes) -> None:

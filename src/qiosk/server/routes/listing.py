@@ -40,6 +40,10 @@ AFTER: Final[dict[str, Any]] = {
     "parameters": [_parameter("after", "Number of trace points that the client has.", minimum=0, **_COUNT_SCHEMA)]
 }
 """The OpenAPI parameter of routes with a trace."""
+AFTER_LINE: Final[dict[str, Any]] = {
+    "parameters": [_parameter("after", "Position of the last line that the client has.", minimum=0, **_COUNT_SCHEMA)]
+}
+"""The OpenAPI parameter of the route of a log."""
 PAGING: Final[dict[str, Any]] = {
     "parameters": [
         _parameter("filter", "Conditions, joined by ` and `.", type="string"),

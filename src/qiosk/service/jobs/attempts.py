@@ -18,7 +18,8 @@ for a reason that has nothing to do with the job, which waits again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, final
@@ -26,10 +27,12 @@ from typing import Any, final
 from msgspec import structs
 
 from qiosk.contract.jobs import ErrorData
+from qiosk.contract.logs import LogLine, log_line
 from qiosk.contract.provenance import Provenance, environment
 from qiosk.errors import InsufficientResources, JobNotFound, StorageFull
 from qiosk.service.blobs.store import BlobStore
 from qiosk.service.jobs.job import Job, JobEvent, JobState
+from qiosk.service.jobs.logs import WaitingLines
 from qiosk.service.jobs.removal import leftovers
 from qiosk.service.jobs.runs import JobSpec, RunOutcome, RunUpdate
 from qiosk.service.ports import Clock, JobStore
@@ -67,6 +70,7 @@ class Attempt:
         self._blobs = blobs
         self._clock = clock
         self._threads: int | None = None
+        self._lines = WaitingLines()
 
     @property
     def job(self) -> Job:
@@ -99,10 +103,26 @@ class Attempt:
             progress=job.progress,
         )
 
+    def note(self, level: int, text: str) -> None:
+        """Log a text, also in the job's own log."""
+        _log.log(level, "job %s: %s", self._job.id, text)
+        self.add_lines([log_line(self._clock.now(), level, text)])
+
+    def add_lines(self, lines: Iterable[LogLine]) -> None:
+        """Lines for the job's log, which are stored by ``report`` or with the attempt's end."""
+        self._lines.add(lines)
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether there are lines that are not stored yet."""
+        return bool(self._lines)
+
     def report(self, update: RunUpdate) -> JobState | None:
         """Store an update of the run and renew the lease; the job's state, or None if the claim is no longer valid."""
         expires = self._clock.now() + timedelta(seconds=LEASE_S)
-        return self._jobs.record(self._job.key, self._job.fence, update, lease_expires_at=expires)
+        with self._lines_to_store() as lines:
+            update = replace(update, log=(*lines, *update.log))
+            return self._jobs.record(self._job.key, self._job.fence, update, lease_expires_at=expires)
 
     def finish(self, outcome: RunOutcome) -> bool:
         """The run has results: the job has succeeded, or is cancelled if a user asked for that before."""
@@ -143,12 +163,14 @@ class Attempt:
 
     def process_lost(self, reason: str, *, max_losses: int) -> bool:
         """The job's process died: the job waits again, or fails if that has now happened ``max_losses`` times."""
+        self.note(logging.WARNING, f"the job's process was lost: {reason}")
         return self._requeue(
             "losses", max_losses, lambda count: f"the job's process vanished {count} times, at last: {reason}"
         )
 
     def supervisor_lost(self) -> bool:
         """The claimant died while the job ran: the job waits again, or fails if ``MAX_DEATHS`` claimants have died."""
+        self.note(logging.WARNING, f"its supervisor {self._job.worker} is gone")
         return self._requeue(
             "supervisor_deaths", MAX_DEATHS, lambda count: f"{count} supervisors died while the job ran"
         )
@@ -170,7 +192,21 @@ class Attempt:
 
         return self._end(end)
 
+    @contextmanager
+    def _lines_to_store(self) -> Iterator[Sequence[LogLine]]:
+        """The lines that are not stored yet; they stay so if the store fails."""
+        lines = self._lines.take() if self._lines else ()
+        try:
+            yield lines
+        except BaseException:
+            self._lines.put_back(lines)
+            raise
+
     def _end(self, end: Callable[[Job], Job]) -> bool:
+        with self._lines_to_store() as lines:
+            return self._end_with(end, lines)
+
+    def _end_with(self, end: Callable[[Job], Job], lines: Sequence[LogLine]) -> bool:
         while True:
             try:
                 job = self._jobs.get(self._job.key)
@@ -181,7 +217,8 @@ class Attempt:
             ended = end(job)
             if ended.state.is_final and ended.provenance is None:
                 ended = replace(ended, provenance=self._provenance(job))
-            if self._jobs.swap(ended, expected=job):
+            last = log_line(self._clock.now(), *_end_of(ended))
+            if self._jobs.swap(ended, expected=job, log=(*lines, last)):
                 break
         if ended.state.is_final:
             self._remove_leftovers(ended)
@@ -197,3 +234,12 @@ class Attempt:
                 self._blobs.delete(ref)
         except (StorageFull, OSError) as error:  # the job has ended nevertheless; deleting or pruning it removes them
             _log.warning("job %s: checkpoints and earlier results were not removed: %s", job.id, error)
+
+
+def _end_of(job: Job) -> tuple[int, str]:
+    """Level and text of the line with which an attempt ends."""
+    if job.state is JobState.WAITING:
+        return logging.INFO, f"attempt {job.fence} ended, the job waits again"
+    if job.error is not None:
+        return logging.ERROR, f"attempt {job.fence} ended: {job.state}: {job.error.code}: {job.error.message}"
+    return logging.INFO, f"attempt {job.fence} ended: {job.state}"

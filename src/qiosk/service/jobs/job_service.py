@@ -17,6 +17,7 @@ from qiosk.contract.jobs import (
     TargetView,
     TracePoint,
 )
+from qiosk.contract.logs import LogLine
 from qiosk.contract.paging import DEFAULT_PAGE, Page
 from qiosk.contract.plain import plain_patch
 from qiosk.contract.quotas import QuotaView
@@ -33,6 +34,7 @@ from qiosk.service.blobs.uploads import StoredUpload
 from qiosk.service.filters import check_query
 from qiosk.service.jobs.definition import check_name, check_priority, check_tags
 from qiosk.service.jobs.job import BlobRef, Job, JobKey
+from qiosk.service.jobs.logs import dropped_line
 from qiosk.service.jobs.removal import remove_job, request_cancellation
 from qiosk.service.jobs.submission import Submissions
 from qiosk.service.jobs.views import job_view
@@ -229,6 +231,13 @@ class JobService:
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
         """Improvements of the best cost in order, from number ``after`` on. Raises JobNotFound."""
         return self._jobs.trace(self._key(job_id), max(0, after))
+
+    def log(self, job_id: str, after: int = 0) -> Sequence[LogLine]:
+        """Lines of the job's log after position ``after``; see ``JobsApi``."""
+        lines = self._jobs.log(self._key(job_id), max(0, after))
+        if lines and lines[0].position - lines[0].size > max(0, after):
+            return [dropped_line(lines[0].time, "lines"), *lines]
+        return lines
 
     def targets(self) -> Sequence[TargetView]:
         """Every target this service can run."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime
 
 from qiosk.contract.jobs import INPUT_BLOB, own_container
+from qiosk.contract.logs import log_line
 from qiosk.service.blobs.store import BlobProperties, BlobStore
 from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobState
 from qiosk.service.names import RUN_BLOBS, blob_name, is_run_blob
@@ -15,7 +17,8 @@ from qiosk.service.ports import JobStore
 def request_cancellation(jobs: JobStore, job: Job, at: datetime) -> Job:
     """Cancel a job, unless it has ended or is cancelled already; returns the job as it is now. Raises JobNotFound."""
     while not job.state.is_final and job.state is not JobState.CANCELLING:
-        jobs.swap(job.on(JobEvent.CANCEL, at=at), expected=job)
+        line = log_line(at, logging.INFO, "it was cancelled")
+        jobs.swap(job.on(JobEvent.CANCEL, at=at), expected=job, log=[line])
         job = jobs.get(job.key)
     return job
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
+from qiosk.contract.logs import LogLine
 from qiosk.contract.provenance import Provenance
 from qiosk.service.jobs.job import BlobRef
 
@@ -35,10 +36,12 @@ class RunUpdate:
     provenance: Provenance | None = None
     spent_seconds: float | None = None
     is_solved: bool = False
+    log: tuple[LogLine, ...] = ()
 
     def then(self, later: RunUpdate) -> RunUpdate:
         """Both updates as one. The trace of ``later``, if any, starts no later than the end of this one's."""
-        latest = {name: value for name in _LATEST if (value := getattr(later, name)) is not None}
+        latest: dict[str, Any] = {name: value for name in _LATEST if (value := getattr(later, name)) is not None}
+        latest["log"] = (*self.log, *later.log)
         if later.trace_start is None:
             return replace(self, **latest)
         if self.trace_start is None or later.trace_start < self.trace_start:

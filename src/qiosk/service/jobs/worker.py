@@ -22,7 +22,6 @@ import errno
 import logging
 import math
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar, final
@@ -118,7 +117,7 @@ def _error_data(error: Exception) -> ErrorData:
         return ErrorData(**error.error_data())
     if isinstance(error, MemoryError):
         return ErrorData(**NotEnoughMemory("the job needs more memory than it may use").error_data())
-    traceback.print_exception(error)
+    _log.error("the solver failed", exc_info=error)
     return ErrorData(code="InternalError", message=f"{type(error).__name__}: {error}")
 
 
@@ -139,10 +138,12 @@ def _checkpoint(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes | 
         return None
     checkpoint = BlobRef(spec.container, spec.checkpoint_blob)
     try:
-        return reporter.retry_while_unavailable(lambda: blobs.get(checkpoint), STORAGE_PATIENCE_S)
+        found = reporter.retry_while_unavailable(lambda: blobs.get(checkpoint), STORAGE_PATIENCE_S)
     except BlobNotFound as error:
-        _log.warning("job %s starts without its checkpoint: %s", spec.id, error)
+        _log.warning("job %s: starts without its checkpoint: %s", spec.id, error)
         return None
+    _log.info("job %s: resumes from %s", spec.id, checkpoint.name)
+    return found
 
 
 class _Suspend(BaseException):
