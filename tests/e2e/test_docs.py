@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from homes import close_home
 from patience import HANG_S
 from qiosk import Problem, Workspace
 from qiosk.optimization import Tabu, Term
@@ -25,19 +26,26 @@ def snippets(page):
     return BLOCK.findall(page.read_text())
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """One home for all pages, as their readers have it: there are jobs already, and one supervisor runs them all."""
+    path = tmp_path_factory.mktemp("docs") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QIOSK_IDLE_SECONDS", "10")
+        with Workspace(home=path) as workspace:
+            Tabu(workspace, sweeps=10, seed=1).submit(Problem("earlier", [Term(c=1, indices=[0, 1])])).get_results()
+        yield path
+    close_home(path)
+
+
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if snippets(p)], ids=lambda p: str(p.relative_to(ROOT)).replace("/", "-")
 )
-def test_snippets_run(page, tmp_path, monkeypatch):
-    monkeypatch.setenv("QIOSK_IDLE_SECONDS", "2")
+def test_snippets_run(page, home, tmp_path):
     program = tmp_path / "page.py"
     # job processes are forked from a server that imports the main module: snippets stay behind the usual guard
-    body = "\n".join(snippets(page))
-    program.write_text(body)
-    if "list_jobs" in body:  # the readers' homes have jobs already
-        with Workspace(home=tmp_path / "home") as workspace:
-            Tabu(workspace, sweeps=10, seed=1).submit(Problem("earlier", [Term(c=1, indices=[0, 1])])).get_results()
-    env = os.environ | {"QIOSK_HOME": str(tmp_path / "home")}
+    program.write_text("\n".join(snippets(page)))
+    env = os.environ | {"QIOSK_HOME": str(home)}
     done = subprocess.run(
         [sys.executable, "-W", "error", str(program)],
         cwd=tmp_path,
