@@ -6,11 +6,12 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import pytest
 
 from patience import HANG_S, eventually
 from qiosk.adapters.home.home import Home, SupervisorLock
@@ -65,6 +66,17 @@ def processes_of(path: Path) -> list[psutil.Process]:
             if process.status() != psutil.STATUS_ZOMBIE and os.readlink(f"/proc/{process.pid}/fd/2") == log:
                 found.append(process)
     return found
+
+
+@contextmanager
+def shared_home(path: Path) -> Iterator[Path]:
+    """A home of tests and their programs, which find it in their environment. One supervisor runs the jobs of all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QIOSK_HOME", str(path))
+        patch.setenv("QIOSK_IDLE_SECONDS", "60")
+        yield path
+    if path.exists():
+        close_home(path)
 
 
 def close_home(path: Path) -> None:

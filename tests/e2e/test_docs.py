@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from homes import close_home
+from homes import shared_home
 from patience import HANG_S
 from qiosk import Problem, Workspace
 from qiosk.optimization import Tabu, Term
@@ -29,27 +28,23 @@ def snippets(page):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """One home for all pages, as their readers have it: there are jobs already, and one supervisor runs them all."""
-    path = tmp_path_factory.mktemp("docs") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QIOSK_IDLE_SECONDS", "10")
-        with Workspace(home=path) as workspace:
+    with shared_home(tmp_path_factory.mktemp("docs") / "home"):
+        with Workspace() as workspace:
             Tabu(workspace, sweeps=10, seed=1).submit(Problem("earlier", [Term(c=1, indices=[0, 1])])).get_results()
-        yield path
-    close_home(path)
+        yield
 
 
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if snippets(p)], ids=lambda p: str(p.relative_to(ROOT)).replace("/", "-")
 )
-def test_snippets_run(page, home, tmp_path):
+@pytest.mark.usefixtures("home")
+def test_snippets_run(page, tmp_path):
     program = tmp_path / "page.py"
     # job processes are forked from a server that imports the main module: snippets stay behind the usual guard
     program.write_text("\n".join(snippets(page)))
-    env = os.environ | {"QIOSK_HOME": str(home)}
     done = subprocess.run(
         [sys.executable, "-W", "error", str(program)],
         cwd=tmp_path,
-        env=env,
         capture_output=True,
         text=True,
         timeout=HANG_S,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from homes import shared_home
 from patience import HANG_S
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -17,14 +17,15 @@ PROGRAMS = sorted(EXAMPLES.glob("*.py"))
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
+    with shared_home(tmp_path_factory.mktemp("home")):
+        yield
 
 
+@pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.stem)
-def test_example(program, home, tmp_path):
-    env = os.environ | {"QIOSK_HOME": str(home), "QIOSK_IDLE_SECONDS": "3"}
+def test_example(program, tmp_path):
     command = [sys.executable, "-W", "error", "-m", "qiosk.azure", str(program)]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=HANG_S)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANG_S)
     assert done.returncode == 0, done.stderr
     assert done.stdout
 

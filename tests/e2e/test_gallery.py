@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-from patience import HANG_S
+from patience import HANG_S, SLOWNESS
 
 DOCS = Path(__file__).parents[2] / "docs"
 PICTURES = re.findall(r"\]\(gallery/(\w+)\.png\)", (DOCS / "gallery.md").read_text())
@@ -22,7 +23,7 @@ def draw(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_picture_is_drawn_and_shown(tmp_path: Path) -> None:
-    done = draw("--output", str(tmp_path), "--seconds", "1", "--runs", "1")
+    done = draw("--output", str(tmp_path), "--seconds", str(math.ceil(SLOWNESS)), "--runs", "1")
     assert done.returncode == 0, done.stderr
     drawn = sorted(tmp_path.iterdir())
     assert [path.stem for path in drawn] == sorted(PICTURES)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from homes import shared_home
 from qiosk.aio import Job, Workspace
 from qiosk.aio import solvers as aio_solvers
 from qiosk.aio.optimization import ParallelTempering, Problem, ProblemType, SimulatedAnnealing, Term
@@ -15,9 +16,8 @@ from qiosk.errors import BlobNotFound, JobFailed, JobNotFound
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QIOSK_IDLE_SECONDS", "1")
-        yield tmp_path_factory.mktemp("home")
+    with shared_home(tmp_path_factory.mktemp("home")) as path:
+        yield path
 
 
 def ship(n=3):

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from homes import shared_home
 from patience import HANG_S
 
 PROGRAM = """
@@ -118,13 +119,17 @@ assert endless.details.status == "Cancelled" and endless.details.cancellation_ti
 """
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    with shared_home(tmp_path_factory.mktemp("home")):
+        yield
+
+
 @pytest.fixture
-def run(tmp_path):
+def run(home, tmp_path):
     def run_program(text, *command, before="", path=None):
         (tmp_path / "program.py").write_text(before + text)
-        env = os.environ | {"QIOSK_HOME": str(tmp_path / "home"), "QIOSK_IDLE_SECONDS": "1"}
-        if path:
-            env["PYTHONPATH"] = str(path)
+        env = os.environ | ({"PYTHONPATH": str(path)} if path else {})
         words = [sys.executable, "-W", "error", *(command or ("-m", "qiosk.azure")), "program.py", "word"]
         return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=HANG_S)
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from homes import close_home
+from homes import shared_home
 from qiosk.client.workspace import Workspace
 
 LIBRARIES = {
@@ -54,13 +54,8 @@ def parameters() -> list[tuple[str, str]]:
 @pytest.fixture(scope="module", autouse=True)
 def home(tmp_path_factory):
     """A home for the examples that open a workspace, without processes when they are done."""
-    path = tmp_path_factory.mktemp("examples") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QIOSK_HOME", str(path))
-        patch.setenv("QIOSK_IDLE_SECONDS", "30")
+    with shared_home(tmp_path_factory.mktemp("examples") / "home"):
         yield
-    if path.exists():
-        close_home(path)
 
 
 @pytest.fixture(autouse=True)
