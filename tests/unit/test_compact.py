@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gc
 import importlib
 import io
 import itertools
@@ -257,8 +256,6 @@ def test_large_files_are_read_alike_from_memory_and_from_the_disk(form, problem,
             for member in ("coefficients", "indptr", "ids"):
                 np.testing.assert_array_equal(getattr(found, member), getattr(problem, member))
                 assert getattr(found, member).dtype == getattr(problem, member).dtype
-    del found
-    gc.collect()
 
 
 def test_damage_in_large_columns_is_found():
