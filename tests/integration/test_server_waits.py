@@ -11,8 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 import databases
-from homes import eventually
-from patience import HANG_S
+from patience import HANG_S, eventually
 from served import served
 from servers import WORKSPACE
 

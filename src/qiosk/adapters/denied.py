@@ -65,6 +65,8 @@ def denied(path: Path) -> FileDenied:
     place = _in_the_way(path)
     if place == path and _may_use(path) and _owner(path) == os.geteuid():
         place = path.parent  # the file itself can be used: it is its folder that cannot be changed
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        return FileDenied(f"{place}: is on a read-only file system; mount it for writing, or use another folder")
     owner, mine = _owner(place), os.geteuid()
     if owner is None or owner == mine:
         return FileDenied(f"{place}: its permissions do not let its owner use it; change them (chmod u+rwX)")

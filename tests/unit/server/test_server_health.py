@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -14,7 +15,7 @@ import httpx
 import pytest
 import structlog
 
-from homes import eventually
+from patience import eventually
 from qiosk.contract.jobs import SubmitJob
 from qiosk.server.routes import health
 from qiosk.server.settings import ServerSettings
@@ -113,6 +114,25 @@ def test_a_full_disk_is_said_to_be_one(memory: MemoryParts) -> None:
     assert (response.status_code, response.json()["error"]["code"]) == (507, "StorageFull")
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.EROFS, "Read-only file system"), "cannot be written"),
+        (OSError(errno.EMFILE, "Too many open files"), "does not respond"),
+        (OSError("object storage: connection refused"), "does not respond"),
+    ],
+)
+def test_a_storage_that_does_not_work_is_unavailable(memory: MemoryParts, error: OSError, message: str) -> None:
+    def fail(_workspace: str) -> None:
+        raise error
+
+    with serving(replace(memory.parts, jobs=fail)) as http:
+        response = http.get(f"{WORKSPACE}/jobs/x")
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "ServiceUnavailable")
+    assert message in response.text
+    assert "refused" not in response.text
+
+
 def test_the_description_names_every_operation(http: httpx.Client) -> None:
     document = http.get("/openapi.json").json()
     operations = {found["operationId"] for path in document["paths"].values() for found in path.values()}
@@ -196,7 +216,7 @@ def test_a_check_that_hangs_holds_one_thread(memory: MemoryParts, monkeypatch: p
             assert http.get("/readyz").json()["checks"] == {"storage": "failed"}
         assert len(begun) == 1
         goes_on.set()
-        assert eventually(lambda: http.get("/readyz").status_code == 200, 20)
+        assert eventually(lambda: http.get("/readyz").status_code == 200)
 
 
 def test_the_database_is_examined_when_the_server_begins(memory: MemoryParts) -> None:

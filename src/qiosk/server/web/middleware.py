@@ -135,6 +135,8 @@ class _Exchange:
             answer: QioskError = StorageFull("the server's disk is full; nothing was stored")
         elif isinstance(error, OSError) and error.errno in _NOT_WRITABLE:
             answer = ServiceUnavailable("the server's storage cannot be written; nothing was stored")
+        elif isinstance(error, OSError):  # such as a store that does not respond, or too many open files
+            answer = ServiceUnavailable("the server's storage does not respond; try again")
         else:
             answer = QioskError(f"internal server error; see the server log for request {self.id}")
         await error_reply(answer)(self.scope, self.receive, self.send)
