@@ -12,6 +12,7 @@ from queue import Queue
 from urllib.parse import urlsplit
 
 import pytest
+import structlog
 
 from patience import HANG_S
 from qiosk.server.web import connections
@@ -192,12 +193,17 @@ def test_a_client_that_never_reads_loses_its_connection(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Connection, "connection_lost", look)
     request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with listening(MemoryParts().parts, max_connections=1) as url, connected(url) as silent:
+    with (
+        structlog.testing.capture_logs() as logs,
+        listening(MemoryParts().parts, max_connections=1) as url,
+        connected(url) as silent,
+    ):
         silent.sendall(request * 20)  # more than all buffers between here and there
         assert lost.get(timeout=HANG_S)
         with connected(url) as other:
             other.sendall(REQUEST)
             assert b"alive" in answer(other)
+    assert "request failed" not in [entry["event"] for entry in logs]
 
 
 LONG = b"X: " + b"a" * 70_000

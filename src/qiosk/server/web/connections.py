@@ -14,7 +14,7 @@ from typing import Any, Final, final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from qiosk.errors import ServiceUnavailable
@@ -47,6 +47,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], place: Place) -> None:
         super().__init__(config, server_state, app_state)
         self._place = place
+        self._cycles: list[RequestResponseCycle] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -62,6 +63,9 @@ class Connection(HttpToolsProtocol):
         self._stop_waiting()
         if self._watching is not None:
             self._watching.cancel()
+        for cycle in self._cycles:  # uvicorn itself ends the last request only
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -92,6 +96,7 @@ class Connection(HttpToolsProtocol):
         self._stop_waiting()
         self._place.work()
         super().on_headers_complete()
+        self._cycles = [*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle]
 
     def on_message_complete(self) -> None:
         """The request has arrived. The rest of its body was not the head of another one."""
