@@ -83,6 +83,7 @@ class FakeJobs:
         self.blobs: dict[tuple[str, str], bytes] = {}
         self.metadata: dict[tuple[str, str], dict[str, str]] = {}
         self.traces: dict[str, list[TracePoint]] = {}
+        self.logs: list[LogLine] = []
         self.bests: dict[str, bytes] = {}
         self.steps: list[Callable[[str], object]] = []
         self.waits: list[float] = []
@@ -191,7 +192,7 @@ class FakeJobs:
 
     def log(self, job_id: str, after: int = 0) -> Sequence[LogLine]:
         self.get(job_id)
-        return []
+        return [line for line in self.logs if line.position > after]
 
     def targets(self) -> Sequence[TargetView]:
         return TARGETS

@@ -22,6 +22,7 @@ from patience import HANG_S
 from qiosk.cli.app import app
 from qiosk.client.remote.connection import Connection
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus, SubmitJob, TargetView
+from qiosk.contract.logs import LogLine
 from qiosk.errors import ServiceUnavailable
 from qiosk.formats import columns
 from qiosk.problem import Problem
@@ -53,6 +54,20 @@ def problem(tmp_path: Path) -> str:
 
 def qiosk(*words: str, stdin: bytes | None = None) -> Result:
     return CliRunner().invoke(app, list(words), input=stdin)
+
+
+def test_the_log_of_a_job_is_printed_line_by_line(api: FakeJobs) -> None:
+    job_id = queue(api)
+    api.logs = [
+        LogLine(time=START, level="INFO", text="attempt 1 runs", position=78),
+        LogLine(time=START, level="ERROR", text="the solver failed\nTraceback", position=170),
+    ]
+    at = f"{START.astimezone():%Y-%m-%d %H:%M:%S.%f}"
+    done = qiosk("jobs", "log", job_id[:8])
+    assert done.output == f"{at} INFO attempt 1 runs\n{at} ERROR the solver failed\nTraceback\n"
+    found = json.loads(qiosk("jobs", "log", job_id, "--json").output)
+    assert [line["text"] for line in found] == ["attempt 1 runs", "the solver failed\nTraceback"]
+    assert qiosk("jobs", "log", "no-such-job").exit_code == 2
 
 
 def queue(api: FakeJobs, name: str = "ship") -> str:
