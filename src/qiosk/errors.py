@@ -363,7 +363,7 @@ class JobFailed(QioskError, RuntimeError):
 
 
 class SupervisorUnavailable(QioskError, RuntimeError):
-    """No supervisor runs for this home and none could be started."""
+    """No supervisor runs for this home and none could be started, or the one that runs does not move."""
 
     code = "SupervisorUnavailable"
 

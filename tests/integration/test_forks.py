@@ -20,6 +20,7 @@ from homes import close_home, eventually, finished, open_home, submit
 from qiosk import Workspace, aio
 from qiosk.adapters.home.home import Home, ServerPresence, SupervisorLock
 from qiosk.adapters.sql.database import Database, parse_url
+from qiosk.bootstrap.storage import open_storage
 from qiosk.client.remote.connection import Connection
 from qiosk.client.remote.jobs import HttpJobs
 from qiosk.client.remote.transport import RetryPolicy
@@ -27,9 +28,13 @@ from qiosk.contract.api import JobsApi
 from qiosk.contract.jobs import JobStatus
 from qiosk.errors import QioskError
 from qiosk.forks import PerProcess
+from qiosk.kernels import compiler
 from qiosk.optimization import StreamingProblem, Term
+from qiosk.service.jobs.job import BlobRef
 from qiosk.solvers.targets.parameters import new_seed
+from qiosk.testing import MemoryJobStore
 from served import served
+from storages import ACCOUNT, azure_environment
 
 FORK = multiprocessing.get_context("fork")
 ROUNDS = 60
@@ -169,6 +174,65 @@ def test_locks_that_another_thread_holds_are_free_in_a_child():
     assert not cell.get().acquire(blocking=False)
     is_done.set()
     thread.join()
+
+
+def test_a_child_of_a_process_that_compiles_can_compile():
+    is_held, is_done = threading.Event(), threading.Event()
+
+    def compile_long() -> None:
+        with compiler.global_compiler_lock:
+            is_held.set()
+            is_done.wait()
+
+    def can_compile() -> bool:
+        thread = threading.Thread(target=compiler.global_compiler_lock.acquire, daemon=True)
+        thread.start()
+        thread.join(HANG_S / 10)
+        return not thread.is_alive()
+
+    compiling = threading.Thread(target=compile_long)
+    compiling.start()
+    is_held.wait()
+    threading.Timer(0.1, is_done.set).start()
+    assert in_child(can_compile)
+    compiling.join()
+
+
+def test_stores_in_memory_that_another_thread_uses_can_be_used_in_a_child():
+    store = MemoryJobStore()
+    is_held, is_done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with store._lock.get():
+            is_held.set()
+            is_done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    is_held.wait()
+    assert in_child(lambda: len(store.all())) == 0
+    is_done.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("environment", [azure_environment])
+def test_parent_and_child_use_an_object_store_at_once(environment, monkeypatch):
+    with environment() as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        blobs = open_storage(f"az://{ACCOUNT}").blobs("forks")
+        blobs.create("files")
+        blobs.put(BlobRef("files", "shared"), b"parent")
+
+        def use(name: str) -> list[bytes]:
+            for _ in range(ROUNDS):
+                blobs.put(BlobRef("files", name), name.encode())
+                assert blobs.get(BlobRef("files", name)) == name.encode()
+            return [blobs.get(BlobRef("files", key)) for key in (name, "shared")]
+
+        children = [Child(lambda name=name: use(name)) for name in ("a", "b")]
+        assert use("c") == [b"c", b"parent"]
+        assert [child.result() for child in children] == [[b"a", b"parent"], [b"b", b"parent"]]
 
 
 def test_a_child_neither_finalizes_nor_uses_what_its_parent_made():

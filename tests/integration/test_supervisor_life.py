@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,6 +59,19 @@ def test_a_home_is_all_that_has_to_be_writable(tmp_path, no_temporary_folder, na
     homes.close_home(tmp_path / name)
 
 
+def test_jobs_are_started_after_the_temporary_folder_was_cleaned(path, tmp_path, monkeypatch):
+    usual = tmp_path / "temporary"
+    usual.mkdir()
+    monkeypatch.setenv("TMPDIR", str(usual))
+    opened = homes.open_home(path)
+    assert homes.finished(opened, homes.submit(opened).id).status is JobStatus.SUCCEEDED
+    supervisor = homes.supervisor_pid(path)
+    shutil.rmtree(usual)
+    assert homes.finished(opened, homes.submit(opened).id).status is JobStatus.SUCCEEDED
+    assert homes.supervisor_pid(path) == supervisor
+    opened.close()
+
+
 def test_a_supervisor_that_dies_with_the_lock_is_reported_with_the_reason(path, no_temporary_folder, monkeypatch):
     monkeypatch.setattr(launcher_module, "LAUNCH_INTERVAL_S", 0.5)
     opened = homes.open_home(path)
@@ -71,7 +85,7 @@ def test_a_supervisor_that_dies_with_the_lock_is_reported_with_the_reason(path, 
             return str(error)
         return ""
 
-    assert homes.eventually(lambda: "FileExistsError" in error_of(lambda: opened.get(view.id)))
+    assert homes.eventually(lambda: "No usable temporary" in error_of(lambda: opened.get(view.id)))
     with pytest.raises(SupervisorUnavailable, match="none is running"):
         opened._executor.check()
     (path / "supervisor.tmp").unlink()
@@ -132,8 +146,8 @@ def test_a_stopped_supervisor_is_noticed_and_revived_by_the_next_server(path, mo
     monkeypatch.setattr(launcher_module, "STALL_S", 0.5)
     opened = homes.open_home(path)
     homes.finished(opened, homes.submit(opened).id)
-    supervisor = psutil.Process(homes.supervisor_pid(path))
-    supervisor.send_signal(signal.SIGSTOP)
+    os.kill(homes.supervisor_pid(path), signal.SIGSTOP)
+    monkeypatch.setattr(launcher_module, "send", lambda *_: False)
 
     def is_well() -> bool:
         try:
@@ -144,10 +158,37 @@ def test_a_stopped_supervisor_is_noticed_and_revived_by_the_next_server(path, mo
         return True
 
     assert homes.eventually(lambda: not is_well())
+    monkeypatch.setattr(launcher_module, "send", send)
     SupervisorLauncher(Home(path), {}).revive()
     monkeypatch.setattr(launcher_module, "STALL_S", 30.0)
     assert homes.eventually(is_well)
     assert homes.finished(opened, homes.submit(opened).id).status is JobStatus.SUCCEEDED
+    opened.close()
+
+
+def test_a_client_that_waits_lets_a_stopped_supervisor_go_on(path, monkeypatch):
+    monkeypatch.setattr(launcher_module, "STALL_S", 1.5)
+    opened = homes.open_home(path)
+    homes.finished(opened, homes.submit(opened).id)
+    os.kill(homes.supervisor_pid(path), signal.SIGSTOP)
+    assert homes.finished(opened, homes.submit(opened).id).status is JobStatus.SUCCEEDED
+    opened.close()
+
+
+def test_a_client_does_not_wait_for_a_supervisor_that_hangs(path, monkeypatch):
+    opened = homes.open_home(path)
+    homes.finished(opened, homes.submit(opened).id)
+    supervisor = psutil.Process(homes.supervisor_pid(path))
+    supervisor.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(launcher_module, "STALL_S", 0.5)
+    monkeypatch.setattr(launcher_module, "HOPELESS_S", 1.0)
+    monkeypatch.setattr(launcher_module, "send", lambda *_: False)
+    job_id = homes.submit(opened).id
+    with pytest.raises(SupervisorUnavailable, match=f"process {supervisor.pid} has not moved for . s; jobs go on when"):
+        homes.finished(opened, job_id)
+    supervisor.kill()
+    monkeypatch.setattr(launcher_module, "HOPELESS_S", 1000.0)
+    assert homes.finished(opened, job_id).status is JobStatus.SUCCEEDED
     opened.close()
 
 

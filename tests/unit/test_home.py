@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from qiosk.adapters.home import heartbeat
 from qiosk.adapters.home import home as module
 from qiosk.adapters.home.home import Home, ServerPresence, SupervisorLock
 
@@ -83,3 +84,19 @@ def test_a_probe_is_not_taken_for_a_server(home: Home, monkeypatch: pytest.Monke
     pauses = end_at_the_first_pause(monkeypatch, opened(home.server_lock, fcntl.LOCK_EX))
     assert not home.is_served()
     assert len(pauses) == 1
+
+
+def test_a_heart_is_still_for_as_long_as_it_was_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: now)
+    heart = heartbeat.Heartbeat(tmp_path / "beat")
+    heart.beat()
+    assert heart.still_s("a") == 0.0
+    now += 4.0
+    assert heart.still_s("a") == 4.0
+    now += 1000.0  # this process, and perhaps the other one, was stopped
+    assert heart.still_s("a") == 4.0 + heartbeat.LONGEST_STEP_S
+    assert heart.still_s("b") == 0.0
+    now += 1.0
+    heart.beat()
+    assert heart.still_s("b") == 0.0

@@ -12,6 +12,8 @@ user has none that can be written to, as in many containers, it is in ``QIOSK_HO
 kernels are compiled again in every process. It holds a folder for every version of the sources. A folder in
 use is touched once a day; the first process to write into a new one removes those that were not touched for a month.
 
+A fork waits until no other thread compiles: the child would have the compiler's lock and no thread to release it.
+
 A process logs the first kernel that it compiles, because that takes seconds, and tells the listeners of
 ``announcements`` of every one. The level is WARNING, which Python prints where logging is not set up.
 """
@@ -40,6 +42,7 @@ import numpy as np
 from numba.core import config as numba_config
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
 from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
@@ -47,6 +50,12 @@ from numba.core.serialize import dumps
 from qiosk.kernels import announcements
 
 config: Any = numba_config  # its members are made from the environment
+
+os.register_at_fork(
+    before=global_compiler_lock.acquire,
+    after_in_parent=global_compiler_lock.release,
+    after_in_child=global_compiler_lock.release,
+)
 
 _log = logging.getLogger(__name__)
 

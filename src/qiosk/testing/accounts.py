@@ -13,6 +13,7 @@ from qiosk.contract.jobs import JobQuery, JobStatus
 from qiosk.contract.quotas import Dimension
 from qiosk.contract.sessions import SessionStatus
 from qiosk.errors import KeyNotFound, SessionAlreadyExists, SessionNotFound
+from qiosk.forks import PerProcess
 from qiosk.service.accounts.keys import ApiKey, revoked
 from qiosk.service.paging import Cursor, name_key
 from qiosk.service.ports import JobStore
@@ -33,11 +34,11 @@ class MemorySessionStore:
     def __init__(self, jobs: JobStore) -> None:
         self._jobs = jobs
         self._sessions: dict[SessionKey, Session] = {}
-        self._lock = threading.RLock()
+        self._lock = PerProcess(threading.RLock)
 
     def add(self, session: Session) -> None:
         """Store a new session. Raises SessionAlreadyExists."""
-        with self._lock:
+        with self._lock.get():
             if session.key in self._sessions:
                 raise SessionAlreadyExists(
                     f"session {session.id}: the id belongs to another session", session_id=session.id
@@ -46,7 +47,7 @@ class MemorySessionStore:
 
     def get(self, key: SessionKey) -> Session:
         """The session as it is now. Raises SessionNotFound."""
-        with self._lock:
+        with self._lock.get():
             try:
                 return self._sessions[key]
             except KeyError:
@@ -54,7 +55,7 @@ class MemorySessionStore:
 
     def swap(self, session: Session, *, expected: Session) -> bool:
         """Store ``session`` in place of ``expected``, if that is still there."""
-        with self._lock:
+        with self._lock.get():
             current = self._sessions.get(session.key)
             if current is None or current.revision != expected.revision:
                 return False
@@ -65,20 +66,20 @@ class MemorySessionStore:
         self, workspace: str, query: ItemQuery, after: Cursor | None, limit: int, *, skip: int = 0
     ) -> Sequence[Session]:
         """At most ``limit`` matching sessions, ``skip`` after ``after``."""
-        with self._lock:
+        with self._lock.get():
             found = [s for s in self._sessions.values() if s.workspace == workspace and _matches(s, query)]
         placed = [(place_of(session, query.order_by), session) for session in found]
         return sorted_after(placed, after, descending=query.descending)[skip : skip + limit]
 
     def due(self, idle_since: datetime, limit: int, *, workspace: str | None = None) -> Sequence[Session]:
         """Sessions that have to be settled or ended."""
-        with self._lock:
+        with self._lock.get():
             sessions = [s for s in self._sessions.values() if workspace in (None, s.workspace)]
         return [session for session in sessions if self._is_due(session, idle_since)][:limit]
 
     def delete_ended(self, before: datetime) -> int:
         """Remove sessions that ended before this time and have no job any more."""
-        with self._lock:
+        with self._lock.get():
             old = [
                 s for s in self._sessions.values() if s.ended_at is not None and s.ended_at < before and s.is_settled
             ]
@@ -126,26 +127,26 @@ class MemoryKeyStore:
 
     def __init__(self) -> None:
         self._keys: dict[str, ApiKey] = {}
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
 
     def add(self, key: ApiKey) -> None:
         """Store a new key."""
-        with self._lock:
+        with self._lock.get():
             self._keys[key.id] = key
 
     def get(self, key_id: str) -> ApiKey:
         """The key with this id. Raises KeyNotFound."""
-        with self._lock:
+        with self._lock.get():
             return self._get(key_id)
 
     def list(self) -> Sequence[ApiKey]:
         """All keys, oldest first."""
-        with self._lock:
+        with self._lock.get():
             return sorted(self._keys.values(), key=lambda key: (key.created_at, key.id))
 
     def revoke(self, key_id: str, at: datetime) -> ApiKey:
         """The key, revoked. Raises KeyNotFound."""
-        with self._lock:
+        with self._lock.get():
             key = self._keys[key_id] = revoked(self._get(key_id), at)
             return key
 
@@ -174,19 +175,19 @@ class MemoryLimitStore:
 
     def __init__(self) -> None:
         self._limits: dict[str, dict[Dimension, float | None]] = {}
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
 
     def all(self) -> Mapping[str, Mapping[Dimension, float | None]]:
         """The limits of every workspace that has its own."""
-        with self._lock:
+        with self._lock.get():
             return {workspace: dict(limits) for workspace, limits in self._limits.items() if limits}
 
     def set(self, workspace: str, dimension: Dimension, limit: float | None) -> None:
         """Set a workspace's own limit; None: unlimited."""
-        with self._lock:
+        with self._lock.get():
             self._limits.setdefault(workspace, {})[dimension] = limit
 
     def unset(self, workspace: str, dimension: Dimension) -> None:
         """Let the default limit apply to a workspace."""
-        with self._lock:
+        with self._lock.get():
             self._limits.get(workspace, {}).pop(dimension, None)

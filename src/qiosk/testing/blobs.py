@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import final
 
 from qiosk.contract.blob_names import check_blob, check_container
+from qiosk.forks import PerProcess
 from qiosk.service.blobs.locations import BlobLocations, PrefixLocations
 from qiosk.service.blobs.store import (
     LEAST_BYTES,
@@ -57,13 +58,13 @@ class MemoryBlobStore:
     def __init__(self, locations: BlobLocations | None = None) -> None:
         self._containers: dict[str, _Container] = {}
         self._versions = itertools.count(1)
-        self._lock = threading.RLock()
+        self._lock = PerProcess(threading.RLock)
         self._locations = locations or PrefixLocations("memory://")
 
     def create(self, container: str) -> bool:
         """Make a container; False if it exists."""
         check_container(container)
-        with self._lock:
+        with self._lock.get():
             is_new = container not in self._containers
             self._containers.setdefault(container, _Container())
             return is_new
@@ -76,7 +77,7 @@ class MemoryBlobStore:
     def made_at(self, container: str) -> datetime | None:
         """When it was made, or later got a block."""
         check_container(container)
-        with self._lock:
+        with self._lock.get():
             found = self._containers.get(container)
             if found is None:
                 return None
@@ -85,7 +86,7 @@ class MemoryBlobStore:
 
     def containers(self) -> Sequence[str]:
         """Names of all containers, sorted."""
-        with self._lock:
+        with self._lock.get():
             return sorted(self._containers)
 
     def put(self, ref: BlobRef, data: bytes, *, overwrite: bool = True, headers: BlobHeaders = PLAIN) -> BlobProperties:
@@ -117,7 +118,7 @@ class MemoryBlobStore:
 
         def keep(data: bytes) -> BlobProperties:
             now = datetime.now(UTC)
-            with self._lock:
+            with self._lock.get():
                 staged = self._containers.setdefault(ref.container, _Container()).staged
                 staged.setdefault(ref.name, {})[block_id] = (data, now)
             return BlobProperties(name=ref.name, size_bytes=len(data), etag="block", modified_at=now, created_at=now)
@@ -129,7 +130,7 @@ class MemoryBlobStore:
     ) -> BlobProperties:
         """Make a blob of blocks. Raises InvalidBlockList, BlobAlreadyExists."""
         _check(ref)
-        with self._lock:
+        with self._lock.get():
             container = self._containers.get(ref.container, _Container())
             staged = {block_id: data for block_id, (data, _) in container.staged.get(ref.name, {}).items()}
             blob = container.blobs.get(ref.name)
@@ -150,7 +151,7 @@ class MemoryBlobStore:
 
     def set_metadata(self, ref: BlobRef, metadata: Mapping[str, str]) -> BlobProperties:
         """Replace a blob's metadata. Raises BlobNotFound."""
-        with self._lock:
+        with self._lock.get():
             blob = self._find(ref)
             properties = replace(
                 blob.properties,
@@ -164,13 +165,13 @@ class MemoryBlobStore:
     def list(self, container: str) -> Sequence[str]:
         """Names of a container's blobs, sorted."""
         check_container(container)
-        with self._lock:
+        with self._lock.get():
             return sorted(self._containers.get(container, _Container()).blobs)
 
     def page(self, container: str, *, prefix: str = "", marker: str | None = None, limit: int = 5000) -> BlobPage:
         """Blobs whose names begin with ``prefix``, sorted by name."""
         check_container(container)
-        with self._lock:
+        with self._lock.get():
             blobs = self._containers.get(container, _Container()).blobs
             names, more = page_names(sorted(blobs), prefix, marker, limit)
             return BlobPage([blobs[name].properties for name in names], more)
@@ -178,7 +179,7 @@ class MemoryBlobStore:
     def delete(self, ref: BlobRef) -> None:
         """Remove a blob."""
         _check(ref)
-        with self._lock:
+        with self._lock.get():
             container = self._containers.get(ref.container, _Container())
             container.blobs.pop(ref.name, None)
             container.staged.pop(ref.name, None)
@@ -186,13 +187,13 @@ class MemoryBlobStore:
     def delete_container(self, container: str) -> None:
         """Remove a container and all its blobs."""
         check_container(container)
-        with self._lock:
+        with self._lock.get():
             self._containers.pop(container, None)
 
     def discard_unfinished(self, before: datetime) -> int:
         """Remove old blocks."""
         count = 0
-        with self._lock:
+        with self._lock.get():
             for container in self._containers.values():
                 for name, staged in list(container.staged.items()):
                     kept = {block_id: block for block_id, block in staged.items() if block[1] >= before}
@@ -202,7 +203,7 @@ class MemoryBlobStore:
 
     def usage(self) -> int:
         """Bytes of all blobs, blocks and containers."""
-        with self._lock:
+        with self._lock.get():
             blobs = sum(counted_bytes(len(b.data)) for c in self._containers.values() for b in c.blobs.values())
             blocks = (
                 block for c in self._containers.values() for staged in c.staged.values() for block in staged.values()
@@ -220,7 +221,7 @@ class MemoryBlobStore:
 
     def _find(self, ref: BlobRef) -> _Blob:
         _check(ref)
-        with self._lock:
+        with self._lock.get():
             try:
                 return self._containers[ref.container].blobs[ref.name]
             except KeyError:
@@ -230,7 +231,7 @@ class MemoryBlobStore:
         self, ref: BlobRef, data: bytes, blocks: Mapping[str, bytes], overwrite: bool, headers: BlobHeaders
     ) -> BlobProperties:
         _check(ref)
-        with self._lock:
+        with self._lock.get():
             blobs = self._containers.setdefault(ref.container, _Container()).blobs
             if ref.name in blobs and not overwrite:
                 raise already_exists(ref)

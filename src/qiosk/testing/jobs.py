@@ -16,6 +16,7 @@ from msgspec import structs
 from qiosk.contract.jobs import JobQuery, TracePoint
 from qiosk.contract.logs import MAX_LOG_BYTES, LogLine
 from qiosk.errors import JobAlreadyExists, JobNotFound
+from qiosk.forks import PerProcess
 from qiosk.service.accounts.quotas import month_of
 from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobKey, JobState
 from qiosk.service.jobs.runs import RunUpdate
@@ -40,11 +41,11 @@ class MemoryJobStore:
         self._logs: dict[JobKey, list[LogLine]] = {}
         self._run_seconds: dict[tuple[str, str], float] = defaultdict(float)
         self._version = 0
-        self._lock = threading.RLock()
+        self._lock = PerProcess(threading.RLock)
 
     def add(self, job: Job) -> None:
         """Store a new job. Raises JobAlreadyExists."""
-        with self._lock:
+        with self._lock.get():
             if job.key in self._jobs:
                 raise JobAlreadyExists(f"job {job.id}: the id belongs to another job", job_id=job.id)
             self._put(job)
@@ -53,7 +54,7 @@ class MemoryJobStore:
 
     def get(self, key: JobKey) -> Job:
         """The job as it is now. Raises JobNotFound."""
-        with self._lock:
+        with self._lock.get():
             try:
                 return self._jobs[key]
             except KeyError:
@@ -63,7 +64,7 @@ class MemoryJobStore:
         self, workspace: str, query: JobQuery, after: Cursor | None, limit: int, *, skip: int = 0
     ) -> Sequence[Job]:
         """At most ``limit`` matching jobs, ``skip`` after ``after``."""
-        with self._lock:
+        with self._lock.get():
             jobs = [job for job in self._jobs.values() if job.workspace == workspace and _matches(job, query)]
         placed = [(cursor_of(job, query.order_by), job) for job in jobs]
         found = sorted_after(placed, after, descending=query.descending)[skip : skip + limit]
@@ -72,7 +73,7 @@ class MemoryJobStore:
 
     def swap(self, job: Job, *, expected: Job, log: Sequence[LogLine] = ()) -> bool:
         """Store ``job`` in place of ``expected``, if that is still there."""
-        with self._lock:
+        with self._lock.get():
             current = self._jobs.get(job.key)
             if current is None or current.revision != expected.revision:
                 return False
@@ -92,7 +93,7 @@ class MemoryJobStore:
         limit_of: Callable[[str], int | None] | None = None,
     ) -> Job | None:
         """Give the first waiting job to exactly one caller."""
-        with self._lock:
+        with self._lock.get():
             running = Counter(job.workspace for job in self._jobs.values() if job.state.is_running)
             waiting = [job for job in self._jobs.values() if job.state is JobState.WAITING]
             limits = {} if limit_of is None else {job.workspace: limit_of(job.workspace) for job in waiting}
@@ -107,7 +108,7 @@ class MemoryJobStore:
 
     def record(self, key: JobKey, fence: int, update: RunUpdate, *, lease_expires_at: datetime) -> JobState | None:
         """Store what a claimant reports, unless its fence is stale."""
-        with self._lock:
+        with self._lock.get():
             job = self._jobs.get(key)
             if job is None or job.fence != fence or not job.state.is_running:
                 return None
@@ -119,26 +120,26 @@ class MemoryJobStore:
 
     def trace(self, key: JobKey, after: int) -> Sequence[TracePoint]:
         """Trace points from index ``after`` on. Raises JobNotFound."""
-        with self._lock:
+        with self._lock.get():
             self.get(key)
             return self._traces[key][after:]
 
     def log(self, key: JobKey, after: int) -> Sequence[LogLine]:
         """The kept lines after position ``after``. Raises JobNotFound."""
-        with self._lock:
+        with self._lock.get():
             self.get(key)
             return [line for line in self._logs[key] if line.position > after]
 
     def delete(self, key: JobKey) -> None:
         """Remove a job, its trace and its log. Raises JobNotFound."""
-        with self._lock:
+        with self._lock.get():
             self.get(key)
             del self._jobs[key], self._traces[key], self._logs[key]
             self._version += 1
 
     def is_needed(self, key: JobKey, container: str, blob: str | None = None) -> bool:
         """Whether another job has its input or its output here."""
-        with self._lock:
+        with self._lock.get():
             others = [job for job in self._jobs.values() if job.workspace == key.workspace and job.id != key.id]
         if blob is not None:
             return any(job.input == BlobRef(container, blob) for job in others)
@@ -146,31 +147,31 @@ class MemoryJobStore:
 
     def running(self, *, home: str | None = None) -> Sequence[Job]:
         """All running jobs, or those that a worker of ``home`` has claimed."""
-        with self._lock:
+        with self._lock.get():
             running = [job for job in self._jobs.values() if job.state.is_running]
         return [job for job in running if home is None or (job.worker or "").startswith(f"{home}/")]
 
     def waiting(self, limit: int, *, workspace: str | None = None) -> int:
         """How many jobs wait, counted no further than ``limit``."""
-        with self._lock:
+        with self._lock.get():
             jobs = [job for job in self._jobs.values() if workspace in (None, job.workspace)]
         return min(limit, sum(job.state is JobState.WAITING for job in jobs))
 
     def run_seconds(self, workspace: str, month: str) -> float:
         """How long the workspace's jobs ran, of those that ended in this month."""
-        with self._lock:
+        with self._lock.get():
             return self._run_seconds[workspace, month]
 
     def ended_before(self, before: datetime, limit: int, *, after: Job | None = None) -> Sequence[Job]:
         """Jobs that ended before a time, after ``after``."""
-        with self._lock:
+        with self._lock.get():
             ended = [(_end_of(job), job) for job in self._jobs.values() if job.ended_at and job.ended_at < before]
         ended.sort(key=itemgetter(0))
         return [job for end, job in ended if after is None or end > _end_of(after)][:limit]
 
     def all(self) -> Sequence[Job]:
         """Every job of every workspace."""
-        with self._lock:
+        with self._lock.get():
             return list(self._jobs.values())
 
     def version(self) -> int:

@@ -16,6 +16,9 @@ from qiosk.adapters import private
 Pulse = tuple[int, int, int]
 """What changes with every beat."""
 
+LONGEST_STEP_S = 15.0
+"""Between two looks at a heart at most so much time counts."""
+
 
 @final
 class Heartbeat:
@@ -25,7 +28,8 @@ class Heartbeat:
         self._path = path
         self._trouble: str | None = None
         self._seen: tuple[str, Pulse | None] | None = None
-        self._changed_at = 0.0
+        self._still_s = 0.0
+        self._looked_at = 0.0
 
     def beat(self, trouble: str = "") -> None:
         """Show that the supervisor's loop turns. Raises OSError."""
@@ -47,11 +51,14 @@ class Heartbeat:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def still_s(self, supervisor: str) -> float:
-        """For how many seconds calls of this method have seen the same beat of the same supervisor."""
+        """For how many seconds calls of this method have seen the same beat of the same supervisor.
+
+        Between two calls at most ``LONGEST_STEP_S`` count: after a longer pause both processes may have been stopped.
+        """
         now, seen = time.monotonic(), (supervisor, self.pulse())
-        if seen != self._seen:
-            self._seen, self._changed_at = seen, now
-        return now - self._changed_at
+        self._still_s = self._still_s + min(now - self._looked_at, LONGEST_STEP_S) if seen == self._seen else 0.0
+        self._seen, self._looked_at = seen, now
+        return self._still_s
 
     def trouble(self) -> str:
         """Why the supervisor cannot work; empty if it can."""

@@ -10,7 +10,7 @@
     HOME/supervisor.boot    locked, shared, by supervisors that were started and do not hold their lock yet
     HOME/supervisor.beat    changes while the supervisor works; contains why it cannot work, if it cannot
     HOME/supervisor.stop    asks the supervisor that it names to stop, where a signal cannot
-    HOME/supervisor.tmp     its temporary folder, if there is no other one
+    HOME/supervisor.tmp     its socket, and all its temporary files if there is no other place for them
     HOME/server.lock        locked, shared, by every running server of the home
     HOME/supervisor.bell    a named pipe; writing to it wakes the supervisor
     HOME/supervisor.log     log of the supervisor; HOME/supervisor.log.1 contains older lines

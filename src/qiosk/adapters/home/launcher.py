@@ -7,6 +7,9 @@ lock and the other one exits. The supervisor is detached: it outlives the proces
 A supervisor has come up when its heart has beaten. One that was started and is gone without a beat counts as a death,
 whether it held the lock or not. After ``MAX_LAUNCHES`` deaths in a row callers get the reason; further ones are started
 all the same, because the reason may go away.
+
+A supervisor that holds the lock and whose heart does not beat was perhaps stopped by a signal (SIGSTOP): after
+``STALL_S`` it is told to go on. If its heart has not beaten after ``HOPELESS_S`` callers get the reason.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ UNREADY_DEATHS = 2
 """After so many, a server is not ready."""
 STALL_S = 10.0
 """A supervisor whose heart has not beaten for so long does not work."""
+HOPELESS_S = 60.0
+"""After so long without a beat, callers do not wait for it any longer."""
 
 STOP_PROBE_S = 0.02
 """How often ``stop`` probes the lock."""
@@ -83,10 +88,14 @@ class SupervisorLauncher:
         self._log_size_at_launch = 0
         self._has_launched = False
         self._is_stopping = False
+        self._is_revived = False
         self._deaths = 0
 
     def wake(self) -> None:
-        """Wake the supervisor, or start one. Raises SupervisorUnavailable if none could be started."""
+        """Wake the supervisor, or start one.
+
+        Raises SupervisorUnavailable if none could be started, or the one that there is has not moved for long.
+        """
         wake(self._home.wakeup_pipe)
         with self._guard.get():
             self._probe()
@@ -173,13 +182,27 @@ class SupervisorLauncher:
             self._deaths = 0
         if is_held:
             self._launched_at = float("-inf")
-            self._still_s()
+            self._look_after(self._still_s())
         elif now - self._launched_at >= LAUNCH_INTERVAL_S:
             self._deaths += self._has_launched
             self._launched_at = now
             self._launch()
         if self._deaths >= MAX_LAUNCHES:
             raise SupervisorUnavailable(self._obituary())
+
+    def _look_after(self, still_s: float) -> None:
+        """Let a supervisor go on that has not moved for ``still_s``; SupervisorUnavailable if that is too long."""
+        if still_s < STALL_S:
+            self._is_revived = False
+        elif not self._is_revived:
+            log.warning("the supervisor has not moved for %.0f s and is told to go on", still_s)
+            self._is_revived = True
+            self.revive()
+        if still_s >= HOPELESS_S:
+            raise SupervisorUnavailable(
+                f"supervisor: process {self._lock.holder()} has not moved for {still_s:.0f} s; jobs go on when it"
+                f" moves, or is killed and started again; see {self._home.log}"
+            )
 
     def _obituary(self) -> str:
         """What callers are told of supervisors that did not come up; the last line of the log says why."""
