@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import signal
 from pathlib import Path
+from time import sleep
 from types import SimpleNamespace
 
 import pytest
 
-from qiosk.contract.jobs import ErrorData, SubmitJob
+from qiosk.contract.jobs import ErrorData, JobProgress, SubmitJob
 from qiosk.service.jobs.definition import define_job
 from qiosk.service.jobs.job import JobEvent, JobKey, JobState
 from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate, Shortage
 from qiosk.settings import Settings
 from qiosk.supervisor import slots as module
+from qiosk.supervisor import slow_starts
 from qiosk.supervisor.running_job import RUN_GRACE_S, claim_of
 from qiosk.supervisor.shortages import Shortages
 from qiosk.supervisor.slots import HELD_STARTS, JobSlots
@@ -95,6 +97,24 @@ def machine(monkeypatch) -> Machine:
     made.slots._shortages = Shortages(3)
     monkeypatch.setattr(module.time, "monotonic", lambda: made.now)
     return made
+
+
+def test_a_start_that_takes_long_is_told_as_progress(machine, monkeypatch):
+    monkeypatch.setattr(slow_starts, "SLOW_START_S", 0.0)
+    started = Process()
+
+    def start(spec):
+        while machine.job().progress.activity is None:
+            sleep(0.001)
+        return started
+
+    machine.slots._start_process = start
+    monkeypatch.setattr(machine.slots, "has_room", lambda: not machine.slots.running)
+    machine.step()
+    assert machine.job().progress.activity == slow_starts.ACTIVITY
+    started.sent.append(RunUpdate(progress=JobProgress(fraction=0.5)))
+    machine.step()
+    assert machine.job().progress == JobProgress(fraction=0.5)
 
 
 SHORTAGES = [

@@ -28,6 +28,7 @@ from qiosk.supervisor.job_process import JobProcess
 from qiosk.supervisor.pauses import GrowingPause
 from qiosk.supervisor.running_job import Claim, RunningJob, claim_of
 from qiosk.supervisor.shortages import Shortages
+from qiosk.supervisor.slow_starts import told_if_slow
 
 START_PAUSES_S = (0.1, 10.0)
 """First and longest pause after a process could not be started."""
@@ -172,7 +173,9 @@ class JobSlots:
         job, is_alone = attempt.job, _is_suspect(attempt.job)
         max_seconds = self._stores.quotas.run_seconds(job.workspace)
         try:
-            process = self._start_process(attempt.spec(threads=self._threads(is_alone), max_seconds=max_seconds))
+            spec = attempt.spec(threads=self._threads(is_alone), max_seconds=max_seconds)
+            with told_if_slow(attempt):
+                process = self._start_process(spec)
         except (OSError, EOFError, MemoryError) as error:
             for running in self.running:  # a fork server that cannot fork dies, and its processes with it
                 running.is_fork_server_excused |= isinstance(error, (EOFError, ConnectionError))
