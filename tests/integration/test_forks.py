@@ -17,6 +17,7 @@ import pytest
 import databases
 from forking import Child, in_child
 from homes import close_home, eventually, finished, open_home, submit
+from patience import HANG_S
 from qiosk import Workspace, aio
 from qiosk.adapters.home.home import Home, ServerPresence, SupervisorLock
 from qiosk.adapters.sql.database import Database, parse_url
@@ -187,7 +188,7 @@ def test_a_child_of_a_process_that_compiles_can_compile():
     def can_compile() -> bool:
         thread = threading.Thread(target=compiler.global_compiler_lock.acquire, daemon=True)
         thread.start()
-        thread.join(30.0)
+        thread.join(HANG_S)
         return not thread.is_alive()
 
     compiling = threading.Thread(target=compile_long)

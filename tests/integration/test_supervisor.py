@@ -74,7 +74,7 @@ def test_a_job_runs_in_a_process_of_its_own(service, shared_path):
 
 def test_who_watches_a_job_is_told_what_it_does_before_it_searches(service):
     view = homes.submit(service, {"activity": "compiling kernels (once)…", "seconds": 0.5, "chunks": 3})
-    updates = list(service.updates(view.id, timeout_s=60))
+    updates = list(service.updates(view.id, timeout_s=HANG_S))
     assert "compiling kernels (once)…" in [update.progress.activity for update in updates]
     assert updates[-1].progress.activity is None
 

@@ -193,6 +193,7 @@ def test_only_dense_couplings_between_few_spins_are_eligible(function):
     assert not LowestEigenspace(compile_problem(function)).is_eligible
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", FREE)
 def test_parameter_free_targets_end_at_a_proof(target):
     result = solve(planted_xorsat(60, seed=3), target, timeout=HANG_S, seed=1)

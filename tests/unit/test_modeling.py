@@ -96,6 +96,7 @@ numbers = st.integers(-4, 4)
 senses = st.sampled_from(["==", "<=", ">="])
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     st.lists(numbers, min_size=4, max_size=4),

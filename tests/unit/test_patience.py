@@ -18,7 +18,7 @@ TESTS = Path(__file__).parents[1]
 FILES = sorted(TESTS.rglob("*.py"))
 LIMITS = {"timeout", "timeout_s", "timeout_secs", "within"}
 """Names under which the functions that wait take their limit."""
-WAITS = {"wait", "wait_for", "join", "result"}
+WAITS = {"wait", "wait_for", "join", "result", "eventually"}
 """Functions that take it without its name, too."""
 SEARCHES = {"ParallelTempering", "SimulatedAnnealing", "Tabu", "TabuSearch", "solve", "task"}
 """Their time-out is how long a search may take."""

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import structlog
 
-from patience import eventually
+from patience import HANG_S, eventually
 from qiosk.contract.jobs import SubmitJob
 from qiosk.server.routes import health
 from qiosk.server.settings import ServerSettings
@@ -209,7 +209,7 @@ def test_a_check_that_hangs_holds_one_thread(memory: MemoryParts, monkeypatch: p
 
     def hang() -> None:
         begun.append(1)
-        goes_on.wait(60)
+        goes_on.wait(HANG_S)
 
     with serving(replace(memory.parts, checks={"storage": hang})) as http:
         for _ in range(3):
@@ -222,4 +222,4 @@ def test_a_check_that_hangs_holds_one_thread(memory: MemoryParts, monkeypatch: p
 def test_the_database_is_examined_when_the_server_begins(memory: MemoryParts) -> None:
     examined = threading.Event()
     with serving(replace(memory.parts, examine=examined.set)):
-        assert examined.wait(20)
+        assert examined.wait(HANG_S)
