@@ -11,7 +11,7 @@ from qiosk.formats import registry
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import CostFunction
-from qiosk.solvers.search.descent import Descent
+from qiosk.solvers.search.moves import Flips
 from qiosk.solvers.search.tuning import BetaRange, beta_range
 
 FOLDER = Path(__file__).parent / "instances"
@@ -33,7 +33,7 @@ class Instance:
     @cached_property
     def betas(self) -> BetaRange:
         """The range in which the problem freezes [1/cost]: what peers are given as a good range, too."""
-        return beta_range(self.problem, 0, Descent(self.problem))
+        return beta_range(self.problem, 0, Flips(self.problem))
 
     def is_reached(self, cost: float) -> bool:
         """Whether a cost is the best known one, or below."""

@@ -101,11 +101,11 @@ def test_the_bit_sliced_kernel_refuses_large_and_broken_coefficients(values, mes
 
 
 def test_unknown_kernels_are_refused_with_the_names_of_all():
-    with pytest.raises(InvalidValue, match="kernel 'fastest' is none of packed-int8, .*, plain"):
+    with pytest.raises(InvalidValue, match="kernel 'fastest' is none of packed-int8, .*, plain, one-hot"):
         plan(ring(5, np.ones(5)), replicas=1, kernel="fastest")
 
 
-@pytest.mark.parametrize("kernel", [name for name in KERNELS if not name.startswith(("klocal", "plain"))])
+@pytest.mark.parametrize("kernel", [name for name in KERNELS if not name.startswith(("klocal", "plain", "one-hot"))])
 def test_quadratic_kernels_refuse_larger_terms(kernel):
     with pytest.raises(InvalidValue, match=f"kernel '{kernel}' takes quadratic problems"):
         plan(random_problem("ising", 5, locality=3, seed=1), replicas=1, kernel=kernel)

@@ -38,6 +38,7 @@ from qiosk.solvers import run as tasks
 from qiosk.solvers.search import context as contexts
 from qiosk.solvers.search.context import warm_up
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.moves import Flips
 from qiosk.solvers.search.neighbours import fill_up
 from qiosk.solvers.solve import Hooks, run_target, solve
 from qiosk.solvers.targets import catalogue as registry
@@ -213,7 +214,7 @@ def test_more_solutions_than_a_search_finds_come_from_the_neighbourhood_and_no_c
     problem = compile_problem(glass(10, 3))
     found = Incumbents(1000)
     found.offer(np.ones(10, np.int8), cost_of(problem, np.ones(10, np.int8)), 0)
-    fill_up(problem, found, lambda: True)
+    fill_up(problem, Flips(problem), found, lambda: True)
     assert len(found.costs) == len({x.tobytes() for x in found.configurations}) == 1000
 
 
@@ -221,7 +222,7 @@ def test_looking_for_more_solutions_ends_when_it_is_told():
     problem = compile_problem(glass(40, 3))
     found, asked = Incumbents(10_000), []
     found.offer(np.ones(40, np.int8), cost_of(problem, np.ones(40, np.int8)), 0)
-    fill_up(problem, found, lambda: asked.append(None) or len(asked) < 20)
+    fill_up(problem, Flips(problem), found, lambda: asked.append(None) or len(asked) < 20)
     assert 20 <= len(asked) <= 21
     assert 2 <= len(found.costs) <= 20
 

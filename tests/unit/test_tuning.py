@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk.model.compile import compile_problem
-from qiosk.solvers.search.descent import Descent
+from qiosk.solvers.search.moves import Flips
 from qiosk.solvers.search.tuning import BetaRange, beta_range, even_ladder, first_ladder
 from strategies import cost_function
 
@@ -24,20 +24,20 @@ def glass(scale=1.0, n=40):
 @pytest.mark.parametrize("scale", [1e-300, 1e-9, 1.0, 1e9, 1e300])
 def test_the_range_scales_with_the_cost(scale):
     plain, scaled = glass(), glass(scale)
-    found, other = beta_range(plain, 1, Descent(plain)), beta_range(scaled, 1, Descent(scaled))
+    found, other = beta_range(plain, 1, Flips(plain)), beta_range(scaled, 1, Flips(scaled))
     npt.assert_allclose([other.hot * scale, other.cold * scale], [found.hot, found.cold], rtol=1e-6)
     assert 0.0 < found.hot <= found.ladder_hot < found.cold
 
 
 def test_costs_below_the_normal_range_of_a_float_have_a_range_too():
     tiny = glass(1e-318)
-    found = beta_range(tiny, 1, Descent(tiny))
+    found = beta_range(tiny, 1, Flips(tiny))
     assert 0.0 < found.hot <= found.ladder_hot < found.cold < np.inf
 
 
 def test_a_problem_without_moves_has_some_range():
     flat = compile_problem(cost_function("pubo", [(0.0, [0, 1])]))
-    assert beta_range(flat, 1, Descent(flat)) == BetaRange(1.0, 2.0, 1.0)
+    assert beta_range(flat, 1, Flips(flat)) == BetaRange(1.0, 2.0, 1.0)
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=63))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from qiosk.formats.text import biqmac, coo, lp, mps, orlib, qplib, qubo, rudy, w
 from qiosk.formats.text.programs import Program
 from qiosk.model.cost_function import CONSTANT, CostFunction
 from qiosk.model.domain import flattened, to_bits, to_spins
+from qiosk.model.one_hot import ONE_HOT, read_one_hot
 
 _HEAD_BYTES = 4096  # enough to detect a format
 
@@ -194,7 +196,15 @@ def renumbered(cost_function: CostFunction) -> CostFunction:
         ids=cost_function.positions,
         groups=replace(groups, ids=members),
         initial_configuration=None if initial is None else {numbers[i]: value for i, value in initial.items()},
+        metadata=_renumbered(cost_function),
     )
+
+
+def _renumbered(cost_function: CostFunction) -> Mapping[str, Any]:
+    one_hot = read_one_hot(cost_function.metadata)
+    if one_hot is None:
+        return cost_function.metadata
+    return {**cost_function.metadata, ONE_HOT: one_hot.numbered(cost_function.variables).to_metadata()}
 
 
 def without_constant(cost_function: CostFunction) -> tuple[CostFunction, float]:

@@ -73,6 +73,9 @@ OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck":
 inlined = partial(numba.njit, **OPTIONS, forceinline=True)
 """Decorator of small functions that are compiled into the kernels that call them."""
 
+called = partial(numba.njit, **OPTIONS)
+"""Decorator of larger functions that kernels call."""
+
 
 def jit_enabled() -> bool:
     """Whether kernels are compiled at all: false under ``NUMBA_DISABLE_JIT=1``."""

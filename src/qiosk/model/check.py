@@ -6,6 +6,7 @@ import numpy as np
 
 from qiosk.errors import InvalidInitialConfiguration, InvalidValue, RepeatedVariable
 from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, rows_of
+from qiosk.model.one_hot import read_one_hot
 
 
 def check(cost_function: CostFunction) -> None:
@@ -26,6 +27,8 @@ def check(cost_function: CostFunction) -> None:
     _check_groups(cost_function)
     if cost_function.initial_configuration is not None:
         check_initial_configuration(cost_function)
+    if (one_hot := read_one_hot(cost_function.metadata)) is not None:
+        one_hot.numbered(cost_function.variables)
 
 
 def check_finite(cost_function: CostFunction) -> None:

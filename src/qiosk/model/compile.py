@@ -16,6 +16,7 @@ from qiosk.errors import InvalidValue, NotEnoughMemory, RepeatedVariable
 from qiosk.model.compact import LARGE_TERMS
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, rows_of
+from qiosk.model.one_hot import read_one_hot
 from qiosk.model.pairs import PairList, Pairs
 from qiosk.model.rows import collect_rows
 
@@ -52,7 +53,7 @@ def compile_problem(cost_function: CostFunction) -> CompiledProblem:
     Raises RepeatedVariable if a variable occurs twice in an Ising term, InvalidValue if a merged coefficient leaves the
     range of float64, and NotEnoughMemory for more than 2**31 - 1 variables.
     """
-    n = len(cost_function.variables)
+    n, one_hot = len(cost_function.variables), read_one_hot(cost_function.metadata)
     if n >= 2**31:
         raise NotEnoughMemory(f"the problem has {n} variables, more than {2**31 - 1}")
     larger: list[_Like] = []
@@ -78,6 +79,7 @@ def compile_problem(cost_function: CostFunction) -> CompiledProblem:
         group_weights=groups.weights,
         group_values=groups.values,
         group_offsets=groups.offsets,
+        one_hot=None if one_hot is None else one_hot.numbered(cost_function.variables),
     )
     _check_finite(problem)
     return problem

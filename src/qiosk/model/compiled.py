@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qiosk.model.cost_function import F64, I32, I64
+from qiosk.model.one_hot import OneHot
 from qiosk.model.pairs import PairBlock, Pairs
 
 
@@ -39,6 +40,7 @@ class CompiledProblem:
     group_weights: F64  # (M,)
     group_values: F64  # (G,)
     group_offsets: F64  # (G,)
+    one_hot: OneHot | None = None  # promises that configurations keep; members are variables
 
     @property
     def n(self) -> int:

@@ -16,7 +16,7 @@ def fix(problem: CompiledProblem, is_fixed: NDArray[np.bool_], values: I8) -> Co
     """The problem of the variables that are not fixed, in their order; the others are at ``values`` (n,).
 
     Only pairs and groups: ``problem`` must have no terms of three or more variables. A configuration of what is left
-    costs as much as it does together with the fixed values.
+    costs as much as it does together with the fixed values. One-hot groups are dropped.
     """
     v = np.where(is_fixed, values, 0).astype(np.float64)
     place = np.cumsum(~is_fixed) - 1
@@ -45,4 +45,5 @@ def fix(problem: CompiledProblem, is_fixed: NDArray[np.bool_], values: I8) -> Co
         group_weights=problem.group_weights[is_left],
         group_values=problem.group_values[has_members],
         group_offsets=offsets[has_members],
+        one_hot=None,
     )

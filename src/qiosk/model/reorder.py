@@ -14,7 +14,8 @@ from qiosk.model.pairs import inverse
 def reorder(problem: CompiledProblem, order: I64) -> CompiledProblem:
     """A problem whose variable k is variable ``order[k]`` of this one; ``order`` (n,) is a permutation.
 
-    Pairs, and members of terms and groups, are sorted again; ``variables`` is no longer ascending.
+    Pairs, and members of terms and groups, are sorted again; ``variables`` is no longer ascending. One-hot groups are
+    dropped.
     """
     place = inverse(order)
     _, term_variables = _sorted_members(place, problem.term_indptr, problem.term_variables)
@@ -27,6 +28,7 @@ def reorder(problem: CompiledProblem, order: I64) -> CompiledProblem:
         term_variables=term_variables,
         group_variables=group_variables,
         group_weights=problem.group_weights[in_groups],
+        one_hot=None,
     )
 
 

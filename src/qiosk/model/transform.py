@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups
+from qiosk.model.one_hot import ONE_HOT, read_one_hot
 
 
 def fix_variables(cost_function: CostFunction, fixed: Mapping[int, float]) -> CostFunction:
@@ -15,7 +16,7 @@ def fix_variables(cost_function: CostFunction, fixed: Mapping[int, float]) -> Co
 
     Terms keep their order and are not merged; those that become 0 are left out. All constants are added up
     to one term at the end. A group's constant comes first among its members; a group without variables becomes
-    constant. Fixed variables leave the initial configuration; ids that do not occur are ignored.
+    constant. Fixed variables leave the initial configuration and one-hot groups; ids that do not occur are ignored.
     """
     variables = cost_function.variables
     values = np.full(len(variables), np.nan)
@@ -32,7 +33,7 @@ def fix_variables(cost_function: CostFunction, fixed: Mapping[int, float]) -> Co
     initial = cost_function.initial_configuration
     if initial is not None:
         initial = {i: v for i, v in initial.items() if i not in fixed}
-    return replace(
+    reduced = replace(
         cost_function,
         coefficients=coefficients,
         indptr=indptr,
@@ -40,6 +41,13 @@ def fix_variables(cost_function: CostFunction, fixed: Mapping[int, float]) -> Co
         groups=groups,
         initial_configuration=initial,
     )
+    if (one_hot := read_one_hot(cost_function.metadata)) is None:
+        return reduced
+    is_set = {i: value > 0 for i, value in fixed.items()}
+    set_ids, unset_ids = [i for i in is_set if is_set[i]], [i for i in is_set if not is_set[i]]
+    kept = one_hot.restricted(set_ids, unset_ids, reduced.variables).to_metadata()
+    metadata = {name: value for name, value in cost_function.metadata.items() if name != ONE_HOT}
+    return replace(reduced, metadata=metadata | ({ONE_HOT: kept} if kept else {}))
 
 
 def _fix_terms(cost_function: CostFunction, values: F64) -> tuple[F64, I64, I64, float]:

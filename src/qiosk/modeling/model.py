@@ -13,8 +13,8 @@ from qiosk.modeling.adaptive import solve_here
 from qiosk.modeling.answer import Answer
 from qiosk.modeling.assembly import assemble
 from qiosk.modeling.document import ModelContent, condition_of, objective_of, read_document, write_document
-from qiosk.modeling.expression import Condition, Constraint, Expression, as_expression, bits_of, total
-from qiosk.modeling.penalties import check_exact, exact_row
+from qiosk.modeling.expression import Condition, Constraint, Expression, Sense, as_expression, bits_of, total
+from qiosk.modeling.penalties import check_exact, exact_row, one_hot_bits
 from qiosk.modeling.rows import Row, row_of
 from qiosk.modeling.solution import Solution, report
 from qiosk.modeling.variables import (
@@ -119,6 +119,32 @@ class Model:
         distinct = list(options)
         return {key: self.choice(member, distinct) for key, member in self._family(name, keys).items()}
 
+    def permutation(
+        self, name: str, keys: Iterable[Hashable], options: Iterable[Hashable] | None = None
+    ) -> dict[Any, Choice]:
+        """A family of choices, all different: an order of the keys, or an assignment of options to them.
+
+        ``options`` are the numbers from 0 on by default, as many as there are keys. With more options than keys some
+        are not used; with fewer it raises InvalidValue.
+
+        >>> from qiosk.modeling import Model
+        >>> model = Model()
+        >>> place = model.permutation("place", ["oak", "elm", "ash"])
+        >>> place["oak"][0]
+        +1 b0
+        >>> [constraint.name for constraint in model.constraints][-1]
+        'place: 2 once'
+        """
+        some = list(dict.fromkeys(keys))
+        distinct = list(range(len(some))) if options is None else list(dict.fromkeys(options))
+        if len(distinct) < len(some):
+            raise InvalidValue(f"permutation `{name}`: {len(some)} keys need as many options, found {len(distinct)}")
+        family = self.choices(name, some, distinct)
+        for option in distinct:
+            times = total(choice[option] for choice in family.values())
+            self.add(times == 1 if len(distinct) == len(some) else times <= 1, f"{name}: {label_of(option)} once")
+        return family
+
     def minimize(self, objective: Expression | float) -> None:
         """Set the objective to minimize; it replaces an earlier one."""
         self.objective, self.is_maximized = self._own(objective), False
@@ -159,13 +185,11 @@ class Model:
         """
         if not 0 < scale < float("inf"):
             raise InvalidValue(f"scale: must be greater than 0, found {scale}")
-        problem = assemble(
-            self.name,
-            self.cost,
-            [(name, self._exact_row(constraint)) for name, constraint in self._constraints.items()],
-            self.weights(scale) | dict(weights or {}),
-            self._n_bits,
-        )
+        rows = {name: self._exact_row(constraint) for name, constraint in self._constraints.items()}
+        problem = assemble(self.name, self.cost, rows.items(), self.weights(scale) | dict(weights or {}), self._n_bits)
+        for name, row in rows.items():
+            if self._constraints[name].weight is None and (bits := one_hot_bits(row)):
+                problem.add_one_hot(bits, at_most=row.sense is Sense.AT_MOST)
         problem.metadata["model"] = self.to_document()
         return problem
 

@@ -131,3 +131,9 @@ def _pairs(expression: Expression) -> Expression:
 
 def _magnitude(expression: Expression) -> float:
     return sum(map(abs, expression.terms.values()))
+
+
+def one_hot_bits(row: Row) -> list[int]:
+    """The bits of which a constraint allows exactly one, or at most one, to be set; empty for other constraints."""
+    is_one_hot = row.bound == 1 and all(len(bits) == 1 and c == 1 for bits, c in row.terms.items())
+    return [bits[0] for bits in row.terms] if is_one_hot and row.sense is not Sense.AT_LEAST else []

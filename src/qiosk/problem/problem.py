@@ -28,12 +28,14 @@ from qiosk.model.check import check, check_finite
 from qiosk.model.cost import check_domain, evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.matrix import MatrixForm, matrix_form, terms_from_matrix
+from qiosk.model.one_hot import ONE_HOT, checked_members
 from qiosk.model.transform import fix_variables
 from qiosk.problem import npz
 from qiosk.problem.collection import TermCollection
-from qiosk.problem.columns import checked_arrays
+from qiosk.problem.columns import as_float, checked_arrays
+from qiosk.problem.one_hot import OneHotGroups, penalty_terms
 from qiosk.problem.storage import Downloader, Uploader
-from qiosk.problem.term import Number, SlcTerm, Term
+from qiosk.problem.term import Number, SlcTerm, Term, coefficient
 
 _UNNAMED = "Optimization problem"
 
@@ -94,6 +96,7 @@ class Problem(TermCollection):
         self.uploaded_blob_uri: str | None = None
         self._snapshot: tuple[Any, CostFunction] | None = None
         self._is_checked = False
+        self._one_hot = OneHotGroups()
         super().__init__(problem_type, terms)
 
     @classmethod
@@ -157,6 +160,8 @@ class Problem(TermCollection):
             problem_type=cost_function.problem_type,
         )
         problem.metadata = {key: value for key, value in cost_function.metadata.items() if key != "name"}
+        problem._one_hot.read(problem.metadata)
+        problem.metadata.pop(ONE_HOT, None)
         problem._terms.extend(cost_function.coefficients, cost_function.indptr, cost_function.ids)
         problem._groups.extend(cost_function.groups)
         if len(cost_function.groups):
@@ -178,7 +183,7 @@ class Problem(TermCollection):
     def _frozen(self) -> CostFunction:
         """A frozen copy of the problem, unchecked."""
         initial = dict(self.init_config) if self.init_config else None
-        name, metadata = str(self.name), dict(self.metadata)
+        name, metadata = str(self.name), {**self.metadata, **self._one_hot.metadata()}
         key = (self._terms.version, self._groups.version, self.problem_type, initial)
         if self._snapshot is None or self._snapshot[0] != key:
             coefficients, indptr, ids = self._terms.arrays()
@@ -196,6 +201,7 @@ class Problem(TermCollection):
             self._is_checked = False
         elif self._snapshot[1].name != name or self._snapshot[1].metadata != metadata:
             # Labels do not change the columns, so the same arrays are used again, and they stay checked.
+            self._is_checked &= self._snapshot[1].metadata.get(ONE_HOT) == metadata.get(ONE_HOT)
             self._snapshot = key, replace(self._snapshot[1], name=name, metadata=metadata)
         return self._snapshot[1]
 
@@ -338,7 +344,8 @@ class Problem(TermCollection):
         """A new problem over the other variables; ``fixed_variables`` is keyed by ids (int or str).
 
         Terms that become constant are added up in one term at the end. Terms that become 0 are left out, and with them
-        variables that occur in no other term. Raises NothingToFix if ``fixed_variables`` is empty
+        variables that occur in no other term. One-hot groups are kept: where a member is set, the others are never
+        set. Raises NothingToFix if ``fixed_variables`` is empty.
         """
         if not fixed_variables:
             raise NothingToFix("fixed variables are empty, give at least one")
@@ -347,9 +354,51 @@ class Problem(TermCollection):
         problem = Problem(self.name, problem_type=self.problem_type, content_type=self.content_type)
         problem._terms.extend(reduced.coefficients, reduced.indptr, reduced.ids)
         problem._groups.extend(reduced.groups)
+        problem._one_hot.read(reduced.metadata)
         if self.init_config is not None:
             problem.init_config = {i: v for i, v in self.init_config.items() if int(i) not in fixed}
         return problem
+
+    @property
+    def one_hot(self) -> tuple[tuple[tuple[int, ...], bool], ...]:
+        """The one-hot groups, in the order in which they were added: ids, and whether exactly one of them is set.
+
+        >>> from qiosk.optimization import Problem, ProblemType
+        >>> problem = Problem("colour", problem_type=ProblemType.pubo)
+        >>> problem.add_one_hot([0, 1, 2], penalty=4)
+        >>> problem.one_hot
+        (((0, 1, 2), True),)
+        """
+        return self._one_hot.groups()
+
+    def add_one_hot(self, ids: Iterable[int], *, at_most: bool = False, penalty: Number | None = None) -> None:
+        """Promise that exactly one of some variables is set; or at most one.
+
+        Set is 1 for bits and +1 for spins. Annealing, tempering, population annealing and tabu search then visit only
+        configurations that keep the groups: they change which variable of a group is set, and swap rows where groups
+        cross each other as the rows and columns of an assignment. Other solvers, and other programs, read an ordinary
+        problem: they keep groups by penalty terms only.
+
+        Args:
+            ids: the variables, at least one, all different.
+            at_most: whether none of them may be set, too.
+            penalty: adds the terms of ``penalty`` times the squared excess: of bits (sum - 1)**2, or the products of
+                all pairs if ``at_most``. None: the problem has its own penalty terms, or needs none.
+
+        The groups are stored in the member ``one_hot`` of the problem's metadata. Raises WrongType, InvalidValue; and,
+        when the problem is solved, InvalidValue for a variable that is in no term.
+
+        >>> from qiosk.optimization import Problem, ProblemType
+        >>> problem = Problem("colour", problem_type=ProblemType.pubo)
+        >>> problem.add_one_hot([0, 1, 2], penalty=4)
+        >>> float(problem.evaluate({0: 1, 1: 1, 2: 0}))
+        4.0
+        """
+        members = checked_members(f"one-hot group {len(self._one_hot)}", ids, can_be_empty=False)
+        if penalty is not None:
+            indices, coefficients = penalty_terms(members, at_most, as_float(coefficient(penalty)), self.problem_type)
+            self.add_terms([Term(c=c, indices=some) for some, c in zip(indices, coefficients, strict=True)])
+        self._one_hot.append(members, is_exact=not at_most)
 
     def is_large(self) -> bool:
         """Whether there are at least ``NUM_TERMS_LARGE`` terms and ``NUM_VARIABLES_LARGE`` variables."""

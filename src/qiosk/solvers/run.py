@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +107,7 @@ class Task:
 
     def _run(self, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]) -> Result:
         began = self.clock()
-        problem = compile_problem(self.cost_function)
+        problem = self._compiled()
         largest_cost(problem)  # no search works where sums of costs are infinite
         initial = initial_values(self.cost_function)
         if self.saved:
@@ -158,8 +158,14 @@ class Task:
         statistics |= solver.statistics(run.state)
         parameters = self._parameters(solver.parameters(run.state))
         enough = max(run.limits.deadline, self.clock() + FILL_UP_S)
-        fill_up(problem, run.state.incumbents, lambda: self.clock() < enough and not is_cancelled())
+        fill_up(problem, context.moves, run.state.incumbents, lambda: self.clock() < enough and not is_cancelled())
         return self._result(problem, run.state.incumbents, parameters, run.trace, statistics)
+
+    def _compiled(self) -> CompiledProblem:
+        """The problem, without one-hot groups where the solver does not move by them."""
+        problem = compile_problem(self.cost_function)
+        is_kept = self.target.keeps_one_hot and self.kernel in (None, "one-hot")
+        return problem if is_kept else replace(problem, one_hot=None)
 
     def _interruption(self, context: SearchContext, began: float, is_cancelled: Callable[[], bool]) -> Interruption:
         """Ends what takes much longer than the time limit; compiling kernels does not count."""
@@ -229,7 +235,9 @@ class Task:
     def _advice(self, problem: CompiledProblem, found: Incumbents) -> dict[str, Any]:
         if self.target.advice is None:
             return {}
-        betas = beta_range(problem, self.seed, lambda x: found.configurations[0])
+        from qiosk.solvers.search.moves import Flips
+
+        betas = beta_range(problem, self.seed, Flips(problem), lambda x: found.configurations[0])
         return self.target.advice(problem.n, betas)
 
     @cached_property

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from qiosk.kernels.addresses import address
 from qiosk.kernels.compiler import inlined, kernel
 from qiosk.kernels.search.tabu_flips import (
     BLOCK,
@@ -29,7 +30,6 @@ from qiosk.kernels.search.tabu_flips import (
     TABU,
     TRAIL,
     UNSEEN,
-    address,
     flip_of,
     random_below,
     table_addresses,

@@ -36,10 +36,8 @@ from typing import Any
 
 import numpy as np
 
-from qiosk.kernels.compiler import inlined, simd_available
-
-if simd_available():
-    from qiosk.kernels.simd import pointer
+from qiosk.kernels.addresses import address
+from qiosk.kernels.compiler import inlined
 
 BLOCK = 64
 """Variables whose least delta is kept."""
@@ -75,21 +73,6 @@ def touch(i: Any, is_stale: Any, stale: Any, numbers: Any) -> None:
         is_stale[block] = 1
         stale[numbers[STALE]] = block
         numbers[STALE] += 1
-
-
-if simd_available():
-
-    @inlined()
-    def address(array: Any) -> Any:
-        """Where an array begins: its numbers can be read there without counting references to it."""
-        return pointer(array)
-
-else:
-
-    @inlined()
-    def address(array: Any) -> Any:
-        """The array itself: slower, with the same results."""
-        return array
 
 
 @inlined()

@@ -92,7 +92,7 @@ class PopulationAnnealing(Solver[PopulationState]):
             groups=groups,
             incumbents=self.context.incumbents(),
             log_weights=np.full((self.islands, size), -np.log(size)),
-            log_partition=np.full(self.islands, self.context.problem.n * np.log(2.0)),
+            log_partition=np.full(self.islands, self.context.log_configurations),
         )
 
     def step(self, state: PopulationState, n_sweeps: int, parallel: Parallel, budget: Budget) -> None:

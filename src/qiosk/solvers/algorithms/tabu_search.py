@@ -12,13 +12,14 @@ References: F. Glover, ORSA J. Comput. 1, 190 (1989), doi:10.1287/ijoc.1.3.190; 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import numpy as np
 
 from qiosk.model.cost_function import F64, I8
-from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers
+from qiosk.solvers.algorithms.tabu_walkers import Rules
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
@@ -33,6 +34,41 @@ SWEEPS_BETWEEN_READOUTS = 1024
 FIRST_READOUT = 32
 # Sweeps without an end, for searches that a cutoff ends.
 ENDLESS = 2**62
+
+
+class Walkers(Protocol):
+    """Starts and moves walkers on one problem; a walker is a lane group of one lane."""
+
+    @property
+    def kernel(self) -> str:
+        """Name of the kernel and its arithmetic."""
+        ...
+
+    @property
+    def tenure(self) -> int:
+        """Tenure [moves] that suits many problems."""
+        ...
+
+    @property
+    def cutoff(self) -> int:
+        """Moves without improvement after which a search has little left to find."""
+        ...
+
+    def rules(self, tenure: int = 0, spread: int = 0) -> tuple[Rules, Rules]:
+        """Rules with large and with small kicks; a tenure or a spread of 0 is chosen here."""
+        ...
+
+    def start(self, configuration: I8, rules: Rules, seed: tuple[int, ...]) -> LaneGroup:
+        """A walker at a configuration (n,), with nothing tabu."""
+        ...
+
+    def run(self, walker: LaneGroup, rules: Rules, moves: int) -> None:
+        """So many moves, in place. Releases the GIL."""
+        ...
+
+    def best(self, walker: LaneGroup) -> tuple[float, Callable[[], I8]]:
+        """Cost of the best configuration that the walker has recorded, and a function that returns it."""
+        ...
 
 
 @checkpointed
@@ -63,7 +99,7 @@ class TabuSearch(Solver[TabuState]):
     """
 
     context: SearchContext
-    walkers: TabuWalkers
+    walkers: Walkers
     rules: tuple[Rules, ...]
     sweeps: int
     restarts: int
@@ -171,7 +207,5 @@ def next_readout(done: int, spacing: int) -> int:
 def local_minimum(context: SearchContext, seed: tuple[int, ...]) -> I8:
     """The given initial configuration, or the local minimum that a random one leads to."""
     if context.start is not None:
-        return context.start
-    rng = np.random.default_rng([part % 2**64 for part in seed])
-    low = -1 if context.problem.is_spin else 0
-    return context.descent(rng.choice(np.array([low, 1], np.int8), context.problem.n))
+        return context.moves.nearest(context.start)
+    return context.descent(context.moves.random(np.random.default_rng([part % 2**64 for part in seed])))

@@ -178,10 +178,15 @@ class TabuWalkers:
         has_terms, has_groups = len(p.term_values) > 0, len(p.group_values) > 0
         return p.is_spin and has_terms, self._is_dense, has_terms, has_groups
 
+    @property
+    def tenure(self) -> int:
+        """Tenure [moves] that suits many problems."""
+        return automatic_tenure(self.problem.n)
+
     def rules(self, tenure: int = 0, spread: int = 0) -> tuple[Rules, Rules]:
         """Rules for this many variables, with large and with small kicks; a tenure or a spread of 0 is chosen here."""
         n = self.problem.n
-        tenure = min(tenure or automatic_tenure(n), n)
+        tenure = min(tenure or self.tenure, n)
         spread = min(spread or tenure // 2 + 5, n)
         patience = max(SHORTEST_PATIENCE, PATIENCE_PER_VARIABLE * n)
         large = max(2, n // 2)

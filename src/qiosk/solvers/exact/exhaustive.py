@@ -9,9 +9,11 @@ terms, and some 2^n more for every combination.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
+from qiosk.model.one_hot import OneHot
 from qiosk.solvers.search.incumbents import Incumbents
 
 # 2^20 costs: 8 MB and some 20 ms.
@@ -43,12 +45,30 @@ def all_costs(problem: CompiledProblem) -> F64:
 
 
 def enumerate_best(problem: CompiledProblem, found: Incumbents) -> None:
-    """Fill ``found`` with the best configurations there are."""
+    """Fill ``found`` with the best configurations there are, of those that keep the one-hot groups.
+
+    Groups that cannot be kept all together are disregarded.
+    """
     costs = all_costs(problem)
     keep = min(found.capacity, len(costs))
+    if problem.one_hot is not None and (is_kept := _is_kept(problem, problem.one_hot)).any():
+        costs[~is_kept] = np.inf
+        keep = min(keep, int(np.count_nonzero(is_kept)))
     best = np.argpartition(costs, keep - 1)[:keep]
     for index in best[np.lexsort((best, costs[best]))]:
         found.offer(_configuration(problem, int(index)), float(costs[index]), 0)
+
+
+def _is_kept(problem: CompiledProblem, one_hot: OneHot) -> NDArray[np.bool_]:
+    """(2^n,) whether a configuration, numbered as in ``all_costs``, keeps the groups."""
+    masks = np.arange(1 << problem.n, dtype=np.uint32)
+    if problem.is_spin:
+        masks = ~masks  # there a bit stands for a spin of -1
+    kept = np.ones(len(masks), np.bool_)
+    for members, least in [*one_hot.groups(), *(([i], None) for i in one_hot.never.tolist())]:
+        count = np.bitwise_count(masks & np.uint32(sum(1 << i for i in members)))
+        kept &= count == 0 if least is None else count == 1 if least else count <= 1
+    return kept
 
 
 def _coefficients_by_mask(problem: CompiledProblem) -> F64:

@@ -65,7 +65,7 @@ ATTEMPT_STRIDE = 7
 
 def unfrustrated(problem: CompiledProblem) -> I8 | None:
     """Spins (n,) at which every term is at its least; None if there are none, or if finding out takes too long."""
-    if not problem.is_spin or len(problem.group_values):
+    if not problem.is_spin or len(problem.group_values) or problem.one_hot is not None:
         return None
     bits = _even_bits(problem) if problem.is_quadratic else _bits(problem)
     return None if bits is None else np.asarray(1 - 2 * bits, np.int8)
@@ -133,7 +133,13 @@ class LowestEigenspace:
     def is_eligible(self) -> bool:
         """Whether the problem is searched: couplings only, of most pairs of few enough spins."""
         p = self.problem
-        if not EQUATIONS < p.n <= LARGEST_MATRIX or not p.is_spin or not p.is_quadratic or np.any(p.linear):
+        if (
+            not EQUATIONS < p.n <= LARGEST_MATRIX
+            or not p.is_spin
+            or not p.is_quadratic
+            or np.any(p.linear)
+            or p.one_hot is not None
+        ):
             return False
         return bool(np.count_nonzero(p.pair_values) >= DENSE_SHARE * p.n * (p.n - 1) / 2)
 

@@ -8,8 +8,8 @@ from typing import ClassVar, final
 import numpy as np
 
 from qiosk.model.cost_function import F64
-from qiosk.solvers.algorithms.tabu_search import WAVE_WALKERS, TabuSearch, TabuState
-from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers, automatic_tenure
+from qiosk.solvers.algorithms.tabu_search import WAVE_WALKERS, TabuSearch, TabuState, Walkers
+from qiosk.solvers.algorithms.tabu_walkers import Rules
 from qiosk.solvers.parameter_free.rounds import Rounds, RoundsState
 from qiosk.solvers.search.agreement import Agreement
 from qiosk.solvers.search.context import SearchContext
@@ -32,7 +32,7 @@ class ParameterFreeTabu(Rounds[TabuState]):
 
     agreement: ClassVar[Agreement] = Agreement(share=0.25, total=12)
     context: SearchContext
-    walkers: TabuWalkers
+    walkers: Walkers
 
     @property
     def kernel(self) -> str:
@@ -40,7 +40,7 @@ class ParameterFreeTabu(Rounds[TabuState]):
         return self.walkers.kernel
 
     def _first_setting(self) -> F64:
-        return np.array([automatic_tenure(self.context.problem.n)], np.float64)
+        return np.array([self.walkers.tenure], np.float64)
 
     @property
     def _is_large(self) -> bool:

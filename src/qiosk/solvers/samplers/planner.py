@@ -16,6 +16,8 @@ from qiosk.solvers.samplers.cached import CachedSampler
 from qiosk.solvers.samplers.dense import DenseSampler, padded
 from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.klocal import HalfChanges, KLocalSampler
+from qiosk.solvers.samplers.one_hot.layout import Layout
+from qiosk.solvers.samplers.one_hot.sampler import OneHotSampler
 from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.plain import PlainSampler
 from qiosk.solvers.samplers.row_form import spin_form
@@ -38,6 +40,8 @@ cache."""
 SLICED_VARIABLES = 512
 """Variables from which one pool of random bits is used for a sweep: with fewer, filling it takes longer than a
 sweep."""
+ONE_HOT, ONE_HOT_LANES = "one-hot", 16
+"""The kernel that keeps one-hot groups, and its lanes: it sweeps replicas one by one."""
 CACHE_BYTES = 2**19
 """About what the cache of a core holds of spins: lanes that are not asked for must not make them outgrow it."""
 
@@ -65,6 +69,8 @@ def check_kernel(name: str) -> None:
 
 def choose(problem: CompiledProblem, replicas: int, ladder: bool = False) -> str:
     """The name of the kernel that ``plan`` takes when none is forced."""
+    if problem.one_hot is not None:
+        return ONE_HOT
     if not simd_available():
         return "plain"
     if not problem.is_quadratic:
@@ -110,6 +116,12 @@ def warm_up(sampler: Sampler) -> None:
 
 def _plain(problem: CompiledProblem, replicas: int) -> Sampler:
     return PlainSampler(problem, lanes=max(1, min(replicas, 8)))
+
+
+def _one_hot(problem: CompiledProblem, replicas: int) -> Sampler:
+    if problem.one_hot is None:
+        raise InvalidValue(f"kernel {ONE_HOT!r} takes problems with one-hot groups, and this has none")
+    return OneHotSampler(Layout(problem), lanes=max(1, min(replicas, ONE_HOT_LANES)))
 
 
 def _quadratic(problem: CompiledProblem, kernel: str) -> IsingForm:
@@ -181,5 +193,6 @@ KERNELS: dict[str, Build] = {
     "klocal": _klocal(),
     **{f"klocal-{arithmetic}": _klocal(arithmetic) for arithmetic in ARITHMETICS},
     "plain": _plain,
+    ONE_HOT: _one_hot,
 }
 """Every kernel by name, as a function of the problem and the replicas wanted."""

@@ -25,18 +25,26 @@ class LaneGroup:
 
 
 class Sampler(Protocol):
-    """Single-variable Metropolis dynamics of one problem.
+    """Single-variable Metropolis dynamics of one problem, or a heat bath of the choices of its one-hot groups.
 
     A configuration is int8 (n,) in the problem's own domain: -1/+1, or 0/1. One sweep proposes every variable once.
     A proposal is accepted with probability min(1, exp(-beta * delta)).
     """
 
-    kernel: str
-    """Name of the kernel and its arithmetic, for ``result.statistics``: ``packed-int8x256``."""
-    n: int
-    """Variables."""
-    lanes: int
-    """Replicas in a lane group."""
+    @property
+    def kernel(self) -> str:
+        """Name of the kernel and its arithmetic, for ``result.statistics``: ``packed-int8x256``."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Variables."""
+        ...
+
+    @property
+    def lanes(self) -> int:
+        """Replicas in a lane group."""
+        ...
 
     def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
         """A new group: uniformly random configurations, or all replicas at ``initial``.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,11 +16,14 @@ from qiosk.machine import physical_memory
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
 from qiosk.model.flips import cost_of
+from qiosk.solvers.samplers.one_hot.layout import Layout
+from qiosk.solvers.samplers.one_hot.sampler import OneHotSampler
 from qiosk.solvers.samplers.planner import warm_up
 from qiosk.solvers.samplers.sampler import LaneGroup, Sampler
 from qiosk.solvers.samplers.shuffled import ShuffledSampler
-from qiosk.solvers.search.descent import Descent
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.moves import Flips, Moves
+from qiosk.solvers.search.one_hot_moves import OneHotMoves
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.resolution import Resolution
 from qiosk.solvers.search.tuning import BetaRange, beta_range
@@ -60,24 +64,47 @@ class SearchContext:
         """Metropolis dynamics of the problem; planned and compiled when it is first asked for."""
         if not self.problem.is_spin:  # the spins of a term are kept as one product, its bits are not
             check_sweep("64 replicas", long_term_steps(self.problem))
-        sampler = ShuffledSampler(self.problem, self.plan)
+        sampler = self._sampler()
         with self.compiling():
             warm_up(sampler)
         return sampler
 
+    def _sampler(self) -> Sampler:
+        if self.problem.one_hot is None:
+            return ShuffledSampler(self.problem, self.plan)
+        planned = self.plan(self.problem)  # its moves have an order of their own
+        return replace(planned, layout=self.layout) if isinstance(planned, OneHotSampler) else planned
+
     @cached_property
-    def descent(self) -> Descent:
-        """Leads a configuration into its local minimum; compiled when it is first asked for."""
-        descent = Descent(self.problem)
+    def moves(self) -> Moves:
+        """The moves of searches for this problem; compiled when they are first asked for."""
+        moves: Moves = Flips(self.problem) if self.problem.one_hot is None else OneHotMoves(self.layout)
         low = -1 if self.problem.is_spin else 0
         with self.compiling():
-            descent(np.full(self.problem.n, low, np.int8))
-        return descent
+            moves.gains(moves.descend(np.full(self.problem.n, low, np.int8)))
+        return moves
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The problem by the places of its one-hot groups, if it has any."""
+        return Layout(self.problem)
+
+    @property
+    def log_configurations(self) -> float:
+        """ln of the number of configurations that a search may visit."""
+        if self.problem.one_hot is None:
+            return self.problem.n * math.log(2.0)
+        return self.layout.structure.log_configurations
+
+    @property
+    def descent(self) -> Callable[[I8], I8]:
+        """Leads a configuration into its local minimum."""
+        return self.moves.descend
 
     @cached_property
     def beta_range(self) -> BetaRange:
         """Betas between which the problem freezes."""
-        return beta_range(self.problem, self.seed, self.descent)
+        return beta_range(self.problem, self.seed, self.moves)
 
     @cached_property
     def resolution(self) -> Resolution:
@@ -107,9 +134,7 @@ class SearchContext:
 
     def offer_any(self, found: Incumbents) -> None:
         """Offer the local minimum near a random configuration, for a search that was given up before it found any."""
-        rng = np.random.default_rng((self.seed % 2**64, 0xA11))
-        low = -1 if self.problem.is_spin else 0
-        self.improve(rng.choice(np.array([low, 1], np.int8), self.problem.n), found, 0)
+        self.improve(self.moves.random(np.random.default_rng((self.seed % 2**64, 0xA11))), found, 0)
 
     @property
     def compile_seconds(self) -> float:
@@ -120,7 +145,8 @@ class SearchContext:
         """An empty collection; a given initial configuration is the first entry, so no result is worse than it."""
         found = Incumbents(self.solutions)
         if self.initial is not None:
-            found.offer(self.initial, cost_of(self.problem, self.initial), 0)
+            initial = self.moves.nearest(self.initial)
+            found.offer(initial, cost_of(self.problem, initial), 0)
         return found
 
     def groups(self, stream: int, n_groups: int, first: int = 0) -> list[LaneGroup]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
-from qiosk.model.flips import deltas
 from qiosk.solvers.search.schedules import geometric
+
+if TYPE_CHECKING:
+    from qiosk.solvers.search.moves import Moves
 
 # Mean acceptance of uphill moves from random configurations at the hot end.
 HOT_ACCEPTANCE = 0.5
@@ -42,20 +45,21 @@ class BetaRange:
     ladder_hot: float
 
 
-def beta_range(problem: CompiledProblem, seed: int, descend: Callable[[I8], I8]) -> BetaRange:
+def beta_range(
+    problem: CompiledProblem, seed: int, moves: Moves, descend: Callable[[I8], I8] | None = None
+) -> BetaRange:
     """Betas between which the problem freezes, from its moves at random configurations and at local minima.
 
     At the hot end half of the uphill moves from random configurations are accepted; at the cold end those from a local
     minimum are too rare or too small to matter. A problem without uphill moves (all costs equal) gets the range 1..2,
-    where nothing depends on it. ``descend`` leads a configuration to a local minimum.
+    where nothing depends on it. ``descend`` leads a configuration to a local minimum; by default moves do.
     """
     rng = np.random.default_rng((seed % 2**64, 0xBE7A))
     terms = problem.n_pairs + len(problem.term_variables) + len(problem.group_variables) + problem.n
     samples = int(np.clip(MOVES_TO_SEE // max(1, terms), 2, MOST_SAMPLES))
-    low = -1 if problem.is_spin else 0
-    starts = [rng.choice(np.array([low, 1], np.int8), problem.n) for _ in range(samples)]
-    hot_moves = _uphill([deltas(problem, x) for x in starts])
-    cold_moves = _uphill([deltas(problem, descend(x)) for x in starts])
+    starts = [moves.random(rng) for _ in range(samples)]
+    hot_moves = _uphill([moves.gains(x) for x in starts])
+    cold_moves = _uphill([moves.gains((descend or moves.descend)(x)) for x in starts])
     if not len(hot_moves) or not len(cold_moves):
         return BetaRange(1.0, 2.0, 1.0)
     # in units of a power of two, which changes no digit, so that sums and squares stay in the range of a float

@@ -11,25 +11,35 @@ from qiosk.solvers.targets.parameters import COMMON, flag, integer, number
 from qiosk.solvers.targets.target import ADVISED_SWEEPS, DEFAULT_RESTARTS, DEFAULT_SWEEPS, MICROSOFT, Target
 
 if TYPE_CHECKING:
+    from qiosk.solvers.algorithms.tabu_search import Walkers
     from qiosk.solvers.search.context import SearchContext
     from qiosk.solvers.search.solver import Solver
     from qiosk.solvers.search.tuning import BetaRange
 
 
-def _tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.algorithms.tabu_search import TabuSearch
+def _walkers(context: SearchContext) -> Walkers:
+    """Walkers that flip variables, or that keep one-hot groups."""
+    if context.problem.one_hot is not None:
+        from qiosk.solvers.algorithms.one_hot_walkers import warm_one_hot_walkers
+
+        return warm_one_hot_walkers(context)
     from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
 
-    walkers = warm_walkers(context)
+    return warm_walkers(context)
+
+
+def _tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
+    from qiosk.solvers.algorithms.tabu_search import TabuSearch
+
+    walkers = _walkers(context)
     rules = walkers.rules(tenure=values["tabu_tenure"])
     return TabuSearch(context, walkers, rules, values["sweeps"], values["restarts"])
 
 
 def _free_tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
     from qiosk.solvers.parameter_free.tabu import ParameterFreeTabu
 
-    return ParameterFreeTabu(context, warm_walkers(context))
+    return ParameterFreeTabu(context, _walkers(context))
 
 
 def _tabu_advice(n: int, betas: BetaRange) -> dict[str, Any]:
@@ -38,10 +48,9 @@ def _tabu_advice(n: int, betas: BetaRange) -> dict[str, Any]:
 
 def _oneqbit_tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
     from qiosk.solvers.algorithms.tabu_search import ENDLESS, WAVE_WALKERS, TabuSearch
-    from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
 
     require_quadratic(context.problem, "1qbit.tabu")
-    walkers = warm_walkers(context)
+    walkers = _walkers(context)
     rules = walkers.rules(tenure=values["tabu_tenure"], spread=values["tabu_tenure_rand_max"])
     cutoff = values["improvement_cutoff"] or walkers.cutoff
     tolerance = values["improvement_tolerance"]
@@ -91,6 +100,7 @@ TARGETS = (
         provider_id=MICROSOFT,
         title="Tabu search",
         parameters=(_SWEEPS, _TENURE, _RESTARTS, *COMMON),
+        keeps_one_hot=True,
         build=_tabu,
     ),
     Target(
@@ -98,6 +108,7 @@ TARGETS = (
         provider_id=MICROSOFT,
         title="Tabu search, parameter-free",
         parameters=COMMON,
+        keeps_one_hot=True,
         build=_free_tabu,
         advice=_tabu_advice,
     ),
@@ -105,6 +116,7 @@ TARGETS = (
         id="1qbit.tabu",
         title="Tabu search (1QBit)",
         parameters=(_CUTOFF, _TOLERANCE, _TENURE, _SPREAD, *ONEQBIT_COMMON),
+        keeps_one_hot=True,
         build=_oneqbit_tabu,
         document=oneqbit_document("Tabu"),
     ),

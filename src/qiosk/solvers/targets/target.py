@@ -53,8 +53,9 @@ class Target:
     ``build`` sets up the solver for a problem and checked parameter values; it raises InvalidValue if it cannot take
     them. ``replicas`` is how many Metropolis replicas the values ask for; None where a solver sweeps by no kernel of
     the planner. ``has_ladder``: each replica has a beta of its own. ``prefers_long_searches``: on large problems a few
-    long searches are better than so many. ``advice`` gives a parameter-free target's parameters, in the names of the
-    parameterized one, for a problem of n variables that was solved without a search.
+    long searches are better than so many. ``keeps_one_hot``: the solver keeps one-hot groups; for others the problem
+    has none. ``advice`` gives a parameter-free target's parameters, in the names of the parameterized one, for a
+    problem of n variables that was solved without a search.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Target:
     target_cost: Callable[[Mapping[str, Any]], float | None] = target_cost
     has_ladder: bool = False
     prefers_long_searches: bool = False
+    keeps_one_hot: bool = False
     document: Document = microsoft_document  # the provider's format of results
 
     @property

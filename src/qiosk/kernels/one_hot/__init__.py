@@ -1,0 +1,1 @@
+"""Kernels whose moves keep one-hot groups."""

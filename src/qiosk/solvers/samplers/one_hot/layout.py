@@ -1,0 +1,329 @@
+"""The arrays that one-hot kernels read of a problem: costs by place instead of by variable.
+
+On configurations that keep the groups, a product of two variables of one choice, or of one column of an assignment, is
+always 0: such terms, and with them the penalties, are left out. What is left has the range of the objective, so
+integers that penalties would push out of float32 fit, and temperatures are chosen for the objective.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qiosk.kernels.aligned import aligned_copy, aligned_zeros
+from qiosk.kernels.one_hot.places import FORBIDDEN_COST
+from qiosk.model.compile import compile_problem
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, Groups, ProblemType
+from qiosk.model.domain import to_bits
+from qiosk.solvers.samplers.arithmetic import LARGEST_FIELD, common_unit
+from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows
+from qiosk.solvers.samplers.one_hot.structure import FORBIDDEN, Structure, structure_of
+
+DENSE_SHARE = 1 / 32
+"""Share of all pairs of places from which couplings are a matrix, whose rows are added with SIMD."""
+SMALL_PLACES = 128
+"""Places up to which couplings always are."""
+MOST_MATRIX_BYTES = 1 << 30
+LANES = 16
+"""Places are padded to a multiple of this."""
+SUMMANDS = 8
+"""Fields and couplings that a change of cost adds up, at most."""
+ROUNDING = 2.0**-48
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """Costs by place: constant + sum of base over taken places + pairs + terms + squares. W places."""
+
+    constant: float
+    base: F64  # (W,)
+    pairs: tuple[NDArray[np.int32], NDArray[np.int32], F64]  # (P,) rows < columns, sorted; values
+    terms: tuple[I64, NDArray[np.int32], F64]  # indptr (T + 1,), places (K,), values (T,)
+    squares: tuple[I64, NDArray[np.int32], F64, F64, F64]  # indptr (G + 1,), places, weights (M,), values, offsets (G,)
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A problem with one-hot groups, by place. ``problem.one_hot`` must not be None."""
+
+    problem: CompiledProblem
+
+    @cached_property
+    def structure(self) -> Structure:
+        """The choices and assignments."""
+        assert self.problem.one_hot is not None
+        return structure_of(self.problem.one_hot, self.problem.n)
+
+    @property
+    def width(self) -> int:
+        """Places with padding."""
+        return -(-len(self.structure.variables) // LANES) * LANES
+
+    @cached_property
+    def reduced(self) -> Reduced:
+        """The costs on configurations that keep the groups."""
+        return _reduced(bit_form(self.problem), self.structure)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are terms of three or more places, or squares."""
+        return len(self.reduced.terms[2]) > 0 or len(self.reduced.squares[3]) > 0
+
+    @cached_property
+    def unit(self) -> float | None:
+        """The cost of which all coefficients of fields are whole multiples; None if there is none."""
+        return common_unit(np.concatenate([self.reduced.base, self.reduced.pairs[2]]))
+
+    @cached_property
+    def bound(self) -> float:
+        """The most that a change of one choice or a swap changes the cost, either way."""
+        rows, cols, values = self.reduced.pairs
+        width = len(self.reduced.base)
+        fields = np.abs(self.reduced.base) + np.bincount(rows, np.abs(values), width)
+        fields += np.bincount(cols, np.abs(values), width)
+        indptr, places, term_values = self.reduced.terms
+        fields += np.bincount(places, np.repeat(np.abs(term_values), np.diff(indptr)), width)
+        indptr, places, weights, square_values, offsets = self.reduced.squares
+        owner = np.repeat(np.arange(len(offsets)), np.diff(indptr))
+        largest = np.abs(offsets) + np.bincount(owner, np.abs(weights), len(offsets))
+        fields += np.bincount(places, np.abs(square_values[owner] * weights) * 2 * largest[owner], width)
+        return SUMMANDS * float(fields.max(initial=0.0))
+
+    @cached_property
+    def real(self) -> str:
+        """float32 where whole numbers are exact in it, else float64."""
+        fits = self.unit is not None and self.bound <= LARGEST_FIELD["float32"] * self.unit
+        return "float32" if fits else "float64"
+
+    @property
+    def scale(self) -> float:
+        """The cost that counts as 1."""
+        return self.unit or 1.0
+
+    @property
+    def tolerance(self) -> float:
+        """Least decrease that is not rounding, in units."""
+        exact = self.unit is not None and not self.has_more and self.bound < 2.0**53 * self.unit
+        return 0.5 if exact else ROUNDING * self.bound / self.scale
+
+    @cached_property
+    def is_dense(self) -> bool:
+        """Whether couplings are a matrix."""
+        places = len(self.structure.variables)
+        fits = self.width**2 * np.dtype(self.real).itemsize <= MOST_MATRIX_BYTES
+        share = 2 * len(self.reduced.pairs[2]) / max(1, places * (places - 1))
+        return places <= SMALL_PLACES or (fits and share >= DENSE_SHARE)
+
+    @cached_property
+    def couplings(self) -> tuple[Any, ...]:
+        """Matrix (W * W,), or empty; CSR indptr (W + 1,), places and values (2 P,); base (W,). In units."""
+        rows, cols, values = self.reduced.pairs
+        scaled = self._counted(values)
+        base = aligned_zeros(self.width, self.real)
+        base[: len(self.reduced.base)] = self._counted(self.reduced.base)
+        base[np.flatnonzero(self.structure.variables == FORBIDDEN)] = FORBIDDEN_COST
+        if self.is_dense:
+            matrix = aligned_zeros((self.width, self.width), self.real)
+            matrix[rows, cols] = matrix[cols, rows] = scaled
+            empty = np.zeros(self.width + 1, np.int64), np.empty(0, np.int32), np.empty(0, self.real)
+            return matrix.ravel(), *empty, base
+        indptr, neighbors, both = symmetric_rows(rows, cols, scaled, self.width)
+        nothing = aligned_zeros(0, self.real)
+        return nothing, indptr, aligned_copy(neighbors), aligned_copy(both, self.real), base
+
+    def _counted(self, values: F64) -> F64:
+        return np.asarray(np.rint(values / self.scale) if self.unit else values / self.scale, np.float64)
+
+    @cached_property
+    def more(self) -> tuple[Any, ...]:
+        """Terms and squares, in units, and both by place."""
+        indptr, places, values = self.reduced.terms
+        owner = np.repeat(np.arange(len(values), dtype=np.int32), np.diff(indptr))
+        by_place, order = index_by_variable(places, self.width)
+        square_indptr, square_places, weights, square_values, offsets = self.reduced.squares
+        square_owner = np.repeat(np.arange(len(offsets), dtype=np.int32), np.diff(square_indptr))
+        square_by_place, square_order = index_by_variable(square_places, self.width)
+        return (
+            (indptr, places, values / self.scale, by_place, owner[order]),
+            (square_values / self.scale, offsets, square_by_place, square_owner[square_order], weights[square_order]),
+        )
+
+    @cached_property
+    def moves(self) -> tuple[Any, ...]:
+        """starts (C + 1,); first choices, sizes (A,) of assignments; the other choices, in a shuffled order."""
+        s = self.structure
+        single = np.random.default_rng(s.n_choices).permutation(np.arange(s.n_assigned, s.n_choices))
+        return s.starts, s.firsts, s.sizes, single[np.diff(s.starts)[single] > 1].astype(np.int64)
+
+    @property
+    def tables(self) -> tuple[Any, Any, Any]:
+        """What kernels take: couplings, moves, more."""
+        return self.couplings, self.moves, self.more
+
+    @property
+    def n_moves(self) -> int:
+        """Changes of one choice and swaps that lead away from a configuration."""
+        s = self.structure
+        return int((np.diff(s.starts) - 1)[s.n_assigned :].sum() + (s.sizes * (s.sizes - 1) // 2).sum())
+
+    def configuration(self, taken: NDArray[np.int32]) -> I8:
+        """(n,) in the problem's own domain, of the places (C,) that are taken."""
+        variables = self.structure.variables[taken]
+        values = np.full(self.problem.n, -1 if self.problem.is_spin else 0, np.int8)
+        values[variables[variables >= 0]] = 1
+        return values
+
+    def taken(self, configuration: I8) -> NDArray[np.int32]:
+        """(C,) places of a configuration; where it breaks a group, others that keep it."""
+        s = self.structure
+        is_there = np.zeros(len(s.variables), np.bool_)
+        held = s.variables >= 0
+        is_there[held] = configuration[s.variables[held]] > 0
+        choice, _ = s.owners()
+        at = np.flatnonzero(is_there)[::-1]
+        found = s.starts[:-1].copy()
+        found[choice[at]] = at  # the first that is set; else the place of nothing, or the first variable
+        for first, size in zip(s.firsts.tolist(), s.sizes.tolist(), strict=True):
+            own = slice(first, first + size)
+            chosen = np.where(is_there[found[own]], found[own] - s.starts[own], -1)
+            found[own] = s.starts[own] + _permutation(chosen, self._allowed(first, size))
+        return found.astype(np.int32)
+
+    def random(self, words: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """(C,) places, from as many uniformly random words."""
+        s = self.structure
+        sizes = np.diff(s.starts)
+        found = s.starts[:-1] + (words % sizes.astype(np.uint64)).astype(np.int64)
+        for first, size in zip(s.firsts.tolist(), s.sizes.tolist(), strict=True):
+            own = slice(first, first + size)
+            columns = np.argsort(words[own], kind="stable")
+            allowed = self._allowed(first, size)
+            if not allowed.all():
+                columns = _repaired(columns, allowed)
+            found[own] = s.starts[own] + columns
+        return found.astype(np.int32)
+
+    def _allowed(self, first: int, size: int) -> NDArray[np.bool_]:
+        at = self.structure.starts[first]
+        allowed: NDArray[np.bool_] = self.structure.variables[at : at + size * size] != FORBIDDEN
+        return allowed.reshape(size, size)
+
+
+def _permutation(chosen: I64, allowed: NDArray[np.bool_]) -> I64:
+    """Columns (N,), all different: those that rows have chosen, if they are the first to, and the others in order."""
+    columns = np.full(len(chosen), -1, np.int64)
+    firsts = np.unique(chosen, return_index=True)[1]
+    firsts = firsts[chosen[firsts] >= 0]
+    columns[firsts] = chosen[firsts]
+    columns[columns < 0] = np.setdiff1d(np.arange(len(chosen)), chosen)
+    return _repaired(columns, allowed)
+
+
+def _repaired(columns: I64, allowed: NDArray[np.bool_]) -> I64:
+    """A permutation without forbidden places, by swaps of one row that has one with another."""
+    rows = np.arange(len(columns))
+    for r in np.flatnonzero(~allowed[rows, columns]):
+        if not allowed[r, columns[r]]:
+            both = allowed[r, columns] & allowed[rows, columns[r]]
+            other = int(np.argmax(both))
+            columns[r], columns[other] = columns[other], columns[r]
+    return columns
+
+
+def bit_form(problem: CompiledProblem) -> CompiledProblem:
+    """The problem over bits that are 1 where its spins are +1; itself if it has bits."""
+    if not problem.is_spin:
+        return problem
+    n, p = problem.n, problem
+    pairs = np.stack([p.pair_rows, p.pair_cols], axis=1).ravel().astype(np.int64)
+    sizes = np.concatenate([[0], np.ones(n), np.full(p.n_pairs, 2), np.diff(p.term_indptr)])
+    members = np.repeat(np.arange(len(p.group_values)), np.diff(p.group_indptr))
+    ends = np.arange(len(p.group_values))
+    owner = np.concatenate([members, ends])
+    order = np.argsort(owner, kind="stable")
+    spins = CostFunction(
+        ProblemType.ising_grouped,
+        np.concatenate([[p.constant], p.linear, p.pair_values, p.term_values]),
+        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        np.concatenate([np.arange(n), pairs, p.term_variables]).astype(np.int64),
+        Groups(
+            p.group_values,
+            p.group_indptr + np.arange(len(p.group_indptr)),
+            np.concatenate([p.group_weights, p.group_offsets])[order],
+            np.concatenate([p.group_variables, np.full(len(ends), CONSTANT)])[order].astype(np.int64),
+        ),
+    )
+    return compile_problem(to_bits(spins))
+
+
+def _reduced(p: CompiledProblem, structure: Structure) -> Reduced:
+    choice, column = structure.owners()
+    place = np.full(p.n, -1, np.int64)
+    held = np.flatnonzero(structure.variables >= 0)
+    place[structure.variables[held]] = held
+    constant, base = p.constant, np.zeros(len(structure.variables))
+    base[held] = p.linear[structure.variables[held]]
+
+    ends = np.sort(np.stack([place[p.pair_rows], place[p.pair_cols]], axis=1), axis=1)
+    kept = ends[:, 0] >= 0
+    kept &= choice[ends[:, 0]] != choice[ends[:, 1]]
+    kept &= (column[ends[:, 0]] != column[ends[:, 1]]) | (column[ends[:, 0]] < 0)
+    kept &= p.pair_values != 0
+    ends, values = ends[kept], p.pair_values[kept]
+    order = np.lexsort((ends[:, 1], ends[:, 0]))
+    pairs = ends[order, 0].astype(np.int32), ends[order, 1].astype(np.int32), values[order]
+
+    terms = list[tuple[I64, float]]()
+    for t, value in enumerate(p.term_values.tolist()):
+        at = place[p.term_variables[p.term_indptr[t] : p.term_indptr[t + 1]]]
+        columns = column[at][column[at] >= 0]
+        if at.min() >= 0 and len(set(choice[at])) == len(at) and len(set(columns)) == len(columns):
+            terms.append((at, value))
+
+    squares: dict[str, list[Any]] = defaultdict(list)
+    for g, value in enumerate(p.group_values.tolist()):
+        members = slice(p.group_indptr[g], p.group_indptr[g + 1])
+        at, weights, offset = place[p.group_variables[members]], p.group_weights[members], float(p.group_offsets[g])
+        at, weights = at[at >= 0], weights[at >= 0]
+        is_column = len(at) and column[at[0]] >= 0 and len(set(column[at])) == 1
+        if is_column or len(set(choice[at])) <= 1:  # at most one of them is taken
+            base[at] += value * weights * (2.0 * offset + weights)
+            constant += value * offset * offset
+        else:
+            squares["places"].append(at)
+            squares["weights"].append(weights)
+            squares["values"].append(value)
+            squares["offsets"].append(offset)
+
+    base[structure.variables == FORBIDDEN] = np.inf
+    least = np.minimum.reduceat(base, structure.starts[:-1]) if len(base) else base
+    base -= least[choice]
+    base[structure.variables == FORBIDDEN] = 0.0
+    constant += float(least.sum())
+    return Reduced(
+        constant,
+        base,
+        pairs,
+        (_indptr([at for at, _ in terms]), _flat([at for at, _ in terms]), np.array([v for _, v in terms])),
+        (
+            _indptr(squares["places"]),
+            _flat(squares["places"]),
+            np.concatenate([np.empty(0), *squares["weights"]]),
+            np.array(squares["values"], np.float64),
+            np.array(squares["offsets"], np.float64),
+        ),
+    )
+
+
+def _indptr(parts: list[I64]) -> I64:
+    return np.cumsum([0, *map(len, parts)], dtype=np.int64)
+
+
+def _flat(parts: list[I64]) -> NDArray[np.int32]:
+    return np.concatenate([np.empty(0, np.int64), *parts]).astype(np.int32)
