@@ -11,6 +11,15 @@ SUITES = (
     ("service",),
     ("time_to_target", "--seconds", "0.2", "--limit", "1", "--only", "n=30|n=36|16x16"),
     ("quality", "--seconds", "1", "--seeds", "1"),
+    (
+        "practical",
+        "--seconds",
+        "1",
+        "--seeds",
+        "1",
+        "--only",
+        "burma14|bays29|nug12|nug30|queen6|ft06_60|t18|spp_20|mkp_30",
+    ),
 )
 
 if __name__ == "__main__":

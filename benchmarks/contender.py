@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -40,13 +40,13 @@ class Race:
         """Something was found now; ``configurations`` gives it, (n,) or (R, n), after the race."""
         self._found.append((self.elapsed, configurations))
 
+    def in_time(self) -> Iterator[tuple[float, I8]]:
+        """When something was found [s], and its configurations."""
+        return ((at, configurations()) for at, configurations in self._found if at <= GRACE * self.seconds)
+
     def best(self, instance: Instance) -> float | None:
         """The lowest exact cost of what was found in time; None if nothing was."""
-        costs = [
-            float(np.min(evaluate(instance.cost_function, configurations())))
-            for at, configurations in self._found
-            if at <= GRACE * self.seconds
-        ]
+        costs = (float(np.min(evaluate(instance.cost_function, found))) for _, found in self.in_time())
         return min(costs, default=None)
 
 
