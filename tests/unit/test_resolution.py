@@ -84,3 +84,13 @@ def test_a_target_is_reached_and_not_only_nearly(factor):
     found = solve(cf, "microsoft.simulatedannealing.cpu", seed=2, sweeps=2000, restarts=256, target_cost=best)
     assert found.statistics["stop_reason"] == "target"
     assert found.cost <= best + abs(best) * 1e-15
+
+
+def test_squares_of_exact_sums_do_not_hide_small_differences():
+    whole = [(3.0, [(332882804.0, 0), (119036466.0, 1), (-747654155.0, None)])]
+    found = resolution([(1.0, [0]), (1.0, [1])], whole, "pubo_grouped")
+    assert found.rounding < 1e-9
+    assert found.of_kernel(1.0) < 1e-8
+    assert found.of_sum(1e18) > 1e3
+    fractions = [(3.0, [(332882804.5, 0), (119036466.0, 1), (-747654155.0, None)])]
+    assert resolution([(1.0, [0])], fractions, "pubo_grouped").rounding > 1

@@ -26,12 +26,28 @@ def cost_of(problem: CompiledProblem, x: I8) -> float:
 
 def magnitude(problem: CompiledProblem) -> float:
     """Sum of the magnitudes of all that a cost is added up from, the constant apart; not finite beyond float64."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(term_magnitude(problem) + group_magnitudes(problem).sum())
+
+
+def term_magnitude(problem: CompiledProblem) -> float:
+    """Sum of the absolute coefficients of the terms, constant and groups apart."""
     p = problem
     with np.errstate(over="ignore", invalid="ignore"):
         pairs = sum(np.abs(values).sum() for _, _, values in p.pair_blocks())
-        total = np.abs(p.linear).sum() + pairs + np.abs(p.term_values).sum()
-        sizes = np.add.reduceat(np.abs(p.group_weights), p.group_indptr[:-1]) if len(p.group_values) else 0.0
-        return float(total + (np.abs(p.group_values) * (np.abs(p.group_offsets) + sizes) ** 2).sum())
+        return float(np.abs(p.linear).sum() + pairs + np.abs(p.term_values).sum())
+
+
+def group_magnitudes(problem: CompiledProblem) -> F64:
+    """(G,) the most that each squared linear combination can add to a cost, or take from it."""
+    return np.asarray(np.abs(problem.group_values) * largest_sums(problem) ** 2, np.float64)
+
+
+def largest_sums(problem: CompiledProblem) -> F64:
+    """(G,) the most that the size of each linear combination can be, before it is squared."""
+    owner = np.repeat(np.arange(len(problem.group_values)), np.diff(problem.group_indptr))
+    sizes = np.bincount(owner, np.abs(problem.group_weights), len(problem.group_values))
+    return np.asarray(np.abs(problem.group_offsets) + sizes, np.float64)
 
 
 def largest_cost(problem: CompiledProblem) -> float:

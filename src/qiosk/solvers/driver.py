@@ -100,6 +100,10 @@ def drive(
         run.reported = len(run.trace)
         wanted = min(CHUNK_SECONDS, max(FIRST_CHUNK_SECONDS, CHUNK_SHARE * run.seconds))
         chunk = _next_chunk(chunk, (run.state.sweeps_done - done) * wanted / max(run.now - before, 1e-9))
+    if reason is StopReason.CONVERGED:
+        from qiosk.solvers.exact.challenge import challenge  # loads the compiler
+
+        challenge(run.solver.context, run.state.incumbents, run.state.sweeps_done)
     if reason in (StopReason.TIMEOUT, StopReason.RUN_LIMIT, StopReason.CANCELLED):
         run.solver.offer_replicas(run.state)
     run.now = clock()

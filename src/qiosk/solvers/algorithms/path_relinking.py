@@ -184,7 +184,7 @@ class PathRelinking(Solver[RelinkingState]):
         """Keep the best and fill the set afresh; or end, if that has not helped lately."""
         best = int(np.argmin(state.costs))
         cost = state.costs[best]
-        is_better = cost < state.best_before - self.context.resolution.rounding
+        is_better = cost < state.best_before - self.context.resolution.of_sum(cost)
         state.failures = 0 if is_better else state.failures + 1
         state.best_before = cost
         if state.failures >= FRUITLESS_REBUILDS or self.context.problem.n == 0:

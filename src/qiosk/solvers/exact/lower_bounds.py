@@ -1,10 +1,12 @@
 """Configurations that attain a lower bound on the cost, found by linear algebra: they are optimal.
 
-Two bounds are tried, both for spins.
+Two bounds are tried.
 
-*Every term at its minimum.* The cost is at least the constant minus the sizes of all coefficients. That is attained iff
-every product of spins has the sign opposite to its coefficient, which are linear equations modulo 2: an unfrustrated
-problem, however rugged its landscape (p-spin models without frustration, XORSAT).
+*Every term at its minimum.* For spins, the cost is at least the constant minus the sizes of all coefficients. That is
+attained iff every product of spins has the sign opposite to its coefficient, which are linear equations modulo 2: an
+unfrustrated problem, however rugged its landscape (p-spin models without frustration, XORSAT). For bits, the cost is at
+least the constant and all negative coefficients, which is attained, if at all, where all bits of those terms are 1 and
+no others: a single long term is a needle in a haystack for a search. Fields and pairs of bits are also tried as spins.
 
 *All of the configuration in the lowest eigenspace.* With J the symmetric matrix of couplings and no fields, the cost is
 at least constant + n * lambda / 2, lambda the least eigenvalue of J; that is attained iff s lies in the eigenspace of
@@ -38,6 +40,8 @@ from qiosk.solvers.search.resolution import Resolution
 PARITY_WORK = 20_000_000
 # Pairs that are tried, at most: as many that agree take some 0.1 s, ones that do not far less.
 MOST_PAIRS = 100_000
+# Share of the sizes that add up to a field below which it is their rounding error.
+FIELD_ROUNDING = 2.0**-44
 # Variables of the largest matrix whose eigenvectors are computed, which takes some 20 ms.
 LARGEST_MATRIX = 256
 # Share of all pairs from which couplings count as dense.
@@ -64,11 +68,43 @@ ATTEMPT_STRIDE = 7
 
 
 def unfrustrated(problem: CompiledProblem) -> I8 | None:
-    """Spins (n,) at which every term is at its least; None if there are none, or if finding out takes too long."""
-    if not problem.is_spin or len(problem.group_values) or problem.one_hot is not None:
+    """A configuration (n,) with every term at its least; None if there is none, or if finding out takes too long."""
+    if problem.one_hot is not None:
         return None
-    bits = _even_bits(problem) if problem.is_quadratic else _bits(problem)
+    if not problem.is_spin and (x := _only_negative_terms(problem)) is not None:
+        return x
+    if len(problem.group_values):
+        return None
+    if not problem.is_spin:
+        is_tried = problem.is_quadratic and 0 < problem.n_pairs <= MOST_PAIRS
+        bits = _even_bits(problem, _fields(problem)) if is_tried else None
+        return None if bits is None else np.asarray(1 - bits, np.int8)
+    bits = _even_bits(problem, problem.linear) if problem.is_quadratic else _bits(problem)
     return None if bits is None else np.asarray(1 - 2 * bits, np.int8)
+
+
+def _only_negative_terms(problem: CompiledProblem) -> I8 | None:
+    """The bits that are 1 where all negative terms count; None if that makes a positive term or a square count."""
+    p = problem
+    if np.any(p.group_values < 0.0):
+        return None
+    x = (p.linear < 0.0).astype(np.int8)
+    for rows, cols, values in p.pair_blocks():
+        x[rows[values < 0.0]] = x[cols[values < 0.0]] = 1
+    x[p.term_variables[np.repeat(p.term_values < 0.0, np.diff(p.term_indptr))]] = 1
+    pairs = sum(float(np.minimum(values, 0.0).sum()) for _, _, values in p.pair_blocks())
+    least = p.constant + np.minimum(p.linear, 0.0).sum() + pairs + np.minimum(p.term_values, 0.0).sum()
+    return x if cost_of(p, x) <= least + Resolution.of(p).rounding else None
+
+
+def _fields(problem: CompiledProblem) -> F64:
+    """(n,) twice the fields of spins s = 2 x - 1 in place of the bits x, without what is only rounding."""
+    ends = [problem.pair_rows, problem.pair_cols]
+    halves = sum(np.bincount(end, problem.pair_values, problem.n) for end in ends) / 2.0
+    sizes = sum(np.bincount(end, np.abs(problem.pair_values), problem.n) for end in ends) + np.abs(problem.linear)
+    fields: F64 = problem.linear + halves
+    fields[np.abs(fields) <= FIELD_ROUNDING * sizes] = 0.0
+    return fields
 
 
 def _bits(problem: CompiledProblem) -> I8 | None:
@@ -81,12 +117,12 @@ def _bits(problem: CompiledProblem) -> I8 | None:
     return parities.solve(parities.pack(owner, variables, terms, n), values > 0.0, n)
 
 
-def _even_bits(problem: CompiledProblem) -> I8 | None:
-    """The same for fields and pairs. One more spin, +1, turns fields into pairs."""
+def _even_bits(problem: CompiledProblem, fields: F64) -> I8 | None:
+    """The same for ``fields`` (n,) and pairs. One more spin, +1, turns fields into pairs."""
     n = problem.n
     if problem.n_pairs > MOST_PAIRS:  # large problems do not have their pairs in a list
         return None
-    values = np.concatenate([problem.linear, problem.pair_values])
+    values = np.concatenate([fields, problem.pair_values])
     is_there = np.flatnonzero(values)
     if not 0 < len(is_there) <= MOST_PAIRS:
         return None

@@ -22,6 +22,7 @@ import numpy as np
 from qiosk.model.cost_function import F64, I8
 from qiosk.model.flips import cost_of
 from qiosk.solvers.checkpoint import checkpointed
+from qiosk.solvers.exact.challenge import challenge
 from qiosk.solvers.exact.lower_bounds import EigenspaceState, LowestEigenspace, unfrustrated
 from qiosk.solvers.search.agreement import Agreement
 from qiosk.solvers.search.incumbents import Improvement, Incumbents
@@ -165,6 +166,8 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         state.rounds_agreed, state.searches_agreed = self.agreement.after_round(
             state.rounds_agreed, state.searches_agreed, reached, len(costs)
         )
+        if self.outcome(state) is StopReason.CONVERGED and challenge(self.context, state.incumbents, state.sweeps_done):
+            state.rounds_agreed = state.searches_agreed = 0
         if self.outcome(state) is None:
             self._begin_next(state, budget)
 

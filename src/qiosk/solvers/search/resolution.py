@@ -13,11 +13,13 @@ import numpy as np
 
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
-from qiosk.model.flips import magnitude
+from qiosk.model.flips import group_magnitudes, largest_sums, term_magnitude
 from qiosk.solvers.samplers.arithmetic import common_unit_of
 
 # Of the sum of all magnitudes, and of the constant, which is added once: some hundred times the error of float64 sums.
 ROUNDING, CONSTANT_ROUNDING = 2.0**-44, 2.0**-50
+# Sums of integers are exact below this.
+EXACT_SUMS = 2.0**53
 # Of a cost without the constant: the error of kernels with fields in float32.
 KERNEL_ROUNDING = 2.0**-30
 # Terms up to which a unit is searched for.
@@ -37,13 +39,31 @@ class Resolution:
     @classmethod
     def of(cls, problem: CompiledProblem) -> Resolution:
         """From the coefficients."""
-        rounding = ROUNDING * magnitude(problem) + CONSTANT_ROUNDING * abs(problem.constant)
+        rounding = ROUNDING * _rounded_magnitude(problem) + CONSTANT_ROUNDING * abs(problem.constant)
         return cls(problem.constant, rounding if np.isfinite(rounding) else 0.0, _unit(problem))
+
+    def of_sum(self, cost: float) -> float:
+        """Difference up to which a cost that was added up in float64 counts as ``cost``."""
+        return self.rounding + ROUNDING * abs(cost - self.constant)
 
     def of_kernel(self, cost: float) -> float:
         """Difference up to which a cost that a kernel added up counts as ``cost``."""
         coarse = KERNEL_ROUNDING * abs(cost - self.constant)
         return max(self.rounding, coarse if self.unit is None else min(coarse, self.unit / 2))
+
+
+def _rounded_magnitude(problem: CompiledProblem) -> float:
+    """Sum of the magnitudes of all that is rounded, whatever the cost.
+
+    Squares of exact sums are not: they are rounded by a share of the cost, and where they are 0, not at all.
+    """
+    p = problem
+    fractions = np.abs(p.group_weights - np.trunc(p.group_weights))
+    owner = np.repeat(np.arange(len(p.group_values)), np.diff(p.group_indptr))
+    is_whole = np.bincount(owner, fractions, len(p.group_values)) + np.abs(p.group_offsets % 1.0) == 0.0
+    is_exact = is_whole & (largest_sums(p) < EXACT_SUMS)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return term_magnitude(p) + float(group_magnitudes(p)[~is_exact].sum())
 
 
 def _unit(problem: CompiledProblem) -> float | None:
