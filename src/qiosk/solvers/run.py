@@ -24,6 +24,7 @@ from qiosk.model.cost_function import I8, CostFunction
 from qiosk.model.flips import largest_cost
 from qiosk.solvers.checkpoint import check_origin, origin, pack, unpack
 from qiosk.solvers.driver import Limits, Run, drive
+from qiosk.solvers.exact.dominated import dominated_groups
 from qiosk.solvers.exact.exhaustive import enumerate_best, is_enumerable
 from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.result import Result, Solution, columns
@@ -162,10 +163,11 @@ class Task:
         return self._result(problem, run.state.incumbents, parameters, run.trace, statistics)
 
     def _compiled(self) -> CompiledProblem:
-        """The problem, without one-hot groups where the solver does not move by them."""
+        """The problem with one-hot groups, declared or found; without any where the solver does not move by them."""
         problem = compile_problem(self.cost_function)
-        is_kept = self.target.keeps_one_hot and self.kernel in (None, "one-hot")
-        return problem if is_kept else replace(problem, one_hot=None)
+        if not self.target.keeps_one_hot or self.kernel not in (None, "one-hot"):
+            return replace(problem, one_hot=None)
+        return problem if problem.one_hot is not None else replace(problem, one_hot=dominated_groups(problem))
 
     def _interruption(self, context: SearchContext, began: float, is_cancelled: Callable[[], bool]) -> Interruption:
         """Ends what takes much longer than the time limit; compiling kernels does not count."""
