@@ -63,6 +63,8 @@ def solve(
     target_cost: options.TargetCost = None,
     param: options.Params = None,
     penalty: options.Penalty = None,
+    grid: options.Grid = None,
+    from_format: options.From = None,
     threads: Annotated[
         int | None, typer.Option("--threads", help="Threads to sweep in; all cores unless given.")
     ] = None,
@@ -77,11 +79,12 @@ def solve(
     """Solve a problem in this process, or with --url on a server. Ctrl-C stops and prints the best solution so far; a
     second one aborts.
     """
-    from qiosk.cli.inputs import parse_params
+    from qiosk.cli.inputs import Reading, parse_params
     from qiosk.cli.solving import solve_file, solve_on_server
     from qiosk.client.results import read_results
 
     params = parse_params(param, timeout=timeout, seed=seed, target_cost=target_cost)
+    reading = Reading(from_format, penalty, grid)
     for option, value in (("--threads", threads), ("--kernel", kernel)):
         if url is not None and value is not None:
             raise typer.BadParameter("must not be given together with --url: the server decides", param_hint=option)
@@ -91,12 +94,12 @@ def solve(
     with reported(**given):
         labels = {name: value for name, value in (("label", label), ("tags", tag)) if value}
         if url is None:
-            result, was_interrupted = solve_file(file, target, params, penalty=penalty, threads=threads, kernel=kernel)
+            result, was_interrupted = solve_file(file, target, params, reading=reading, threads=threads, kernel=kernel)
             document, statistics = result.to_json(), result.statistics
         else:
             opened = partial(open_workspace, None, url, workspace_name)
             found, was_interrupted = solve_on_server(
-                file, target, params, name=label, tags=tag or (), opened=opened, penalty=penalty
+                file, target, params, name=label, tags=tag or (), opened=opened, reading=reading
             )
             document, statistics = to_json(found), {}
         if labels:
@@ -120,6 +123,8 @@ def submit(
     target_cost: options.TargetCost = None,
     param: options.Params = None,
     penalty: options.Penalty = None,
+    grid: options.Grid = None,
+    from_format: options.From = None,
     name: options.Label = None,
     tag: options.Tags = None,
     session: Annotated[str | None, typer.Option("--session", help="Id of the session it joins.")] = None,
@@ -129,7 +134,7 @@ def submit(
     as_json: options.AsJson = False,
 ) -> None:
     """Queue a job that solves a problem, and print its id. The job runs on after this command has ended."""
-    from qiosk.cli.inputs import parse_params
+    from qiosk.cli.inputs import Reading, parse_params
     from qiosk.cli.submitting import submit_file
 
     params = parse_params(param, timeout=timeout, seed=seed, target_cost=target_cost)
@@ -142,7 +147,7 @@ def submit(
             tags=tag or (),
             session_id=session,
             opened=lambda: open_workspace(home, url, workspace_name),
-            penalty=penalty,
+            reading=Reading(from_format, penalty, grid),
         )
         if as_json:
             print_json(details.as_dict())
@@ -154,32 +159,31 @@ def submit(
 def convert(
     source: Annotated[str, typer.Argument(metavar="A", help="File to read, plain, gzip or zstd; - is standard input.")],
     destination: Annotated[str, typer.Argument(metavar="B", help="File to write; - is standard output.")],
-    from_format: Annotated[
-        str | None, typer.Option("--from", help="Format of A; by default chosen by name or content.")
-    ] = None,
+    from_format: options.From = None,
     to_format: Annotated[str | None, typer.Option("--to", help="Format of B; by default chosen by its name.")] = None,
     instance: Annotated[int | None, typer.Option("--instance", help="Which problem of an OR-Library file.")] = None,
     renumber: Annotated[bool, typer.Option("--renumber", help="Renumber the variables 0, 1, …")] = False,
     drop_constant: Annotated[bool, typer.Option("--drop-constant", help="Leave out the constant.")] = False,
     penalty: options.Penalty = None,
+    grid: options.Grid = None,
 ) -> None:
     """Convert a problem from one file format to another.
 
-    Formats: qio (.json), rudy (.rud, .mc, Gset), orlib (.bqp), qubo, coo, qplib, wcnf (.cnf), lp and mps. Costs stay
+    Formats: qio (.json), rudy (.rud, .mc, Gset), biqmac (.sparse), orlib (.bqp), qubo, coo, qplib, wcnf (.cnf), lp and mps. Costs stay
     the same, with x = (1 + s) / 2 between bits and spins; objectives to be maximized change their signs.
     """
     from qiosk.cli.commands.convert import convert_file
+    from qiosk.cli.inputs import Reading
 
     with reported():
         convert_file(
             source,
             destination,
-            from_format=from_format,
+            reading=Reading(from_format, penalty, grid),
             to_format=to_format,
             instance=instance,
             renumber=renumber,
             drop_constant=drop_constant,
-            penalty=penalty,
         )
 
 

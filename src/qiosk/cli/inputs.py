@@ -6,11 +6,13 @@ import errno
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from qiosk.formats.files import read_file
 from qiosk.formats.text.lines import to_number
 from qiosk.model.cost_function import CostFunction
 from qiosk.solvers.targets.catalogue import full_name
@@ -40,17 +42,34 @@ def write_bytes(file: str, content: bytes) -> None:
     stream.write(content)
 
 
-def read_penalized(file: str, penalty: str, form: str | None = None) -> CostFunction:
-    """The problem of a file with constraints, with a cost of ``penalty`` per unit of violation; ``auto`` computes one.
+@dataclass(frozen=True)
+class Reading:
+    """How a file is read: ``form`` is the name of its format, by default its own.
 
-    Raises BadParameter for another penalty, OSError, InvalidInput.
+    With ``penalty`` it may have constraints and integers; violations cost so much per unit, ``auto`` computes it. With
+    ``grid`` continuous variables are put on a grid with this step.
     """
-    from qiosk.modeling import Model
 
-    weight = None if penalty == "auto" else to_number(penalty)
-    if penalty != "auto" and weight is None:
-        raise typer.BadParameter(f"--penalty: must be a number or auto, found {penalty!r}")
-    return Model.from_file(file, read_bytes(file), format=form, penalty=weight).problem().cost_function()
+    form: str | None = None
+    penalty: str | None = None
+    grid: float | None = None
+
+    @property
+    def is_model(self) -> bool:
+        """Whether the file is read as a model."""
+        return self.penalty is not None or self.grid is not None
+
+    def read(self, file: str) -> CostFunction:
+        """The problem of a file. Raises BadParameter for a wrong penalty, OSError, InvalidInput."""
+        if not self.is_model:
+            return read_file(file, read_bytes(file), self.form)
+        from qiosk.modeling import Model
+
+        weight = None if self.penalty in (None, "auto") else to_number(str(self.penalty))
+        if weight is None and self.penalty not in (None, "auto"):
+            raise typer.BadParameter(f"--penalty: must be a number or auto, found {self.penalty!r}")
+        data = read_bytes(file)
+        return Model.from_file(file, data, format=self.form, penalty=weight, grid=self.grid).problem().cost_function()
 
 
 def problem_name(file: str) -> str:

@@ -45,4 +45,8 @@ Params = Annotated[
     list[str] | None,
     typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter of the solver, its value in JSON."),
 ]
+From = Annotated[str | None, typer.Option("--from", help="Format of the file; by default chosen by name or content.")]
+Grid = Annotated[
+    float | None, typer.Option("--grid", help="Step of the grid of values of continuous variables (lp, mps).")
+]
 Penalty = Annotated[str | None, typer.Option("--penalty", help="Cost per unit of violation of a constraint, or auto.")]

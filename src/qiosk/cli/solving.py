@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from qiosk.cli.inputs import read_bytes, read_penalized, resolve_target
+from qiosk.cli.inputs import Reading, resolve_target
 from qiosk.cli.interrupt import Interrupt
 from qiosk.cli.output import reported
 from qiosk.cli.submitting import submit_file
 from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress
-from qiosk.formats.files import read_file
 
 if TYPE_CHECKING:
     from qiosk.client.results import Results
@@ -30,17 +29,16 @@ def solve_file(
     target: str | None,
     params: Mapping[str, Any],
     *,
-    penalty: str | None = None,
+    reading: Reading,
     threads: int | None = None,
     kernel: str | None = None,
 ) -> tuple[Result, bool]:
     """The result, and whether Ctrl-C cut the search short.
 
-    With a ``penalty``, of :func:`read_penalized`, the file may have constraints. Raises BadParameter, OSError and what
-    :func:`qiosk.solve` raises.
+    Raises BadParameter, OSError and what :func:`qiosk.solve` raises.
     """
     chosen = resolve_target(target, params)
-    problem = read_file(file, read_bytes(file)) if penalty is None else read_penalized(file, penalty)
+    problem = reading.read(file)
 
     # here: it loads the kernels, and errors of the command line come before
     from qiosk.solvers.solve import solve
@@ -66,10 +64,10 @@ def solve_on_server(
     name: str | None,
     tags: Sequence[str],
     opened: Callable[[], Workspace],
-    penalty: str | None = None,
+    reading: Reading,
 ) -> tuple[Results, bool]:
     """The results of a job for a file, and whether Ctrl-C cancelled it. Raises as ``submit_file``; JobFailed."""
-    details = submit_file(file, target, params, name=name, tags=tags, session_id=None, opened=opened, penalty=penalty)
+    details = submit_file(file, target, params, name=name, tags=tags, session_id=None, opened=opened, reading=reading)
     with opened() as workspace:
         job = workspace.get_job(str(details.id))
 

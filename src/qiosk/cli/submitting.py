@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from qiosk.cli.inputs import problem_name, read_bytes, read_penalized, resolve_target
+from qiosk.cli.inputs import Reading, problem_name, read_bytes, resolve_target
 from qiosk.client.details import JobDetails
 from qiosk.client.short_ids import may_be_short
 from qiosk.client.solvers import Solver, format_of
@@ -25,18 +25,18 @@ def submit_file(
     tags: Sequence[str],
     session_id: str | None,
     opened: Callable[[], Workspace],
-    penalty: str | None = None,
+    reading: Reading,
 ) -> JobDetails:
-    """Check a problem, then queue a job for it; with a ``penalty``, of :func:`read_penalized`, it may have constraints.
+    """Check a problem, then queue a job for it.
 
     Raises BadParameter, OSError, InvalidInput, InvalidJobDefinition.
     """
     chosen = resolve_target(target, params)
     # a mistake in the file is reported now, not by a job that fails later
-    if penalty is None:
-        data, input_format = job_input(file, read_bytes(file))
+    if reading.is_model:
+        data, input_format = columns.write(reading.read(file)), columns.NAME
     else:
-        data, input_format = columns.write(read_penalized(file, penalty)), columns.NAME
+        data, input_format = job_input(file, read_bytes(file), reading.form)
     with opened() as workspace:
         if session_id is not None and may_be_short(session_id):
             session_id = workspace.get_session(session_id).id

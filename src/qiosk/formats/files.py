@@ -148,14 +148,14 @@ def read_program(file: str, data: bytes, form: str | None = None, *, max_size: i
     return chosen.read_program(content)
 
 
-def job_input(file: str, data: bytes) -> tuple[bytes, str]:
-    """The content of a file as the input of a job, and the name of its format.
+def job_input(file: str, data: bytes, form: str | None = None) -> tuple[bytes, str]:
+    """The content of a file in the format ``form``, or its own, as the input of a job; and the name of its format.
 
     QIO documents and columns are returned unchanged; other formats are written as columns. Raises InvalidInput, also
     for a wrong problem in a format that is returned unchanged.
     """
     content = decompressed(data)
-    chosen = format_of(file, content)
+    chosen = format_of(file, content, form)
     problem = chosen.read(content)
     match chosen.name:
         case "qio":

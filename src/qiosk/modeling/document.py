@@ -1,4 +1,4 @@
-"""A model as JSON values, and from the mathematical programs of ``lp``, ``mps`` and ``qplib`` files.
+"""A model as JSON values.
 
 A problem carries the document of its model as metadata, so results can be decoded by a program that does not have the
 model. Nothing here imports ``Model``: it builds itself from what is read.
@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import msgspec
 
 from qiosk.errors import InvalidValue
-from qiosk.formats.text.programs import LinearConstraint
-from qiosk.model.cost_function import CostFunction
-from qiosk.modeling.expression import Condition, Constraint, Expression, Monomial, Sense
+from qiosk.modeling.expression import Condition, Constraint, Expression, Sense
 from qiosk.modeling.variables import Variable
 
 VERSION = 1
@@ -113,22 +110,6 @@ def read_document(document: Any) -> ModelContent:
         Constraint(c.name, Condition(_expression(c.terms), c.sense, c.bound), c.weight) for c in read.constraints
     ]
     return ModelContent(read.name, variables, families, _expression(read.objective), read.is_maximized, constraints)
-
-
-def objective_of(cost_function: CostFunction) -> Expression:
-    """A cost function over bits as an expression over bits of the same ids."""
-    terms: dict[Monomial, float] = {}
-    ids, bounds = cost_function.ids.tolist(), pairwise(cost_function.indptr.tolist())
-    for c, (start, stop) in zip(cost_function.coefficients.tolist(), bounds, strict=True):
-        bits = tuple(sorted(ids[start:stop]))
-        terms[bits] = terms.get(bits, 0.0) + c
-    return Expression({bits: c for bits, c in terms.items() if c})
-
-
-def condition_of(constraint: LinearConstraint) -> Condition:
-    """A linear constraint of a file as a condition over bits of the same ids."""
-    terms: dict[Monomial, float] = {(i,): c for i, c in constraint.coefficients.items() if c}
-    return Condition(Expression(terms), Sense(constraint.sense), constraint.bound)
 
 
 def _terms(expression: Expression) -> _Terms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, final
@@ -12,9 +13,10 @@ from qiosk.formats.files import read_program
 from qiosk.modeling.adaptive import solve_here
 from qiosk.modeling.answer import Answer
 from qiosk.modeling.assembly import assemble
-from qiosk.modeling.document import ModelContent, condition_of, objective_of, read_document, write_document
+from qiosk.modeling.document import ModelContent, read_document, write_document
 from qiosk.modeling.expression import Condition, Constraint, Expression, Sense, as_expression, bits_of, total
 from qiosk.modeling.penalties import check_exact, exact_row, one_hot_bits
+from qiosk.modeling.programs import fill
 from qiosk.modeling.rows import Row, row_of
 from qiosk.modeling.solution import Solution, report
 from qiosk.modeling.variables import (
@@ -104,6 +106,20 @@ class Model:
             for above, below in pairwise(map(bit_expression, reversed(variable.bits))):
                 self.add(above <= below, f"step {len(self._constraints)} of {name}")
         return variable.expression()
+
+    def grid(self, name: str, low: float, high: float, step: float) -> Expression:
+        """A number on a grid: ``low``, ``low + step``, … up to ``high``. Raises InvalidValue.
+
+        >>> from qiosk.modeling import Model
+        >>> Model().grid("x", 0.5, 2.0, 0.5)
+        +0.5 b0 +1 b1 +0.5
+        """
+        if not all(map(math.isfinite, (low, high, step))) or low > high or step <= 0:
+            raise InvalidValue(f"variable `{name}`: must have low <= high and a step > 0, found {low}, {high}, {step}")
+        span = math.floor((high - low) / step * (1 + 1e-12))
+        _, last = range_of(name, 0, span)
+        weights = tuple(step * weight for weight in bounded_weights(last))
+        return self._add(Variable(name, "grid", self._n_bits, weights, float(low))).expression()
 
     def choice(self, name: str, options: Iterable[Hashable]) -> Choice:
         """A variable that is exactly one of the options; the model adds that constraint."""
@@ -297,21 +313,34 @@ class Model:
         return model
 
     @classmethod
-    def from_file(cls, file: str, data: bytes, *, format: str | None = None, penalty: float | None = None) -> Model:
-        """The model of an ``lp``, ``mps`` or ``qplib`` file over bits, with its linear constraints.
+    def from_file(
+        cls,
+        file: str,
+        data: bytes,
+        *,
+        format: str | None = None,
+        penalty: float | None = None,
+        grid: float | None = None,
+    ) -> Model:
+        """The model of an ``lp``, ``mps`` or ``qplib`` file, with its linear constraints.
 
-        ``format`` names the format; by default the suffix of ``file`` determines it, or else the content. ``penalty``
-        is the weight of every constraint; automatic by default. Raises InvalidInput.
+        Columns from 0 to 1 become bits, other integers integers; continuous ones are put on a grid with the step
+        ``grid``, and refused by default. ``format`` names the format; by default the suffix of ``file`` determines it,
+        or else the content. ``penalty`` is the weight of every constraint; automatic by default. Raises InvalidInput;
+        MissingExtra without ``qiosk[lp]``.
+
+        >>> from qiosk.modeling import Model
+        >>> lines = ["maximize", "3 x + y", "subject to", "2 x + y <= 7", "bounds", "x <= 5", "y <= 2"]
+        >>> lines += ["general", "x y", "end"]
+        >>> Model.from_file("small.lp", "\\n".join(lines).encode()).solve(seed=1).values
+        {'x': 3, 'y': 1}
         """
-        if penalty is not None and not 0 < penalty < float("inf"):
-            raise InvalidValue(f"penalty: must be greater than 0, found {penalty}")
+        for name, value in (("penalty", penalty), ("grid", grid)):
+            if value is not None and not 0 < value < float("inf"):
+                raise InvalidValue(f"{name}: must be greater than 0, found {value}")
         program = read_program(file, data, format)
-        model = cls(program.cost_function.name or "model")
-        for name in program.names:
-            model.bit(name)
-        model.minimize(objective_of(program.cost_function))
-        for constraint in program.constraints:
-            model.add(condition_of(constraint), constraint.name, penalty)
+        model = cls(program.name or "model")
+        fill(model, program, penalty, grid)
         return model
 
     def _row(self, constraint: Constraint) -> Row | None:

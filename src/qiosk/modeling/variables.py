@@ -42,9 +42,9 @@ class Encoding(StrEnum):
 class Variable:
     """A named variable, whose value is a sum over its bits, or a choice among options.
 
-    ``kind`` is ``bit``, ``spin``, ``integer`` or ``choice``. Bit ``first + k`` has ``weights[k]``. The value of a
-    number is ``offset`` plus the weights of the bits that are 1; the value of a choice is the option of the bit that
-    is 1.
+    ``kind`` is ``bit``, ``spin``, ``integer``, ``grid`` or ``choice``. Bit ``first + k`` has ``weights[k]``. The value
+    of a number is ``offset`` plus the weights of the bits that are 1; the value of a choice is the option of the bit
+    that is 1.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Variable:
         if self.is_one_hot and len(ones) != 1:
             return None
         number = self.offset + sum(self.weights[k] for k in ones)
-        return int(number)
+        return number if self.kind == "grid" else int(number)
 
     def bits_for(self, value: Any) -> dict[int, int]:
         """The bits that encode a value. Raises InvalidValue for a value out of range."""
@@ -84,6 +84,8 @@ class Variable:
             chosen = known.index(value)
             return {bit: int(k == chosen) for k, bit in enumerate(self.bits)}
         left, bits = float(value) - self.offset, {}
+        if self.kind == "grid" and self.weights:  # the first weight is the step, of which all are multiples
+            left = round(left / self.weights[0]) * self.weights[0]
         for bit, weight in sorted(zip(self.bits, self.weights, strict=True), key=lambda item: -item[1]):
             bits[bit] = int(left >= weight)
             left -= weight * bits[bit]

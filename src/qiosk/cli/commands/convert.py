@@ -6,13 +6,12 @@ from pathlib import Path
 
 import typer
 
-from qiosk.cli.inputs import read_bytes, read_penalized, write_bytes
+from qiosk.cli.inputs import Reading, read_bytes, write_bytes
 from qiosk.cli.output import check_writable
 from qiosk.formats.compression import decompressed
 from qiosk.formats.files import (
     destination_format,
     format_of,
-    read_file,
     renumbered,
     without_constant,
     write_file,
@@ -25,19 +24,18 @@ def convert_file(
     source: str,
     destination: str,
     *,
-    from_format: str | None,
+    reading: Reading,
     to_format: str | None,
     instance: int | None,
     renumber: bool,
     drop_constant: bool,
-    penalty: str | None = None,
 ) -> None:
     """Read one file and write the other; changes of the problem are reported on standard error.
 
     Raises OSError, InvalidInput.
     """
     check_writable(Path(destination))
-    problem = _read(source, from_format, instance) if penalty is None else read_penalized(source, penalty, from_format)
+    problem = reading.read(source) if instance is None else _read_instance(source, reading.form, instance)
     if renumber:
         problem = renumbered(problem)
     if drop_constant:
@@ -48,12 +46,9 @@ def convert_file(
     write_bytes(destination, write_file(destination, problem, to_format))
 
 
-def _read(source: str, from_format: str | None, instance: int | None) -> CostFunction:
-    data = read_bytes(source)
-    if instance is None:
-        return read_file(source, data, from_format)
-    content = decompressed(data)
-    chosen = format_of(source, content, from_format)
+def _read_instance(source: str, form: str | None, instance: int) -> CostFunction:
+    content = decompressed(read_bytes(source))
+    chosen = format_of(source, content, form)
     if chosen.name != "orlib":
         raise typer.BadParameter(f"--instance: files of format {chosen.name} have one problem each")
     return read_orlib(content, instance=instance)

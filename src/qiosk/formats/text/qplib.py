@@ -1,4 +1,4 @@
-"""QPLIB's text format, limited to bits and linear constraints (types ``?BN``, ``?BB`` and ``?BL``).
+"""QPLIB's text format, limited to bits or integers and linear constraints (types ``?B?`` and ``?I?``).
 
 The objective is 1/2 x^T Q x + b^T x + q; the file contains the lower triangle of Q. Source: F. Furini et
 al., Math. Program. Comput. 11, 237 (2019), doi:10.1007/s12532-018-0147-4.
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from qiosk.errors import UnreadableInput
 from qiosk.formats.text.lines import Lines, is_count, shown, word_of
-from qiosk.formats.text.programs import LinearConstraint, Program
-from qiosk.formats.text.quadratic import check_size, from_entries, to_entries
-from qiosk.model.cost_function import CostFunction, ProblemType
+from qiosk.formats.text.programs import Column, Program, Row
+from qiosk.formats.text.quadratic import check_size, to_entries
+from qiosk.model.cost_function import F64, CostFunction, ProblemType
 
 _FORM = "qplib"
 
 
 def read(data: bytes) -> CostFunction:
     """The objective of a file without constraints, as a cost to minimize. Raises UnreadableInput."""
-    return read_program(data).unconstrained(_FORM)
+    return read_program(data).unconstrained()
 
 
 def read_program(data: bytes) -> Program:
@@ -27,59 +28,71 @@ def read_program(data: bytes) -> Program:
     name = lines.take("the name").text.split()[0]
     kind = lines.take("the problem type")
     code = kind.text.split()[0].upper()
-    if len(code) != 3 or code[0] not in "LDCQ" or code[1] != "B" or code[2] not in "NBL":
-        raise lines.fail(kind, "the problem type must have bits and linear constraints at most, such as QBL")
+    if len(code) != 3 or code[0] not in "LDCQ" or code[1] not in "BI" or code[2] not in "NBL":
+        raise lines.fail(kind, "the problem type must have bits or integers, and linear constraints, such as QBL")
     sense = lines.take("the sense")
     if sense.text.split()[0].lower() not in ("minimize", "maximize"):
         raise lines.fail(sense, "must be minimize or maximize")
-    sign = 1.0 if sense.text.lower().startswith("min") else -1.0
     n = _count(lines, "the number of variables")
     check_size(_FORM, n)
-    m = _count(lines, "the number of constraints") if code[2] == "L" else 0
+    has_rows, is_integer = code[2] == "L", code[1] == "I"
+    m = _count(lines, "the number of constraints") if has_rows else 0
     entries = np.empty((0, 3))
     if code[0] != "L":
         entries = _table(lines, "the number of quadratic terms", "a quadratic term", 3)
-    default = lines.number("the default linear coefficient")
-    linear = np.full(n, default)
-    given = _table(lines, "the number of other linear coefficients", "a linear coefficient", 2)
-    linear[lines.indices(given[:, 0], "a variable", 1, n) - 1] = given[:, 1]
+    linear = _vector(lines, n, "linear coefficient")
     constant = lines.number("the constant")
     rows, cols = lines.index_pairs(entries, "a variable", 1, n)
-    values = sign * entries[:, 2] * np.where(rows == cols, 0.5, 1.0)
-    cost_function = from_entries(
-        ProblemType.pubo, n, rows - 1, cols - 1, values, constant=sign * constant, linear=sign * linear, name=name
+    terms = (
+        _table(lines, "the number of linear terms in constraints", "a term of a constraint", 3) if has_rows else None
     )
-    constraints = _constraints(lines, n, m) if code[2] == "L" else []
-    return Program(cost_function, [f"x{i}" for i in range(n)], constraints)
+    infinity = lines.number("infinity") if has_rows or is_integer else np.inf
+    constraints = [] if terms is None else _constraints(lines, n, m, terms, infinity)
+    low, high = np.zeros(n), np.ones(n)
+    if is_integer:
+        low, high = (_finite(_vector(lines, n, what), infinity) for what in ("lower bound", "upper bound"))
+    return Program(
+        _FORM,
+        name,
+        [_column(i, *bounds) for i, bounds in enumerate(zip(low.tolist(), high.tolist(), strict=True))],
+        sense.text.lower().startswith("max"),
+        constant,
+        linear,
+        rows - 1,
+        cols - 1,
+        entries[:, 2] * np.where(rows == cols, 0.5, 1.0),
+        constraints,
+    )
 
 
-def _constraints(lines: Lines, n: int, m: int) -> list[LinearConstraint]:
-    """One or two constraints for each low <= a x <= high; none for an infinite bound."""
-    entries = _table(lines, "the number of linear terms in constraints", "a linear term of a constraint", 3)
+def _column(i: int, low: float, high: float) -> Column:
+    column = Column(f"x{i}", float(np.ceil(low)), float(np.floor(high)))
+    if column.low > column.high:
+        raise UnreadableInput(f"{_FORM}: variable {i + 1} has no value between its bounds {low:g} and {high:g}")
+    return column
+
+
+def _constraints(lines: Lines, n: int, m: int, entries: F64, infinity: float) -> list[Row]:
     owners = lines.indices(entries[:, 0], "a constraint", 1, m) - 1
     variables = lines.indices(entries[:, 1], "a variable", 1, n) - 1
     coefficients: list[dict[int, float]] = [{} for _ in range(m)]
     for row, variable, value in zip(owners.tolist(), variables.tolist(), entries[:, 2].tolist(), strict=True):
         coefficients[row][variable] = coefficients[row].get(variable, 0.0) + value
-    infinity = lines.number("infinity")
-    low, high = _bounds(lines, m, "left"), _bounds(lines, m, "right")
-    found = []
-    for k, some in enumerate(coefficients):
-        if low[k] == high[k]:
-            found.append(LinearConstraint(f"c{k + 1}", some, "==", low[k]))
-            continue
-        if low[k] > -infinity:
-            found.append(LinearConstraint(f"c{k + 1} low", some, ">=", low[k]))
-        if high[k] < infinity:
-            found.append(LinearConstraint(f"c{k + 1} high", some, "<=", high[k]))
-    return found
+    low, high = (_finite(_vector(lines, m, f"{side}-hand side"), infinity) for side in ("left", "right"))
+    return [Row(f"c{k + 1}", some, float(low[k]), float(high[k])) for k, some in enumerate(coefficients)]
 
 
-def _bounds(lines: Lines, m: int, side: str) -> list[float]:
-    bounds = np.full(m, lines.number(f"the default {side}-hand side"))
-    given = _table(lines, f"the number of other {side}-hand sides", f"a {side}-hand side", 2)
-    bounds[lines.indices(given[:, 0], "a constraint", 1, m) - 1] = given[:, 1]
-    return bounds.tolist()
+def _finite(values: F64, infinity: float) -> F64:
+    """The values, those of at least ``infinity`` made infinite."""
+    return np.where(np.abs(values) >= infinity, np.copysign(np.inf, values), values)
+
+
+def _vector(lines: Lines, size: int, what: str) -> F64:
+    """A default, and the numbers that are others."""
+    vector = np.full(size, lines.number(f"the default {what}"))
+    given = _table(lines, f"the number of other {what}s", f"a {what}", 2)
+    vector[lines.indices(given[:, 0], "a number", 1, size) - 1] = given[:, 1]
+    return vector
 
 
 def _count(lines: Lines, what: str) -> int:
@@ -90,7 +103,7 @@ def _count(lines: Lines, what: str) -> int:
     return int(text)
 
 
-def _table(lines: Lines, count: str, what: str, columns: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _table(lines: Lines, count: str, what: str, columns: int) -> F64:
     return lines.table(_count(lines, count), what, (columns,))
 
 
