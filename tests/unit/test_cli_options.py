@@ -47,7 +47,7 @@ def test_an_output_that_cannot_be_written_is_refused_first(
     api: FakeJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], path: str
 ) -> None:
     monkeypatch.setattr("qiosk.cli.solving.solve_file", None)
-    monkeypatch.setattr("qiosk.cli.commands.convert._read", None)
+    monkeypatch.setattr("qiosk.cli.commands.convert.write_file", None)
     done = qiosk(*words, str(tmp_path / path))
     assert done.exit_code == 2
     assert "folder" in done.stderr

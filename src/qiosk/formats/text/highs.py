@@ -25,7 +25,7 @@ from qiosk.model.cost_function import F64, I64
 _SMALLEST = 1e-12  # HiGHS ignores smaller coefficients, with a warning; this is the least that it allows
 _PLACE = re.compile(r"\s*--> .*:(\d+):\d+")
 _UNNAMED = re.compile(r"HiGHS_R\d+")
-_HARMLESS = ("appears more than once",)  # coefficients are added
+_HARMLESS = ("appears more than once", "row names cleared")  # coefficients are added; rows get names here
 
 
 def read_text(data: bytes, form: str) -> str:
