@@ -98,15 +98,22 @@ class _Weights:
 
 
 def solve_in_rounds(
-    model: Weighted, run: Run, time_limit: float, *, clock: Callable[[], float] = time.monotonic
+    model: Weighted,
+    run: Run,
+    time_limit: float,
+    *,
+    first: Mapping[str, float] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Answer:
     """The best solution of a model that rounds of ``run`` find within a time limit [s]; infinite: no limit.
 
-    Compiling kernels does not count.
+    Compiling kernels does not count. ``first`` are weights to begin with, instead of automatic ones.
     """
     began = clock()
     low, high = model.cost.bounds
-    weights = _Weights(model.weights(), model.fixed_weights(), round_up(max(1.0, 1.1 * (high - low))))
+    weights = _Weights(
+        model.weights() | dict(first or {}), model.fixed_weights(), round_up(max(1.0, 1.1 * (high - low)))
+    )
     is_whole = weights.fixed.keys() == weights.now.keys()  # there is nothing to change
     rounds: list[Round] = []
     before: Mapping[str, float] = weights.now

@@ -192,7 +192,8 @@ class Model:
         self._constraints[chosen] = Constraint(chosen, condition, weight)
 
     def problem(self, *, scale: float = 1.0, weights: Mapping[str, float] | None = None) -> Problem:
-        """The problem for solvers. Its metadata contains the model, so that results can be decoded elsewhere.
+        """The problem for solvers. Its metadata contains the model and the weights, so that results can be decoded
+        elsewhere, and a job can change the weights as :meth:`solve` does.
 
         ``scale`` multiplies all automatic weights: increase it if solutions violate constraints, decrease it if the
         search gets stuck. ``weights`` are those of single constraints by name, instead of automatic ones;
@@ -202,11 +203,12 @@ class Model:
         if not 0 < scale < float("inf"):
             raise InvalidValue(f"scale: must be greater than 0, found {scale}")
         rows = {name: self._exact_row(constraint) for name, constraint in self._constraints.items()}
-        problem = assemble(self.name, self.cost, rows.items(), self.weights(scale) | dict(weights or {}), self._n_bits)
+        chosen = self.weights(scale) | dict(weights or {})
+        problem = assemble(self.name, self.cost, rows.items(), chosen, self._n_bits)
         for name, row in rows.items():
             if self._constraints[name].weight is None and (bits := one_hot_bits(row)):
                 problem.add_one_hot(bits, at_most=row.sense is Sense.AT_MOST)
-        problem.metadata["model"] = self.to_document()
+        problem.metadata |= {"model": self.to_document(), "weights": chosen}
         return problem
 
     @property

@@ -12,6 +12,7 @@ from dataclasses import replace
 from qiosk.errors import UnreadableCheckpoint
 from qiosk.formats import registry as formats
 from qiosk.kernels.announcements import announced_to
+from qiosk.modeling.jobs import solve_job
 from qiosk.service.jobs.runs import ChunkReport, JobSpec
 from qiosk.solvers import solve as api
 from qiosk.solvers.parameter_free import annealing, tempering
@@ -55,9 +56,10 @@ def _run(
         input_data_uri=spec.input_data_uri,
         max_seconds=spec.max_seconds,
     )
+    setup = api.job_setup(spec.target, spec.input_params, spec.threads)
     try:
-        return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=hooks)
+        return solve_job(cost_function, setup, hooks)
     except UnreadableCheckpoint as error:  # of another version, or another machine
         _log.warning("job %s: starts again from the beginning: %s", spec.id, error)
         restarted = replace(hooks, resume=None)
-        return api.run_target(spec.target, spec.input_params, cost_function, threads=spec.threads, hooks=restarted)
+        return solve_job(cost_function, setup, restarted)
