@@ -15,7 +15,7 @@ from qiosk.cli.commands.keys import keys
 from qiosk.cli.commands.serve import serve
 from qiosk.cli.commands.sessions import sessions
 from qiosk.cli.commands.workspaces import open_workspace, workspaces
-from qiosk.cli.output import FAILED, print_json, print_solution, reported, to_json
+from qiosk.cli.output import FAILED, INFEASIBLE, print_json, print_model, print_solution, reported, to_json
 from qiosk.cli.table import Column, print_table
 
 _FOREGROUND_IDLE_S = "999999999"
@@ -81,7 +81,6 @@ def solve(
     """
     from qiosk.cli.inputs import Reading, parse_params
     from qiosk.cli.solving import solve_file, solve_on_server
-    from qiosk.client.results import read_results
 
     params = parse_params(param, timeout=timeout, seed=seed, target_cost=target_cost)
     reading = Reading(from_format, penalty, grid)
@@ -94,24 +93,23 @@ def solve(
     with reported(**given):
         labels = {name: value for name, value in (("label", label), ("tags", tag)) if value}
         if url is None:
-            result, was_interrupted = solve_file(file, target, params, reading=reading, threads=threads, kernel=kernel)
-            document, statistics = result.to_json(), result.statistics
+            found = solve_file(file, target, params, reading=reading, threads=threads, kernel=kernel)
         else:
             opened = partial(open_workspace, None, url, workspace_name)
-            found, was_interrupted = solve_on_server(
-                file, target, params, name=label, tags=tag or (), opened=opened, reading=reading
-            )
-            document, statistics = to_json(found), {}
-        if labels:
-            document = to_json(read_results(document.encode()) | labels)
+            found = solve_on_server(file, target, params, name=label, tags=tag or (), opened=opened, reading=reading)
+        document = found.document | labels
         if as_json:
-            typer.echo(document)
+            print_json(document)
         else:
-            print_solution(read_results(document.encode()), {**statistics, **labels})
+            print_solution(found.results, {**found.statistics, **labels})
+            if found.solution is not None:
+                print_model(found.solution.to_json())
         if output is not None:
-            output.write_text(document + "\n")
-    if was_interrupted:
+            output.write_text(to_json(document) + "\n")
+    if found.was_interrupted:
         raise typer.Exit(FAILED)
+    if found.solution is not None and not found.solution.is_feasible:
+        raise typer.Exit(INFEASIBLE)
 
 
 @app.command()

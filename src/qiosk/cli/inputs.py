@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from qiosk.formats.text.lines import to_number
 from qiosk.model.cost_function import CostFunction
 from qiosk.solvers.targets.catalogue import full_name
 from qiosk.solvers.targets.catalogue import target as known_target
+
+if TYPE_CHECKING:
+    from qiosk.modeling import Model
 
 _DEFAULT_SOLVER = "paralleltempering"
 
@@ -46,7 +49,7 @@ def write_bytes(file: str, content: bytes) -> None:
 class Reading:
     """How a file is read: ``form`` is the name of its format, by default its own.
 
-    With ``penalty`` it may have constraints and integers; violations cost so much per unit, ``auto`` computes it. With
+    With ``penalty`` it may have constraints and integers; the least violation costs so much, ``auto`` computes it. With
     ``grid`` continuous variables are put on a grid with this step.
     """
 
@@ -63,13 +66,17 @@ class Reading:
         """The problem of a file. Raises BadParameter for a wrong penalty, OSError, InvalidInput."""
         if not self.is_model:
             return read_file(file, read_bytes(file), self.form)
+        return self.read_model(file).problem().cost_function()
+
+    def read_model(self, file: str) -> Model:
+        """The model of a file. Raises as :meth:`read`."""
         from qiosk.modeling import Model
 
         weight = None if self.penalty in (None, "auto") else to_number(str(self.penalty))
         if weight is None and self.penalty not in (None, "auto"):
             raise typer.BadParameter(f"--penalty: must be a number or auto, found {self.penalty!r}")
         data = read_bytes(file)
-        return Model.from_file(file, data, format=self.form, penalty=weight, grid=self.grid).problem().cost_function()
+        return Model.from_file(file, data, format=self.form, penalty=weight, grid=self.grid)
 
 
 def problem_name(file: str) -> str:

@@ -49,4 +49,4 @@ From = Annotated[str | None, typer.Option("--from", help="Format of the file; by
 Grid = Annotated[
     float | None, typer.Option("--grid", help="Step of the grid of values of continuous variables (lp, mps).")
 ]
-Penalty = Annotated[str | None, typer.Option("--penalty", help="Cost per unit of violation of a constraint, or auto.")]
+Penalty = Annotated[str | None, typer.Option("--penalty", help="Cost of the least violation of a constraint, or auto.")]

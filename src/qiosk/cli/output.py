@@ -1,4 +1,5 @@
-"""What commands print, and how they end: 0 done, 1 the job failed, 2 the command or its input is wrong."""
+"""What commands print, and how they end: 0 done, 1 the job failed, 2 the command or its input is wrong, 3 a
+constraint is violated."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from qiosk.errors import InvalidInput, InvalidJobDefinition, MissingExtra, NotFo
 
 FAILED = 1
 WRONG_INPUT = 2
+INFEASIBLE = 3
 _SHOWN_VARIABLES = 24
 _SHOWN_ENTRIES = 8
 
@@ -117,6 +119,21 @@ def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = 
     width = max(map(len, lines))
     for name, value in lines.items():
         typer.echo(f"{name:<{width}}  {value if name == 'cost' else _plain(value)}")
+
+
+def print_model(found: Mapping[str, Any]) -> None:
+    """The objective, whether it is feasible, values by name and violated constraints of a solution of a model."""
+    violated = {report["name"]: report["violation"] for report in found["violated"]}
+    lines = {
+        "objective": _plain(found["objective"]),
+        "feasible": "yes" if found["is_feasible"] else "no",
+        "values": _configuration(found["values"]),
+    }
+    lines |= {"status": found["status"]} if "status" in found else {}
+    for name, value in lines.items():
+        typer.echo(f"{name:<13}  {value}")
+    for name, violation in violated.items():
+        typer.echo(f"{'violated':<13}  {name} by {violation:g}")
 
 
 def _configuration(configuration: Mapping[str, Any]) -> str:

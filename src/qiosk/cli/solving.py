@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,14 +15,33 @@ from qiosk.cli.output import reported
 from qiosk.cli.submitting import submit_file
 from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress
+from qiosk.model.cost_function import CostFunction
 
 if TYPE_CHECKING:
     from qiosk.client.results import Results
     from qiosk.client.workspace import Workspace
-    from qiosk.solvers.result import Result
+    from qiosk.modeling import Solution
 
 REPORTED_COMPILE_S = 2.0
 """A longer time for loading kernels is reported."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search has found: the results document and what was measured.
+
+    ``solution`` is the result in terms of the problem's model, if it has one.
+    """
+
+    results: Results
+    statistics: Mapping[str, Any]
+    solution: Solution | None
+    was_interrupted: bool  # by Ctrl-C
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The results, with values by name, feasibility and violated constraints of a model."""
+        return dict(self.results) | ({} if self.solution is None else {"model": self.solution.to_json()})
 
 
 def solve_file(
@@ -32,28 +52,33 @@ def solve_file(
     reading: Reading,
     threads: int | None = None,
     kernel: str | None = None,
-) -> tuple[Result, bool]:
-    """The result, and whether Ctrl-C cut the search short.
+) -> Found:
+    """Solve a problem here; in rounds, as ``Model.solve`` does, if it has a model.
 
     Raises BadParameter, OSError and what :func:`qiosk.solve` raises.
     """
     chosen = resolve_target(target, params)
-    problem = reading.read(file)
+    problem = reading.read_model(file) if reading.is_model else reading.read(file)
 
-    # here: it loads the kernels, and errors of the command line come before
+    # here: they load the kernels, and errors of the command line come before
+    from qiosk.client.results import read_results
+    from qiosk.modeling.jobs import model_of
     from qiosk.solvers.solve import solve
 
+    model = model_of(problem) if isinstance(problem, CostFunction) else problem
     with Interrupt() as interrupt, ProgressBar(state="Executing") as bar:
 
         def follow(progress: JobProgress) -> bool:
             bar.update("Executing", progress)
             return not interrupt.asked
 
-        result = solve(problem, chosen, progress=follow, threads=threads, kernel=kernel, **params)
+        given: dict[str, Any] = {"progress": follow, "threads": threads, "kernel": kernel, **params}
+        answer = None if model is None else model.solve(chosen, **given)
+        result = solve(problem, chosen, **given) if answer is None else answer.result
     compiled = result.statistics["compile_seconds"]
     if compiled >= REPORTED_COMPILE_S:
         typer.echo(f"loading kernels took {compiled:.1f} s; they are compiled once and then kept", err=True)
-    return result, interrupt.asked
+    return Found(read_results(result.to_json().encode()), result.statistics, answer, interrupt.asked)
 
 
 def solve_on_server(
@@ -65,8 +90,8 @@ def solve_on_server(
     tags: Sequence[str],
     opened: Callable[[], Workspace],
     reading: Reading,
-) -> tuple[Results, bool]:
-    """The results of a job for a file, and whether Ctrl-C cancelled it. Raises as ``submit_file``; JobFailed."""
+) -> Found:
+    """Solve a problem by a job; Ctrl-C cancels it. Raises as ``submit_file``; JobFailed."""
     details = submit_file(file, target, params, name=name, tags=tags, session_id=None, opened=opened, reading=reading)
     with opened() as workspace:
         job = workspace.get_job(str(details.id))
@@ -77,4 +102,5 @@ def solve_on_server(
 
         with Interrupt(cancel) as interrupt:
             job.wait_until_completed()
-        return job.get_results(), interrupt.asked
+        found = job.get_results()
+        return Found(found, {}, job.decode() if reading.is_model else None, interrupt.asked)

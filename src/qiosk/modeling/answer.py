@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from qiosk.modeling.document import plain
 from qiosk.modeling.solution import Solution
 from qiosk.solvers.result import Result
 
@@ -79,22 +78,16 @@ class Answer(Solution):
     result: Result
 
     def to_json(self) -> dict[str, Any]:
-        """Values by name, the objective, feasibility, violated constraints and rounds, as JSON values."""
-        return {
-            "status": str(self.status),
-            "is_feasible": self.is_feasible,
-            "objective": self.objective,
-            "values": {name: plain(value) for name, value in self.values.items()},
-            "violated": [{"name": report.name, "violation": report.violation} for report in self.violated],
-            "rounds": [
-                {
-                    "raised": list(r.raised),
-                    "lowered": list(r.lowered),
-                    "violated": list(r.violated),
-                    "objective": r.objective,
-                    "stop_reason": r.stop_reason,
-                    "seconds": r.seconds,
-                }
-                for r in self.rounds
-            ],
-        }
+        """Values by name, the objective, feasibility, violated constraints, status and rounds, as JSON values."""
+        rounds = [
+            {
+                "raised": list(r.raised),
+                "lowered": list(r.lowered),
+                "violated": list(r.violated),
+                "objective": r.objective,
+                "stop_reason": r.stop_reason,
+                "seconds": r.seconds,
+            }
+            for r in self.rounds
+        ]
+        return {"status": str(self.status), **Solution.to_json(self), "rounds": rounds}

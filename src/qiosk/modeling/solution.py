@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qiosk.errors import InvalidValue
+from qiosk.modeling.document import plain
 from qiosk.modeling.expression import Condition, Expression
 from qiosk.modeling.rows import Row
 
@@ -73,6 +74,15 @@ class Solution:
     def value(self, expression: Expression) -> float:
         """The value of an expression over the model's variables."""
         return expression.value(self.bits)
+
+    def to_json(self) -> dict[str, Any]:
+        """Values by name, the objective, feasibility and violated constraints, as JSON values."""
+        return {
+            "is_feasible": self.is_feasible,
+            "objective": self.objective,
+            "values": {name: plain(value) for name, value in self.values.items()},
+            "violated": [{"name": report.name, "violation": report.violation} for report in self.violated],
+        }
 
     def __str__(self) -> str:
         lines = [f"objective {self.objective:g}, {'feasible' if self.is_feasible else 'NOT feasible'}"]
