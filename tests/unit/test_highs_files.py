@@ -236,8 +236,15 @@ def test_integers_without_bounds_are_refused_by_name() -> None:
         Model.from_file("a.lp", lp("c: x + y >= 1", "binary", "x", "general", "y"))
 
 
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    read_file("a.lp", lp("", "binary", "x y"))
+    with pytest.raises(UnreadableInput):
+        read_file("a.lp", b"minimize\n ]\nend\n")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_without_the_extra_the_error_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "highspy", None)
+    monkeypatch.setitem(sys.modules, "highspy._core", None)
     with pytest.raises(MissingExtra, match=r"lp files: the extra `lp` is not installed"):
         read_file("a.lp", lp("", "binary", "x y"))
 

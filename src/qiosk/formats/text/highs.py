@@ -42,11 +42,12 @@ def read_text(data: bytes, form: str) -> str:
 def parse(text: str, form: str) -> Program:
     """The program in a text of the format ``form``, ``lp`` or ``mps``. Raises UnreadableInput, MissingExtra."""
     with extra("lp", f"{form} files"):
-        highspy: Any = import_module("highspy")
+        # not `highspy.Highs`: that class installs callbacks, and prints a line to standard output when it does
+        highspy: Any = import_module("highspy._core")
     with tempfile.TemporaryDirectory() as folder:
         path, log = Path(folder) / f"model.{form}", Path(folder) / "log"
         path.write_text(text, "utf-8")
-        solver = highspy.Highs()
+        solver = highspy._Highs()
         for option, value in (
             ("log_to_console", False),
             ("log_file", str(log)),
@@ -128,14 +129,21 @@ def _rows(lp: Any, form: str) -> tuple[list[Row], F64]:
     owners = np.repeat(np.arange(len(start) - 1), np.diff(start))
     for column, row, value in zip(owners.tolist(), index.tolist(), values.tolist(), strict=True):
         coefficients[row][column] = value
-    given = list(lp.row_names_) or [""] * lp.num_row_
-    names = distinct([f"c{k + 1}" if not name or _UNNAMED.fullmatch(name) else name for k, name in enumerate(given)])
+    names = _row_names(list(lp.row_names_) or [""] * lp.num_row_)
     bounds = zip(np.array(lp.row_lower_).tolist(), np.array(lp.row_upper_).tolist(), strict=True)
     found = [Row(name, some, low, high) for name, some, (low, high) in zip(names, coefficients, bounds, strict=True)]
     for row in found:
         if row.low > row.high:
             raise UnreadableInput(f"{form}: constraint `{row.name}` cannot hold between {row.low:g} and {row.high:g}")
     return found, values
+
+
+def _row_names(given: Sequence[str]) -> list[str]:
+    """Distinct names; rows without one are called c1, c2, … by their place, as CPLEX does, if no row has that name."""
+    is_named = [bool(name) and not _UNNAMED.fullmatch(name) for name in given]
+    taken = {name for name, is_so in zip(given, is_named, strict=True) if is_so}
+    places = [f"row {k}" if f"c{k}" in taken else f"c{k}" for k in range(1, len(given) + 1)]
+    return distinct([name if is_so else place for name, is_so, place in zip(given, is_named, places, strict=True)])
 
 
 def _products(hessian: Any) -> tuple[I64, I64, F64]:
