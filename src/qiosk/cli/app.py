@@ -101,7 +101,7 @@ def solve(
         if as_json:
             print_json(document)
         else:
-            print_solution(found.results, {**found.statistics, **labels})
+            print_solution(found.results, {**found.quoted, **found.statistics, **labels})
             if found.solution is not None:
                 print_model(found.solution.to_json())
         if output is not None:

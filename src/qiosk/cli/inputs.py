@@ -64,18 +64,21 @@ class Reading:
 
     def read(self, file: str) -> CostFunction:
         """The problem of a file. Raises BadParameter for a wrong penalty, OSError, InvalidInput."""
-        if not self.is_model:
-            return read_file(file, read_bytes(file), self.form)
-        return self.read_model(file).problem().cost_function()
+        return self.parse(file, read_bytes(file))
 
-    def read_model(self, file: str) -> Model:
-        """The model of a file. Raises as :meth:`read`."""
+    def parse(self, file: str, data: bytes) -> CostFunction:
+        """The problem in the content of a file. Raises as :meth:`read`."""
+        if not self.is_model:
+            return read_file(file, data, self.form)
+        return self.parse_model(file, data).problem().cost_function()
+
+    def parse_model(self, file: str, data: bytes) -> Model:
+        """The model in the content of a file. Raises as :meth:`read`."""
         from qiosk.modeling import Model
 
         weight = None if self.penalty in (None, "auto") else to_number(str(self.penalty))
         if weight is None and self.penalty not in (None, "auto"):
             raise typer.BadParameter(f"--penalty: must be a number or auto, found {self.penalty!r}")
-        data = read_bytes(file)
         return Model.from_file(file, data, format=self.form, penalty=weight, grid=self.grid)
 
 

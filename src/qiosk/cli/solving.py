@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from qiosk.cli.inputs import Reading, resolve_target
+from qiosk.cli.inputs import Reading, read_bytes, resolve_target
 from qiosk.cli.interrupt import Interrupt
 from qiosk.cli.output import reported
+from qiosk.cli.quoted import quoted_values
 from qiosk.cli.submitting import submit_file
 from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress
@@ -37,11 +38,16 @@ class Found:
     statistics: Mapping[str, Any]
     solution: Solution | None
     was_interrupted: bool  # by Ctrl-C
+    quoted: Mapping[str, Any] = field(default_factory=dict)  # of a benchmark file, see ``quoted_values``
 
     @property
     def document(self) -> dict[str, Any]:
         """The results, with values by name, feasibility and violated constraints of a model."""
-        return dict(self.results) | ({} if self.solution is None else {"model": self.solution.to_json()})
+        return (
+            dict(self.results)
+            | dict(self.quoted)
+            | ({} if self.solution is None else {"model": self.solution.to_json()})
+        )
 
 
 def solve_file(
@@ -58,7 +64,8 @@ def solve_file(
     Raises BadParameter, OSError and what :func:`qiosk.solve` raises.
     """
     chosen = resolve_target(target, params)
-    problem = reading.read_model(file) if reading.is_model else reading.read(file)
+    data = read_bytes(file)
+    problem = reading.parse_model(file, data) if reading.is_model else reading.parse(file, data)
 
     # here: they load the kernels, and errors of the command line come before
     from qiosk.client.results import read_results
@@ -78,7 +85,10 @@ def solve_file(
     compiled = result.statistics["compile_seconds"]
     if compiled >= REPORTED_COMPILE_S:
         typer.echo(f"loading kernels took {compiled:.1f} s; they are compiled once and then kept", err=True)
-    return Found(read_results(result.to_json().encode()), result.statistics, answer, interrupt.asked)
+    quoted: Mapping[str, Any] = {}
+    if isinstance(problem, CostFunction):
+        quoted = quoted_values(file, data, reading.form, problem, result.cost)
+    return Found(read_results(result.to_json().encode()), result.statistics, answer, interrupt.asked, quoted)
 
 
 def solve_on_server(
@@ -103,4 +113,10 @@ def solve_on_server(
         with Interrupt(cancel) as interrupt:
             job.wait_until_completed()
         found = job.get_results()
-        return Found(found, {}, job.decode() if reading.is_model else None, interrupt.asked)
+        if reading.is_model:
+            return Found(found, {}, job.decode(), interrupt.asked)
+    quoted: Mapping[str, Any] = {}
+    if file != "-":  # which cannot be read again
+        data = read_bytes(file)
+        quoted = quoted_values(file, data, reading.form, reading.parse(file, data), found.cost)
+    return Found(found, {}, None, interrupt.asked, quoted)
