@@ -18,6 +18,7 @@ from qiosk.modeling.expression import Condition, Constraint, Expression, Sense, 
 from qiosk.modeling.penalties import check_exact, exact_row, one_hot_bits
 from qiosk.modeling.programs import fill
 from qiosk.modeling.rows import Row, row_of
+from qiosk.modeling.soft import soften
 from qiosk.modeling.solution import Solution, report
 from qiosk.modeling.variables import (
     Choice,
@@ -177,7 +178,8 @@ class Model:
                 one fraction.
             name: its name in solutions; ``constraint 0``, ``constraint 1``, … by default.
             weight: cost of the least violation that the coefficients allow, in the unit of the objective; twice the
-                violation costs four times as much. Automatic by default. A small weight makes it a soft constraint.
+                violation costs four times as much. Automatic by default. The constraint has to hold all the same;
+                :meth:`violation` is for one that need not.
 
         Raises WrongType, InvalidValue.
         """
@@ -190,6 +192,28 @@ class Model:
         if chosen in self._constraints:
             raise InvalidValue(f"constraint `{chosen}`: the name is taken")
         self._constraints[chosen] = Constraint(chosen, condition, weight)
+
+    def violation(self, condition: Condition, name: str) -> Expression:
+        """By how much a condition that need not hold is violated, to be priced by an objective that is minimized.
+
+        It is 0 or more, in the unit of the condition's expression, and adds one integer variable called ``name``, or
+        two for an equality, and a constraint. Price it linearly or by its square. Raises WrongType, InvalidValue.
+
+        >>> from qiosk.modeling import Model
+        >>> model = Model()
+        >>> hours = model.integer("hours", 0, 12)
+        >>> overtime = model.violation(hours <= 8, "overtime")
+        >>> model.maximize(2 * hours - 3 * overtime)
+        >>> answer = model.solve(seed=1)
+        >>> answer["hours"], answer.value(overtime)
+        (8, 0.0)
+        """
+        if not isinstance(condition, Condition):
+            raise WrongType(f"violation: must be of a comparison of expressions, found {condition!r}")
+        self._own(condition.expression)
+        violation, softened = soften(condition, name, self.integer)
+        self.add(softened, name)
+        return violation
 
     def problem(self, *, scale: float = 1.0, weights: Mapping[str, float] | None = None) -> Problem:
         """The problem for solvers. Its metadata contains the model and the weights, so that results can be decoded
