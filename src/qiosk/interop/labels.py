@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
@@ -56,6 +56,21 @@ def labeled(problem: Problem, labels: Sequence[Hashable]) -> Encoded[dict[Any, i
         return {label: configuration[i] for i, label in enumerate(labels)}
 
     return Encoded(problem, read)
+
+
+def names_of(labels: Iterable[Hashable]) -> dict[Hashable, str]:
+    """A name for each label, all distinct: strings stay as they are, unless empty; others become their ``repr``."""
+    some = list(labels)
+    names: dict[Hashable, str] = {label: label for label in some if isinstance(label, str) and label}
+    taken = set(names.values())
+    for label in some:
+        if label not in names:
+            name = repr(label)
+            while name in taken:
+                name += "'"
+            taken.add(name)
+            names[label] = name
+    return names
 
 
 def from_polynomial(
