@@ -67,6 +67,8 @@ def foreign(package: str, name: str):
 
 WRONG = [
     (foreign("dimod", "BinaryQuadraticModel"), "qiosk.interop.dimod.from_bqm"),
+    (foreign("dimod", "ConstrainedQuadraticModel"), "qiosk.interop.dimod.from_cqm"),
+    (foreign("dimod", "DiscreteQuadraticModel"), "qiosk.interop.dimod.from_dqm"),
     (foreign("pyqubo", "Model"), "qiosk.interop.pyqubo.from_pyqubo"),
     (foreign("qiskit_optimization", "QuadraticProgram"), "qiosk.interop.qiskit.from_quadratic_program"),
     (networkx.path_graph(2), "such as max_cut"),

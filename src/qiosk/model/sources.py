@@ -23,6 +23,13 @@ _ADVICE = {
     "pandas": "its values: problem.to_numpy()",
 }
 """How to convert what other libraries call a problem, by the package that its class is in."""
+_DQM = "qiosk.interop.dimod.from_dqm(…).solve(), or QioskSampler().sample_dqm(…)"
+_MODELS = {
+    ("dimod", "ConstrainedQuadraticModel"): "qiosk.interop.dimod.from_cqm(…).solve(), or QioskSampler().sample_cqm(…)",
+    ("dimod", "DiscreteQuadraticModel"): _DQM,
+    ("dimod", "CaseLabelDQM"): _DQM,
+}
+"""The same for single classes, by their package and name."""
 
 
 def cost_function_of(source: Any) -> CostFunction:
@@ -48,7 +55,8 @@ def cost_function_of(source: Any) -> CostFunction:
         return _from_dict(source)
     if isinstance(source, np.ndarray) or (package == "scipy" and hasattr(source, "tocoo")):
         return _from_matrix(source)
-    advice = f"; use {_ADVICE[package]}" if package in _ADVICE else ""
+    use = _MODELS.get((package, type(source).__name__), _ADVICE.get(package))
+    advice = f"; use {use}" if use else ""
     raise WrongType(f"problem: must be a Problem, or have a cost_function(), found {type(source).__name__}{advice}")
 
 
