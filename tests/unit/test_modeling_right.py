@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qiosk.errors import InvalidValue
+from qiosk.errors import InvalidInitialConfiguration, InvalidValue
+from qiosk.formats import registry
 from qiosk.modeling import Encoding, Model, Status, total
 from qiosk.modeling.expression import Sense
 from qiosk.modeling.rows import rational, row_of
@@ -214,3 +215,18 @@ def test_keys_that_look_alike_are_distinct_members():
     model.add(x["1"] == 1)
     again = Model.from_document(model.to_document())
     assert again.decode(model.solve(seed=1).bits)["x"] == {1: 1, "1": 1, ("a", "b"): 0, "a,b": 0}
+
+
+def test_a_variable_that_is_given_twice_is_refused():
+    model = Model()
+    model.bit("x")
+    problem = model.problem()
+    for use in (model.decode, problem.evaluate, problem.set_fixed_variables):
+        with pytest.raises(InvalidValue, match="variable 0 is given twice"):
+            use({0: 1, "0": 0})
+    problem.init_config = {0: 1, "0": 0}
+    with pytest.raises(InvalidInitialConfiguration, match="variable 0 is given twice"):
+        problem.cost_function()
+    text = b'{"cost_function": {"version": "1.1", "type": "pubo", "terms": [{"c": 1, "ids": [0]}], '
+    with pytest.raises(InvalidInitialConfiguration, match="variable 0 is given twice"):
+        registry.read(text + b'"initial_configuration": {"0": 1, "00": 0}}}')

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from qiosk.errors import MissingValue
+from qiosk.model.check import by_id
 from qiosk.model.cost_function import CostFunction
 from qiosk.model.domain import flattened
 from qiosk.problem import Problem, ProblemType
@@ -43,7 +44,7 @@ class Encoded(Generic[T]):
 def configuration_of(source: Any) -> dict[int, int]:
     """A configuration by integer id, from a configuration by int or str, or from results."""
     given = getattr(source, "configuration", source)
-    return {int(key): int(value) for key, value in given.items()}
+    return {variable: int(value) for variable, value in by_id(given).items()}
 
 
 def labeled(problem: Problem, labels: Sequence[Hashable]) -> Encoded[dict[Any, int]]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from qiosk.errors import extra
-from qiosk.interop.labels import Encoded, from_polynomial
-from qiosk.modeling import Expression
-from qiosk.modeling.weights import automatic_weight
-from qiosk.solvers.solve import solve
+from qiosk.errors import InvalidValue, extra
+from qiosk.modeling import Expression, Model, Solution, total
 from qiosk.solvers.targets.catalogue import DEFAULT_TARGET
 
 with extra("ommx", "qiosk.interop.ommx"):
     from ommx.adapter import SolverAdapter
+    from ommx.v1 import Constraint, DecisionVariable, Instance
 
 
 class QioskAdapter(SolverAdapter):  # type: ignore[misc]
-    """Converts an instance to a problem over bits, by OMMX's own penalty method, and results to OMMX's Solution.
+    """Converts an instance of binary and bounded integer variables to a :class:`qiosk.modeling.Model`, and solutions
+    to OMMX's.
 
-    ``penalty_weight`` is the weight of every constraint; automatic by default, as in :class:`qiosk.modeling.Model`.
+    ``penalty_weight`` is the weight of every constraint; automatic by default, as in the model. Raises InvalidValue for
+    variables of other kinds.
 
     >>> from ommx.v1 import DecisionVariable, Instance
     >>> from qiosk.interop.ommx import QioskAdapter
@@ -36,30 +37,59 @@ class QioskAdapter(SolverAdapter):  # type: ignore[misc]
 
     def __init__(self, instance: Any, penalty_weight: float | None = None) -> None:
         self._instance = instance
-        # to_hubo changes the instance, so a copy is converted
-        self._converted = type(instance).from_bytes(instance.to_bytes())
-        if penalty_weight is None:
-            objective = {tuple(sorted(set(ids))): c for ids, c in instance.objective.terms.items()}
-            penalty_weight = automatic_weight(Expression(objective))
-        terms, offset = self._converted.to_hubo(uniform_penalty_weight=penalty_weight)
-        bits = [variable.id for variable in self._converted.used_decision_variables]
-        polynomial = {**{tuple(ids): c for ids, c in terms.items()}, (): offset}
-        self._encoded = from_polynomial(polynomial, is_ising=False, name="ommx", labels=bits)
+        self._model = _model(instance, penalty_weight)
 
     @classmethod
     def solve(cls, ommx_instance: Any, solver: str = DEFAULT_TARGET, **parameters: Any) -> Any:
         """The best solution, evaluated by OMMX; ``parameters`` are those of :func:`qiosk.solve`."""
         adapter = cls(ommx_instance)
-        return adapter.decode(solve(adapter.solver_input, solver, **parameters))
+        return adapter._evaluated(adapter.solver_input.solve(solver, **parameters))
 
     @property
-    def solver_input(self) -> Encoded[dict[Any, int]]:
-        """The converted problem."""
-        return self._encoded
+    def solver_input(self) -> Model:
+        """The converted model, whose variables are called by their ids."""
+        return self._model
 
     def decode(self, data: Any) -> Any:
         """The OMMX Solution of a configuration, or of the best one of results."""
-        bits = {label: float(value) for label, value in self._encoded.decode(data).items()}
-        values = self._converted.evaluate(bits).state.entries
-        own = {variable.id: values[variable.id] for variable in self._instance.decision_variables}
-        return self._instance.evaluate(own)
+        return self._evaluated(self._model.decode(data))
+
+    def _evaluated(self, solution: Solution) -> Any:
+        """A variable that occurs nowhere gets the value next to 0."""
+        values = {}
+        for variable in self._instance.decision_variables:
+            free = min(max(0.0, variable.bound.lower), variable.bound.upper)
+            values[variable.id] = float(solution.values.get(str(variable.id), free))
+        return self._instance.evaluate(values)
+
+
+def _model(instance: Any, weight: float | None) -> Model:
+    model, variables = Model("ommx"), dict[int, Expression]()
+    for variable in instance.used_decision_variables:
+        name, bound = str(variable.id), variable.bound
+        if variable.kind == DecisionVariable.BINARY and (bound.lower, bound.upper) == (0.0, 1.0):
+            variables[variable.id] = model.bit(name)
+        elif variable.kind in (DecisionVariable.BINARY, DecisionVariable.INTEGER):
+            variables[variable.id] = model.integer(name, bound.lower, bound.upper)
+        else:
+            raise InvalidValue(f"variable {variable.id}: must be binary or a bounded integer, found {variable.kind}")
+    for constraint in instance.constraints:
+        side = _expression(constraint.function.terms, variables)
+        is_equality = constraint.equality == Constraint.EQUAL_TO_ZERO
+        model.add(side == 0 if is_equality else side <= 0, f"constraint {constraint.id}", weight)
+    objective = _expression(instance.objective.terms, variables)
+    if instance.sense == Instance.MAXIMIZE:
+        model.maximize(objective)
+    else:
+        model.minimize(objective)
+    return model
+
+
+def _expression(terms: Mapping[tuple[int, ...], float], variables: Mapping[int, Expression]) -> Expression:
+    parts = []
+    for ids, coefficient in terms.items():
+        part = Expression({(): float(coefficient)} if coefficient else {})
+        for i in ids:
+            part = part * variables[i]
+        parts.append(part)
+    return total(parts)

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
 import numpy as np
 
 from qiosk.errors import InvalidInitialConfiguration, InvalidValue, RepeatedVariable
 from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, rows_of
 from qiosk.model.one_hot import read_one_hot
+
+T = TypeVar("T")
+
+
+def by_id(values: Mapping[Any, T]) -> dict[int, T]:
+    """Values by variable id, from values keyed by ids (int or str). Raises InvalidValue for an id that is given twice,
+    such as 1 and "1".
+    """
+    found: dict[int, T] = {}
+    for key, value in values.items():
+        variable = int(key)
+        if variable in found:
+            raise InvalidValue(f"configuration: variable {variable} is given twice, as int and as str")
+        found[variable] = value
+    return found
 
 
 def check(cost_function: CostFunction) -> None:

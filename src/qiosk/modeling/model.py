@@ -10,6 +10,7 @@ from typing import Any, final
 from qiosk.contract.jobs import JobProgress
 from qiosk.errors import InvalidValue, MissingValue, QioskError, WrongType
 from qiosk.formats.files import read_program
+from qiosk.model.check import by_id
 from qiosk.modeling.adaptive import solve_here
 from qiosk.modeling.answer import Answer
 from qiosk.modeling.assembly import assemble
@@ -287,7 +288,7 @@ class Model:
         as the results of ``qiosk.solve`` and of jobs. Raises MissingValue if a bit has no value.
         """
         configuration = getattr(source, "configuration", source)
-        bits = {int(key): int(value) for key, value in configuration.items()}
+        bits = {bit: int(value) for bit, value in by_id(configuration).items()}
         for bit in range(self._n_bits):
             if bit not in bits:
                 raise MissingValue(f"configuration: variable {bit} has no value")

@@ -24,7 +24,7 @@ from qiosk.errors import (
 from qiosk.formats import registry
 from qiosk.formats.compression import compressed
 from qiosk.formats.qio import json_codec, protobuf_codec, protobuf_writer
-from qiosk.model.check import check, check_finite
+from qiosk.model.check import by_id, check, check_finite
 from qiosk.model.cost import check_domain, evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.matrix import MatrixForm, matrix_form, terms_from_matrix
@@ -331,7 +331,7 @@ class Problem(TermCollection):
 
         Raises MissingValue; InvalidValue for a value outside the domain: -1 and 1 of Ising problems, 0 and 1 of others.
         """
-        values_by_id = {int(i): value for i, value in configuration.items()}
+        values_by_id = by_id(configuration)
         cost_function = self._finite()
         try:
             values = np.array([values_by_id[i] for i in cost_function.variables.tolist()], np.float64)
@@ -349,7 +349,7 @@ class Problem(TermCollection):
         """
         if not fixed_variables:
             raise NothingToFix("fixed variables are empty, give at least one")
-        fixed = {int(i): float(value) for i, value in fixed_variables.items()}
+        fixed = {i: float(value) for i, value in by_id(fixed_variables).items()}
         reduced = fix_variables(self._finite(), fixed)
         problem = Problem(self.name, problem_type=self.problem_type, content_type=self.content_type)
         problem._terms.extend(reduced.coefficients, reduced.indptr, reduced.ids)
@@ -439,5 +439,9 @@ def _integers(configuration: Mapping[Any, Any]) -> dict[int, int]:
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
             found = type(value).__name__
             raise WrongType(f"initial configuration: variable {i} must be an integer, found {found} {value!r}")
+        if variable in integers:
+            raise InvalidInitialConfiguration(
+                f"initial configuration: variable {variable} is given twice, as int and as str"
+            )
         integers[variable] = int(value)
     return integers
