@@ -12,7 +12,7 @@ from qiosk.kernels.compiler import simd_available
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
-from qiosk.solvers.samplers.arithmetic import common_unit
+from qiosk.model.units import common_unit
 from qiosk.solvers.samplers.incidence import Incidence
 from qiosk.solvers.samplers.klocal import HalfChanges
 from qiosk.solvers.samplers.planner import KERNELS, choose, memory_bytes, plan, warm_up

@@ -1,8 +1,7 @@
-"""Which arithmetic resolves given coefficients: the unit of which they are whole multiples, and their small ones."""
+"""Which arithmetic resolves given coefficients."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -53,45 +52,3 @@ def quantile_is_at_least(blocks: Callable[[], Iterator[F64]], share: float, leas
 def power_of_two_above(value: float) -> float:
     """The least power of two >= value, at most 2**1023; 1 for 0."""
     return 2.0 ** min(int(np.ceil(np.log2(value))), 1023) if value > 0 else 1.0
-
-
-def common_unit(values: F64) -> float | None:
-    """The largest u of which all values are whole multiples, up to their rounding; None if it is tiny.
-
-    Tried are multiples of powers of 1/2 (down to 2**-20 of the smallest value) and of 1/10 (down to 10**-6).
-    """
-    sizes = np.unique(np.abs(values[values != 0]))
-    return common_unit_of(lambda: iter([sizes]))
-
-
-def common_unit_of(blocks: Callable[[], Iterator[F64]]) -> float | None:
-    """As :func:`common_unit`, of values that come in blocks."""
-    low, high = np.inf, 0.0
-    for values in blocks():
-        sizes = np.abs(values)
-        high = max(high, float(sizes.max(initial=0.0)))
-        low = min(low, float(sizes.min(initial=np.inf, where=sizes > 0.0)))
-    if high == 0.0:
-        return 1.0
-    exponent = int(np.floor(np.log2(low)))
-    halves = [2.0 ** (k - exponent) for k in range(0, 21, 4) if -1000 < k - exponent < 1000]
-    for factor in (1.0, *halves, *(10.0**k for k in range(1, 7))):
-        if high > 2.0**53 / factor or low < 0.5 / factor:
-            continue
-        unit = _unit_at(blocks(), factor)
-        if unit is not None:
-            return unit
-    return None
-
-
-def _unit_at(blocks: Iterator[F64], factor: float) -> float | None:
-    """gcd(sizes * factor) / factor if these are whole, else None."""
-    divisor = 0
-    for values in blocks:
-        for part in (values[:256], values):
-            scaled = np.abs(part) * factor
-            whole = np.rint(scaled)
-            if np.any(np.abs(scaled - whole) > 4 * np.finfo(np.float64).eps * scaled):
-                return None
-        divisor = math.gcd(divisor, int(np.gcd.reduce(whole.astype(np.int64), initial=0)))
-    return divisor / factor

@@ -19,12 +19,12 @@ from qiosk.kernels.aligned import aligned_copy, aligned_empty
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I32, I64
 from qiosk.model.pairs import PairBlock, inverse
+from qiosk.model.units import common_unit_of
 from qiosk.solvers.samplers.arithmetic import (
     ARITHMETICS,
     LARGEST_FIELD,
     Arithmetic,
     Real,
-    common_unit_of,
     is_resolved_by_float32,
     power_of_two_above,
 )

@@ -14,11 +14,11 @@ from qiosk.kernels.sweeps.klocal import klocal_costs, klocal_sweeps
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
 from qiosk.model.pairs import PairList
+from qiosk.model.units import common_unit
 from qiosk.solvers.samplers.arithmetic import (
     ARITHMETICS,
     LARGEST_FIELD,
     Arithmetic,
-    common_unit,
     is_resolved_by_float32,
     power_of_two_above,
     typical_small,

@@ -14,7 +14,7 @@ import numpy as np
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
 from qiosk.model.flips import group_magnitudes, largest_sums, term_magnitude
-from qiosk.solvers.samplers.arithmetic import common_unit_of
+from qiosk.model.units import common_unit_of
 
 # Of the sum of all magnitudes, and of the constant, which is added once: some hundred times the error of float64 sums.
 ROUNDING, CONSTANT_ROUNDING = 2.0**-44, 2.0**-50

@@ -21,7 +21,8 @@ from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, Groups, ProblemType
 from qiosk.model.domain import to_bits
-from qiosk.solvers.samplers.arithmetic import LARGEST_FIELD, common_unit
+from qiosk.model.units import common_unit
+from qiosk.solvers.samplers.arithmetic import LARGEST_FIELD
 from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows
 from qiosk.solvers.samplers.one_hot.structure import FORBIDDEN, Structure, structure_of
 
