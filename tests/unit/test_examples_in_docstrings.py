@@ -28,6 +28,7 @@ MODULES = [
     "qiosk.optimization.oneqbit",
     "qiosk.optimization.toshiba",
     "qiosk.modeling",
+    "qiosk.presolve",
     "qiosk.testing",
     *LIBRARIES,
 ]

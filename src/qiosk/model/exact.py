@@ -1,0 +1,93 @@
+"""Quadratic problems of spins in integers, in which nothing is rounded any more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from qiosk.errors import InvalidValue
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import F64, I64
+from qiosk.model.flips import magnitude
+from qiosk.model.units import common_unit_of
+
+MOST_BITS = 58
+"""The sum of the sizes of all integers is below 2**58, so int64 has room to double them three times."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SpinIntegers:
+    """cost = offset + unit (constant + sum_i fields[i] s_i + sum_p weights[p] s_{rows[p]} s_{cols[p]}).
+
+    Spins stand for the variables: for bits x = (1 - s) / 2. With ``is_exact`` the integers are the coefficients, where
+    decimal fractions count as what they round to; else the smallest were rounded, because no unit of all is in the
+    range of int64.
+    """
+
+    fields: I64  # (n,)
+    rows: I64  # (P,) row < col
+    cols: I64  # (P,)
+    weights: I64  # (P,)
+    constant: int
+    unit: float  # [cost]
+    offset: float  # [cost]
+    is_exact: bool
+
+    @property
+    def size(self) -> int:
+        """Sum of the sizes of all couplings and fields."""
+        return int(np.abs(self.fields).sum()) + int(np.abs(self.weights).sum())
+
+
+def spin_integers(problem: CompiledProblem) -> SpinIntegers:
+    """The integers of a quadratic problem.
+
+    Raises InvalidValue for terms of three or more variables and for groups.
+    """
+    if not problem.is_quadratic:
+        raise InvalidValue("problem: must be quadratic and without squared linear combinations")
+    unit, is_exact = _unit(problem)
+    rows = problem.pair_rows.astype(np.int64)
+    cols = problem.pair_cols.astype(np.int64)
+    weights = np.rint(problem.pair_values / unit).astype(np.int64)
+    fields = np.rint(problem.linear / unit).astype(np.int64)
+    constant = 0
+    if not problem.is_spin:  # x = (1 - s) / 2, in quarters of the unit
+        constant = int(weights.sum()) + 2 * int(fields.sum())
+        fields *= -2
+        np.subtract.at(fields, rows, weights)
+        np.subtract.at(fields, cols, weights)
+        unit /= 4
+    return SpinIntegers(
+        fields=fields,
+        rows=rows,
+        cols=cols,
+        weights=weights,
+        constant=constant,
+        unit=unit,
+        offset=problem.constant,
+        is_exact=is_exact,
+    )
+
+
+def _unit(problem: CompiledProblem) -> tuple[float, bool]:
+    """A unit of the coefficients [cost], and whether all are whole multiples of it."""
+    size = magnitude(problem)
+    room = 2.0 ** (MOST_BITS - (0 if problem.is_spin else 2))
+    if size == 0.0:
+        return 1.0, True
+
+    def blocks() -> Iterator[F64]:
+        yield problem.linear
+        yield from (values for _, _, values in problem.pair_blocks())
+
+    unit = common_unit_of(blocks)
+    if unit is not None and size / unit < room:
+        return unit, True
+    # the least power of two with room for each coefficient to be rounded up by half a unit
+    count = problem.n + problem.n_pairs
+    unit = 2.0 ** max(math.ceil(math.log2(size) - math.log2(room - count)), -1000)
+    return unit, all(bool(np.all(np.rint(values / unit) == values / unit)) for values in blocks())
