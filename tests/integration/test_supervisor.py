@@ -16,7 +16,9 @@ import psutil
 import pytest
 
 import homes
-from patience import HANG_S
+from patience import HANG_S, eventually
+from qiosk.adapters.home.heartbeat import Heartbeat
+from qiosk.adapters.home.home import Home
 from qiosk.adapters.home.launcher import SupervisorLauncher
 from qiosk.contract.jobs import JobQuery, JobStatus
 from qiosk.errors import SupervisorUnavailable
@@ -77,6 +79,28 @@ def test_who_watches_a_job_is_told_what_it_does_before_it_searches(service):
     updates = list(service.updates(view.id, timeout_s=HANG_S))
     assert "compiling kernels (once)…" in [update.progress.activity for update in updates]
     assert updates[-1].progress.activity is None
+
+
+def test_the_supervisor_goes_on_while_its_fork_server_loads(path, gate, monkeypatch):
+    monkeypatch.setenv("SLOW_RUNNERS_GATE", str(gate))
+    service = homes.open_home(path, runner="slow_runners:run")
+    try:
+        first = homes.submit(service, {"chunks": 1})
+        homes.wait_until(service, first.id, lambda view: view.progress.activity is not None)
+        heart = Heartbeat(Home(path).heartbeat)
+        before = heart.pulse()
+        assert eventually(lambda: heart.pulse() != before), "the heart beats"
+        service.cancel(first.id)
+        assert homes.finished(service, first.id).status is JobStatus.CANCELLED
+        second = homes.submit(service, {"chunks": 1})
+        homes.wait_until(service, second.id, lambda view: view.status is JobStatus.EXECUTING)
+        gate.touch()
+        view = homes.finished(service, second.id)
+        assert (view.status, view.attempts, view.progress.activity) == (JobStatus.SUCCEEDED, 1, None)
+        processes = [process for process in homes.processes_of(path) if process.pid != homes.supervisor_pid(path)]
+        assert eventually(lambda: sum(process.is_running() for process in processes) <= 2), "the cancelled one is gone"
+    finally:
+        service.close()
 
 
 def test_a_job_has_a_log_of_its_own(service):

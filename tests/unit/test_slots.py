@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import signal
 from pathlib import Path
-from time import sleep
 from types import SimpleNamespace
 
 import pytest
@@ -16,8 +15,7 @@ from qiosk.service.jobs.job import JobEvent, JobKey, JobState
 from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate, Shortage
 from qiosk.settings import Settings
 from qiosk.supervisor import slots as module
-from qiosk.supervisor import slow_starts
-from qiosk.supervisor.running_job import RUN_GRACE_S, claim_of
+from qiosk.supervisor.running_job import RUN_GRACE_S, SLOW_START, claim_of
 from qiosk.supervisor.shortages import Shortages
 from qiosk.supervisor.slots import HELD_STARTS, JobSlots
 from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore
@@ -26,7 +24,9 @@ from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore
 class Process:
     """A job's process that sends what the test says."""
 
-    pid = 1
+    pid: int | None = 1
+    is_starting = False
+    start_error: Exception | None = None
 
     def __init__(self, *sent) -> None:
         self.sent = list(sent)
@@ -42,6 +42,13 @@ class Process:
 
     def kill(self) -> None:
         self.is_killed = True
+        if self.is_starting:
+            self.code = -signal.SIGKILL
+
+    def cancel(self) -> None:
+        self.sent.append(RunUpdate())
+
+    suspend = cancel
 
     def close(self) -> None:
         pass
@@ -73,8 +80,12 @@ class Machine:
         self.starts += 1
         self.spec = spec
         outcome = self.outcomes.pop(0)
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, OSError):
             raise outcome
+        if isinstance(outcome, Exception):
+            process = Starting()
+            process.end_start(outcome)
+            return process
         return outcome
 
     def step(self, seconds: float = 0.0) -> None:
@@ -82,7 +93,7 @@ class Machine:
         self.now += seconds
         for running in self.slots.running:
             running.receive()
-            running.store_messages()
+        self.slots.store_messages()
         self.slots.take_back()
         self.slots.drop_finished()
         self.slots.fill()
@@ -99,22 +110,89 @@ def machine(monkeypatch) -> Machine:
     return made
 
 
-def test_a_start_that_takes_long_is_told_as_progress(machine, monkeypatch):
-    monkeypatch.setattr(slow_starts, "SLOW_START_S", 0.0)
-    started = Process()
+class Starting(Process):
+    """A process that is starting until the test lets it."""
 
-    def start(spec):
-        while machine.job().progress.activity is None:
-            sleep(0.001)
-        return started
+    pid = None
+    is_starting = True
 
-    machine.slots._start_process = start
-    monkeypatch.setattr(machine.slots, "has_room", lambda: not machine.slots.running)
+    def end_start(self, error: Exception | None = None) -> None:
+        self.is_starting, self.start_error, self.pid = False, error, 2
+        self.code = None if error is None else 1
+
+
+def test_a_start_that_takes_long_is_told_as_progress(machine):
+    process = Starting()
+    machine.outcomes = [process, Process(), Process()]
     machine.step()
-    assert machine.job().progress.activity == slow_starts.ACTIVITY
-    started.sent.append(RunUpdate(progress=JobProgress(fraction=0.5)))
+    machine.step(0.9)
+    assert machine.job().progress.activity is None
+    machine.step(0.2)
+    machine.step(0.2)
+    assert machine.job().progress.activity == SLOW_START
+    assert [line.text for line in machine.jobs.log(JobKey("w", "j0"), 0)].count(SLOW_START) == 1
+    assert machine.starts == 1, "one process is started at a time"
+    process.end_start()
+    process.sent.append(RunUpdate(progress=JobProgress(fraction=0.5)))
     machine.step()
     assert machine.job().progress == JobProgress(fraction=0.5)
+    assert machine.starts == 2
+
+
+def test_the_claim_of_a_job_whose_process_is_starting_is_renewed_and_its_start_is_no_run_time(machine):
+    machine.run_seconds = 50.0
+    process = Starting()
+    machine.outcomes = [process, Process(), Process()]
+    machine.step()
+    machine.step(100.0)
+    before = machine.job().revision
+    machine.now += 100.0
+    machine.slots.renew_leases(machine.now)
+    assert machine.job().revision > before
+    process.end_start()
+    machine.step()
+    machine.slots.running[0].enforce_limits(machine.now)
+    process.sent.append(RunUpdate(progress=JobProgress(fraction=0.5)))
+    machine.step(10.0)
+    assert (machine.job().spent_seconds, process.is_killed) == (10.0, False)
+
+
+def test_a_job_whose_process_is_starting_is_cancelled_at_once(machine):
+    process = Starting()
+    machine.outcomes = [process, Process(), Process()]
+    machine.step()
+    cancelled = machine.job().on(JobEvent.CANCEL, at=ManualClock().now())
+    assert machine.jobs.swap(cancelled, expected=machine.job())
+    machine.slots.cancel({claim_of(cancelled)})
+    machine.step()
+    assert (machine.job().state, machine.job().losses, process.is_killed) == (JobState.CANCELLED, 0, True)
+    assert machine.job(1).state is JobState.EXECUTING, "the next one takes its place"
+
+
+def test_a_job_whose_process_is_starting_waits_again_when_the_supervisor_stops(machine):
+    machine.outcomes = [Starting()]
+    machine.step()
+    for running in machine.slots.running:
+        running.suspend()
+        running.receive()
+    machine.slots.store_messages()
+    machine.slots.drop_finished()
+    assert machine.slots.is_empty
+    assert (machine.job().state, machine.job().losses) == (JobState.WAITING, 0)
+
+
+def test_a_start_that_never_ends_is_no_attempt(machine):
+    process = Starting()
+    machine.slots._settings = Settings(home=Path("/h"), concurrent_jobs=1, hang_seconds=60.0)
+    machine.outcomes = [process]
+    machine.step()
+    machine.step(60.0)
+    machine.slots.running[0].enforce_limits(machine.now)
+    machine.step()
+    assert process.is_killed
+    assert machine.slots.has_trouble()
+    assert (machine.job().state, machine.job().losses, machine.job().fence) == (JobState.EXECUTING, 0, 1)
+    assert machine.slots.held is not None
 
 
 SHORTAGES = [
@@ -135,6 +213,7 @@ def test_what_cannot_be_started_is_no_attempt(machine, error):
     machine.step()
     assert machine.starts == 1, "no other job is tried before the pause is over"
     for pause_s in (0.1, 0.2, 0.4):
+        machine.step()
         machine.step(0.9 * pause_s)
         before = machine.starts
         machine.step(0.2 * pause_s)
@@ -178,13 +257,29 @@ def test_a_process_that_exits_before_its_first_message_is_no_attempt(machine):
     assert (machine.job().state, machine.job().losses, machine.starts) == (JobState.EXECUTING, 0, 2)
 
 
-def test_jobs_of_a_fork_server_that_could_not_fork_are_not_to_blame(machine):
-    running = Process(RunUpdate(), Begun())
-    machine.outcomes = [running, EOFError("unexpected EOF"), Process(), Process(), Process()]
+@pytest.mark.parametrize("is_start_noticed_first", [True, False])
+def test_jobs_of_a_fork_server_that_could_not_fork_are_not_to_blame(machine, is_start_noticed_first):
+    running, starting = Process(RunUpdate(), Begun()), Starting()
+    machine.outcomes = [running, starting, Process(), Process(), Process()]
+    machine.step()
+    ends = [lambda: starting.end_start(EOFError("unexpected EOF")), lambda: setattr(running, "code", 255)]
+    for end in ends if is_start_noticed_first else reversed(ends):
+        end()
+        machine.step()
+    assert (machine.job().state, machine.job().losses) == (JobState.WAITING, 0)
+
+
+def test_a_fork_server_that_died_by_itself_counts_although_another_process_is_starting(machine):
+    running, starting = Process(RunUpdate(), Begun()), Starting()
+    machine.outcomes = [running, starting, *(Process() for _ in range(4))]
+    machine.slots._settings = Settings(home=Path("/h"), concurrent_jobs=2, max_attempts=3)
     machine.step()
     running.code = 255
     machine.step()
-    assert (machine.job().state, machine.job().losses) == (JobState.WAITING, 0)
+    assert machine.job().state is JobState.EXECUTING
+    starting.end_start()
+    machine.step()
+    assert machine.job().losses == 1
 
 
 def short(code: str = "InsufficientResources") -> Shortage:

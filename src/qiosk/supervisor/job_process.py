@@ -1,5 +1,8 @@
 """One process per job, forked from a preloaded server. Killing it affects no other job.
 
+The fork server answers when it has loaded the solvers, which takes minutes where no kernel was compiled yet. So a
+thread waits for it, and the supervisor sees a job's process that is starting.
+
 No process may outlive a killed supervisor. Two mechanisms end a job's process: Linux kills it when its parent, the
 fork server, dies (the fork server exits when its supervisor is gone), and a thread in it reads from the supervisor's
 pipe and ends the process when the pipe is closed.
@@ -8,6 +11,7 @@ pipe and ends the process when the pipe is closed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import logging
 import multiprocessing
@@ -18,9 +22,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, popen_forkserver
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, cast, final
 
 from qiosk.bootstrap.storage import open_storage
@@ -81,31 +85,65 @@ def warm_context(runner: str) -> ForkServerContext:
     return context
 
 
+class _Popen(popen_forkserver.Popen):
+    """Several threads may ask whether the process has exited: multiprocessing does so before it starts another one."""
+
+    def __init__(self, process: Any) -> None:
+        self._lock = threading.Lock()
+        super().__init__(process)
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        """The exit status, which can be read only once."""
+        with self._lock:
+            return super().poll(flag)
+
+
+class _Process(ForkServerProcess):
+    @staticmethod
+    def _Popen(process: Any) -> popen_forkserver.Popen:
+        return _Popen(process)
+
+
 @final
 class JobProcess:
-    """A running job, seen from its supervisor."""
+    """A running job, seen from its supervisor; at first it is starting.
+
+    Raises OSError if there is nothing to start a process with.
+    """
 
     def __init__(self, context: ForkServerContext, spec: JobSpec, options: ProcessOptions) -> None:
+        self.start_error: Exception | None = None
+        """Why it could not be started."""
+        self.is_starting = True
+        self._is_given_up = False
         self._connection, child = context.Pipe()
-        self._process = context.Process(
-            target=_main, args=(child, spec, options), name=f"qiosk-job-{spec.id}", daemon=True
-        )
+        self._process = _Process(target=_main, args=(child, spec, options), name=f"qiosk-job-{spec.id}", daemon=True)
+        try:
+            threading.Thread(target=self._start, args=(child,), name=self._process.name, daemon=True).start()
+        except RuntimeError as error:
+            child.close()
+            self._connection.close()
+            raise BlockingIOError(errno.EAGAIN, str(error)) from error
+
+    def _start(self, child: Connection) -> None:
         try:
             self._process.start()
-        except BaseException:
-            self._connection.close()  # a process that lives in spite of the error ends by that
-            raise
+        except Exception as error:  # noqa: BLE001 - the supervisor finds it
+            self.start_error = error
         finally:
             child.close()  # else the pipe would stay open when the process ends
+        self.is_starting = False
+        if self._is_given_up:
+            self.kill()
 
     @property
     def pid(self) -> int | None:
-        """Process id."""
+        """Process id; None while it is starting."""
         return self._process.pid
 
     def wait_on(self) -> Sequence[Connection | int]:
-        """What becomes readable when there is a message, or the process has exited."""
-        return (self._connection, self._process.sentinel)
+        """What becomes readable when there is a message, or the process has exited or could not be started."""
+        return (self._connection,) if self.pid is None else (self._connection, self._process.sentinel)
 
     def messages(self) -> Iterator[Message]:
         """The messages that have arrived."""
@@ -114,8 +152,10 @@ class JobProcess:
                 yield cast(Message, self._connection.recv())
 
     def exit_code(self) -> int | None:
-        """None while it runs; negative: the signal that killed it."""
-        return self._process.exitcode
+        """None while it runs; negative: the signal that killed it; 1 if it could not be started."""
+        if self.is_starting:
+            return -signal.SIGKILL if self._is_given_up else None
+        return self._process.exitcode if self.start_error is None else 1
 
     def cancel(self) -> None:
         """Ask it to stop and store its best solution."""
@@ -126,14 +166,17 @@ class JobProcess:
         self._send(_SUSPEND)
 
     def kill(self) -> None:
-        """End it at once."""
-        self._process.kill()
+        """End it at once; if it is starting, as soon as it lives."""
+        self._is_given_up = True
+        if not self.is_starting and self.start_error is None:
+            self._process.kill()
 
     def close(self) -> None:
-        """Release what is held of a process that has exited."""
+        """Release what is held of a process that has exited; one that is still starting ends by that."""
         self._connection.close()
-        self._process.join()
-        self._process.close()
+        if not self.is_starting and self.start_error is None:
+            self._process.join()
+            self._process.close()
 
     def _send(self, order: str) -> None:
         with contextlib.suppress(OSError):  # it has just exited

@@ -10,19 +10,25 @@ store knows how its claim ended, and *finished* when its process has exited, too
 
 **A run that met a shortage** ends no claim here: the caller finds it in ``shortage``.
 
-**A run that did not begin** ends none either: its process reported that, or exited before its first message, as when
-the fork server died. The caller finds the reason in ``not_started``, and gets the claim back by ``take_back``.
+**A run that did not begin** ends none either: its process could not be started, reported that it cannot run, or exited
+before its first message. The caller finds the reason in ``not_started``, and gets the claim back by ``take_back``.
+
+**While its process is starting**, which takes minutes where the fork server compiles kernels first, the claim's lease
+is renewed, the job's progress tells what it waits for, and a job that is cancelled or suspended ends at once.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import final
+
+from msgspec import structs
 
 from qiosk.contract.jobs import ErrorData
 from qiosk.service.jobs.attempts import LEASE_S, Attempt
@@ -39,6 +45,10 @@ EXIT_GRACE_S = 2.0
 
 RUN_GRACE_S = STORAGE_PATIENCE_S + 60.0
 """How long a process may take, after the longest time that a job may run, to end and store its results."""
+
+SLOW_START_S = 1.0
+"""After so many seconds the job's progress tells why it has not begun."""
+SLOW_START = "loading solvers, and compiling kernels (once)…"
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +80,7 @@ class RunningJob:
         self.is_settled = False
         self.is_fork_server_excused = False
         """Whether the fork server died of a shortage, so that the loss of this process says nothing about its job."""
+        self.is_starting = True
         self.started_at = time.monotonic()
         self.has_begun = False
         """Whether its solver was called."""
@@ -82,19 +93,31 @@ class RunningJob:
         self._oom_kills = oom_kills()
         self._unstored: deque[Message] = deque()
         self._exit_code: int | None = None
-        self._last_message_at = self._lease_renewed_at = self.started_at
+        self._claimed_at = self._last_message_at = self._lease_renewed_at = self.started_at
         self._kill_at = float("inf")
         self._max_seconds = max_seconds
-        left = attempt.seconds_left(max_seconds)
-        self._time_over_at = float("inf") if left is None else self.started_at + left + RUN_GRACE_S
+        self._time_over_at = float("inf")
         self._is_time_over = False
         self._is_cancelling = False
+        self._is_withdrawn = False
+        self._has_told_start = False
         self._kill_reason: str | None = None
+        self._note_start()
 
     @property
     def is_finished(self) -> bool:
         """Whether the process has exited and the store knows how."""
         return self._exit_code is not None and self.is_settled
+
+    @property
+    def start_error(self) -> Exception | None:
+        """Why its process could not be started."""
+        return self._process.start_error
+
+    @property
+    def has_lost_fork_server(self) -> bool:
+        """Whether its process ended because the fork server died, or in a way that cannot be told from that."""
+        return self._exit_code == FORK_SERVER_DIED
 
     def wait_on(self) -> Sequence[Connection | int]:
         """What becomes readable with a message, or the process's exit; nothing after that."""
@@ -104,15 +127,38 @@ class RunningJob:
         """Take the process's messages from its pipe, and note whether it has exited."""
         if self._exit_code is not None:
             return
-        exit_code = self._process.exit_code()  # before the messages: no message comes after it
+        self._note_start()
+        is_awaited = self.is_starting and self._kill_reason is None
+        exit_code = None if is_awaited else self._process.exit_code()  # before the messages: no message comes after it
         for message in self._process.messages():
             self._last_message_at = time.monotonic()
             self._has_sent = True
             self._keep(message)
         self._exit_code = exit_code
 
+    def _note_start(self) -> None:
+        """Note whether the process has started."""
+        if not self.is_starting or self._process.is_starting:
+            return
+        self.is_starting = False
+        error = self._process.start_error
+        if error is not None:
+            self.not_started = f"{type(error).__name__}: {error}"
+            return
+        self.started_at = self._last_message_at = time.monotonic()
+        left = self.attempt.seconds_left(self._max_seconds)
+        if left is not None:
+            self._time_over_at = self.started_at + left + RUN_GRACE_S
+        text = f"attempt {self.attempt.job.fence} runs as process {self._process.pid} on {socket.gethostname()}"
+        self.attempt.note(logging.INFO, text)
+
     def enforce_limits(self, now: float) -> None:
-        """Kill a process that does not stop, or sends no messages, in the time it has for that."""
+        """Kill a process that does not start, stop, or send messages in the time it has for that."""
+        if self.is_starting:
+            if now - self._claimed_at >= self._settings.hang_seconds and self._kill_reason is None:
+                self.kill("its process did not start")
+                self.not_started = f"its process did not start in {self._settings.hang_seconds:g} s"
+            return
         if now >= self._kill_at:
             self.kill("it did not stop when it was cancelled")
         if now >= self._time_over_at and not self.is_settled and self._kill_reason is None:
@@ -123,6 +169,7 @@ class RunningJob:
 
     def store_messages(self) -> None:
         """Store what the process sent, and how it exited; what the store does not take is kept for the next time."""
+        self._tell_slow_start()
         while self._unstored:
             if not self.is_settled:
                 self._apply(self._unstored[0])
@@ -144,12 +191,21 @@ class RunningJob:
         """Ask the process to stop; it is killed unless it does in the time that the settings allow."""
         if not self._is_cancelling and not self.is_settled:
             self._is_cancelling = True
+            if self.is_starting:
+                self._withdraw()
             self._process.cancel()
             self._kill_at = time.monotonic() + self._settings.cancel_seconds
 
     def suspend(self) -> None:
         """Ask the process to store a checkpoint and exit."""
+        if self.is_starting:
+            self._withdraw()
         self._process.suspend()
+
+    def _withdraw(self) -> None:
+        """Do without a process that is starting; the claim is released."""
+        self._is_withdrawn = True
+        self.kill("it was withdrawn while its process was starting")
 
     def kill(self, reason: str) -> None:
         """End the process now."""
@@ -175,6 +231,13 @@ class RunningJob:
             self._unstored[-1] = last.then(message)
         else:
             self._unstored.append(message)
+
+    def _tell_slow_start(self) -> None:
+        is_slow = self.is_starting and time.monotonic() - self._claimed_at >= SLOW_START_S
+        if is_slow and not self._has_told_start and not self.is_settled:
+            self._has_told_start = True
+            self.attempt.note(logging.INFO, SLOW_START)
+            self._record(RunUpdate(progress=structs.replace(self.attempt.job.progress, activity=SLOW_START)))
 
     def _apply(self, message: Message) -> None:
         note = self.attempt.note
@@ -202,7 +265,7 @@ class RunningJob:
     def _record(self, update: RunUpdate) -> None:
         """Store an update, and how long all attempts have run: that counts even if this one leaves no checkpoint."""
         now = time.monotonic()
-        spent = self.attempt.job.spent_seconds + now - self.started_at
+        spent = self.attempt.job.spent_seconds + (0.0 if self.is_starting else now - self.started_at)
         state = self.attempt.report(replace(update, spent_seconds=spent))
         self._lease_renewed_at = now
         match state:
@@ -220,6 +283,9 @@ class RunningJob:
 
     def _settle_exit(self, exit_code: int) -> None:
         """End the claim of a process that exited without an outcome, an error or a suspension."""
+        if self._is_withdrawn:
+            self._settle(self.attempt.release())
+            return
         self.attempt.note(logging.WARNING, f"its process exited: {describe_exit(exit_code)}")
         if exit_code >= 0 and not self._has_sent:
             self.not_started = describe_exit(exit_code)

@@ -7,13 +7,14 @@ A job whose process cannot be started is not to blame: file descriptors, process
 cannot be reached. It is held, too, and started again after a growing pause. After ``HELD_STARTS`` such failures in a
 row it waits again, because another machine may be able to run it, and after each pause a single job is tried.
 
+One process is started at a time, while the supervisor goes on: see ``running_job``.
+
 A job whose solver met a shortage after it had begun pauses, and no other job does; see ``shortages``.
 """
 
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Callable, Collection
 from typing import final
@@ -28,7 +29,6 @@ from qiosk.supervisor.job_process import JobProcess
 from qiosk.supervisor.pauses import GrowingPause
 from qiosk.supervisor.running_job import Claim, RunningJob, claim_of
 from qiosk.supervisor.shortages import Shortages
-from qiosk.supervisor.slow_starts import told_if_slow
 
 START_PAUSES_S = (0.1, 10.0)
 """First and longest pause after a process could not be started."""
@@ -57,6 +57,7 @@ class JobSlots:
         self._pause = GrowingPause(*START_PAUSES_S)
         self._failed_at = float("-inf")
         self._reason = ""
+        self._is_starting = False
 
     @property
     def is_empty(self) -> bool:
@@ -76,8 +77,9 @@ class JobSlots:
         """Whether another job may be claimed."""
         unsettled = self.unsettled()
         is_one_alone = any(running.is_alone for running in unsettled)
+        is_busy = any(running.is_starting or running.not_started for running in unsettled)
         is_free = len(unsettled) < self._settings.concurrent_jobs and self.held is None and not is_one_alone
-        return is_free and (not self.has_trouble() or self.is_retry_due())
+        return is_free and not is_busy and (not self.has_trouble() or self.is_retry_due())
 
     def has_trouble(self) -> bool:
         """Whether the last process could not be started, and none since has got as far as its solver."""
@@ -92,8 +94,16 @@ class JobSlots:
         is_trying = any(running.started_at > self._failed_at for running in self.unsettled())
         return self.has_trouble() and not is_trying and not self._pause.is_on(time.monotonic())
 
+    def is_start_over(self) -> bool:
+        """Whether a process was starting when slots were last filled, and is not now."""
+        return self._is_starting and not any(running.is_starting for running in self.unsettled())
+
     def fill(self) -> None:
         """Start the held job if it may start now, and waiting jobs while there is room for them."""
+        self._fill()
+        self._is_starting = any(running.is_starting for running in self.unsettled())
+
+    def _fill(self) -> None:
         if self.held is not None and self._may_start_held(self.held.job):
             held, self.held = self.held, None
             self._start(held)
@@ -109,6 +119,16 @@ class JobSlots:
                 self.held = self.attempt(job)
             else:
                 self._start(self.attempt(job))
+
+    def store_messages(self) -> None:
+        """Store what the processes sent, and how they exited."""
+        is_starting = any(running.is_starting for running in self.running)
+        errors = [running.start_error for running in self.running if not running.is_starting]
+        has_lost = any(isinstance(error, (EOFError, ConnectionError)) for error in errors)
+        for running in self.running:
+            running.is_fork_server_excused |= has_lost  # one that cannot fork dies, and its processes with it
+            if not (is_starting and running.has_lost_fork_server):  # is it the start that the fork server died of?
+                running.store_messages()
 
     def take_back(self) -> None:
         """Take the claims back of runs that did not begin, or met a shortage, and release those that paused for it.
@@ -174,14 +194,10 @@ class JobSlots:
         max_seconds = self._stores.quotas.run_seconds(job.workspace)
         try:
             spec = attempt.spec(threads=self._threads(is_alone), max_seconds=max_seconds)
-            with told_if_slow(attempt):
-                process = self._start_process(spec)
-        except (OSError, EOFError, MemoryError) as error:
-            for running in self.running:  # a fork server that cannot fork dies, and its processes with it
-                running.is_fork_server_excused |= isinstance(error, (EOFError, ConnectionError))
+            process = self._start_process(spec)
+        except (OSError, MemoryError) as error:
             self._postpone(attempt, f"{type(error).__name__}: {error}")
             return
-        attempt.note(logging.INFO, f"attempt {job.fence} runs as process {process.pid} on {socket.gethostname()}")
         self.running.append(RunningJob(attempt, process, self._settings, is_alone=is_alone, max_seconds=max_seconds))
 
     def _postpone(self, attempt: Attempt, reason: str) -> None:

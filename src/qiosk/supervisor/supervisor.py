@@ -140,8 +140,7 @@ class Supervisor:
         if self._must_take_over:
             self._take_over()
         unsettled = len(self._slots.unsettled())
-        for running in self._slots.running:
-            running.store_messages()
+        self._slots.store_messages()
         self._slots.take_back()
         has_freed_slots = len(self._slots.unsettled()) < unsettled
         self._slots.drop_finished()
@@ -149,7 +148,8 @@ class Supervisor:
             self._maintain_at = now + MAINTENANCE_INTERVAL_S
             self._maintain(now)
         version = self._jobs.version()
-        if has_freed_slots or version != self._version or self._slots.is_retry_due():
+        is_fill_due = has_freed_slots or self._slots.is_start_over() or self._slots.is_retry_due()
+        if is_fill_due or version != self._version:
             self._forward_cancellations()
             self._slots.fill()
             self._version = version
@@ -216,8 +216,7 @@ class Supervisor:
 
     def _store_if_possible(self) -> None:
         try:
-            for running in self._slots.running:
-                running.store_messages()
+            self._slots.store_messages()
         except StoreFailed as error:
             log.warning("the store failed: %s", error)
             time.sleep(RETRY_PAUSES_S[0])
