@@ -231,6 +231,28 @@ def test_continuous_columns_are_refused_by_name_or_put_on_a_grid(file: str) -> N
         Model.from_file(file, data, grid=-1)
 
 
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("c: 3 x + 4 y + s = 9", (0, 9)),
+        ("c: 3 x + 4 y - 2 s >= -5", (0, 6)),
+        ("c: t - 3 x = 0\n d: s - 2 t <= 1", (0, 7)),
+        ("c: x + y - 2 s = 0\n d: s + y <= 100", (0, 1)),
+    ],
+)
+def test_rows_bound_slack_variables(rows: str, expected: tuple[int, int]) -> None:
+    extra = "t" if "t" in rows else ""
+    data = lp(rows, "binary", "x y", "general", f"s {extra}", objective="x + y + s")
+    variable = Model.from_file("a.lp", data).variables["s"]
+    assert (variable.offset, variable.offset + sum(variable.weights)) == expected
+
+
+def test_rows_bound_both_sides() -> None:
+    data = lp("c: s + x >= -3\n d: s - x <= 4", "bounds", "s free", "binary", "x", "general", "s", objective="x + s")
+    variable = Model.from_file("a.lp", data).variables["s"]
+    assert (variable.offset, variable.offset + sum(variable.weights)) == (-4, 5)
+
+
 def test_integers_without_bounds_are_refused_by_name() -> None:
     with pytest.raises(InvalidValue, match="variable `y`: must have two bounds, found 0 to inf"):
         Model.from_file("a.lp", lp("c: x + y >= 1", "binary", "x", "general", "y"))

@@ -167,9 +167,9 @@ def convert(
 ) -> None:
     """Convert a problem from one file format to another.
 
-    Formats: qio (.json), rudy (.rud, .mc, Gset), biqmac (.sparse), orlib (.bqp), qubo, coo, qplib, wcnf (.cnf), lp and
-    mps. Costs stay the same, with x = (1 + s) / 2 between bits and spins; objectives to be maximized change their
-    signs.
+    Formats: qio (.json), rudy (.rud, .mc, Gset), biqmac (.sparse, .qs), orlib (.bqp), qubo, coo, qplib, wcnf (.cnf),
+    lp and mps. Costs stay the same, with x = (1 + s) / 2 between bits and spins; objectives to be maximized change
+    their signs.
     """
     from qiosk.cli.commands.convert import convert_file
     from qiosk.cli.inputs import Reading

@@ -72,7 +72,7 @@ FORMATS = (
     FileFormat("mps", (".mps",), _MPS, mps.read, mps.write, read_program=mps.read_program),
     FileFormat("lp", (".lp",), _LP, lp.read, lp.write, read_program=lp.read_program),
     FileFormat("orlib", (".bqp",), _ORLIB, orlib.read, orlib.write),
-    FileFormat("biqmac", (".sparse",), _NEVER, biqmac.read, biqmac.write),
+    FileFormat("biqmac", (".sparse", ".qs"), _NEVER, biqmac.read, biqmac.write),
     FileFormat("rudy", (".rudy", ".rud", ".mc", ".gset"), _RUDY, rudy.read, rudy.write, to_spins),
 )
 """All formats, in the order in which content is compared with them."""

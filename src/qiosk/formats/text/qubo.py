@@ -33,11 +33,11 @@ def read(data: bytes) -> CostFunction:
     return from_entries(ProblemType.pubo, n, rows, cols, entries[:, 2], constant=constant_of(lines.remarks))
 
 
-def constant_of(remarks: list[str]) -> float:
-    """The constant in a comment ``constant K``; 0 if there is none."""
+def constant_of(remarks: list[str], name: str = "constant") -> float:
+    """The constant in a comment ``constant K``, or with another name; 0 if there is none."""
     for remark in remarks:
         words = remark.split()
-        if len(words) == 2 and words[0] == "constant":
+        if len(words) == 2 and words[0] == name:
             return to_number(words[1]) or 0.0
     return 0.0
 
