@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qiosk.errors import InvalidInitialConfiguration, InvalidValue
-from qiosk.formats import registry
 from qiosk.modeling import Encoding, Model, Status, total
 from qiosk.modeling.expression import Sense
 from qiosk.modeling.rows import rational, row_of
@@ -227,6 +226,3 @@ def test_a_variable_that_is_given_twice_is_refused():
     problem.init_config = {0: 1, "0": 0}
     with pytest.raises(InvalidInitialConfiguration, match="variable 0 is given twice"):
         problem.cost_function()
-    text = b'{"cost_function": {"version": "1.1", "type": "pubo", "terms": [{"c": 1, "ids": [0]}], '
-    with pytest.raises(InvalidInitialConfiguration, match="variable 0 is given twice"):
-        registry.read(text + b'"initial_configuration": {"0": 1, "00": 0}}}')

@@ -177,15 +177,12 @@ def _read_groups(items: list[Any]) -> Groups:
 
 
 def _read_initial_configuration(given: dict[str, Any]) -> Mapping[int, int]:
-    configuration: dict[int, int] = {}
+    configuration = {}
     for key, value in given.items():
         # An id has at most 19 digits; int() of a much longer text would take long.
         if len(key) > 20 or not _DECIMAL.fullmatch(key):
             raise InvalidInitialConfiguration(f"initial configuration: {key!r} is not a variable id")
         if type(value) is not int:
             raise WrongType(f"initial configuration: variable {key} must be an integer, found {kind(value)}")
-        variable = int(key)
-        if variable in configuration:
-            raise InvalidInitialConfiguration(f"initial configuration: variable {variable} is given twice")
-        configuration[variable] = value
+        configuration[int(key)] = value
     return configuration
