@@ -28,11 +28,12 @@ from qiosk.solvers.result import Result
 from qiosk.solvers.search.solver import StopReason
 from qiosk.solvers.solve import Setup, followed
 
-FIRST_SHARE = 0.125
+FIRST_SHARE = 1 / 32
 """Share of the time limit that the first round may take; later ones take as long as all before them."""
 MOST_ROUNDS = 16
 """Rounds of a search without a time limit, at most."""
-LOWERED = 0.5
+LOWERED = 0.0625
+"""Factor of weights that are lowered: those of inequalities with slack are mostly much too large at first."""
 _EXHAUSTIVE = "exhaustive"
 _DONE = (StopReason.FINISHED, StopReason.CONVERGED, StopReason.TARGET)
 _CUT = (StopReason.TIMEOUT, StopReason.RUN_LIMIT)
