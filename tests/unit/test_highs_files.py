@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -107,7 +108,7 @@ def test_bounds_of_lp(data: bytes, expected: dict[str, tuple[float, float]]) -> 
         ("a.mps", mps(entries="x obj 1 c9 1\n y obj 2"), "is not defined"),
         ("a.mps", mps(rhs=" R c9 1"), "is not defined"),
         ("a.mps", mps(rows=" G c1\n L c1"), "same name"),
-        ("a.mps", mps()[:-8], "HiGHS cannot read|Parser error"),
+        ("a.mps", mps()[:-8], "mps: HiGHS cannot read the file$"),
     ],
 )
 def test_what_would_be_misread_is_refused(file: str, data: bytes, message: str) -> None:
@@ -123,6 +124,12 @@ def test_unnamed_rows_get_names_that_no_other_has() -> None:
     assert len(Model.from_file("a.lp", data).constraints) == 6
     data = data.replace(b"r3", b"HiGHS_R3")
     assert len({row.name for row in read_program("a.lp", data).constraints}) == 6
+
+
+def test_remarks_in_lines_of_mps() -> None:
+    data = mps(entries="x obj 1 $ remark\n x c1 1 obj 0 $1 more\n y obj 2 c1 1", rhs=" R c1 1 $x")
+    data = data.replace(b" obj 0", b"").replace(b"ROWS", b"* all of it\nROWS")
+    assert naive.cost(replace(read_program("a.mps", data), constraints=()).unconstrained(), {0: 1, 1: 1}) == 3
 
 
 @pytest.mark.parametrize("sense", ["MAX", "MAXIMIZE", "maximise", "Max"])

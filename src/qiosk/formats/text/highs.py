@@ -25,6 +25,7 @@ from qiosk.model.cost_function import F64, I64
 _SMALLEST = 1e-12  # HiGHS ignores smaller coefficients, with a warning; this is the least that it allows
 _PLACE = re.compile(r"\s*--> .*:(\d+):\d+")
 _UNNAMED = re.compile(r"HiGHS_R\d+")
+_UNSPECIFIC = "Parser error reading"  # with the name of the file, after the message that tells more, if there is one
 _HARMLESS = ("appears more than once", "row names cleared")  # coefficients are added; rows get names here
 
 
@@ -67,7 +68,7 @@ def _check(messages: Sequence[str], form: str, *, has_failed: bool) -> None:
     """Raises UnreadableInput for an error or a warning of HiGHS."""
     for k, message in enumerate(messages):
         kind, colon, text = message.partition(":")
-        if not colon or kind not in ("ERROR", "WARNING") or any(some in text for some in _HARMLESS):
+        if not colon or kind not in ("ERROR", "WARNING") or any(some in text for some in (*_HARMLESS, _UNSPECIFIC)):
             continue
         place = _PLACE.match(messages[k + 1]) if k + 1 < len(messages) else None
         where = f"line {place[1]}: " if place else ""

@@ -56,7 +56,7 @@ class _Check:
         self._sets: dict[str, str] = {}
 
     def run(self, text: str) -> str:
-        """The text to parse: an objective sense on the line of its section gets a line of its own."""
+        """The text to parse: without remarks after a ``$``, and the objective sense on a line of its own."""
         lines = text.splitlines()
         section = ""
         for k, raw in enumerate(lines):
@@ -65,6 +65,10 @@ class _Check:
                 continue
             line = Line(k + 1, raw.strip())
             if raw[0].isspace():
+                remark = next((i for i, word in enumerate(words) if i > 1 and word.startswith("$")), None)
+                if remark is not None:
+                    words = words[:remark]
+                    lines[k] = f" {' '.join(words)}"
                 self._entry(section, line, words)
                 continue
             section = words[0].upper()
