@@ -19,7 +19,9 @@ configurations that keep the groups.
 Arguments that all kernels share. Shapes: W places, C choices, A assignments, R replicas, T terms, G squares; "real" is
 float32 or float64. All costs are in units.
 
-couplings: matrix (W * W,) real, or empty; CSR (W + 1,) int64, (nnz,) int32 and real; base (W,) real.
+couplings: matrix (W * W,) real, or empty; CSR (W + 1,) int64, (nnz,) int32 and real; base (W,) real. If there are both,
+couplings of two places are looked up in the matrix, and rows are added from the other. linked (L, L) uint8: whether two
+rows of assignments have any coupling; L may be 0, then all may have.
 moves: starts (C + 1,), first choice and size (A,) of each assignment, the other choices in their order; int64.
 more: terms (indptr (T + 1,), places (K,), values (T,), by place (W + 1,), terms (K,)) and squares (values (G,), offsets
 (G,), by place (W + 1,), squares (M,), weights (M,)).
@@ -48,12 +50,15 @@ FORBIDDEN_COST = 1e30
 
 @inlined()
 def table_addresses(couplings: Any, moves: Any, more: Any) -> Any:
-    """All tables by address, and their shape: W, T, G, whether couplings are a matrix, whether there is more."""
-    matrix, indptr, neighbors, values, base = couplings
+    """All tables by address, and their shape: W, T, G, whether rows of couplings are added from a matrix, whether there
+    is more, whether there is a matrix, and the rows of ``linked``."""
+    matrix, indptr, neighbors, values, base, linked = couplings
     t, q = more
     n_terms, n_squares = t[2].size, q[1].size
-    shape = (base.size, n_terms, n_squares, matrix.size > 0, n_terms + n_squares > 0)
-    pairs = (address(matrix), address(indptr), address(neighbors), address(values), address(base))
+    is_sparse = indptr[base.size] > 0
+    is_dense = not is_sparse and matrix.size > 0
+    shape = (base.size, n_terms, n_squares, is_dense, n_terms + n_squares > 0, matrix.size > 0, linked.shape[0])
+    pairs = (address(matrix), address(indptr), address(neighbors), address(values), address(base), address(linked))
     choices = (address(moves[0]), address(moves[1]), address(moves[2]), address(moves[3]))
     terms = (address(t[0]), address(t[1]), address(t[2]), address(t[3]), address(t[4]))
     squares = (address(q[0]), address(q[1]), address(q[2]), address(q[3]), address(q[4]))
@@ -71,8 +76,8 @@ def replica_addresses(state: Any, r: Any) -> Any:
 def coupling(tables: Any, a: Any, b: Any) -> Any:
     """J of two places, float64."""
     shape, pairs, _, _, _ = tables
-    matrix, indptr, neighbors, values, _ = pairs
-    if shape[3]:
+    matrix, indptr, neighbors, values, _, _ = pairs
+    if shape[5]:
         return float(matrix[a * shape[0] + b])
     low, high = indptr[a], indptr[a + 1]
     while low < high:
@@ -89,7 +94,7 @@ def coupling(tables: Any, a: Any, b: Any) -> Any:
 @inlined()
 def _add_row(tables: Any, a: Any, fields: Any) -> None:
     shape, pairs, _, _, _ = tables
-    matrix, indptr, neighbors, values, _ = pairs
+    matrix, indptr, neighbors, values, _, _ = pairs
     if shape[3]:
         row = a * shape[0]
         for p in range(shape[0]):
@@ -103,7 +108,7 @@ def _add_row(tables: Any, a: Any, fields: Any) -> None:
 def _exchange_rows(tables: Any, old: Any, new: Any, fields: Any) -> None:
     """Fields after a choice takes place ``new`` instead of ``old``."""
     shape, pairs, _, _, _ = tables
-    matrix, indptr, neighbors, values, _ = pairs
+    matrix, indptr, neighbors, values, _, _ = pairs
     if shape[3]:
         at, to = old * shape[0], new * shape[0]
         for p in range(shape[0]):
@@ -185,10 +190,13 @@ def fill(tables: Any, choices: Any, replica: Any) -> None:
 
 
 @inlined()
-def gain_of_swap(tables: Any, a: Any, b: Any, c: Any, d: Any, replica: Any) -> Any:
-    """Change of cost if places ``c`` and ``d`` are taken instead of ``a`` and ``b``."""
-    fields = replica[1]
-    gain = float(fields[c] - fields[a]) + float(fields[d] - fields[b]) + coupling(tables, a, b) + coupling(tables, c, d)
+def gain_of_swap(tables: Any, i: Any, j: Any, c: Any, d: Any, replica: Any) -> Any:
+    """Change of cost if rows ``i`` and ``j`` take places ``c`` and ``d``."""
+    taken, fields = replica[0], replica[1]
+    a, b = np.int64(taken[i]), np.int64(taken[j])
+    gain = float(fields[c] - fields[a]) + float(fields[d] - fields[b])
+    if tables[0][6] == 0 or tables[1][5][i * tables[0][6] + j]:
+        gain += coupling(tables, a, b) + coupling(tables, c, d)
     if tables[0][4]:
         gain += _more_of_swap(tables, a, b, c, d, replica[2], replica[3])
     return gain

@@ -42,7 +42,7 @@ def one_hot_descent() -> Any:
                 for i in range(firsts[q], firsts[q] + sizes[q]):
                     for j in range(i + 1, firsts[q] + sizes[q]):
                         c, d = partner(starts, i, j, replica[0])
-                        gain = gain_of_swap(tables, np.int64(replica[0][i]), np.int64(replica[0][j]), c, d, replica)
+                        gain = gain_of_swap(tables, i, j, c, d, replica)
                         if gain < -tolerance:
                             swap(tables, i, j, c, d, replica)
                             made += 1
@@ -83,7 +83,7 @@ def one_hot_gains() -> Any:
             for i in range(firsts[q], firsts[q] + sizes[q]):
                 for j in range(i + 1, firsts[q] + sizes[q]):
                     c, d = partner(starts, i, j, replica[0])
-                    out[m] = gain_of_swap(tables, np.int64(replica[0][i]), np.int64(replica[0][j]), c, d, replica)
+                    out[m] = gain_of_swap(tables, i, j, c, d, replica)
                     places[m, 0], places[m, 1] = c, d
                     m += 1
         for s in range(moves[3].size):

@@ -100,7 +100,7 @@ def one_hot_sweeps() -> Any:
                     for i in range(firsts[q], firsts[q] + sizes[q]):
                         for j in range(i + 1, firsts[q] + sizes[q]):
                             c, d = partner(starts, i, j, replica[0])
-                            gain = gain_of_swap(tables, np.int64(replica[0][i]), np.int64(replica[0][j]), c, d, replica)
+                            gain = gain_of_swap(tables, i, j, c, d, replica)
                             if _is_accepted(gain, beta, random, r):
                                 swap(tables, i, j, c, d, replica)
                 for s in range(moves[3].size):

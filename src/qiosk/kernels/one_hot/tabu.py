@@ -53,7 +53,7 @@ REFRESH_MOVES = 4096
 @inlined()
 def _total(tables: Any, choices: Any, replica: Any) -> Any:
     """Cost of a replica, the constant apart."""
-    (_, n_terms, n_squares, _, _), pairs, _, terms, squares = tables
+    (_, n_terms, n_squares, _, _, _, _), pairs, _, terms, squares = tables
     taken, fields, missing, sums = replica
     total = 0.0
     for c in range(choices):
@@ -78,10 +78,9 @@ def _best_swap(
     starts, taken = tables[2][0], replica[0]
     free_gain, any_gain, ties = best[0], best[1], best[2]
     for i in range(first, first + size - 1):
-        a = np.int64(taken[i])
         for j in range(i + 1, first + size):
             c, d = partner(starts, i, j, taken)
-            gain = gain_of_swap(tables, a, np.int64(taken[j]), c, d, replica)
+            gain = gain_of_swap(tables, i, j, c, d, replica)
             if gain <= free_gain and (until[c] <= clock or until[d] <= clock):
                 ties = 1.0 if gain < free_gain else ties + 1.0
                 if ties == 1.0 or random_below(random, np.int64(ties)) == 0:
@@ -149,8 +148,7 @@ def _kick(tables: Any, counts: Any, largest: Any, replica: Any, home: Any, rando
         other = firsts[q] + random_below(random, sizes[q])
         if other != drawn:
             c, d = partner(starts, drawn, other, replica[0])
-            a, b = np.int64(replica[0][drawn]), np.int64(replica[0][other])
-            if gain_of_swap(tables, a, b, c, d, replica) < FORBIDDEN_COST / 2.0:
+            if gain_of_swap(tables, drawn, other, c, d, replica) < FORBIDDEN_COST / 2.0:
                 swap(tables, drawn, other, c, d, replica)
     return flips
 

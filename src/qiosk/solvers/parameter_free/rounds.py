@@ -144,7 +144,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         return self._search(state).statistics(state.inner)
 
     def _first_sweeps(self) -> int:
-        updates = max(1, self.context.updates(1, 1))
+        updates = max(1, self.context.updates(1, 1) * self.context.weight_of_update)
         return int(np.clip(FIRST_UPDATES // updates, *FIRST_SWEEPS))
 
     def _search(self, state: RoundsState[Inner]) -> Solver[Inner]:
@@ -202,7 +202,12 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
 
     def _groups(self, sweeps: int) -> int:
         """Lane groups in a round of so many sweeps; never fewer in a longer one."""
-        return groups_in(sweeps, self.context.sampler.lanes)
+        return groups_in(sweeps, self._full_lanes)
+
+    @property
+    def _full_lanes(self) -> int:
+        """Lanes of the sampler, as far as a round has more groups if they are few: not if each takes long."""
+        return self.context.sampler.lanes if self.context.weight_of_update == 1 else GROUP_LANES
 
     def _planned(self, state: RoundsState[Inner], budget: Budget) -> int:
         """Sweeps of the next round, whatever the time."""

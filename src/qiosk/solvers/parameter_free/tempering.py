@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 from qiosk.model.cost_function import F64
 from qiosk.solvers.algorithms.parallel_tempering import ParallelTempering, TemperingState, exchange_rates
-from qiosk.solvers.parameter_free.rounds import Rounds, RoundsState, groups_in
+from qiosk.solvers.parameter_free.rounds import Rounds, RoundsState
 from qiosk.solvers.search.agreement import LADDERS_TO_AGREE, Agreement
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.solver import Budget
@@ -31,9 +31,7 @@ class ParameterFreeTempering(Rounds[TemperingState]):
         return first_ladder(self.betas, self.rungs)
 
     def _round(self, setting: F64, round_: int, sweeps: int) -> ParallelTempering:
-        return ParallelTempering(
-            self.context, setting, sweeps, groups_in(sweeps, self.context.sampler.lanes), stream=round_
-        )
+        return ParallelTempering(self.context, setting, sweeps, self._groups(sweeps), stream=round_)
 
     def _searches(self, state: RoundsState[TemperingState]) -> F64:
         return state.inner.ladder_best
@@ -44,6 +42,6 @@ class ParameterFreeTempering(Rounds[TemperingState]):
             state.sweeps = state.most_sweeps = sweeps  # no time for a fresh start of more effort: go on with this
         else:
             rates = exchange_rates(state.inner)
-            lanes = self.context.sampler.lanes * groups_in(sweeps, self.context.sampler.lanes)
+            lanes = self.context.sampler.lanes * self._groups(sweeps)
             state.setting = even_ladder(state.setting, 1.0 - rates, (FEWEST_RUNGS, lanes // 2))
             self._restart(state, sweeps)

@@ -30,6 +30,8 @@ from qiosk.solvers.search.tuning import BetaRange, beta_range
 
 MOST_SWEEP_STEPS = 20_000_000_000
 """Steps of a sweep of one lane group, at most: these take some ten seconds, in which the run cannot end."""
+ONE_HOT_WEIGHT = 64
+"""Updates of bit-packed spins that take about as long as one of a bit in one-hot groups."""
 ARRAY_BYTES = 200
 """What an array takes besides its content."""
 REPLICA_BYTES = 64
@@ -213,6 +215,11 @@ class SearchContext:
     def _configuration(self, groups: list[LaneGroup], lane: int) -> I8:
         g, r = divmod(lane, self.sampler.lanes)
         return self.sampler.configuration(groups[g], r)
+
+    @property
+    def weight_of_update(self) -> int:
+        """How many updates of bit-packed spins take about as long as one of the sampler's."""
+        return 1 if self.problem.one_hot is None else ONE_HOT_WEIGHT
 
     def updates(self, n_groups: int, sweeps: int) -> int:
         """Attempted spin updates of that many sweeps, over all replicas."""

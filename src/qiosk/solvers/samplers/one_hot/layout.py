@@ -26,11 +26,14 @@ from qiosk.solvers.samplers.arithmetic import LARGEST_FIELD
 from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows
 from qiosk.solvers.samplers.one_hot.structure import FORBIDDEN, Structure, structure_of
 
-DENSE_SHARE = 1 / 32
+DENSE_SHARE = 1 / 8
 """Share of all pairs of places from which couplings are a matrix, whose rows are added with SIMD."""
 SMALL_PLACES = 128
 """Places up to which couplings always are."""
-MOST_MATRIX_BYTES = 1 << 30
+MOST_MATRIX_BYTES, MOST_LOOKUP_BYTES = 1 << 30, 1 << 22
+"""Largest matrix whose rows are added, and largest one besides rows that are sparse: there single entries are read."""
+MOST_LINKED_ROWS, LINKED_SHARE = 4096, 0.5
+"""Rows of assignments, and share of their pairs with couplings, up to which others are passed over."""
 LANES = 16
 """Places are padded to a multiple of this."""
 SUMMANDS = 8
@@ -115,7 +118,7 @@ class Layout:
 
     @cached_property
     def is_dense(self) -> bool:
-        """Whether couplings are a matrix."""
+        """Whether rows of couplings are added from a matrix."""
         places = len(self.structure.variables)
         fits = self.width**2 * np.dtype(self.real).itemsize <= MOST_MATRIX_BYTES
         share = 2 * len(self.reduced.pairs[2]) / max(1, places * (places - 1))
@@ -123,20 +126,32 @@ class Layout:
 
     @cached_property
     def couplings(self) -> tuple[Any, ...]:
-        """Matrix (W * W,), or empty; CSR indptr (W + 1,), places and values (2 P,); base (W,). In units."""
+        """Matrix (W * W,), or empty; CSR indptr (W + 1,), places and values, or empty; base (W,). In units."""
         rows, cols, values = self.reduced.pairs
         scaled = self._counted(values)
         base = aligned_zeros(self.width, self.real)
         base[: len(self.reduced.base)] = self._counted(self.reduced.base)
         base[np.flatnonzero(self.structure.variables == FORBIDDEN)] = FORBIDDEN_COST
-        if self.is_dense:
-            matrix = aligned_zeros((self.width, self.width), self.real)
+        has_matrix = self.is_dense or self.width**2 * np.dtype(self.real).itemsize <= MOST_LOOKUP_BYTES
+        matrix = aligned_zeros((self.width, self.width) if has_matrix else (0, 0), self.real)
+        if has_matrix:
             matrix[rows, cols] = matrix[cols, rows] = scaled
-            empty = np.zeros(self.width + 1, np.int64), np.empty(0, np.int32), np.empty(0, self.real)
-            return matrix.ravel(), *empty, base
+        if self.is_dense:
+            rows, cols, scaled = rows[:0], cols[:0], scaled[:0]
         indptr, neighbors, both = symmetric_rows(rows, cols, scaled, self.width)
-        nothing = aligned_zeros(0, self.real)
-        return nothing, indptr, aligned_copy(neighbors), aligned_copy(both, self.real), base
+        return matrix.ravel(), indptr, aligned_copy(neighbors), aligned_copy(both, self.real), base, self._linked()
+
+    def _linked(self) -> NDArray[np.uint8]:
+        """(L, L) whether rows of assignments have couplings; empty if most have, or if there are too many rows."""
+        assigned = self.structure.n_assigned
+        choice, _ = self.structure.owners()
+        rows, cols = (choice[ends] for ends in self.reduced.pairs[:2])
+        both = (rows < assigned) & (cols < assigned)
+        if not 0 < assigned <= MOST_LINKED_ROWS:
+            return np.zeros((0, 0), np.uint8)
+        linked = np.zeros((assigned, assigned), np.uint8)
+        linked[rows[both], cols[both]] = linked[cols[both], rows[both]] = 1
+        return linked if linked.mean() < LINKED_SHARE else np.zeros((0, 0), np.uint8)
 
     def _counted(self, values: F64) -> F64:
         return np.asarray(np.rint(values / self.scale) if self.unit else values / self.scale, np.float64)
