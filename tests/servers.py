@@ -56,6 +56,7 @@ class MemoryParts:
         self.limits = MemoryLimitStore()
         self.quotas = QuotaService(
             jobs=self.store,
+            sessions=self.session_store,
             limits=self.limits,
             defaults={Dimension(name): limit for name, limit in limits.items()},
             clock=self.clock,

@@ -23,7 +23,8 @@ QIOSK_STOP_SECONDS     how long running jobs may take to save their state when t
 QIOSK_IDLE_SECONDS     how long a supervisor without work waits for some before it exits; default: 60
 QIOSK_RETENTION        age at which ended jobs, ended sessions and orphaned data are removed, such as 30d or
                        12h; default: never
-QIOSK_LIMIT_JOB_HOURS, QIOSK_LIMIT_CONCURRENT_JOBS, QIOSK_LIMIT_QUEUED_JOBS, QIOSK_LIMIT_STORED_BYTES
+QIOSK_LIMIT_JOB_HOURS, QIOSK_LIMIT_CONCURRENT_JOBS, QIOSK_LIMIT_QUEUED_JOBS, QIOSK_LIMIT_OPEN_SESSIONS,
+QIOSK_LIMIT_STORED_BYTES
                        what a workspace without limits of its own may use; default: any amount
 QIOSK_LIMIT_RUN_SECONDS
                        how long a job of such a workspace may run; then it ends with the best that it has found;
@@ -239,6 +240,7 @@ class Settings:
     limit_job_hours: float | None = setting(number("hours"), None)
     limit_concurrent_jobs: int | None = setting(integer(0), None)
     limit_queued_jobs: int | None = setting(integer(0), None)
+    limit_open_sessions: int | None = setting(integer(0), None)
     limit_stored_bytes: int | None = setting(number_of_bytes(), None)
     limit_run_seconds: float | None = setting(_seconds_or_unlimited, None)
 

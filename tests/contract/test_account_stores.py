@@ -205,6 +205,16 @@ def test_sessions_are_due_that_are_idle_or_have_failed_or_are_not_settled(stores
     assert len(stores.sessions.due(NOW, 2)) == 2
 
 
+def test_open_sessions_are_counted_up_to_a_limit(stores):
+    for name in ("a", "b", "c"):
+        put(stores, a_session(name))
+    put(stores, a_session("over"), status=SessionStatus.SUCCEEDED, ended_at=NOW)
+    put(stores, a_session("a", workspace="other"))
+    counts = [stores.sessions.count_open("w", limit) for limit in (0, 2, 3, 10)]
+    assert counts == [0, 2, 3, 3]
+    assert stores.sessions.count_open("none", 10) == 0
+
+
 def test_old_sessions_without_jobs_are_removed(stores):
     over = {"status": SessionStatus.SUCCEEDED, "ended_at": NOW}
     put(stores, a_session("old"), **over)

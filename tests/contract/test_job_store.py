@@ -98,6 +98,7 @@ def test_a_stored_job_comes_back_with_every_member(store):
         checkpoint_blob="c",
         output_blob="o",
         submitter="ann@host",
+        run_limit=86_400.0,
         provenance=structs.replace(environment(threads=2), seed=2**63 - 1, given={"x": [1.5, None]}, began_at=NOW),
     )
     store.add(job)

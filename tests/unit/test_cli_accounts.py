@@ -90,7 +90,7 @@ def test_limits_are_set_shown_and_taken_back(run):
     assert "2.5" not in run("admin", "quotas", "default").stdout
     assert run("admin", "limit", "a/b/c", "job-hours", "unlimited").stdout.split()[-1] == "unlimited"
     run("admin", "limit", "a/b/c", "job-hours", "default")
-    assert run("admin", "quotas", "a/b/c").stdout.count("unlimited") == 3
+    assert run("admin", "quotas", "a/b/c").stdout.count("unlimited") == 4
 
 
 def test_the_longest_run_that_is_shown_is_that_of_a_server(run, monkeypatch):

@@ -9,12 +9,21 @@ import pytest
 
 from qiosk.contract.jobs import SubmitJob
 from qiosk.contract.quotas import UNLIMITED, Dimension
+from qiosk.contract.sessions import OpenSession
 from qiosk.errors import InvalidValue, QuotaExceeded
 from qiosk.service.accounts.quotas import CACHE_S, MEASURE_S, QuotaService, check_limit, month_of
 from qiosk.service.jobs.attempts import claim_next
 from qiosk.service.jobs.definition import define_job
 from qiosk.service.jobs.job import JobEvent
-from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore, MemoryLimitStore
+from qiosk.service.jobs.views import job_view
+from qiosk.service.sessions.session import TIMEOUT
+from qiosk.service.sessions.session_service import SessionService
+from qiosk.solvers.targets.catalogue import Catalogue
+from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore, MemoryLimitStore, MemorySessionStore
+
+
+def new_session(session_id: str) -> OpenSession:
+    return OpenSession(name="a", provider_id="Microsoft", target="microsoft.simulatedannealing.cpu", id=session_id)
 
 
 class Office:
@@ -22,11 +31,13 @@ class Office:
 
     def __init__(self, **defaults: float) -> None:
         self.jobs = MemoryJobStore()
+        self.sessions = MemorySessionStore(self.jobs)
         self.limits = MemoryLimitStore()
         self.clock = ManualClock(datetime(2026, 1, 31, 23, 0, tzinfo=UTC))
         self.stored = 0
         self.service = QuotaService(
             jobs=self.jobs,
+            sessions=self.sessions,
             limits=self.limits,
             defaults={Dimension[name]: limit for name, limit in defaults.items()},
             clock=self.clock,
@@ -36,6 +47,18 @@ class Office:
     def submit(self, job_id: str, workspace: str = "w") -> None:
         command = SubmitJob(name="a", provider_id="m", target="t", input_data=b"")
         self.jobs.add(define_job(job_id, command, workspace=workspace, blobs=MemoryBlobStore(), at=self.clock.now()))
+
+    def open_sessions(self) -> SessionService:
+        return SessionService(
+            workspace="w",
+            sessions=self.sessions,
+            jobs=self.jobs,
+            targets=Catalogue(),
+            clock=self.clock,
+            new_id=lambda: "new",
+            view_job=lambda job: job_view(job, MemoryBlobStore().uri),
+            quotas=self.service,
+        )
 
     def run_next(self, seconds: float) -> None:
         job = claim_next(self.jobs, self.clock, worker="w")
@@ -65,6 +88,7 @@ def test_without_limits_everything_is_allowed_and_counted():
         "queued_jobs": 1.0,
         "stored_bytes": 123.0,
         "run_seconds": 360.0,
+        "open_sessions": 0.0,
     }
     hours = quotas["combined_job_hours"]
     assert (hours.scope, hours.provider_id, hours.period, hours.limit) == (
@@ -74,6 +98,37 @@ def test_without_limits_everything_is_allowed_and_counted():
         UNLIMITED,
     )
     assert quotas["queued_jobs"].period == "None"
+
+
+def test_open_sessions_are_limited_and_a_repeated_request_is_no_second_one():
+    office = Office(OPEN_SESSIONS=2)
+    sessions = office.open_sessions()
+    opened = sessions.open(new_session("s1"))
+    sessions.open(new_session("s2"))
+    with pytest.raises(QuotaExceeded, match="open sessions: at most 2 are allowed, found 2"):
+        sessions.open(new_session("s3"))
+    assert sessions.open(new_session("s1")) == opened
+    assert office.shown(Dimension.OPEN_SESSIONS).utilization == 2.0
+    sessions.close("s1")
+    sessions.open(new_session("s3"))
+    with pytest.raises(QuotaExceeded):
+        sessions.open(new_session("s4"))
+    office.clock.sleep(2 * TIMEOUT.total_seconds())
+    assert sessions.open(new_session("s4")).id == "s4", "those that have timed out do not count"
+
+
+def test_a_job_keeps_the_default_longest_run_of_the_process_that_accepted_it():
+    office = Office()
+    assert (office.service.run_limit(), office.service.run_seconds("w", 60.0)) == (None, 60.0)
+    server = Office(RUN_SECONDS=100.0)
+    assert (server.service.run_limit(), server.service.run_seconds("w", None)) == (100.0, 100.0)
+    assert server.service.run_seconds("w", 60.0) == 60.0
+    server.limits.set("w", Dimension.RUN_SECONDS, 5000.0)
+    server.clock.sleep(CACHE_S)
+    assert server.service.run_seconds("w", 60.0) == 5000.0
+    server.limits.set("w", Dimension.RUN_SECONDS, None)
+    server.clock.sleep(CACHE_S)
+    assert server.service.run_seconds("w", 60.0) is None
 
 
 def test_running_jobs_hold_hours():

@@ -137,6 +137,7 @@ def test_overrides_win_over_the_environment():
         limit_job_hours=st.none() | st.floats(0, 1e300),
         limit_concurrent_jobs=st.none() | st.integers(0, 10**9),
         limit_queued_jobs=st.none() | st.integers(0, 10**9),
+        limit_open_sessions=st.none() | st.integers(0, 10**9),
         limit_stored_bytes=st.none() | st.integers(0, 2**50),
         limit_run_seconds=st.none() | st.just(float("inf")) | st.floats(1e-3, 1e9),
     )

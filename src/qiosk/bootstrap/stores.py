@@ -53,6 +53,7 @@ class Stores:
         self.clock: Clock = host if self.database.is_sqlite else DatabaseClock(self.database, host)
         self.quotas = QuotaService(
             jobs=self.jobs,
+            sessions=self.sessions,
             limits=self.limits,
             defaults=default_limits(settings),
             clock=self.clock,

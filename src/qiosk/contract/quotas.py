@@ -23,6 +23,8 @@ class Dimension(StrEnum):
     """Size of all blobs."""
     RUN_SECONDS = "run_seconds"
     """Longest time in seconds that one job may run; then it ends with the best that it has found."""
+    OPEN_SESSIONS = "open_sessions"
+    """Sessions that have not ended."""
 
 
 class QuotaView(Struct, rename="camel", frozen=True, kw_only=True):

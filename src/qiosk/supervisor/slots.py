@@ -191,7 +191,7 @@ class JobSlots:
 
     def _start(self, attempt: Attempt) -> None:
         job, is_alone = attempt.job, _is_suspect(attempt.job)
-        max_seconds = self._stores.quotas.run_seconds(job.workspace)
+        max_seconds = self._stores.quotas.run_seconds(job.workspace, job.run_limit)
         try:
             spec = attempt.spec(threads=self._threads(is_alone), max_seconds=max_seconds)
             process = self._start_process(spec)

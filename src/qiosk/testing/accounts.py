@@ -77,6 +77,12 @@ class MemorySessionStore:
             sessions = [s for s in self._sessions.values() if workspace in (None, s.workspace)]
         return [session for session in sessions if self._is_due(session, idle_since)][:limit]
 
+    def count_open(self, workspace: str, limit: int) -> int:
+        """How many sessions have not ended, counted no further than ``limit``."""
+        with self._lock.get():
+            sessions = [session for session in self._sessions.values() if session.workspace == workspace]
+        return min(limit, sum(not session.status.is_final for session in sessions))
+
     def delete_ended(self, before: datetime) -> int:
         """Remove sessions that ended before this time and have no job any more."""
         with self._lock.get():

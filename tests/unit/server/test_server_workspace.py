@@ -110,6 +110,21 @@ def test_providers_list_their_targets_with_the_time_jobs_wait(http: httpx.Client
     assert "microsoft.tabu-parameterfree.cpu" in targets
 
 
+def test_a_job_keeps_the_longest_run_that_the_server_allowed_when_it_accepted_it() -> None:
+    memory = MemoryParts(run_seconds=60.0)
+    with serving(memory.parts) as http:
+        uri = link(http, containerName="c")
+        body = {
+            "containerUri": uri,
+            "inputDataFormat": "microsoft.qio.v2",
+            "providerId": "Microsoft",
+            "target": "microsoft.tabu.cpu",
+        }
+        assert http.put(f"{WORKSPACE}/jobs/{ID}", json=body).status_code == 200
+    (job,) = memory.store.all()
+    assert job.run_limit == 60.0
+
+
 def test_quotas_are_shown_and_kept() -> None:
     memory = MemoryParts(queued_jobs=1)
     with serving(memory.parts) as http:

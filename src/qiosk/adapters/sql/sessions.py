@@ -164,6 +164,13 @@ class SqlSessionStore:
             found += self._read(wanted.limit(limit - len(found)))
         return found
 
+    def count_open(self, workspace: str, limit: int) -> int:
+        """How many sessions have not ended, counted no further than ``limit``."""
+        is_open = sessions.c.status.in_([status.value for status in OPEN])
+        found = sa.select(sa.literal(1)).where(sessions.c.workspace == workspace, is_open).limit(limit).subquery()
+        with self._database.read() as tx:
+            return tx.execute(sa.select(sa.func.count()).select_from(found)).scalar_one()
+
     def delete_ended(self, before: datetime) -> int:
         """Remove sessions that ended before this time and have no job any more."""
         is_old = sa.and_(sessions.c.is_settled == 1, sessions.c.ended_at < to_time(before))

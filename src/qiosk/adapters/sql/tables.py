@@ -66,6 +66,7 @@ jobs = sa.Table(
     sa.Column("losses", sa.Integer, nullable=False),
     sa.Column("supervisor_deaths", sa.Integer, nullable=False, server_default="0"),
     sa.Column("spent_seconds", sa.Float, nullable=False, server_default="0"),
+    sa.Column("run_limit", sa.Float),
     sa.Column("worker", TEXT),
     sa.Column("lease_expires_at", sa.BigInteger),
     sa.Column("progress_fraction", sa.Float, nullable=False),

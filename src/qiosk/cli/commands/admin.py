@@ -32,6 +32,7 @@ class Limit(StrEnum):
     QUEUED_JOBS = "queued-jobs"
     STORED_BYTES = "stored-bytes"
     RUN_SECONDS = "run-seconds"
+    OPEN_SESSIONS = "open-sessions"
 
 
 @admin.command()

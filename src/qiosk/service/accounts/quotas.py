@@ -1,8 +1,9 @@
 """Limits on what a workspace may use.
 
-An administrator sets default limits, and limits of single workspaces. Hours, queued jobs and bytes are checked before
-anything is stored, so simultaneous requests together may exceed a limit. The number of running jobs is exact, because
-the transaction that claims a job checks it. A job that runs as long as is allowed ends with the best that it has found.
+An administrator sets default limits, and limits of single workspaces. Hours, queued jobs, open sessions and bytes are
+checked before anything is stored, so simultaneous requests together may exceed a limit. The number of running jobs is
+exact, because the transaction that claims a job checks it. A job that runs as long as is allowed ends with the best
+that it has found.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from qiosk.contract.quotas import UNLIMITED, Dimension, QuotaView
 from qiosk.errors import InvalidValue, QuotaExceeded
 from qiosk.forks import PerProcess
 from qiosk.service.ports import Clock, JobStore
+from qiosk.service.sessions.session import SessionStore
 from qiosk.settings import Settings
 
 CACHE_S = 5.0
@@ -30,7 +32,7 @@ RETRY_S = 10
 """When to try again if hours or bytes are used up. Not the end of the month: clients would sleep until then."""
 PROVIDER = "Microsoft"
 _COUNTED = 1_000_000
-"""Largest number of waiting jobs that a view of the quotas shows."""
+"""Largest number of waiting jobs, and of open sessions, that a view of the quotas shows."""
 
 
 class LimitStore(Protocol):
@@ -60,6 +62,14 @@ class QuotaGate(Protocol):
         """Reserve ``extra`` bytes that will be written. Raises QuotaExceeded if they are too many."""
         ...
 
+    def run_limit(self) -> float | None:
+        """How long the jobs of a workspace without a limit of its own may run that are submitted now [s]."""
+        ...
+
+    def check_open(self, workspace: str) -> None:
+        """Raise QuotaExceeded if the workspace may not open a session now."""
+        ...
+
     def view(self, workspace: str) -> Sequence[QuotaView]:
         """Every quota of the workspace."""
         ...
@@ -74,6 +84,12 @@ class _NoLimits:
 
     def check_bytes(self, workspace: str, extra: int) -> None:
         """Allow them."""
+
+    def run_limit(self) -> None:
+        """Any time."""
+
+    def check_open(self, workspace: str) -> None:
+        """Allow it."""
 
     def view(self, workspace: str) -> Sequence[QuotaView]:
         """None."""
@@ -102,12 +118,14 @@ class QuotaService:
         self,
         *,
         jobs: JobStore,
+        sessions: SessionStore,
         limits: LimitStore,
         defaults: Mapping[Dimension, float | None],
         clock: Clock,
         stored_bytes: Callable[[str], int],
     ) -> None:
         self._jobs = jobs
+        self._sessions = sessions
         self._limits = limits
         self._defaults = defaults
         self._clock = clock
@@ -131,9 +149,21 @@ class QuotaService:
         limit = self.limit(workspace, Dimension.CONCURRENT_JOBS)
         return None if limit is None else int(limit)
 
-    def run_seconds(self, workspace: str) -> float | None:
-        """How long a job of the workspace may run [s]; None: any time."""
-        return self.limit(workspace, Dimension.RUN_SECONDS)
+    def run_limit(self) -> float | None:
+        """The default limit of ``run_seconds``, which is stored with a job that is submitted now."""
+        return self._defaults.get(Dimension.RUN_SECONDS)
+
+    def run_seconds(self, workspace: str, run_limit: float | None = None) -> float | None:
+        """How long a job of the workspace may run [s]; None: any time.
+
+        A limit of the workspace's own counts alone. Without one it is the least of this process's default and the
+        job's ``run_limit``, which is the default of the process that accepted it: jobs that a server accepts are
+        limited by its settings, also if another program started the supervisor.
+        """
+        found = self.limit(workspace, Dimension.RUN_SECONDS)
+        if Dimension.RUN_SECONDS in self._overrides.get(workspace, {}):
+            return found
+        return min((limit for limit in (found, run_limit) if limit is not None), default=None)
 
     def check_submit(self, workspace: str) -> None:
         """Raise QuotaExceeded if the hours are used up or the queue is full."""
@@ -150,6 +180,16 @@ class QuotaService:
                 f"queued jobs: at most {queued:.0f} are allowed, found {found}",
                 dimension=Dimension.QUEUED_JOBS.value,
                 retry_after_s=QUEUE_RETRY_S,
+            )
+
+    def check_open(self, workspace: str) -> None:
+        """Raise QuotaExceeded if too many sessions are open."""
+        limit = self.limit(workspace, Dimension.OPEN_SESSIONS)
+        if limit is not None and (found := self._sessions.count_open(workspace, int(limit))) >= limit:
+            raise QuotaExceeded(
+                f"open sessions: at most {limit:.0f} are allowed, found {found}",
+                dimension=Dimension.OPEN_SESSIONS.value,
+                retry_after_s=RETRY_S,
             )
 
     def check_bytes(self, workspace: str, extra: int) -> None:
@@ -179,6 +219,7 @@ class QuotaService:
             self._quota(workspace, Dimension.CONCURRENT_JOBS, len(running)),
             self._quota(workspace, Dimension.QUEUED_JOBS, self._jobs.waiting(_COUNTED, workspace=workspace)),
             self._quota(workspace, Dimension.STORED_BYTES, self._measure(workspace).stored),
+            self._quota(workspace, Dimension.OPEN_SESSIONS, self._sessions.count_open(workspace, _COUNTED)),
             self._quota(workspace, Dimension.RUN_SECONDS, longest),
         )
 
@@ -240,5 +281,6 @@ def default_limits(settings: Settings) -> Mapping[Dimension, float | None]:
         Dimension.CONCURRENT_JOBS: settings.limit_concurrent_jobs,
         Dimension.QUEUED_JOBS: settings.limit_queued_jobs,
         Dimension.STORED_BYTES: settings.limit_stored_bytes,
+        Dimension.OPEN_SESSIONS: settings.limit_open_sessions,
         Dimension.RUN_SECONDS: None if settings.limit_run_seconds == math.inf else settings.limit_run_seconds,
     }

@@ -104,7 +104,8 @@ class Job:
     ``definition`` is a digest of the submission, by which a repeated one is recognized. The store increases
     ``revision`` with every write. ``fence`` counts claims, ``losses`` those that ended because the job's process died,
     ``supervisor_deaths`` those that ended because its supervisor died.
-    ``spent_seconds`` is how long its attempts have run.
+    ``spent_seconds`` is how long its attempts have run, ``run_limit`` how long they may [s] by the settings of the
+    process that accepted it; see ``QuotaService.run_seconds``.
     """
 
     workspace: str
@@ -133,6 +134,7 @@ class Job:
     losses: int = 0
     supervisor_deaths: int = 0
     spent_seconds: float = 0.0
+    run_limit: float | None = None
     worker: str | None = None
     lease_expires_at: datetime | None = None
     progress: JobProgress = field(default_factory=JobProgress)

@@ -102,8 +102,9 @@ class JobService:
             "targets": targets,
             "clock": clock,
             "new_id": new_id,
+            "quotas": quotas,
         }
-        self._submissions = Submissions(blobs=blobs, quotas=quotas, **shared)
+        self._submissions = Submissions(blobs=blobs, **shared)
         self._open_sessions = partial(SessionService, **shared)
 
     def with_uris(self, blob_uri: BlobUri) -> JobService:

@@ -57,7 +57,7 @@ class Submissions:
         self._targets.check(command.provider_id, command.target)
         job_id = self._new_id() if command.id is None else command.id
         job = define_job(job_id, command, workspace=self._workspace, blobs=self._blobs, at=self._clock.now())
-        job = replace(job, submitter=submitter)
+        job = replace(job, submitter=submitter, run_limit=self._quotas.run_limit())
         # A repeated submission must neither store its input nor join its session twice. For jobs with neither it is
         # enough that the store refuses to add a second row: most jobs are new, and need not be looked up first.
         is_looked_up = command.input_data is not None or job.session_id is not None

@@ -176,6 +176,10 @@ class SessionStore(Protocol):
         """
         ...
 
+    def count_open(self, workspace: str, limit: int) -> int:
+        """How many sessions of a workspace have not ended; ``limit`` if there are more."""
+        ...
+
     def delete_ended(self, before: datetime) -> int:
         """Remove sessions that ended before this time and have no jobs; returns how many."""
         ...

@@ -15,7 +15,8 @@ from qiosk.contract.jobs import JobView
 from qiosk.contract.paging import DEFAULT_PAGE, MAX_PAGE, Page
 from qiosk.contract.plain import plain_session
 from qiosk.contract.sessions import JobFailurePolicy, OpenSession, SessionView
-from qiosk.errors import InvalidJobDefinition, SessionAlreadyExists, SessionNotFound
+from qiosk.errors import InvalidJobDefinition, QuotaExceeded, SessionAlreadyExists, SessionNotFound
+from qiosk.service.accounts.quotas import NO_LIMITS, QuotaGate
 from qiosk.service.filters import check_query, to_job_query
 from qiosk.service.jobs.definition import check_name, check_priority, check_tags
 from qiosk.service.jobs.job import Job
@@ -51,6 +52,7 @@ class SessionService:
         clock: Clock,
         new_id: Callable[[], str],
         view_job: Callable[[Job], JobView],
+        quotas: QuotaGate = NO_LIMITS,
     ) -> None:
         self._workspace = workspace
         self._sessions = sessions
@@ -59,6 +61,7 @@ class SessionService:
         self._clock = clock
         self._new_id = new_id
         self._view_job = view_job
+        self._quotas = quotas
 
     def open(self, command: OpenSession) -> SessionView:
         """Open a session; see ``SessionsApi``."""
@@ -66,12 +69,24 @@ class SessionService:
         session_id = self._new_id() if command.id is None else command.id
         session = wanted = define_session(session_id, command, workspace=self._workspace, at=self._clock.now())
         try:
+            self._check_open()
             self._sessions.add(session)
-        except SessionAlreadyExists:
-            session = self._sessions.get(session.key)
+        except (SessionAlreadyExists, QuotaExceeded) as error:
+            try:  # the same request again is answered as it was before
+                session = self._sessions.get(session.key)
+            except SessionNotFound:
+                raise error from None
             if session.definition != wanted.definition:
                 raise
         return session_view(session)
+
+    def _check_open(self) -> None:
+        """Raise QuotaExceeded if too many sessions are open, not counting those that end now."""
+        try:
+            self._quotas.check_open(self._workspace)
+        except QuotaExceeded:
+            sweep(self._sessions, self._jobs, self._clock.now(), workspace=self._workspace)
+            self._quotas.check_open(self._workspace)
 
     def get(self, session_id: str) -> SessionView:
         """The session as it is now. Raises SessionNotFound."""
