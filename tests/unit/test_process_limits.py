@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import pytest
 
 from patience import HANG_S
 from qiosk.contract.jobs import ErrorData
-from qiosk.supervisor import process_limits
+from qiosk.service.jobs.runs import Shortage
+from qiosk.supervisor import exits, process_limits
 from qiosk.supervisor.exits import classify_exit, describe_exit
 
 
@@ -45,11 +47,25 @@ def test_what_the_own_limit_refuses_never_fits(monkeypatch, limit, available, is
     assert process_limits.is_own_limit_tighter() is is_tighter
 
 
-def test_a_kill_while_memory_ran_out_is_azq001():
+def test_a_kill_while_memory_ran_out_is_a_shortage_of_azq001():
     verdict = classify_exit(-9, is_out_of_memory=True)
-    assert verdict.code == "InsufficientResources"
-    assert "AZQ001" in verdict.message
+    assert isinstance(verdict, Shortage)
+    assert (verdict.is_of_memory, verdict.error.code) == (True, "InsufficientResources")
+    assert "AZQ001" in verdict.error.message
     assert classify_exit(-15, is_out_of_memory=True) == "signal SIGTERM"
+
+
+def test_a_process_that_used_all_of_the_memory_will_not_fit_later(monkeypatch):
+    monkeypatch.setattr(exits, "physical_memory", lambda: 10_000_000_000)
+    assert isinstance(classify_exit(-9, is_out_of_memory=True, peak_bytes=8_000_000_000), Shortage)
+    verdict = classify_exit(-9, is_out_of_memory=True, peak_bytes=9_500_000_000)
+    assert isinstance(verdict, ErrorData)
+    assert verdict.message.endswith("killed the job's process, which alone had used 9.5 of 10 GB")
+
+
+def test_the_most_memory_of_a_process_is_known_while_it_lives():
+    assert process_limits.peak_memory(os.getpid()) > 1_000_000 or sys.platform != "linux"
+    assert process_limits.peak_memory(None) == 0
 
 
 def test_out_of_memory_kills_are_counted_where_somebody_counts_them(tmp_path, monkeypatch):

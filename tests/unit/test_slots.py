@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from qiosk.service.jobs.definition import define_job
 from qiosk.service.jobs.job import JobEvent, JobKey, JobState
 from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate, Shortage
 from qiosk.settings import Settings
+from qiosk.supervisor import running_job
 from qiosk.supervisor import slots as module
 from qiosk.supervisor.running_job import RUN_GRACE_S, SLOW_START, claim_of
 from qiosk.supervisor.shortages import Shortages
@@ -70,7 +72,7 @@ class Machine:
             jobs=self.jobs,
             clock=clock,
             storage=SimpleNamespace(blobs=lambda _: blobs),
-            quotas=SimpleNamespace(concurrent_jobs=lambda _: None, run_seconds=lambda _: self.run_seconds),
+            quotas=SimpleNamespace(concurrent_jobs=lambda _: None, run_seconds=lambda *_: self.run_seconds),
         )
         settings = Settings(home=Path("/h"), concurrent_jobs=concurrent_jobs, max_attempts=1)
         self.starts = 0
@@ -314,6 +316,25 @@ def test_a_job_that_met_a_shortage_goes_on_after_a_pause_and_others_meanwhile(ma
     assert machine.slots.claims() == {running.claim for running in machine.slots.running}
 
 
+def test_a_job_that_was_killed_for_memory_goes_on_after_a_pause(machine, monkeypatch):
+    machine.slots._settings = Settings(home=Path("/h"), concurrent_jobs=1)
+    killed = [Process(Begun()) for _ in range(3)]
+    machine.outcomes = [killed[0], Process(Begun(), done()), Process(Begun(), done()), killed[1], killed[2]]
+    kills = iter(range(100))
+    monkeypatch.setattr(running_job, "oom_kills", lambda: next(kills))
+    machine.step()
+    for process, pause_s in zip(killed, (1.0, 2.0, 0.0), strict=True):
+        process.code = -signal.SIGKILL
+        machine.step()
+        assert machine.job().losses == 0
+        for _ in range(3):
+            machine.step()
+        machine.step(1.1 * pause_s)
+    assert (machine.job().state, machine.job().fence) == (JobState.FAILED, 3)
+    assert machine.job().error.code == "InsufficientResources"
+    assert machine.job().error.message.endswith("killed the job's process; 3 attempts ended so")
+
+
 def test_a_cancelled_job_does_not_wait_for_the_end_of_its_pause(machine):
     machine.outcomes = [Process(Begun(), short()), *(Process() for _ in range(3))]
     machine.step()
@@ -384,6 +405,18 @@ def test_a_process_that_outlives_the_longest_run_is_killed_and_its_best_is_the_r
     if state is JobState.FAILED:
         assert ended.error.code == "InsufficientResources"
         assert ended.error.message == "the job ran for 50 s, the longest time allowed, and found no solution"
+
+
+def test_the_limit_of_the_process_that_accepted_a_job_is_asked_for(machine):
+    stored = machine.job()
+    assert machine.jobs.swap(replace(stored, run_limit=7.0), expected=stored)
+    machine.slots._stores.quotas.run_seconds = lambda workspace, run_limit: run_limit
+    machine.outcomes = [Process(Begun()), Process()]
+    limits = []
+    start = machine.slots._start_process
+    machine.slots._start_process = lambda spec: limits.append(spec.max_seconds) or start(spec)
+    machine.step()
+    assert limits == [7.0, None]
 
 
 def test_attempts_that_leave_no_checkpoint_count_for_the_longest_run(machine):

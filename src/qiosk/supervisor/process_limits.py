@@ -89,6 +89,15 @@ def is_own_limit_tighter() -> bool:
     return limit - mapped <= available_memory()
 
 
+def peak_memory(pid: int | None) -> int:
+    """The most memory in bytes that a process has used; 0 if that is unknown, or the process has exited."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    except (OSError, ValueError):
+        return 0
+
+
 def oom_kills() -> int:
     """How many processes were killed for lack of memory, on this machine and in this control group; 0 if unknown."""
     total = 0

@@ -38,7 +38,7 @@ from qiosk.service.jobs.worker import STORAGE_PATIENCE_S
 from qiosk.settings import Settings
 from qiosk.supervisor.exits import FORK_SERVER_DIED, classify_exit, describe_exit
 from qiosk.supervisor.job_process import JobProcess, Message
-from qiosk.supervisor.process_limits import oom_kills
+from qiosk.supervisor.process_limits import oom_kills, peak_memory
 
 EXIT_GRACE_S = 2.0
 """How long a process may take to exit after its last message."""
@@ -91,6 +91,7 @@ class RunningJob:
         self._process = process
         self._settings = settings
         self._oom_kills = oom_kills()
+        self._peak_bytes = 0
         self._unstored: deque[Message] = deque()
         self._exit_code: int | None = None
         self._claimed_at = self._last_message_at = self._lease_renewed_at = self.started_at
@@ -183,7 +184,8 @@ class RunningJob:
         return self.attempt
 
     def renew_lease(self, now: float) -> None:
-        """Renew the claim's lease if no update has done so for some time."""
+        """Renew the claim's lease if no update has done so for some time, and see how much memory its process uses."""
+        self._peak_bytes = max(self._peak_bytes, peak_memory(self._process.pid))
         if not self.is_settled and (now - self._lease_renewed_at >= LEASE_S / 3 or self.attempt.has_lines):
             self._record(RunUpdate())
 
@@ -295,9 +297,14 @@ class RunningJob:
             self._settle(self.attempt.release())
             return
         is_out_of_memory = oom_kills() > self._oom_kills
-        verdict = self._kill_reason or classify_exit(exit_code, is_out_of_memory=is_out_of_memory)
+        verdict = self._kill_reason or classify_exit(
+            exit_code, is_out_of_memory=is_out_of_memory, peak_bytes=self._peak_bytes
+        )
         if self._is_time_over and self._max_seconds is not None:
             self.attempt.time_over(self._max_seconds)
+        elif isinstance(verdict, Shortage):
+            self.shortage = verdict
+            return
         elif isinstance(verdict, ErrorData):
             self.attempt.fail(verdict)
         else:
