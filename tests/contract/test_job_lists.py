@@ -17,7 +17,7 @@ from qiosk.client.solvers import Tabu
 from qiosk.client.workspace import Workspace
 from qiosk.contract.jobs import JobView, SubmitJob
 from qiosk.contract.paging import Page
-from qiosk.errors import InvalidFilter, InvalidJobDefinition, JobNotFound
+from qiosk.errors import InvalidFilter, InvalidJobDefinition, JobNotFound, SessionNotFound
 from servers import MemoryParts
 
 
@@ -150,6 +150,35 @@ def test_short_ids_name_sessions_and_jobs_of_one_workspace(workspace: Workspace)
     for missing in ("7a1e", "7a1f0003", "abc", "7a1f0001-0000-4000-8000-000000000001", "%27%27a"):
         with pytest.raises(JobNotFound):
             workspace.get_job(missing)
+
+
+def test_jobs_are_listed_by_the_short_id_of_their_session(workspace: Workspace) -> None:
+    solver = Tabu(workspace, sweeps=1)
+    solver.submit(b"{}", compress=False)
+    with solver.open_session(name="s") as session:
+        job = solver.submit(b"{}", compress=False)
+    for session_id in (session.id, session.id[:8], session.id[:8].upper()):
+        assert [found.id for found in workspace.list_jobs(session_id=session_id)] == [job.id]
+        assert [found.id for found in workspace.list_session_jobs(session_id)] == [job.id]
+    assert workspace.list_jobs(session_id="00000000-0000-4000-8000-000000000000") == []
+    with pytest.raises(SessionNotFound):
+        workspace.list_jobs(session_id="00000")
+
+
+def test_the_jobs_of_a_session_are_listed_as_a_frame(workspace: Workspace) -> None:
+    pytest.importorskip("pandas")
+    solver = Tabu(workspace, sweeps=1)
+    with solver.open_session(name="s") as session:
+        job = solver.submit(b"{}", compress=False)
+    assert list(workspace.list_session_jobs(session.id, as_frame=True)["id"]) == [job.id]
+    assert list(session.list_jobs(as_frame=True)["id"]) == [job.id]
+
+    async def work() -> None:
+        other = await AsyncWorkspace(api=workspace.api).get_session(session.id[:8])
+        assert list((await other.list_jobs(as_frame=True))["id"]) == [job.id]
+        assert [found.id for found in await other.list_jobs()] == [job.id]
+
+    asyncio.run(work())
 
 
 def test_jobs_are_listed_as_a_frame(workspace: Workspace, memory: MemoryParts) -> None:

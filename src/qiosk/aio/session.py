@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from qiosk.aio.threads import in_thread
 from qiosk.client.details import SessionDetails
@@ -10,6 +10,8 @@ from qiosk.client.session import Session as SyncSession
 from qiosk.contract.sessions import SessionStatus
 
 if TYPE_CHECKING:
+    import pandas
+
     from qiosk.aio.job import Job
     from qiosk.aio.workspace import Workspace
 
@@ -63,8 +65,16 @@ class Session:
         await in_thread(self.sync.refresh)
         return self
 
-    async def list_jobs(self, **conditions: Any) -> list[Job]:
+    @overload
+    async def list_jobs(self, *, as_frame: Literal[False] = False, **conditions: Any) -> list[Job]: ...
+
+    @overload
+    async def list_jobs(self, *, as_frame: Literal[True], **conditions: Any) -> pandas.DataFrame: ...
+
+    async def list_jobs(self, *, as_frame: bool = False, **conditions: Any) -> list[Job] | pandas.DataFrame:
         """See :meth:`qiosk.client.session.Session.list_jobs`."""
+        if as_frame:
+            return await self.workspace.list_session_jobs(self.id, as_frame=True, **conditions)
         return await self.workspace.list_session_jobs(self.id, **conditions)
 
     async def __aenter__(self) -> Session:

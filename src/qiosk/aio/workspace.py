@@ -92,11 +92,24 @@ class Workspace:
         """See :meth:`qiosk.Workspace.list_sessions`."""
         return [Session(self, found) for found in await in_thread(self.sync.list_sessions, *args, **conditions)]
 
-    async def list_session_jobs(self, session_id: str, *args: Any, **conditions: Any) -> list[Job]:
+    @overload
+    async def list_session_jobs(
+        self, session_id: str, *args: Any, as_frame: Literal[False] = False, **conditions: Any
+    ) -> list[Job]: ...
+
+    @overload
+    async def list_session_jobs(
+        self, session_id: str, *args: Any, as_frame: Literal[True], **conditions: Any
+    ) -> pandas.DataFrame: ...
+
+    async def list_session_jobs(
+        self, session_id: str, *args: Any, as_frame: bool = False, **conditions: Any
+    ) -> list[Job] | pandas.DataFrame:
         """See :meth:`qiosk.Workspace.list_session_jobs`."""
-        session = await self.get_session(session_id)
-        found: list[Job] = await self.list_jobs(*args, session_id=session.id, **conditions)
-        return found
+        conditions["session_id"] = (await self.get_session(session_id)).id
+        if as_frame:
+            return await self.list_jobs(*args, as_frame=True, **conditions)
+        return await self.list_jobs(*args, **conditions)
 
     async def list_top_level_items(self, *args: Any, **conditions: Any) -> list[Job | Session]:
         """See :meth:`qiosk.Workspace.list_top_level_items`."""

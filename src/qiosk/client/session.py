@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 from uuid import uuid4
 
 from qiosk.client.details import SessionDetails, html_table
@@ -12,6 +12,8 @@ from qiosk.contract.sessions import JobFailurePolicy, SessionStatus
 from qiosk.errors import InvalidJobDefinition
 
 if TYPE_CHECKING:
+    import pandas
+
     from qiosk.client.job import Job
     from qiosk.client.solvers.base import Solver
     from qiosk.client.workspace import Workspace
@@ -112,11 +114,19 @@ class Session:
         """Read the details again. Raises SessionNotFound."""
         return self.workspace.refresh_session(self)
 
-    def list_jobs(self, **conditions: Any) -> list[Job]:
-        """The session's jobs that meet the conditions of :meth:`Workspace.list_jobs`, newest first.
+    @overload
+    def list_jobs(self, *, as_frame: Literal[False] = False, **conditions: Any) -> list[Job]: ...
 
-        Raises SessionNotFound, InvalidFilter.
+    @overload
+    def list_jobs(self, *, as_frame: Literal[True], **conditions: Any) -> pandas.DataFrame: ...
+
+    def list_jobs(self, *, as_frame: bool = False, **conditions: Any) -> list[Job] | pandas.DataFrame:
+        """The session's jobs that meet the conditions of :meth:`Workspace.list_jobs`, newest first; a frame as there.
+
+        Raises SessionNotFound, InvalidFilter; MissingExtra for a frame without pandas.
         """
+        if as_frame:
+            return self.workspace.list_session_jobs(self.id, as_frame=True, **conditions)
         return self.workspace.list_session_jobs(self.id, **conditions)
 
     def is_in_terminal_state(self) -> bool:

@@ -231,15 +231,17 @@ class Workspace:
             created_before: latest creation time, likewise; a date means its last moment.
             provider_id, target: provider and target of the jobs. A short name, such as ``tabu``, is that of all targets
                 that have it as their middle part.
-            session_id: session of the jobs.
+            session_id: session of the jobs. It may be short, as for :meth:`get_session`.
             tags: a tag of the jobs, or several that each of them has.
             limit: largest number of jobs to return.
             as_frame: return a pandas DataFrame instead: a row for each job; the columns are the properties of
                 :class:`JobDetails` without URIs, and those of the progress and the error as ``progress_best_cost`` or
                 ``error_code``.
 
-        Raises InvalidFilter; MissingExtra for a frame without pandas.
+        Raises InvalidFilter; SessionNotFound for a short id that fits none; MissingExtra for a frame without pandas.
         """
+        if session_id is not None and may_be_short(session_id):
+            session_id = self.get_session(session_id).id
         wanted = conditions(
             job_status,
             status,
@@ -308,13 +310,27 @@ class Workspace:
         found = matching(lambda top, token: self.api.sessions.page(query, top=top, token=token), name_match, limit)
         return [self._session(view) for view in found]
 
-    def list_session_jobs(self, session_id: str, name_match: str | None = None, **conditions: Any) -> list[Job]:
-        """The jobs of a session that meet the conditions of :meth:`list_jobs`, newest first.
+    @overload
+    def list_session_jobs(
+        self, session_id: str, name_match: str | None = None, *, as_frame: Literal[False] = False, **conditions: Any
+    ) -> list[Job]: ...
 
-        Raises SessionNotFound, InvalidFilter.
+    @overload
+    def list_session_jobs(
+        self, session_id: str, name_match: str | None = None, *, as_frame: Literal[True], **conditions: Any
+    ) -> pandas.DataFrame: ...
+
+    def list_session_jobs(
+        self, session_id: str, name_match: str | None = None, *, as_frame: bool = False, **conditions: Any
+    ) -> list[Job] | pandas.DataFrame:
+        """The jobs of a session that meet the conditions of :meth:`list_jobs`, newest first; a frame as there.
+
+        Raises SessionNotFound, InvalidFilter; MissingExtra for a frame without pandas.
         """
-        found: list[Job] = self.list_jobs(name_match, session_id=self.get_session(session_id).id, **conditions)
-        return found
+        conditions["session_id"] = self.get_session(session_id).id
+        if as_frame:
+            return self.list_jobs(name_match, as_frame=True, **conditions)
+        return self.list_jobs(name_match, **conditions)
 
     def list_top_level_items(
         self,
