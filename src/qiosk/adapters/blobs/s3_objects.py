@@ -165,5 +165,9 @@ def _check_threads() -> None:
     """Raise Conflict in a child of a process that has used obstore: without its threads, calls would hang."""
     process = os.getpid()
     if _Threads.used_by not in (None, process):
-        raise Conflict("s3:// storage: was used before this process was forked; start processes by spawn or forkserver")
+        raise Conflict(
+            f"s3:// storage: process {_Threads.used_by} used it and then forked process {process}, which has none of"
+            " the threads that it needs; start processes by `spawn` or `forkserver`, or use no workspace"
+            " before the fork and open it in each child"
+        )
     _Threads.used_by = process
