@@ -10,13 +10,11 @@ import unittest
 
 import dimod
 import dimod.testing
-import networkx
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qiosk import solve
 from qiosk.client.workspace import Workspace
 from qiosk.errors import InvalidValue
 from qiosk.interop.dimod import (
@@ -26,7 +24,6 @@ from qiosk.interop.dimod import (
     to_binary_polynomial,
     to_bqm,
 )
-from qiosk.interop.qiskit import from_quadratic_program, to_vector
 
 
 @pytest.mark.filterwarnings(
@@ -176,42 +173,6 @@ def test_time_limit_and_beta_range_have_their_names_in_ocean():
 def test_wrong_arguments_of_ocean_are_named(given, message):
     with pytest.raises(InvalidValue, match=message):
         QioskSampler(ANNEALING).sample(RING, **given)
-
-
-def test_algorithms_of_dwave_networkx():
-    dnx = pytest.importorskip("dwave_networkx")
-    sampler = QioskSampler()
-    graph = networkx.petersen_graph()
-    assert len(dnx.maximum_independent_set(graph, sampler=sampler, num_reads=3)) == 4
-    assert len(dnx.min_vertex_cover(graph, sampler=sampler, seed=1)) == 6
-    left = dnx.maximum_cut(graph, sampler=sampler, num_reads=12, time_limit=10)
-    assert networkx.cut_size(graph, left) == 12
-    assert networkx.is_maximal_matching(graph, dnx.min_maximal_matching(graph, sampler=sampler, seed=1))
-    assert dnx.is_vertex_coloring(graph, dnx.vertex_color(graph, range(3), sampler=sampler, seed=1))
-    weighted = networkx.Graph()
-    weighted.add_weighted_edges_from([(0, 1, 1), (1, 2, 1), (2, 3, 1), (3, 0, 1), (0, 2, 5), (1, 3, 5)])
-    tour = dnx.traveling_salesperson(weighted, sampler=sampler, start=0, seed=1)
-    assert tour[0] == 0
-    assert {weighted[tour[k - 1]][tour[k]]["weight"] for k in range(4)} == {1}
-
-
-def test_models_of_pyqubo_are_sampled_and_decoded():
-    pyqubo = pytest.importorskip("pyqubo")
-    numbers = [pyqubo.Spin(f"s{k}") for k in range(4)]
-    model = (sum(value * spin for value, spin in zip((4, 2, 7, 1), numbers, strict=True)) ** 2).compile()
-    found = QioskSampler().sample(model.to_bqm(), num_reads=12, seed=1)
-    assert model.decode_sampleset(found)[0].energy == 0.0
-    qubo, offset = model.to_qubo()
-    assert QioskSampler().sample_qubo(qubo, num_reads=2).first.energy + offset == 0.0
-
-
-def test_applications_of_qiskit_optimization_run_from_end_to_end():
-    applications = pytest.importorskip("qiskit_optimization.applications")
-    graph = networkx.petersen_graph()
-    application = applications.Maxcut(graph)
-    model = from_quadratic_program(application.to_quadratic_program())
-    one, other = application.interpret(np.array(to_vector(model, solve(model, seed=1))))
-    assert networkx.cut_size(graph, one, other) == 12
 
 
 def test_as_a_job(tmp_path, monkeypatch):

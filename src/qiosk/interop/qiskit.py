@@ -6,26 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from qiosk.errors import InvalidValue
-from qiosk.modeling import Condition, Expression, Model, total
-
-MAX_INTEGER_RANGE = 2**40
+from qiosk.modeling import Condition, Expression, Model, Solution, total
 
 
 def from_quadratic_program(program: Any) -> Model:
     """A model from a program of binary and bounded integer variables, with linear and quadratic constraints.
 
-    Variables and constraints keep their names. Raises InvalidValue for a continuous variable, and for an integer whose
-    range is larger than ``MAX_INTEGER_RANGE``.
+    Variables and constraints keep their names. Raises InvalidValue for a continuous variable, and for an integer with
+    more values than :meth:`qiosk.modeling.Model.integer` allows.
 
-    >>> import qiosk
     >>> from qiskit_optimization import QuadraticProgram
     >>> from qiosk.interop.qiskit import from_quadratic_program
     >>> program = QuadraticProgram("knapsack")
     >>> x, n = program.binary_var("x"), program.integer_var(0, 3, "n")
     >>> constraint = program.linear_constraint({"x": 2, "n": 1}, "<=", 4, "capacity")
     >>> program.maximize(linear={"x": 3, "n": 2})
-    >>> model = from_quadratic_program(program)
-    >>> model.decode(qiosk.solve(model.problem(), timeout=1)).values
+    >>> from_quadratic_program(program).solve(timeout=1).values
     {'x': 1, 'n': 2}
     """
     model = Model(program.name or "quadratic program")
@@ -34,8 +30,8 @@ def from_quadratic_program(program: Any) -> Model:
         kind = variable.vartype.name
         if kind == "BINARY":
             variables.append(model.bit(variable.name))
-        elif kind == "INTEGER" and variable.upperbound - variable.lowerbound <= MAX_INTEGER_RANGE:
-            variables.append(model.integer(variable.name, int(variable.lowerbound), int(variable.upperbound)))
+        elif kind == "INTEGER":
+            variables.append(model.integer(variable.name, variable.lowerbound, variable.upperbound))
         else:
             raise InvalidValue(f"variable `{variable.name}`: must be binary or a bounded integer, found {kind.lower()}")
     for constraint in [*program.linear_constraints, *program.quadratic_constraints]:
@@ -50,16 +46,18 @@ def from_quadratic_program(program: Any) -> Model:
 
 
 def to_vector(model: Model, source: Any) -> list[int]:
-    """A configuration or results as the values of the program's variables, in the order of the program.
+    """A solution of ``model.solve``, results or a configuration as the values of the program's variables, in its order.
 
     >>> from qiskit_optimization import QuadraticProgram
     >>> from qiosk.interop.qiskit import from_quadratic_program, to_vector
     >>> program = QuadraticProgram()
     >>> variables = program.binary_var_list(2)
-    >>> to_vector(from_quadratic_program(program), {0: 1, 1: 0})
-    [1, 0]
+    >>> program.maximize(linear=[1, -1])
+    >>> model = from_quadratic_program(program)
+    >>> to_vector(model, model.solve(timeout=1)), to_vector(model, {0: 0, 1: 1})
+    ([1, 0], [0, 1])
     """
-    solution = model.decode(source)
+    solution = source if isinstance(source, Solution) else model.decode(source)
     return [solution.values[name] for name in model.variables]
 
 
