@@ -20,6 +20,7 @@ from benchmarks.practical.practical_problem import PracticalProblem, Program
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction, ProblemType
+from qiosk.model.one_hot import ONE_HOT
 from qiosk.modeling import Model, Solution
 from qiosk.solvers.solve import solve
 from qiosk.solvers.targets.catalogue import DEFAULT_TARGET
@@ -112,7 +113,8 @@ def ordinary(cost_function: CostFunction) -> CostFunction:
         constant += weight * offset**2
     flat = ids[np.array(keys, np.int64).reshape(-1)]
     pointers = np.concatenate([np.arange(0, len(flat) + 1, 2), [len(flat)]])  # the last term is the constant
-    return CostFunction(ProblemType.pubo, np.array([*values, constant]), pointers, flat)
+    metadata = {ONE_HOT: {}}  # groups are not looked for either
+    return CostFunction(ProblemType.pubo, np.array([*values, constant]), pointers, flat, metadata=metadata)
 
 
 @dataclass

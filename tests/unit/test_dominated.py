@@ -68,6 +68,14 @@ def test_searches_use_what_is_found():
     assert qiosk.solve(problem, "simulatedannealing", kernel="packed-int16", timeout=1).cost >= result.cost
 
 
+def test_groups_are_not_looked_for_where_it_is_declared_that_there_are_none():
+    problem = assigned(6, 60)
+    problem.metadata["one_hot"] = {}
+    for same in (problem, Problem.deserialize(problem.to_json())):
+        result = qiosk.solve(same, "simulatedannealing", seed=1, sweeps=1, restarts=1)
+        assert not result.statistics["kernel"].startswith("one-hot")
+
+
 @pytest.mark.parametrize("kind", ["ising", "pubo"])
 def test_dense_problems_without_groups_have_none(kind):
     rng = np.random.default_rng(1)

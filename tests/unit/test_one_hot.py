@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import naive
 import qiosk
-from one_hot_problems import GROUPS, kept_configurations, one_hot_problem
+from one_hot_problems import GROUPS, grid, kept_configurations, one_hot_problem
 from qiosk.errors import InvalidValue, WrongType
 from qiosk.formats import columns
 from qiosk.formats.files import renumbered
@@ -174,6 +174,24 @@ def test_models_declare_what_must_hold():
     model.add(2 * x + y == 1)
     model.add(x + y >= 1)
     assert model.problem().one_hot == (((0, 1, 2), True), ((3, 4), False))
+
+
+def test_models_do_not_declare_the_many_pairs_that_exclude_each_other():
+    model = Model()
+    colour = model.choices("colour", "abc", range(2))
+    for x, y in itertools.combinations("abc", 2):
+        for c in range(2):
+            model.add(colour[x][c] + colour[y][c] <= 1)
+    assert model.problem().one_hot == (((0, 1), True), ((2, 3), True), ((4, 5), True))
+
+
+def test_further_constraints_do_not_hide_an_assignment():
+    rows, columns = grid(4, 4)
+    groups = [*((some, True) for some in [*rows, *columns]), ([0, 5], False), ([0, 6, 15], False)]
+    assert structure_of(OneHot.of(groups), 16).sizes.tolist() == [4]
+    rows, columns = grid(3, 4)
+    groups = [*((some, True) for some in rows), *((some, False) for some in columns), ([0, 5], False)]
+    assert structure_of(OneHot.of(groups), 12).sizes.tolist() == [4]
 
 
 def test_permutations_are_assignments():

@@ -3,7 +3,8 @@
 Groups are promises of the caller that made the problem: only configurations that keep them are solutions. They are
 carried in the metadata, so the penalty terms stay in the problem and any other program reads an ordinary one. The
 member ``one_hot`` of the metadata is an object of ``exactly_one`` and ``at_most_one``, lists of lists of ids, and
-``none``, a list of ids that are never set; each may be absent. Ids from 2**53 on are strings.
+``none``, a list of ids that are never set; each may be absent. Ids from 2**53 on are strings. If the object is empty,
+solvers do not look for groups either.
 """
 
 from __future__ import annotations

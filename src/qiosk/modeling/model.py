@@ -15,8 +15,8 @@ from qiosk.modeling.adaptive import solve_here
 from qiosk.modeling.answer import Answer
 from qiosk.modeling.assembly import assemble
 from qiosk.modeling.document import ModelContent, read_document, write_document
-from qiosk.modeling.expression import Condition, Constraint, Expression, Sense, as_expression, bits_of, total
-from qiosk.modeling.penalties import check_exact, exact_row, one_hot_bits
+from qiosk.modeling.expression import Condition, Constraint, Expression, as_expression, bits_of, total
+from qiosk.modeling.penalties import check_exact, exact_row, one_hot_groups
 from qiosk.modeling.programs import fill
 from qiosk.modeling.rows import Row, row_of
 from qiosk.modeling.soft import soften
@@ -230,9 +230,9 @@ class Model:
         rows = {name: self._exact_row(constraint) for name, constraint in self._constraints.items()}
         chosen = self.weights(scale) | dict(weights or {})
         problem = assemble(self.name, self.cost, rows.items(), chosen, self._n_bits)
-        for name, row in rows.items():
-            if self._constraints[name].weight is None and (bits := one_hot_bits(row)):
-                problem.add_one_hot(bits, at_most=row.sense is Sense.AT_MOST)
+        hard = [row for name, row in rows.items() if self._constraints[name].weight is None]
+        for bits, is_exact in one_hot_groups(hard):
+            problem.add_one_hot(bits, at_most=not is_exact)
         problem.metadata |= {"model": self.to_document(), "weights": chosen}
         return problem
 

@@ -11,7 +11,8 @@ bits the polynomial that has the squared violations. The module ``weights`` choo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -133,7 +134,16 @@ def _magnitude(expression: Expression) -> float:
     return sum(map(abs, expression.terms.values()))
 
 
-def one_hot_bits(row: Row) -> list[int]:
-    """The bits of which a constraint allows exactly one, or at most one, to be set; empty for other constraints."""
-    is_one_hot = row.bound == 1 and all(len(bits) == 1 and c == 1 for bits, c in row.terms.items())
-    return [bits[0] for bits in row.terms] if is_one_hot and row.sense is not Sense.AT_LEAST else []
+def one_hot_groups(rows: Iterable[Row]) -> list[tuple[list[int], bool]]:
+    """The bits of which constraints allow exactly one (True), or at most one (False), to be set.
+
+    Of the latter only those that searches can use: not where a bit is in more than two groups, as in the many pairs
+    that exclude each other in colourings and schedules.
+    """
+    groups = []
+    for row in rows:
+        is_one_hot = row.bound == 1 and all(len(bits) == 1 and c == 1 for bits, c in row.terms.items())
+        if is_one_hot and row.sense is not Sense.AT_LEAST:
+            groups.append(([bits[0] for bits in row.terms], row.sense is Sense.EQUAL))
+    times = Counter(bit for bits, _ in groups for bit in bits)
+    return [(bits, is_exact) for bits, is_exact in groups if is_exact or max(times[bit] for bit in bits) <= 2]

@@ -161,7 +161,8 @@ class Problem(TermCollection):
         )
         problem.metadata = {key: value for key, value in cost_function.metadata.items() if key != "name"}
         problem._one_hot.read(problem.metadata)
-        problem.metadata.pop(ONE_HOT, None)
+        if problem._one_hot.metadata():
+            del problem.metadata[ONE_HOT]
         problem._terms.extend(cost_function.coefficients, cost_function.indptr, cost_function.ids)
         problem._groups.extend(cost_function.groups)
         if len(cost_function.groups):

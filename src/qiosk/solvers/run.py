@@ -22,6 +22,7 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction
 from qiosk.model.flips import largest_cost
+from qiosk.model.one_hot import ONE_HOT
 from qiosk.solvers.checkpoint import check_origin, origin, pack, unpack
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exact.dominated import dominated_groups
@@ -167,7 +168,9 @@ class Task:
         problem = compile_problem(self.cost_function)
         if not self.target.keeps_one_hot or self.kernel not in (None, "one-hot"):
             return replace(problem, one_hot=None)
-        return problem if problem.one_hot is not None else replace(problem, one_hot=dominated_groups(problem))
+        if ONE_HOT in self.cost_function.metadata:  # even if there are none
+            return problem
+        return replace(problem, one_hot=dominated_groups(problem))
 
     def _interruption(self, context: SearchContext, began: float, is_cancelled: Callable[[], bool]) -> Interruption:
         """Ends what takes much longer than the time limit; compiling kernels does not count."""

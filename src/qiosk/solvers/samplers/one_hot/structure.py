@@ -16,6 +16,7 @@ Groups that fit neither, because they overlap in other ways, are kept by the pen
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import lgamma
 
@@ -75,12 +76,23 @@ class Structure:
         return choice, column
 
 
+_PASSES: tuple[Callable[[Group], bool], ...] = (
+    lambda group: True,
+    lambda group: group[1] or len(group[0]) > 2,
+    lambda group: group[1],
+)
+
+
 def structure_of(one_hot: OneHot, n: int) -> Structure:
     """The choices and assignments of ``n`` variables. Variables that are never set have no place."""
     never = set(one_hot.never.tolist())
     groups: list[Group] = [([i for i in members if i not in never], exact) for members, exact in one_hot.groups()]
     groups = [group for group in groups if group[0]]
-    matrices, others = _assignments(groups)
+    matrices, others = list[NDArray[np.int64]](), groups
+    for is_tried in _PASSES:  # a further constraint must not hide the assignment whose variables it is about
+        found, rest = _assignments([group for group in others if is_tried(group)])
+        matrices += found
+        others = [*rest, *(group for group in others if not is_tried(group))]
     choices, firsts, sizes = list[list[int]](), list[int](), list[int]()
     for matrix in matrices:
         firsts.append(len(choices))
