@@ -18,6 +18,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from functools import lru_cache
 from typing import Final, final
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ from qiosk.server.web.errors import error_reply
 _HOST: Final = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 _PORTS: Final = {"http": "80", "https": "443"}
 _READS: Final = ("GET", "HEAD")
+_CACHED: Final = 256  # hosts: clients send the same few again and again
 
 
 @final
@@ -116,6 +118,7 @@ def _place(scheme: str, netloc: str) -> tuple[str, str]:
     return _plain(match["name"]), match["port"] or _PORTS[scheme]
 
 
+@lru_cache(_CACHED)
 def _plain(name: str) -> str:
     """One spelling for all that mean the same."""
     name = name.strip("[]").lower().removesuffix(".")
@@ -123,6 +126,7 @@ def _plain(name: str) -> str:
     return name if address is None else str(address)
 
 
+@lru_cache(_CACHED)
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(name)
