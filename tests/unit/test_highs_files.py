@@ -108,6 +108,10 @@ def test_bounds_of_lp(data: bytes, expected: dict[str, tuple[float, float]]) -> 
         ("a.mps", mps(entries="x obj 1 c9 1\n y obj 2"), "is not defined"),
         ("a.mps", mps(rhs=" R c9 1"), "is not defined"),
         ("a.mps", mps(rows=" G c1\n L c1"), "same name"),
+        ("a.mps", mps(entries="x obj 1\n\ny obj 2"), "line 9: a line that begins without a blank must be a section"),
+        ("a.mps", mps("BOUNDS", " BVx B"), "must begin with one of UP, LO"),
+        ("a.mps", mps(rows=" Gc1"), "line 4: must begin with one of N, E, L, G"),
+        ("a.mps", mps(entries="x obj"), "line 7: a column must have a name"),
         ("a.mps", mps()[:-8], "mps: HiGHS cannot read the file$"),
     ],
 )
@@ -124,6 +128,11 @@ def test_unnamed_rows_get_names_that_no_other_has() -> None:
     assert len(Model.from_file("a.lp", data).constraints) == 6
     data = data.replace(b"r3", b"HiGHS_R3")
     assert len({row.name for row in read_program("a.lp", data).constraints}) == 6
+
+
+def test_blank_lines_before_names_with_blanks_do_not_hang() -> None:
+    with pytest.raises(UnreadableInput):
+        read_program("a.mps", mps(rows=" N costRHS\n\n  \n", entries="a cost 3\n b cost 1"))
 
 
 def test_remarks_in_lines_of_mps() -> None:

@@ -21,9 +21,24 @@ from qiosk.model.cost_function import CostFunction
 
 _FORM = "mps"
 _SECTIONS = ("NAME", "ROWS", "COLUMNS", "RHS", "RANGES", "BOUNDS", "OBJSENSE", "OBJNAME", "OBJECT", "BOUND", "ENDATA")
+_KNOWN = (
+    *_SECTIONS,
+    "QUADOBJ",
+    "QMATRIX",
+    "QSECTION",
+    "QCMATRIX",
+    "CSECTION",
+    "INDICATORS",
+    "SETS",
+    "SOS",
+    "SOS1",
+    "SOS2",
+)
 _MARKERS = r"'?(MARKER|INTORG|INTEND)'?"
 _NAMES = re.compile(rf"(?!({'|'.join(_SECTIONS)}|{_MARKERS}|[*$-])$)(?![*$])[!-~]{{1,200}}", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?|inf(inity)?)", re.IGNORECASE)
+_ROWS = ("N", "E", "L", "G")
+_WITHOUT_VALUE = ("FR", "MI", "PL", "BV")
 _WITH_VALUE = ("UP", "LO", "FX", "UI", "LI", "SC", "SI")
 
 
@@ -62,6 +77,7 @@ class _Check:
         for k, raw in enumerate(lines):
             words = raw.split()
             if not words or raw.startswith("*"):
+                lines[k] = "*"  # at blank lines HiGHS may never end, where it takes the fields for fixed ones
                 continue
             line = Line(k + 1, raw.strip())
             if raw[0].isspace():
@@ -72,6 +88,8 @@ class _Check:
                 self._entry(section, line, words)
                 continue
             section = words[0].upper()
+            if section not in _KNOWN:
+                raise _wrong(line, "a line that begins without a blank must be a section")
             if section == "NAME" and len(words) > 1:
                 self.name = words[1]
             if section == "OBJSENSE" and len(words) == 2:
@@ -84,11 +102,14 @@ class _Check:
     def _entry(self, section: str, line: Line, words: list[str]) -> None:
         match section:
             case "ROWS":
+                self._check_kind(line, words, _ROWS, least=2)
                 if words[0].upper() == "N" and self._objective is None:
                     self._objective = words[-1]
             case "COLUMNS":
                 if len(words) > 2 and words[1].strip("'\"") == "MARKER":
                     return
+                if len(words) < 3:
+                    raise _wrong(line, "a column must have a name, and names of rows and numbers in turn")
                 self.columns.add(words[0])
                 self._check_numbers(line, words[2::2])
             case "RHS" | "RANGES":
@@ -97,6 +118,7 @@ class _Check:
                     self._check_set(section, line, words[0])
                 self._check_numbers(line, words[1 + has_set :: 2])
             case "BOUNDS":
+                self._check_kind(line, words, (*_WITH_VALUE, *_WITHOUT_VALUE), least=2)
                 if words[0].upper() in _WITH_VALUE:
                     if len(words) > 3:
                         self._check_set(section, line, words[1])
@@ -107,6 +129,10 @@ class _Check:
                 self._check_sense(line, words[0])
             case "OBJNAME":
                 self._wanted = words[0]
+
+    def _check_kind(self, line: Line, words: list[str], known: tuple[str, ...], *, least: int) -> None:
+        if words[0].upper() not in known or len(words) < least:
+            raise _wrong(line, f"must begin with one of {', '.join(known)}, before a name")
 
     def _check_sense(self, line: Line, word: str) -> None:
         if not re.fullmatch(r"(max(imi[sz]e|imum)?|min(imi[sz]e|imum)?)", word, re.IGNORECASE):
