@@ -8,7 +8,7 @@ from typing import Any
 import dimod
 
 from qiosk.errors import InvalidValue
-from qiosk.interop.dimod.bounds import integer_bounds
+from qiosk.interop.dimod.bounds import bounds_of
 from qiosk.interop.dimod.quadratic import Quadratic, is_implied, owners_of, quadratic_of, range_of
 from qiosk.interop.labels import names_of
 from qiosk.modeling import Condition, Expression, Model, total
@@ -22,7 +22,7 @@ _REAL = (
 def from_cqm(cqm: Any, name: str = "constrained quadratic model") -> Model:
     """A model with the variables of a ConstrainedQuadraticModel, in its order, its objective and its constraints.
 
-    Labels that are not strings become strings. Bounds of integers are tightened as far as linear constraints allow. For
+    Labels that are not strings become strings. Integers without a bound get the one that linear constraints imply. For
     a soft constraint the objective has the price of its violation, by :meth:`qiosk.modeling.Model.violation`, whose
     variables follow those of ``cqm``. Raises InvalidValue for a REAL variable, for an integer without a bound, and
     for numbers that are not exact in float64.
@@ -38,7 +38,7 @@ def from_cqm(cqm: Any, name: str = "constrained quadratic model") -> Model:
     ({'n': 5, 'lid': 1}, -7.0, True)
     """
     model = Model(name)
-    names, bounds = names_of(cqm.variables), integer_bounds(cqm)
+    names, bounds = names_of(cqm.variables), bounds_of(cqm)
     values: dict[Hashable, Expression] = {}
     for label in cqm.variables:
         match cqm.vartype(label).name:
@@ -65,9 +65,9 @@ def from_cqm(cqm: Any, name: str = "constrained quadratic model") -> Model:
 def to_cqm(model: Model) -> Any:
     """The ConstrainedQuadraticModel of a model, which has the same variables, objective and constraints.
 
-    A choice becomes a BINARY variable ``(name, option)`` for each option, with a discrete constraint. An objective that
-    is maximized is negated. Weights of constraints, which belong to penalties, are left out. Raises InvalidValue for
-    products of more than two variables.
+    A choice becomes a BINARY variable ``(name, option)`` for each option, with a discrete constraint, and a number on a
+    grid an INTEGER that counts its steps. An objective that is maximized is negated. Weights of constraints, which
+    belong to penalties, are left out. Raises InvalidValue for products of more than two variables.
 
     >>> from qiosk.interop.dimod import to_cqm
     >>> from qiosk.modeling import Model
@@ -89,7 +89,7 @@ def to_cqm(model: Model) -> Any:
             case "choice":
                 for option in variable.options:
                     cqm.add_variable("BINARY", (variable.name, option))
-            case "integer":
+            case "integer" | "grid":
                 low, high = range_of(variable)
                 cqm.add_variable("INTEGER", variable.name, lower_bound=low, upper_bound=high)
             case kind:

@@ -36,7 +36,9 @@ class Digits:
 
 
 def range_of(variable: Variable) -> tuple[float, float]:
-    """The least and the largest value of an integer."""
+    """The least and the largest value of an integer, or the numbers of the steps of a grid."""
+    if variable.kind == "grid":
+        return 0.0, sum(_steps(variable))
     span = max(variable.weights, default=0.0) if variable.is_one_hot else sum(variable.weights)
     return variable.offset, variable.offset + span
 
@@ -63,6 +65,8 @@ def owners_of(variables: Iterable[Variable]) -> dict[int, Digits]:
     for v in variables:
         if v.kind == "choice":
             every += (Digits((v.name, option), 0.0, {bit: 1.0}) for bit, option in zip(v.bits, v.options, strict=True))
+        elif v.kind == "grid":
+            every.append(Digits(v.name, 0.0, dict(zip(v.bits, _steps(v), strict=True))))
         else:
             every.append(Digits(v.name, v.offset, {bit: w for bit, w in zip(v.bits, v.weights, strict=True) if w}))
     return {bit: digits for digits in every for bit in digits.weights}
@@ -99,6 +103,11 @@ def quadratic_of(what: str, expression: Expression, owner: Mapping[int, Digits])
         found[(digits.label,)] += c
         found[()] -= c * digits.offset
     return {labels: c for labels, c in found.items() if c}
+
+
+def _steps(grid: Variable) -> list[float]:
+    """The weights of the bits in steps, of which the first weight is one."""
+    return [float(round(weight / grid.weights[0])) for weight in grid.weights]
 
 
 def _factor(what: str, one: Digits, other: Digits, coefficients: Mapping[tuple[int, int], float]) -> float:
