@@ -298,6 +298,11 @@ def test_sweeps_do_not_depend_on_how_they_are_called():
         npt.assert_array_equal(array, twice.arrays[name])
 
 
+def test_a_long_tenure_counts_as_the_number_of_variables():
+    walkers = OneHotWalkers(Layout(one_hot_problem("permutation")))
+    assert [(rules.tenure, rules.spread) for rules in walkers.rules(tenure=2**60, spread=2**60)] == [(9, 9)] * 2
+
+
 # searches
 
 SEARCHES = ["simulatedannealing", "paralleltempering", "populationannealing", "tabu"]

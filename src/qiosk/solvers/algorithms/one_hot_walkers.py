@@ -61,8 +61,9 @@ class OneHotWalkers:
 
     def rules(self, tenure: int = 0, spread: int = 0) -> tuple[Rules, Rules]:
         """Rules with large and with small kicks; a tenure or a spread of 0 is chosen here."""
-        tenure = tenure or self.tenure
-        spread = spread or tenure // 4 + 2
+        n = max(1, self.layout.problem.n)
+        tenure = min(tenure or self.tenure, n)
+        spread = min(spread or tenure // 4 + 2, n)
         patience = max(SHORTEST_PATIENCE, PATIENCE_PER_CHOICE * self._choices)
         large = max(2, self._choices // 2)
         return Rules(tenure, spread, patience, large), Rules(tenure, spread, patience, min(large, SMALL_KICK))
