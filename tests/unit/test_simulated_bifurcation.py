@@ -92,7 +92,7 @@ def test_the_kernel_equals_its_plain_twin_bit_for_bit(is_discrete, lanes):
     for family in (bifurcation_steps, plain.bifurcation_steps):
         x, y = start.copy()
         run = family(is_discrete, lanes)
-        run(indptr, neighbors, network.forces(0.3), x, y, detunings, np.float32(0.7))
+        run(indptr, neighbors, network.forces(0.3), x, y, detunings, np.float32(0.7), (0, network.n))
         ends.append((x, y))
     npt.assert_array_equal(ends[0], ends[1])
     assert np.abs(ends[0][0]).max() == 1.0
@@ -103,7 +103,7 @@ def test_the_sign_of_zero_is_its_sign_bit():
     for zero, momentum in ((0.0, 1.0), (-0.0, -1.0)):
         x, y = np.full(16, zero, np.float32), np.zeros(16, np.float32)
         run = bifurcation_steps(True, 8)
-        run(indptr, neighbors, np.ones(2, np.float32), x, y, np.array([-1.0], np.float32), np.float32(0.5))
+        run(indptr, neighbors, np.ones(2, np.float32), x, y, np.array([-1.0], np.float32), np.float32(0.5), (0, 2))
         npt.assert_array_equal(y, np.float32(momentum / 2))
 
 

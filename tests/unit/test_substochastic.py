@@ -81,6 +81,7 @@ def test_walkers_are_distributed_as_the_largest_eigenvector(interval):
             np.full(steps, beta),
             interval,
             4096,
+            (0, 4096),
         )
         means.append(population[2].mean())
     found = np.array(means[10:])
@@ -107,7 +108,7 @@ def test_the_kernel_does_uncompiled_what_it_does_compiled():
     for run in (diffuse(), getattr(diffuse(), "py_func", diffuse())):
         arguments = walkers(problem, 6, 7)
         with np.errstate(over="ignore"):
-            run(*arguments, 0, np.linspace(1.0, 0.2, 40), np.linspace(0.0, 0.5, 40), 2, 16)
+            run(*arguments, 0, np.linspace(1.0, 0.2, 40), np.linspace(0.0, 0.5, 40), 2, 16, (0, 6))
         results.append(arguments[1][0])
     npt.assert_array_equal(*results)
 
@@ -116,16 +117,16 @@ def test_walkers_without_hops_stay_and_without_beta_are_never_taken_anew():
     problem = PROBLEMS["spins"]
     arguments = walkers(problem, 30, 8)
     before = arguments[1][0].copy()
-    diffuse()(*arguments, 0, np.zeros(50), np.zeros(50), 1, 64)
+    diffuse()(*arguments, 0, np.zeros(50), np.zeros(50), 1, 64, (0, 30))
     npt.assert_array_equal(arguments[1][0], before)
-    diffuse()(*arguments, 50, np.zeros(50), np.full(50, 1e3), 1, 64)
+    diffuse()(*arguments, 50, np.zeros(50), np.full(50, 1e3), 1, 64, (0, 30))
     assert np.unique(arguments[1][2]).size == 1  # the cheapest alone is left
 
 
 def test_every_step_of_probability_one_changes_one_variable():
     arguments = walkers(PROBLEMS["spins"], 30, 9)
     before = arguments[1][0].copy()
-    diffuse()(*arguments, 0, np.ones(1), np.zeros(1), 1, 64)
+    diffuse()(*arguments, 0, np.ones(1), np.zeros(1), 1, 64, (0, 30))
     npt.assert_array_equal((arguments[1][0] != before).sum(axis=1), 1)
 
 

@@ -8,6 +8,7 @@ every case.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -105,7 +106,8 @@ def drive(
 
         challenge(run.solver.context, run.state.incumbents, run.state.sweeps_done)
     if reason in (StopReason.TIMEOUT, StopReason.RUN_LIMIT, StopReason.CANCELLED):
-        run.solver.offer_replicas(run.state)
+        with suppress(Interrupted):  # what was offered before stays
+            run.solver.offer_replicas(run.state)
     run.now = clock()
     run.extend_trace()
     return reason

@@ -30,7 +30,7 @@ from qiosk.solvers.exact.exhaustive import enumerate_best, is_enumerable
 from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.interruption import Interrupted, Interruption
+from qiosk.solvers.search.interruption import Interrupted, Interruption, offer_any
 from qiosk.solvers.search.neighbours import fill_up
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.solver import Solver, StopReason
@@ -145,7 +145,7 @@ class Task:
         finally:
             parallel.close()
         if not run.state.incumbents.costs:
-            context.offer_any(run.state.incumbents)
+            offer_any(context, run.state.incumbents)
             run.extend_trace()
         statistics = _statistics(
             solver.kernel,
@@ -186,7 +186,7 @@ class Task:
         """The result where the time was over, or the run was cancelled, while the search was being set up."""
         found = context.incumbents()
         if not found.costs:
-            context.offer_any(found)
+            offer_any(context, found)
         seconds = self.clock() - began - context.compile_seconds
         trace = [TracePoint(seconds, 0, found.best)]
         statistics = _statistics("descent", stop, 0.0, compile_seconds=context.compile_seconds, prepare_seconds=seconds)

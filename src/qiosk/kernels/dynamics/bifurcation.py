@@ -33,17 +33,20 @@ _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 @cache
 def bifurcation_steps(is_discrete: bool, lanes: int) -> Any:
-    """``steps(indptr, neighbors, forces, positions, momenta, detunings, dt)``. Shapes: n oscillators, P pairs.
+    """``steps(indptr, neighbors, forces, positions, momenta, detunings, dt, part)``. Shapes: n oscillators, P pairs.
 
     indptr (n + 1,) int64, neighbors (2P,) int32, forces (2P,) float32: row i holds F_ij. positions, momenta: (n *
     lanes,) float32; updated; ``lanes`` is 8, 16 or 32. detunings: (steps,) float32, pump strength less 1 in every step.
-    dt: float32.
+    dt: float32. part: the first oscillator and the one after the last whose momenta change; with the last one, all
+        positions do. A step may be made of several calls, one for each part in order.
     """
     if not simd_available():
         return plain.bifurcation_steps(is_discrete, lanes)
 
     @kernel
-    def steps(indptr: Any, neighbors: Any, forces: Any, positions: Any, momenta: Any, detunings: Any, dt: Any) -> None:
+    def steps(
+        indptr: Any, neighbors: Any, forces: Any, positions: Any, momenta: Any, detunings: Any, dt: Any, part: Any
+    ) -> None:
         x_at, y_at = pointer(positions), pointer(momenta)
         n = indptr.size - 1
         signs = np.empty(n, np.uint32)  # never by its bare address: it is freed after the last use of its name
@@ -51,7 +54,7 @@ def bifurcation_steps(is_discrete: bool, lanes: int) -> Any:
             store_mask(signs, i, (bits_as_uint32(load(x_at, i * lanes, lanes)) & _SIGN) != _NONE)
         for t in range(detunings.size):
             detuning = detunings[t]
-            for i in range(n):
+            for i in range(part[0], part[1]):
                 force = load(x_at, i * lanes, lanes) * detuning
                 for k in range(indptr[i], indptr[i + 1]):
                     if is_discrete:
@@ -61,7 +64,7 @@ def bifurcation_steps(is_discrete: bool, lanes: int) -> Any:
                         push = load(x_at, neighbors[k] * lanes, lanes) * forces[k]
                     force = force + push
                 store(y_at, i * lanes, load(y_at, i * lanes, lanes) + force * dt)
-            for i in range(n):
+            for i in range(n if part[1] == n else 0):
                 y = load(y_at, i * lanes, lanes)
                 x = load(x_at, i * lanes, lanes) + y * dt
                 wall = splat(_ONE, x)

@@ -91,7 +91,8 @@ def _resample(beta: Any, draw: Any, values: Any, sums: Any, costs: Any, weights:
 
 @cache
 def diffuse() -> Any:
-    """``diffuse(problem, walkers, best, scratch, first, alphas, betas, interval, refresh)``: one step per alpha.
+    """``diffuse(problem, walkers, best, scratch, first, alphas, betas, interval, refresh, part)``: one step per
+    alpha.
 
     problem: (constant, linear (n,), terms, groups, by_variable, is_spin), as in ``plain.general``. walkers: (values (R,
     n) int8, sums (R, G) float64, costs (R,) float64, states (R,) uint64), updated. best: (values (n,) int8, cost (1,)
@@ -99,6 +100,8 @@ def diffuse() -> Any:
     alphas, betas: (steps,) float64 of the steps numbered ``first`` and on. Walkers are resampled after steps whose
     number plus one is a multiple of ``interval``, and sums and costs are added up again before steps whose number is a
     multiple of ``refresh``: so they need not be set when step 0 is run.
+    part: the first walker and the one after the last that hop; with the last one, a step ends. A step may be made of
+    several calls, one for each part in order.
     """
 
     @kernel
@@ -112,19 +115,22 @@ def diffuse() -> Any:
         betas: Any,
         interval: Any,
         refresh: Any,
+        part: Any,
     ) -> None:
         constant, linear, terms, groups, by_variable, is_spin = problem
         values, sums, costs, states = walkers
         for t in range(alphas.size):
             step = first + t
             if step % refresh == 0:
-                for r in range(costs.size):
+                for r in range(part[0], part[1]):
                     add_up_groups(groups, values[r], sums[r])
                     costs[r] = _cost(constant, linear, terms, groups, values[r], sums[r])
-            for r in range(costs.size):
+            for r in range(part[0], part[1]):
                 if uniform(states, r) < alphas[t]:
                     draw = uniform(states, r)
                     costs[r] += _hop(linear, terms, groups, by_variable, is_spin, values[r], sums[r], draw)
+            if part[1] < costs.size:
+                continue
             leader = _cheapest(costs)
             if costs[leader] < best[1][0]:
                 _copy(values[leader], best[0])

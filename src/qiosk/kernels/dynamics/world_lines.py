@@ -185,25 +185,28 @@ def _turn(i: int, by_variable: Any, is_spin: Any, values: Any, sums: Any, flips:
 
 @cache
 def world_line_sweeps() -> Any:
-    """``sweeps(arrays, is_spin, values, sums, state, betas, cuts)``: one sweep per entry of betas and cuts (S,).
+    """``sweeps(arrays, is_spin, values, sums, state, betas, cuts, part)``: one sweep per entry of betas, cuts (S,).
 
     arrays: (linear (n,), pairs, terms, groups, by_variable), with pairs (indptr (n + 1,), neighbours (D,), couplings
     (D,)), terms (indptr (T + 1,), variables (K,), values (T,)), groups (indptr (G + 1,), variables (M,), weights (M,),
     values (G,), offsets (G,)), by_variable (indptr (n + 1,), terms (K,), indptr (n + 1,), groups (M,), weights (M,)).
     values: (n, P) int8, updated. sums: (G, P) float64 scratch. state: (1,) uint64, updated. betas: float64 [1/cost] of
     a slice, may be infinite. cuts: float64, the probability 0..1 that equal neighbours are not tied, 0 below 2**-32.
+    part: the first variable and the one after the last that are visited. A sweep may be made of several calls, one for
+        each part in order, with the same scratch.
     """
 
     @kernel
-    def sweeps(arrays: Any, is_spin: Any, values: Any, sums: Any, state: Any, betas: Any, cuts: Any) -> None:
+    def sweeps(arrays: Any, is_spin: Any, values: Any, sums: Any, state: Any, betas: Any, cuts: Any, part: Any) -> None:
         slices = values.shape[1]
         deltas, products = np.empty(slices), np.empty(slices)
         draws = np.empty(slices, np.uint64)
         is_cut, flips = np.empty(slices, np.bool_), np.empty(slices, np.int8)
         for sweep in range(betas.size):
             beta, threshold = betas[sweep], np.uint64(cuts[sweep] * 4294967296.0)
-            _add_up_groups(arrays[3], values, sums)
-            for i in range(values.shape[0]):
+            if part[0] == 0:
+                _add_up_groups(arrays[3], values, sums)
+            for i in range(part[0], part[1]):
                 _deltas(i, arrays, is_spin, values, sums, deltas, products)
                 _draw(state, draws)
                 first = _find_cuts(i, values, draws, threshold, is_cut)

@@ -14,19 +14,21 @@ _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 @cache
 def bifurcation_steps(is_discrete: bool, lanes: int) -> Any:
-    """``steps(indptr, neighbors, forces, positions, momenta, detunings, dt)``."""
+    """``steps(indptr, neighbors, forces, positions, momenta, detunings, dt, part)``."""
 
     @kernel
-    def steps(indptr: Any, neighbors: Any, forces: Any, positions: Any, momenta: Any, detunings: Any, dt: Any) -> None:
+    def steps(
+        indptr: Any, neighbors: Any, forces: Any, positions: Any, momenta: Any, detunings: Any, dt: Any, part: Any
+    ) -> None:
         for detuning in detunings:
-            for i in range(indptr.size - 1):
+            for i in range(part[0], part[1]):
                 for r in range(lanes):
                     force = detuning * positions[i * lanes + r]
                     for k in range(indptr[i], indptr[i + 1]):
                         x = positions[neighbors[k] * lanes + r]
                         force += forces[k] * (np.copysign(_ONE, x) if is_discrete else x)
                     momenta[i * lanes + r] += dt * force
-            for place in range(positions.size):
+            for place in range(positions.size if part[1] == indptr.size - 1 else 0):
                 x = positions[place] + dt * momenta[place]
                 if x > _ONE or x < -_ONE:
                     x, momenta[place] = np.copysign(_ONE, x), _ZERO

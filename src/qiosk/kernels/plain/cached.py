@@ -108,14 +108,15 @@ def cached_sweeps() -> Any:
         scales: Any,
         by_replica: Any,
         n_sweeps: Any,
+        part: Any,
     ) -> None:
         drawn = np.empty(BLOCK, np.float32)
         for r in range(spins.shape[0]):
             for sweep in range(n_sweeps):
-                if (age[0] + sweep) % REFRESH_SWEEPS == 0:
+                if part[0] == 0 and (age[0] + sweep) % REFRESH_SWEEPS == 0:
                     add_up_fields(indptr, neighbors, couplings2, base, spins[r], fields[r])
                 scale = scales[r] if by_replica else scales[sweep]
-                for i in range(spins.shape[1]):
+                for i in range(part[0], part[1]):
                     if i % BLOCK == 0:
                         draw_block(generators, r, drawn)
                     if fields[r, i] * spins[r, i] <= drawn[i % BLOCK] * scale:
@@ -123,6 +124,7 @@ def cached_sweeps() -> Any:
                         spins[r, i] = -s
                         for k in range(indptr[i], indptr[i + 1]):
                             fields[r, neighbors[k]] += s * couplings2[k]
-        age[0] += n_sweeps
+        if part[1] == spins.shape[1]:
+            age[0] += n_sweeps
 
     return sweeps

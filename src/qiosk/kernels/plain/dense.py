@@ -46,14 +46,21 @@ def dense_sweeps() -> Any:
 
     @kernel
     def sweeps(
-        couplings2: Any, spins: Any, fields: Any, generators: Any, scales: Any, by_replica: Any, n_sweeps: Any
+        couplings2: Any,
+        spins: Any,
+        fields: Any,
+        generators: Any,
+        scales: Any,
+        by_replica: Any,
+        n_sweeps: Any,
+        part: Any,
     ) -> None:
         R, N = spins.shape
         drawn = np.empty(BLOCK, np.float32)
         for sweep in range(n_sweeps):
             for r in range(R):
                 scale = scales[r] if by_replica else scales[sweep]
-                for i in range(N):
+                for i in range(part[0], part[1]):
                     if i % BLOCK == 0:
                         draw_block(generators, r, drawn)
                     if fields[r, i] * spins[r, i] <= drawn[i % BLOCK] * scale:

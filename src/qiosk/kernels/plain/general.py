@@ -80,11 +80,13 @@ def apply_flip(i: int, by_variable: Any, values: Any, sums: Any, dx: Any) -> Non
 
 @cache
 def general_sweeps() -> Any:
-    """``sweeps(linear, terms, groups, by_variable, is_spin, values, sums, states, betas)``.
+    """``sweeps(linear, terms, groups, by_variable, is_spin, values, sums, states, betas, part)``.
 
     terms: (indptr (T + 1,), variables (K,), values (T,)); groups: (indptr (G + 1,), variables (M,), weights (M,),
     values (G,), offsets (G,)); by_variable: (indptr (n + 1,), terms (K,), indptr (n + 1,), groups (M,), weights (M,)).
     values: (R, n) int8, updated. sums: (G,) float64 scratch. states: (R,) uint64, updated. betas: (sweeps, R) float64.
+    part: the first variable and the one after the last that are visited. A sweep of one replica may be made of several
+    calls, one for each part in order, with the same sums.
     """
 
     @kernel
@@ -98,13 +100,15 @@ def general_sweeps() -> Any:
         sums: Any,
         states: Any,
         betas: Any,
+        part: Any,
     ) -> None:
         for r in range(values.shape[0]):
             x = values[r]
             for sweep in range(betas.shape[0]):
                 beta = betas[sweep, r]
-                add_up_groups(groups, x, sums)
-                for i in range(x.size):
+                if part[0] == 0:
+                    add_up_groups(groups, x, sums)
+                for i in range(part[0], part[1]):
                     dx = -2 * x[i] if is_spin else 1 - 2 * x[i]
                     delta = change_of(i, linear, terms, groups, by_variable, x, sums, dx)
                     if delta <= 0.0 or uniform(states, r) < np.exp(-beta * delta):

@@ -69,12 +69,13 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
         parities: Any,
         sums: Any,
         thresholds: Any,
+        part: Any,
     ) -> None:
         scales, lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps = thresholds
         indptr, neighbors, couplings2 = pairs
         term_indptr, term_variables, terms_of_indptr, terms_of, values2 = terms
         group_indptr, members, steps, starts, groups_of_indptr, groups_of, weights, changes = groups
-        if is_spin:
+        if is_spin and part[0] == 0:
             parities[:] = 0
             for t in range(parities.size // words):
                 for q in range(term_indptr[t], term_indptr[t + 1]):
@@ -83,11 +84,11 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
         for sweep in range(n_sweeps):
             if uniform:
                 lane_scales[:] = scales[sweep]
-            for g in range(starts.size):
+            for g in range(starts.size if part[0] == 0 else 0):
                 for r in range(lanes):
                     first, last = group_indptr[g], group_indptr[g + 1]
                     sums[g * lanes + r] = _combination(starts[g], spins, words, members, steps, first, last, r)
-            for i in range(base.size):
+            for i in range(part[0], part[1]):
                 if i % period == 0:
                     fill_thresholds(pool, pool.size, generators, GENERATORS, lane_scales, cap)
                 offsets[0] = offsets[0] * LCG_MULTIPLIER + LCG_INCREMENT

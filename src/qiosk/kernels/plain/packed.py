@@ -29,6 +29,7 @@ def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
         generators: Any,
         offsets: Any,
         thresholds: Any,
+        part: Any,
     ) -> None:
         scales, lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps = thresholds
         fields = np.empty(lanes, base.dtype)
@@ -36,7 +37,7 @@ def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
         for sweep in range(n_sweeps):
             if uniform:
                 lane_scales[:] = scales[sweep]
-            for i in range(base.size):
+            for i in range(part[0], part[1]):
                 if i % period == 0:
                     fill_thresholds(pool, pool.size, generators, GENERATORS, lane_scales, cap)
                 offsets[0] = offsets[0] * LCG_MULTIPLIER + LCG_INCREMENT

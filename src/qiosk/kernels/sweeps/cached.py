@@ -55,7 +55,8 @@ def after(bit: Any) -> Any:
 
 @cache
 def cached_sweeps() -> Any:
-    """``sweeps(indptr, neighbors, couplings2, base, spins, fields, generators, age, scales, by_replica, n_sweeps)``.
+    """``sweeps(indptr, neighbors, couplings2, base, spins, fields, generators, age, scales, by_replica, n_sweeps,
+    part)``.
 
     Shapes: n variables, N of them with padding (a multiple of BLOCK), R replicas, nnz = 2 x pairs; "real" is float32 or
     float64, the type of ``fields``.
@@ -64,6 +65,8 @@ def cached_sweeps() -> Any:
     base: (n,) float64 -h_i. spins, fields: (R, N) real; updated. generators: (R * 4 * BLOCK,) uint32; updated.
     age: (1,) int64 sweeps that these replicas have made; updated.
     scales: float32 threshold scales, (R,) if ``by_replica``, else (n_sweeps,).
+    part: the first place and the one after the last that are visited, multiples of BLOCK. A sweep may be made of
+        several calls, one for each part in order.
     """
     if not simd_available():
         return plain.cached_sweeps()
@@ -81,6 +84,7 @@ def cached_sweeps() -> Any:
         scales: Any,
         by_replica: Any,
         n_sweeps: Any,
+        part: Any,
     ) -> None:
         R, N = spins.shape
         spins_at, fields_at, generators_at = pointer(spins), pointer(fields), pointer(generators)
@@ -88,10 +92,10 @@ def cached_sweeps() -> Any:
         for r in range(R):
             row = r * N
             for sweep in range(n_sweeps):
-                if (age[0] + sweep) % REFRESH_SWEEPS == 0:
+                if part[0] == 0 and (age[0] + sweep) % REFRESH_SWEEPS == 0:
                     add_up_fields(indptr, neighbors, couplings2, base, spins[r], fields[r])
                 scale = splat(scales[r] if by_replica else scales[sweep], BLOCK)
-                for block in range(0, N, BLOCK):
+                for block in range(part[0], part[1], BLOCK):
                     at = row + block
                     threshold = draw_block(generators_at, r) * scale
                     accepted = load(fields_at, at, BLOCK) * load(spins_at, at, BLOCK)
@@ -111,6 +115,7 @@ def cached_sweeps() -> Any:
                             bits = mask_to_word(at_most(accepted, threshold)) & after(bit)
                         else:
                             bits &= bits - _ONE
-        age[0] += n_sweeps
+        if part[1] == spins.shape[1]:
+            age[0] += n_sweeps
 
     return sweeps

@@ -38,20 +38,27 @@ _ZERO = np.uint64(0)
 
 @cache
 def dense_sweeps() -> Any:
-    """``sweeps(couplings2, spins, fields, generators, scales, by_replica, n_sweeps)``.
+    """``sweeps(couplings2, spins, fields, generators, scales, by_replica, n_sweeps, part)``.
 
     Shapes: N variables with padding (a multiple of TILE), R replicas; "real" is float32 or float64.
 
     couplings2: (N / BLOCK, N / TILE, BLOCK, TILE) real tiles of 2 J, zeros on the diagonal and in the padding.
     spins, fields: (R, N) real; updated. generators: (R * 4 * BLOCK,) uint32; updated.
-    scales: float32 threshold scales, (R,) if ``by_replica``, else (n_sweeps,).
+    scales: float32 threshold scales, (R,) if ``by_replica``, else (n_sweeps,). part: as in ``cached``.
     """
     if not simd_available():
         return plain.dense_sweeps()
 
     @kernel
     def sweeps(
-        couplings2: Any, spins: Any, fields: Any, generators: Any, scales: Any, by_replica: Any, n_sweeps: Any
+        couplings2: Any,
+        spins: Any,
+        fields: Any,
+        generators: Any,
+        scales: Any,
+        by_replica: Any,
+        n_sweeps: Any,
+        part: Any,
     ) -> None:
         R, N = spins.shape
         n_tiles = N // TILE
@@ -63,7 +70,7 @@ def dense_sweeps() -> Any:
         rows_at, signs_at, counts_at = pointer(rows), pointer(signs), pointer(counts)
         zero = zeros(spins, BLOCK)
         for sweep in range(n_sweeps):
-            for block in range(0, N, BLOCK):
+            for block in range(part[0], part[1], BLOCK):
                 tiles = block // BLOCK * n_tiles * BLOCK * TILE
                 own = tiles + block // TILE * BLOCK * TILE + block % TILE
                 n_flips = 0

@@ -90,9 +90,9 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
 
     Replicas of a ``ladder`` are scaled where thresholds are used, as in ``packed``.
 
-    ``sweeps(pairs, terms, groups, constants, base, spins, generators, offsets, parities, sums, thresholds)``. Shapes: n
-    variables, P pairs, T terms with K ids, G groups with M members; "real" is the accumulator's type: int8, int16,
-    float32 or float64.
+    ``sweeps(pairs, terms, groups, constants, base, spins, generators, offsets, parities, sums, thresholds, part)``.
+    Shapes: n variables, P pairs, T terms with K ids, G groups with M members; "real" is the accumulator's type: int8,
+    int16, float32 or float64.
 
     pairs: indptr (n + 1,) int64, neighbors (2P,) int32, couplings2 (2P,) real: -2 J (spins), -J / 2 (bits).
     terms: indptr (T + 1,) int64 and variables (K,) int32 of each term; then by variable indptr (n + 1,) int64, terms
@@ -105,7 +105,7 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
         constants sum c a**2 / 2.
     spins: (n * lanes / 64,) uint64; updated. parities: (T * lanes / 64,) uint64 scratch, unused for bits. sums: (lanes
     G,) real scratch.
-    generators, offsets, thresholds: as in ``packed``.
+    generators, offsets, thresholds, part: as in ``packed``.
     """
     if not simd_available():
         return plain.klocal_sweeps(is_spin, lanes, ladder)
@@ -124,6 +124,7 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
         parities: Any,
         sums: Any,
         thresholds: Any,
+        part: Any,
     ) -> None:
         scales, lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps = thresholds
         indptr, neighbors, couplings2 = pairs
@@ -139,19 +140,19 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
         a, b, c, d = load_generators(pointer(generators))
         zero = zeros(base, lanes)
         state = offsets[0]
-        if is_spin:
+        if is_spin and part[0] == 0:
             for t in range(parities.size // words):
                 odd = _parity(spins_at, words, 0, term_variables_at, term_indptr[t], term_indptr[t + 1], lanes)
                 store(parities_at, t * words, odd)
         for sweep in range(n_sweeps):
             if uniform:
                 set_scales(lane_scales_at, lanes, scales[sweep])
-            for g in range(starts.size):
+            for g in range(starts.size if part[0] == 0 else 0):
                 start = splat(starts[g], lanes)
                 total = _add_up(start, spins_at, words, 0, members_at, steps_at, group_indptr[g], group_indptr[g + 1])
                 store(sums_at, g * lanes, total)
-            until_fill = 0
-            for i in range(base.size):
+            until_fill = -part[0] % period
+            for i in range(part[0], part[1]):
                 if until_fill == 0:
                     until_fill = period
                     a, b, c, d = fill_thresholds(pool_at, pool.size, lane_scales_at, lanes - 1, cap, a, b, c, d)

@@ -61,9 +61,9 @@ def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
     Replicas of a ``ladder`` have scales of their own: their pool holds plain -log2(u) as float32, multiplied by the
     lane's scale where it is used, so lanes may share entries nevertheless.
 
-    ``sweeps(indptr, neighbors, couplings2, base, spins, generators, offsets, thresholds)``, thresholds: ``(scales,
-    lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps)``. Shapes: n variables, nnz = 2 x pairs, P pool
-    entries.
+    ``sweeps(indptr, neighbors, couplings2, base, spins, generators, offsets, thresholds, part)``, thresholds:
+    ``(scales, lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps)``. Shapes: n variables, nnz = 2 x pairs,
+    P pool entries.
 
     indptr, neighbors: CSR, (n + 1,) int64 and (nnz,) int32.
     couplings2, base: (nnz,) -2 J_ij and (n,) -(h_i + sum_j J_ij), in the accumulator's type and unit.
@@ -76,6 +76,8 @@ def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
     offset_mask: uint64, picks the bits of an offset; 0 for fresh thresholds.
     period: variables between two fills of the pool; divides n.
     cap: float32, largest threshold: at least the largest field, and no more than the type holds.
+    part: the first variable and the one after the last that are visited. A sweep may be made of several calls, one for
+        each part in order, with the same scratch.
     """
     if not simd_available():
         return plain.packed_sweeps(lanes, ladder)
@@ -91,6 +93,7 @@ def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
         generators: Any,
         offsets: Any,
         thresholds: Any,
+        part: Any,
     ) -> None:
         scales, lane_scales, pool, offset_mask, period, cap, uniform, n_sweeps = thresholds
         spins_at, neighbors_at, couplings2_at = pointer(spins), pointer(neighbors), pointer(couplings2)
@@ -101,8 +104,8 @@ def packed_sweeps(lanes: int, ladder: bool = False) -> Any:
         for sweep in range(n_sweeps):
             if uniform:
                 set_scales(lane_scales_at, lanes, scales[sweep])
-            until_fill = 0
-            for i in range(base.size):
+            until_fill = -part[0] % period
+            for i in range(part[0], part[1]):
                 if until_fill == 0:
                     until_fill = period
                     a, b, c, d = fill_thresholds(pool_at, pool.size, lane_scales_at, lanes - 1, cap, a, b, c, d)

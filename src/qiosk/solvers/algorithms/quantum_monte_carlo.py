@@ -20,8 +20,9 @@ from qiosk.model.cost_function import I8
 from qiosk.solvers.algorithms.waves import Waves, WaveSolver
 from qiosk.solvers.algorithms.world_lines import WorldLines
 from qiosk.solvers.checkpoint import checkpointed
+from qiosk.solvers.samplers.parts import long_term_steps
 from qiosk.solvers.samplers.sampler import LaneGroup
-from qiosk.solvers.search.context import SearchContext, check_sweep, long_term_steps
+from qiosk.solvers.search.context import SearchContext, check_sweep
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
@@ -74,10 +75,10 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
         Raises NotEnoughMemory if this machine has no memory for a wave of systems, InsufficientResources if a sweep of
         one takes too long.
         """
-        lines = WorldLines(self.context.problem, self.slices)
+        lines = WorldLines(self.context.problem, self.slices, self.context.check)
         self.context.require_memory(min(WAVE_SYSTEMS, self.restarts) * self.slices, lines.slice_bytes)
         p = self.context.problem
-        steps = p.n + 2 * p.n_pairs + len(p.group_variables) + long_term_steps(p)
+        steps = p.n + 2 * p.n_pairs + len(p.group_variables) + int(long_term_steps(p).sum())
         check_sweep(f"{self.slices} slices", self.slices * steps)
         return lines
 

@@ -24,6 +24,7 @@ from qiosk.kernels.rng import combine_seed, random_words
 from qiosk.model.cost_function import F64, I8
 from qiosk.solvers.algorithms.network import Network
 from qiosk.solvers.checkpoint import checkpointed
+from qiosk.solvers.samplers.parts import Parts
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.agreement import ANNEALS_TO_AGREE
 from qiosk.solvers.search.context import SearchContext
@@ -122,7 +123,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
             no_pairs = np.zeros(2, np.int64), np.zeros(0, np.int32)
             for dynamics in self.candidates:
                 run = bifurcation_steps(dynamics.is_discrete, LOOP_LANES)
-                run(*no_pairs, nothing, spins, spins.copy(), nothing, np.float32(dynamics.dt))
+                run(*no_pairs, nothing, spins, spins.copy(), nothing, np.float32(dynamics.dt), (0, 1))
             sign_costs()(*no_pairs, np.zeros(0), spins, np.zeros(LOOP_LANES))
         return network
 
@@ -223,15 +224,23 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         forces, run = self._forces, bifurcation_steps(dynamics.is_discrete, LOOP_LANES)
         done = np.arange(state.wave_done, state.wave_done + n, dtype=np.float64)
         detunings = (done / state.steps - 1.0).astype(np.float32)
+        parts = self._parts
 
         def work(group: LaneGroup) -> None:
-            arrays = group.arrays
-            run(indptr, neighbors, forces, arrays["positions"], arrays["momenta"], detunings, np.float32(dynamics.dt))
+            x, y = group.arrays["positions"], group.arrays["momenta"]
+            for some, part in parts.calls(n):
+                run(indptr, neighbors, forces, x, y, detunings[some], np.float32(dynamics.dt), part)
 
         parallel.each(work, state.groups)
         state.wave_done += n
         state.sweeps_done += n
         state.spin_updates += n * len(state.groups) * LOOP_LANES * self.network.n
+
+    @cached_property
+    def _parts(self) -> Parts:
+        parts = Parts(np.diff(self.network.neighbors[0]) + 1)
+        parts.check = self.context.check
+        return parts
 
     def _costs(self, state: BifurcationState, parallel: Parallel) -> F64:
         """(groups, LOOP_LANES) cost of the signs of every trajectory."""

@@ -9,6 +9,7 @@ Reference: M. Jarret, S. P. Jordan, B. Lackey, Phys. Rev. A 94, 042318 (2016), d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, final
@@ -21,6 +22,7 @@ from qiosk.kernels.rng import combine_seed, random_words
 from qiosk.model.cost_function import BLOCK, F64, I8
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.incidence import Incidence
+from qiosk.solvers.samplers.parts import Parts
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
@@ -152,6 +154,37 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
         problem, index = self.context.problem, Incidence(self.context.problem)
         return problem.constant, problem.linear, index.terms, index.groups, index.by_variable, problem.is_spin
 
+    @property
+    def _refresh(self) -> int:
+        """Steps after which running costs are added up again."""
+        return max(REFRESH_STEPS, self.context.problem.n)
+
+    def _calls(self, first: int, n: int) -> Iterator[tuple[slice, tuple[int, int]]]:
+        """Of each kernel call: which of ``n`` steps from number ``first`` on, and the walkers that hop."""
+        adding_up, hopping = self._parts
+        if not adding_up.is_long or n == 0:
+            yield from hopping.calls(n)
+            return
+        done = 0
+        while done < n:
+            past = (first + done) % self._refresh
+            end = min(n, done + self._refresh - past) if past else done + 1
+            for some, part in (hopping if past else adding_up).calls(end - done):
+                yield slice(done + some.start, done + some.stop), part
+            done = end
+
+    @cached_property
+    def _parts(self) -> tuple[Parts, Parts]:
+        """Of steps in which costs are added up, and of others. All walkers take as long."""
+        _, _, terms, groups, by_variable, _ = self._problem
+        n, sizes = self.context.problem.n, np.diff(terms[0]).astype(np.float64)
+        walk = n + len(terms[1]) + len(groups[1])
+        hop = 1.0 + ((sizes * sizes).sum() + len(by_variable[3])) / max(1, n)
+        both = Parts(np.full(self.population, walk)), Parts(np.full(self.population, hop))
+        for parts in both:
+            parts.check = self.context.check
+        return both
+
     def _next_readout(self, done: int) -> int:
         half = self.step_limit // 2
         if done < half:
@@ -162,18 +195,23 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
     def _diffuse(self, state: WalkersState, n: int, island: int) -> None:
         """The next n steps of one island."""
         i, first = island, state.steps_done
+        alphas = self.alpha.values(first, n, self.step_limit)
+        betas = self.beta.values(first, n, self.step_limit)
+        scratch = np.empty(self.population), np.empty(self.population, np.int64)
         with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
-            diffuse()(
-                self._problem,
-                (state.values[i], state.sums[i], state.costs[i], state.generators[i]),
-                (state.best_values[i], state.best_costs[i : i + 1]),
-                (np.empty(self.population), np.empty(self.population, np.int64)),
-                first,
-                self.alpha.values(first, n, self.step_limit),
-                self.beta.values(first, n, self.step_limit),
-                self.steps_per_walker,
-                max(REFRESH_STEPS, self.context.problem.n),
-            )
+            for some, part in self._calls(first, n):
+                diffuse()(
+                    self._problem,
+                    (state.values[i], state.sums[i], state.costs[i], state.generators[i]),
+                    (state.best_values[i], state.best_costs[i : i + 1]),
+                    scratch,
+                    first + some.start,
+                    alphas[some],
+                    betas[some],
+                    self.steps_per_walker,
+                    self._refresh,
+                    part,
+                )
 
     def _offer_best(self, state: WalkersState, *, is_last: bool) -> None:
         """Offer what was best on each island, at a local minimum; at the end also the cheapest walkers."""

@@ -41,6 +41,8 @@ PATIENCE_PER_VARIABLE = 10
 # Flips of kicks that stay local. On lattices they do better than large ones, on dense problems worse.
 SMALL_KICK = 32
 SHORTEST_PATIENCE = 200
+# Steps of a kick, at most, which takes about a second then and cannot be interrupted.
+KICK_STEPS = 500_000_000
 # Moves a variable without improvement after which a search may end.
 CUTOFF_PER_VARIABLE = 500
 SHORTEST_CUTOFF = 10_000
@@ -189,8 +191,16 @@ class TabuWalkers:
         tenure = min(tenure or self.tenure, n)
         spread = min(spread or tenure // 2 + 5, n)
         patience = max(SHORTEST_PATIENCE, PATIENCE_PER_VARIABLE * n)
-        large = max(2, n // 2)
+        large = max(2, min(n // 2, int(KICK_STEPS / self._flip_steps)))
         return Rules(tenure, spread, patience, large), Rules(tenure, spread, patience, min(large, SMALL_KICK))
+
+    @cached_property
+    def _flip_steps(self) -> float:
+        """Steps of the flip of a random variable: deltas that change with it."""
+        p = self.problem
+        terms, groups = (np.diff(indptr).astype(np.float64) for indptr in (p.term_indptr, p.group_indptr))
+        pairs = float(p.n) ** 2 if self._is_dense else 2.0 * p.n_pairs
+        return 1.0 + (pairs + float(terms @ terms) + float(groups @ groups)) / max(1, p.n)
 
     @property
     def cutoff(self) -> int:

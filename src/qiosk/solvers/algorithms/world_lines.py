@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +13,11 @@ from qiosk.kernels.rng import combine_seed, random_words
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
 from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows
+from qiosk.solvers.samplers.parts import Parts, long_term_steps
 from qiosk.solvers.samplers.sampler import LaneGroup
+
+VECTOR = 4
+"""Slices that are added up at once: a step."""
 
 
 class WorldLines:
@@ -21,9 +26,11 @@ class WorldLines:
     The arrays of a group are ``values`` (n, slices) int8 and ``state`` (1,) uint64.
     """
 
-    def __init__(self, problem: CompiledProblem, slices: int) -> None:
+    def __init__(self, problem: CompiledProblem, slices: int, check: Callable[[], None] = lambda: None) -> None:
+        """``check`` is called between the parts of long sweeps; what it raises ends them."""
         self.problem = problem
         self.slices = slices
+        self._check = check
         self.kernel = f"world-lines-float64x{slices}"
 
     @property
@@ -50,9 +57,11 @@ class WorldLines:
 
         ``sweep(a); sweep(b)`` equals ``sweep(a + b)``, bit for bit. Releases the GIL.
         """
-        a = group.arrays
+        a, sums, is_spin = group.arrays, self._sums(), self.problem.is_spin
         with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
-            world_line_sweeps()(self._arrays, self.problem.is_spin, a["values"], self._sums(), a["state"], betas, cuts)
+            for some, part in self._parts.calls(len(betas)):
+                chances = betas[some], cuts[some]
+                world_line_sweeps()(self._arrays, is_spin, a["values"], sums, a["state"], *chances, part)
 
     def costs(self, group: LaneGroup) -> F64:
         """(slices,) cost of every slice, constant included."""
@@ -67,6 +76,14 @@ class WorldLines:
 
     def _sums(self) -> F64:
         return np.empty((len(self.problem.group_values), self.slices))
+
+    @cached_property
+    def _parts(self) -> Parts:
+        _, pairs, _, _, by_variable = self._arrays
+        steps = 1 + np.diff(pairs[0]) + long_term_steps(self.problem) + np.diff(by_variable[2])
+        parts = Parts(steps, self.slices / VECTOR)
+        parts.check = self._check
+        return parts
 
     @cached_property
     def _arrays(self) -> tuple[Any, ...]:

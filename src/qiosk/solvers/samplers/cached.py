@@ -12,6 +12,7 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I64
 from qiosk.solvers.samplers.arithmetic import Real
 from qiosk.solvers.samplers.ising import IsingForm
+from qiosk.solvers.samplers.parts import Parts
 from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.samplers.rows import RowLanes
 from qiosk.solvers.samplers.sampler import LaneGroup
@@ -37,6 +38,9 @@ class CachedSampler(RowLanes):
         super().__init__(form, is_spin=problem.is_spin, lanes=lanes, width=width, real=chosen, order=order)
         self.kernel = f"cached-{chosen}x{lanes}"
         self._indptr, self._neighbors, self._couplings2 = form.lay_out_by(order, 2.0, self._real)
+        steps = np.zeros(width, np.int64)
+        steps[: form.n] = np.diff(self._indptr) + 1
+        self.parts = Parts(steps.reshape(-1, BLOCK).sum(axis=1), lanes)
 
     def _fill(self, spins: NDArray[np.floating], fields: NDArray[np.floating]) -> None:
         fields_of()(self._indptr, self._neighbors, self._couplings2, self._base, spins, fields)
@@ -51,19 +55,22 @@ class CachedSampler(RowLanes):
 
     def _run(self, group: LaneGroup, betas: F64, by_replica: bool, sweeps: int) -> None:
         arrays = group.arrays
-        cached_sweeps()(
-            self._indptr,
-            self._neighbors,
-            self._couplings2,
-            self._base,
-            arrays["spins"],
-            arrays["fields"],
-            arrays["generators"],
-            arrays["age"],
-            threshold_scales(betas, self._form.scale),
-            by_replica,
-            sweeps,
-        )
+        scales = threshold_scales(betas, self._form.scale)
+        for some, (first, last) in self.parts.calls(sweeps):
+            cached_sweeps()(
+                self._indptr,
+                self._neighbors,
+                self._couplings2,
+                self._base,
+                arrays["spins"],
+                arrays["fields"],
+                arrays["generators"],
+                arrays["age"],
+                scales if by_replica else scales[some],
+                by_replica,
+                some.stop - some.start,
+                (BLOCK * first, BLOCK * last),
+            )
 
 
 def _color_order(form: IsingForm) -> I64:

@@ -14,9 +14,13 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
 from qiosk.solvers.samplers.arithmetic import Real
 from qiosk.solvers.samplers.ising import IsingForm
+from qiosk.solvers.samplers.parts import Parts
 from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.samplers.rows import RowLanes
 from qiosk.solvers.samplers.sampler import LaneGroup
+
+VECTOR = 16
+"""Couplings that are added at once: a step."""
 
 
 class DenseSampler(RowLanes):
@@ -40,6 +44,7 @@ class DenseSampler(RowLanes):
         width, order = padded(form.n), np.arange(form.n)
         super().__init__(form, is_spin=problem.is_spin, lanes=lanes, width=width, real=chosen, order=order)
         self.kernel = f"dense-{chosen}x{lanes}"
+        self.parts = Parts(np.full(width // BLOCK, BLOCK * width // VECTOR), lanes)
         self._couplings2 = aligned_zeros((width // BLOCK, width // TILE, BLOCK, TILE), chosen)
         rows, cols, couplings = form.pair_list()
         for i, j in ((rows, cols), (cols, rows)):
@@ -71,14 +76,22 @@ class DenseSampler(RowLanes):
         arrays = group.arrays
         past = int(arrays["age"][0]) % REFRESH_SWEEPS
         if past == 0:
-            self._fill(arrays["spins"], arrays["fields"])
+            self._fill_all(group)
         return REFRESH_SWEEPS - past
 
     def _run(self, group: LaneGroup, scales: NDArray[np.float32], by_replica: bool, sweeps: int) -> None:
         arrays = group.arrays
-        dense_sweeps()(
-            self._couplings2, arrays["spins"], arrays["fields"], arrays["generators"], scales, by_replica, sweeps
-        )
+        for some, (first, last) in self.parts.calls(sweeps):
+            dense_sweeps()(
+                self._couplings2,
+                arrays["spins"],
+                arrays["fields"],
+                arrays["generators"],
+                scales if by_replica else scales[some],
+                by_replica,
+                some.stop - some.start,
+                (BLOCK * first, BLOCK * last),
+            )
         arrays["age"] += sweeps
 
 

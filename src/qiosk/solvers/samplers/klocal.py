@@ -25,7 +25,8 @@ from qiosk.solvers.samplers.arithmetic import (
 )
 from qiosk.solvers.samplers.bits import WordLanes
 from qiosk.solvers.samplers.incidence import Incidence, index_by_variable
-from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool
+from qiosk.solvers.samplers.parts import Parts, long_term_steps
+from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool, of_sweeps
 from qiosk.solvers.samplers.sampler import LaneGroup
 
 _FLOAT32_RANGE = 2.0**100  # sums of groups that have no unit, and their inverses, stay below it: float32 ends at 2**128
@@ -186,6 +187,9 @@ class KLocalSampler(WordLanes):
         self._terms = self._term_layout(problem)
         self._groups = self._group_layout(problem, incidence)
         self._constants, self._base = self._start_layout(problem, incidence)
+        of_terms = 2 * np.diff(self._terms[2]) if self._is_spin else long_term_steps(problem)
+        steps = 1 + np.diff(self._pairs[0]) + of_terms + 2 * np.diff(self._groups[4])
+        self.parts = Parts(steps, self._words)
 
     def _scaled(self, values: NDArray[Any]) -> NDArray[Any]:
         return self._counted(values / self._unit)
@@ -266,19 +270,21 @@ class KLocalSampler(WordLanes):
         parities = np.empty(self._n_terms * self._words if self._is_spin else 0, np.uint64)
         sums = aligned_empty(self.lanes * self._n_groups, self._dtype)
         with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
-            klocal_sweeps(self._is_spin, self.lanes, ladder)(
-                self._pairs,
-                self._terms,
-                self._groups,
-                self._constants,
-                self._base,
-                arrays["spins"],
-                arrays["generators"],
-                arrays["offsets"],
-                parities,
-                sums,
-                thresholds,
-            )
+            for sweeps, part in self.parts.calls(thresholds[-1]):
+                klocal_sweeps(self._is_spin, self.lanes, ladder)(
+                    self._pairs,
+                    self._terms,
+                    self._groups,
+                    self._constants,
+                    self._base,
+                    arrays["spins"],
+                    arrays["generators"],
+                    arrays["offsets"],
+                    parities,
+                    sums,
+                    of_sweeps(thresholds, sweeps),
+                    part,
+                )
 
     def costs(self, group: LaneGroup) -> F64:
         """(lanes,) cost of every replica, added up again: each term once, so less work than a sweep."""

@@ -12,7 +12,8 @@ from qiosk.solvers.samplers.arithmetic import Arithmetic
 from qiosk.solvers.samplers.bit_costs import BitCosts
 from qiosk.solvers.samplers.bits import WordLanes
 from qiosk.solvers.samplers.ising import IsingForm
-from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool
+from qiosk.solvers.samplers.parts import Parts
+from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool, of_sweeps
 from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.samplers.sampler import LaneGroup
 
@@ -51,6 +52,7 @@ class PackedSampler(WordLanes):
             base = np.rint(base)
         self._indptr, self._neighbors, self._couplings2 = form.lay_out(-2.0, dtype)
         self._base = aligned_copy(base, dtype)
+        self.parts = Parts(np.diff(self._indptr) + 1, self._words)
 
     def sweep(self, group: LaneGroup, betas: F64) -> None:
         """One sweep per entry of ``betas``."""
@@ -63,16 +65,18 @@ class PackedSampler(WordLanes):
     def _run(self, group: LaneGroup, thresholds: ThresholdArguments, *, ladder: bool) -> None:
         arrays = group.arrays
         with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
-            packed_sweeps(self.lanes, ladder)(
-                self._indptr,
-                self._neighbors,
-                self._couplings2,
-                self._base,
-                arrays["spins"],
-                arrays["generators"],
-                arrays["offsets"],
-                thresholds,
-            )
+            for sweeps, part in self.parts.calls(thresholds[-1]):
+                packed_sweeps(self.lanes, ladder)(
+                    self._indptr,
+                    self._neighbors,
+                    self._couplings2,
+                    self._base,
+                    arrays["spins"],
+                    arrays["generators"],
+                    arrays["offsets"],
+                    of_sweeps(thresholds, sweeps),
+                    part,
+                )
 
     def costs(self, group: LaneGroup) -> F64:
         """(lanes,) cost of every replica, added up again: about as much work as half a sweep."""

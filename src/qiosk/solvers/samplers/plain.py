@@ -9,6 +9,7 @@ from qiosk.kernels.rng import combine_seed, random_words
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers.samplers.incidence import Incidence
+from qiosk.solvers.samplers.parts import Parts
 from qiosk.solvers.samplers.sampler import LaneGroup
 
 
@@ -25,6 +26,10 @@ class PlainSampler:
         self.lanes = lanes
         self._problem = problem
         self._incidence = Incidence(problem)
+        indptr, variables, _ = self._incidence.terms
+        sizes = np.diff(indptr)
+        steps = 1 + np.bincount(variables, np.repeat(sizes, sizes), problem.n)
+        self.parts = Parts(steps + np.diff(self._incidence.by_variable[2]), lanes)
 
     def start(self, seed: tuple[int, ...], initial: I8 | None = None) -> LaneGroup:
         """A new group: random configurations, or all replicas at ``initial``."""
@@ -48,18 +53,23 @@ class PlainSampler:
     def _sweep(self, group: LaneGroup, betas: F64) -> None:
         index, p = self._incidence, self._problem
         sums = np.empty(len(p.group_values))
+        values, states = group.arrays["values"], group.arrays["states"]
         with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
-            general_sweeps()(
-                p.linear,
-                index.terms,
-                index.groups,
-                index.by_variable,
-                p.is_spin,
-                group.arrays["values"],
-                sums,
-                group.arrays["states"],
-                betas,
-            )
+            # sums are of one replica, so the parts of its sweep follow each other
+            for rows in [slice(r, r + 1) for r in range(self.lanes)] if self.parts.is_long else [slice(None)]:
+                for sweeps, part in self.parts.calls(len(betas)):
+                    general_sweeps()(
+                        p.linear,
+                        index.terms,
+                        index.groups,
+                        index.by_variable,
+                        p.is_spin,
+                        values[rows],
+                        sums,
+                        states[rows],
+                        betas[sweeps, rows],
+                        part,
+                    )
 
     def costs(self, group: LaneGroup) -> F64:
         """(lanes,) cost of every replica."""

@@ -96,3 +96,10 @@ class ThresholdPool:
         if kind not in buffers:
             buffers[kind] = aligned_empty(kind.size, kind.dtype)
         return buffers[kind], kind.offset_mask, kind.period, kind.cap
+
+
+def of_sweeps(thresholds: ThresholdArguments, sweeps: slice) -> ThresholdArguments:
+    """The same for some of the sweeps."""
+    scales, lane_scales, pool, offset_mask, period, cap, is_uniform, _ = thresholds
+    some = scales[sweeps] if is_uniform else scales
+    return some, lane_scales, pool, offset_mask, period, cap, is_uniform, sweeps.stop - sweeps.start

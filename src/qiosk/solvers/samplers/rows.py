@@ -14,6 +14,7 @@ from qiosk.kernels.rng import combine_seed, generator_states, random_words
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers.samplers.arithmetic import Real
 from qiosk.solvers.samplers.ising import IsingForm
+from qiosk.solvers.samplers.parts import Parts
 from qiosk.solvers.samplers.sampler import LaneGroup
 
 
@@ -23,6 +24,8 @@ class RowLanes(ABC):
     Shapes: R lanes, n variables, ``width`` places in a row; place p holds variable ``order[p]``. Spins and fields are
     (R, width) of type ``real`` and count in the form's scale [cost]; ``_base`` is -h by place.
     """
+
+    parts: Parts
 
     def __init__(self, form: IsingForm, *, is_spin: bool, lanes: int, width: int, real: Real, order: I64) -> None:
         self.n = form.n
@@ -48,8 +51,7 @@ class RowLanes(ABC):
             spins[:, : self.n] = 1.0 - 2.0 * (words >> np.uint64(63)).astype(np.float64)
         else:
             spins[:, : self.n] = self._spins(initial)
-        self._fill(spins, fields)
-        return LaneGroup(
+        group = LaneGroup(
             {
                 "spins": spins,
                 "fields": fields,
@@ -57,6 +59,8 @@ class RowLanes(ABC):
                 "age": np.zeros(1, np.int64),
             }
         )
+        self._fill_all(group)
+        return group
 
     def _generators(self, seed: int) -> NDArray[np.uint32]:
         """(R * 4 * BLOCK,): those of lane r are together, as one vector of BLOCK generators."""
@@ -79,6 +83,13 @@ class RowLanes(ABC):
         values = np.empty(self.n, np.int8)
         values[self._order] = spins if self._is_spin else (1 - spins) // 2
         return values
+
+    def _fill_all(self, group: LaneGroup) -> None:
+        """Set the fields of all replicas, one after the other."""
+        spins, fields = group.arrays["spins"], group.arrays["fields"]
+        for lane in range(self.lanes):
+            self.parts.check()
+            self._fill(spins[lane : lane + 1], fields[lane : lane + 1])
 
     def replace(self, group: LaneGroup, lane: int, configuration: I8) -> None:
         """Put a replica at a configuration, and its fields with it."""

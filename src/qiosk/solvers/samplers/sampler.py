@@ -8,12 +8,13 @@ family and the array layout it needs. A *lane group* is the unit of work of one 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.solvers.checkpoint import checkpointed
+from qiosk.solvers.samplers.parts import Parts
 
 
 @checkpointed
@@ -83,3 +84,10 @@ class Sampler(Protocol):
         Both groups are of this sampler, and may be the same one if no replica is in both lists. Random states stay.
         """
         ...
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A sampler whose sweeps may be long, and end early when ``parts.check`` raises."""
+
+    parts: Parts

@@ -16,17 +16,27 @@ import numpy as np
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.model.reorder import reorder
-from qiosk.solvers.samplers.sampler import LaneGroup, Sampler
+from qiosk.solvers.samplers.sampler import Interruptible, LaneGroup, Sampler
 
 BLOCK = 1024
 
 
 class ShuffledSampler:
-    """Metropolis dynamics of ``problem`` by the sampler that ``plan`` makes for the shuffled problem."""
+    """Metropolis dynamics of ``problem`` by the sampler that ``plan`` makes for the shuffled problem.
 
-    def __init__(self, problem: CompiledProblem, plan: Callable[[CompiledProblem], Sampler]) -> None:
+    ``check`` is called between the parts of long sweeps; what it raises ends them.
+    """
+
+    def __init__(
+        self,
+        problem: CompiledProblem,
+        plan: Callable[[CompiledProblem], Sampler],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._order = shuffled_order(problem.n)
         self._inner = plan(reorder(problem, self._order))
+        if isinstance(self._inner, Interruptible):
+            self._inner.parts.check = check
         self.kernel = self._inner.kernel
         self.n = problem.n
         self.lanes = self._inner.lanes

@@ -18,6 +18,7 @@ from qiosk.model.cost_function import F64, I8
 from qiosk.model.flips import cost_of
 from qiosk.solvers.samplers.one_hot.layout import Layout
 from qiosk.solvers.samplers.one_hot.sampler import OneHotSampler
+from qiosk.solvers.samplers.parts import long_term_steps
 from qiosk.solvers.samplers.planner import warm_up
 from qiosk.solvers.samplers.sampler import LaneGroup, Sampler
 from qiosk.solvers.samplers.shuffled import ShuffledSampler
@@ -29,7 +30,7 @@ from qiosk.solvers.search.resolution import Resolution
 from qiosk.solvers.search.tuning import BetaRange, beta_range
 
 MOST_SWEEP_STEPS = 20_000_000_000
-"""Steps of a sweep of one lane group, at most: these take some ten seconds, in which the run cannot end."""
+"""Steps of a sweep of one lane group, at most: these take some ten seconds, and a search needs many."""
 ONE_HOT_WEIGHT = 64
 """Updates of bit-packed spins that take about as long as one of a bit in one-hot groups."""
 ARRAY_BYTES = 200
@@ -65,7 +66,7 @@ class SearchContext:
     def sampler(self) -> Sampler:
         """Metropolis dynamics of the problem; planned and compiled when it is first asked for."""
         if not self.problem.is_spin:  # the spins of a term are kept as one product, its bits are not
-            check_sweep("64 replicas", long_term_steps(self.problem))
+            check_sweep("64 replicas", int(long_term_steps(self.problem).sum()))
         sampler = self._sampler()
         with self.compiling():
             warm_up(sampler)
@@ -73,14 +74,14 @@ class SearchContext:
 
     def _sampler(self) -> Sampler:
         if self.problem.one_hot is None:
-            return ShuffledSampler(self.problem, self.plan)
+            return ShuffledSampler(self.problem, self.plan, self.check)
         planned = self.plan(self.problem)  # its moves have an order of their own
         return replace(planned, layout=self.layout) if isinstance(planned, OneHotSampler) else planned
 
     @cached_property
     def moves(self) -> Moves:
         """The moves of searches for this problem; compiled when they are first asked for."""
-        moves: Moves = Flips(self.problem) if self.problem.one_hot is None else OneHotMoves(self.layout)
+        moves: Moves = Flips(self.problem, self.check) if self.problem.one_hot is None else OneHotMoves(self.layout)
         low = -1 if self.problem.is_spin else 0
         with self.compiling():
             moves.gains(moves.descend(np.full(self.problem.n, low, np.int8)))
@@ -134,10 +135,6 @@ class SearchContext:
         """Whether kernels are being compiled, or loaded, now."""
         return bool(self._compiling)
 
-    def offer_any(self, found: Incumbents) -> None:
-        """Offer the local minimum near a random configuration, for a search that was given up before it found any."""
-        self.improve(self.moves.random(np.random.default_rng((self.seed % 2**64, 0xA11))), found, 0)
-
     @property
     def compile_seconds(self) -> float:
         """Time that compiling kernels, or loading them from the cache, has taken so far."""
@@ -160,7 +157,7 @@ class SearchContext:
         return [self._group(stream, g) for g in range(first, first + n_groups)]
 
     def check(self) -> None:
-        """Called before each lane group is made: may raise Interrupted."""
+        """Called before each lane group is made, and between the parts of long sweeps: may raise Interrupted."""
         for check in self.checks:
             check()
 
@@ -226,14 +223,8 @@ class SearchContext:
         return n_groups * self.sampler.lanes * self.problem.n * sweeps
 
 
-def long_term_steps(problem: CompiledProblem) -> int:
-    """Steps in which a sweep goes through all ids of each term of three or more for each of them."""
-    sizes = np.diff(problem.term_indptr).astype(np.float64)
-    return int((sizes * sizes).sum())
-
-
 def check_sweep(what: str, steps: int) -> None:
-    """Raise InsufficientResources if one sweep of a lane group takes so many steps that no time limit could end it."""
+    """Raise InsufficientResources if one sweep of a lane group takes so many steps that no search is possible."""
     if steps > MOST_SWEEP_STEPS:
         raise InsufficientResources(
             f"one sweep of {what} takes {steps:.1e} steps, at most {MOST_SWEEP_STEPS:.1e} are allowed; "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import BLOCK, F64, I8, I32, I64, Column
 from qiosk.model.flips import term_slopes
 from qiosk.solvers.samplers.incidence import Incidence
+from qiosk.solvers.samplers.parts import PART_STEPS
 
 _ROUNDING = 2.0**-48
 _PASSES = 10_000
@@ -25,6 +27,8 @@ class Descent:
     """Single-variable descent of one problem; keeps the problem's index by variable between calls."""
 
     problem: CompiledProblem
+    check: Callable[[], None] = lambda: None
+    """Called between passes of large problems; what it raises ends the descent."""
 
     @cached_property
     def _incidence(self) -> Incidence:
@@ -34,6 +38,23 @@ class Descent:
     def tolerances(self) -> F64:
         """(n,) least decrease of cost that counts, above the rounding error of a float64 sum."""
         return _ROUNDING * (_pair_bounds(self.problem) if self.problem.is_quadratic else self._incidence.bounds)
+
+    @cached_property
+    def _passes_at_once(self) -> int:
+        """Passes of a kernel call, which cannot be interrupted."""
+        p = self.problem
+        return int(max(1, PART_STEPS // max(1, p.n + 2 * p.n_pairs + len(p.term_variables) + len(p.group_variables))))
+
+    def _descend(self, passes: Callable[[int], int]) -> int:
+        """Up to ``_PASSES`` passes, until one flips nothing: ``passes(k)`` makes k of them and returns their flips."""
+        flips = 0
+        for _ in range(0, _PASSES, self._passes_at_once):
+            found = passes(min(_PASSES, self._passes_at_once))
+            if not found:
+                break
+            flips += found
+            self.check()
+        return flips
 
     def __call__(self, configuration: I8) -> I8:
         """The local minimum that passes over the variables in order lead to; ``configuration`` (n,) is not changed.
@@ -53,8 +74,8 @@ class Descent:
         p = self.problem
         for _ in range(_REFRESHES):
             slopes = term_slopes(p, values.astype(np.float64))
-            flips = pair_descent()(*self._upper, *self._lower, slopes, p.is_spin, values, self.tolerances, _PASSES)
-            if not flips:
+            arrays = *self._upper, *self._lower, slopes, p.is_spin, values, self.tolerances
+            if not self._descend(partial(pair_descent(), *arrays)):
                 return
 
     @cached_property
@@ -79,7 +100,7 @@ class Descent:
         index, p = self._incidence, self.problem
         scratch = np.empty(len(p.group_values)), np.empty(len(index.terms[2]), np.int32)
         arrays = p.linear, index.terms, index.groups, index.by_variable
-        general_descent()(*arrays, p.is_spin, values, *scratch, self.tolerances, _PASSES)
+        self._descend(partial(general_descent(), *arrays, p.is_spin, values, *scratch, self.tolerances))
 
 
 def _pair_bounds(problem: CompiledProblem) -> F64:

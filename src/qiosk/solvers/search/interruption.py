@@ -6,9 +6,18 @@ between two lane groups, and the caller gets the best that is known.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from qiosk.model.flips import cost_of
+from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.solver import StopReason
+
+if TYPE_CHECKING:
+    from qiosk.solvers.search.context import SearchContext
 
 GRACE_S = 2.0
 """How long a set-up or a chunk may go on after the time is over, or the run was cancelled."""
@@ -51,3 +60,20 @@ class Interruption:
             raise Interrupted(StopReason.CANCELLED)
         if now >= self._deadline() + GRACE_S:
             raise Interrupted(self._reason)
+
+
+def offer_any(context: SearchContext, found: Incumbents) -> None:
+    """Offer the local minimum near a random configuration, for a search that was given up before it found any.
+
+    If the descent takes longer than ``GRACE_S``, the configuration itself.
+    """
+    context.checks.clear()
+    start, began = context.moves.random(np.random.default_rng((context.seed % 2**64, 0xA11))), time.monotonic()
+    patience = Interruption(
+        clock=time.monotonic, is_cancelled=lambda: False, deadline=lambda: began, reason=StopReason.TIMEOUT
+    )
+    context.checks.append(patience.check)
+    try:
+        context.improve(start, found, 0)
+    except Interrupted:
+        found.offer(start, cost_of(context.problem, start), 0)

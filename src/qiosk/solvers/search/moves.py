@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -44,11 +44,13 @@ class Flips:
     """Flips of single variables."""
 
     problem: CompiledProblem
+    check: Callable[[], None] = lambda: None
+    """Called during long descents; what it raises ends them."""
 
     @cached_property
     def descent(self) -> Descent:
         """Of single variables."""
-        return Descent(self.problem)
+        return Descent(self.problem, self.check)
 
     def random(self, rng: np.random.Generator) -> I8:
         """Uniformly random values."""
