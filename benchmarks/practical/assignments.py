@@ -36,9 +36,7 @@ class QuadraticAssignment(PracticalProblem[Places]):
 
     def model(self) -> Model:
         model, n = Model(self.name), range(self.n)
-        at = model.choices("at", n, n)
-        for place in n:
-            model.add(total(at[facility][place] for facility in n) == 1, f"one at {place}")
+        at = model.permutation("at", n, n)
         near = [[total(self.distances[k][m] * at[j][m] for m in n if m != k) for k in n] for j in n]
         model.minimize(total(flow * at[i][k] * near[j][k] for i, j, flow in self.pairs for k in n))
         return model

@@ -28,9 +28,7 @@ class TravellingSalesman(PracticalProblem[Tour]):
 
     def model(self) -> Model:
         model, n = Model(self.name), self.n
-        at = model.choices("at", range(n), range(n))
-        for city in range(n):
-            model.add(total(at[step][city] for step in range(n)) == 1, f"visit {city}")
+        at = model.permutation("at", range(n), range(n))
         model.minimize(
             total(
                 at[step][a] * total(self.distances[a][b] * at[(step + 1) % n][b] for b in range(n) if b != a)
