@@ -170,6 +170,26 @@ class OnModel:
 
 
 @dataclass
+class InRounds:
+    """``Model.solve`` with the default target: rounds of searches that change the weights of constraints."""
+
+    prepared: Prepared
+
+    def __post_init__(self) -> None:
+        self.run(0.1, 10**6)  # load what it needs
+
+    def run(self, seconds: float, seed: int) -> list[Find]:
+        model, problem = self.prepared.model, self.prepared.problem
+        began = time.perf_counter()
+        found = model.solve(timeout=seconds, seed=seed, threads=1)
+        took, answer = time.perf_counter() - began, problem.read(found)
+        return _improving([(took, None if answer is None else problem.cost(answer))])
+
+    def until(self, cost: float, limit: float, seed: int) -> Find | None:
+        return doubling(self.run, cost, limit, seed)
+
+
+@dataclass
 class ConstraintSolver:
     """CP-SAT with one worker."""
 
@@ -276,6 +296,7 @@ def solvers() -> dict[str, Callable[[Prepared], Finder]]:
     found: dict[str, Callable[[Prepared], Finder]] = {
         f"{OURS} default": lambda prepared: OnModel(prepared, DEFAULT_TARGET),
         f"{OURS} tabu": lambda prepared: OnModel(prepared, TABU),
+        f"{OURS} Model.solve": InRounds,
         f"{OURS} one-flip tabu": qubo(Contender(OURS, "one-flip tabu", _any, lambda i: Target(TABU, i, {}))),
     }
     found |= {contender.name: qubo(contender) for contender in peers() if contender.name in PEER_SETTINGS}
