@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from patience import SLOWNESS
 from qiosk.errors import InvalidInitialConfiguration, InvalidValue
 from qiosk.modeling import Encoding, Model, Status, total
 from qiosk.modeling.expression import Sense
@@ -226,3 +227,18 @@ def test_a_variable_that_is_given_twice_is_refused():
     problem.init_config = {0: 1, "0": 0}
     with pytest.raises(InvalidInitialConfiguration, match="variable 0 is given twice"):
         problem.cost_function()
+
+
+@pytest.mark.parametrize("solver", ["tabu", "paralleltempering", "simulatedannealing"])
+@pytest.mark.parametrize("weight", [None, 3.0])
+def test_a_search_ends_when_the_objective_can_be_no_better(solver, weight):
+    model = Model("ring")
+    colour = model.choices("colour", range(14), "rgb")
+    for k in range(14):
+        for c in "rgb":
+            model.add(colour[k][c] + colour[(k + 1) % 14][c] <= 1, weight=weight)
+    if weight:
+        model.minimize(5 + total(colour[k]["r"] for k in range(14)))
+    answer = model.solve(solver, timeout=60 * SLOWNESS, seed=1)
+    assert (answer.status, answer.objective) == (Status.OPTIMAL, 5 if weight else 0)
+    assert [found.stop_reason for found in answer.rounds] == ["target"]

@@ -5,6 +5,9 @@ ones make searches get stuck. So a round that violates constraints raises their 
 ended without any violation lowers those that no solution so far has violated. A search counts as converged only if its
 best solution satisfies all constraints.
 
+No cost is below the least value that the terms of the objective allow. A search ends when it reaches that, such as the
+first solution that satisfies the constraints of a model without an objective.
+
 A weight above the range of the objective needs no raising: then no violation pays, and if every configuration was
 tried, the constraints cannot all hold.
 """
@@ -144,6 +147,8 @@ def solve_in_rounds(
                 seconds=clock() - start,
             )
         )
+        if best[0].is_feasible and _rank(model, best[0])[1] <= low:
+            return _answer(best, rounds, Status.OPTIMAL)
         if reason in _DONE and not violated:
             return _answer(best, rounds, Status.OPTIMAL if is_exact else Status.FEASIBLE)
         if is_exact and weights.are_enough():
@@ -158,6 +163,7 @@ def solve_in_rounds(
 
 def solve_here(model: Weighted, setup: Setup, progress: bool | Callable[[JobProgress], bool | None] | None) -> Answer:
     """The best solution of a model that a target finds in this process; ``progress`` as :func:`qiosk.solve` has it."""
+    setup = setup.until(model.cost.bounds[0])
     with followed(progress) as hooks:
 
         def run(problem: Problem, seconds: float, number: int) -> Result:

@@ -23,7 +23,7 @@ class Status(StrEnum):
     """
 
     OPTIMAL = "optimal"
-    """All constraints hold, and no solution is better: every configuration was tried."""
+    """All constraints hold, and no solution is better: all were tried, or the terms of the objective allow none."""
     FEASIBLE = "feasible"
     """All constraints hold."""
     INFEASIBLE = "infeasible"

@@ -36,6 +36,7 @@ def solve_job(cost_function: CostFunction, setup: Setup, hooks: Hooks) -> Result
     model = model_of(cost_function)
     if model is None or not model.constraints:
         return setup.run(cost_function, hooks)
+    setup = setup.until(model.cost.bounds[0])
     began = time.monotonic()
     time_limit = setup.time_limit if hooks.max_seconds is None else min(setup.time_limit, hooks.max_seconds)
 

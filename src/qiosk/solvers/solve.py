@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from msgspec import structs
@@ -119,6 +119,12 @@ class Setup:
     def time_limit(self) -> float:
         """How long a run may take [s]; infinite without a limit."""
         return self.target.time_limit(read_parameters(self.target.parameters, self.given))
+
+    def until(self, cost: float) -> Setup:
+        """The same, but a search also ends when it reaches a cost; one that was asked for comes first."""
+        if all(parameter.name != "target_cost" for parameter in self.target.parameters):
+            return self
+        return replace(self, given={"target_cost": cost, **self.given})
 
     def run(self, cost_function: CostFunction, hooks: Hooks, *, number: int = 0) -> Result:
         """Minimize a cost function; runs of other numbers have other seeds. Raises as :func:`solve`."""
