@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from qiosk.client.workspace import Workspace
 from qiosk.errors import InvalidValue
 from qiosk.interop.dimod import QioskSampler, from_cqm, from_dqm, to_cqm
+from qiosk.interop.dimod.dqm import cases_of
 from qiosk.modeling import Model, Status
 
 LABELS = ["a", ("a", 1), 7, "7"]
@@ -285,6 +286,17 @@ def test_discrete_models_against_their_enumeration(dqm):
     found = QioskSampler().sample_dqm(dqm, seed=1, time_limit=10)
     assert found.first.energy == pytest.approx(exact.first.energy)
     assert found.vartype == exact.vartype
+
+
+def test_variables_without_a_case_get_the_best_one():
+    """A search that was stopped early may leave a variable without a case."""
+    dqm = dimod.DiscreteQuadraticModel()
+    for label in "uvw":
+        dqm.add_variable(3, label=label)
+    dqm.set_linear("v", [3, 2, 4])
+    dqm.set_quadratic("u", "w", {(2, 1): -5})
+    assert cases_of(dqm, [2, None, None]) == [2, 1, 1]
+    assert cases_of(dqm, [0, 2, 1]) == [0, 2, 1]
 
 
 def test_labels_of_cases():

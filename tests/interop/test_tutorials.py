@@ -77,7 +77,9 @@ class TestDwaveNetworkx:
 
 
 class TestPyqubo:
-    pyqubo = pytest.importorskip("pyqubo")
+    @pytest.fixture(autouse=True)
+    def library(self):
+        self.pyqubo = pytest.importorskip("pyqubo")  # it has no wheels for the newest Pythons
 
     def test_a_number_partition(self):
         numbers = [self.pyqubo.Spin(f"s{k}") for k in range(4)]
@@ -121,7 +123,9 @@ class TestPyqubo:
 
 
 class TestQiskitOptimization:
-    applications = pytest.importorskip("qiskit_optimization.applications")
+    @pytest.fixture(autouse=True)
+    def library(self):
+        self.applications = pytest.importorskip("qiskit_optimization.applications")
 
     def solved(self, application):
         """The best vector by Qiosk, and its objective."""

@@ -141,14 +141,11 @@ def _price(model: Model, comparison: Any, condition: Condition, name: str, taken
 def _quadratic_model(cqm: Any, quadratic: Quadratic) -> Any:
     """The QuadraticModel over variables of ``cqm``."""
     built = dimod.QuadraticModel()
-    labels = {label for some in quadratic for label in some}
-    if not labels:
-        labels = set(list(cqm.variables)[:1])  # without variables, dimod evaluates a constant to 0
-    for label in cqm.variables:
-        if label in labels:
-            bounds = {"lower_bound": cqm.lower_bound(label), "upper_bound": cqm.upper_bound(label)}
-            is_integer = cqm.vartype(label).name == "INTEGER"
-            built.add_variable(cqm.vartype(label), label, **(bounds if is_integer else {}))
+    labels = list(dict.fromkeys(label for some in quadratic for label in some))
+    for label in labels or list(cqm.variables)[:1]:  # without variables, dimod evaluates a constant to 0
+        is_integer = cqm.vartype(label).name == "INTEGER"
+        bounds = {"lower_bound": cqm.lower_bound(label), "upper_bound": cqm.upper_bound(label)} if is_integer else {}
+        built.add_variable(cqm.vartype(label), label, **bounds)
     for some, c in quadratic.items():
         match some:
             case ():
