@@ -95,13 +95,22 @@ def simd_available() -> bool:
     return True
 
 
-def kernel(function: Callable[..., Any]) -> Any:
+UNCOUNTED: dict[str, Any] = {"_nrt": False}
+"""Options of functions that make no arrays and read many: without them references are counted at every access."""
+
+
+def uncounted_kernel(function: Callable[..., Any]) -> Any:
+    """Decorator: as ``kernel``, with the options ``UNCOUNTED``."""
+    return kernel(function, **UNCOUNTED)
+
+
+def kernel(function: Callable[..., Any], **options: Any) -> Any:
     """Decorator: compile at the first call, for the types of that call, through the cache on disk.
 
     The closure of ``function`` may hold numbers, strings, NumPy dtypes and compiled functions; anything else
     has no text for a file name and raises TypeError.
     """
-    dispatcher = numba.njit(**OPTIONS)(function)
+    dispatcher = numba.njit(**OPTIONS, **options)(function)
     if jit_enabled():
         dispatcher._cache = KernelCache(function)
     return dispatcher

@@ -18,6 +18,21 @@ from qiosk.presolve.reduced import Records, Reduced
 if TYPE_CHECKING:
     from qiosk.kernels.presolve.graph import Graph
 
+_HALF = np.dtype([("after", "i4"), ("before", "i4"), ("ends", "i4")])
+_SPIN = np.dtype(
+    [
+        ("head", "i4"),
+        ("degree", "i4"),
+        ("fields", "i8"),
+        ("totals", "i8"),
+        ("is_left", "?"),
+        ("is_queued", "?", (3,)),
+        ("scanned", "i8"),
+        ("marks", "i8"),
+    ],
+    align=True,
+)
+"""What a rule reads of a half-edge, or of a spin, is in one line of the cache."""
 MOST_BITS = 61
 """All integers together stay below 2**61, however often they are doubled."""
 STEPS = 200_000
@@ -74,36 +89,31 @@ def reduce_compiled(
 
 
 def _graph(integers: SpinIntegers) -> Graph:
-    from qiosk.kernels.presolve.graph import MOST_DOUBLINGS, RULES, Graph
+    from qiosk.kernels.presolve.graph import FIRST, MOST_DOUBLINGS, RULES, Graph
     from qiosk.kernels.presolve.rules import link_all
 
     n, m = len(integers.fields), len(integers.weights)
     is_edge = integers.weights != 0  # sizes below the unit were rounded to 0
     rows, cols, weights = (column[is_edge] for column in (integers.rows, integers.cols, integers.weights))
-    ends = np.stack([cols, rows], axis=1).astype(np.int32).ravel()
     counters = np.zeros(5, np.int64)
     counters[MOST_DOUBLINGS] = MOST_BITS - integers.size.bit_length()
+    spins, halves = np.zeros(n, _SPIN), np.full(2 * len(weights), -1, _HALF)
+    halves["ends"][::2], halves["ends"][1::2] = cols, rows
+    spins["head"], spins["fields"], spins["is_left"], spins["scanned"] = -1, integers.fields, True, 2**62
+    spins["is_queued"][:, FIRST] = True
     graph = Graph(
-        head=np.full(n, -1, np.int32),
-        after=np.full(2 * len(weights), -1, np.int32),
-        before=np.full(2 * len(weights), -1, np.int32),
-        ends=ends,
+        **{name: spins[name] for name in _SPIN.names or () if name != "is_queued"},
+        **{name: halves[name] for name in _HALF.names or ()},
+        is_queued=spins["is_queued"].T,
         weights=weights,
         free=np.empty(m, np.int32),
-        degree=np.zeros(n, np.int32),
-        fields=integers.fields.copy(),
-        totals=np.zeros(n, np.int64),
-        is_left=np.ones(n, np.bool_),
         removed=np.empty(n, np.int32),
         partners=np.full((n, 3), -1, np.int32),
         couplings=np.zeros((n, 3), np.int64),
         counters=counters,
         counts=np.zeros(len(RULES), np.int64),
-        queues=np.tile(np.arange(n, dtype=np.int32), (3, 1)),
-        places=np.array([[0, n], [0, 0], [0, 0]]),
-        is_queued=np.array([[True], [False], [False]]).repeat(n, axis=1),
-        scanned=np.full(n, 2**62, np.int64),
-        marks=np.zeros(n, np.int64),
+        queues=np.tile(np.arange(n - 1, -1, -1, dtype=np.int32), (3, 1)),
+        lengths=np.array([n, 0, 0]),
     )
     link_all()(graph)
     return graph

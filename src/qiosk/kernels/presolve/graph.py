@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.kernels.compiler import called
+from qiosk.kernels.compiler import UNCOUNTED, called, inlined
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -47,14 +47,14 @@ class Graph(NamedTuple):
     couplings: I64  # (n, 3) a removed spin is -sign(sum_k coupling_k s_k)
     counters: I64  # (5,)
     counts: I64  # (8,) spins that each rule took out
-    queues: I32  # (3, n) rings
-    places: I64  # (3, 2) first entry of each ring, and its length
+    queues: I32  # (3, n) spins that wait; the last is next
+    lengths: I64  # (3,) of the queues
     is_queued: NDArray[np.bool_]  # (3, n)
     scanned: I64  # (n,) the total of a spin of many edges when these were last compared with it
     marks: I64  # (n,) zeros, for the time of one call
 
 
-@called()
+@inlined(**UNCOUNTED)
 def link(g: Any, half: Any, spin: Any) -> None:
     """Put a half-edge at the front of a spin's list."""
     first = g.head[spin]
@@ -65,7 +65,7 @@ def link(g: Any, half: Any, spin: Any) -> None:
     g.degree[spin] += 1
 
 
-@called()
+@inlined(**UNCOUNTED)
 def unlink(g: Any, half: Any, spin: Any) -> None:
     """Take a half-edge out of a spin's list."""
     after, before = g.after[half], g.before[half]
@@ -78,7 +78,7 @@ def unlink(g: Any, half: Any, spin: Any) -> None:
     g.degree[spin] -= 1
 
 
-@called()
+@inlined(**UNCOUNTED)
 def remove_edge(g: Any, edge: Any) -> None:
     """Remove an edge from both lists; it is free then."""
     size = abs(g.weights[edge])
@@ -91,7 +91,7 @@ def remove_edge(g: Any, edge: Any) -> None:
     g.counters[FREE] += 1
 
 
-@called()
+@inlined(**UNCOUNTED)
 def find_edge(g: Any, u: Any, v: Any) -> Any:
     """The edge between two spins, -1 if there is none; takes as long as the shorter of their lists."""
     if g.degree[u] > g.degree[v]:
@@ -104,7 +104,7 @@ def find_edge(g: Any, u: Any, v: Any) -> Any:
     return np.int32(-1)
 
 
-@called()
+@inlined(**UNCOUNTED)
 def add_coupling(g: Any, u: Any, v: Any, weight: Any) -> None:
     """Add to the coupling of two different spins, one of which may be the ghost."""
     n = g.head.size
@@ -136,43 +136,42 @@ def add_coupling(g: Any, u: Any, v: Any, weight: Any) -> None:
     g.totals[v] += abs(old + weight) - abs(old)
 
 
-@called()
+@inlined(**UNCOUNTED)
 def push(g: Any, queue: Any, spin: Any) -> None:
     """Put a spin that is left at the end of a queue, unless it is in it."""
     if spin == g.head.size or not g.is_left[spin] or g.is_queued[queue, spin]:
         return
     g.is_queued[queue, spin] = True
-    g.queues[queue, (g.places[queue, 0] + g.places[queue, 1]) % g.head.size] = spin
-    g.places[queue, 1] += 1
+    g.queues[queue, g.lengths[queue]] = spin
+    g.lengths[queue] += 1
 
 
-@called()
+@inlined(**UNCOUNTED)
 def pop(g: Any, queue: Any) -> Any:
-    """Take the first spin of a queue that is not empty."""
-    first = g.places[queue, 0]
-    spin = g.queues[queue, first]
-    g.places[queue, 0] = (first + 1) % g.head.size
-    g.places[queue, 1] -= 1
+    """Take the spin that came last into a queue that is not empty: its neighbours are in the cache."""
+    g.lengths[queue] -= 1
+    spin = g.queues[queue, g.lengths[queue]]
     g.is_queued[queue, spin] = False
     return spin
 
 
-@called()
+@called(**UNCOUNTED)
 def double(g: Any) -> Any:
     """Double all numbers, so that halves are whole; False, and nothing done, if int64 has no room."""
     if g.counters[DOUBLINGS] == g.counters[MOST_DOUBLINGS]:
         return False
     g.counters[DOUBLINGS] += 1
     g.counters[CONSTANT] *= 2
-    g.weights[:] *= 2
-    g.fields[:] *= 2
-    g.totals[:] *= 2
-    for spin in range(g.scanned.size):
+    for edge in range(g.weights.size):
+        g.weights[edge] *= 2
+    for spin in range(g.head.size):
+        g.fields[spin] *= 2
+        g.totals[spin] *= 2
         g.scanned[spin] = min(g.scanned[spin], np.int64(1) << 61) * 2
     return True
 
 
-@called()
+@inlined(**UNCOUNTED)
 def record(g: Any, spin: Any, rule: Any) -> Any:
     """Note that a spin is taken out; returns its place in the records."""
     place = g.counters[REMOVED]
@@ -183,7 +182,7 @@ def record(g: Any, spin: Any, rule: Any) -> Any:
     return place
 
 
-@called()
+@called(**UNCOUNTED)
 def merge(g: Any, spin: Any, other: Any, sign: Any, rule: Any) -> None:
     """Put ``sign`` times the value of another spin, or of the ghost, for a spin."""
     n = g.head.size

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from qiosk.kernels.compiler import called, kernel
+from qiosk.kernels.compiler import UNCOUNTED, called, inlined, uncounted_kernel
 from qiosk.kernels.presolve.graph import (
     CONSTANT,
     DOMINATED,
@@ -25,6 +25,7 @@ from qiosk.kernels.presolve.graph import (
     FIXED,
     PAIR,
     PAIRS,
+    REMOVED,
     STARS,
     add_coupling,
     double,
@@ -43,11 +44,11 @@ PAIR_DEGREE = 16
 """Edges of a spin up to which the pair rule is tried."""
 
 
-@called()
+@called(**UNCOUNTED)
 def _eliminate(g: Any, spin: Any) -> Any:
     """Minimize out a spin of at most three neighbours; False, and nothing done, if int64 has no room."""
     n = g.head.size
-    others, x = np.full(3, -1, np.int32), np.zeros(3, np.int64)
+    others, x = g.partners[g.counters[REMOVED]], g.couplings[g.counters[REMOVED]]
     k, half = 0, g.head[spin]
     while half >= 0:
         others[k], x[k] = g.ends[half], g.weights[half >> 1]
@@ -57,10 +58,12 @@ def _eliminate(g: Any, spin: Any) -> Any:
         k += 1
     if k == 3 and (x[0] + x[1] + x[2]) % 2 != 0:
         if not double(g):
+            for q in range(3):
+                others[q], x[q] = -1, 0
             return False
-        x *= 2
-    place = record(g, spin, k)
-    g.partners[place, :], g.couplings[place, :] = others, x
+        for q in range(3):
+            x[q] *= 2
+    record(g, spin, k)
     while g.head[spin] >= 0:
         remove_edge(g, g.head[spin] >> 1)
     g.fields[spin] = 0
@@ -78,13 +81,13 @@ def _eliminate(g: Any, spin: Any) -> Any:
     return True
 
 
-@called()
+@inlined(**UNCOUNTED)
 def _dominates(size: Any, total: Any, is_strict: Any) -> Any:
     """Whether one of the numbers that add up to ``total`` is at least as large as the others, or larger."""
     return 2 * size > total or (2 * size == total and not is_strict)
 
 
-@called()
+@called(**UNCOUNTED)
 def _merge_neighbours(g: Any, u: Any, v: Any, weight: Any, rule: Any) -> None:
     """Merge two spins of a coupling that decides; the one of fewer edges goes."""
     sign = -1 if weight > 0 else 1
@@ -94,7 +97,7 @@ def _merge_neighbours(g: Any, u: Any, v: Any, weight: Any, rule: Any) -> None:
         merge(g, u, v, sign, rule)
 
 
-@called()
+@called(**UNCOUNTED)
 def _try_dominated(g: Any, spin: Any, is_strict: Any) -> Any:
     """Merge a spin by its field or one of its edges, if one dominates it or the spin at the other end."""
     total, field = g.totals[spin], g.fields[spin]
@@ -115,7 +118,7 @@ def _try_dominated(g: Any, spin: Any, is_strict: Any) -> Any:
     return False
 
 
-@called()
+@inlined(**UNCOUNTED)
 def _outside(g: Any, spin: Any, other: Any, weight: Any) -> Any:
     """The most that all others gain if the product of two spins has the sign that their coupling is against.
 
@@ -133,7 +136,7 @@ def _outside(g: Any, spin: Any, other: Any, weight: Any) -> Any:
     return most
 
 
-@called()
+@called(**UNCOUNTED)
 def _try_pair(g: Any, spin: Any, is_strict: Any) -> Any:
     """Merge a spin and a neighbour by what both together are to the others."""
     half = g.head[spin]
@@ -164,10 +167,10 @@ def rules() -> Any:
     graph: a ``Graph``, updated. is_strict: drop no optimum.
     """
 
-    @kernel
+    @uncounted_kernel
     def apply(g: Any, is_strict: Any, steps: Any) -> Any:
         for _ in range(steps):
-            if g.places[FIRST, 1] > 0:
+            if g.lengths[FIRST] > 0:
                 spin = pop(g, FIRST)
                 if not g.is_left[spin]:
                     continue
@@ -176,12 +179,12 @@ def rules() -> Any:
                     _eliminate(g, spin)
                 elif not _try_dominated(g, spin, is_strict):
                     push(g, STARS if neighbours == 3 else PAIRS, spin)
-            elif g.places[STARS, 1] > 0:
+            elif g.lengths[STARS] > 0:
                 spin = pop(g, STARS)
                 neighbours = g.degree[spin] + (1 if g.fields[spin] != 0 else 0)
                 if g.is_left[spin] and neighbours == 3 and not _eliminate(g, spin):
                     push(g, PAIRS, spin)
-            elif g.places[PAIRS, 1] > 0:
+            elif g.lengths[PAIRS] > 0:
                 spin = pop(g, PAIRS)
                 if g.is_left[spin] and g.degree[spin] <= PAIR_DEGREE:
                     _try_pair(g, spin, is_strict)
@@ -196,7 +199,7 @@ def rules() -> Any:
 def link_all() -> Any:
     """``link_all(graph)``: puts all edges, whose ends and weights are set, into the lists of their spins."""
 
-    @kernel
+    @uncounted_kernel
     def link_edges(g: Any) -> None:
         for spin in range(g.head.size):
             g.totals[spin] += abs(g.fields[spin])
