@@ -49,6 +49,8 @@ class Result:
     - ``spin_updates``: attempted, summed over replicas; ``sweeps``: of every replica, one after the other;
     - ``seconds``: sweeping alone; ``compile_seconds``, ``prepare_seconds``: before it; ``threads``;
     - ``stop_reason``: finished, converged, target, timeout, run_limit or cancelled;
+    - ``presolve``, where a reduction of the problem was tried: ``is_used``, whether the search worked on what was left;
+      ``variables`` that were left, ``removed``, how many by which of the ``rules``, and ``seconds`` that it took;
     - ``exchange_rates`` of parallel tempering, between neighbouring rungs; ``replica_costs`` of simulated annealing,
       after the last sweep: of the last round.
 

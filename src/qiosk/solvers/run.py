@@ -23,6 +23,8 @@ from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction
 from qiosk.model.flips import largest_cost
 from qiosk.model.one_hot import ONE_HOT
+from qiosk.presolve.reduced import Reduced
+from qiosk.solvers import presolving
 from qiosk.solvers.checkpoint import check_origin, origin, pack, unpack
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exact.dominated import dominated_groups
@@ -86,6 +88,9 @@ class Task:
         self.max_seconds = np.inf if max_seconds is None else max_seconds
         self.clock = clock
         # the state later: its classes are those of the solver's module, which is loaded when the solver is built
+        self._reduced: Reduced | None = None  # of which the search works on what is left
+        self._initial: I8 | None = None  # of the whole problem, where that is reduced
+        self._presolve: dict[str, Any] = {}  # for the statistics
         self.saved: Any = unpack(resume, without="state") if resume is not None else None
         self._resume = resume
         self.seed: int = self.saved["seed"] if self.saved else self._new_seed()
@@ -120,7 +125,16 @@ class Task:
         before = self.clock()
         import qiosk.solvers.samplers.planner  # noqa: F401  # loads the compiler; enumerated problems need none
 
+        is_tried = self._is_reduction_tried(problem)
+        if is_tried:
+            presolving.warm_up()
         loading_seconds = self.clock() - before
+        if is_tried:
+            problem = self._reduce(problem)
+            if initial is not None and self._reduced is not None:
+                self._initial, initial = initial, self._reduced.restrict(initial)
+            if problem.n == 0 or (not is_search_wanted and is_enumerable(problem)):
+                return self._enumerate(problem, began + loading_seconds, is_cancelled, on_chunk)
         context = self._context(problem, initial)
         interruption = self._interruption(context, began + loading_seconds, is_cancelled)
         context.checks.append(interruption.check)
@@ -157,7 +171,7 @@ class Task:
             prepare_seconds=prepare_seconds,
             threads=self.threads,
         )
-        statistics |= solver.statistics(run.state)
+        statistics |= solver.statistics(run.state) | self._presolve
         parameters = self._parameters(solver.parameters(run.state))
         enough = max(run.limits.deadline, self.clock() + FILL_UP_S)
         fill_up(problem, context.moves, run.state.incumbents, lambda: self.clock() < enough and not is_cancelled())
@@ -171,6 +185,32 @@ class Task:
         if ONE_HOT in self.cost_function.metadata:  # even if there are none
             return problem
         return replace(problem, one_hot=dominated_groups(problem))
+
+    def _is_reduction_tried(self, problem: CompiledProblem) -> bool:
+        """Whether to reduce the problem before the search: where it is wanted, or may pay."""
+        wanted = self.values.get("presolve")
+        if wanted is False or not presolving.is_reducible(problem) or self.target.solutions(self.values) > 1:
+            return False
+        if wanted is None and (not self.target.is_parameter_free or self.kernel is not None):
+            return False
+        return wanted is True or presolving.is_promising(problem, self.target.time_limit(self.values))
+
+    def _reduce(self, problem: CompiledProblem) -> CompiledProblem:
+        """The problem to search: what is left of it, or itself where that does not pay."""
+        from qiosk.presolve.reduction import reduce_compiled
+        from qiosk.solvers.samplers.planner import choose
+
+        began = self.clock()
+        reduced = reduce_compiled(problem)
+        wanted = self.target.replicas(self.values) if self.target.replicas is not None else 1
+        is_used = self.values.get("presolve") is True or presolving.pays(
+            reduced, lambda p: choose(p, wanted, self.target.has_ladder)
+        )
+        self._presolve = {"presolve": presolving.described(reduced, self.clock() - began, is_used=is_used)}
+        if not is_used:
+            return problem
+        self._reduced = reduced
+        return reduced.problem
 
     def _interruption(self, context: SearchContext, began: float, is_cancelled: Callable[[], bool]) -> Interruption:
         """Ends what takes much longer than the time limit; compiling kernels does not count."""
@@ -190,6 +230,7 @@ class Task:
         seconds = self.clock() - began - context.compile_seconds
         trace = [TracePoint(seconds, 0, found.best)]
         statistics = _statistics("descent", stop, 0.0, compile_seconds=context.compile_seconds, prepare_seconds=seconds)
+        statistics |= self._presolve
         return self._result(context.problem, found, self._parameters({}), trace, statistics)
 
     @property
@@ -234,7 +275,7 @@ class Task:
             )
         )
         stop = StopReason.CONVERGED if self.target.is_parameter_free else StopReason.FINISHED
-        statistics = _statistics(kernel, StopReason.CANCELLED if is_cancelled() else stop, seconds)
+        statistics = _statistics(kernel, StopReason.CANCELLED if is_cancelled() else stop, seconds) | self._presolve
         return self._result(problem, found, parameters, trace, statistics)
 
     def _advice(self, problem: CompiledProblem, found: Incumbents) -> dict[str, Any]:
@@ -351,9 +392,13 @@ class Task:
 
     def _solutions(self, problem: CompiledProblem, found: Incumbents) -> list[Solution]:
         """The incumbents with their costs computed again from the original cost function, best first."""
-        configurations = np.array(found.configurations, np.int8).reshape(len(found.costs), problem.n)
+        some = found.configurations
+        if self._reduced is not None:
+            problem = self._reduced.original
+            some = presolving.lifted(self._reduced, some, self._initial)
+        configurations = np.array(some, np.int8).reshape(len(some), problem.n)
         costs = np.atleast_1d(evaluate(self.cost_function, configurations))
-        order = np.argsort(costs, kind="stable")
+        order = np.argsort(costs, kind="stable")[: len(found.costs)]
         return [Solution(problem.variables, configurations[k], float(costs[k])) for k in order]
 
     def _new_seed(self) -> int:

@@ -119,7 +119,7 @@ def choice(name: str, allowed: Sequence[str], *, default: str, meaning: str) -> 
     return Parameter(name, read, default, meaning, rule)
 
 
-def flag(name: str, *, default: bool, meaning: str) -> Parameter:
+def flag(name: str, *, default: bool | None, meaning: str) -> Parameter:
     """True or false."""
 
     def read(name: str, value: Any) -> bool:
@@ -217,4 +217,9 @@ SOLUTIONS = integer(
 )
 TIMEOUT = number("timeout", low=0.0, meaning="time limit [s]; the best found by then is returned")
 TARGET_COST = number("target_cost", low=-math.inf, meaning="stop as soon as a configuration costs no more [cost]")
-COMMON = (SEED, TIMEOUT, SOLUTIONS, TARGET_COST)
+PRESOLVE = flag(
+    "presolve",
+    default=None,
+    meaning="search a smaller problem with the same minimum; if not given, parameter-free targets do where it pays",
+)
+COMMON = (SEED, TIMEOUT, SOLUTIONS, TARGET_COST, PRESOLVE)

@@ -1,0 +1,78 @@
+"""Whether a search works on a smaller problem with the same minimum, and its configurations as those of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import I8
+from qiosk.presolve.reduced import Reduced
+
+LEAST_VARIABLES = 200
+"""Variables from which a problem is reduced without being asked to: smaller ones are searched in no time."""
+LEAST_SHARE = 0.1
+"""Share of the variables that must have at most three neighbours, or be dominated by one, for a reduction to be tried
+without being asked to; and that it must take out."""
+SECONDS_EACH = 5e-6
+"""Time per variable and pair that a reduction takes [s], at most."""
+MOST_TIME = 0.1
+"""Share of the time limit that a reduction may take."""
+
+
+def is_reducible(problem: CompiledProblem) -> bool:
+    """Whether the rules of presolve apply to a problem of this kind."""
+    return problem.is_quadratic and problem.one_hot is None and problem.n > 0
+
+
+def is_promising(problem: CompiledProblem, time_limit: float) -> bool:
+    """Whether a reduction seems worth a share of the time limit [s]."""
+    terms = problem.n + problem.n_pairs
+    if problem.n < LEAST_VARIABLES or SECONDS_EACH * terms > MOST_TIME * time_limit:
+        return False
+    n = problem.n
+    degrees, totals, largest = np.zeros(n, np.int64), np.zeros(n), np.zeros(n)
+    for rows, cols, values in problem.pair_blocks():
+        sizes = np.abs(values)
+        for ends in (rows, cols):
+            degrees += np.bincount(ends, minlength=n)
+            totals += np.bincount(ends, sizes, n)
+            np.maximum.at(largest, ends, sizes)
+    return int(np.count_nonzero((degrees <= 3) | (2 * largest >= totals))) >= LEAST_SHARE * n
+
+
+def pays(reduced: Reduced, kernel: Callable[[CompiledProblem], str]) -> bool:
+    """Whether to search what is left: half of the variables are gone, or a tenth and the kernel stays the same."""
+    left, n = reduced.problem.n, reduced.original.n
+    if 2 * left <= n:
+        return True
+    return left <= (1 - LEAST_SHARE) * n and kernel(reduced.problem) == kernel(reduced.original)
+
+
+def described(reduced: Reduced, seconds: float, *, is_used: bool) -> Mapping[str, Any]:
+    """What ``statistics["presolve"]`` contains."""
+    return {
+        "is_used": is_used,
+        "variables": reduced.problem.n,
+        "removed": reduced.n_removed,
+        "rules": dict(reduced.counts),
+        "seconds": seconds,
+    }
+
+
+def lifted(reduced: Reduced, configurations: list[I8], initial: I8 | None) -> list[I8]:
+    """Configurations of the whole problem; with the one that the search began from, which may cost less."""
+    found = [reduced.lift(x) for x in configurations]
+    return found if initial is None else [*found, initial]
+
+
+def warm_up() -> None:
+    """Compile the kernels of presolve, or load them from the disk."""
+    from qiosk.model.compile import compile_problem
+    from qiosk.model.cost_function import CostFunction, ProblemType
+    from qiosk.presolve.reduction import reduce_compiled
+
+    pair = CostFunction(ProblemType.ising, np.ones(1), np.array([0, 2]), np.array([0, 1]))
+    reduce_compiled(compile_problem(pair)).lift([])
