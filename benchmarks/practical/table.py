@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.contenders import OURS
 from benchmarks.quality.cells import Cells
 
 QUBO = ("one-flip tabu", "dwave-samplers", "OpenJij")  # what names of solvers by single flips contain
@@ -51,7 +52,8 @@ def gaps(cells: Cells, problem: str, seconds: float, best_known: float) -> dict[
 
 def markdown(measured: Measured, known: Mapping[str, float]) -> str:
     """The whole report."""
-    solvers = list(dict.fromkeys(cell.contender for cell in measured.feasible))
+    names = dict.fromkeys(cell.contender for cell in measured.feasible)
+    solvers = sorted(names, key=lambda name: not name.startswith(OURS))
     parts = ["# Practical problems, one thread", "", "## Time to the first feasible answer", ""]
     parts += _section({name: times(measured.feasible, name) for name in known}, solvers, _duration)
     optima = {name: best for name, best in known.items() if best}
