@@ -136,7 +136,7 @@ def test_fields_and_pairs_count_as_terms():
     [
         cost_function("ising", [(-1.0, [0, 1, 2]), (-1.0, [0, 1, 3]), (1.0, [2, 3])]),
         cost_function("ising", [(1.0, [0, 1]), (1.0, [1, 2]), (1.0, [0, 2])]),
-        cost_function("pubo", [(-1.0, [0, 1])]),
+        cost_function("pubo", [(-1.0, [0, 1]), (1.0, [0])]),
         cost_function("ising", [(1.0, [])]),
     ],
     ids=["a contradiction", "a triangle", "bits", "nothing"],

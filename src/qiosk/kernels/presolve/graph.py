@@ -22,8 +22,8 @@ I64 = NDArray[np.int64]
 REMOVED, CONSTANT, DOUBLINGS, MOST_DOUBLINGS, FREE = range(5)
 """Places in ``Graph.counters``: spins taken out; the constant; how often all numbers were doubled, and may be; free
 edges."""
-RULES = ("degree 0", "degree 1", "degree 2", "degree 3", "dominated", "pair", "twins", "fixed")
-DOMINATED, PAIR, TWINS, FIXED = 4, 5, 6, 7
+RULES = ("degree 0", "degree 1", "degree 2", "degree 3", "dominated", "pair", "fixed")
+DOMINATED, PAIR, FIXED = 4, 5, 6
 FIRST, STARS, PAIRS = range(3)
 """The queues: spins to look at, those for the rule of degree 3, and those for the pair rule."""
 
@@ -46,7 +46,7 @@ class Graph(NamedTuple):
     partners: I32  # (n, 3) what the value of a removed spin depends on; -1: none
     couplings: I64  # (n, 3) a removed spin is -sign(sum_k coupling_k s_k)
     counters: I64  # (5,)
-    counts: I64  # (8,) spins that each rule took out
+    counts: I64  # (7,) spins that each rule took out
     queues: I32  # (3, n) spins that wait; the last is next
     lengths: I64  # (3,) of the queues
     is_queued: NDArray[np.bool_]  # (3, n)
