@@ -190,7 +190,7 @@ def test_real_coefficients_are_rounded_below_the_rounding_of_costs(values):
     terms = [(c, pair) for c, pair in zip(values, pairs, strict=False)] + [(c, [i]) for i, c in enumerate(values[14:])]
     problem = compile_problem(cost_function("pubo", terms))
     reduced = reduce_compiled(problem)
-    scale = sum(map(abs, values)) + 1e-300
+    scale = sum(map(abs, values)) + 1e-285  # the least unit is 1e-307
     assert abs(all_costs(reduced.problem).min() - all_costs(problem).min()) <= 1e-14 * scale
 
 

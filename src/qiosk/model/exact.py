@@ -87,7 +87,7 @@ def _unit(problem: CompiledProblem) -> tuple[float, bool]:
     unit = common_unit_of(blocks)
     if unit is not None and size / unit < room:
         return unit, True
-    # the least power of two with room for each coefficient to be rounded up by half a unit
+    # the least power of two with room for each coefficient to be rounded up by half a unit; a quarter is normal, too
     count = problem.n + problem.n_pairs
-    unit = 2.0 ** max(math.ceil(math.log2(size) - math.log2(room - count)), -1000)
+    unit = 2.0 ** max(math.ceil(math.log2(size) - math.log2(room - count)), -1020)
     return unit, all(bool(np.all(np.rint(values / unit) == values / unit)) for values in blocks())
