@@ -70,7 +70,13 @@ def test_a_job_is_written_in_the_words_of_the_wire() -> None:
     assert members["status"] == "Executing"
     assert members["itemType"] == "Job"
     assert members["errorData"] == {"code": "c", "message": "m"}
-    assert members["progress"] == {"fraction": 0.5, "sweeps": 7, "bestCost": -1.5, "seconds": 0.25}
+    assert members["progress"] == {
+        "fraction": 0.5,
+        "sweeps": 7,
+        "bestCost": -1.5,
+        "seconds": 0.25,
+        "activity": None,
+    }
     assert members["beginExecutionTime"] is None
     assert members["tags"] == ["x"]
 

@@ -39,7 +39,8 @@ def test_an_exceeded_quota_says_when_to_ask_again(details, expected):
 
 def interop(name: str) -> Callable[[pytest.MonkeyPatch], object]:
     def load(monkeypatch):
-        monkeypatch.delitem(sys.modules, f"qiosk.interop.{name}", raising=False)
+        for module in [module for module in sys.modules if module.startswith(f"qiosk.interop.{name}")]:
+            monkeypatch.delitem(sys.modules, module)
         return importlib.import_module(f"qiosk.interop.{name}")
 
     return load

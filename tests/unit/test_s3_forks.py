@@ -15,7 +15,7 @@ def use_storage():
 
 
 def refused():
-    with pytest.raises(Conflict, match="spawn or forkserver"):
+    with pytest.raises(Conflict, match="start processes by `spawn` or `forkserver`"):
         use_storage()
     return True
 

@@ -363,8 +363,9 @@ class Task:
         )
 
     def _parameters(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        """What was given, what was found, and the seed."""
-        return {**self._given, **found, "seed": self.seed}
+        """What was given, what was found, and the seed; with ``presolve`` where a smaller problem was searched."""
+        reduced = {} if self._reduced is None else {"presolve": True}
+        return {**self._given, **found, **reduced, "seed": self.seed}
 
     @property
     def _given(self) -> dict[str, Any]:
