@@ -119,8 +119,7 @@ class Task:
         initial = initial_values(self.cost_function)
         if self.saved:
             check_origin(self.saved["origin"], self._origin)
-        is_search_wanted = not self.target.is_parameter_free or self.kernel is not None
-        if problem.n == 0 or (not is_search_wanted and is_enumerable(problem)):
+        if self._is_enumerated(problem):
             return self._enumerate(problem, began, is_cancelled, on_chunk)
         before = self.clock()
         import qiosk.solvers.samplers.planner  # noqa: F401  # loads the compiler; enumerated problems need none
@@ -133,7 +132,7 @@ class Task:
             problem = self._reduce(problem)
             if initial is not None and self._reduced is not None:
                 self._initial, initial = initial, self._reduced.restrict(initial)
-            if problem.n == 0 or (not is_search_wanted and is_enumerable(problem)):
+            if self._is_enumerated(problem):
                 return self._enumerate(problem, began + loading_seconds, is_cancelled, on_chunk)
         context = self._context(problem, initial)
         interruption = self._interruption(context, began + loading_seconds, is_cancelled)
@@ -185,6 +184,11 @@ class Task:
         if ONE_HOT in self.cost_function.metadata:  # even if there are none
             return problem
         return replace(problem, one_hot=dominated_groups(problem))
+
+    def _is_enumerated(self, problem: CompiledProblem) -> bool:
+        """Whether to try all configurations: where there is one only, or they are few and no search was asked for."""
+        is_search_wanted = not self.target.is_parameter_free or self.kernel is not None
+        return problem.n == 0 or (not is_search_wanted and is_enumerable(problem))
 
     def _is_reduction_tried(self, problem: CompiledProblem) -> bool:
         """Whether to reduce the problem before the search: where it is wanted, or may pay."""
