@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
+from claims import claimed, one_waiting_job
 from qiosk.contract.jobs import ErrorData, JobProgress, SubmitJob
 from qiosk.contract.provenance import environment
 from qiosk.service.jobs.attempts import MAX_DEATHS, Attempt, claim_next
@@ -22,15 +23,7 @@ def clock():
 
 @pytest.fixture
 def jobs(clock):
-    store = MemoryJobStore()
-    command = SubmitJob(name="a", provider_id="Microsoft", target="t.cpu", input_data=b"{}")
-    store.add(define_job("j", command, workspace="w", blobs=MemoryBlobStore(), at=clock.now()))
-    return store
-
-
-def claimed(jobs: MemoryJobStore, clock: ManualClock) -> Attempt | None:
-    job = claim_next(jobs, clock, worker="h/w")
-    return None if job is None else Attempt(job, jobs=jobs, blobs=MemoryBlobStore(), clock=clock)
+    return one_waiting_job(clock)
 
 
 def stored(jobs: MemoryJobStore) -> Job:

@@ -8,15 +8,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from qiosk.contract.jobs import ErrorData, SubmitJob
+from claims import claimed, one_waiting_job
+from qiosk.contract.jobs import ErrorData
 from qiosk.contract.logs import MAX_LINE_CHARS, log_line
 from qiosk.errors import ServiceUnavailable
 from qiosk.optimization import Problem, SimulatedAnnealing, Term
-from qiosk.service.jobs.attempts import Attempt, claim_next
-from qiosk.service.jobs.definition import define_job
 from qiosk.service.jobs.logs import MAX_WAITING, SENT_PER_S, JobLogHandler, WaitingLines
 from qiosk.service.jobs.runs import RunUpdate
-from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore, MemoryService, failing
+from qiosk.testing import ManualClock, MemoryJobStore, MemoryService, failing
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -28,15 +27,7 @@ def clock():
 
 @pytest.fixture
 def jobs(clock):
-    store = MemoryJobStore()
-    command = SubmitJob(name="a", provider_id="Microsoft", target="t.cpu", input_data=b"{}")
-    store.add(define_job("j", command, workspace="w", blobs=MemoryBlobStore(), at=clock.now()))
-    return store
-
-
-def claimed(jobs, clock):
-    job = claim_next(jobs, clock, worker="h/w")
-    return Attempt(job, jobs=jobs, blobs=MemoryBlobStore(), clock=clock)
+    return one_waiting_job(clock)
 
 
 def texts(jobs, attempt):

@@ -110,16 +110,20 @@ def test_providers_list_their_targets_with_the_time_jobs_wait(http: httpx.Client
     assert "microsoft.tabu-parameterfree.cpu" in targets
 
 
+def job_body(http: httpx.Client) -> dict[str, str]:
+    """A job whose container may be written to."""
+    return {
+        "containerUri": link(http, containerName="c"),
+        "inputDataFormat": "microsoft.qio.v2",
+        "providerId": "Microsoft",
+        "target": "microsoft.tabu.cpu",
+    }
+
+
 def test_a_job_keeps_the_longest_run_that_the_server_allowed_when_it_accepted_it() -> None:
     memory = MemoryParts(run_seconds=60.0)
     with serving(memory.parts) as http:
-        uri = link(http, containerName="c")
-        body = {
-            "containerUri": uri,
-            "inputDataFormat": "microsoft.qio.v2",
-            "providerId": "Microsoft",
-            "target": "microsoft.tabu.cpu",
-        }
+        body = job_body(http)
         assert http.put(f"{WORKSPACE}/jobs/{ID}", json=body).status_code == 200
     (job,) = memory.store.all()
     assert job.run_limit == 60.0
@@ -131,13 +135,7 @@ def test_quotas_are_shown_and_kept() -> None:
         quotas = {quota["dimension"]: quota for quota in http.get(f"{WORKSPACE}/quotas").json()["value"]}
         assert quotas["queued_jobs"]["limit"] == 1.0
         assert quotas["combined_job_hours"]["scope"] == "Workspace"
-        uri = link(http, containerName="c")
-        body = {
-            "containerUri": uri,
-            "inputDataFormat": "microsoft.qio.v2",
-            "providerId": "Microsoft",
-            "target": "microsoft.tabu.cpu",
-        }
+        body = job_body(http)
         assert http.put(f"{WORKSPACE}/jobs/j-1", json=body).status_code == 200
         refused = http.put(f"{WORKSPACE}/jobs/j-2", json=body)
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "QuotaExceeded")
