@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from qiosk.client.job import Job
     from qiosk.client.workspace import Workspace
     from qiosk.errors import QioskError
+    from qiosk.modeling.rerun import rerun
     from qiosk.problem import Problem
     from qiosk.solvers.result import Result
     from qiosk.solvers.solve import solve
 
-__all__ = ["Job", "Problem", "QioskError", "Result", "Workspace", "__version__", "solve"]
+__all__ = ["Job", "Problem", "QioskError", "Result", "Workspace", "__version__", "rerun", "solve"]
 
 _HOME = {
     "Job": "qiosk.client.job",
@@ -26,6 +27,7 @@ _HOME = {
     "QioskError": "qiosk.errors",
     "Result": "qiosk.solvers.result",
     "Workspace": "qiosk.client.workspace",
+    "rerun": "qiosk.modeling.rerun",
     "solve": "qiosk.solvers.solve",
 }
 

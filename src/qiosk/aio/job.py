@@ -20,6 +20,8 @@ from qiosk.contract.provenance import Provenance
 
 if TYPE_CHECKING:
     from qiosk.aio.workspace import Workspace
+    from qiosk.formats.comparison import Comparison
+    from qiosk.model.cost_function import CostFunction
 
 SLICE_S = 1.0
 """Longest wait in one call: a thread of a cancelled task ends after that time."""
@@ -102,6 +104,20 @@ class Job:
         """See :meth:`qiosk.Job.resubmit`."""
         job = await in_thread(self.sync.resubmit, **changes)
         return Job(self.workspace, job.details)
+
+    async def rerun(self) -> Job:
+        """See :meth:`qiosk.Job.rerun`."""
+        return Job(self.workspace, (await in_thread(self.sync.rerun)).details)
+
+    async def compare(self, again: Job) -> Comparison:
+        """See :meth:`qiosk.Job.compare`."""
+        await again.get_results()
+        await self.get_results()
+        return await in_thread(self.sync.compare, again.sync)
+
+    async def cost_function(self) -> CostFunction:
+        """See :meth:`qiosk.Job.cost_function`."""
+        return await in_thread(self.sync.cost_function)
 
     async def update(self, **changes: Any) -> None:
         """See :meth:`qiosk.Job.update`."""

@@ -12,6 +12,7 @@ from qiosk.cli.commands.admin import admin
 from qiosk.cli.commands.db import db
 from qiosk.cli.commands.jobs import jobs
 from qiosk.cli.commands.keys import keys
+from qiosk.cli.commands.rerun import rerun
 from qiosk.cli.commands.serve import serve
 from qiosk.cli.commands.sessions import sessions
 from qiosk.cli.commands.workspaces import open_workspace, workspaces
@@ -35,6 +36,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(admin, name="admin")
 app.add_typer(db, name="db")
 app.command()(serve)
+app.command()(rerun)
 
 
 def _version(asked: bool) -> None:
@@ -98,6 +100,8 @@ def solve(
             opened = partial(open_workspace, None, url, workspace_name)
             found = solve_on_server(file, target, params, name=label, tags=tag or (), opened=opened, reading=reading)
         document = found.document | labels
+        if url is None and file != "-":
+            document["source"] = reading.source(file)
         if as_json:
             print_json(document)
         else:

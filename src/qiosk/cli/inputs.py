@@ -6,7 +6,7 @@ import errno
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,15 @@ class Reading:
         if not self.is_model:
             return read_file(file, data, self.form)
         return self.parse_model(file, data).problem().cost_function()
+
+    def parse_any(self, file: str) -> CostFunction | Model:
+        """The problem of a file, or its model where it is read as one. Raises as :meth:`read`."""
+        data = read_bytes(file)
+        return self.parse_model(file, data) if self.is_model else self.parse(file, data)
+
+    def source(self, file: str) -> dict[str, Any]:
+        """The file and how it is read, as results name it."""
+        return {"file": file} | {name: value for name, value in asdict(self).items() if value is not None}
 
     def parse_model(self, file: str, data: bytes) -> Model:
         """The model in the content of a file. Raises as :meth:`read`."""

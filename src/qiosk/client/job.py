@@ -16,6 +16,7 @@ from qiosk.client.filters import job_status, moment, name_pattern
 from qiosk.client.results import Results, read_results
 from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.blobs import uri_segments
+from qiosk.contract.codec import encode
 from qiosk.contract.jobs import (
     INPUT_BLOB,
     QIO_INPUT_FORMAT,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from qiosk.client.workspace import Workspace
+    from qiosk.formats.comparison import Comparison
+    from qiosk.model.cost_function import CostFunction
     from qiosk.modeling import Solution
 
 DEFAULT_TIMEOUT_S = 300.0
@@ -268,15 +271,35 @@ class Job:
 
         Waits and raises as :meth:`get_results`; raises InvalidValue if no model made the problem.
         """
-        from qiosk.formats.registry import read
         from qiosk.modeling import Model
 
-        if self.details.input_data_uri is None:
-            self.refresh()
-        problem = read(self.download_data(str(self.details.input_data_uri)), self.details.input_data_format)
+        problem = self.cost_function()
         if "model" not in problem.metadata:
             raise InvalidValue(f"job {self.id}: its problem was not made by a Model")
         return Model.from_document(problem.metadata["model"]).decode(self.get_results())
+
+    def cost_function(self) -> CostFunction:
+        """The problem that the job reads. Raises BlobNotFound; InvalidInput if it is none."""
+        from qiosk.formats.registry import read
+
+        if self.details.input_data_uri is None:
+            self.refresh()
+        return read(self.download_data(str(self.details.input_data_uri)), self.details.input_data_format)
+
+    def rerun(self) -> Job:
+        """Submit a new job that does the same again: see :func:`qiosk.client.reruns.rerun_job`."""
+        from qiosk.client.reruns import rerun_job
+
+        return rerun_job(self)
+
+    def compare(self, again: Job) -> Comparison:
+        """Whether the results of another job, such as that of :meth:`rerun`, are the same as this one's.
+
+        Waits and raises as :meth:`get_results`; raises MissingSection for results without provenance.
+        """
+        from qiosk.formats.comparison import compare
+
+        return compare(*(encode(job.get_results()) for job in (self, again)))
 
     def logs(self, after: int = 0) -> Sequence[LogLine]:
         """What was logged about the job: its attempts, what its process logged and warned of, why it ended.

@@ -24,6 +24,7 @@ from typing import Protocol
 from qiosk.contract.jobs import JobProgress
 from qiosk.modeling.answer import Answer, Round, Status
 from qiosk.modeling.expression import Expression
+from qiosk.modeling.seeded import SeededRuns
 from qiosk.modeling.solution import Solution
 from qiosk.modeling.weights import round_up
 from qiosk.problem import Problem
@@ -164,13 +165,14 @@ def solve_in_rounds(
 def solve_here(model: Weighted, setup: Setup, progress: bool | Callable[[JobProgress], bool | None] | None) -> Answer:
     """The best solution of a model that a target finds in this process; ``progress`` as :func:`qiosk.solve` has it."""
     setup = setup.until(model.cost.bounds[0])
+    runs = SeededRuns(setup)
     with followed(progress) as hooks:
 
         def run(problem: Problem, seconds: float, number: int) -> Result:
             limited = replace(hooks, max_seconds=None if math.isinf(seconds) else seconds)
-            return setup.run(problem.cost_function(), limited, number=number)
+            return runs.run(problem.cost_function(), limited, number)
 
-        return solve_in_rounds(model, run, setup.time_limit)
+        return runs.described(solve_in_rounds(model, run, setup.time_limit))
 
 
 def _share(elapsed: float, time_limit: float) -> float:

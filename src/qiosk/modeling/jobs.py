@@ -18,6 +18,7 @@ from qiosk.model.cost_function import CostFunction
 from qiosk.modeling.adaptive import solve_in_rounds
 from qiosk.modeling.answer import Answer
 from qiosk.modeling.model import Model
+from qiosk.modeling.seeded import SeededRuns
 from qiosk.problem import Problem
 from qiosk.solvers.result import Result, Solution
 from qiosk.solvers.run import ChunkReport
@@ -37,6 +38,7 @@ def solve_job(cost_function: CostFunction, setup: Setup, hooks: Hooks) -> Result
     if model is None or not model.constraints:
         return setup.run(cost_function, hooks)
     setup = setup.until(model.cost.bounds[0])
+    runs = SeededRuns(setup)
     began = time.monotonic()
     time_limit = setup.time_limit if hooks.max_seconds is None else min(setup.time_limit, hooks.max_seconds)
 
@@ -49,9 +51,9 @@ def solve_job(cost_function: CostFunction, setup: Setup, hooks: Hooks) -> Result
             max_seconds=None if math.isinf(seconds) else seconds,
             on_chunk=_shifted(hooks.on_chunk, time.monotonic() - began if number else 0.0, time_limit),
         )
-        return setup.run(problem.cost_function(), own, number=number)
+        return runs.run(problem.cost_function(), own, number)
 
-    answer = solve_in_rounds(model, run, time_limit, first=cost_function.metadata["weights"])
+    answer = runs.described(solve_in_rounds(model, run, time_limit, first=cost_function.metadata["weights"]))
     for number, found in enumerate(answer.rounds):
         violated = ", ".join(found.violated[:5]) or "nothing"
         _log.info("round %d: %s after %.1f s, violates %s", number, found.stop_reason, found.seconds, violated)

@@ -52,7 +52,8 @@ class Result:
     - ``presolve``, where a reduction of the problem was tried: ``is_used``, whether the search worked on what was left;
       ``variables`` that were left, ``removed``, how many by which of the ``rules``, and ``seconds`` that it took;
     - ``exchange_rates`` of parallel tempering, between neighbouring rungs; ``replica_costs`` of simulated annealing,
-      after the last sweep: of the last round.
+      after the last sweep: of the last round;
+    - ``rounds`` of models: why each round of the search ended.
 
     ``document`` writes the results in the provider's format; ``input_data_uri`` is where a job's problem is stored.
     ``facts`` and ``ended_at`` are what ``provenance`` is made of.

@@ -126,6 +126,10 @@ class Setup:
             return self
         return replace(self, given={"target_cost": cost, **self.given})
 
+    def seeded(self, seed: int) -> Setup:
+        """The same with another seed."""
+        return replace(self, given={**self.given, "seed": seed})
+
     def run(self, cost_function: CostFunction, hooks: Hooks, *, number: int = 0) -> Result:
         """Minimize a cost function; runs of other numbers have other seeds. Raises as :func:`solve`."""
         values = read_parameters(self.target.parameters, self.given)
