@@ -13,6 +13,7 @@ from msgspec import structs
 
 from qiosk.client.details import JobDetails, html_table
 from qiosk.client.filters import job_status, moment, name_pattern
+from qiosk.client.reruns import changes_to_repeat
 from qiosk.client.results import Results, read_results
 from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.blobs import uri_segments
@@ -287,10 +288,15 @@ class Job:
         return read(self.download_data(str(self.details.input_data_uri)), self.details.input_data_format)
 
     def rerun(self) -> Job:
-        """Submit a new job that does the same again: see :func:`qiosk.client.reruns.rerun_job`."""
-        from qiosk.client.reruns import rerun_job
+        """Submit a new job that does the same again, and return it; :meth:`compare` compares their results.
 
-        return rerun_job(self)
+        It has the same target and input, and the parameters and the seed that the provenance of this job has ``given``;
+        its metadata has the id of this job as ``rerunOf``. Raises Conflict if this job has not ended, or did not come
+        to its end; InvalidValue if its input is another problem by now.
+        """
+        if not self.has_completed():
+            self.refresh()
+        return self.resubmit(**changes_to_repeat(self.details, self.cost_function))
 
     def compare(self, again: Job) -> Comparison:
         """Whether the results of another job, such as that of :meth:`rerun`, are the same as this one's.
