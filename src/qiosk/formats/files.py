@@ -19,6 +19,7 @@ from qiosk.formats.text import biqmac, coo, lp, mps, orlib, qplib, qubo, rudy, w
 from qiosk.formats.text.programs import Program
 from qiosk.model.cost_function import CONSTANT, CostFunction
 from qiosk.model.domain import flattened, to_bits, to_spins
+from qiosk.model.hard_constraints import read_hard_constraints, to_metadata
 from qiosk.model.one_hot import ONE_HOT, read_one_hot
 
 _HEAD_BYTES = 4096  # enough to detect a format
@@ -201,10 +202,12 @@ def renumbered(cost_function: CostFunction) -> CostFunction:
 
 
 def _renumbered(cost_function: CostFunction) -> Mapping[str, Any]:
-    one_hot = read_one_hot(cost_function.metadata)
-    if one_hot is None:
-        return cost_function.metadata
-    return {**cost_function.metadata, ONE_HOT: one_hot.numbered(cost_function.variables).to_metadata()}
+    metadata, variables = dict(cost_function.metadata), cost_function.variables
+    if (one_hot := read_one_hot(metadata)) is not None:
+        metadata[ONE_HOT] = one_hot.numbered(variables).to_metadata()
+    if (constraints := read_hard_constraints(metadata, variables)) is not None:
+        metadata |= to_metadata(constraints.numbered())
+    return metadata
 
 
 def without_constant(cost_function: CostFunction) -> tuple[CostFunction, float]:

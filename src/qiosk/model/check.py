@@ -9,6 +9,7 @@ import numpy as np
 
 from qiosk.errors import InvalidInitialConfiguration, InvalidValue, RepeatedVariable
 from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, rows_of
+from qiosk.model.hard_constraints import read_hard_constraints
 from qiosk.model.one_hot import read_one_hot
 
 T = TypeVar("T")
@@ -47,6 +48,7 @@ def check(cost_function: CostFunction) -> None:
         check_initial_configuration(cost_function)
     if (one_hot := read_one_hot(cost_function.metadata)) is not None:
         one_hot.numbered(cost_function.variables)
+    read_hard_constraints(cost_function.metadata, cost_function.variables)
 
 
 def check_finite(cost_function: CostFunction) -> None:

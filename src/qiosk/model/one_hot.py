@@ -58,9 +58,9 @@ class OneHot:
     def to_metadata(self) -> dict[str, Any]:
         """The member of the metadata."""
         found: dict[str, Any] = {
-            EXACTLY: [_written(members) for members, is_exact in self.groups() if is_exact],
-            AT_MOST: [_written(members) for members, is_exact in self.groups() if not is_exact],
-            NONE: _written(self.never.tolist()),
+            EXACTLY: [written_ids(members) for members, is_exact in self.groups() if is_exact],
+            AT_MOST: [written_ids(members) for members, is_exact in self.groups() if not is_exact],
+            NONE: written_ids(self.never.tolist()),
         }
         return {name: some for name, some in found.items() if some}
 
@@ -74,7 +74,7 @@ class OneHot:
 
     def numbered(self, variables: I64) -> OneHot:
         """By their numbers among ``variables`` (n,), ascending. Raises InvalidValue for an id that does not occur."""
-        return OneHot(self.indptr, _places(self.members, variables), self.is_exact, _places(self.never, variables))
+        return OneHot(self.indptr, places_of(self.members, variables), self.is_exact, places_of(self.never, variables))
 
     def restricted(self, set_ids: Iterable[int], unset_ids: Iterable[int], left: I64) -> OneHot:
         """What is promised of the variables ``left`` when others are fixed: set, or not set.
@@ -118,7 +118,7 @@ def checked_members(where: str, members: Any, *, can_be_empty: bool) -> list[int
     """Ids of a group as integers. Raises WrongType or InvalidValue, which name the group ``where``."""
     if isinstance(members, str | bytes | Mapping) or not isinstance(members, Iterable):
         raise WrongType(f"{where}: must be a list of variable ids, found {members!r}")
-    ids = [_id(where, member) for member in members]
+    ids = [checked_id(where, member) for member in members]
     if len(set(ids)) < len(ids):
         repeated = next(i for k, i in enumerate(ids) if i in ids[:k])
         raise InvalidValue(f"{where}: variable {repeated} occurs twice")
@@ -135,12 +135,13 @@ def _lists(found: Mapping[str, Any], name: str) -> list[list[int]]:
     return [checked_members(f"{ONE_HOT}.{name}[{k}]", some, can_be_empty=can_be_empty) for k, some in enumerate(lists)]
 
 
-def _written(ids: list[int]) -> list[int | str]:
+def written_ids(ids: list[int]) -> list[int | str]:
     """Ids as JSON values: those that some readers of JSON would round are strings."""
     return [i if i < 2**53 else str(i) for i in ids]
 
 
-def _id(where: str, member: Any) -> int:
+def checked_id(where: str, member: Any) -> int:
+    """A variable id as an integer. Raises WrongType or InvalidValue, which name ``where`` it was found."""
     if isinstance(member, str) and member.isdecimal() and len(member) < 20:
         member = int(member)
     is_whole = member.is_integer() if isinstance(member, float) else isinstance(member, int | np.integer)
@@ -151,13 +152,14 @@ def _id(where: str, member: Any) -> int:
     return int(member)
 
 
-def _places(ids: I64, variables: I64) -> I64:
+def places_of(ids: I64, variables: I64, what: str = "one-hot groups") -> I64:
+    """The numbers of ids among ``variables`` (n,), ascending. Raises InvalidValue for an id that does not occur."""
     places = np.searchsorted(variables, ids)
     is_there = np.zeros(len(ids), np.bool_)
     inside = places < len(variables)
     is_there[inside] = variables[places[inside]] == ids[inside]
     if not is_there.all():
-        raise InvalidValue(f"one-hot groups: variable {ids[np.argmin(is_there)]} is not in the problem")
+        raise InvalidValue(f"{what}: variable {ids[np.argmin(is_there)]} is not in the problem")
     return places.astype(np.int64)
 
 

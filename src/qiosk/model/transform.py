@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups
+from qiosk.model.hard_constraints import HARD_CONSTRAINTS, read_hard_constraints, to_metadata
 from qiosk.model.one_hot import ONE_HOT, read_one_hot
 
 
@@ -16,7 +18,7 @@ def fix_variables(cost_function: CostFunction, fixed: Mapping[int, float]) -> Co
 
     Terms keep their order and are not merged; those that become 0 are left out. All constants are added up
     to one term at the end. A group's constant comes first among its members; a group without variables becomes
-    constant. Fixed variables leave the initial configuration and one-hot groups; ids that do not occur are ignored.
+    constant. Fixed variables leave the initial configuration, one-hot groups and hard constraints; ids that do not occur are ignored.
     """
     variables = cost_function.variables
     values = np.full(len(variables), np.nan)
@@ -41,13 +43,22 @@ def fix_variables(cost_function: CostFunction, fixed: Mapping[int, float]) -> Co
         groups=groups,
         initial_configuration=initial,
     )
-    if (one_hot := read_one_hot(cost_function.metadata)) is None:
-        return reduced
+    return replace(reduced, metadata=_restricted(cost_function, fixed, reduced.variables))
+
+
+def _restricted(cost_function: CostFunction, fixed: Mapping[int, float], left: I64) -> dict[str, Any]:
+    """The metadata, with what one-hot groups and constraints say of the variables that are ``left``."""
+    metadata = dict(cost_function.metadata)
     is_set = {i: value > 0 for i, value in fixed.items()}
-    set_ids, unset_ids = [i for i in is_set if is_set[i]], [i for i in is_set if not is_set[i]]
-    kept = one_hot.restricted(set_ids, unset_ids, reduced.variables).to_metadata()
-    metadata = {name: value for name, value in cost_function.metadata.items() if name != ONE_HOT}
-    return replace(reduced, metadata=metadata | ({ONE_HOT: kept} if kept else {}))
+    if (one_hot := read_one_hot(metadata)) is not None:
+        set_ids, unset_ids = [i for i in is_set if is_set[i]], [i for i in is_set if not is_set[i]]
+        kept = one_hot.restricted(set_ids, unset_ids, left).to_metadata()
+        del metadata[ONE_HOT]
+        metadata |= {ONE_HOT: kept} if kept else {}
+    if (constraints := read_hard_constraints(metadata, cost_function.variables)) is not None:
+        del metadata[HARD_CONSTRAINTS]
+        metadata |= to_metadata(constraints.restricted(is_set, left))
+    return metadata
 
 
 def _fix_terms(cost_function: CostFunction, values: F64) -> tuple[F64, I64, I64, float]:

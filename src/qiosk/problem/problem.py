@@ -27,6 +27,7 @@ from qiosk.formats.qio import json_codec, protobuf_codec, protobuf_writer
 from qiosk.model.check import by_id, check, check_finite
 from qiosk.model.cost import check_domain, evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
+from qiosk.model.hard_constraints import HARD_CONSTRAINTS
 from qiosk.model.matrix import MatrixForm, matrix_form, terms_from_matrix
 from qiosk.model.one_hot import ONE_HOT, checked_members
 from qiosk.model.transform import fix_variables
@@ -346,7 +347,7 @@ class Problem(TermCollection):
 
         Terms that become constant are added up in one term at the end. Terms that become 0 are left out, and with them
         variables that occur in no other term. One-hot groups are kept: where a member is set, the others are never
-        set. Raises NothingToFix if ``fixed_variables`` is empty.
+        set; so are hard constraints. Raises NothingToFix if ``fixed_variables`` is empty.
         """
         if not fixed_variables:
             raise NothingToFix("fixed variables are empty, give at least one")
@@ -356,6 +357,7 @@ class Problem(TermCollection):
         problem._terms.extend(reduced.coefficients, reduced.indptr, reduced.ids)
         problem._groups.extend(reduced.groups)
         problem._one_hot.read(reduced.metadata)
+        problem.metadata = {name: some for name, some in reduced.metadata.items() if name == HARD_CONSTRAINTS}
         if self.init_config is not None:
             problem.init_config = {i: v for i, v in self.init_config.items() if int(i) not in fixed}
         return problem
