@@ -16,7 +16,7 @@ from qiosk.cli.commands.rerun import rerun
 from qiosk.cli.commands.serve import serve
 from qiosk.cli.commands.sessions import sessions
 from qiosk.cli.commands.workspaces import open_workspace, workspaces
-from qiosk.cli.output import FAILED, INFEASIBLE, print_json, print_model, print_solution, reported, to_json
+from qiosk.cli.output import FAILED, end_if_infeasible, print_json, print_solution, reported, to_json
 from qiosk.cli.table import Column, print_table
 
 _FOREGROUND_IDLE_S = "999999999"
@@ -105,15 +105,12 @@ def solve(
         if as_json:
             print_json(document)
         else:
-            print_solution(found.results, {**found.quoted, **found.statistics, **labels})
-            if found.solution is not None:
-                print_model(found.solution.to_json())
+            print_solution(document, {**found.quoted, **found.statistics, **labels})
         if output is not None:
             output.write_text(to_json(document) + "\n")
     if found.was_interrupted:
         raise typer.Exit(FAILED)
-    if found.solution is not None and not found.solution.is_feasible:
-        raise typer.Exit(INFEASIBLE)
+    end_if_infeasible(document)
 
 
 @app.command()

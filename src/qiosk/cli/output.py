@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,7 +108,10 @@ def _ago(seconds: float) -> str:
 
 
 def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
-    """Cost, configuration and parameters of a results document, and ``more`` lines about the run."""
+    """Cost, configuration, parameters and violated constraints of a results document, and ``more`` lines about the run.
+
+    Of a model it prints values by name.
+    """
     solutions = results.get("solutions") or [results]
     best = solutions[0]
     lines: dict[str, Any] = {"cost": best["cost"], "configuration": _configuration(best["configuration"])}
@@ -119,11 +122,25 @@ def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = 
     width = max(map(len, lines))
     for name, value in lines.items():
         typer.echo(f"{name:<{width}}  {value if name == 'cost' else _plain(value)}")
+    if "model" in results:
+        print_model(results["model"])
+    else:
+        _print_violated(results.get("violated") or [])
+
+
+def end_if_infeasible(results: Mapping[str, Any]) -> None:
+    """Raise the exit that says so if the best solution of a results document violates a constraint."""
+    if results.get("violated"):
+        raise typer.Exit(INFEASIBLE)
+
+
+def _print_violated(reports: Iterable[Mapping[str, Any]]) -> None:
+    for report in reports:
+        typer.echo(f"{'violated':<13}  {report['name']} by {report['violation']:g}")
 
 
 def print_model(found: Mapping[str, Any]) -> None:
     """The objective, whether it is feasible, values by name and violated constraints of a solution of a model."""
-    violated = {report["name"]: report["violation"] for report in found["violated"]}
     lines = {
         "objective": _plain(found["objective"]),
         "feasible": "yes" if found["is_feasible"] else "no",
@@ -132,8 +149,7 @@ def print_model(found: Mapping[str, Any]) -> None:
     lines |= {"status": found["status"]} if "status" in found else {}
     for name, value in lines.items():
         typer.echo(f"{name:<13}  {value}")
-    for name, violation in violated.items():
-        typer.echo(f"{'violated':<13}  {name} by {violation:g}")
+    _print_violated(found["violated"])
 
 
 def _configuration(configuration: Mapping[str, Any]) -> str:

@@ -43,11 +43,12 @@ class Found:
     @property
     def document(self) -> dict[str, Any]:
         """The results, with values by name, feasibility and violated constraints of a model."""
-        return (
-            dict(self.results)
-            | dict(self.quoted)
-            | ({} if self.solution is None else {"model": self.solution.to_json()})
-        )
+        return dict(self.results) | dict(self.quoted) | ({} if self.solution is None else _of_model(self.solution))
+
+
+def _of_model(solution: Solution) -> dict[str, Any]:
+    found = solution.to_json()
+    return {"model": found, "violated": found["violated"]}
 
 
 def solve_file(

@@ -18,7 +18,8 @@ def fix_variables(cost_function: CostFunction, fixed: Mapping[int, float]) -> Co
 
     Terms keep their order and are not merged; those that become 0 are left out. All constants are added up
     to one term at the end. A group's constant comes first among its members; a group without variables becomes
-    constant. Fixed variables leave the initial configuration, one-hot groups and hard constraints; ids that do not occur are ignored.
+    constant. Fixed variables leave the initial configuration, one-hot groups and hard constraints. Ids that do
+    not occur are ignored.
     """
     variables = cost_function.variables
     values = np.full(len(variables), np.nan)

@@ -39,7 +39,7 @@ MOST_ROUNDS = 16
 LOWERED = 0.0625
 """Factor of weights that are lowered: those of inequalities with slack are mostly much too large at first."""
 _EXHAUSTIVE = "exhaustive"
-_DONE = (StopReason.FINISHED, StopReason.CONVERGED, StopReason.TARGET)
+_DONE = (StopReason.FINISHED, StopReason.CONVERGED, StopReason.VIOLATED, StopReason.TARGET)
 _CUT = (StopReason.TIMEOUT, StopReason.RUN_LIMIT)
 
 Run = Callable[[Problem, float, int], Result]

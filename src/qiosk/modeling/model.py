@@ -16,7 +16,7 @@ from qiosk.modeling.document import ModelContent, read_document, write_document
 from qiosk.modeling.expression import Constraint, Expression
 from qiosk.modeling.penalties import check_exact, exact_row, one_hot_groups
 from qiosk.modeling.programs import fill
-from qiosk.modeling.rows import Row, row_of
+from qiosk.modeling.rows import Row, hard_constraints, row_of
 from qiosk.modeling.solution import Solution, report
 from qiosk.modeling.statement import Statement
 from qiosk.modeling.weights import automatic_weight
@@ -64,6 +64,7 @@ class Model(Statement):
         hard = [row for name, row in rows.items() if self._constraints[name].weight is None]
         for bits, is_exact in one_hot_groups(hard):
             problem.add_one_hot(bits, at_most=not is_exact)
+        problem.metadata |= hard_constraints(rows)
         problem.metadata |= {"model": self.to_document(), "weights": chosen}
         return problem
 

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
+from qiosk.model.hard_constraints import HardConstraint, to_metadata
 from qiosk.modeling.expression import Condition, Expression, Monomial, Sense
 
 EXACT = 2**53
@@ -62,6 +64,17 @@ class Row:
                 return max(0, math.ceil(excess))
             case Sense.AT_LEAST:
                 return max(0, math.ceil(-excess))
+
+
+def hard_constraints(rows: Mapping[str, Row]) -> dict[str, Any]:
+    """What the metadata of a problem says of conditions by name, whose bounds are integers."""
+    return to_metadata(
+        HardConstraint(
+            name, [(c, bits) for bits, c in row.terms.items()], str(row.sense), int(row.bound), float(row.unit)
+        )
+        for name, row in rows.items()
+        if row.terms
+    )
 
 
 def row_of(condition: Condition) -> Row | None:

@@ -14,6 +14,7 @@ from qiosk.contract.jobs import TracePoint
 from qiosk.contract.provenance import Provenance
 from qiosk.formats.qio.results import SolutionColumns
 from qiosk.model.cost_function import I8, I64
+from qiosk.model.hard_constraints import Violation
 from qiosk.solvers.provenance import RunFacts
 from qiosk.solvers.targets.documents import Document, ResultsContent, microsoft_document
 
@@ -48,7 +49,7 @@ class Result:
     - ``kernel``: the sweep kernel and its arithmetic;
     - ``spin_updates``: attempted, summed over replicas; ``sweeps``: of every replica, one after the other;
     - ``seconds``: sweeping alone; ``compile_seconds``, ``prepare_seconds``: before it; ``threads``;
-    - ``stop_reason``: finished, converged, target, timeout, run_limit or cancelled;
+    - ``stop_reason``: finished, converged, violated, target, timeout, run_limit or cancelled;
     - ``presolve``, where a reduction of the problem was tried: ``is_used``, whether the search worked on what was left;
       ``variables`` that were left, ``removed``, how many by which of the ``rules``, and ``seconds`` that it took;
     - ``exchange_rates`` of parallel tempering, between neighbouring rungs; ``replica_costs`` of simulated annealing,
@@ -56,6 +57,7 @@ class Result:
     - ``rounds`` of models: why each round of the search ended.
 
     ``document`` writes the results in the provider's format; ``input_data_uri`` is where a job's problem is stored.
+    ``violated`` are the hard constraints of the problem that the best solution violates; None if the problem has none.
     ``facts`` and ``ended_at`` are what ``provenance`` is made of.
 
     >>> import qiosk
@@ -77,6 +79,7 @@ class Result:
     ended_at: datetime
     input_data_uri: str = ""
     document: Document = microsoft_document
+    violated: Sequence[Violation] | None = None
 
     @property
     def cost(self) -> float:
@@ -90,7 +93,7 @@ class Result:
 
     @property
     def stop_reason(self) -> str:
-        """finished, converged, target, timeout or cancelled."""
+        """finished, converged, violated, target, timeout, run_limit or cancelled."""
         return str(self.statistics["stop_reason"])
 
     @cached_property
@@ -114,6 +117,7 @@ class Result:
             message=self.stop_reason,
             seconds=self.statistics["seconds"],
             provenance=to_builtins(self.provenance),
+            violated=self.violated,
         )
         return self.document(found).decode()
 

@@ -22,6 +22,7 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction
 from qiosk.model.flips import largest_cost
+from qiosk.model.hard_constraints import HardConstraints, read_hard_constraints
 from qiosk.model.one_hot import ONE_HOT
 from qiosk.presolve.reduced import Reduced
 from qiosk.solvers import presolving
@@ -64,7 +65,11 @@ class ChunkReport:
 
 
 class Task:
-    """A target with its parameter values, on one cost function."""
+    """A target with its parameter values, on one cost function.
+
+    With ``is_round`` other runs follow, with other weights of constraints: a search ends as soon as restarts agree,
+    even on a configuration that violates one.
+    """
 
     def __init__(
         self,
@@ -77,6 +82,7 @@ class Task:
         resume: bytes | None = None,
         input_data_uri: str = "",
         max_seconds: float | None = None,
+        is_round: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
         self.target = target
@@ -86,6 +92,7 @@ class Task:
         self.kernel = kernel
         self.input_data_uri = input_data_uri
         self.max_seconds = np.inf if max_seconds is None else max_seconds
+        self.is_round = is_round
         self.clock = clock
         # the state later: its classes are those of the solver's module, which is loaded when the solver is built
         self._reduced: Reduced | None = None  # of which the search works on what is left
@@ -311,7 +318,18 @@ class Task:
             solutions=self.target.solutions(self.values),
             initial=initial,
             starts_at_random=self.target.is_parameter_free,
+            violates=None if self._constraints is None else self._violates,
+            goes_on=not self.is_round,
         )
+
+    @cached_property
+    def _constraints(self) -> HardConstraints | None:
+        return read_hard_constraints(self.cost_function.metadata, self.cost_function.variables)
+
+    def _violates(self, x: I8) -> bool:
+        """Whether a configuration of what is searched violates a constraint of the whole problem."""
+        whole = x if self._reduced is None else self._reduced.lift(x)
+        return self._constraints is not None and bool(self._constraints.violated(whole))
 
     def _begin(self, context: SearchContext, solver: Solver[Any], state: Any, began: float) -> Run[Any]:
         allowed, reason = self._allowed
@@ -383,9 +401,14 @@ class Task:
         trace: Sequence[TracePoint],
         statistics: Mapping[str, Any],
     ) -> Result:
+        solutions = self._solutions(problem, found)
+        violated = None if self._constraints is None else self._constraints.violated(solutions[0].values)
+        if violated and statistics["stop_reason"] == StopReason.CONVERGED:
+            statistics = {**statistics, "stop_reason": str(StopReason.VIOLATED)}
         return Result(
             target=self.target.id,
-            solutions=self._solutions(problem, found),
+            solutions=solutions,
+            violated=violated,
             parameters=parameters,
             trace=trace,
             statistics=statistics,

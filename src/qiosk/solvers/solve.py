@@ -130,8 +130,12 @@ class Setup:
         """The same with another seed."""
         return replace(self, given={**self.given, "seed": seed})
 
-    def run(self, cost_function: CostFunction, hooks: Hooks, *, number: int = 0) -> Result:
-        """Minimize a cost function; runs of other numbers have other seeds. Raises as :func:`solve`."""
+    def run(self, cost_function: CostFunction, hooks: Hooks, *, number: int | None = None) -> Result:
+        """Minimize a cost function. Raises as :func:`solve`.
+
+        ``number`` is that of a round, if others may follow with other weights of constraints: rounds have different
+        seeds.
+        """
         values = read_parameters(self.target.parameters, self.given)
         if number and values["seed"] is not None:
             values = {**values, "seed": values["seed"] ^ number}
@@ -144,6 +148,7 @@ class Setup:
             resume=hooks.resume,
             input_data_uri=hooks.input_data_uri,
             max_seconds=hooks.max_seconds,
+            is_round=number is not None,
         )
         return task.run(is_cancelled=hooks.is_cancelled, on_chunk=hooks.on_chunk)
 

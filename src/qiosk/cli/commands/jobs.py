@@ -13,7 +13,7 @@ from msgspec import to_builtins
 from qiosk.cli import options
 from qiosk.cli.commands.workspaces import hint_at_others, open_workspace
 from qiosk.cli.interrupt import Interrupt
-from qiosk.cli.output import FAILED, counted, print_json, print_solution, reported, to_json, when
+from qiosk.cli.output import FAILED, counted, end_if_infeasible, print_json, print_solution, reported, to_json, when
 from qiosk.cli.since import parse_since, parse_until
 from qiosk.cli.table import Cell, Column, print_table
 from qiosk.errors import JobFailed
@@ -110,6 +110,7 @@ def results(
             print_solution(found)
         if output is not None:
             output.write_text(to_json(found) + "\n")
+    end_if_infeasible(found)
 
 
 @jobs.command()
@@ -154,6 +155,7 @@ def watch(
             raise failure
         if job.status != "Succeeded":
             raise typer.Exit(FAILED)
+        end_if_infeasible(found or {})
 
 
 @jobs.command()

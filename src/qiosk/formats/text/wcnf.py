@@ -3,7 +3,7 @@
 Both dialects are read: the older one with a header ``p wcnf VARIABLES CLAUSES [TOP]`` before clauses ``WEIGHT LITERALS
 0``, and that of the MaxSAT Evaluation since 2022, without a header and with ``h`` for hard clauses. ``p cnf`` is read
 with weight 1. A clause may take several lines, and a line may contain several. SATLIB's files end with a line ``%``.
-Hard clauses get a weight greater than that of all soft clauses together.
+Hard clauses get a weight greater than that of all soft clauses together, and are constraints in the metadata.
 
 A clause of k literals is a product of k factors x or 1 - x, multiplied out, so terms have at most k variables, and k
 literals without a minus make 2^k terms. Longer clauses are cut: ``A or B`` is not satisfied at the least cost of ``A or
@@ -14,6 +14,7 @@ after those of the file, and the metadata ``auxiliary_variables`` counts them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from qiosk.formats.text.quadratic import check_numbering, check_size
 from qiosk.formats.text.qubo import constant_of
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.domain import flattened, to_bits
+from qiosk.model.hard_constraints import HardConstraint, to_metadata
 
 _FORM = "wcnf"
 AUXILIARY = "auxiliary_variables"
@@ -59,12 +61,15 @@ def read(data: bytes) -> CostFunction:
     found = list(_clauses(lines, header))
     if header.variables is not None and len(found) < header.clauses:
         raise UnreadableInput(f"{_FORM}: {header.clauses} clauses are announced, found {len(found)}: is a 0 missing?")
-    clauses = [clause for clause in found if clause is not None]
+    numbered = [(f"clause {k}", clause) for k, clause in enumerate(found, 1) if clause is not None]
+    clauses = [clause for _, clause in numbered]
     n = header.variables
     if n is None:
         n = 1 + max((max(c.negated + c.plain, default=-1) for c in clauses), default=-1)
     check_size(_FORM, n)
-    return _cost_function(clauses, n, constant_of(lines.remarks))
+    cost_function = _cost_function(clauses, n, constant_of(lines.remarks))
+    hard = (_hard_constraint(name, clause) for name, clause in numbered if clause.weight == np.inf)
+    return replace(cost_function, metadata={**cost_function.metadata, **to_metadata(hard)})
 
 
 def _header(lines: Lines) -> _Header:
@@ -145,6 +150,12 @@ def _hard_weight(clauses: list[_Clause]) -> float:
     if not np.isfinite(weight):
         raise UnreadableInput(f"{_FORM}: the sum of all weights must be in the range of float64")
     return weight
+
+
+def _hard_constraint(name: str, clause: _Clause) -> HardConstraint:
+    """The clause as a constraint: of its literals, at least one is true."""
+    terms = [(1, (i,)) for i in clause.plain] + [(-1, (i,)) for i in clause.negated]
+    return HardConstraint(name, terms, ">=", 1 - len(clause.negated))
 
 
 def _pieces(clauses: list[_Clause], n: int) -> Iterator[_Clause]:

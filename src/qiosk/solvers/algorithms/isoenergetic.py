@@ -135,7 +135,7 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
         if state.sweeps_done >= self.plan.total_sweeps:
             return StopReason.FINISHED
         is_idle = state.looked - state.improved > self.plan.idle * self.plan.total_sweeps
-        return StopReason.CONVERGED if is_idle else None
+        return StopReason.CONVERGED if is_idle and self.context.may_converge(state.incumbents) else None
 
     def fraction(self, state: IsoenergeticState) -> float:
         """Sweeps done of sweeps planned."""

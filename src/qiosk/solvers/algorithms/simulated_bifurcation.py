@@ -285,6 +285,9 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         state.waves_agreed, state.lanes_agreed = ANNEALS_TO_AGREE.after_round(
             state.waves_agreed, state.lanes_agreed, reached, costs.size
         )
+        is_enough = ANNEALS_TO_AGREE.is_enough(state.waves_agreed, state.lanes_agreed)
+        if is_enough and not self.context.may_converge(state.incumbents):
+            state.waves_agreed = state.lanes_agreed = 0
         if len(state.scores) < self._trials:
             state.scores = np.append(state.scores, np.quantile(costs, GOOD_SHARE))
 

@@ -6,6 +6,7 @@ search has converged when several rounds in a row agree on the best cost (``sear
 still improves rounds do not agree, and the search continues until the deadline; ``search.pacing`` then makes the last
 round end with the time.
 
+A best that violates a hard constraint of the problem does not count: the search goes on.
 The search also ends when linear algebra finds a provably optimal configuration (``exact.lower_bounds``).
 """
 
@@ -167,6 +168,8 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
             state.rounds_agreed, state.searches_agreed, reached, len(costs)
         )
         if self.outcome(state) is StopReason.CONVERGED and challenge(self.context, state.incumbents, state.sweeps_done):
+            state.rounds_agreed = state.searches_agreed = 0
+        if self.outcome(state) is StopReason.CONVERGED and not self.context.may_converge(state.incumbents):
             state.rounds_agreed = state.searches_agreed = 0
         if self.outcome(state) is None:
             self._begin_next(state, budget)

@@ -44,7 +44,9 @@ class SearchContext:
     """What a solver needs besides its parameters.
 
     ``initial`` is a configuration to begin from, or None. With ``starts_at_random`` it only counts as a first solution,
-    and replicas begin at random: as independent restarts must.
+    and replicas begin at random: as independent restarts must. ``violates`` tells whether a configuration (n,) violates
+    a hard constraint of the problem; None: there are none. With ``goes_on`` a search whose best one does so does not
+    end where it would converge, but when its time is over.
     """
 
     problem: CompiledProblem
@@ -53,6 +55,8 @@ class SearchContext:
     solutions: int = 1
     initial: I8 | None = None
     starts_at_random: bool = False
+    violates: Callable[[I8], bool] | None = None
+    goes_on: bool = False
     checks: list[Callable[[], None]] = field(default_factory=list)  # see ``check``
     _compilations: list[float] = field(default_factory=list)
     _compiling: list[bool] = field(default_factory=list)
@@ -147,6 +151,14 @@ class SearchContext:
             initial = self.moves.nearest(self.initial)
             found.offer(initial, cost_of(self.problem, initial), 0)
         return found
+
+    def is_solution(self, found: Incumbents) -> bool:
+        """Whether the best configuration satisfies all hard constraints."""
+        return self.violates is None or not found.configurations or not self.violates(found.configurations[0])
+
+    def may_converge(self, found: Incumbents) -> bool:
+        """Whether a search may end because it finds nothing better. To be asked then only: it takes a while."""
+        return not self.goes_on or self.is_solution(found)
 
     def groups(self, stream: int, n_groups: int, first: int = 0) -> list[LaneGroup]:
         """Lane groups number ``first`` and on of a stream; equal streams and numbers give equal groups.

@@ -25,6 +25,7 @@ class StopReason(StrEnum):
     FINISHED = "finished"  # the planned work is done
     CONVERGED = "converged"  # more work keeps finding the same best
     TARGET = "target"  # the target cost was reached
+    VIOLATED = "violated"  # as converged, but the best violates a constraint
     TIMEOUT = "timeout"
     RUN_LIMIT = "run_limit"  # no job of the workspace may run longer
     CANCELLED = "cancelled"

@@ -8,6 +8,7 @@ from typing import Any
 
 from qiosk.formats.qio import results as qio_results
 from qiosk.formats.qio.results import SolutionColumns
+from qiosk.model.hard_constraints import Violation
 
 RUNNING = "running"
 """The message of a document about a run in progress."""
@@ -24,11 +25,15 @@ class ResultsContent:
     message: str  # why the run ended, or RUNNING
     seconds: float  # spent so far
     provenance: Mapping[str, Any]  # as JSON values
+    violated: Sequence[Violation] | None = None  # by the best solution; None if the problem has no hard constraints
 
     @property
     def extra(self) -> Mapping[str, Any]:
         """Members at the root that the provider's format does not have."""
-        return {"provenance": self.provenance}
+        found: dict[str, Any] = {"provenance": self.provenance}
+        if self.violated is not None:
+            found["violated"] = [{"name": v.name, "violation": v.amount} for v in self.violated]
+        return found
 
 
 Document = Callable[[ResultsContent], bytes]
