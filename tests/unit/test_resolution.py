@@ -94,3 +94,12 @@ def test_squares_of_exact_sums_do_not_hide_small_differences():
     assert found.of_sum(1e18) > 1e3
     fractions = [(3.0, [(332882804.5, 0), (119036466.0, 1), (-747654155.0, None)])]
     assert resolution([(1.0, [0])], fractions, "pubo_grouped").rounding > 1
+
+
+@pytest.mark.parametrize("size", [1.0, 3.0, 0.1])
+def test_costs_one_unit_apart_are_told_apart_while_sums_of_them_are_exact(size):
+    terms = [(size * 2.0**44, [0]), (size, [1]), (-size * 2.0**45, [0, 1])]
+    found = resolution(terms, kind="pubo")
+    assert found.unit == pytest.approx(size)
+    assert found.of_sum(-size * 2.0**44) < found.unit / 2
+    assert resolution([(2.0**60, [0]), (1.0, [1])], kind="pubo").rounding > 1.0  # where they are rounded, they are not

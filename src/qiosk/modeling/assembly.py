@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qiosk.modeling.expression import Expression, total
-from qiosk.modeling.penalties import penalty_for
+from qiosk.modeling.expression import Expression, Monomial, total
+from qiosk.modeling.penalties import magnitude, penalty_for
 from qiosk.modeling.rows import EXACT, Row
 from qiosk.problem import Problem, ProblemType
 
@@ -32,23 +32,24 @@ class Assembly:
     n_bits: int
     parts: list[Expression] = field(default_factory=list)
     squares: list[tuple[float, Expression]] = field(default_factory=list)
+    products: dict[Monomial, int] = field(default_factory=dict)  # bits that are products of others
     sum: float = 0.0  # of the absolute values of all coefficients
 
     def __post_init__(self) -> None:
-        self.sum = _magnitude(self.cost)
+        self.sum = magnitude(self.cost)
 
     def add(self, name: str, row: Row, weight: float) -> None:
         """Add the penalty of a constraint, and its slack bits. Raises InvalidValue as ``penalty_for``."""
         penalty = penalty_for(name, row, self._new_bit)
-        for square in penalty.squares:
-            if len(square.terms) <= MAX_EXPANDED_TERMS and self._is_exact(weight, square):
-                self.parts.append(weight * (square * square))
-                self.sum += weight * _magnitude(square) ** 2
+        if (square := penalty.square) is not None:
+            expanded = self._expanded(square, weight)
+            if expanded is None:
+                self.squares.append((weight, self._linear(square, weight)))
             else:
-                self.squares.append((weight, square))
-        if penalty.products is not None:
-            self.parts.append(weight * penalty.products)
-            self.sum += weight * _magnitude(penalty.products)
+                self._add(weight, expanded)
+        if (products := penalty.products) is not None:
+            least = products if penalty.least is None else penalty.least
+            self._add(weight, products if self._is_exact(weight, _greatest(products), magnitude(products)) else least)
 
     def problem(self, name: str) -> Problem:
         """The problem; every bit gets a term."""
@@ -70,12 +71,42 @@ class Assembly:
         self.n_bits += 1
         return self.n_bits - 1
 
-    def _is_exact(self, weight: float, square: Expression) -> bool:
+    def _add(self, weight: float, penalty: Expression) -> None:
+        self.parts.append(weight * penalty)
+        self.sum += weight * magnitude(penalty)
+
+    def _linear(self, square: Expression, weight: float) -> Expression:
+        """The expression, products of bits in it replaced by bits that cost ``weight`` where they are something else.
+
+        So the square costs at least ``weight`` where it is not 0 with the right products.
+        """
+        terms = {bits: c for bits, c in square.terms.items() if len(bits) <= 1}
+        for bits, c in square.terms.items():
+            if len(bits) > 1:
+                if bits not in self.products:
+                    self.products[bits] = self._new_bit()
+                product = self.products[bits]
+                terms[(product,)] = c
+                self._add(weight, _differs(product, bits))
+        return Expression(terms)
+
+    def _expanded(self, square: Expression, weight: float) -> Expression | None:
+        """The square of an expression, multiplied out; None if that is long or not exact."""
+        if len(square.terms) > MAX_EXPANDED_TERMS:
+            return None
+        sizes = 2 * _greatest(square) ** 2, magnitude(square) ** 2
+        if square.degree <= 1:
+            return square * square if self._is_exact(weight, *sizes) else None
+        products = square * square
+        return products if self._is_exact(weight, max(sizes[0], _greatest(products)), sizes[1]) else None
+
+    def _is_exact(self, weight: float, greatest: float, whole: float) -> bool:
+        """Whether a penalty can be added whose coefficients are up to ``greatest``, and ``whole`` together."""
         if self.cost.is_integral and weight.is_integer():
-            return self.sum + weight * _magnitude(square) ** 2 < EXACT
+            return self.sum + weight * whole < EXACT
         sizes = [abs(c) for bits, c in self.cost.terms.items() if bits] or [weight]
         finest = min(size for size in sizes if size > _NOISE * max(sizes))
-        return 2 * weight * max(map(abs, square.terms.values())) ** 2 <= MAX_COEFFICIENT * finest
+        return weight * greatest <= MAX_COEFFICIENT * finest
 
 
 def assemble(
@@ -88,5 +119,17 @@ def assemble(
     return assembly.problem(name)
 
 
-def _magnitude(expression: Expression) -> float:
-    return sum(map(abs, expression.terms.values()))
+def _greatest(expression: Expression) -> float:
+    return max(map(abs, expression.terms.values()), default=0.0)
+
+
+def _differs(product: int, bits: Monomial) -> Expression:
+    """At least 1 where a bit is not the product of others, else 0.
+
+    That of two bits is quadratic (I. G. Rosenberg, Cahiers du Centre d'Etudes de Recherche Operationnelle 17, 71
+    (1975)).
+    """
+    if len(bits) == 2:
+        one, other = bits
+        return Expression({(product,): 3.0, bits: 1.0, (one, product): -2.0, (other, product): -2.0})
+    return Expression({(product,): 1.0, bits: 1.0, (*bits, product): -2.0})

@@ -2,10 +2,10 @@
 
 They count in the units of :mod:`qiosk.modeling.rows`, so that the least violation costs 1, whatever the coefficients.
 
-A linear equality becomes the square of its difference, kept as one squared linear combination. An inequality gets
-slack bits that turn it into an equality. Three kinds need no slack: if at most one of several bits may be 1, the
-products of all pairs; if the bound is the least or the greatest value there is, the difference from it; for one or two
-bits the polynomial that has the squared violations. The module ``weights`` chooses the weights of penalties.
+An equality becomes the square of its difference. An inequality gets slack bits that turn it into an equality. Three
+kinds need no slack: if at most one of several bits may be 1, the products of all pairs; if the bound is the least or
+the greatest value there is, the difference from it; for one or two bits the polynomial that has the squared violations.
+The module ``assembly`` adds penalties up, and ``weights`` chooses their weights.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ from qiosk.modeling.variables import bounded_weights
 class Penalty:
     """A cost that is 0 if a condition holds (with the best slack) and at least 1 otherwise.
 
-    ``squares`` are linear expressions to be squared and added up, ``products`` is a polynomial to be added. Their
+    It is the square of ``square``, or the polynomial ``products``; ``least`` is a polynomial with the same zeros and
+    smaller coefficients, for which a violation costs at least 1 as well, but not more for larger violations. All
     coefficients are integers, of which sums are exact.
     """
 
-    squares: tuple[Expression, ...] = ()
+    square: Expression | None = None
     products: Expression | None = None
+    least: Expression | None = None
 
 
 def penalty_for(name: str, row: Row, new_bit: Callable[[], int]) -> Penalty:
@@ -55,25 +57,21 @@ def penalty_for(name: str, row: Row, new_bit: Callable[[], int]) -> Penalty:
             return Penalty()
         if _is_at_most_one(expression, bound):
             return Penalty(products=_pairs(expression))
-    if (exact := _interpolated(row)) is not None:
-        return Penalty(products=exact)
+    if (least := _interpolated(row, 0)) is not None:
+        squares = _interpolated(row, 2)
+        return Penalty(products=least if squares is None else squares, least=least)
     if low == bound:
-        return Penalty(products=expression - bound)
+        return Penalty(products=expression - bound, least=_apart(expression))
     if is_equality and high == bound:
-        return Penalty(products=bound - expression)
+        return Penalty(products=bound - expression, least=_apart(-expression))
     if not is_equality:
         if (smaller := reduced(row)) is not row:
             return penalty_for(name, smaller, new_bit)
         expression = expression + Expression({(new_bit(),): weight for weight in bounded_weights(bound - low)})
     difference = expression - bound
-    if _magnitude(difference) >= EXACT:
+    if magnitude(difference) >= EXACT:
         raise _too_fine(name)
-    if difference.degree > 1:
-        products = difference * difference
-        if _magnitude(products) >= EXACT:
-            raise _too_fine(name)
-        return Penalty(products=products)
-    return Penalty(squares=(difference,))
+    return Penalty(square=difference)
 
 
 def exact_row(name: str, condition: Condition) -> Row:
@@ -98,8 +96,8 @@ def check_exact(objective: Expression) -> None:
 
 def _too_fine(name: str) -> InvalidValue:
     return InvalidValue(
-        f"constraint `{name}`: coefficients must be multiples of one unit such as 0.01, and together, squared if there "
-        "are products of variables, less than 2**53 of it, so that sums of them are exact; round them first"
+        f"constraint `{name}`: coefficients must be multiples of one unit such as 0.01, and together less than 2**53 "
+        "of it, so that sums of them are exact; round them first"
     )
 
 
@@ -107,18 +105,28 @@ def _is_at_most_one(expression: Expression, bound: float) -> bool:
     return bound == 1 and expression.degree == 1 and all(c == 1 for c in expression.terms.values())
 
 
-def _interpolated(row: Row) -> Expression | None:
-    """The squared violations of a row of one or two bits, exactly, as a polynomial; None for more, or beyond 2**53."""
+def _interpolated(row: Row, power: int) -> Expression | None:
+    """The violations of a row of one or two bits to a power, or 1 for 0, exactly, as a polynomial.
+
+    None for more bits, or beyond 2**53.
+    """
     bits = sorted({bit for some in row.terms for bit in some})
     if not 1 <= len(bits) <= 2:
         return None
-    squares = {some: row.violation(dict.fromkeys(bits, 0) | dict.fromkeys(some, 1)) ** 2 for some in _subsets(bits)}
-    if max(squares.values()) >= EXACT // 8:
+    found = {some: row.violation(dict.fromkeys(bits, 0) | dict.fromkeys(some, 1)) for some in _subsets(bits)}
+    costs = {some: violation**power if violation else 0 for some, violation in found.items()}
+    if max(costs.values()) >= EXACT // 8:
         return None
     terms = {
-        some: float(sum((-1) ** (len(some) - len(part)) * squares[part] for part in _subsets(some))) for some in squares
+        some: float(sum((-1) ** (len(some) - len(part)) * costs[part] for part in _subsets(some))) for some in costs
     }
     return Expression({some: c for some, c in terms.items() if c})
+
+
+def _apart(expression: Expression) -> Expression:
+    """How many terms of an expression differ from what they are where it has its least value."""
+    signs = {some: math.copysign(1.0, c) for some, c in expression.terms.items()}
+    return Expression(signs) + sum(sign < 0 for sign in signs.values())
 
 
 def _subsets(bits: Sequence[int]) -> list[tuple[int, ...]]:
@@ -130,7 +138,8 @@ def _pairs(expression: Expression) -> Expression:
     return Expression(dict.fromkeys(combinations(bits, 2), 1.0))
 
 
-def _magnitude(expression: Expression) -> float:
+def magnitude(expression: Expression) -> float:
+    """The sum of the absolute values of all coefficients."""
     return sum(map(abs, expression.terms.values()))
 
 

@@ -18,8 +18,8 @@ from qiosk.model.units import common_unit_of
 
 # Of the sum of all magnitudes, and of the constant, which is added once: some hundred times the error of float64 sums.
 ROUNDING, CONSTANT_ROUNDING = 2.0**-44, 2.0**-50
-# Sums of integers are exact below this.
-EXACT_SUMS = 2.0**53
+# Sums of integers are exact below this, and sums of up to as many multiples of a unit that is none nearly so.
+EXACT_SUMS, NEARLY_EXACT_SUMS = 2.0**53, 2.0**48
 # Of a cost without the constant: the error of kernels with fields in float32.
 KERNEL_ROUNDING = 2.0**-30
 # Terms up to which a unit is searched for.
@@ -39,17 +39,27 @@ class Resolution:
     @classmethod
     def of(cls, problem: CompiledProblem) -> Resolution:
         """From the coefficients."""
-        rounding = ROUNDING * _rounded_magnitude(problem) + CONSTANT_ROUNDING * abs(problem.constant)
-        return cls(problem.constant, rounding if np.isfinite(rounding) else 0.0, _unit(problem))
+        magnitude, unit = _rounded_magnitude(problem), _unit(problem)
+        rounding = _rounding(magnitude, unit) + CONSTANT_ROUNDING * abs(problem.constant)
+        return cls(problem.constant, rounding if np.isfinite(rounding) else 0.0, unit)
 
     def of_sum(self, cost: float) -> float:
         """Difference up to which a cost that was added up in float64 counts as ``cost``."""
-        return self.rounding + ROUNDING * abs(cost - self.constant)
+        return self.rounding + _rounding(abs(cost - self.constant), self.unit)
 
     def of_kernel(self, cost: float) -> float:
         """Difference up to which a cost that a kernel added up counts as ``cost``."""
         coarse = KERNEL_ROUNDING * abs(cost - self.constant)
         return max(self.rounding, coarse if self.unit is None else min(coarse, self.unit / 2))
+
+
+def _rounding(magnitude: float, unit: float | None) -> float:
+    """Difference up to which sums of so much count as equal: less than half a ``unit``, if they are next to exact."""
+    share = ROUNDING * magnitude
+    if unit is None:
+        return share
+    most = EXACT_SUMS if unit.is_integer() else NEARLY_EXACT_SUMS
+    return min(share, unit / 8) if magnitude < most * unit else share
 
 
 def _rounded_magnitude(problem: CompiledProblem) -> float:
