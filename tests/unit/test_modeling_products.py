@@ -72,7 +72,8 @@ def test_the_best_feasible_solution_is_found(program):
     try:
         answer = build(cost, constraints).solve(seed=1, timeout=0.3)
     except InvalidValue as error:
-        assert "can never hold" in str(error) and not feasible
+        assert "can never hold" in str(error)
+        assert not feasible
         return
     x = tuple(answer.values.values())
     assert answer.is_feasible == (x in feasible)
@@ -107,7 +108,8 @@ def test_long_rows_of_products_are_not_multiplied_out():
     x, y = ([model.bit(f"{name}{i}") for i in range(n)] for name in "xy")
     model.add(total((i + 1) * a * b for i, (a, b) in enumerate(zip(x, y, strict=True))) == 7)
     function = model.problem().cost_function()
-    assert max(np.diff(function.indptr)) == 2 and len(function.variables) == 3 * n
+    assert max(np.diff(function.indptr)) == 2
+    assert len(function.variables) == 3 * n
     answer = model.solve(seed=1, timeout=2)
     assert answer.is_feasible
 
