@@ -333,7 +333,7 @@ def test_wcnf_holds_any_locality(terms):
         ("qubo", b"p qubo 0 2 2 0\n0 0 1\n", "2 entries are announced, found 1"),
         ("qubo", b"p qubo 0 2 1 0\n0 0 nan\n", "line 2"),
         ("coo", b"0 0 1\n", "must state the domain, found none"),
-        ("qplib", QPLIB.replace(b"QBN", b"QCL"), "line 2: the problem type"),
+        ("qplib", QPLIB.replace(b"QBN", b"QXL"), "line 2: the problem type"),
         ("qplib", QPLIB.replace(b"maximize", b"sideways"), "line 3: must be minimize or maximize"),
         ("wcnf", b"p wcnf 2 1\n1 3 0\n", "line 2: the header announces 2 variables"),
         ("wcnf", b"p wcnf 2 1\n1 2\n", "line 2: a clause must end with 0"),

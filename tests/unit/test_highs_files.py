@@ -102,7 +102,6 @@ def test_bounds_of_lp(data: bytes, expected: dict[str, tuple[float, float]]) -> 
         ("a.mps", mps("BOUNDS", " BV B q"), "column `q` occurs in the bounds only"),
         ("a.mps", mps("BOUNDS", " SC B x 7"), "`x` is semi-continuous"),
         ("a.mps", mps("BOUNDS", " UP B x -1"), "`x` has no value between its bounds 0 and -1"),
-        ("a.mps", mps("QCMATRIX c1", " x y 4", " y x 4"), "Quadratic rows not supported"),
         ("a.mps", mps("QMATRIX", " x y 4"), "not symmetric"),
         ("a.mps", mps(entries="x obj 1 c1 1\n x c1 2\n y obj 2"), "duplicate nonzero"),
         ("a.mps", mps(entries="x obj 1 c9 1\n y obj 2"), "is not defined"),

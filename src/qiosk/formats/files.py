@@ -140,7 +140,7 @@ def read_file(file: str, data: bytes, form: str | None = None, *, max_size: int 
 
 
 def read_program(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_CONTENT_BYTES) -> Program:
-    """As :func:`read_file`, with the linear constraints of the file. Raises InvalidInput."""
+    """As :func:`read_file`, with the constraints of the file. Raises InvalidInput."""
     content = decompressed(data, max_size)
     chosen = format_of(file, content, form)
     if chosen.read_program is None:

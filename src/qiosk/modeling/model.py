@@ -181,7 +181,7 @@ class Model(Statement):
         penalty: float | None = None,
         grid: float | None = None,
     ) -> Model:
-        """The model of an ``lp``, ``mps`` or ``qplib`` file, with its linear constraints.
+        """The model of an ``lp``, ``mps`` or ``qplib`` file, with its constraints.
 
         Columns from 0 to 1 become bits, other integers integers; continuous ones are put on a grid with the step
         ``grid``, and refused by default. ``format`` names the format; by default the suffix of ``file`` determines it,

@@ -78,7 +78,8 @@ def _objective_of(program: Program, values: Sequence[Expression]) -> Expression:
 def _conditions_of(program: Program, values: Sequence[Expression]) -> Iterator[tuple[str, Condition]]:
     """The constraints by their names. A row with two bounds becomes two, ``… low`` and ``… high``; a free row none."""
     for row in program.constraints:
-        expression = total(c * values[i] for i, c in row.coefficients.items())
+        products = (c * (values[i] * values[j]) for (i, j), c in row.products.items())
+        expression = total([*(c * values[i] for i, c in row.coefficients.items()), *products])
         for name, condition in _conditions(row, expression):
             if condition.expression.terms:
                 yield name, condition

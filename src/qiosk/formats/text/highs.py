@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from qiosk.errors import UnreadableInput, extra
+from qiosk.formats.text.brackets import Terms
 from qiosk.formats.text.programs import Column, Program, Row, distinct, numbered
 from qiosk.formats.text.quadratic import check_size
 from qiosk.model.cost_function import F64, I64
@@ -40,8 +41,11 @@ def read_text(data: bytes, form: str) -> str:
     return text
 
 
-def parse(text: str, form: str) -> Program:
-    """The program in a text of the format ``form``, ``lp`` or ``mps``. Raises UnreadableInput, MissingExtra."""
+def parse(text: str, form: str, brackets: Mapping[str, Terms] | None = None) -> Program:
+    """The program in a text of the format ``form``, ``lp`` or ``mps``. Raises UnreadableInput, MissingExtra.
+
+    ``brackets`` are products in constraints, for which columns with these names stand.
+    """
     with extra("lp", f"{form} files"):
         # not `highspy.Highs`: that class installs callbacks, and prints a line to standard output when it does
         highspy: Any = import_module("highspy._core")
@@ -61,7 +65,7 @@ def parse(text: str, form: str) -> Program:
         solver.setOptionValue("log_file", "")
         messages = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
     _check(messages, form, has_failed=status == highspy.HighsStatus.kError)
-    return _translated(model, form, highspy)
+    return _translated(model, form, highspy, brackets or {})
 
 
 def _check(messages: Sequence[str], form: str, *, has_failed: bool) -> None:
@@ -77,11 +81,12 @@ def _check(messages: Sequence[str], form: str, *, has_failed: bool) -> None:
         raise UnreadableInput(f"{form}: HiGHS cannot read the file")
 
 
-def _translated(model: Any, form: str, highspy: Any) -> Program:
+def _translated(model: Any, form: str, highspy: Any, brackets: Mapping[str, Terms]) -> Program:
     lp = model.lp_
     check_size(form, lp.num_col_)
     names = list(lp.col_names_) or [f"x{i}" for i in range(lp.num_col_)]
-    order = numbered(names)
+    own = [i for i, name in enumerate(names) if name not in brackets]
+    order = [own[k] for k in numbered([names[i] for i in own])]
     columns = list(_columns(lp, names, form, highspy))
     constraints, matrix = _rows(lp, form)
     rows, cols, values = _products(model.hessian_)
@@ -91,7 +96,7 @@ def _translated(model: Any, form: str, highspy: Any) -> Program:
             raise UnreadableInput(f"{form}: coefficients of {what} must be finite numbers")
     if not np.isfinite(lp.offset_):
         raise UnreadableInput(f"{form}: the constant must be a finite number")
-    place = np.empty(len(order), np.int64)
+    place = np.full(len(names), -1)
     place[order] = np.arange(len(order))
     return Program(
         form,
@@ -103,8 +108,28 @@ def _translated(model: Any, form: str, highspy: Any) -> Program:
         place[rows],
         place[cols],
         values,
-        [replace(row, coefficients={int(place[i]): c for i, c in row.coefficients.items()}) for row in constraints],
+        [_placed(row, names, place, brackets) for row in constraints],
     )
+
+
+def _placed(row: Row, names: Sequence[str], place: I64, brackets: Mapping[str, Terms]) -> Row:
+    """The row over the places of columns, with the products for which columns stand."""
+    coefficients = {int(place[i]): c for i, c in row.coefficients.items() if place[i] >= 0 and c}
+    factors = [(c, brackets[names[i]]) for i, c in row.coefficients.items() if place[i] < 0]
+    if not factors:
+        return replace(row, coefficients=coefficients)
+    by_name = {name: int(place[i]) for i, name in enumerate(names)}
+    return replace(row, coefficients=coefficients, products=products_of(factors, by_name))
+
+
+def products_of(factors: Sequence[tuple[float, Terms]], place: Mapping[str, int]) -> dict[tuple[int, int], float]:
+    """Multiples of products of columns, by the numbers of the columns, added up."""
+    products: dict[tuple[int, int], float] = {}
+    for factor, terms in factors:
+        for one, other, c in terms:
+            pair = min(place[one], place[other]), max(place[one], place[other])
+            products[pair] = products.get(pair, 0.0) + factor * c
+    return {pair: c for pair, c in products.items() if c}
 
 
 def _columns(lp: Any, names: Sequence[str], form: str, highspy: Any) -> Iterator[Column]:

@@ -16,10 +16,11 @@ _ROUNDING = 1e-12  # relative errors of sums of float64
 def with_implied_bounds(program: Program) -> Program:
     """The program, infinite bounds of its columns replaced by those that its rows imply.
 
-    A row bounds a column if the sum of its other terms is bounded. Each bound that is found may lead to others.
+    A linear row bounds a column if the sum of its other terms is bounded. Each bound that is found may lead to others.
     """
     bounds = _Bounds(program)
-    rows = [(np.array(list(row.coefficients), np.int64), row) for row in program.constraints if row.coefficients]
+    linear = [row for row in program.constraints if row.coefficients and not row.products]
+    rows = [(np.array(list(row.coefficients), np.int64), row) for row in linear]
     while True:
         rows = [(ids, row) for ids, row in rows if bounds.are_missing(ids)]
         if not sum(bounds.tighten(ids, row) for ids, row in rows):  # all of them

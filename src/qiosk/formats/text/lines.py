@@ -88,28 +88,32 @@ class Lines:
             raise self.fail(line, f"must be {what}: a number")
         return value
 
-    def table(self, count: int, what: str, columns: Sequence[int]) -> F64:
-        """The next ``count`` lines as numbers, shape (count, k); k is one of ``columns`` and equal in all lines."""
+    def table(self, count: int, what: str, columns: Sequence[int], *, has_remarks: bool = False) -> F64:
+        """The next ``count`` lines as numbers, shape (count, k); k is one of ``columns`` and equal in all lines.
+
+        ``has_remarks``: what follows the first numbers of a line is ignored.
+        """
         if count > self.left:
             raise UnreadableInput(f"{self.form}: {count} lines of {what} are announced, found {self.left}")
         lines = self._lines[self._at : self._at + count]
         self._at += count
         if not lines:
             return np.empty((0, max(columns)))
-        width = len(lines[0].text.split())
+        width = min(len(lines[0].text.split()), max(columns)) if has_remarks else len(lines[0].text.split())
         if width not in columns:
             raise self.fail(lines[0], f"must be {what}: {' or '.join(map(str, columns))} numbers")
+        used = range(width) if has_remarks else None
         try:
-            rows = np.loadtxt(io.StringIO("\n".join(line.text for line in lines)), ndmin=2, comments=None)
+            rows = np.loadtxt(io.StringIO("\n".join(line.text for line in lines)), ndmin=2, comments=None, usecols=used)
         except ValueError:
             rows = np.empty((0, 0))
         if rows.shape != (count, width) or not np.isfinite(rows).all():
-            raise self._first_wrong(lines, width, what)
+            raise self._first_wrong(lines, width, what, has_remarks=has_remarks)
         return rows
 
-    def _first_wrong(self, lines: Sequence[Line], width: int, what: str) -> UnreadableInput:
+    def _first_wrong(self, lines: Sequence[Line], width: int, what: str, *, has_remarks: bool) -> UnreadableInput:
         for line in lines:
-            values = [to_number(text) for text in line.text.split()]
+            values = [to_number(text) for text in line.text.split()[: width if has_remarks else None]]
             if len(values) != width or None in values:
                 return self.fail(line, f"must be {what}: {width} numbers, as in the lines before")
         return self.fail(lines[0], f"must be {what}: {width} numbers, from here on")

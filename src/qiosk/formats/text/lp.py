@@ -1,5 +1,7 @@
 """The LP format of CPLEX and others: HiGHS reads it, and bits with a quadratic objective are written.
 
+The module ``brackets`` reads quadratic terms of constraints.
+
 Two misreadings of HiGHS are refused. It takes a section that it does not know, after the list of binaries, for names of
 variables; and bounds that come after that list replace 0 and 1. Source: IBM ILOG CPLEX, "LP file format: algebraic
 representation".
@@ -11,6 +13,7 @@ import re
 
 from qiosk.errors import UnreadableInput
 from qiosk.formats.text import highs
+from qiosk.formats.text.brackets import without_brackets
 from qiosk.formats.text.lines import shown
 from qiosk.formats.text.named import to_named
 from qiosk.formats.text.programs import Program
@@ -38,7 +41,8 @@ def read(data: bytes) -> CostFunction:
 def read_program(data: bytes) -> Program:
     """The objective of a file and its constraints. Raises UnreadableInput, MissingExtra."""
     text = highs.read_text(data, _FORM)
-    program = highs.parse(text, _FORM)
+    linear, brackets = without_brackets(text)
+    program = highs.parse(linear, _FORM, brackets)
     listed, elsewhere = _occurrences(text)
     for column in program.columns:
         kind = listed.get(column.name)

@@ -4,19 +4,22 @@ What HiGHS misreads without a warning is refused: numbers that are none, which i
 in bounds; several sets of right-hand sides, ranges or bounds, which it merges; an objective sense or name that it
 ignores.
 The right-hand side of the objective is the negative of its constant. ``QUADOBJ`` contains the lower or upper triangle
-of Q in 1/2 x^T Q x, ``QMATRIX`` all of it. Source: IBM ILOG CPLEX, "MPS file format: industry standard".
+of Q in 1/2 x^T Q x, ``QMATRIX`` all of it. ``QCMATRIX`` contains all of Q in the term x^T Q x of a row; it is read
+here, because HiGHS does not. Source: IBM ILOG CPLEX, "MPS file format: industry standard".
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from qiosk.errors import UnreadableInput
 from qiosk.formats.text import highs
-from qiosk.formats.text.lines import Line, shown, word_of
+from qiosk.formats.text.brackets import Terms
+from qiosk.formats.text.lines import Line, shown, to_number, word_of
 from qiosk.formats.text.named import to_named
-from qiosk.formats.text.programs import Program
+from qiosk.formats.text.programs import Program, Row
 from qiosk.model.cost_function import CostFunction
 
 _FORM = "mps"
@@ -34,6 +37,7 @@ _KNOWN = (
     "SOS1",
     "SOS2",
 )
+_PRODUCTS = "QCMATRIX"
 _MARKERS = r"'?(MARKER|INTORG|INTEND)'?"
 _NAMES = re.compile(rf"(?!({'|'.join(_SECTIONS)}|{_MARKERS}|[*$-])$)(?![*$])[!-~]{{1,200}}", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?|inf(inity)?)", re.IGNORECASE)
@@ -52,7 +56,7 @@ def read_program(data: bytes) -> Program:
     text = highs.read_text(data, _FORM)
     check = _Check()
     program = highs.parse(check.run(text), _FORM)
-    program = replace(program, name=check.name)
+    program = replace(program, name=check.name, constraints=_with_products(program, check.products))
     has_blanks = any(" " in column.name for column in program.columns)  # fixed fields: words are not what they seem
     for column in program.columns:
         if not has_blanks and column.name not in check.columns:
@@ -60,12 +64,30 @@ def read_program(data: bytes) -> Program:
     return program
 
 
+def _with_products(program: Program, products: Mapping[str, Terms]) -> Sequence[Row]:
+    """The rows, with products of columns that are given by the name of the row. Raises UnreadableInput."""
+    place = {column.name: i for i, column in enumerate(program.columns)}
+    unknown = products.keys() - {row.name for row in program.constraints}
+    unknown |= {name for terms in products.values() for term in terms for name in term[:2]} - place.keys()
+    if unknown:
+        raise UnreadableInput(f"{_FORM}: QCMATRIX must name rows with a bound and columns, found `{min(unknown)}`")
+    return [
+        replace(row, products=highs.products_of([(1.0, products[row.name])], place)) if row.name in products else row
+        for row in program.constraints
+    ]
+
+
 class _Check:
-    """Finds what HiGHS would misread. ``columns`` are the names in the section of columns, ``name`` is the file's."""
+    """Finds what HiGHS would misread. ``columns`` are the names in the section of columns, ``name`` is the file's.
+
+    ``products`` are the quadratic terms of rows, which HiGHS does not read.
+    """
 
     def __init__(self) -> None:
         self.name = ""
         self.columns: set[str] = set()
+        self.products: dict[str, list[tuple[str, str, float]]] = {}
+        self._row = ""
         self._objective: str | None = None
         self._wanted: str | None = None
         self._sets: dict[str, str] = {}
@@ -86,12 +108,17 @@ class _Check:
                     words = words[:remark]
                     lines[k] = f" {' '.join(words)}"
                 self._entry(section, line, words)
+                if section == _PRODUCTS:
+                    lines[k] = "*"
                 continue
             section = words[0].upper()
             if section not in _KNOWN:
                 raise _wrong(line, "a line that begins without a blank must be a section")
             if section == "NAME" and len(words) > 1:
                 self.name = words[1]
+            if section == _PRODUCTS:
+                lines[k] = "*"
+                self._begin_products(line, words)
             if section == "OBJSENSE" and len(words) == 2:
                 self._check_sense(line, words[1])
                 lines[k] = f"OBJSENSE\n    {words[1]}"
@@ -123,12 +150,25 @@ class _Check:
                     if len(words) > 3:
                         self._check_set(section, line, words[1])
                     self._check_numbers(line, words[-1:])
+            case "QCMATRIX":
+                if len(words) != 3:
+                    raise _wrong(line, "must be two columns and a number")
+                self._check_numbers(line, words[2:])
+                self.products[self._row].append((words[0], words[1], _value(words[2])))
             case "QUADOBJ" | "QMATRIX" | "QSECTION":
                 self._check_numbers(line, words[2:])
             case "OBJSENSE":
                 self._check_sense(line, words[0])
             case "OBJNAME":
                 self._wanted = words[0]
+
+    def _begin_products(self, line: Line, words: list[str]) -> None:
+        if len(words) != 2:
+            raise _wrong(line, f"{_PRODUCTS} must name one row")
+        self._row = words[1]
+        if self._row in self.products:
+            raise _wrong(line, f"a row must have one {_PRODUCTS}")
+        self.products[self._row] = []
 
     def _check_kind(self, line: Line, words: list[str], known: tuple[str, ...], *, least: int) -> None:
         if words[0].upper() not in known or len(words) < least:
@@ -146,6 +186,13 @@ class _Check:
         for word in words:
             if not _NUMBER.fullmatch(word):
                 raise _wrong(line, f"must have names and numbers, and `{word[:30]}` is no number")
+
+
+def _value(word: str) -> float:
+    value = to_number(re.sub("[dD]", "e", word))
+    if value is None:
+        raise UnreadableInput(f"{_FORM}: coefficients of products must be finite, found {word!r}")
+    return value
 
 
 def _wrong(line: Line, rule: str) -> UnreadableInput:

@@ -1,4 +1,4 @@
-"""Mathematical programs: an objective over bounded columns, and linear constraints on them."""
+"""Mathematical programs: an objective over bounded columns, and linear or quadratic constraints on them."""
 
 from __future__ import annotations
 
@@ -40,15 +40,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """low <= sum of coefficient * column <= high; ``coefficients`` by the number of the column.
+    """low <= sum of coefficient * column + sum of coefficient * column * column <= high.
 
-    A free row, whose bounds are both infinite, restricts nothing.
+    ``coefficients`` are by the number of the column, those of ``products`` by the numbers of two columns, which may be
+    equal. A free row, whose bounds are both infinite, restricts nothing.
     """
 
     name: str
     coefficients: Mapping[int, float]
     low: float
     high: float
+    products: Mapping[tuple[int, int], float] = field(default_factory=dict)
 
     @property
     def is_free(self) -> bool:
@@ -90,6 +92,7 @@ class Program:
                 raise UnreadableInput(
                     f"{self.form}: variable `{column.name}` must be binary, or turned into bits (`--penalty auto`, "
                     f"`Model.from_file`), found {column.low:g} to {column.high:g}"
+                    f"{'' if column.is_integer else ', continuous'}"
                 )
         return self._over_bits()
 
