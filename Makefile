@@ -15,7 +15,7 @@ VENV := $(PYTHON) -m venv --clear .venv && $(BIN)/python -m pip install --quiet 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: azurite bench changelog check clean demo docs fmt gallery help lint package peers picture serve setup site test types
+.PHONY: azurite bench changelog check clean demo docs fmt goldens gallery help lint package peers picture serve setup site test types
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -50,6 +50,9 @@ lint: setup  ## ruff: style and mistakes (2 s)
 fmt: setup  ## let ruff format the code (2 s)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+goldens: setup  ## replace the results that tests/goldens.json keeps over versions, and print the changes (20 s)
+	$(BIN)/python tests/goldens.py
 
 types: setup  ## mypy --strict (35 s, with its cache 5 s)
 	$(BIN)/mypy
