@@ -20,7 +20,7 @@ Subject To
  c1: x + [ 2 x * y - n ^ 2 \\ a remark [
    + 3 y*n ] >= -2
  c2: - [ x * n + y ^2 ] + y <= -1
- c3: -1 <= x - y <= 1
+ c3: x - y >= -1
 bounds
  n <= 3
 binary
@@ -200,3 +200,14 @@ def test_programs_of_docplex():
     made.minimize(x + 2 * y + n + x * y)
     answer = Model.from_file("a.lp", made.export_as_lp_string().encode()).solve(seed=1)
     assert (answer.objective, answer.status) == (min(costs().values()), Status.OPTIMAL)
+
+
+def test_columns_that_occur_in_brackets_only():
+    rows = "".join(f" r{k}: [ a * b + 2 b * c - {k} a ^ 2 ] >= -{k}\n" for k in range(1, 31))
+    program = read_program(
+        "a.lp", f"minimize\n obj: a\nsubject to\n{rows}bounds\n 0 <= c <= 1\ngeneral\n c\nend\n".encode()
+    )
+    assert [(column.name, column.is_integer) for column in program.columns] == [("a", False), ("b", False), ("c", True)]
+    assert all(
+        row.products == {(0, 1): 1.0, (1, 2): 2.0, (0, 0): -1.0 - k} for k, row in enumerate(program.constraints)
+    )

@@ -20,6 +20,7 @@ _ROWS = re.compile(
     r"^[ \t]*(subject[ \t]+to|such[ \t]+that|st\.?|s\.[ \t]?t\.)(?=[ \t:]|$)", re.IGNORECASE | re.MULTILINE
 )
 _REMARK = re.compile(r"\\.*")
+_SEPARATORS = re.compile(r"[\s+\-*/^\[\]:<>=]+")
 _BRACKET = re.compile(r"\[([^\[\]]*)\]([ \t]*/)?")
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _NAME = r"[^\s+\-*/^\[\]:<>=0-9.][^\s+\-*/^\[\]:<>=]*"
@@ -32,6 +33,7 @@ def without_brackets(text: str) -> tuple[str, Mapping[str, Terms]]:
         return text, {}
     head, rows = text[: start.end()], _REMARK.sub("", text[start.end() :])
     found: dict[str, Terms] = {}
+    named = set(_SEPARATORS.split(_BRACKET.sub(" ", _REMARK.sub("", text))))
 
     def replaced(bracket: re.Match[str]) -> str:
         line = 1 + head.count("\n") + rows.count("\n", 0, bracket.start())
@@ -39,8 +41,9 @@ def without_brackets(text: str) -> tuple[str, Mapping[str, Terms]]:
             raise _wrong(line, "the brackets of a constraint must not be divided", bracket[0])
         place = _PLACE.format(len(found))
         found[place] = _terms(bracket[1], line)
-        columns = dict.fromkeys(name for term in found[place] for name in term[:2])
-        zeros = "".join(f" + 0 {name}" for name in columns)  # so that each column occurs
+        new = dict.fromkeys(name for term in found[place] for name in term[:2] if name not in named)
+        named.update(new)
+        zeros = "".join(f" + 0 {name}" for name in new)  # so that each column occurs
         return f" {place}{zeros}" + "\n" * bracket[0].count("\n")
 
     return head + _BRACKET.sub(replaced, rows), found
