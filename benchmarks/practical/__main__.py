@@ -1,8 +1,9 @@
-"""``python -m benchmarks.practical [--seconds 1 10] [--seeds 3] [--solvers REGEX] [--only REGEX] [--table]``.
+"""``python -m benchmarks.practical [--seconds 1 10] [--seeds 3] [--solvers REGEX] [--only REGEX] [--table] …``.
 
 For every problem and solver, in turn: the time to the first feasible answer, the best cost at each wall time, and then
 the time to the best cost that any one-flip QUBO solver had at the longest one. Runs that are missing in
-``benchmarks/results/practical.*.jsonl`` are made; the tables are written to ``practical.md`` beside them.
+``benchmarks/results/practical.*.jsonl`` are made, each solver in a process of its own; so a comparison can be stopped
+and taken up again. The tables are written to ``practical.md`` beside them, and with ``--table`` to the documentation.
 """
 
 from __future__ import annotations
@@ -10,65 +11,25 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.practical.catalogue import problems
-from benchmarks.practical.finders import Find, Finder, Prepared, solvers
-from benchmarks.practical.practical_problem import UNBOUNDED, PracticalProblem
-from benchmarks.practical.table import Measured, equal_cost, markdown
-from benchmarks.quality.cells import Cell, Cells
+from benchmarks.contenders import OURS, PEERS, versions
+from benchmarks.practical.comparison import Comparison, OutOfTimeError
+from benchmarks.practical.finders import set_up, solvers
+from benchmarks.practical.measured import Measured
+from benchmarks.practical.problems.catalogue import index, problems
+from benchmarks.practical.problems.practical_problem import UNBOUNDED
+from benchmarks.practical.process import Limits
+from benchmarks.practical.table import Known, documented, report
+from qiosk.version import __version__
 
 RESULTS = Path(__file__).parents[1] / "results"
-
-
-class Comparison:
-    """One problem, and the solvers on it, which are set up when they first run."""
-
-    def __init__(
-        self, problem: PracticalProblem[Any], chosen: Mapping[str, Callable[[Prepared], Finder]], measured: Measured
-    ) -> None:
-        self.problem, self.chosen, self.measured = problem, chosen, measured
-        self._finders: dict[str, Finder] = {}
-
-    @cached_property
-    def prepared(self) -> Prepared:
-        """The problem's models."""
-        return Prepared(self.problem)
-
-    def run(self, seconds: list[float], seeds: int) -> None:
-        """Whatever is missing."""
-        limit = max(seconds)
-        for seed in range(seeds):
-            for name in self.chosen:
-                self._keep(self.measured.feasible, name, limit, seed, lambda f, t, s: f.until(UNBOUNDED, t, s))
-            for wall in sorted(seconds) if self.problem.best_known else ():
-                for name in self.chosen:
-                    self._keep(self.measured.gap, name, wall, seed, lambda f, t, s: next(reversed(f.run(t, s)), None))
-        cost = equal_cost(self.measured.gap, self.problem.name, limit) if self.problem.best_known else None
-        if cost is not None:
-            for seed in range(seeds):
-                for name in self.chosen:
-                    self._keep(self.measured.equal, name, limit, seed, lambda f, t, s: f.until(cost, t, s))
-
-    def _keep(
-        self, cells: Cells, name: str, seconds: float, seed: int, look: Callable[[Finder, float, int], Find | None]
-    ) -> None:
-        if (self.problem.name, name, seconds, seed) in cells:
-            return
-        if name not in self._finders:
-            self._finders[name] = self.chosen[name](self.prepared)
-        began, cpu = time.perf_counter(), time.process_time()
-        found = look(self._finders[name], seconds, seed)
-        cpu, wall = time.process_time() - cpu, found.seconds if found else time.perf_counter() - began
-        cost = found.cost if found else None
-        cells.add(Cell(self.problem.name, name, seconds, seed, cost, round(wall, 4), round(cpu, 4)))
-        print(
-            f"{cells.path.stem:20} {seconds:4g} s  seed {seed}  {self.problem.name:12} {name:28} {cost}  {wall:.3f} s",
-            flush=True,
-        )
+PAGE = Path(__file__).parents[2] / "docs" / "which-problems.md"
+GIB = 2**30
+QUBO_PEERS = ("dwave-samplers", "OpenJij")
 
 
 def main() -> None:
@@ -77,20 +38,55 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--solvers", default="", help="regular expression that names of solvers contain")
     parser.add_argument("--only", default="", help="regular expression that names of problems contain")
+    parser.add_argument("--list", action="store_true", help="measure nothing, print the problems and the solvers")
     parser.add_argument("--table", action="store_true", help="measure nothing, write the tables of what there is")
+    parser.add_argument("--fresh-ours", action="store_true", help="forget the runs of Qiosk first")
+    parser.add_argument("--part", type=float, default=UNBOUNDED, help="begin no run after so many seconds")
+    limits = Limits()
+    parser.add_argument("--set-up", type=float, default=limits.set_up, help="seconds that setting up may take")
+    parser.add_argument("--beyond", type=float, default=limits.beyond, help="seconds that a run may be late")
+    parser.add_argument("--memory", type=float, default=8.0, help="GiB that a solver may allocate; 0 is no limit")
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--page", type=Path, default=PAGE, help="the page of the documentation that has the tables")
     options = parser.parse_args()
     measured = Measured.of(options.results)
-    known = problems()
+    known = {name: Known(row["family"], row["best_known"]) for name, row in index().items() if row.get("is_run", True)}
+    if options.list:
+        print("\n".join([*(f"{name:12} {one.family}" for name, one in known.items()), "", *solvers()]))
+        return
     if not options.table:
-        chosen = {name: prepare for name, prepare in solvers().items() if re.search(options.solvers, name)}
-        for name, problem in known.items():
-            if re.search(options.only, name):
-                Comparison(problem, chosen, measured).run(options.seconds, options.seeds)
-    report = markdown(measured, {name: problem.best_known for name, problem in known.items()})
+        _measure(options, measured)
     options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "practical.md").write_text(report)
-    print(report)
+    (options.results / "practical.md").write_text(report(measured, known))
+    if options.table:
+        options.page.write_text(documented(measured, known, options.page.read_text()))
+        print(f"wrote {options.page}")
+    else:
+        print(report(measured, known))
+
+
+def _measure(options: argparse.Namespace, measured: Measured) -> None:
+    chosen = {name: partial(set_up, name) for name in solvers() if re.search(options.solvers, name)}
+    if options.fresh_ours:
+        measured.forget(name for name in chosen if name.startswith(OURS))
+    facts = measured.note_machine(_versions())
+    print(f"{facts['processor']}, {facts['cpus']} CPUs, load {facts['load']}; {len(chosen)} solvers", flush=True)
+    limits = Limits(options.set_up, options.beyond, int(options.memory * GIB))
+    comparison = Comparison(chosen, measured, limits, time.monotonic() + options.part)
+    try:
+        for name, problem in problems().items():
+            if re.search(options.only, name):
+                comparison.run(problem, options.seconds, options.seeds)
+    except OutOfTimeError:
+        print("this part ends here; run the same command for what is missing", flush=True)
+
+
+def _versions() -> Mapping[str, Any]:
+    """Of Qiosk, and of the libraries that are compared with it and installed."""
+    libraries = {"OR-tools": ("ortools",), "HiGHS": ("highspy",)}
+    libraries |= {name: (PEERS[name][1][0],) for name in QUBO_PEERS}
+    found = {name: versions(distributions) for name, distributions in libraries.items()}
+    return {"Qiosk": __version__} | {name: text.split()[-1] for name, text in found.items() if text}
 
 
 if __name__ == "__main__":

@@ -6,115 +6,23 @@ Models are built before the clock starts, for all of them. One thread each.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from benchmarks.contender import GRACE, Contender, Race, StopsAtTarget
 from benchmarks.contenders import OURS, Target, peers, versions
 from benchmarks.instance import Instance
-from benchmarks.practical.practical_problem import PracticalProblem, Program
-from qiosk.model.compile import compile_problem
-from qiosk.model.cost import evaluate
-from qiosk.model.cost_function import I8, CostFunction, ProblemType
-from qiosk.model.one_hot import ONE_HOT
-from qiosk.modeling import Model, Solution
+from benchmarks.practical.finder import Find, Finder, doubling, first, improving
+from benchmarks.practical.prepared import Prepared
+from benchmarks.practical.problems.practical_problem import PracticalProblem, Program
 from qiosk.solvers.solve import solve
 from qiosk.solvers.targets.catalogue import DEFAULT_TARGET
 
 TABU = "microsoft.tabu-parameterfree.cpu"
-# Configurations of a call that are looked at, lowest cost first.
-READ = 8
-SHORTEST = 1 / 64  # [s] of the first run for a feasible answer; every next one is twice as long
 PEER_SETTINGS = ("dwave-samplers tabu", "dwave-samplers SA default", "OpenJij SA default", "OpenJij SA geometric")
-
-
-@dataclass(frozen=True)
-class Find:
-    """A feasible answer: seconds after the start, and its cost by the problem's own check."""
-
-    seconds: float
-    cost: float
-
-
-class Finder(Protocol):
-    """A solver, set up for one problem."""
-
-    def run(self, seconds: float, seed: int) -> list[Find]:
-        """Look for good answers for so long; what was found, the best last."""
-        ...
-
-    def until(self, cost: float, limit: float, seed: int) -> Find | None:
-        """The first answer found of at most this cost (infinite: the first feasible one); None within the limit."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A problem with the models that several solvers share."""
-
-    problem: PracticalProblem[Any]
-
-    @cached_property
-    def model(self) -> Model:
-        """As a user of Qiosk writes it."""
-        return self.problem.model()
-
-    @cached_property
-    def whole(self) -> CostFunction:
-        """The model as targets here get it."""
-        return self.model.problem().cost_function()
-
-    @cached_property
-    def instance(self) -> Instance:
-        """The model as an ordinary QUBO."""
-        return Instance(self.problem.name, ordinary(self.whole), None)
-
-    def cost(self, configuration: Any) -> float | None:
-        """The problem's own cost of values by variable id; None if they are no feasible answer."""
-        bits = {int(key): int(value) for key, value in configuration.items()}
-        values = {name: variable.value(bits) for name, variable in self.model.variables.items()}
-        answer = self.problem.read(Solution(values, 0.0, (), self.model.families))
-        return None if answer is None else self.problem.cost(answer)
-
-    def best(self, configurations: I8) -> float | None:
-        """The lowest cost among the configurations, (n,) or (R, n), of lowest QUBO cost."""
-        rows = np.atleast_2d(configurations)
-        order = np.argsort(np.atleast_1d(evaluate(self.instance.cost_function, rows)), kind="stable")[:READ]
-        ids = self.instance.problem.variables.tolist()
-        costs = [self.cost(dict(zip(ids, rows[k].tolist(), strict=True))) for k in order]
-        return min((cost for cost in costs if cost is not None), default=None)
-
-
-def ordinary(cost_function: CostFunction) -> CostFunction:
-    """The same problem as a QUBO: squares multiplied out, and nothing but pairs, linear terms and a constant."""
-    compiled = compile_problem(cost_function)
-    ids = compiled.variables
-    keys = [(i, i) for i in range(compiled.n)]  # x * x = x
-    values = compiled.linear.tolist()
-    keys += zip(compiled.pair_rows.tolist(), compiled.pair_cols.tolist(), strict=True)
-    values += compiled.pair_values.tolist()
-    constant = compiled.constant
-    for g, weight in enumerate(compiled.group_values):
-        some = slice(compiled.group_indptr[g], compiled.group_indptr[g + 1])
-        members, weights, offset = (
-            compiled.group_variables[some],
-            compiled.group_weights[some],
-            compiled.group_offsets[g],
-        )
-        rows, cols = np.triu_indices(len(members))
-        products = np.where(rows == cols, 1.0, 2.0) * weights[rows] * weights[cols]
-        products += np.where(rows == cols, 2.0 * offset * weights[rows], 0.0)
-        keys += zip(members[rows].tolist(), members[cols].tolist(), strict=True)
-        values += (weight * products).tolist()
-        constant += weight * offset**2
-    flat = ids[np.array(keys, np.int64).reshape(-1)]
-    pointers = np.concatenate([np.arange(0, len(flat) + 1, 2), [len(flat)]])  # the last term is the constant
-    metadata = {ONE_HOT: {}}  # groups are not looked for either
-    return CostFunction(ProblemType.pubo, np.array([*values, constant]), pointers, flat, metadata=metadata)
 
 
 @dataclass
@@ -131,7 +39,7 @@ class OnQubo:
     def run(self, seconds: float, seed: int) -> list[Find]:
         race = Race(seconds)
         self.search(race, seed)
-        return _improving((at, self.prepared.best(found)) for at, found in race.in_time())
+        return improving((at, self.prepared.best(found)) for at, found in race.in_time())
 
     def until(self, cost: float, limit: float, seed: int) -> Find | None:
         if isinstance(self.search, StopsAtTarget) and np.isfinite(cost):
@@ -166,7 +74,7 @@ class OnModel:
         began = time.perf_counter()
         result = solve(self.prepared.whole, self.target, timeout=seconds, seed=seed, threads=1, **more)
         took = time.perf_counter() - began
-        return _improving([(took, self.prepared.cost(result.configuration))])
+        return improving([(took, self.prepared.cost(result.configuration))])
 
 
 @dataclass
@@ -183,7 +91,7 @@ class InRounds:
         began = time.perf_counter()
         found = model.solve(timeout=seconds, seed=seed, threads=1)
         took, answer = time.perf_counter() - began, problem.read(found)
-        return _improving([(took, None if answer is None else problem.cost(answer))])
+        return improving([(took, None if answer is None else problem.cost(answer))])
 
     def until(self, cost: float, limit: float, seed: int) -> Find | None:
         return doubling(self.run, cost, limit, seed)
@@ -202,7 +110,7 @@ class ConstraintSolver:
         return self._solve(seconds, seed, -np.inf)
 
     def until(self, cost: float, limit: float, seed: int) -> Find | None:
-        return _first(self._solve(limit, seed, cost), cost)
+        return first(self._solve(limit, seed, cost), cost)
 
     def _solve(self, seconds: float, seed: int, enough: float) -> list[Find]:
         from ortools.sat.python import cp_model
@@ -225,7 +133,7 @@ class ConstraintSolver:
         solver.parameters.random_seed = seed
         began = time.perf_counter()
         solver.solve(program.model, Watch())
-        return _improving((at, cost) for at, cost in found if at <= GRACE * seconds)
+        return improving((at, cost) for at, cost in found if at <= GRACE * seconds)
 
 
 @dataclass
@@ -241,7 +149,7 @@ class LinearSolver:
         return self._solve(seconds, seed, -np.inf)
 
     def until(self, cost: float, limit: float, seed: int) -> Find | None:
-        return _first(self._solve(limit, seed, cost), cost)
+        return first(self._solve(limit, seed, cost), cost)
 
     def _solve(self, seconds: float, seed: int, enough: float) -> list[Find]:
         highs, found = self.program.model, list[tuple[float, float | None]]()
@@ -260,31 +168,7 @@ class LinearSolver:
         began = time.perf_counter()
         highs.run()
         highs.cbMipImprovingSolution.unsubscribe(improved)
-        return _improving((at, cost) for at, cost in found if at <= GRACE * seconds)
-
-
-def doubling(run: Callable[[float, int], list[Find]], cost: float, limit: float, seed: int) -> Find | None:
-    """Runs of twice the time, until one finds an answer of this cost; its time is that of this run alone."""
-    seconds = SHORTEST
-    while seconds <= limit:
-        found = _first(run(seconds, seed), cost)
-        if found:
-            return found
-        seconds, seed = 2 * seconds, seed + 7919
-    return None
-
-
-def _improving(found: Iterable[tuple[float, float | None]]) -> list[Find]:
-    """Those that are feasible, and better than all before."""
-    best: list[Find] = []
-    for at, cost in found:
-        if cost is not None and (not best or cost < best[-1].cost):
-            best.append(Find(at, cost))
-    return best
-
-
-def _first(found: Iterable[Find], cost: float) -> Find | None:
-    return next((find for find in found if find.cost <= cost), None)
+        return improving((at, cost) for at, cost in found if at <= GRACE * seconds)
 
 
 def solvers() -> dict[str, Callable[[Prepared], Finder]]:
@@ -305,6 +189,11 @@ def solvers() -> dict[str, Callable[[Prepared], Finder]]:
     if versions(("highspy",)):
         found["HiGHS"] = lambda prepared: LinearSolver(prepared.problem)
     return found
+
+
+def set_up(name: str, problem: PracticalProblem[Any]) -> Finder:
+    """The solver of this name, for a problem."""
+    return solvers()[name](Prepared(problem))
 
 
 def _any(instance: Instance) -> bool:

@@ -1,88 +1,131 @@
-"""The tables: time to a feasible answer, gap to the best known, time to equal cost. Medians over the seeds."""
+"""The tables: distance to the best known, time to a feasible answer, time to equal cost. Medians over the seeds."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks.contenders import OURS
+from benchmarks.practical.measured import Measured, gaps, notes, times
 from benchmarks.quality.cells import Cells
 
-QUBO = ("one-flip tabu", "dwave-samplers", "OpenJij")  # what names of solvers by single flips contain
+BEGIN = "<!-- written by python -m benchmarks.practical --table: do not edit by hand -->"
+END = "<!-- end of what is written -->"
+# Columns of the documentation: a solver, or the best of a library's settings, by how its name begins.
+COLUMNS = {
+    "Qiosk default": f"{OURS} default",
+    "Qiosk `tabu`": f"{OURS} tabu",
+    "`Model.solve`": f"{OURS} Model.solve",
+    "without groups": f"{OURS} one-flip tabu",
+    "dwave-samplers": "dwave-samplers",
+    "OpenJij": "OpenJij",
+    "CP-SAT": "CP-SAT",
+    "HiGHS": "HiGHS",
+}
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The runs: until the first feasible answer, of a wall time, and until a cost that a one-flip solver had."""
+class Known:
+    """What tables say of a problem: its family, and the best known cost (0: it is enough to be feasible)."""
 
-    feasible: Cells
-    gap: Cells
-    equal: Cells
-
-    @classmethod
-    def of(cls, folder: Path) -> Measured:
-        """The runs kept in a folder."""
-        return cls(*(Cells(folder / f"practical.{kind}.jsonl") for kind in ("feasible", "gap", "equal")))
+    family: str
+    best: float
 
 
-def equal_cost(gap: Cells, problem: str, seconds: float) -> float | None:
-    """The lowest median cost of a one-flip QUBO solver; None if none was feasible."""
-    medians = gap.medians(problem, seconds)
-    found = [cost for solver, cost in medians.items() if any(part in solver for part in QUBO) and math.isfinite(cost)]
-    return min(found, default=None)
+def report(measured: Measured, known: Mapping[str, Known]) -> str:
+    """All runs: a column for each setting of each library."""
+    names = dict.fromkeys(cell.contender for cell in measured)
+    columns = {name: name for name in sorted(names, key=lambda name: not name.startswith(OURS))}
+    return "\n".join(["# Practical problems, one thread", "", *_sections(measured, known, columns)]) + "\n"
 
 
-def times(cells: Cells, problem: str) -> dict[str, float]:
-    """Median seconds of every solver; infinite where most runs found nothing."""
-    taken: dict[str, list[float]] = defaultdict(list)
-    for cell in cells:
-        if cell.instance == problem:
-            taken[cell.contender].append(math.inf if cell.cost is None else cell.wall)
-    return {solver: statistics.median_high(some) for solver, some in taken.items()}
+def documented(measured: Measured, known: Mapping[str, Known], text: str) -> str:
+    """A page, with the part between its marks written anew. Raises ValueError if there are no marks, or no runs."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page needs two lines, and has not got them in this order: {BEGIN} {END}")
+    if not any(measured):
+        raise ValueError(f"there are no runs in {measured.folder}")
+    return before + "\n".join([BEGIN, "", *_sections(measured, known, COLUMNS), "", END]) + after
 
 
-def gaps(cells: Cells, problem: str, seconds: float, best_known: float) -> dict[str, float]:
-    """Median distance to the best known cost, relative to it; infinite where most runs found nothing."""
-    return {solver: (cost - best_known) / abs(best_known) for solver, cost in cells.medians(problem, seconds).items()}
+def _sections(measured: Measured, known: Mapping[str, Known], columns: Mapping[str, str]) -> Iterator[str]:
+    yield from _conditions(measured)
+    walls = measured.gap.times()
+    said = " and ".join(f"{seconds:g} s" for seconds in walls)
+    yield from ["", f"Distance to the best known cost after {said} (median):", ""]
+    optima = {name: one for name, one in known.items() if one.best}
+    yield from _table(optima, columns, measured.gap, lambda name, column: _gap_text(measured, optima, name, column))
+    yield from ["", "Time to the first feasible answer (median):", ""]
+    yield from _table(
+        known, columns, measured.feasible, lambda name, column: _time_text(measured.feasible, name, column)
+    )
+    yield from ["", "Time to the best cost that one-flip QUBO solvers had in the end (median):", ""]
+    yield from _table(optima, columns, measured.equal, lambda name, column: _time_text(measured.equal, name, column))
 
 
-def markdown(measured: Measured, known: Mapping[str, float]) -> str:
-    """The whole report."""
-    names = dict.fromkeys(cell.contender for cell in measured.feasible)
-    solvers = sorted(names, key=lambda name: not name.startswith(OURS))
-    parts = ["# Practical problems, one thread", "", "## Time to the first feasible answer", ""]
-    parts += _section({name: times(measured.feasible, name) for name in known}, solvers, _duration)
-    optima = {name: best for name, best in known.items() if best}
-    for seconds in measured.gap.times():
-        parts += ["", f"## Gap to the best known cost at {seconds:g} s", ""]
-        rows = {name: gaps(measured.gap, name, seconds, best) for name, best in optima.items()}
-        parts += _section(rows, solvers, _share)
-    parts += ["", "## Time to the best cost of the one-flip QUBO solvers", ""]
-    parts += _section({name: times(measured.equal, name) for name in optima}, solvers, _duration)
-    return "\n".join(parts) + "\n"
+def _conditions(measured: Measured) -> Iterator[str]:
+    """On what, when and beside what this was measured."""
+    cells, machines = list(measured), measured.machines()
+    seeds = len({cell.seed for cell in cells})
+    yield f"One thread each, a process for each run; {seeds} seed{'s' if seeds != 1 else ''}."
+    for processor, cpus in dict.fromkeys((part["processor"], part["cpus"]) for part in machines):
+        yield f"{cpus} CPUs of {processor}."
+    if machines:
+        first, last = machines[0]["date"], machines[-1]["date"]
+        versions = ", ".join(f"{name} {version}" for name, version in machines[-1]["versions"].items())
+        yield f"From {first} to {last}; {versions}." if first != last else f"{first}; {versions}."
+    loads = [cell.load for cell in cells if cell.load is not None]
+    shares = [cell.cpu / cell.wall for cell in cells if cell.note == "" and cell.cost is None and cell.wall > 0.5]
+    if loads:
+        yield f"Load of the machine: {min(loads):.1f} to {max(loads):.1f}, median {statistics.median(loads):.1f}."
+    if shares:
+        yield f"Solvers that searched to the end had {statistics.median(shares):.2f} of a CPU (median)."
 
 
-def _section(
-    rows: Mapping[str, Mapping[str, float]], solvers: list[str], text: Callable[[float], str]
+def _table(
+    known: Mapping[str, Known], columns: Mapping[str, str], cells: Cells, text: Callable[[str, str], str]
 ) -> Iterator[str]:
-    yield "| problem | " + " | ".join(solvers) + " |"
-    yield "| --- " * (1 + len(solvers)) + "|"
-    for name, row in rows.items():
-        if row:
-            yield "| " + " | ".join([name, *(text(row[s]) if s in row else "" for s in solvers)]) + " |"
+    measured = {cell.instance for cell in cells}
+    yield "| problem | " + " | ".join(columns) + " |"
+    yield "| --- " * (1 + len(columns)) + "|"
+    for name, one in known.items():
+        if name in measured:
+            yield (
+                "| "
+                + " | ".join([f"{name}, {one.family}", *(text(name, begins) for begins in columns.values())])
+                + " |"
+            )
+
+
+def _gap_text(measured: Measured, known: Mapping[str, Known], name: str, begins: str) -> str:
+    """The distances at each wall time, one beside the other."""
+    texts = [
+        _best(gaps(measured.gap, name, seconds, known[name].best), notes(measured.gap, name), begins, _share)
+        for seconds in measured.gap.times()
+    ]
+    return texts[0] if len(set(texts)) == 1 else ", ".join(text or "–" for text in texts)
+
+
+def _time_text(cells: Cells, name: str, begins: str) -> str:
+    return _best(times(cells, name), notes(cells, name), begins, _duration)
+
+
+def _best(values: Mapping[str, float], ended: Mapping[str, str], begins: str, text: Callable[[float], str]) -> str:
+    """The best of the solvers whose names begin so: a value; why there is none; empty if none was measured."""
+    some = {solver: value for solver, value in values.items() if solver.startswith(begins)}
+    if not some:
+        return ""
+    solver = min(some, key=lambda name: some[name])
+    return text(some[solver]) if math.isfinite(some[solver]) else ended.get(solver, "none")
 
 
 def _share(gap: float) -> str:
-    if not math.isfinite(gap):
-        return "none"
     return "0" if abs(gap) < 1e-12 else f"{100 * gap:.2g} %"
 
 
 def _duration(seconds: float) -> str:
-    if not math.isfinite(seconds):
-        return "none"
     return f"{seconds * 1e3:.2g} ms" if seconds < 0.1 else f"{seconds:.2g} s"

@@ -16,6 +16,9 @@ Key = tuple[str, str, float, int]  # instance, contender, seconds, seed
 class Cell:
     """One run: the wall time it was given and the one it took [s], and the processor's time of it; ``cost`` is None
     if nothing was found in time.
+
+    ``note`` says why the run did not come to its end, if it did not; ``load`` is that of the machine before it, where
+    it was looked at.
     """
 
     instance: str
@@ -25,6 +28,8 @@ class Cell:
     cost: float | None
     wall: float
     cpu: float
+    note: str = ""
+    load: float | None = None
 
     @property
     def key(self) -> Key:

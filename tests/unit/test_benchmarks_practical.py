@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 
 import numpy as np
 import pytest
 
 from benchmarks.contenders import versions
-from benchmarks.practical.__main__ import Comparison
-from benchmarks.practical.assignments import QuadraticAssignment
-from benchmarks.practical.catalogue import problems, published
-from benchmarks.practical.colourings import Colouring, mycielski, queens
-from benchmarks.practical.finders import (
-    ConstraintSolver,
-    Find,
-    InRounds,
-    LinearSolver,
-    OnModel,
-    Prepared,
-    doubling,
-    ordinary,
-    solvers,
-)
-from benchmarks.practical.job_shops import JobShop
-from benchmarks.practical.packings import BinPacking, Selection, knapsacks, partitioning, triplets
-from benchmarks.practical.table import Measured, equal_cost, gaps, markdown, times
-from benchmarks.practical.tours import TravellingSalesman
-from benchmarks.quality.cells import Cell
+from benchmarks.practical.finder import Find, doubling
+from benchmarks.practical.finders import ConstraintSolver, InRounds, LinearSolver, OnModel, solvers
+from benchmarks.practical.prepared import Prepared, ordinary
+from benchmarks.practical.problems.assignments import QuadraticAssignment
+from benchmarks.practical.problems.catalogue import FAMILIES, index, problem, problems
+from benchmarks.practical.problems.colourings import Colouring, mycielski, queens
+from benchmarks.practical.problems.generated import knapsacks, partitioning, subset_sums, triplets
+from benchmarks.practical.problems.job_shops import JobShop
+from benchmarks.practical.problems.packings import BinPacking, Selection
+from benchmarks.practical.problems.tours import TravellingSalesman
 from patience import SLOWNESS
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
@@ -61,23 +50,44 @@ def names(problem):
     return problem.name
 
 
-def test_published_answers_have_their_published_costs():
-    known = problems()
-    answers = {name: row["best_answer"] for name, row in published().items() if "best_answer" in row}
-    assert len(answers) == 11
-    for name, answer in answers.items():
-        assert known[name].cost(answer) == known[name].best_known
+@pytest.mark.parametrize("row", index().values(), ids=lambda row: row["name"])
+def test_the_answer_in_the_index_has_the_best_known_cost(row):
+    some = problem(row)
+    assert some.cost(some.stored(row["best_answer"])) == some.best_known
+    assert len(row["source"]) > 20
+
+
+def test_every_family_of_the_comparison_has_its_published_problems():
+    names = {family: {row["name"] for row in index().values() if row["family"] == family} for family in FAMILIES}
+    assert names["tour"] >= {"burma14", "ulysses22", "bays29", "att48", "eil51"}
+    assert names["assignment"] >= {"nug12", "nug15", "nug20", "nug25", "nug30", "tai20a", "chr12a", "chr20a"}
+    assert names["colouring"] >= {"myciel3", "myciel4", "myciel5", "queen5_5", "queen6_6", "queen7_7", "queen8_8"}
+    assert names["job shop"] >= {"ft06_55", "ft06_60", "la01_36", "la02_37", "la05_34"}
+    assert names["bins"] >= {"u120_00", "bins_u20", "bins_t18", "bins_t60"}
+    assert names["knapsacks"] >= {"mknap1_3", "mknap1_5", "mknap1_7", "mknapcb1_1"}
+    assert all(names.values())
+    assert set().union(*names.values()) - problems().keys() == {"la01", "la02", "la05"}  # too large by time
 
 
 def test_graphs_have_as_many_vertices_and_edges_as_those_of_dimacs():
-    sizes = {g.name: (g.n, len(g.edges)) for g in [*map(mycielski, (4, 5, 6)), queens(5, 5), queens(8, 9)]}
-    assert sizes == {
+    graphs = {"myciel3": mycielski(4), "myciel4": mycielski(5), "myciel5": mycielski(6)}
+    graphs |= {f"queen{side}_{side}": queens(side, side) for side in (5, 6, 7, 8)}
+    assert {name: (graph["n"], len(graph["edges"])) for name, graph in graphs.items()} == {
         "myciel3": (11, 20),
         "myciel4": (23, 71),
         "myciel5": (47, 236),
         "queen5_5": (25, 160),
+        "queen6_6": (36, 290),
+        "queen7_7": (49, 476),
         "queen8_8": (64, 728),
     }
+
+
+def test_bins_are_as_many_as_the_sizes_need():
+    for row in index().values():
+        if row["family"] == "bins":
+            some = problem(row)
+            assert some.best_known == -(-sum(some.sizes) // some.capacity)  # a bound that answers reach
 
 
 @pytest.mark.parametrize(
@@ -153,16 +163,27 @@ def test_long_squares_are_multiplied_out():
     assert np.array_equal(evaluate(ordinary(whole), some), evaluate(whole, some))
 
 
-def test_planted_partitions_and_triplets_have_their_answers():
+def test_durations_are_rounded_up_to_units():
+    shop = JobShop("shop", 0, jobs=[[(0, 20), (1, 21)], [(1, 1)]], deadline=4, unit=20)
+    assert shop.tasks == {(0, 0): (0, 1), (0, 1): (1, 2), (1, 0): (1, 1)}
+    assert shop.times((0, 1)) == range(1, 3)
+    assert shop.cost(shop.stored([[0, 1], [0]])) == 0
+    assert shop.cost(shop.stored([[0, 1], [2]])) is None
+
+
+def test_generated_problems_have_planted_answers():
     bins = triplets(4, 3)
-    assert sum(bins.sizes) == 4 * bins.capacity
-    cover = partitioning(12, 30, 1, 0)
-    sets = [frozenset(np.flatnonzero(column)) for column in np.array(cover.weights).T]
+    assert sum(bins["sizes"]) == 4 * bins["capacity"]
+    cover = partitioning(12, 30, 1)
+    sets = [frozenset(np.flatnonzero(column)) for column in np.array(cover["weights"]).T]
     assert any(
         len(frozenset().union(*some)) == 12 == sum(map(len, some))
         for some in itertools.combinations([s for s in sets if len(s) == 4], 3)
     )
-    assert knapsacks(10, 2, 1, 0).cost([]) == 0
+    assert Selection("none", 0, **knapsacks(10, 2, 1)).cost([]) == 0
+    sums = Selection("sum", 0, **subset_sums(12, 3, 1))
+    assert any(sums.cost(list(some)) == 0 for some in itertools.combinations(range(12), 6))
+    assert sums.cost([]) is None
 
 
 def test_runs_are_doubled_until_an_answer_is_good_enough():
@@ -175,45 +196,6 @@ def test_runs_are_doubled_until_an_answer_is_good_enough():
     assert doubling(run, 3.0, 1.0, 1) == Find(1 / 16, 3.0)
     assert asked == [1 / 64, 1 / 32, 1 / 16, 1 / 8]
     assert doubling(run, 2.0, 1.0, 1) is None
-
-
-def test_tables_have_medians_and_equal_costs(tmp_path):
-    measured = Measured.of(tmp_path)
-    for seed, (ours, theirs) in enumerate([(101, 110), (100, 105), (103, None)]):
-        measured.gap.add(Cell("p", "qiosk default", 1.0, seed, ours, 1.0, 1.0))
-        measured.gap.add(Cell("p", "dwave-samplers tabu", 1.0, seed, theirs, 1.0, 1.0))
-        measured.equal.add(Cell("p", "qiosk default", 1.0, seed, 105, 0.01 * (seed + 1), 1.0))
-        measured.feasible.add(Cell("p", "qiosk default", 1.0, seed, 200, 0.2, 1.0))
-        measured.feasible.add(Cell("p", "dwave-samplers tabu", 1.0, seed, None, 9.0, 1.0))
-    assert equal_cost(measured.gap, "p", 1.0) == 110
-    assert gaps(measured.gap, "p", 1.0, 100.0) == {"qiosk default": 0.01, "dwave-samplers tabu": 0.1}
-    assert times(measured.feasible, "p") == {"qiosk default": 0.2, "dwave-samplers tabu": math.inf}
-    assert times(measured.equal, "p") == {"qiosk default": 0.02}
-    report = markdown(Measured.of(tmp_path), {"p": 100.0, "unmeasured": 1.0})
-    assert "| p | 1 % | 10 % |" in report
-    assert "| p | 0.2 s | none |" in report
-    assert "unmeasured" not in report
-
-
-def test_a_comparison_keeps_its_runs(tmp_path):
-    looked = []
-
-    class Fixed:
-        def run(self, seconds, seed):
-            looked.append(seconds)
-            return [Find(0.5, 12.0), Find(0.6, 10.0)]
-
-        def until(self, cost, limit, seed):
-            looked.append(cost)
-            return Find(0.1, 10.0)
-
-    chosen = {"our one-flip tabu": lambda prepared: Fixed()}
-    Comparison(SMALL[0], chosen, Measured.of(tmp_path)).run([1.0], 1)
-    assert looked == [math.inf, 1.0, 10.0]
-    Comparison(SMALL[0], chosen, Measured.of(tmp_path)).run([1.0], 1)
-    assert len(looked) == 3
-    rows = [json.loads(line) for line in (tmp_path / "practical.gap.jsonl").read_text().splitlines()]
-    assert [(row["contender"], row["cost"], row["wall"]) for row in rows] == [("our one-flip tabu", 10.0, 0.6)]
 
 
 def test_targets_here_take_part():

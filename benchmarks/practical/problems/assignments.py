@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.practical.practical_problem import UNBOUNDED, Linear, PracticalProblem, Program, chosen
+from benchmarks.practical.problems.practical_problem import UNBOUNDED, Linear, PracticalProblem, Program, chosen
 from qiosk.modeling import Model, Solution, total
 
 Places = list[int]

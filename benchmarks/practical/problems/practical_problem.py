@@ -29,6 +29,11 @@ class PracticalProblem(ABC, Generic[A]):
     def cost(self, answer: A) -> float | None:
         """The cost of an answer, from the data alone; None if it is infeasible."""
 
+    def stored(self, answer: Any) -> A:
+        """An answer, from what the index of instances has of it."""
+        found: A = answer
+        return found
+
     @abstractmethod
     def model(self) -> Model:
         """The model that a user of Qiosk writes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.practical.practical_problem import UNBOUNDED, Linear, PracticalProblem, Program
+from benchmarks.practical.problems.practical_problem import UNBOUNDED, Linear, PracticalProblem, Program
 from qiosk.modeling import Model, Solution, total
 
 Tour = list[int]

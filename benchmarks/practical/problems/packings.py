@@ -1,4 +1,4 @@
-"""Bin packing, set partitioning and knapsacks with several limits, from fixed seeds."""
+"""Bin packing, and choices of columns: set partitioning, knapsacks with several limits, subset sums."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.practical.practical_problem import UNBOUNDED, Linear, PracticalProblem, Program, chosen
+from benchmarks.practical.problems.practical_problem import UNBOUNDED, Linear, PracticalProblem, Program, chosen
 from qiosk.modeling import Model, Solution, total
 
 Bins = list[int]
@@ -72,7 +72,8 @@ class BinPacking(PracticalProblem[Bins]):
 class Selection(PracticalProblem[Chosen]):
     """Choose columns at least ``costs``, with ``weights`` (rows, columns) that add up to ``limits`` in every row.
 
-    ``is_equal``: exactly to them (set partitioning); otherwise at most (knapsacks, whose costs are minus profits).
+    ``is_equal``: exactly to them (set partitioning, subset sums); otherwise at most (knapsacks, whose costs are minus
+    profits).
     """
 
     costs: list[int]
@@ -117,61 +118,3 @@ class Selection(PracticalProblem[Chosen]):
             load = {take[k]: float(weight) for k, weight in enumerate(row) if weight}
             program.row(limit if self.is_equal else -UNBOUNDED, load, limit)
         return Program(program.highs, lambda value: [k for k, column in enumerate(take) if value(column)])
-
-
-def triplets(bins: int, seed: int) -> BinPacking:
-    """Three items that fill each bin exactly, of a quarter to half of its size (after E. Falkenauer)."""
-    rng = np.random.default_rng(seed)
-    capacity, sizes = 100, list[int]()
-    for _ in range(bins):
-        large = int(rng.integers(38, 50))
-        middle = int(rng.integers(26, capacity - large - 25))
-        sizes += [large, middle, capacity - large - middle]
-    rng.shuffle(sizes)
-    name = f"bins_t{3 * bins}"
-    source = f"generated seed {seed}: triplets that fill every bin"
-    return BinPacking(name, bins, source, sizes=[*map(int, sizes)], capacity=capacity, bins=bins + 2)
-
-
-def uniform_bins(items: int, seed: int, best_known: int) -> BinPacking:
-    """Items of 20 to 100 in bins of 150 (as OR-Library's u classes), with two bins more than needed."""
-    sizes = np.random.default_rng(seed).integers(20, 101, items).tolist()
-    source = f"generated seed {seed}; optimum proven by CP-SAT"
-    return BinPacking(f"bins_u{items}", best_known, source, sizes=sizes, capacity=150, bins=best_known + 2)
-
-
-def partitioning(rows: int, columns: int, seed: int, best_known: int) -> Selection:
-    """Columns of two to six rows; those of a planted partition are among them."""
-    rng = np.random.default_rng(seed)
-    sets = np.array_split(rng.permutation(rows), rows // 4)
-    sets += [rng.choice(rows, int(rng.integers(2, 7)), replace=False) for _ in range(columns - len(sets))]
-    costs = [int(10 * len(members) + rng.integers(0, 20)) for members in sets]
-    order = rng.permutation(columns)
-    weights = np.zeros((rows, columns), np.int64)
-    for place, k in enumerate(order):
-        weights[sets[k], place] = 1
-    return Selection(
-        f"spp_{rows}x{columns}",
-        best_known,
-        f"generated seed {seed}; optimum proven by HiGHS",
-        costs=[costs[k] for k in order],
-        weights=weights.tolist(),
-        limits=[1] * rows,
-        is_equal=True,
-    )
-
-
-def knapsacks(items: int, limits: int, seed: int, best_known: int) -> Selection:
-    """Weights to 1000, half of which fit, and profits that go with them (P. C. Chu, J. E. Beasley)."""
-    rng = np.random.default_rng(seed)
-    weights = rng.integers(1, 1001, (limits, items))
-    profits = weights.sum(axis=0) // limits + rng.integers(0, 501, items)
-    return Selection(
-        f"mkp_{items}x{limits}",
-        best_known,
-        f"generated seed {seed}; optimum proven by CP-SAT",
-        costs=(-profits).tolist(),
-        weights=weights.tolist(),
-        limits=(weights.sum(axis=1) // 2).tolist(),
-        is_equal=False,
-    )

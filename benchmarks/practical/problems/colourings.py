@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
-from benchmarks.practical.practical_problem import UNBOUNDED, Linear, PracticalProblem, Program, chosen
+from benchmarks.practical.problems.practical_problem import UNBOUNDED, Linear, PracticalProblem, Program, chosen
 from qiosk.modeling import Model, Solution
 
 Edges = list[tuple[int, int]]
@@ -61,17 +62,17 @@ class Colouring(PracticalProblem[Colours]):
         return Program(program.highs, lambda value: [chosen(value, row) for row in bits])
 
 
-def mycielski(colours: int) -> Colouring:
+def mycielski(colours: int) -> dict[str, Any]:
     """The graph without triangles that needs so many colours (J. Mycielski, 1955): DIMACS' ``myciel``."""
     n, edges = 2, [(0, 1)]
     for _ in range(colours - 2):
         edges += [(a + n, b) for a, b in edges] + [(a, b + n) for a, b in edges]
         edges += [(n + v, 2 * n) for v in range(n)]
         n = 2 * n + 1
-    return Colouring(f"myciel{colours - 1}", 0, n=n, edges=edges, colours=colours, source="by formula (DIMACS)")
+    return {"n": n, "edges": edges, "colours": colours}
 
 
-def queens(side: int, colours: int) -> Colouring:
+def queens(side: int, colours: int) -> dict[str, Any]:
     """Squares of a board, joined where a queen goes from one to the other: DIMACS' ``queen``."""
     squares = [(row, column) for row in range(side) for column in range(side)]
     attacks: Callable[[int, int], bool] = lambda down, across: not down or not across or abs(down) == abs(across)  # noqa: E731
@@ -80,5 +81,4 @@ def queens(side: int, colours: int) -> Colouring:
         for a, b in combinations(range(len(squares)), 2)
         if attacks(squares[a][0] - squares[b][0], squares[a][1] - squares[b][1])
     ]
-    name = f"queen{side}_{side}"
-    return Colouring(name, 0, n=len(squares), edges=edges, colours=colours, source="by formula (DIMACS)")
+    return {"n": len(squares), "edges": edges, "colours": colours}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, pairwise
 
-from benchmarks.practical.practical_problem import UNBOUNDED, Linear, PracticalProblem, Program
+from benchmarks.practical.problems.practical_problem import UNBOUNDED, Linear, PracticalProblem, Program
 from qiosk.modeling import Model, Solution
 
 Task = tuple[int, int]  # job, step
@@ -15,10 +16,14 @@ Starts = dict[Task, int]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class JobShop(PracticalProblem[Starts]):
-    """``jobs`` are lists of (machine, duration); every schedule that ends by ``deadline`` is as good as any other."""
+    """``jobs`` are lists of (machine, duration); every schedule that ends by ``deadline`` is as good as any other.
+
+    Durations are rounded up to multiples of ``unit``, in which the deadline and the starts of answers are counted.
+    """
 
     jobs: list[list[tuple[int, int]]]
     deadline: int
+    unit: int = 1
 
     def cost(self, answer: Starts) -> float | None:
         if answer.keys() != self.tasks.keys() or min(answer.values()) < 0:
@@ -30,15 +35,22 @@ class JobShop(PracticalProblem[Starts]):
             return None
         return 0.0
 
-    @property
+    def stored(self, answer: list[list[int]]) -> Starts:
+        return {(job, step): start for job, starts in enumerate(answer) for step, start in enumerate(starts)}
+
+    @cached_property
     def tasks(self) -> dict[Task, tuple[int, int]]:
-        """Machine and duration of every task."""
-        return {(job, step): tuple(task) for job, steps in enumerate(self.jobs) for step, task in enumerate(steps)}
+        """Machine and duration, in units, of every task."""
+        return {
+            (job, step): (machine, -(-length // self.unit))
+            for job, steps in enumerate(self.jobs)
+            for step, (machine, length) in enumerate(steps)
+        }
 
     def times(self, task: Task) -> range:
         """When a task can start, with all tasks of its job before and after it."""
         job, step = task
-        lengths = [length for _, length in self.jobs[job]]
+        lengths = [self.tasks[job, k][1] for k in range(len(self.jobs[job]))]
         return range(sum(lengths[:step]), self.deadline - sum(lengths[step:]) + 1)
 
     def _in_order(self) -> Iterator[tuple[Task, Task]]:
