@@ -33,10 +33,16 @@ class Assembly:
     parts: list[Expression] = field(default_factory=list)
     squares: list[tuple[float, Expression]] = field(default_factory=list)
     products: dict[Monomial, int] = field(default_factory=dict)  # bits that are products of others
-    sum: float = 0.0  # of the absolute values of all coefficients
+    sum: float = field(init=False)  # of the absolute values of all coefficients
+    _is_integral: bool = field(init=False)  # whether the objective is
+    _finest: float | None = field(init=False)  # coefficient of the objective; None if it is constant
 
     def __post_init__(self) -> None:
         self.sum = magnitude(self.cost)
+        self._is_integral = self.cost.is_integral
+        sizes = [abs(c) for bits, c in self.cost.terms.items() if bits]
+        least = _NOISE * max(sizes, default=0.0)
+        self._finest = min((size for size in sizes if size > least), default=None)
 
     def add(self, name: str, row: Row, weight: float) -> None:
         """Add the penalty of a constraint, and its slack bits. Raises InvalidValue as ``penalty_for``."""
@@ -102,11 +108,18 @@ class Assembly:
 
     def _is_exact(self, weight: float, greatest: float, whole: float) -> bool:
         """Whether a penalty can be added whose coefficients are up to ``greatest``, and ``whole`` together."""
-        if self.cost.is_integral and weight.is_integer():
-            return self.sum + weight * whole < EXACT
-        sizes = [abs(c) for bits, c in self.cost.terms.items() if bits] or [weight]
-        finest = min(size for size in sizes if size > _NOISE * max(sizes))
-        return weight * greatest <= MAX_COEFFICIENT * finest
+        if self._is_integral and weight.is_integer():
+    products: dict[Monomial, int] = field(default_factory=dict)  # bits that are products of others
+    sum: float = field(init=False)  # of the absolute values of all coefficients
+    _is_integral: bool = field(init=False)  # whether the objective is
+    _finest: float | None = field(init=False)  # coefficient of the objective; None if it is constant
+
+    def __post_init__(self) -> None:
+        self.sum = magnitude(self.cost)
+        self._is_integral = self.cost.is_integral
+        sizes = [abs(c) for bits, c in self.cost.terms.items() if bits]
+        least = _NOISE * max(sizes, default=0.0)
+        self._finest = min((size for size in sizes if size > least), default=None)
 
 
 def assemble(
