@@ -64,7 +64,7 @@ class Weighted(Protocol):
         """Weights to begin with, of all constraints."""
         ...
 
-    def problem(self, *, weights: Mapping[str, float]) -> Problem:
+    def penalized(self, weights: Mapping[str, float]) -> Problem:
         """The problem with these weights."""
         ...
 
@@ -126,7 +126,7 @@ def solve_in_rounds(
     while True:
         start = clock()
         seconds = time_limit if is_whole else _share(start - began, time_limit)
-        result = run(model.problem(weights=weights.now), seconds, len(rounds))
+        result = run(model.penalized(weights.now), seconds, len(rounds))
         is_exact = result.statistics["kernel"] == _EXHAUSTIVE
         reason = StopReason(result.stop_reason)
         solutions = [model.decode(solution) for solution in result.solutions]

@@ -109,17 +109,9 @@ class Assembly:
     def _is_exact(self, weight: float, greatest: float, whole: float) -> bool:
         """Whether a penalty can be added whose coefficients are up to ``greatest``, and ``whole`` together."""
         if self._is_integral and weight.is_integer():
-    products: dict[Monomial, int] = field(default_factory=dict)  # bits that are products of others
-    sum: float = field(init=False)  # of the absolute values of all coefficients
-    _is_integral: bool = field(init=False)  # whether the objective is
-    _finest: float | None = field(init=False)  # coefficient of the objective; None if it is constant
-
-    def __post_init__(self) -> None:
-        self.sum = magnitude(self.cost)
-        self._is_integral = self.cost.is_integral
-        sizes = [abs(c) for bits, c in self.cost.terms.items() if bits]
-        least = _NOISE * max(sizes, default=0.0)
-        self._finest = min((size for size in sizes if size > least), default=None)
+            return self.sum + weight * whole < EXACT
+        finest = weight if self._finest is None else self._finest
+        return weight * greatest <= MAX_COEFFICIENT * finest
 
 
 def assemble(
