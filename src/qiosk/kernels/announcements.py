@@ -1,4 +1,4 @@
-"""Listeners that are told when a kernel is compiled, which takes seconds. This module imports no compiler."""
+"""Listeners that are told when a kernel is compiled, and how long that took. This module imports no compiler."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 COMPILING = "compiling kernels (once)…"
 """What listeners are told: machine code is kept on disk, so that later runs only load it."""
 
+_spent: list[float] = []  # seconds
 _listeners: list[Callable[[str], object]] = []
 
 
@@ -34,3 +35,13 @@ def announce() -> None:
     """Tell all listeners that a kernel is going to be compiled."""
     for listener in tuple(_listeners):
         listener(COMPILING)
+
+
+def record(seconds: float) -> None:
+    """Count the time that compiling a kernel took [s]."""
+    _spent.append(seconds)
+
+
+def compiling_seconds() -> float:
+    """How long this process has compiled kernels so far [s]; loading them from the disk does not count."""
+    return sum(_spent)

@@ -40,6 +40,7 @@ import llvmlite
 import numba
 import numpy as np
 from numba.core import config as numba_config
+from numba.core import event as events
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
@@ -206,6 +207,26 @@ def _closure_key(function: Callable[..., Any]) -> str:
             raise TypeError(f"kernel {function.__qualname__}: closure variable {name} is a {type(value).__name__}")
         parts.append(f"{name}={value!r}")
     return ",".join(parts)
+
+
+class _CompileTimer(events.Listener):
+    """Records how long compilations take: what they compile on the way is part of them. Only one thread compiles."""
+
+    def __init__(self) -> None:
+        self._began: list[float] = []
+
+    def on_start(self, event: Any) -> None:
+        """A compilation begins."""
+        self._began.append(time.monotonic())
+
+    def on_end(self, event: Any) -> None:
+        """A compilation ends."""
+        began = self._began.pop()
+        if not self._began:
+            announcements.record(time.monotonic() - began)
+
+
+events.register("numba:compile", _CompileTimer())
 
 
 class KernelCache(_Cache):

@@ -16,14 +16,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from qiosk.contract.jobs import JobProgress
+from qiosk.kernels.announcements import compiling_seconds
+from qiosk.model.hard_constraints import Violation
 from qiosk.modeling.answer import Answer, Round, Status
 from qiosk.modeling.expression import Expression
+from qiosk.modeling.rounds import Standing, Weights
 from qiosk.modeling.seeded import SeededRuns
 from qiosk.modeling.solution import Solution
 from qiosk.modeling.weights import round_up
@@ -32,12 +34,8 @@ from qiosk.solvers.result import Result
 from qiosk.solvers.search.solver import StopReason
 from qiosk.solvers.solve import Setup, followed
 
-FIRST_SHARE = 1 / 32
-"""Share of the time limit that the first round may take; later ones take as long as all before them."""
 MOST_ROUNDS = 16
 """Rounds of a search without a time limit, at most."""
-LOWERED = 0.0625
-"""Factor of weights that are lowered: those of inequalities with slack are mostly much too large at first."""
 _EXHAUSTIVE = "exhaustive"
 _DONE = (StopReason.FINISHED, StopReason.CONVERGED, StopReason.VIOLATED, StopReason.TARGET)
 _CUT = (StopReason.TIMEOUT, StopReason.RUN_LIMIT)
@@ -73,93 +71,91 @@ class Weighted(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Weights:
-    """The weights in effect, and what is known about them."""
-
-    now: dict[str, float]
-    fixed: Mapping[str, float]
-    largest: float  # above the range of the objective
-    lost: Counter[str] = field(default_factory=Counter)  # how often each constraint was violated
-
-    def change(self, violated: Collection[str], *, is_exact: bool, is_cut: bool) -> None:
-        """After a round: raise the weights of what it violated, or lower some if only the time ended it."""
-        self.lost.update(violated)
-        if violated and ((is_exact and max(self.lost.values()) > 2) or self._are_largest(violated)):
-            changed = dict.fromkeys(self.now, self.largest)
-        elif violated:
-            changed = {name: min(self.largest, self.now[name] * 2.0 ** self.lost[name]) for name in violated}
-            changed = {name: max(self.now[name], round_up(weight)) for name, weight in changed.items()}
-        else:
-            changed = {name: round_up(w * LOWERED) for name, w in self.now.items() if is_cut and name not in self.lost}
-        self.now = self.now | changed | dict(self.fixed)
-
-    def are_enough(self) -> bool:
-        """Whether no violation of any constraint can pay."""
-        return self._are_largest(self.now)
-
-    def _are_largest(self, names: Collection[str]) -> bool:
-        return all(self.now[name] >= self.largest for name in names)
-
-
 def solve_in_rounds(
     model: Weighted,
     run: Run,
     time_limit: float,
     *,
-    first: Mapping[str, float] | None = None,
+    standing: Standing | None = None,
     clock: Callable[[], float] = time.monotonic,
+    compiling: Callable[[], float] = compiling_seconds,
 ) -> Answer:
     """The best solution of a model that rounds of ``run`` find within a time limit [s]; infinite: no limit.
 
-    Compiling kernels does not count. ``first`` are weights to begin with, instead of automatic ones.
+    ``standing`` is where to go on, and is changed; by default the search begins with automatic weights. Compiling
+    kernels does not count, nor does loading those of the first round.
     """
     began = clock()
-    low, high = model.cost.bounds
-    weights = _Weights(
-        model.weights() | dict(first or {}), model.fixed_weights(), round_up(max(1.0, 1.1 * (high - low)))
-    )
-    is_whole = weights.fixed.keys() == weights.now.keys()  # there is nothing to change
-    rounds: list[Round] = []
-    before: Mapping[str, float] = weights.now
-    best: tuple[Solution, Result] | None = None
+    found = begin(model) if standing is None else standing
+    low, spent = model.cost.bounds[0], found.elapsed
+    is_whole = found.weights.fixed.keys() == found.weights.now.keys()  # there is nothing to change
     while True:
-        start = clock()
-        seconds = time_limit if is_whole else _share(start - began, time_limit)
-        result = run(model.penalized(weights.now), seconds, len(rounds))
+        start, compiled = clock(), compiling()
+        problem = model.penalized(found.weights.now)
+        built = clock() - start
+        result = run(problem, max(0.0, found.share(time_limit, built) - built), len(found.rounds))
         is_exact = result.statistics["kernel"] == _EXHAUSTIVE
-        reason = StopReason(result.stop_reason)
-        solutions = [model.decode(solution) for solution in result.solutions]
-        found = min(solutions, key=lambda s: _rank(model, s))
-        if best is None or _rank(model, found) < _rank(model, best[0]):
-            best = found, result
-        # of all configurations in the order of their costs, the first feasible one is the best there is
-        judged = found if is_exact else solutions[0]
+        judged, reason = _take(model, found, result, is_exact=is_exact)
         violated = tuple(report.name for report in judged.violated)
-        began += result.statistics["compile_seconds"]
-        rounds.append(
+        loading = 0.0 if found.rounds else result.statistics["compile_seconds"]
+        uncounted = max(compiling() - compiled, loading)
+        weights, before, seconds = found.weights.now, found.before, clock() - start
+        found.setup = max(found.setup, seconds - uncounted - result.statistics["seconds"])
+        began += uncounted
+        found.elapsed = spent + clock() - began
+        found.rounds.append(
             Round(
-                weights=weights.now,
-                raised=tuple(name for name, weight in weights.now.items() if weight > before[name]),
-                lowered=tuple(name for name, weight in weights.now.items() if weight < before[name]),
+                weights=weights,
+                raised=tuple(name for name, weight in weights.items() if weight > before[name]),
+                lowered=tuple(name for name, weight in weights.items() if weight < before[name]),
                 violated=violated,
                 objective=judged.objective,
                 stop_reason=str(reason),
-                seconds=clock() - start,
+                seconds=seconds,
             )
         )
-        if best[0].is_feasible and _rank(model, best[0])[1] <= low:
-            return _answer(best, rounds, Status.OPTIMAL)
+        assert found.best is not None
+        best = found.best[0]
+        if best.is_feasible and _rank(model, best)[1] <= low:
+            return _answer(found, Status.OPTIMAL)
         if reason in _DONE and not violated:
-            return _answer(best, rounds, Status.OPTIMAL if is_exact else Status.FEASIBLE)
-        if is_exact and weights.are_enough():
-            return _answer(best, rounds, Status.INFEASIBLE)
-        is_over = clock() - began >= time_limit or (math.isinf(time_limit) and len(rounds) == MOST_ROUNDS)
-        is_settled = is_whole or (reason in _DONE and set(violated) <= weights.fixed.keys())
+            return _answer(found, Status.OPTIMAL if is_exact else Status.FEASIBLE)
+        if is_exact and found.weights.are_enough():
+            return _answer(found, Status.INFEASIBLE)
+        is_over = not found.has_time(time_limit) or (math.isinf(time_limit) and len(found.rounds) == MOST_ROUNDS)
+        is_settled = is_whole or (reason in _DONE and set(violated) <= found.weights.fixed.keys())
         if is_over or is_settled or reason is StopReason.CANCELLED:
-            return _answer(best, rounds, Status.FEASIBLE if best[0].is_feasible else Status.NOT_FOUND)
-        before = weights.now
-        weights.change(violated, is_exact=is_exact, is_cut=reason in _CUT)
+            return _answer(found, Status.FEASIBLE if best.is_feasible else Status.NOT_FOUND)
+        found.before = weights
+        found.weights.change(violated, is_exact=is_exact, is_cut=reason in _CUT)
+
+
+def begin(model: Weighted, first: Mapping[str, float] | None = None) -> Standing:
+    """The beginning of a search; ``first`` are weights to begin with, instead of automatic ones."""
+    low, high = model.cost.bounds
+    largest = round_up(max(1.0, 1.1 * (high - low)))
+    weights = Weights(model.weights() | dict(first or {}), model.fixed_weights(), largest)
+    return Standing(weights, weights.now)
+
+
+def _take(model: Weighted, found: Standing, result: Result, *, is_exact: bool) -> tuple[Solution, StopReason]:
+    """Keep the best solution of a round; returns the one that it is judged by, and why the round ended.
+
+    The solutions of the result that is kept are sorted by what they are worth.
+    """
+    decoded = [(model.decode(solution), solution) for solution in result.solutions]
+    ranked = sorted(decoded, key=lambda pair: _rank(model, pair[0]))
+    best, reason = ranked[0][0], StopReason(result.stop_reason)
+    # of all configurations in the order of their costs, the first feasible one is the best there is
+    judged = best if is_exact else decoded[0][0]
+    if judged.violated and reason is StopReason.CONVERGED:
+        reason = StopReason.VIOLATED
+    if found.best is None or _rank(model, best) < _rank(model, found.best[0]):
+        violated = [Violation(report.name, report.violation) for report in best.violated]
+        statistics = {**result.statistics, "stop_reason": str(reason)}
+        solutions = [solution for _, solution in ranked]
+        found.best = best, replace(result, solutions=solutions, statistics=statistics, violated=violated)
+    return judged, reason
 
 
 def solve_here(model: Weighted, setup: Setup, progress: bool | Callable[[JobProgress], bool | None] | None) -> Answer:
@@ -175,22 +171,14 @@ def solve_here(model: Weighted, setup: Setup, progress: bool | Callable[[JobProg
         return runs.described(solve_in_rounds(model, run, setup.time_limit))
 
 
-def _share(elapsed: float, time_limit: float) -> float:
-    """Seconds for the next round: as many as all rounds before took, and all that are left if these would be few."""
-    if math.isinf(time_limit):
-        return math.inf
-    left, least = time_limit - elapsed, FIRST_SHARE * time_limit
-    wanted = max(elapsed, least)
-    return left if left - wanted < least else wanted
-
-
 def _rank(model: Weighted, solution: Solution) -> tuple[int, float]:
     """What makes a solution better than another: fewer violated constraints, then the objective."""
     return len(solution.violated), -solution.objective if model.is_maximized else solution.objective
 
 
-def _answer(best: tuple[Solution, Result], rounds: list[Round], status: Status) -> Answer:
-    solution, result = best
+def _answer(found: Standing, status: Status) -> Answer:
+    assert found.best is not None
+    solution, result = found.best
     return Answer(
         values=solution.values,
         objective=solution.objective,
@@ -198,6 +186,6 @@ def _answer(best: tuple[Solution, Result], rounds: list[Round], status: Status) 
         families=solution.families,
         bits=solution.bits,
         status=status,
-        rounds=tuple(rounds),
+        rounds=tuple(found.rounds),
         result=result,
     )

@@ -15,7 +15,7 @@ from msgspec import structs
 from qiosk.errors import InvalidValue
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction
-from qiosk.modeling.adaptive import solve_in_rounds
+from qiosk.modeling.adaptive import begin, solve_in_rounds
 from qiosk.modeling.answer import Answer
 from qiosk.modeling.model import Model
 from qiosk.modeling.seeded import SeededRuns
@@ -53,7 +53,8 @@ def solve_job(cost_function: CostFunction, setup: Setup, hooks: Hooks) -> Result
         )
         return runs.run(problem.cost_function(), own, number)
 
-    answer = runs.described(solve_in_rounds(model, run, time_limit, first=cost_function.metadata["weights"]))
+    standing = begin(model, cost_function.metadata["weights"])
+    answer = runs.described(solve_in_rounds(model, run, time_limit, standing=standing))
     for number, found in enumerate(answer.rounds):
         violated = ", ".join(found.violated[:5]) or "nothing"
         _log.info("round %d: %s after %.1f s, violates %s", number, found.stop_reason, found.seconds, violated)

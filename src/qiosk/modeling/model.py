@@ -60,17 +60,17 @@ class Model(Statement):
             raise InvalidValue(f"scale: must be greater than 0, found {scale}")
         chosen = self.weights(scale) | dict(weights or {})
         problem = self.penalized(chosen)
+        problem.metadata |= hard_constraints({c.name: self._exact_row(c) for c in self.constraints})
         problem.metadata |= {"model": self.to_document(), "weights": chosen}
         return problem
 
     def penalized(self, weights: Mapping[str, float]) -> Problem:
-        """As :meth:`problem`, with the weights of all constraints, and without the model in its metadata."""
+        """As :meth:`problem`, with the weights of all constraints, and without the constraints in its metadata."""
         rows = {name: self._exact_row(constraint) for name, constraint in self._constraints.items()}
         problem = assemble(self.name, self.cost, rows.items(), weights, self._n_bits)
         hard = [row for name, row in rows.items() if self._constraints[name].weight is None]
         for bits, is_exact in one_hot_groups(hard):
             problem.add_one_hot(bits, at_most=not is_exact)
-        problem.metadata |= hard_constraints(rows)
         return problem
 
     @property

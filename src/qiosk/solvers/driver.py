@@ -105,7 +105,7 @@ def drive(
         from qiosk.solvers.exact.challenge import challenge  # loads the compiler
 
         challenge(run.solver.context, run.state.incumbents, run.state.sweeps_done)
-        if not run.solver.context.is_solution(run.state.incumbents):
+        if not run.solver.context.may_converge(run.state.incumbents):
             reason = StopReason.VIOLATED
     if reason in (StopReason.TIMEOUT, StopReason.RUN_LIMIT, StopReason.CANCELLED):
         with suppress(Interrupted):  # what was offered before stays

@@ -22,7 +22,7 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction
 from qiosk.model.flips import largest_cost
-from qiosk.model.hard_constraints import HardConstraints, read_hard_constraints
+from qiosk.model.hard_constraints import HARD_CONSTRAINTS, HardConstraints, read_hard_constraints
 from qiosk.model.one_hot import ONE_HOT
 from qiosk.presolve.reduced import Reduced
 from qiosk.solvers import presolving
@@ -67,8 +67,8 @@ class ChunkReport:
 class Task:
     """A target with its parameter values, on one cost function.
 
-    With ``is_round`` other runs follow, with other weights of constraints: a search ends as soon as restarts agree,
-    even on a configuration that violates one.
+    With ``is_round`` other runs may follow, with other weights of constraints, and ``max_seconds`` is its share of the
+    time limit.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class Task:
         )
         statistics |= solver.statistics(run.state) | self._presolve
         parameters = self._parameters(solver.parameters(run.state))
-        enough = max(run.limits.deadline, self.clock() + FILL_UP_S)
+        enough = max(run.limits.deadline, self.clock() + (0.0 if self.is_round else FILL_UP_S))
         fill_up(problem, context.moves, run.state.incumbents, lambda: self.clock() < enough and not is_cancelled())
         return self._result(problem, run.state.incumbents, parameters, run.trace, statistics)
 
@@ -254,7 +254,7 @@ class Task:
         """How long this run may take [s], and the reason for which it ends then."""
         timeout = self.target.time_limit(self.values) - self._elapsed
         if self.max_seconds < timeout:
-            return self.max_seconds, StopReason.RUN_LIMIT
+            return self.max_seconds, StopReason.TIMEOUT if self.is_round else StopReason.RUN_LIMIT
         return timeout, StopReason.TIMEOUT
 
     def _saved_state(self, solver: Solver[Any]) -> Any:
@@ -318,8 +318,7 @@ class Task:
             solutions=self.target.solutions(self.values),
             initial=initial,
             starts_at_random=self.target.is_parameter_free,
-            violates=None if self._constraints is None else self._violates,
-            goes_on=not self.is_round,
+            violates=self._violates if HARD_CONSTRAINTS in self.cost_function.metadata else None,
         )
 
     @cached_property

@@ -45,8 +45,8 @@ class SearchContext:
 
     ``initial`` is a configuration to begin from, or None. With ``starts_at_random`` it only counts as a first solution,
     and replicas begin at random: as independent restarts must. ``violates`` tells whether a configuration (n,) violates
-    a hard constraint of the problem; None: there are none. With ``goes_on`` a search whose best one does so does not
-    end where it would converge, but when its time is over.
+    a hard constraint of the problem; None: there are none. A search whose best one does so goes on where it would
+    converge.
     """
 
     problem: CompiledProblem
@@ -56,7 +56,6 @@ class SearchContext:
     initial: I8 | None = None
     starts_at_random: bool = False
     violates: Callable[[I8], bool] | None = None
-    goes_on: bool = False
     checks: list[Callable[[], None]] = field(default_factory=list)  # see ``check``
     _compilations: list[float] = field(default_factory=list)
     _compiling: list[bool] = field(default_factory=list)
@@ -152,13 +151,11 @@ class SearchContext:
             found.offer(initial, cost_of(self.problem, initial), 0)
         return found
 
-    def is_solution(self, found: Incumbents) -> bool:
-        """Whether the best configuration satisfies all hard constraints."""
-        return self.violates is None or not found.configurations or not self.violates(found.configurations[0])
-
     def may_converge(self, found: Incumbents) -> bool:
-        """Whether a search may end because it finds nothing better. To be asked then only: it takes a while."""
-        return not self.goes_on or self.is_solution(found)
+        """Whether the best configuration satisfies all hard constraints. To be asked where a search would end because
+        it finds nothing better: it takes a while.
+        """
+        return self.violates is None or not found.configurations or not self.violates(found.configurations[0])
 
     def groups(self, stream: int, n_groups: int, first: int = 0) -> list[LaneGroup]:
         """Lane groups number ``first`` and on of a stream; equal streams and numbers give equal groups.
