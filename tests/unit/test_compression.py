@@ -1,8 +1,9 @@
-"""Gzip and Zstandard: told by their first bytes, bounded, and broken streams are named."""
+"""Gzip, Zstandard and xz: told by their first bytes, bounded, and broken streams are named."""
 
 from __future__ import annotations
 
 import gzip
+import lzma
 import sys
 import zlib
 
@@ -38,7 +39,7 @@ def wide():
 WIDE = wide()
 
 
-@pytest.mark.parametrize("name", ["gzip", "zstd"])
+@pytest.mark.parametrize("name", ["gzip", "zstd", "xz"])
 @given(data=st.binary(max_size=2000), more=st.binary(max_size=100))
 def test_content_comes_back(name, data, more):
     assume(not is_compressed(data + more))
@@ -55,8 +56,8 @@ def test_other_data_stay_as_they_are(data):
     assert decompressed(data) is data
 
 
-@pytest.mark.parametrize("outer", ["gzip", "zstd"])
-@pytest.mark.parametrize("inner", ["gzip", "zstd"])
+@pytest.mark.parametrize("outer", ["gzip", "zstd", "xz"])
+@pytest.mark.parametrize("inner", ["gzip", "zstd", "xz"])
 def test_content_is_compressed_once(outer, inner, tmp_path):
     once = compressed(qio_json.write(PROBLEM), inner)
     twice = compressed(once, outer)
@@ -99,13 +100,37 @@ def test_broken_and_oversized_zstd_is_refused(data, message):
         decompressed(data, 1000)
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (lzma.compress(b"{}" * 99)[:-3], "xz: the stream ends too early"),
+        (lzma.compress(b"{}") + b"x", "xz: there are bytes after the end of the stream"),
+        (lzma.compress(b"{}")[:-20] + b"\0" * 20, "xz: Corrupt input data"),
+        (compression.XZ_MAGIC, "xz: the stream ends too early"),
+        (lzma.compress(b" " * 1001), "xz: the content is larger than the limit of 1000 bytes"),
+        (lzma.compress(b" " * 10**8), "xz: the content is larger than the limit of 1000 bytes"),
+        (lzma.compress(b" ", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 28}]), "xz: Memory usage limit"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
+)
+def test_broken_and_oversized_xz_is_refused(data, message):
+    with pytest.raises(UnreadableInput, match=message):
+        decompressed(data, 1000)
+
+
+def test_zero_bytes_may_follow_a_stream_of_xz():
+    assert decompressed(lzma.compress(b"ab") + lzma.compress(b"c") + b"\0" * 8) == b"abc"
+
+
 @given(st.data())
 def test_mutated_streams_give_an_error_or_some_content(data):
-    packed = bytearray(zstd(qio_json.write(PROBLEM), write_checksum=data.draw(st.booleans())))
+    plain = qio_json.write(PROBLEM)
+    is_xz = data.draw(st.booleans())
+    packed = bytearray(lzma.compress(plain) if is_xz else zstd(plain, write_checksum=data.draw(st.booleans())))
     for _ in range(data.draw(st.integers(1, 4))):
         packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
     try:
-        registry.read(bytes(packed[: data.draw(st.integers(4, len(packed)))]), max_size=10**6)
+        registry.read(bytes(packed[: data.draw(st.integers(6, len(packed)))]), max_size=10**6)
     except InvalidInput:
         return
 
@@ -128,7 +153,7 @@ def test_without_the_package_the_extra_is_named(monkeypatch):
 
 
 def test_an_unknown_compression_is_named():
-    with pytest.raises(InvalidValue, match="compression: must be gzip or zstd, found 'lz4'"):
+    with pytest.raises(InvalidValue, match="compression: must be one of gzip, zstd, xz, found 'lz4'"):
         compressed(b"", "lz4")
 
 
@@ -140,7 +165,7 @@ def test_endings_of_names():
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.npz"])
-@pytest.mark.parametrize("ending", [".gz", ".zst"])
+@pytest.mark.parametrize("ending", [".gz", ".zst", ".xz"])
 def test_files_are_written_and_read(name, ending):
     packed = write_file(name + ending, PROBLEM)
     assert is_compressed(packed)

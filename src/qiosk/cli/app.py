@@ -156,7 +156,9 @@ def submit(
 
 @app.command()
 def convert(
-    source: Annotated[str, typer.Argument(metavar="A", help="File to read, plain, gzip or zstd; - is standard input.")],
+    source: Annotated[
+        str, typer.Argument(metavar="A", help="File to read, plain, gzip, zstd or xz; - is standard input.")
+    ],
     destination: Annotated[str, typer.Argument(metavar="B", help="File to write; - is standard output.")],
     from_format: options.From = None,
     to_format: Annotated[str | None, typer.Option("--to", help="Format of B; by default chosen by its name.")] = None,

@@ -10,7 +10,7 @@ import typer
 from qiosk.cli.output import check_writable
 
 NAME_HELP = "Regular expression to search for in the name."
-_FILE_HELP = "Problem in QIO JSON or a format that 'qiosk convert' reads, plain, gzip or zstd; - is standard input."
+_FILE_HELP = "Problem in QIO JSON or a format that 'qiosk convert' reads, plain, gzip, zstd or xz; - is standard input."
 _HOME_HELP = "Folder of the jobs; QIOSK_HOME or a per-user folder unless given."
 _URL_HELP = "URL of a server; QIOSK_URL unless given, its key is QIOSK_API_KEY. Without either: jobs of this machine."
 _WORKSPACE_HELP = (

@@ -93,7 +93,7 @@ class Job:
         container_name: str | None = None,
         **job_properties: Any,
     ) -> Job:
-        """Store a problem's bytes (raw, gzip or zstd), then submit a job that reads them.
+        """Store a problem's bytes (raw, gzip, zstd or xz), then submit a job that reads them.
 
         ``job_properties`` are those of :meth:`from_storage_uri`. By default the container is the job's own.
         """
@@ -361,7 +361,7 @@ class Job:
         return self.workspace.api.get_blob(self._container(container_uri), name)
 
     def download_data(self, blob_uri: str) -> bytes:
-        """Content of a blob of the workspace, decompressed if it is gzip or zstd. Raises BlobNotFound, InvalidValue.
+        """Content of a blob of the workspace, decompressed if it is compressed. Raises BlobNotFound, InvalidValue.
 
         ``job.download_data(job.details.input_data_uri)`` is the problem as it was submitted.
         """

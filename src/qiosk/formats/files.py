@@ -88,7 +88,7 @@ def by_name(name: str) -> FileFormat:
 
 
 def by_suffix(file: str) -> FileFormat | None:
-    """The format of a file by the suffix of its name, before ``.gz`` or ``.zst``; None for an unknown suffix."""
+    """The format of a file by the suffix of its name, before one such as ``.gz``; None for an unknown suffix."""
     suffix = PurePath(without_suffix(file.lower())[0]).suffix
     return next((form for form in FORMATS if suffix in form.suffixes), None)
 
@@ -130,7 +130,7 @@ def _loop(content: bytes) -> str | None:
 
 
 def read_file(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
-    """The cost function in the content of a file, raw or compressed with gzip or Zstandard.
+    """The cost function in the content of a file, raw or compressed with gzip, Zstandard or xz.
 
     ``form`` is the name of its format; by default the suffix of ``file`` or the content determines it. ``max_size``
     limits the decompressed content [bytes]. Raises InvalidInput.
@@ -177,7 +177,7 @@ def destination_format(file: str, form: str | None = None) -> FileFormat:
 
 
 def write_file(file: str, cost_function: CostFunction, form: str | None = None) -> bytes:
-    """The content of a file in the format ``form`` or of its suffix, compressed if it ends in ``.gz`` or ``.zst``.
+    """The content of a file in the format ``form`` or of its suffix, compressed by a suffix such as ``.gz``.
 
     Raises InvalidValue, also for a cost function that the format cannot contain.
     """

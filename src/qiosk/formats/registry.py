@@ -47,7 +47,7 @@ def read_open(
 
 
 def read(data: bytes, input_format: str = QIO_INPUT_FORMAT, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
-    """The cost function in an input blob, which may be compressed with gzip or Zstandard, once.
+    """The cost function in an input blob, which may be compressed with gzip, Zstandard or xz, once.
 
     ``input_format`` is a name in upper or lower case; ``max_size`` the largest size of decompressed data in bytes.
     Raises InvalidInput; UnreadableInput also for an unknown format.

@@ -164,7 +164,7 @@ class Solver:
         """Queue a job that solves a problem.
 
         Args:
-            problem: a problem, the URI of an uploaded one, or the bytes of a serialized one (raw, gzip or zstd).
+            problem: a problem, the URI of an uploaded one, or the bytes of a serialized one (raw, gzip, zstd or xz).
             compress: store the problem as gzip.
             name: name of the job; by default that of the problem.
             tags, priority, metadata: stored with the job.
