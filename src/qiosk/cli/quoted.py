@@ -1,7 +1,7 @@
 """What people quote of files of public collections: the cut or the objective, the best known value, and the gap to it.
 
 The best known values are in ``data/best_known.json``, with their sources. The table is small, and nothing updates it.
-An instance is recognized by the name of its file and its number of variables.
+An instance is recognized by the name of its file, its number of variables, and whether it is maximized.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qiosk.formats.compression import decompressed, without_suffix
 from qiosk.formats.files import FORMATS, format_of
 from qiosk.model.cost_function import CostFunction
+
+if TYPE_CHECKING:
+    from qiosk.modeling import Solution
 
 CUT, MINIMUM, MAXIMUM = "cut", "minimum", "maximum"
 _FORMS = ("rudy", "biqmac", "orlib", "qplib")
@@ -39,24 +42,54 @@ def quoted_values(file: str, data: bytes, form: str | None, problem: CostFunctio
     chosen = format_of(file, content, form)
     if chosen.name not in _FORMS:
         return {}
+    variables = len(problem.variables)
     if chosen.name == "rudy":  # cost = weight of all edges - 2 cut
-        kind, value = CUT, (float(problem.coefficients.sum()) - cost) / 2
-    elif chosen.read_program is not None and chosen.read_program(content).is_maximized:
-        kind, value = MAXIMUM, -cost
-    else:
-        kind, value = MINIMUM, cost
-    found: dict[str, Any] = {"cut" if kind == CUT else "objective": _plain(value)}
-    known = best_known(file)
-    if known is not None and (known.kind, known.variables) == (kind, len(problem.variables)):
-        found["best_known"] = _plain(known.value)
-        missing = known.value - value if kind in (CUT, MAXIMUM) else value - known.value
-        found["gap_percent"] = _plain(100 * missing / abs(known.value))
-    return found
+        cut = (float(problem.coefficients.sum()) - cost) / 2
+        return {"cut": _plain(cut), **_comparison(file, CUT, variables, cut)}
+    if chosen.name == "orlib":  # it maximizes what the table, as Biq Mac, minimizes
+        found = {"objective": _plain(cost), **_comparison(file, MINIMUM, variables, cost)}
+        return {name: value if name == "gap_percent" else -value for name, value in found.items()}
+    kind = MINIMUM
+    if chosen.read_program is not None:
+        program = chosen.read_program(content)
+        kind, variables = MAXIMUM if program.is_maximized else MINIMUM, len(program.columns)
+    objective = -cost if kind == MAXIMUM else cost
+    return {"objective": _plain(objective), **_comparison(file, kind, variables, objective)}
+
+
+def quoted_objective(file: str, data: bytes, form: str | None, solution: Solution) -> Mapping[str, Any]:
+    """The best known value and the gap to it of a solution of the model in a file; none if the solution is infeasible.
+
+    ``file``, its content ``data`` and ``form`` are what the model was read from.
+    """
+    if best_known(file) is None or not solution.is_feasible:
+        return {}
+    content = decompressed(data)
+    chosen = format_of(file, content, form)
+    if chosen.name not in _FORMS or chosen.read_program is None:
+        return {}
+    program = chosen.read_program(content)
+    kind = MAXIMUM if program.is_maximized else MINIMUM
+    return _comparison(file, kind, len(program.columns), solution.objective)
 
 
 def best_known(file: str) -> BestKnown | None:
     """The best known value of the instance that a file is called after; None if there is none."""
     return _table().get(_key(_stem(file)))
+
+
+def _comparison(file: str, kind: str, variables: int, value: float) -> Mapping[str, Any]:
+    """The best known value, and how far a value is from it; none if no instance of this name, kind and size is known.
+
+    A gap below 0 is better than the best known. Where that is 0, only a gap of 0 can be given.
+    """
+    known = best_known(file)
+    if known is None or (known.kind, known.variables) != (kind, variables):
+        return {}
+    missing = value - known.value if kind == MINIMUM else known.value - value
+    if known.value == 0:
+        return {"best_known": 0} | ({} if missing else {"gap_percent": 0})
+    return {"best_known": _plain(known.value), "gap_percent": _plain(100 * missing / abs(known.value))}
 
 
 @cache

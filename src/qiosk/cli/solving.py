@@ -12,7 +12,7 @@ import typer
 from qiosk.cli.inputs import Reading, read_bytes, resolve_target
 from qiosk.cli.interrupt import Interrupt
 from qiosk.cli.output import reported
-from qiosk.cli.quoted import quoted_values
+from qiosk.cli.quoted import quoted_objective, quoted_values
 from qiosk.cli.submitting import submit_file
 from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress
@@ -86,9 +86,10 @@ def solve_file(
     compiled = result.statistics["compile_seconds"]
     if compiled >= REPORTED_COMPILE_S:
         typer.echo(f"loading kernels took {compiled:.1f} s; they are compiled once and then kept", err=True)
-    quoted: Mapping[str, Any] = {}
     if isinstance(problem, CostFunction):
         quoted = quoted_values(file, data, reading.form, problem, result.cost)
+    else:
+        quoted = {} if answer is None else quoted_objective(file, data, reading.form, answer)
     return Found(read_results(result.to_json().encode()), result.statistics, answer, interrupt.asked, quoted)
 
 
@@ -115,7 +116,9 @@ def solve_on_server(
             job.wait_until_completed()
         found = job.get_results()
         if reading.is_model:
-            return Found(found, {}, job.decode(), interrupt.asked)
+            solution = job.decode()
+            known = {} if file == "-" else quoted_objective(file, read_bytes(file), reading.form, solution)
+            return Found(found, {}, solution, interrupt.asked, known)
     quoted: Mapping[str, Any] = {}
     if file != "-":  # which cannot be read again
         data = read_bytes(file)
