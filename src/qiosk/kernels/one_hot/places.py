@@ -159,7 +159,7 @@ def _more_at(tables: Any, p: Any, missing: Any, sums: Any) -> Any:
 
 
 @called()
-def _more_of_swap(tables: Any, a: Any, b: Any, c: Any, d: Any, missing: Any, sums: Any) -> Any:
+def more_of_swap(tables: Any, a: Any, b: Any, c: Any, d: Any, missing: Any, sums: Any) -> Any:
     """What terms and squares gain if places ``c`` and ``d`` are taken instead of ``a`` and ``b``."""
     _take(tables, a, -1, missing, sums)
     _take(tables, b, -1, missing, sums)
@@ -190,15 +190,22 @@ def fill(tables: Any, choices: Any, replica: Any) -> None:
 
 
 @inlined()
+def coupling_of_swap(tables: Any, i: Any, j: Any, c: Any, d: Any, taken: Any) -> Any:
+    """What both fields leave out of the gain if rows ``i`` and ``j`` take places ``c`` and ``d``."""
+    if tables[0][6] == 0 or tables[1][5][i * tables[0][6] + j]:
+        return coupling(tables, np.int64(taken[i]), np.int64(taken[j])) + coupling(tables, c, d)
+    return 0.0
+
+
+@inlined()
 def gain_of_swap(tables: Any, i: Any, j: Any, c: Any, d: Any, replica: Any) -> Any:
     """Change of cost if rows ``i`` and ``j`` take places ``c`` and ``d``."""
     taken, fields = replica[0], replica[1]
     a, b = np.int64(taken[i]), np.int64(taken[j])
     gain = float(fields[c] - fields[a]) + float(fields[d] - fields[b])
-    if tables[0][6] == 0 or tables[1][5][i * tables[0][6] + j]:
-        gain += coupling(tables, a, b) + coupling(tables, c, d)
+    gain += coupling_of_swap(tables, i, j, c, d, taken)
     if tables[0][4]:
-        gain += _more_of_swap(tables, a, b, c, d, replica[2], replica[3])
+        gain += more_of_swap(tables, a, b, c, d, replica[2], replica[3])
     return gain
 
 

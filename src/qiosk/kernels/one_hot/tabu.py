@@ -28,9 +28,11 @@ from qiosk.kernels.one_hot.places import (
     FORBIDDEN_COST,
     change,
     costs_of_places,
+    coupling_of_swap,
     fill,
     gain_of_swap,
     longest_choice,
+    more_of_swap,
     partner,
     replica_addresses,
     swap,
@@ -68,19 +70,25 @@ def _total(tables: Any, choices: Any, replica: Any) -> Any:
 
 @called()
 def _best_swap(
-    tables: Any, first: Any, size: Any, replica: Any, until: Any, clock: Any, random: Any, best: Any
+    tables: Any, first: Any, size: Any, replica: Any, links: Any, until: Any, clock: Any, random: Any, best: Any
 ) -> None:
     """Update ``best`` by the swaps of an assignment.
 
     best: (7,) float64 gain of the best free move, gain of the best move, ties of the first; choice and partner of the
     first and of the second. A partner is another row, or -1 - the place that the choice takes.
     """
-    starts, taken = tables[2][0], replica[0]
+    starts, (taken, fields, missing, sums) = tables[2][0], replica
     free_gain, any_gain, ties = best[0], best[1], best[2]
     for i in range(first, first + size - 1):
+        row, a = starts[i], np.int64(taken[i])
+        column, here, other = a - row, fields[a], row
         for j in range(i + 1, first + size):
-            c, d = partner(starts, i, j, taken)
-            gain = gain_of_swap(tables, i, j, c, d, replica)
+            other += size
+            b = np.int64(taken[j])
+            c, d = row + (b - other), other + column
+            gain = float((fields[c] - here) + (fields[d] - fields[b]) + links[row + j - first])
+            if tables[0][4]:
+                gain += more_of_swap(tables, a, b, c, d, missing, sums)
             if gain <= free_gain and (until[c] <= clock or until[d] <= clock):
                 ties = 1.0 if gain < free_gain else ties + 1.0
                 if ties == 1.0 or random_below(random, np.int64(ties)) == 0:
@@ -90,6 +98,25 @@ def _best_swap(
                 any_gain = gain
                 best[5], best[6] = float(i), float(j)
     best[0], best[1], best[2] = free_gain, any_gain, ties
+
+
+@inlined()
+def _link(tables: Any, i: Any, first: Any, size: Any, taken: Any, links: Any) -> None:
+    """``links`` of row i with every other row of its assignment."""
+    starts = tables[2][0]
+    for j in range(first, first + size):
+        if j != i:
+            c, d = partner(starts, i, j, taken)
+            found = coupling_of_swap(tables, i, j, c, d, taken)
+            links[starts[i] + j - first] = links[starts[j] + i - first] = found
+
+
+@called()
+def _link_all(tables: Any, assignments: Any, taken: Any, links: Any) -> None:
+    firsts, sizes = tables[2][1], tables[2][2]
+    for q in range(assignments):
+        for i in range(firsts[q], firsts[q] + sizes[q]):
+            _link(tables, i, firsts[q], sizes[q], taken, links)
 
 
 @called()
@@ -113,11 +140,24 @@ def _best_change(tables: Any, i: Any, costs: Any, replica: Any, until: Any, cloc
 
 
 @inlined()
-def _make(tables: Any, i: Any, other: Any, replica: Any) -> None:
+def _assignment_of(tables: Any, row: Any) -> Any:
+    """The assignment of a row: they come first, row after row."""
+    _, firsts, sizes, _ = tables[2]
+    q = 0
+    while row >= firsts[q] + sizes[q]:
+        q += 1
+    return q
+
+
+@inlined()
+def _make(tables: Any, i: Any, other: Any, replica: Any, links: Any) -> None:
     """Swap rows i and ``other``; or, if that is negative, choice i takes place -1 - other."""
     if other >= 0:
         c, d = partner(tables[2][0], i, other, replica[0])
         swap(tables, i, other, c, d, replica)
+        q = _assignment_of(tables, i)
+        for row in (i, other):
+            _link(tables, row, tables[2][1][q], tables[2][2][q], replica[0], links)
     else:
         change(tables, i, -1 - other, replica)
 
@@ -142,9 +182,7 @@ def _kick(tables: Any, counts: Any, largest: Any, replica: Any, home: Any, rando
             new = random_below(random, starts[i + 1] - starts[i] - 1)
             change(tables, i, starts[i] + new + (new >= here), replica)
             continue
-        q = 0
-        while drawn >= firsts[q] + sizes[q]:  # assignments come first, row after row
-            q += 1
+        q = _assignment_of(tables, drawn)
         other = firsts[q] + random_below(random, sizes[q])
         if other != drawn:
             c, d = partner(starts, drawn, other, replica[0])
@@ -155,7 +193,7 @@ def _kick(tables: Any, counts: Any, largest: Any, replica: Any, home: Any, rando
 
 @cache
 def one_hot_tabu() -> Any:
-    """``run(couplings, moves, more, state, until, home, trail, costs, numbers, random, rules, n_moves)``.
+    """``run(couplings, moves, more, state, links, until, home, trail, costs, numbers, random, rules, n_moves)``.
 
     rules: (4,) int64 tenure, largest random addition to it, most moves without improvement, moves of the largest kick.
     """
@@ -166,6 +204,7 @@ def one_hot_tabu() -> Any:
         moves: Any,
         more: Any,
         state: Any,
+        links: Any,
         until: Any,
         home: Any,
         trail: Any,
@@ -180,15 +219,17 @@ def one_hot_tabu() -> Any:
         choices = state[0].shape[1]
         counts = (choices, moves[1].size, moves[3].size)
         replica = replica_addresses(state, 0)
-        until_at, random_at, home_at = address(until), address(random), address(home)
+        until_at, random_at, home_at, links_at = address(until), address(random), address(home), address(links)
         scratch, best_move = np.empty(longest_choice(moves)), np.empty(7)
         places, best = address(scratch), address(best_move)
+        if numbers[CLOCK] == 0:
+            _link_all(tables, counts[1], replica[0], links_at)
         for _ in range(n_moves):
             numbers[CLOCK] += 1
             best[0] = best[1] = FORBIDDEN_COST / 2.0
             best[2], best[3], best[5] = 0.0, -1.0, -1.0
             for q in range(counts[1]):
-                _best_swap(tables, firsts[q], sizes[q], replica, until_at, numbers[CLOCK], random_at, best)
+                _best_swap(tables, firsts[q], sizes[q], replica, links_at, until_at, numbers[CLOCK], random_at, best)
             for s in range(counts[2]):
                 _best_change(tables, singles[s], places, replica, until_at, numbers[CLOCK], random_at, best)
             is_record = best[1] < best[0] and costs[COST] + best[1] < min(costs[HOME], costs[TRAIL]) - costs[LEAST]
@@ -201,7 +242,7 @@ def one_hot_tabu() -> Any:
             until_at[replica[0][i]] = ended + random_below(random_at, rules[1] + 1)
             if other >= 0:
                 until_at[replica[0][other]] = ended + random_below(random_at, rules[1] + 1)
-            _make(tables, i, other, replica)
+            _make(tables, i, other, replica, links_at)
             costs[COST] += best[0]
             numbers[MADE] += 1
             if numbers[MADE] == REFRESH_MOVES:
@@ -217,6 +258,7 @@ def one_hot_tabu() -> Any:
                     costs[HOME] = costs[TRAIL]
                     home[:] = trail
                 made = _kick(tables, counts, rules[3], replica, home_at, random_at)
+                _link_all(tables, counts[1], replica[0], links_at)
                 costs[COST], costs[TRAIL] = _total(tables, choices, replica), np.inf
                 numbers[LAST], numbers[MADE] = numbers[CLOCK], 0
                 numbers[PATIENCE] = min(rules[2], LEAST_PATIENCE + PATIENCE_PER_MOVE * made)
