@@ -177,7 +177,7 @@ class Layout:
         single = np.random.default_rng(s.n_choices).permutation(np.arange(s.n_assigned, s.n_choices))
         return s.starts, s.firsts, s.sizes, single[np.diff(s.starts)[single] > 1].astype(np.int64)
 
-    @property
+    @cached_property
     def tables(self) -> tuple[Any, Any, Any]:
         """What kernels take: couplings, moves, more."""
         return self.couplings, self.moves, self.more
@@ -201,14 +201,13 @@ class Layout:
         is_there = np.zeros(len(s.variables), np.bool_)
         held = s.variables >= 0
         is_there[held] = configuration[s.variables[held]] > 0
-        choice, _ = s.owners()
+        choice = self._choice
         at = np.flatnonzero(is_there)[::-1]
         found = s.starts[:-1].copy()
         found[choice[at]] = at  # the first that is set; else the place of nothing, or the first variable
-        for first, size in zip(s.firsts.tolist(), s.sizes.tolist(), strict=True):
-            own = slice(first, first + size)
+        for own, allowed in self._assignments:
             chosen = np.where(is_there[found[own]], found[own] - s.starts[own], -1)
-            found[own] = s.starts[own] + _permutation(chosen, self._allowed(first, size))
+            found[own] = s.starts[own] + _permutation(chosen, allowed)
         return found.astype(np.int32)
 
     def random(self, words: NDArray[np.uint64]) -> NDArray[np.int32]:
@@ -216,23 +215,30 @@ class Layout:
         s = self.structure
         sizes = np.diff(s.starts)
         found = s.starts[:-1] + (words % sizes.astype(np.uint64)).astype(np.int64)
-        for first, size in zip(s.firsts.tolist(), s.sizes.tolist(), strict=True):
-            own = slice(first, first + size)
-            columns = np.argsort(words[own], kind="stable")
-            allowed = self._allowed(first, size)
-            if not allowed.all():
-                columns = _repaired(columns, allowed)
-            found[own] = s.starts[own] + columns
+        for own, allowed in self._assignments:
+            found[own] = s.starts[own] + _repaired(np.argsort(words[own], kind="stable"), allowed)
         return found.astype(np.int32)
 
-    def _allowed(self, first: int, size: int) -> NDArray[np.bool_]:
-        at = self.structure.starts[first]
-        allowed: NDArray[np.bool_] = self.structure.variables[at : at + size * size] != FORBIDDEN
-        return allowed.reshape(size, size)
+    @cached_property
+    def _choice(self) -> I64:
+        """(W,) choice of each place."""
+        return self.structure.owners()[0]
+
+    @cached_property
+    def _assignments(self) -> list[tuple[slice, NDArray[np.bool_] | None]]:
+        """Rows of every assignment, and which places are allowed; None if all are."""
+        s, found = self.structure, list[tuple[slice, NDArray[np.bool_] | None]]()
+        for first, size in zip(s.firsts.tolist(), s.sizes.tolist(), strict=True):
+            at = s.starts[first]
+            allowed = (s.variables[at : at + size * size] != FORBIDDEN).reshape(size, size)
+            found.append((slice(first, first + size), None if allowed.all() else allowed))
+        return found
 
 
-def _permutation(chosen: I64, allowed: NDArray[np.bool_]) -> I64:
+def _permutation(chosen: I64, allowed: NDArray[np.bool_] | None) -> I64:
     """Columns (N,), all different: those that rows have chosen, if they are the first to, and the others in order."""
+    if (chosen >= 0).all() and (np.bincount(chosen, minlength=len(chosen)) == 1).all():
+        return _repaired(chosen, allowed)
     columns = np.full(len(chosen), -1, np.int64)
     firsts = np.unique(chosen, return_index=True)[1]
     firsts = firsts[chosen[firsts] >= 0]
@@ -241,8 +247,10 @@ def _permutation(chosen: I64, allowed: NDArray[np.bool_]) -> I64:
     return _repaired(columns, allowed)
 
 
-def _repaired(columns: I64, allowed: NDArray[np.bool_]) -> I64:
+def _repaired(columns: I64, allowed: NDArray[np.bool_] | None) -> I64:
     """A permutation without forbidden places, by swaps of one row that has one with another."""
+    if allowed is None:
+        return columns
     rows = np.arange(len(columns))
     for r in np.flatnonzero(~allowed[rows, columns]):
         if not allowed[r, columns[r]]:
@@ -292,8 +300,11 @@ def _reduced(p: CompiledProblem, structure: Structure) -> Reduced:
     kept &= (column[ends[:, 0]] != column[ends[:, 1]]) | (column[ends[:, 0]] < 0)
     kept &= p.pair_values != 0
     ends, values = ends[kept], p.pair_values[kept]
-    order = np.lexsort((ends[:, 1], ends[:, 0]))
-    pairs = ends[order, 0].astype(np.int32), ends[order, 1].astype(np.int32), values[order]
+    keys = ends[:, 0] * len(structure.variables) + ends[:, 1]
+    if not np.all(keys[1:] > keys[:-1]):
+        order = np.argsort(keys, kind="stable")
+        ends, values = ends[order], values[order]
+    pairs = ends[:, 0].astype(np.int32), ends[:, 1].astype(np.int32), values
 
     terms = list[tuple[I64, float]]()
     for t, value in enumerate(p.term_values.tolist()):
