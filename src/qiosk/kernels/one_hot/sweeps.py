@@ -9,6 +9,20 @@ import numpy as np
 
 from qiosk.kernels.addresses import address
 from qiosk.kernels.compiler import called, inlined, kernel
+from qiosk.kernels.one_hot.orders import (
+    LONGEST_STRETCH,
+    NO_ORDER,
+    are_neighbours,
+    costs_of_insertions,
+    gain_of_exchange,
+    gain_of_reversal,
+    insert,
+    longest_order,
+    order_addresses,
+    read_order,
+    reverse,
+    write_order,
+)
 from qiosk.kernels.one_hot.places import (
     FORBIDDEN_COST,
     change,
@@ -66,12 +80,44 @@ def _is_accepted(gain: Any, beta: Any, states: Any, r: Any) -> Any:
     return uniform(states, r) * (1.0 + np.exp(exponent)) < 1.0
 
 
-@cache
-def one_hot_sweeps() -> Any:
-    """``sweeps(couplings, moves, more, state, states, age, betas, by_replica, n_sweeps)``.
+@called()
+def _sweep_order(order: Any, seq: Any, costs: Any, beta: Any, states: Any, r: Any) -> None:
+    """A heat bath over all reversals, over swaps if rows have costs of their own, and over insertions.
 
-    A sweep is a heat bath over all pairs of rows of every assignment, then over every other choice. age: (1,) int64
-    sweeps that these replicas have made; updated. betas: float64 [1/unit], (R,) if ``by_replica``, else (n_sweeps,).
+    An insertion takes a stretch of 1..3 rows from random ones and draws where, and which way round, it goes among the
+    others. They are as many wherever it is, so that it is found there as often: the weights are kept.
+    """
+    size = order[3]
+    for i in range(1, size):
+        for j in range(i + 1, size + 1):
+            if order[0] and j - i + 1 == size:
+                continue
+            if _is_accepted(gain_of_reversal(order, seq, i, j), beta, states, r):
+                reverse(order, seq, i, j)
+            is_swapped = order[2] and not are_neighbours(order, i, j)
+            if is_swapped and _is_accepted(gain_of_exchange(order, seq, i, j), beta, states, r):
+                reverse(order, seq, i, j)
+                reverse(order, seq, i + 1, j - 1)
+    for _ in range(size):
+        length = 1 + min(LONGEST_STRETCH - 1, int(uniform(states, r) * LONGEST_STRETCH))
+        positions = size - length + 1
+        i = 1 + min(positions - 1, int(uniform(states, r) * positions))
+        costs_of_insertions(order, seq, i, length, False, costs, 0)
+        turns = 1 if length == 1 else 2
+        if turns == 2:
+            costs_of_insertions(order, seq, i, length, True, costs, positions)
+        drawn = _draw_place(costs, turns * positions, i - 1, beta, states, r)
+        if drawn != i - 1:
+            insert(order, seq, i, length, drawn >= positions, drawn % positions)
+
+
+@cache
+def one_hot_sweeps(with_orders: bool) -> Any:
+    """``sweeps(couplings, moves, more, orders, state, states, age, betas, by_replica, n_sweeps)``.
+
+    A sweep is a heat bath over all pairs of rows of every assignment, or over moves of an ordered one, then over every
+    other choice. age: (1,) int64 sweeps that these replicas have made; updated. betas: float64 [1/unit], (R,) if
+    ``by_replica``, else (n_sweeps,). Without ``with_orders`` no assignment counts as ordered.
     """
 
     @kernel
@@ -79,6 +125,7 @@ def one_hot_sweeps() -> Any:
         couplings: Any,
         moves: Any,
         more: Any,
+        orders: Any,
         state: Any,
         states: Any,
         age: Any,
@@ -90,6 +137,9 @@ def one_hot_sweeps() -> Any:
         starts, firsts, sizes, singles = tables[2]
         scratch = np.empty(longest_choice(moves))
         costs, random = address(scratch), address(states)
+        longest = longest_order(orders, moves) if with_orders else 0
+        columns, insertions = np.empty(longest + 2, np.int64), np.empty(2 * longest + 2)
+        seq = address(columns)
         for r in range(state[0].shape[0]):
             replica = replica_addresses(state, r)
             for sweep in range(n_sweeps):
@@ -97,6 +147,14 @@ def one_hot_sweeps() -> Any:
                     fill(tables, state[0].shape[1], replica)
                 beta = betas[r] if by_replica else betas[sweep]
                 for q in range(moves[1].size):
+                    if with_orders:  # noqa: SIM102 - a branch of its own is left out where this is false
+                        if orders[0][q] != NO_ORDER:
+                            order = order_addresses(orders, moves, couplings[4], q)
+                            rows = address(state[0][r, firsts[q] :])
+                            read_order(order, starts[firsts[q]], rows, seq)
+                            _sweep_order(order, seq, address(insertions), beta, random, r)
+                            write_order(order, starts[firsts[q]], seq, rows)
+                            continue
                     for i in range(firsts[q], firsts[q] + sizes[q]):
                         for j in range(i + 1, firsts[q] + sizes[q]):
                             c, d = partner(starts, i, j, replica[0])
@@ -110,6 +168,8 @@ def one_hot_sweeps() -> Any:
                     new = _draw_place(costs, starts[i + 1] - starts[i], here, beta, random, r)
                     if new != here:
                         change(tables, i, starts[i] + new, replica)
+            if with_orders:
+                fill(tables, state[0].shape[1], replica)
         age[0] += n_sweeps
 
     return sweeps

@@ -24,6 +24,13 @@ import numpy as np
 
 from qiosk.kernels.addresses import address
 from qiosk.kernels.compiler import called, inlined, kernel
+from qiosk.kernels.one_hot.orders import (
+    NO_ORDER,
+    longest_order,
+    order_addresses,
+    read_order,
+    write_order,
+)
 from qiosk.kernels.one_hot.places import (
     FORBIDDEN_COST,
     change,
@@ -38,6 +45,7 @@ from qiosk.kernels.one_hot.places import (
     swap,
     table_addresses,
 )
+from qiosk.kernels.one_hot.tabu_orders import ORDERED, best_of_order, kick_orders, move_order
 from qiosk.kernels.search.tabu_flips import random_below
 
 COST, HOME, TRAIL, LEAST = range(4)
@@ -112,9 +120,11 @@ def _link(tables: Any, i: Any, first: Any, size: Any, taken: Any, links: Any) ->
 
 
 @called()
-def _link_all(tables: Any, assignments: Any, taken: Any, links: Any) -> None:
+def _link_all(tables: Any, assignments: Any, kinds: Any, taken: Any, links: Any) -> None:
     firsts, sizes = tables[2][1], tables[2][2]
     for q in range(assignments):
+        if kinds[q] != NO_ORDER:
+            continue
         for i in range(firsts[q], firsts[q] + sizes[q]):
             _link(tables, i, firsts[q], sizes[q], taken, links)
 
@@ -163,15 +173,16 @@ def _make(tables: Any, i: Any, other: Any, replica: Any, links: Any) -> None:
 
 
 @called()
-def _kick(tables: Any, counts: Any, largest: Any, replica: Any, home: Any, random: Any) -> Any:
-    """Put a replica at ``home`` after some random moves, 2 .. ``largest``; returns how many."""
+def _kick(tables: Any, counts: Any, kinds: Any, largest: Any, replica: Any, home: Any, random: Any) -> Any:
+    """Put a replica at ``home`` after some random moves, 2 .. ``largest``. Returns how many; and those among them that
+    are left to be made in ordered assignments."""
     starts, firsts, sizes, singles = tables[2]
     choices, assignments, single = counts
     for c in range(choices):
         replica[0][c] = home[c]
     fill(tables, choices, replica)
     flips = 2 + random_below(random, max(np.int64(1), np.int64(largest) - 1))
-    rows = np.int64(0)
+    rows, in_orders = np.int64(0), np.int64(0)
     for q in range(assignments):
         rows += sizes[q]
     for _ in range(flips):
@@ -183,19 +194,23 @@ def _kick(tables: Any, counts: Any, largest: Any, replica: Any, home: Any, rando
             change(tables, i, starts[i] + new + (new >= here), replica)
             continue
         q = _assignment_of(tables, drawn)
+        if kinds[q] != NO_ORDER:
+            in_orders += 1
+            continue
         other = firsts[q] + random_below(random, sizes[q])
         if other != drawn:
             c, d = partner(starts, drawn, other, replica[0])
             if gain_of_swap(tables, drawn, other, c, d, replica) < FORBIDDEN_COST / 2.0:
                 swap(tables, drawn, other, c, d, replica)
-    return flips
+    return flips, in_orders
 
 
 @cache
-def one_hot_tabu() -> Any:
-    """``run(couplings, moves, more, state, links, until, home, trail, costs, numbers, random, rules, n_moves)``.
+def one_hot_tabu(with_orders: bool) -> Any:
+    """``run(couplings, moves, more, orders, state, *records, rules, n_moves)``.
 
-    rules: (4,) int64 tenure, largest random addition to it, most moves without improvement, moves of the largest kick.
+    records: links, until, home, trail, costs, numbers, random. rules: (4,) int64 tenure, largest random addition to it,
+    most moves without improvement, moves of the largest kick. Without ``with_orders`` no assignment counts as ordered.
     """
 
     @kernel
@@ -203,6 +218,7 @@ def one_hot_tabu() -> Any:
         couplings: Any,
         moves: Any,
         more: Any,
+        orders: Any,
         state: Any,
         links: Any,
         until: Any,
@@ -215,20 +231,30 @@ def one_hot_tabu() -> Any:
         n_moves: Any,
     ) -> None:
         tables = table_addresses(couplings, moves, more)
-        _, firsts, sizes, singles = tables[2]
+        starts, firsts, sizes, singles = tables[2]
         choices = state[0].shape[1]
         counts = (choices, moves[1].size, moves[3].size)
         replica = replica_addresses(state, 0)
         until_at, random_at, home_at, links_at = address(until), address(random), address(home), address(links)
         scratch, best_move = np.empty(longest_choice(moves)), np.empty(7)
         places, best = address(scratch), address(best_move)
+        kinds = address(orders[0])
+        columns = np.empty((longest_order(orders, moves) if with_orders else 0) + 2, np.int64)
+        seq = address(columns)
         if numbers[CLOCK] == 0:
-            _link_all(tables, counts[1], replica[0], links_at)
+            _link_all(tables, counts[1], kinds, replica[0], links_at)
         for _ in range(n_moves):
             numbers[CLOCK] += 1
             best[0] = best[1] = FORBIDDEN_COST / 2.0
             best[2], best[3], best[5] = 0.0, -1.0, -1.0
             for q in range(counts[1]):
+                if with_orders:  # noqa: SIM102 - a branch of its own is left out where this is false
+                    if kinds[q] != NO_ORDER:
+                        order, start = order_addresses(orders, moves, couplings[4], q), starts[firsts[q]]
+                        read_order(order, start, address(state[0][0, firsts[q] :]), seq)
+                        parted = address(until[start:])
+                        best_of_order(order, firsts[q], seq, parted, numbers[CLOCK], random_at, best)
+                        continue
                 _best_swap(tables, firsts[q], sizes[q], replica, links_at, until_at, numbers[CLOCK], random_at, best)
             for s in range(counts[2]):
                 _best_change(tables, singles[s], places, replica, until_at, numbers[CLOCK], random_at, best)
@@ -239,10 +265,19 @@ def one_hot_tabu() -> Any:
                 continue  # there is no other configuration
             i, other = np.int64(best[3]), np.int64(best[4])
             ended = numbers[CLOCK] + 1 + rules[0]
-            until_at[replica[0][i]] = ended + random_below(random_at, rules[1] + 1)
-            if other >= 0:
-                until_at[replica[0][other]] = ended + random_below(random_at, rules[1] + 1)
-            _make(tables, i, other, replica, links_at)
+            if with_orders and other >= ORDERED:
+                q = _assignment_of(tables, i)
+                order, start = order_addresses(orders, moves, couplings[4], q), starts[firsts[q]]
+                rows = address(state[0][0, firsts[q] :])
+                read_order(order, start, rows, seq)
+                parted = address(until[start:])
+                move_order(order, seq, parted, ended, rules[1], random_at, i - firsts[q], other)
+                write_order(order, start, seq, rows)
+            else:
+                until_at[replica[0][i]] = ended + random_below(random_at, rules[1] + 1)
+                if other >= 0:
+                    until_at[replica[0][other]] = ended + random_below(random_at, rules[1] + 1)
+                _make(tables, i, other, replica, links_at)
             costs[COST] += best[0]
             numbers[MADE] += 1
             if numbers[MADE] == REFRESH_MOVES:
@@ -257,10 +292,15 @@ def one_hot_tabu() -> Any:
                 if costs[TRAIL] < costs[HOME]:
                     costs[HOME] = costs[TRAIL]
                     home[:] = trail
-                made = _kick(tables, counts, rules[3], replica, home_at, random_at)
-                _link_all(tables, counts[1], replica[0], links_at)
+                made, in_orders = _kick(tables, counts, kinds, rules[3], replica, home_at, random_at)
+                if with_orders and in_orders > 0:
+                    kick_orders(orders, moves, couplings[4], state[0][0], in_orders, seq, random_at)
+                    fill(tables, choices, replica)
+                _link_all(tables, counts[1], kinds, replica[0], links_at)
                 costs[COST], costs[TRAIL] = _total(tables, choices, replica), np.inf
                 numbers[LAST], numbers[MADE] = numbers[CLOCK], 0
                 numbers[PATIENCE] = min(rules[2], LEAST_PATIENCE + PATIENCE_PER_MOVE * made)
+        if with_orders:
+            fill(tables, choices, replica)
 
     return run

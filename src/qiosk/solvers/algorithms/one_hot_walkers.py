@@ -97,7 +97,8 @@ class OneHotWalkers:
         state = tuple(walker.arrays[name] for name in STATE)
         with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
             records = (walker.arrays[name] for name in RECORDS)
-            kernels.one_hot_tabu()(*self.layout.tables, state, *records, rules.array, moves)
+            run = kernels.one_hot_tabu(self.layout.has_orders)
+            run(*self.layout.tables, self.layout.orders, state, *records, rules.array, moves)
 
     def best(self, walker: LaneGroup) -> tuple[float, Callable[[], I8]]:
         """Cost of the best configuration that the walker has recorded, and a function that returns it."""

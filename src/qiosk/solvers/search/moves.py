@@ -18,6 +18,11 @@ from qiosk.solvers.search.descent import Descent
 class Moves(Protocol):
     """Moves between the configurations (n,) that a search may visit: all of them, or those that keep groups."""
 
+    @property
+    def choices(self) -> int:
+        """What a configuration consists of: variables, or choices among places."""
+        ...
+
     def random(self, rng: np.random.Generator) -> I8:
         """A random configuration."""
         ...
@@ -51,6 +56,11 @@ class Flips:
     def descent(self) -> Descent:
         """Of single variables."""
         return Descent(self.problem, self.check)
+
+    @property
+    def choices(self) -> int:
+        """Variables."""
+        return self.problem.n
 
     def random(self, rng: np.random.Generator) -> I8:
         """Uniformly random values."""

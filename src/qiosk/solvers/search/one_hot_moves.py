@@ -22,6 +22,11 @@ class OneHotMoves:
 
     layout: Layout
 
+    @property
+    def choices(self) -> int:
+        """Choices between two places or more."""
+        return max(1, int(np.count_nonzero(np.diff(self.layout.structure.starts) > 1)))
+
     def random(self, rng: np.random.Generator) -> I8:
         """(n,) a random configuration that keeps the groups."""
         words = rng.integers(0, 2**64, self.layout.structure.n_choices, np.uint64)

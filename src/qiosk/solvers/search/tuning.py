@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 HOT_ACCEPTANCE = 0.5
 # Mean excess cost of uphill moves from local minima at the cold end, delta * exp(-beta * delta), in units of their mean
 # delta. It weighs the many small deltas of real couplings by how little they matter; on four families of instances
-# values from 5e-4 to 2e-3 did equally well, ten times as much or as little did worse.
+# values from 5e-4 to 2e-3 did equally well, ten times as much or as little did worse. Where a choice has many
+# moves this is their sum, not their mean: only a few of them are small, and with the mean tempering never froze tours.
 COLD_EXCESS = 1e-3
 # Mean acceptance of uphill moves from random configurations at the hot end of a ladder: hot enough to decorrelate,
 # while the hotter half of the range would take half of the rungs.
@@ -59,7 +60,8 @@ def beta_range(
     samples = int(np.clip(MOVES_TO_SEE // max(1, terms), 2, MOST_SAMPLES))
     starts = [moves.random(rng) for _ in range(samples)]
     hot_moves = _uphill([moves.gains(x) for x in starts])
-    cold_moves = _uphill([moves.gains((descend or moves.descend)(x)) for x in starts])
+    cold_gains = [moves.gains((descend or moves.descend)(x)) for x in starts]
+    cold_moves = _uphill(cold_gains)
     if not len(hot_moves) or not len(cold_moves):
         return BetaRange(1.0, 2.0, 1.0)
     # in units of a power of two, which changes no digit, so that sums and squares stay in the range of a float
@@ -71,7 +73,8 @@ def beta_range(
             return min(float(np.ldexp(_beta_at(moves, weights, level), -exponent)), LARGEST_BETA)
 
     hot = beta_at(hot_moves, np.ones_like(hot_moves), HOT_ACCEPTANCE)
-    cold = beta_at(cold_moves, cold_moves / cold_moves.mean(), COLD_EXCESS)
+    share = min(1.0, moves.choices * samples / sum(map(len, cold_gains)))
+    cold = beta_at(cold_moves, cold_moves / cold_moves.mean(), share * COLD_EXCESS)
     cold = max(cold, 2.0 * hot)
     ladder_hot = beta_at(hot_moves, np.ones_like(hot_moves), LADDER_ACCEPTANCE)
     return BetaRange(hot, cold, min(ladder_hot, 0.5 * (hot + cold)))

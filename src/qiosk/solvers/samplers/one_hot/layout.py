@@ -1,13 +1,7 @@
-"""The arrays that one-hot kernels read of a problem: costs by place instead of by variable.
-
-On configurations that keep the groups, a product of two variables of one choice, or of one column of an assignment, is
-always 0: such terms, and with them the penalties, are left out. What is left has the range of the objective, so
-integers that penalties would push out of float32 fit, and temperatures are chosen for the objective.
-"""
+"""The arrays that one-hot kernels read of a problem, by place instead of by variable: see ``reduced`` for its costs."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,13 +11,13 @@ from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_copy, aligned_zeros
 from qiosk.kernels.one_hot.places import FORBIDDEN_COST
-from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, Groups, ProblemType
-from qiosk.model.domain import to_bits
+from qiosk.model.cost_function import F64, I8, I64
 from qiosk.model.units import common_unit
 from qiosk.solvers.samplers.arithmetic import LARGEST_FIELD
 from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows
+from qiosk.solvers.samplers.one_hot.orders import Orders, in_order
+from qiosk.solvers.samplers.one_hot.reduced import Reduced, bit_form
 from qiosk.solvers.samplers.one_hot.structure import FORBIDDEN, Structure, structure_of
 
 DENSE_SHARE = 1 / 8
@@ -42,37 +36,44 @@ ROUNDING = 2.0**-48
 
 
 @dataclass(frozen=True, eq=False)
-class Reduced:
-    """Costs by place: constant + sum of base over taken places + pairs + terms + squares. W places."""
-
-    constant: float
-    base: F64  # (W,)
-    pairs: tuple[NDArray[np.int32], NDArray[np.int32], F64]  # (P,) rows < columns, sorted; values
-    terms: tuple[I64, NDArray[np.int32], F64]  # indptr (T + 1,), places (K,), values (T,)
-    squares: tuple[I64, NDArray[np.int32], F64, F64, F64]  # indptr (G + 1,), places, weights (M,), values, offsets (G,)
-
-
-@dataclass(frozen=True, eq=False)
 class Layout:
     """A problem with one-hot groups, by place. ``problem.one_hot`` must not be None."""
 
     problem: CompiledProblem
 
     @cached_property
-    def structure(self) -> Structure:
-        """The choices and assignments."""
+    def _found(self) -> tuple[Structure, Reduced, Orders]:
         assert self.problem.one_hot is not None
-        return structure_of(self.problem.one_hot, self.problem.n)
+        return in_order(bit_form(self.problem), structure_of(self.problem.one_hot, self.problem.n))
+
+    @property
+    def structure(self) -> Structure:
+        """The choices and assignments; those of ordered assignments are in order."""
+        return self._found[0]
 
     @property
     def width(self) -> int:
         """Places with padding."""
         return -(-len(self.structure.variables) // LANES) * LANES
 
-    @cached_property
+    @property
     def reduced(self) -> Reduced:
         """The costs on configurations that keep the groups."""
-        return _reduced(bit_form(self.problem), self.structure)
+        return self._found[1]
+
+    @property
+    def has_orders(self) -> bool:
+        """Whether an assignment is ordered."""
+        return self._found[2].is_any
+
+    @cached_property
+    def orders(self) -> tuple[Any, ...]:
+        """Of each assignment (A,): its kind, whether its matrix is symmetric, whether rows have costs of their own, and
+        where its matrix begins; and the matrices, in units."""
+        kinds, mirrored, has_own, near = self._found[2].arrays
+        at = np.cumsum([0, *(matrix.size for matrix in near)], dtype=np.int64)[: len(kinds)]
+        values = np.concatenate([np.empty(0), *(self._counted(matrix).ravel() for matrix in near)])
+        return kinds, mirrored, has_own, at, aligned_copy(values, self.real)
 
     @property
     def has_more(self) -> bool:
@@ -258,99 +259,3 @@ def _repaired(columns: I64, allowed: NDArray[np.bool_] | None) -> I64:
             other = int(np.argmax(both))
             columns[r], columns[other] = columns[other], columns[r]
     return columns
-
-
-def bit_form(problem: CompiledProblem) -> CompiledProblem:
-    """The problem over bits that are 1 where its spins are +1; itself if it has bits."""
-    if not problem.is_spin:
-        return problem
-    n, p = problem.n, problem
-    pairs = np.stack([p.pair_rows, p.pair_cols], axis=1).ravel().astype(np.int64)
-    sizes = np.concatenate([[0], np.ones(n), np.full(p.n_pairs, 2), np.diff(p.term_indptr)])
-    members = np.repeat(np.arange(len(p.group_values)), np.diff(p.group_indptr))
-    ends = np.arange(len(p.group_values))
-    owner = np.concatenate([members, ends])
-    order = np.argsort(owner, kind="stable")
-    spins = CostFunction(
-        ProblemType.ising_grouped,
-        np.concatenate([[p.constant], p.linear, p.pair_values, p.term_values]),
-        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        np.concatenate([np.arange(n), pairs, p.term_variables]).astype(np.int64),
-        Groups(
-            p.group_values,
-            p.group_indptr + np.arange(len(p.group_indptr)),
-            np.concatenate([p.group_weights, p.group_offsets])[order],
-            np.concatenate([p.group_variables, np.full(len(ends), CONSTANT)])[order].astype(np.int64),
-        ),
-    )
-    return compile_problem(to_bits(spins))
-
-
-def _reduced(p: CompiledProblem, structure: Structure) -> Reduced:
-    choice, column = structure.owners()
-    place = np.full(p.n, -1, np.int64)
-    held = np.flatnonzero(structure.variables >= 0)
-    place[structure.variables[held]] = held
-    constant, base = p.constant, np.zeros(len(structure.variables))
-    base[held] = p.linear[structure.variables[held]]
-
-    ends = np.sort(np.stack([place[p.pair_rows], place[p.pair_cols]], axis=1), axis=1)
-    kept = ends[:, 0] >= 0
-    kept &= choice[ends[:, 0]] != choice[ends[:, 1]]
-    kept &= (column[ends[:, 0]] != column[ends[:, 1]]) | (column[ends[:, 0]] < 0)
-    kept &= p.pair_values != 0
-    ends, values = ends[kept], p.pair_values[kept]
-    keys = ends[:, 0] * len(structure.variables) + ends[:, 1]
-    if not np.all(keys[1:] > keys[:-1]):
-        order = np.argsort(keys, kind="stable")
-        ends, values = ends[order], values[order]
-    pairs = ends[:, 0].astype(np.int32), ends[:, 1].astype(np.int32), values
-
-    terms = list[tuple[I64, float]]()
-    for t, value in enumerate(p.term_values.tolist()):
-        at = place[p.term_variables[p.term_indptr[t] : p.term_indptr[t + 1]]]
-        columns = column[at][column[at] >= 0]
-        if at.min() >= 0 and len(set(choice[at])) == len(at) and len(set(columns)) == len(columns):
-            terms.append((at, value))
-
-    squares: dict[str, list[Any]] = defaultdict(list)
-    for g, value in enumerate(p.group_values.tolist()):
-        members = slice(p.group_indptr[g], p.group_indptr[g + 1])
-        at, weights, offset = place[p.group_variables[members]], p.group_weights[members], float(p.group_offsets[g])
-        at, weights = at[at >= 0], weights[at >= 0]
-        is_column = len(at) and column[at[0]] >= 0 and len(set(column[at])) == 1
-        if is_column or len(set(choice[at])) <= 1:  # at most one of them is taken
-            base[at] += value * weights * (2.0 * offset + weights)
-            constant += value * offset * offset
-        else:
-            squares["places"].append(at)
-            squares["weights"].append(weights)
-            squares["values"].append(value)
-            squares["offsets"].append(offset)
-
-    base[structure.variables == FORBIDDEN] = np.inf
-    least = np.minimum.reduceat(base, structure.starts[:-1]) if len(base) else base
-    base -= least[choice]
-    base[structure.variables == FORBIDDEN] = 0.0
-    constant += float(least.sum())
-    return Reduced(
-        constant,
-        base,
-        pairs,
-        (_indptr([at for at, _ in terms]), _flat([at for at, _ in terms]), np.array([v for _, v in terms])),
-        (
-            _indptr(squares["places"]),
-            _flat(squares["places"]),
-            np.concatenate([np.empty(0), *squares["weights"]]),
-            np.array(squares["values"], np.float64),
-            np.array(squares["offsets"], np.float64),
-        ),
-    )
-
-
-def _indptr(parts: list[I64]) -> I64:
-    return np.cumsum([0, *map(len, parts)], dtype=np.int64)
-
-
-def _flat(parts: list[I64]) -> NDArray[np.int32]:
-    return np.concatenate([np.empty(0, np.int64), *parts]).astype(np.int32)

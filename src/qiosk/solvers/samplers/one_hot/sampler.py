@@ -78,8 +78,9 @@ class OneHotSampler:
         layout, arrays = self.layout, group.arrays
         with np.errstate(all="ignore"):  # random words wrap, and large costs overflow, when this runs uncompiled
             scaled = np.asarray(betas, np.float64) * layout.scale
-            one_hot_sweeps()(
+            one_hot_sweeps(layout.has_orders)(
                 *layout.tables,
+                layout.orders,
                 _state(group),
                 arrays["states"],
                 arrays["age"],
