@@ -328,6 +328,6 @@ def test_as_jobs(tmp_path, monkeypatch):
         found = sampler.sample_cqm(cqm, time_limit=5, seed=1, label="constrained")
         assert found.first.energy == -4
         assert found.first.is_feasible
-        assert found.info["status"] == "feasible"
+        assert found.info["status"] == "optimal"
         assert workspace.get_job(found.info["job_id"]).details.name == "constrained"
         assert sampler.sample_dqm(dqm, time_limit=5, seed=1, label="discrete").first.sample == {"u": 1}

@@ -21,7 +21,6 @@ from qiosk.model.cost_function import CostFunction
 if TYPE_CHECKING:
     from qiosk.client.results import Results
     from qiosk.client.workspace import Workspace
-    from qiosk.modeling import Solution
 
 REPORTED_COMPILE_S = 2.0
 """A longer time for loading kernels is reported."""
@@ -29,26 +28,17 @@ REPORTED_COMPILE_S = 2.0
 
 @dataclass(frozen=True)
 class Found:
-    """What a search has found: the results document and what was measured.
-
-    ``solution`` is the result in terms of the problem's model, if it has one.
-    """
+    """What a search has found: the results document and what was measured."""
 
     results: Results
     statistics: Mapping[str, Any]
-    solution: Solution | None
     was_interrupted: bool  # by Ctrl-C
     quoted: Mapping[str, Any] = field(default_factory=dict)  # of a benchmark file, see ``quoted_values``
 
     @property
     def document(self) -> dict[str, Any]:
-        """The results, with values by name, feasibility and violated constraints of a model."""
-        return dict(self.results) | dict(self.quoted) | ({} if self.solution is None else _of_model(self.solution))
-
-
-def _of_model(solution: Solution) -> dict[str, Any]:
-    found = solution.to_json()
-    return {"model": found, "violated": found["violated"]}
+        """The results, and what is quoted of a benchmark."""
+        return dict(self.results) | dict(self.quoted)
 
 
 def solve_file(
@@ -90,7 +80,7 @@ def solve_file(
         quoted = quoted_values(file, data, reading.form, problem, result.cost)
     else:
         quoted = {} if answer is None else quoted_objective(file, data, reading.form, answer)
-    return Found(read_results(result.to_json().encode()), result.statistics, answer, interrupt.asked, quoted)
+    return Found(read_results(result.to_json().encode()), result.statistics, interrupt.asked, quoted)
 
 
 def solve_on_server(
@@ -116,11 +106,10 @@ def solve_on_server(
             job.wait_until_completed()
         found = job.get_results()
         if reading.is_model:
-            solution = job.decode()
-            known = {} if file == "-" else quoted_objective(file, read_bytes(file), reading.form, solution)
-            return Found(found, {}, solution, interrupt.asked, known)
+            known = {} if file == "-" else quoted_objective(file, read_bytes(file), reading.form, job.decode())
+            return Found(found, {}, interrupt.asked, known)
     quoted: Mapping[str, Any] = {}
     if file != "-":  # which cannot be read again
         data = read_bytes(file)
         quoted = quoted_values(file, data, reading.form, reading.parse(file, data), found.cost)
-    return Found(found, {}, None, interrupt.asked, quoted)
+    return Found(found, {}, interrupt.asked, quoted)

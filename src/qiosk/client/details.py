@@ -133,6 +133,7 @@ def _origin(found: Provenance) -> str:
     """The most important facts of a provenance; ``as_dict`` has all of them."""
     versions, machine = found.versions, found.machine
     facts = {
+        "status": found.statistics.get("status"),
         "stop reason": found.stop_reason,
         "seed": found.seed,
         "problem": found.problem,

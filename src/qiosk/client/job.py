@@ -268,16 +268,20 @@ class Job:
         return search(self, **options)
 
     def decode(self) -> Solution:
-        """The results in terms of the :class:`qiosk.modeling.Model` that made the job's problem.
+        """The results in terms of the :class:`qiosk.modeling.Model` that made the job's problem: an
+        :class:`qiosk.modeling.JobAnswer` with its status and rounds, unless the problem was changed after that.
 
         Waits and raises as :meth:`get_results`; raises InvalidValue if no model made the problem.
         """
         from qiosk.modeling import Model
+        from qiosk.modeling.answer import read_answer
 
         problem = self.cost_function()
         if "model" not in problem.metadata:
             raise InvalidValue(f"job {self.id}: its problem was not made by a Model")
-        return Model.from_document(problem.metadata["model"]).decode(self.get_results())
+        results = self.get_results()
+        solution = Model.from_document(problem.metadata["model"]).decode(results)
+        return read_answer(solution, results["model"]) if "model" in results else solution
 
     def cost_function(self) -> CostFunction:
         """The problem that the job reads. Raises BlobNotFound; InvalidInput if it is none."""

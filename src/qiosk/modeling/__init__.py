@@ -6,7 +6,7 @@ back to values by name.
 
 from __future__ import annotations
 
-from qiosk.modeling.answer import Answer, Round, Status
+from qiosk.modeling.answer import Answer, JobAnswer, Round, Status
 from qiosk.modeling.expression import Condition, Constraint, Expression, total
 from qiosk.modeling.model import Model
 from qiosk.modeling.solution import ConstraintReport, Solution
@@ -20,6 +20,7 @@ __all__ = [
     "ConstraintReport",
     "Encoding",
     "Expression",
+    "JobAnswer",
     "Model",
     "Round",
     "Solution",

@@ -23,7 +23,7 @@ from typing import Protocol
 from qiosk.contract.jobs import JobProgress
 from qiosk.kernels.announcements import compiling_seconds
 from qiosk.model.hard_constraints import Violation
-from qiosk.modeling.answer import Answer, Round, Status
+from qiosk.modeling.answer import Answer, Round, Status, members
 from qiosk.modeling.expression import Expression
 from qiosk.modeling.rounds import Standing, Weights
 from qiosk.modeling.seeded import SeededRuns
@@ -77,13 +77,14 @@ def solve_in_rounds(
     time_limit: float,
     *,
     standing: Standing | None = None,
+    on_round: Callable[[Round], None] = lambda round_: None,
     clock: Callable[[], float] = time.monotonic,
     compiling: Callable[[], float] = compiling_seconds,
 ) -> Answer:
     """The best solution of a model that rounds of ``run`` find within a time limit [s]; infinite: no limit.
 
-    ``standing`` is where to go on, and is changed; by default the search begins with automatic weights. Compiling
-    kernels does not count, nor does loading those of the first round.
+    ``standing`` is where to go on, and is changed; by default the search begins with automatic weights. ``on_round``
+    is called after each round. Compiling kernels does not count, nor does loading those of the first round.
     """
     began = clock()
     found = begin(model) if standing is None else standing
@@ -114,6 +115,7 @@ def solve_in_rounds(
                 seconds=seconds,
             )
         )
+        on_round(found.rounds[-1])
         assert found.best is not None
         best = found.best[0]
         if best.is_feasible and _rank(model, best)[1] <= low:
@@ -179,13 +181,4 @@ def _rank(model: Weighted, solution: Solution) -> tuple[int, float]:
 def _answer(found: Standing, status: Status) -> Answer:
     assert found.best is not None
     solution, result = found.best
-    return Answer(
-        values=solution.values,
-        objective=solution.objective,
-        constraints=solution.constraints,
-        families=solution.families,
-        bits=solution.bits,
-        status=status,
-        rounds=tuple(found.rounds),
-        result=result,
-    )
+    return Answer(**members(solution), status=status, rounds=tuple(found.rounds), result=result)

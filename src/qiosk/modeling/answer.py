@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct, ValidationError, convert
+
+from qiosk.errors import InvalidValue
 from qiosk.modeling.solution import Solution
 from qiosk.solvers.result import Result
 
@@ -58,7 +61,47 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer(Solution):
+class JobAnswer(Solution):
+    """The best solution that a job of a model found, with its ``status`` and the ``rounds``: what ``job.decode()``
+    returns.
+
+    >>> from qiosk import Workspace
+    >>> from qiosk.modeling import Model
+    >>> from qiosk.optimization import ParallelTempering
+    >>> model = Model()
+    >>> model.maximize(model.integer("n", 0, 5))
+    >>> model.add(2 * model.bit("x") == 2)
+    >>> with Workspace() as workspace:
+    ...     answer = ParallelTempering(workspace, timeout=5, seed=1).submit(model.problem()).decode()
+    >>> answer.values, answer.status.value, len(answer.rounds)
+    ({'n': 5, 'x': 1}, 'optimal', 1)
+    """
+
+    status: Status
+    rounds: tuple[Round, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Values by name, the objective, feasibility, violated constraints, status and rounds, as JSON values.
+
+        The first round has all weights, later ones those that were changed.
+        """
+        rounds = [
+            {
+                "raised": list(r.raised),
+                "lowered": list(r.lowered),
+                "violated": list(r.violated),
+                "objective": r.objective,
+                "stop_reason": r.stop_reason,
+                "seconds": r.seconds,
+                "weights": dict(r.weights) if k == 0 else {name: r.weights[name] for name in (*r.raised, *r.lowered)},
+            }
+            for k, r in enumerate(self.rounds)
+        ]
+        return {"status": str(self.status), **Solution.to_json(self), "rounds": rounds}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(JobAnswer):
     """The best solution that ``Model.solve`` found: a :class:`Solution` with its ``status`` and the ``rounds``.
 
     ``result`` is the solver's, of the round that found it.
@@ -73,21 +116,30 @@ class Answer(Solution):
     ({'x': 1, 'n': 2}, 5.0, 'optimal', 1)
     """
 
-    status: Status
-    rounds: tuple[Round, ...]
     result: Result
 
-    def to_json(self) -> dict[str, Any]:
-        """Values by name, the objective, feasibility, violated constraints, status and rounds, as JSON values."""
-        rounds = [
-            {
-                "raised": list(r.raised),
-                "lowered": list(r.lowered),
-                "violated": list(r.violated),
-                "objective": r.objective,
-                "stop_reason": r.stop_reason,
-                "seconds": r.seconds,
-            }
-            for r in self.rounds
-        ]
-        return {"status": str(self.status), **Solution.to_json(self), "rounds": rounds}
+
+def read_answer(solution: Solution, document: Any) -> JobAnswer:
+    """The answer of a job: its best solution, and what :meth:`JobAnswer.to_json` wrote about it.
+
+    Raises InvalidValue for anything else.
+    """
+    rounds: list[Round] = []
+    try:
+        found = convert(document, _Written)
+    except ValidationError as error:
+        raise InvalidValue(f"results: `model` is not the answer of a model: {error}") from error
+    for entry in found.rounds:
+        before = rounds[-1].weights if rounds else {}
+        rounds.append(replace(entry, weights={**before, **entry.weights}))
+    return JobAnswer(**members(solution), status=found.status, rounds=tuple(rounds))
+
+
+def members(solution: Solution) -> dict[str, Any]:
+    """The members of a solution by name, to make an answer of it."""
+    return {member.name: getattr(solution, member.name) for member in fields(Solution)}
+
+
+class _Written(Struct):
+    status: Status
+    rounds: list[Round]

@@ -12,16 +12,19 @@ from typing import Any
 import numpy as np
 from msgspec import structs
 
+from qiosk.contract.jobs import TracePoint
 from qiosk.errors import InvalidValue
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction
 from qiosk.modeling.adaptive import begin, solve_in_rounds
-from qiosk.modeling.answer import Answer
+from qiosk.modeling.answer import Answer, Round
 from qiosk.modeling.model import Model
+from qiosk.modeling.resuming import Saved, read_checkpoint, write_checkpoint
 from qiosk.modeling.seeded import SeededRuns
 from qiosk.problem import Problem
 from qiosk.solvers.result import Result, Solution
 from qiosk.solvers.run import ChunkReport
+from qiosk.solvers.search.solver import StopReason
 from qiosk.solvers.solve import Hooks, Setup
 
 _log = logging.getLogger(__name__)
@@ -31,34 +34,98 @@ def solve_job(cost_function: CostFunction, setup: Setup, hooks: Hooks) -> Result
     """Run a job; in rounds if its problem is that of a model and the weights in its metadata.
 
     The costs of the result are those of the problem as it was submitted; solutions that satisfy all constraints come
-    first. Progress and trace have the costs with the weights of the round. Only the first round can be resumed from a
-    checkpoint. Raises as ``qiosk.solve``, and UnreadableCheckpoint.
+    first. Progress and trace have the costs with the weights of the round. Checkpoints contain all rounds. Raises as
+    ``qiosk.solve``, and UnreadableCheckpoint.
     """
-    model = model_of(cost_function)
-    if model is None or not model.constraints:
-        return setup.run(cost_function, hooks)
-    setup = setup.until(model.cost.bounds[0])
-    runs = SeededRuns(setup)
     began = time.monotonic()
-    time_limit = setup.time_limit if hooks.max_seconds is None else min(setup.time_limit, hooks.max_seconds)
+    model = model_of(cost_function)
+    if model is None:
+        return setup.run(cost_function, hooks)
+    return _Rounds(model, cost_function, setup.until(model.cost.bounds[0]), hooks).solve(began)
 
-    def run(problem: Problem, seconds: float, number: int) -> Result:
-        initial = cost_function.initial_configuration
+
+class _Rounds:
+    """The rounds of a job."""
+
+    def __init__(self, model: Model, cost_function: CostFunction, setup: Setup, hooks: Hooks) -> None:
+        self._model = model
+        self._cost_function = cost_function
+        self._hooks = hooks
+        self._standing = begin(model, cost_function.metadata["weights"])
+        self._runs = SeededRuns(setup)
+        self._saved: Saved | None = None
+        self._trace: list[TracePoint] = []  # of all rounds
+        self._limit = math.inf
+        if hooks.resume is not None:
+            self._saved = read_checkpoint(
+                hooks.resume,
+                self._standing,
+                setup,
+                decode=model.decode,
+                problem=lambda weights: self._prepared(model.penalized(weights)),
+            )
+            self._runs.facts = self._saved.facts
+
+    def solve(self, began: float) -> Result:
+        """The result of the job, which began at that time of the monotonic clock."""
+        standing, hooks = self._standing, self._hooks
+        standing.elapsed += time.monotonic() - began
+        allowed = math.inf if hooks.max_seconds is None else standing.elapsed + hooks.max_seconds
+        own_limit = self._runs.setup.time_limit
+        self._limit = min(own_limit, allowed)
+        answer = solve_in_rounds(self._model, self._search, self._limit, standing=standing, on_round=self._log)
+        result = _as_submitted(self._model, self._runs.described(answer), self._cost_function)
+        statistics = dict(result.statistics)
+        if statistics["stop_reason"] == StopReason.TIMEOUT and allowed < own_limit:
+            statistics["stop_reason"] = str(StopReason.RUN_LIMIT)
+        return replace(result, statistics=statistics, input_data_uri=hooks.input_data_uri, trace=self._trace)
+
+    def _prepared(self, problem: Problem) -> CostFunction:
+        initial = self._cost_function.initial_configuration
         problem.init_config = None if initial is None else dict(initial)
-        own = replace(
-            hooks,
-            resume=None if number else hooks.resume,
-            max_seconds=None if math.isinf(seconds) else seconds,
-            on_chunk=_shifted(hooks.on_chunk, time.monotonic() - began if number else 0.0, time_limit),
-        )
-        return runs.run(problem.cost_function(), own, number)
+        return problem.cost_function()
 
-    standing = begin(model, cost_function.metadata["weights"])
-    answer = runs.described(solve_in_rounds(model, run, time_limit, standing=standing))
-    for number, found in enumerate(answer.rounds):
-        violated = ", ".join(found.violated[:5]) or "nothing"
+    def _search(self, problem: Problem, seconds: float, number: int) -> Result:
+        saved, self._saved = self._saved, None
+        own = replace(
+            self._hooks,
+            resume=None if saved is None else saved.run,
+            max_seconds=None if math.isinf(seconds) else seconds,
+            on_chunk=self._follow(saved),
+        )
+        return self._runs.run(self._prepared(problem), own, number)
+
+    def _follow(self, saved: Saved | None) -> Callable[[ChunkReport], None]:
+        """The hook of a round, perhaps of one that was saved."""
+        earlier = self._standing.elapsed - (0.0 if saved is None else saved.seconds) if self._standing.rounds else 0.0
+        before = tuple(self._trace if saved is None else saved.trace)
+        waiting = list(before) if saved is not None else []  # to be reported
+
+        def follow(report: ChunkReport) -> None:
+            spent = report.progress.seconds
+            seconds = earlier + spent
+            fraction = report.progress.fraction if math.isinf(self._limit) else min(1.0, seconds / self._limit)
+            new = [structs.replace(point, seconds=earlier + point.seconds) for point in report.new_trace]
+            new = [*waiting, *new]
+            waiting.clear()
+            self._trace.extend(new)
+            self._hooks.on_chunk(
+                replace(
+                    report,
+                    progress=structs.replace(report.progress, seconds=seconds, fraction=fraction),
+                    new_trace=new,
+                    checkpoint=lambda: write_checkpoint(
+                        self._standing,
+                        Saved(run=report.checkpoint(), seconds=spent, trace=before, facts=self._runs.facts),
+                    ),
+                )
+            )
+
+        return follow
+
+    def _log(self, found: Round) -> None:
+        number, violated = len(self._standing.rounds) - 1, ", ".join(found.violated[:5]) or "nothing"
         _log.info("round %d: %s after %.1f s, violates %s", number, found.stop_reason, found.seconds, violated)
-    return _as_submitted(model, answer, cost_function)
 
 
 def model_of(cost_function: CostFunction) -> Model | None:
@@ -84,21 +151,6 @@ def _are_weights(weights: Any) -> bool:
     return isinstance(weights, Mapping) and all(
         isinstance(weight, (int, float)) and 0 < weight < math.inf for weight in weights.values()
     )
-
-
-def _shifted(
-    on_chunk: Callable[[ChunkReport], None], elapsed: float, time_limit: float
-) -> Callable[[ChunkReport], None]:
-    """The hook of a round that began after ``elapsed`` seconds [s]."""
-
-    def follow(report: ChunkReport) -> None:
-        seconds = elapsed + report.progress.seconds
-        fraction = report.progress.fraction if math.isinf(time_limit) else min(1.0, seconds / time_limit)
-        progress = structs.replace(report.progress, seconds=seconds, fraction=fraction)
-        trace = [structs.replace(point, seconds=elapsed + point.seconds) for point in report.new_trace]
-        on_chunk(replace(report, progress=progress, new_trace=trace))
-
-    return follow
 
 
 def _as_submitted(model: Model, answer: Answer, cost_function: CostFunction) -> Result:

@@ -2,43 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from qiosk.formats.comparison import ROUNDS
 from qiosk.model.cost_function import CostFunction
 from qiosk.modeling.answer import Answer
-from qiosk.solvers.provenance import now
+from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.result import Result
 from qiosk.solvers.solve import Hooks, Setup
 
 
 @dataclass(slots=True)
 class SeededRuns:
-    """Runs of one target. The first one takes the seed that was given, or a new one, or that of its checkpoint."""
+    """Runs of one target. The first one takes the seed that was given, or a new one, or that of its checkpoint.
+
+    ``facts`` are those of the first one, None before its end.
+    """
 
     setup: Setup
-    _first: Result | None = field(default=None, init=False)
+    facts: RunFacts | None = None
 
     def run(self, cost_function: CostFunction, hooks: Hooks, number: int) -> Result:
         """The run of a round. Raises as ``qiosk.solve``."""
-        setup = self.setup if self._first is None else self.setup.seeded(self._first.facts.seed)
+        setup = self.setup if self.facts is None else self.setup.seeded(self.facts.seed)
         result = setup.run(cost_function, hooks, number=number)
-        self._first = self._first or result
+        self.facts = self.facts or result.facts
         return result
 
     def described(self, answer: Answer) -> Answer:
         """The answer, whose result has the problem, the seed and the parameters with which the search began.
 
-        So a search with what its provenance has ``given`` goes through the same rounds.
+        So a search with what its provenance has ``given`` goes through the same rounds. The results document has the
+        answer as its member ``model``.
         """
-        if self._first is None:
+        facts = self.facts
+        if facts is None:
             return answer
-        facts = self._first.facts
+        stops = [each.stop_reason for each in answer.rounds]
         result = replace(
             answer.result,
             facts=facts,
             parameters={**answer.result.parameters, "seed": facts.seed},
-            statistics={**answer.result.statistics, ROUNDS: [each.stop_reason for each in answer.rounds]},
+            statistics={**answer.result.statistics, ROUNDS: stops, "status": str(answer.status)},
+            more={"model": answer.to_json()},
             ended_at=now(),
         )
         return replace(answer, result=result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,7 @@ class Result:
 
     ``document`` writes the results in the provider's format; ``input_data_uri`` is where a job's problem is stored.
     ``violated`` are the hard constraints of the problem that the best solution violates; None if the problem has none.
+    ``more`` are further members of the results document, as JSON values.
     ``facts`` and ``ended_at`` are what ``provenance`` is made of.
 
     >>> import qiosk
@@ -80,6 +81,7 @@ class Result:
     input_data_uri: str = ""
     document: Document = microsoft_document
     violated: Sequence[Violation] | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def cost(self) -> float:
@@ -118,6 +120,7 @@ class Result:
             seconds=self.statistics["seconds"],
             provenance=to_builtins(self.provenance),
             violated=self.violated,
+            more=self.more,
         )
         return self.document(found).decode()
 

@@ -16,7 +16,7 @@ from qiosk.interop.dimod.cqm import from_cqm
 from qiosk.interop.dimod.dqm import cases_of, from_dqm
 from qiosk.interop.dimod.reads import MODEL_OPTIONS, READ_OPTIONS, SOLVE_OPTIONS, Reads, model_arguments, reads_of
 from qiosk.interop.labels import Encoded, configuration_of
-from qiosk.modeling import Model, Solution, Status
+from qiosk.modeling import Model, Solution
 from qiosk.problem import Problem
 from qiosk.solvers.solve import solve
 from qiosk.solvers.targets.catalogue import DEFAULT_TARGET, target
@@ -36,8 +36,8 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
     ``label`` is the name of the jobs, ``num_sweeps`` means ``sweeps``, and ``beta_range`` (beta_start, beta_stop).
 
     ``sample_cqm`` and ``sample_dqm`` solve a model with constraints, or with discrete variables. They take
-    ``time_limit``, ``label``, ``number_of_solutions`` and the parameters of the target, and in this process search as
-    :meth:`qiosk.modeling.Model.solve` does.
+    ``time_limit``, ``label``, ``number_of_solutions`` and the parameters of the target, and search as
+    :meth:`qiosk.modeling.Model.solve` does, also in jobs.
 
     Args:
         solver: target name; the default is parameter-free.
@@ -89,8 +89,8 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
         """Samples of a ConstrainedQuadraticModel, as a SampleSet with ``is_feasible`` and ``is_satisfied``, best first.
 
         Energies are those of the objective and of violated soft constraints, as dimod counts them. In ``info``,
-        ``status`` is that of :meth:`qiosk.modeling.Model.solve`; of a job ``feasible`` or ``not found``. Arguments: see
-        the class. Raises as :func:`from_cqm` and :func:`qiosk.solve`, also for a constraint that no values satisfy.
+        ``status`` is that of :meth:`qiosk.modeling.Model.solve`, also where a job searches. Arguments: see the class.
+        Raises as :func:`from_cqm` and :func:`qiosk.solve`, also for a constraint that no values satisfy.
 
         >>> import dimod
         >>> from qiosk.interop.dimod import QioskSampler
@@ -156,9 +156,7 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
         timeout = given.get("timeout")
         found, info = self._result_of(job, None if timeout is None else timeout + DEFAULT_TIMEOUT_S)
         solutions = [model.decode(configuration) for _, configuration in found]
-        solutions.sort(key=lambda solution: len(solution.violated))
-        status = Status.FEASIBLE if solutions[0].is_feasible else Status.NOT_FOUND
-        return solutions, {"status": str(status), **info}
+        return solutions, {"status": job.get_results()["model"]["status"], **info}
 
     def _samples(
         self, encoded: Encoded[dict[Any, int]], reads: Reads

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from qiosk.formats.qio import results as qio_results
@@ -27,13 +27,15 @@ class ResultsContent:
     provenance: Mapping[str, Any]  # as JSON values
     violated: Sequence[Violation] | None = None  # by the best solution; None if the problem has no hard constraints
 
+    more: Mapping[str, Any] = field(default_factory=dict)  # further members, as JSON values
+
     @property
     def extra(self) -> Mapping[str, Any]:
         """Members at the root that the provider's format does not have."""
         found: dict[str, Any] = {"provenance": self.provenance}
         if self.violated is not None:
             found["violated"] = [{"name": v.name, "violation": v.amount} for v in self.violated]
-        return found
+        return {**found, **self.more}
 
 
 Document = Callable[[ResultsContent], bytes]
