@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="measure nothing, print the problems and the solvers")
     parser.add_argument("--table", action="store_true", help="measure nothing, write the tables of what there is")
     parser.add_argument("--fresh-ours", action="store_true", help="forget the runs of Qiosk first")
+    parser.add_argument("--retry", action="store_true", help="forget the runs first that were ended, or failed")
     parser.add_argument("--part", type=float, default=UNBOUNDED, help="begin no run after so many seconds")
     limits = Limits()
     parser.add_argument("--set-up", type=float, default=limits.set_up, help="seconds that setting up may take")
@@ -68,7 +69,9 @@ def main() -> None:
 def _measure(options: argparse.Namespace, measured: Measured) -> None:
     chosen = {name: partial(set_up, name) for name in solvers() if re.search(options.solvers, name)}
     if options.fresh_ours:
-        measured.forget(name for name in chosen if name.startswith(OURS))
+        measured.forget(lambda cell: cell.contender in chosen and cell.contender.startswith(OURS))
+    if options.retry:
+        measured.forget(lambda cell: bool(cell.note))
     facts = measured.note_machine(_versions())
     print(f"{facts['processor']}, {facts['cpus']} CPUs, load {facts['load']}; {len(chosen)} solvers", flush=True)
     limits = Limits(options.set_up, options.beyond, int(options.memory * GIB))

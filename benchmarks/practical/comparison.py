@@ -63,8 +63,9 @@ class Comparison:
         runs = outcomes(problem, self.solvers[name], [task for _, task in planned], seed, self.limits)
         for (cells, task), found in zip(planned, runs, strict=True):
             wall, cpu = round(found.wall, 4), round(found.cpu, 4)
-            cell = Cell(problem.name, name, task.seconds, seed, found.cost, wall, cpu, found.note, round(load, 1))
-            self._keep(cells, cell)
+            share = None if found.share is None else round(found.share, 2)
+            key = problem.name, name, task.seconds, seed
+            self._keep(cells, Cell(*key, found.cost, wall, cpu, found.note, round(load, 1), share))
             load = os.getloadavg()[0]
 
     def _of(self, problem: str, solver: str) -> list[Cell]:

@@ -7,7 +7,7 @@ import math
 import os
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,11 +38,10 @@ class Measured:
         for cells in (self.feasible, self.gap, self.equal):
             yield from cells
 
-    def forget(self, solvers: Iterable[str]) -> None:
-        """Drop the runs of solvers."""
-        names = frozenset(solvers)
+    def forget(self, is_forgotten: Callable[[Cell], bool]) -> None:
+        """Drop runs."""
         for cells in (self.feasible, self.gap, self.equal):
-            cells.drop(lambda cell: cell.contender in names)
+            cells.drop(is_forgotten)
 
     def note_machine(self, versions: Mapping[str, str]) -> dict[str, Any]:
         """Keep, and return, what this part of the comparison runs on."""

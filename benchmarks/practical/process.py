@@ -48,12 +48,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run: the best cost of a feasible answer; when it was found [s], or how long was looked; processor time [s]."""
+    """A run: the best cost of a feasible answer; when it was found [s], or how long was looked; processor time [s].
+
+    ``share`` is the processor time divided by the time that the run took; ``note`` what ended it before its end.
+    """
 
     cost: float | None
     wall: float
     cpu: float
     note: str = ""
+    share: float | None = None
 
 
 def outcomes(
@@ -119,7 +123,7 @@ def _run(finder: Finder, task: Task, seed: int) -> Outcome:
     else:
         found = finder.until(task.until, task.seconds, seed)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - began
-    return Outcome(found.cost if found else None, found.seconds if found else wall, cpu)
+    return Outcome(found.cost if found else None, found.seconds if found else wall, cpu, share=cpu / max(wall, 1e-9))
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from benchmarks.quality.cells import Cells
 
 BEGIN = "<!-- written by python -m benchmarks.practical --table: do not edit by hand -->"
 END = "<!-- end of what is written -->"
+LONG = 1.0  # [s] of a run, from which on its share of a CPU tells how disturbed it was
 # Columns of the documentation: a solver, or the best of a library's settings, by how its name begins.
 COLUMNS = {
     "Qiosk default": f"{OURS} default",
@@ -79,11 +80,11 @@ def _conditions(measured: Measured) -> Iterator[str]:
         versions = ", ".join(f"{name} {version}" for name, version in machines[-1]["versions"].items())
         yield f"From {first} to {last}; {versions}." if first != last else f"{first}; {versions}."
     loads = [cell.load for cell in cells if cell.load is not None]
-    shares = [cell.cpu / cell.wall for cell in cells if cell.note == "" and cell.cost is None and cell.wall > 0.5]
+    shares = [cell.share for cell in cells if cell.share is not None and cell.seconds >= LONG]
     if loads:
         yield f"Load of the machine: {min(loads):.1f} to {max(loads):.1f}, median {statistics.median(loads):.1f}."
     if shares:
-        yield f"Solvers that searched to the end had {statistics.median(shares):.2f} of a CPU (median)."
+        yield f"A solver had {statistics.median(shares):.2f} of a CPU (median), {min(shares):.2f} to {max(shares):.2f}."
 
 
 def _table(

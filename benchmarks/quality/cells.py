@@ -17,8 +17,8 @@ class Cell:
     """One run: the wall time it was given and the one it took [s], and the processor's time of it; ``cost`` is None
     if nothing was found in time.
 
-    ``note`` says why the run did not come to its end, if it did not; ``load`` is that of the machine before it, where
-    it was looked at.
+    ``note`` says why the run did not come to its end, if it did not. Where it was looked at, ``load`` is that of the
+    machine before the run, and ``share`` the processor's time of the whole run divided by its wall time.
     """
 
     instance: str
@@ -30,6 +30,7 @@ class Cell:
     cpu: float
     note: str = ""
     load: float | None = None
+    share: float | None = None
 
     @property
     def key(self) -> Key:

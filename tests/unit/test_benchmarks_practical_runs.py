@@ -73,7 +73,7 @@ def test_a_comparison_keeps_its_runs(tmp_path, capsys):
         (ONE, 0, 10.0, 0.5),
         (ONE, 1, 11.0, 0.5),
     ]
-    assert all(row["load"] >= 0 for row in rows)
+    assert all(row["load"] >= 0 and row["share"] >= 0 for row in rows)
     kept = Measured.of(tmp_path)
     assert len([*kept]) == 6
     assert [cell.cost for cell in kept.equal] == [12.0, 12.0]
@@ -109,7 +109,7 @@ def test_a_solver_that_cannot_be_set_up_is_not_tried_with_every_seed(tmp_path):
 def example(folder):
     measured = Measured.of(folder)
     for seed, (ours, theirs) in enumerate([(101, 110), (100, 105), (103, None)]):
-        measured.gap.add(Cell("p", "qiosk default", 1.0, seed, ours, 1.0, 1.0, "", 2.0))
+        measured.gap.add(Cell("p", "qiosk default", 1.0, seed, ours, 1.0, 1.0, "", 2.0, 0.5))
         measured.gap.add(Cell("p", "dwave-samplers tabu", 1.0, seed, theirs, 1.0, 1.0))
         measured.gap.add(Cell("p", "dwave-samplers SA", 1.0, seed, 120, 1.0, 1.0))
         measured.gap.add(Cell("p", "HiGHS", 1.0, seed, None, 1.0, 1.0, STOPPED if seed else ""))
@@ -157,7 +157,7 @@ def test_the_page_has_the_best_setting_of_every_library_and_the_conditions(tmp_p
     assert "3 seeds" in text
     assert "Qiosk 1.0" in text
     assert "Load of the machine: 2.0 to 2.0" in text
-    assert "had 0.50 of a CPU" in text
+    assert "A solver had 0.50 of a CPU (median), 0.50 to 0.50." in text
     assert documented(measured, KNOWN, text) == text
     with pytest.raises(ValueError, match="needs two lines"):
         documented(measured, KNOWN, "no marks")
@@ -165,9 +165,34 @@ def test_the_page_has_the_best_setting_of_every_library_and_the_conditions(tmp_p
         documented(Measured.of(tmp_path / "empty"), KNOWN, text)
 
 
-def test_runs_of_solvers_can_be_forgotten(tmp_path):
-    example(tmp_path).forget(["qiosk default"])
+def test_runs_can_be_forgotten(tmp_path):
+    example(tmp_path).forget(lambda cell: cell.contender == "qiosk default")
     assert {cell.contender for cell in Measured.of(tmp_path)} == {"dwave-samplers tabu", "dwave-samplers SA", "HiGHS"}
+
+
+def test_runs_that_were_ended_are_made_again_if_asked_for(tmp_path, monkeypatch, capsys):
+    example(tmp_path)
+    options = ["--results", str(tmp_path), "--only", "^none$", "--solvers", "CP-SAT"]
+    monkeypatch.setattr("sys.argv", ["practical", *options])
+    program.main()
+    assert any(cell.note for cell in Measured.of(tmp_path))
+    monkeypatch.setattr("sys.argv", ["practical", *options, "--retry"])
+    program.main()
+    assert not any(cell.note for cell in Measured.of(tmp_path))
+    assert "load" in capsys.readouterr().out
+    assert len(Measured.of(tmp_path).machines()) == 2
+    monkeypatch.setattr("sys.argv", ["practical", *options, "--fresh-ours", "--solvers", "qiosk"])
+    program.main()
+    assert {cell.contender for cell in Measured.of(tmp_path)} == {"dwave-samplers tabu", "dwave-samplers SA", "HiGHS"}
+
+
+def test_problems_and_solvers_are_listed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["practical", "--list", "--results", str(tmp_path)])
+    program.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert "nug30        assignment" in lines
+    assert "qiosk default" in lines
+    assert not any(tmp_path.iterdir())
 
 
 def test_the_page_of_the_documentation_can_be_written(tmp_path, monkeypatch, capsys):
