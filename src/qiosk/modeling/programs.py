@@ -9,6 +9,7 @@ import numpy as np
 
 from qiosk.errors import InvalidValue
 from qiosk.formats.text.implied_bounds import with_implied_bounds
+from qiosk.formats.text.implied_integers import with_implied_integers
 from qiosk.formats.text.programs import Column, Program, Row
 from qiosk.modeling.expression import Condition, Expression, total
 
@@ -43,7 +44,7 @@ class Builder(Protocol):
 
 def fill(model: Builder, program: Program, penalty: float | None, grid: float | None) -> None:
     """Build a model from a program. Raises InvalidValue for a column that cannot be a variable of a model."""
-    values = [_value(model, column, grid) for column in with_implied_bounds(program).columns]
+    values = [_value(model, column, grid) for column in with_implied_bounds(with_implied_integers(program)).columns]
     objective = _objective_of(program, values)
     if program.is_maximized:
         model.maximize(objective)
