@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,8 @@ class Comparison:
         if problem.best_known:
             cost = equal_cost(self.measured.gap, problem.name, longest)
             if cost is not None:
+                # With more seeds the cost may be another one: then all are measured again.
+                self.measured.equal.drop(lambda cell: cell.instance == problem.name and cell.target != cost)
                 self._all(problem, [(self.measured.equal, Task(longest, cost))], seeds)
 
     def _all(self, problem: PracticalProblem[Any], planned: Sequence[Planned], seeds: int) -> None:
@@ -58,14 +61,16 @@ class Comparison:
         if any(cell.note.startswith(SET_UP) for cell in self._of(problem.name, name)):
             # Whether it can be set up in time does not depend on the seed.
             for cells, task in planned:
-                self._keep(cells, Cell(problem.name, name, task.seconds, seed, None, 0.0, 0.0, SET_UP, load))
+                key = problem.name, name, task.seconds, seed
+                self._keep(cells, Cell(*key, None, 0.0, 0.0, SET_UP, round(load, 1), target=_target(task)))
             return
         runs = outcomes(problem, self.solvers[name], [task for _, task in planned], seed, self.limits)
         for (cells, task), found in zip(planned, runs, strict=True):
             wall, cpu = round(found.wall, 4), round(found.cpu, 4)
             share = None if found.share is None else round(found.share, 2)
             key = problem.name, name, task.seconds, seed
-            self._keep(cells, Cell(*key, found.cost, wall, cpu, found.note, round(load, 1), share))
+            cell = Cell(*key, found.cost, wall, cpu, found.note, round(load, 1), share, _target(task))
+            self._keep(cells, cell)
             load = os.getloadavg()[0]
 
     def _of(self, problem: str, solver: str) -> list[Cell]:
@@ -78,3 +83,7 @@ class Comparison:
             f"{cell.contender:28} {cell.cost}  {cell.wall:.3f} s  {cell.note}".rstrip(),
             flush=True,
         )
+
+
+def _target(task: Task) -> float | None:
+    return task.until if task.until is not None and math.isfinite(task.until) else None

@@ -18,7 +18,8 @@ class Cell:
     if nothing was found in time.
 
     ``note`` says why the run did not come to its end, if it did not. Where it was looked at, ``load`` is that of the
-    machine before the run, and ``share`` the processor's time of the whole run divided by its wall time.
+    machine before the run, and ``share`` the processor's time of the whole run divided by its wall time. ``target`` is
+    the cost at which the run ended, if it had one.
     """
 
     instance: str
@@ -31,6 +32,7 @@ class Cell:
     note: str = ""
     load: float | None = None
     share: float | None = None
+    target: float | None = None
 
     @property
     def key(self) -> Key:

@@ -76,12 +76,19 @@ def test_a_comparison_keeps_its_runs(tmp_path, capsys):
     assert all(row["load"] >= 0 and row["share"] >= 0 for row in rows)
     kept = Measured.of(tmp_path)
     assert len([*kept]) == 6
-    assert [cell.cost for cell in kept.equal] == [12.0, 12.0]
+    assert [(cell.cost, cell.target) for cell in kept.equal] == [(12.0, 11.0), (12.0, 11.0)]
     assert capsys.readouterr().out.count("load") == 6
     over = Comparison({ONE: lone_finders.Lone}, kept, PATIENT, until=time.monotonic() - 1)
     over.run(tour("p"), [1.0], 2)  # nothing is missing
     with pytest.raises(OutOfTimeError):
         over.run(tour("p"), [1.0], 3)
+
+
+def test_equal_costs_are_measured_again_when_more_seeds_change_the_cost(tmp_path):
+    comparison = Comparison({ONE: lone_finders.Lone}, Measured.of(tmp_path), PATIENT)
+    for seeds, target in ((1, 10.0), (2, 11.0)):
+        comparison.run(tour("p"), [1.0], seeds)
+        assert [(cell.seed, cell.target) for cell in comparison.measured.equal] == [(k, target) for k in range(seeds)]
 
 
 def test_only_a_feasible_answer_is_asked_for_where_all_are_equally_good(tmp_path):
