@@ -9,18 +9,25 @@ import pytest
 
 import naive
 from one_hot_problems import GROUPS, kept_configurations, one_hot_problem
+from qiosk.solvers.samplers.one_hot.core import core_of
 from qiosk.solvers.samplers.one_hot.layout import Layout
 from qiosk.solvers.samplers.one_hot.sampler import OneHotSampler
+from slack_problems import FORMS, least_costs, slack_problem
 
 KINDS = [("pubo", 2), ("pubo_grouped", 4), ("ising_grouped", 3)]
 HEAT = [0.5, 1.5]
 LANES, SAMPLES, APART = 64, 40, 3
 
 
-def scores(problem, heat, *, ladder):
-    """Of every observable that varies: (mean - exact) / standard error, lanes being independent runs."""
-    x = kept_configurations(problem)
+def scores(problem, heat, *, ladder, states=None):
+    """Of every observable that varies: (mean - exact) / standard error, lanes being independent runs.
+
+    ``states`` are the configurations that may be visited, and their costs; by default all that keep the groups.
+    """
+    x = kept_configurations(problem) if states is None else states[0]
     costs = np.array([float(naive.compiled_cost(problem, row.tolist())) for row in x])
+    if states is not None:
+        np.testing.assert_allclose(costs, states[1], atol=1e-9)
     beta = heat / (costs.std() or 1.0)
     weights = np.exp(-beta * (costs - costs.min()))
     weights /= weights.sum()
@@ -72,3 +79,19 @@ def test_a_matrix_and_rows_of_couplings_make_the_same_moves(name, monkeypatch):
         sampler.sweep(group, np.linspace(0.0, 1.0, 50))
     assert not sparse.layout.is_dense
     assert np.array_equal(groups[0].arrays["taken"], groups[1].arrays["taken"])
+
+
+@pytest.mark.parametrize("ladder", [False, True], ids=["uniform", "ladder"])
+@pytest.mark.parametrize("integers", [True, False], ids=["whole", "fractions"])
+@pytest.mark.parametrize("groups", [False, True], ids=["free bits", "a group"])
+def test_rows_with_slack_cost_as_with_the_best_slack(groups, integers, ladder):
+    found = []
+    for form, heat, seed in itertools.product(FORMS, HEAT, range(4)):
+        problem = slack_problem(form, groups=groups, integers=integers, seed=seed)
+        least = least_costs(problem)
+        core = core_of(problem)
+        x = np.array([core.lift(np.frombuffer(key, np.int8) > 0) for key in least])
+        found += scores(problem, heat, ladder=ladder, states=(x, np.array([*least.values()])))
+    assert len(found) > 500
+    assert np.abs(found).max() < 5
+    assert np.sqrt(np.mean(np.square(found))) < 1.15

@@ -21,6 +21,7 @@ from qiosk.model.cost_function import CONSTANT, CostFunction
 from qiosk.model.domain import flattened, to_bits, to_spins
 from qiosk.model.hard_constraints import read_hard_constraints, to_metadata
 from qiosk.model.one_hot import ONE_HOT, read_one_hot
+from qiosk.model.slack import read_slack, slack_metadata
 
 _HEAD_BYTES = 4096  # enough to detect a format
 
@@ -207,7 +208,7 @@ def _renumbered(cost_function: CostFunction) -> Mapping[str, Any]:
         metadata[ONE_HOT] = one_hot.numbered(variables).to_metadata()
     if (constraints := read_hard_constraints(metadata, variables)) is not None:
         metadata |= to_metadata(constraints.numbered())
-    return metadata
+    return metadata | slack_metadata(row.numbered(variables) for row in read_slack(metadata))
 
 
 def without_constant(cost_function: CostFunction) -> tuple[CostFunction, float]:

@@ -11,6 +11,7 @@ from qiosk.errors import InvalidInitialConfiguration, InvalidValue, RepeatedVari
 from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, rows_of
 from qiosk.model.hard_constraints import read_hard_constraints
 from qiosk.model.one_hot import read_one_hot
+from qiosk.model.slack import read_slack
 
 T = TypeVar("T")
 
@@ -49,6 +50,8 @@ def check(cost_function: CostFunction) -> None:
     if (one_hot := read_one_hot(cost_function.metadata)) is not None:
         one_hot.numbered(cost_function.variables)
     read_hard_constraints(cost_function.metadata, cost_function.variables)
+    for row in read_slack(cost_function.metadata):
+        row.numbered(cost_function.variables)
 
 
 def check_finite(cost_function: CostFunction) -> None:

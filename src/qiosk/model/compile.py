@@ -19,6 +19,7 @@ from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, rows_of
 from qiosk.model.one_hot import read_one_hot
 from qiosk.model.pairs import PairList, Pairs
 from qiosk.model.rows import collect_rows
+from qiosk.model.slack import read_slack
 
 _KEY_LIMIT = 2**62
 _MAX_PACKED = 64  # ids in a term; longer ones are rare and compared as bytes, without a pass per id
@@ -80,6 +81,7 @@ def compile_problem(cost_function: CostFunction) -> CompiledProblem:
         group_values=groups.values,
         group_offsets=groups.offsets,
         one_hot=None if one_hot is None else one_hot.numbered(cost_function.variables),
+        slack=tuple(row.numbered(cost_function.variables) for row in read_slack(cost_function.metadata)),
     )
     _check_finite(problem)
     return problem

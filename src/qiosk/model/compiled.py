@@ -10,6 +10,7 @@ import numpy as np
 from qiosk.model.cost_function import F64, I32, I64
 from qiosk.model.one_hot import OneHot
 from qiosk.model.pairs import PairBlock, Pairs
+from qiosk.model.slack import SlackRow
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,6 +42,7 @@ class CompiledProblem:
     group_values: F64  # (G,)
     group_offsets: F64  # (G,)
     one_hot: OneHot | None = None  # promises that configurations keep; members are variables
+    slack: tuple[SlackRow, ...] = ()  # rows whose slack searches may choose at once; members are variables
 
     @property
     def n(self) -> int:

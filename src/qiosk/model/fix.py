@@ -46,4 +46,5 @@ def fix(problem: CompiledProblem, is_fixed: NDArray[np.bool_], values: I8) -> Co
         group_values=problem.group_values[has_members],
         group_offsets=offsets[has_members],
         one_hot=None,
+        slack=(),
     )

@@ -29,6 +29,7 @@ def reorder(problem: CompiledProblem, order: I64) -> CompiledProblem:
         group_variables=group_variables,
         group_weights=problem.group_weights[in_groups],
         one_hot=None,
+        slack=(),
     )
 
 

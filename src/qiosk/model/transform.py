@@ -11,6 +11,7 @@ import numpy as np
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups
 from qiosk.model.hard_constraints import HARD_CONSTRAINTS, read_hard_constraints, to_metadata
 from qiosk.model.one_hot import ONE_HOT, read_one_hot
+from qiosk.model.slack import SLACK, read_slack
 
 
 def fix_variables(cost_function: CostFunction, fixed: Mapping[int, float]) -> CostFunction:
@@ -48,7 +49,7 @@ def fix_variables(cost_function: CostFunction, fixed: Mapping[int, float]) -> Co
 
 
 def _restricted(cost_function: CostFunction, fixed: Mapping[int, float], left: I64) -> dict[str, Any]:
-    """The metadata, with what one-hot groups and constraints say of the variables that are ``left``."""
+    """The metadata, with what groups, constraints and rows with slack say of the variables that are ``left``."""
     metadata = dict(cost_function.metadata)
     is_set = {i: value > 0 for i, value in fixed.items()}
     if (one_hot := read_one_hot(metadata)) is not None:
@@ -59,6 +60,10 @@ def _restricted(cost_function: CostFunction, fixed: Mapping[int, float], left: I
     if (constraints := read_hard_constraints(metadata, cost_function.variables)) is not None:
         del metadata[HARD_CONSTRAINTS]
         metadata |= to_metadata(constraints.restricted(is_set, left))
+    if rows := read_slack(metadata):
+        bits = {i: float(is_set[i]) for i in is_set}
+        restricted = (row.restricted(bits, left) for row in rows)
+        metadata[SLACK] = [row.to_metadata() for row in restricted if row is not None]
     return metadata
 
 

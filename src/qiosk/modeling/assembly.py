@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from qiosk.model.slack import SLACK, SlackRow
 from qiosk.modeling.expression import Expression, Monomial, total
 from qiosk.modeling.penalties import magnitude, penalty_for
 from qiosk.modeling.rows import EXACT, Row
@@ -32,6 +33,7 @@ class Assembly:
     n_bits: int
     parts: list[Expression] = field(default_factory=list)
     squares: list[tuple[float, Expression]] = field(default_factory=list)
+    rows: list[SlackRow] = field(default_factory=list)  # the squares that have slack
     products: dict[Monomial, int] = field(default_factory=dict)  # bits that are products of others
     sum: float = field(init=False)  # of the absolute values of all coefficients
     _is_integral: bool = field(init=False)  # whether the objective is
@@ -46,12 +48,17 @@ class Assembly:
 
     def add(self, name: str, row: Row, weight: float) -> None:
         """Add the penalty of a constraint, and its slack bits. Raises InvalidValue as ``penalty_for``."""
+        before = self.n_bits
         penalty = penalty_for(name, row, self._new_bit)
         if (square := penalty.square) is not None:
+            slack = range(before, self.n_bits)
             expanded = self._expanded(square, weight)
             if expanded is None:
-                self.squares.append((weight, self._linear(square, weight)))
-            else:
+                square = self._linear(square, weight)
+                self.squares.append((weight, square))
+            if len(slack) and square.degree <= 1:
+                self.rows.append(_slack_row(weight, square, slack))
+            if expanded is not None:
                 self._add(weight, expanded)
         if (products := penalty.products) is not None:
             least = products if penalty.least is None else penalty.least
@@ -71,6 +78,7 @@ class Assembly:
         )
         for weight, square in self.squares:
             problem.add_slc_term([(c, bits[0] if bits else None) for bits, c in square.terms.items()], c=weight)
+        problem.metadata |= {SLACK: [row.to_metadata() for row in self.rows]}
         return problem
 
     def _new_bit(self) -> int:
@@ -138,3 +146,12 @@ def _differs(product: int, bits: Monomial) -> Expression:
         one, other = bits
         return Expression({(product,): 3.0, bits: 1.0, (one, product): -2.0, (other, product): -2.0})
     return Expression({(product,): 1.0, bits: 1.0, (*bits, product): -2.0})
+
+
+def _slack_row(weight: float, square: Expression, slack: range) -> SlackRow:
+    """The row of a linear square with these slack bits."""
+    weights = {bits[0]: c for bits, c in square.terms.items() if bits}
+    members = [*(bit for bit in weights if bit not in slack), *(bit for bit in weights if bit in slack)]
+    offset = square.terms.get((), 0.0)
+    found = np.array([weights[bit] for bit in members])
+    return SlackRow(weight, np.array(members, np.int64), found, offset, sum(bit in slack for bit in members))

@@ -30,6 +30,7 @@ from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.hard_constraints import HARD_CONSTRAINTS
 from qiosk.model.matrix import MatrixForm, matrix_form, terms_from_matrix
 from qiosk.model.one_hot import ONE_HOT, checked_members
+from qiosk.model.slack import SLACK
 from qiosk.model.transform import fix_variables
 from qiosk.problem import npz
 from qiosk.problem.collection import TermCollection
@@ -39,6 +40,7 @@ from qiosk.problem.storage import Downloader, Uploader
 from qiosk.problem.term import Number, SlcTerm, Term, coefficient
 
 _UNNAMED = "Optimization problem"
+_PROMISES = (ONE_HOT, SLACK, HARD_CONSTRAINTS)  # members of the metadata that are checked
 
 
 class ContentType(StrEnum):
@@ -203,7 +205,8 @@ class Problem(TermCollection):
             self._is_checked = False
         elif self._snapshot[1].name != name or self._snapshot[1].metadata != metadata:
             # Labels do not change the columns, so the same arrays are used again, and they stay checked.
-            self._is_checked &= self._snapshot[1].metadata.get(ONE_HOT) == metadata.get(ONE_HOT)
+            before = self._snapshot[1].metadata
+            self._is_checked &= all(before.get(name) == metadata.get(name) for name in _PROMISES)
             self._snapshot = key, replace(self._snapshot[1], name=name, metadata=metadata)
         return self._snapshot[1]
 
@@ -357,7 +360,8 @@ class Problem(TermCollection):
         problem._terms.extend(reduced.coefficients, reduced.indptr, reduced.ids)
         problem._groups.extend(reduced.groups)
         problem._one_hot.read(reduced.metadata)
-        problem.metadata = {name: some for name, some in reduced.metadata.items() if name == HARD_CONSTRAINTS}
+        kept = (HARD_CONSTRAINTS, SLACK)
+        problem.metadata = {name: some for name, some in reduced.metadata.items() if name in kept}
         if self.init_config is not None:
             problem.init_config = {i: v for i, v in self.init_config.items() if int(i) not in fixed}
         return problem

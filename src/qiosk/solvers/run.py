@@ -23,13 +23,15 @@ from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction
 from qiosk.model.flips import largest_cost
 from qiosk.model.hard_constraints import HARD_CONSTRAINTS, HardConstraints, read_hard_constraints
-from qiosk.model.one_hot import ONE_HOT
+from qiosk.model.one_hot import ONE_HOT, OneHot
+from qiosk.model.slack import SLACK
 from qiosk.presolve.reduced import Reduced
 from qiosk.solvers import presolving
 from qiosk.solvers.checkpoint import check_origin, origin, pack, unpack
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exact.dominated import dominated_groups
 from qiosk.solvers.exact.exhaustive import enumerate_best, is_enumerable
+from qiosk.solvers.exact.slack import proven_rows
 from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
@@ -184,12 +186,17 @@ class Task:
         return self._result(problem, run.state.incumbents, parameters, run.trace, statistics)
 
     def _compiled(self) -> CompiledProblem:
-        """The problem with one-hot groups, declared or found; without any where the solver does not move by them."""
-        problem = compile_problem(self.cost_function)
+        """The problem with one-hot groups and slack, declared or found; without where the solver does not know them."""
+        problem, metadata = compile_problem(self.cost_function), self.cost_function.metadata
         if not self.target.keeps_one_hot or self.kernel not in (None, "one-hot"):
-            return replace(problem, one_hot=None)
-        if ONE_HOT in self.cost_function.metadata:  # even if there are none
+            return replace(problem, one_hot=None, slack=())
+        # where several solutions are wanted, bits that nobody calls slack may make the difference
+        is_sought = SLACK not in metadata and self.target.solutions(self.values) == 1
+        problem = replace(problem, slack=proven_rows(problem, is_sought=is_sought))
+        if ONE_HOT in metadata:  # even if there are none
             return problem
+        if problem.slack:
+            return replace(problem, one_hot=OneHot.of([]))
         return replace(problem, one_hot=dominated_groups(problem))
 
     def _is_enumerated(self, problem: CompiledProblem) -> bool:

@@ -24,7 +24,8 @@ couplings of two places are looked up in the matrix, and rows are added from the
 rows of assignments have any coupling; L may be 0, then all may have.
 moves: starts (C + 1,), first choice and size (A,) of each assignment, the other choices in their order; int64.
 more: terms (indptr (T + 1,), places (K,), values (T,), by place (W + 1,), terms (K,)) and squares (values (G,), offsets
-(G,), by place (W + 1,), squares (M,), weights (M,)).
+(G,), by place (W + 1,), squares (M,), weights (M,), widths (G,)), of which only how far a sum is below 0 or above the
+width is squared; exchanges (see ``exchanges``).
 state: taken (R, C) int32; fields (R, W) real; missing (R, T) int32, places of each term that are not taken; sums
 (R, G) float64, values of the linear combinations. states: (R,) uint64 of the generators.
 
@@ -53,7 +54,7 @@ def table_addresses(couplings: Any, moves: Any, more: Any) -> Any:
     """All tables by address, and their shape: W, T, G, whether rows of couplings are added from a matrix, whether there
     is more, whether there is a matrix, and the rows of ``linked``."""
     matrix, indptr, neighbors, values, base, linked = couplings
-    t, q = more
+    t, q, _ = more
     n_terms, n_squares = t[2].size, q[1].size
     is_sparse = indptr[base.size] > 0
     is_dense = not is_sparse and matrix.size > 0
@@ -61,7 +62,7 @@ def table_addresses(couplings: Any, moves: Any, more: Any) -> Any:
     pairs = (address(matrix), address(indptr), address(neighbors), address(values), address(base), address(linked))
     choices = (address(moves[0]), address(moves[1]), address(moves[2]), address(moves[3]))
     terms = (address(t[0]), address(t[1]), address(t[2]), address(t[3]), address(t[4]))
-    squares = (address(q[0]), address(q[1]), address(q[2]), address(q[3]), address(q[4]))
+    squares = (address(q[0]), address(q[1]), address(q[2]), address(q[3]), address(q[4]), address(q[5]))
     return (shape, pairs, choices, terms, squares)
 
 
@@ -70,6 +71,12 @@ def replica_addresses(state: Any, r: Any) -> Any:
     """Arrays of one replica: places that are taken, fields, missing places of terms, sums of squares."""
     taken, fields, missing, sums = state
     return (address(taken[r]), address(fields[r]), address(missing[r]), address(sums[r]))
+
+
+@inlined()
+def beyond(total: Any, width: Any) -> Any:
+    """How far a sum is from the range 0 .. width; negative below it."""
+    return min(total, 0.0) + max(total - width, 0.0)
 
 
 @inlined()
@@ -153,8 +160,9 @@ def _more_at(tables: Any, p: Any, missing: Any, sums: Any) -> Any:
         if missing[terms[4][k]] == 1:
             gain += terms[2][terms[4][k]]
     for k in range(squares[2][p], squares[2][p + 1]):
-        g, weight = squares[3][k], squares[4][k]
-        gain += squares[0][g] * weight * (2.0 * sums[g] + weight)
+        g, weight, width = squares[3][k], squares[4][k], squares[5][squares[3][k]]
+        here, there = beyond(sums[g], width), beyond(sums[g] + weight, width)
+        gain += squares[0][g] * (there - here) * (there + here)
     return gain
 
 
@@ -284,7 +292,7 @@ def one_hot_costs() -> Any:
 
     @kernel
     def costs(couplings: Any, more: Any, state: Any, out: Any) -> None:
-        base, values, square_values = couplings[4], more[0][2], more[1][0]
+        base, values, square_values, widths = couplings[4], more[0][2], more[1][0], more[1][5]
         taken, fields, missing, sums = state
         for r in range(taken.shape[0]):
             total = 0.0
@@ -294,7 +302,8 @@ def one_hot_costs() -> Any:
                 if missing[r, t] == 0:
                     total += values[t]
             for g in range(sums.shape[1]):
-                total += square_values[g] * sums[r, g] * sums[r, g]
+                excess = beyond(sums[r, g], widths[g])
+                total += square_values[g] * excess * excess
             out[r] = total
 
     return costs

@@ -9,7 +9,9 @@ import numpy as np
 
 from qiosk.kernels.addresses import address
 from qiosk.kernels.compiler import kernel
+from qiosk.kernels.one_hot.exchanges import LONGEST_CLASS, exchange_downhill, exchange_gain
 from qiosk.kernels.one_hot.places import (
+    FORBIDDEN_COST,
     change,
     costs_of_places,
     gain_of_swap,
@@ -25,8 +27,8 @@ from qiosk.kernels.one_hot.places import (
 def one_hot_descent() -> Any:
     """``descend(couplings, moves, more, state, tolerance, passes) -> moves made``: of replica 0.
 
-    Passes over all moves, each choice to its cheapest place and each swap that gains more than ``tolerance``, until
-    nothing gains.
+    Passes over all moves, each choice to its cheapest place and each swap and exchange that gains more than
+    ``tolerance``, until nothing gains.
     """
 
     @kernel
@@ -34,6 +36,7 @@ def one_hot_descent() -> Any:
         tables = table_addresses(couplings, moves, more)
         starts, firsts, sizes, singles = tables[2]
         replica = replica_addresses(state, 0)
+        bounds, members = more[2]
         costs = np.empty(longest_choice(moves))
         made = 0
         for _ in range(passes):
@@ -57,6 +60,10 @@ def one_hot_descent() -> Any:
                 if costs[best] < costs[here] - tolerance:
                     change(tables, i, starts[i] + best, replica)
                     made += 1
+            for k in range(more[2][0].size - 1):
+                size = bounds[k + 1] - bounds[k]
+                if size <= LONGEST_CLASS:
+                    made += exchange_downhill(tables, address(members[bounds[k] :]), size, replica, tolerance)
             if made == before:
                 break
         return made
@@ -69,7 +76,7 @@ def one_hot_gains() -> Any:
     """``gains(couplings, moves, more, state, out, places)``: of all moves of replica 0.
 
     out: (moves,) change of cost. places: (moves, 2) int64, the places that are taken by it; for a choice, twice the
-    same.
+    same. An exchange that would change nothing costs FORBIDDEN_COST.
     """
 
     @kernel
@@ -77,6 +84,7 @@ def one_hot_gains() -> Any:
         tables = table_addresses(couplings, moves, more)
         starts, firsts, sizes, singles = tables[2]
         replica = replica_addresses(state, 0)
+        bounds, members = more[2]
         costs = np.empty(longest_choice(moves))
         m = 0
         for q in range(moves[1].size):
@@ -94,6 +102,18 @@ def one_hot_gains() -> Any:
                 if k != here:
                     out[m] = costs[k] - costs[here]
                     places[m, 0] = places[m, 1] = starts[i] + k
+                    m += 1
+        for k in range(bounds.size - 1):
+            if bounds[k + 1] - bounds[k] > LONGEST_CLASS:
+                continue
+            for first in range(bounds[k], bounds[k + 1]):
+                for second in range(first + 1, bounds[k + 1]):
+                    i, j = members[first], members[second]
+                    c, d = partner(starts, i, j, replica[0])
+                    out[m] = FORBIDDEN_COST
+                    if c != replica[0][i]:
+                        out[m] = exchange_gain(tables, i, j, c, d, replica)
+                    places[m, 0], places[m, 1] = c, d
                     m += 1
 
     return gains

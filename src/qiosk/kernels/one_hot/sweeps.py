@@ -9,6 +9,7 @@ import numpy as np
 
 from qiosk.kernels.addresses import address
 from qiosk.kernels.compiler import called, inlined, kernel
+from qiosk.kernels.one_hot.exchanges import exchange_gain
 from qiosk.kernels.one_hot.orders import (
     LONGEST_STRETCH,
     NO_ORDER,
@@ -81,6 +82,19 @@ def _is_accepted(gain: Any, beta: Any, states: Any, r: Any) -> Any:
 
 
 @called()
+def _exchange(tables: Any, members: Any, first: Any, end: Any, beta: Any, replica: Any, random: Any, r: Any) -> None:
+    """A heat bath over the exchange of each member of a class with a random other one."""
+    starts = tables[2][0]
+    for m in range(first, end):
+        other = first + np.int64(uniform(random, r) * (end - first))
+        i, j = members[m], members[min(other, end - 1)]
+        if replica[0][i] - starts[i] != replica[0][j] - starts[j]:
+            c, d = partner(starts, i, j, replica[0])
+            if _is_accepted(exchange_gain(tables, i, j, c, d, replica), beta, random, r):
+                swap(tables, i, j, c, d, replica)
+
+
+@called()
 def _sweep_order(order: Any, seq: Any, costs: Any, beta: Any, states: Any, r: Any) -> None:
     """A heat bath over all reversals, over swaps if rows have costs of their own, and over insertions.
 
@@ -116,8 +130,9 @@ def one_hot_sweeps(with_orders: bool) -> Any:
     """``sweeps(couplings, moves, more, orders, state, states, age, betas, by_replica, n_sweeps)``.
 
     A sweep is a heat bath over all pairs of rows of every assignment, or over moves of an ordered one, then over every
-    other choice. age: (1,) int64 sweeps that these replicas have made; updated. betas: float64 [1/unit], (R,) if
-    ``by_replica``, else (n_sweeps,). Without ``with_orders`` no assignment counts as ordered.
+    other choice, then over the exchange of each choice of a class with a random one. age: (1,) int64 sweeps that these
+    replicas have made; updated. betas: float64 [1/unit], (R,) if ``by_replica``, else (n_sweeps,). Without
+    ``with_orders`` no assignment counts as ordered.
     """
 
     @kernel
@@ -140,6 +155,7 @@ def one_hot_sweeps(with_orders: bool) -> Any:
         longest = longest_order(orders, moves) if with_orders else 0
         columns, insertions = np.empty(longest + 2, np.int64), np.empty(2 * longest + 2)
         seq = address(columns)
+        bounds, members = address(more[2][0]), address(more[2][1])
         for r in range(state[0].shape[0]):
             replica = replica_addresses(state, r)
             for sweep in range(n_sweeps):
@@ -168,6 +184,8 @@ def one_hot_sweeps(with_orders: bool) -> Any:
                     new = _draw_place(costs, starts[i + 1] - starts[i], here, beta, random, r)
                     if new != here:
                         change(tables, i, starts[i] + new, replica)
+                for k in range(more[2][0].size - 1):
+                    _exchange(tables, members, bounds[k], bounds[k + 1], beta, replica, random, r)
             if with_orders:
                 fill(tables, state[0].shape[1], replica)
         age[0] += n_sweeps

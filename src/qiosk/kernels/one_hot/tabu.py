@@ -1,9 +1,10 @@
 """Tabu walkers that keep one-hot groups; see ``places`` for places, fields and tables.
 
-A move gives a choice another of its places, or swaps two rows of an assignment: the one of least gain among those that
-are free, or any that leads to a new best; among equals a random one. A place that was left is tabu for some moves; a
-swap is tabu if both places that it takes are. After some moves without improvement a walker is kicked: it returns to
-the better of its best configuration and the best since the last kick, and makes some random moves.
+A move gives a choice another of its places, swaps two rows of an assignment, or exchanges two choices: the one of least
+gain among those that are free, or any that leads to a new best; among equals a random one. A place that was left is
+tabu for some moves; a swap is tabu if both places that it takes are. After some moves without improvement a walker is
+kicked: it returns to the better of its best configuration and the best since the last kick, and makes some random
+moves.
 
 Walker: ``state`` of one replica; until (W,) int64, the move from which a place is free; home (C,) int32, the best
 places of all, and trail (C,) int32, the best since the last kick; costs (4,) float64 in units, the constant apart:
@@ -24,6 +25,7 @@ import numpy as np
 
 from qiosk.kernels.addresses import address
 from qiosk.kernels.compiler import called, inlined, kernel
+from qiosk.kernels.one_hot.exchanges import exchange_gain
 from qiosk.kernels.one_hot.orders import (
     NO_ORDER,
     longest_order,
@@ -33,6 +35,7 @@ from qiosk.kernels.one_hot.orders import (
 )
 from qiosk.kernels.one_hot.places import (
     FORBIDDEN_COST,
+    beyond,
     change,
     costs_of_places,
     coupling_of_swap,
@@ -56,6 +59,8 @@ kick, moves since the fields were added up."""
 NUMBERS = 4
 LEAST_PATIENCE, PATIENCE_PER_MOVE = 20, 16
 """Moves without improvement before a kick, at least, and more for every move of the kick before."""
+MOST_EXCHANGES = 1024
+"""Exchanges of a class that are looked at for a move."""
 REFRESH_MOVES = 4096
 """Moves after which fields and the cost are added up again, so that rounding does not build up."""
 
@@ -72,7 +77,8 @@ def _total(tables: Any, choices: Any, replica: Any) -> Any:
         if missing[t] == 0:
             total += terms[2][t]
     for g in range(n_squares):
-        total += squares[0][g] * sums[g] * sums[g]
+        excess = beyond(sums[g], squares[5][g])
+        total += squares[0][g] * excess * excess
     return total
 
 
@@ -149,6 +155,37 @@ def _best_change(tables: Any, i: Any, costs: Any, replica: Any, until: Any, cloc
             best[5], best[6] = float(i), float(-1 - start - k)
 
 
+@called()
+def _best_exchange(
+    tables: Any, members: Any, size: Any, replica: Any, until: Any, clock: Any, random: Any, best: Any
+) -> None:
+    """Update ``best`` by the exchanges of a class: all of them, or some random ones if they are many."""
+    starts, taken = tables[2][0], replica[0]
+    pairs = size * (size - 1) // 2
+    m, k = np.int64(0), np.int64(0)
+    for _ in range(min(pairs, MOST_EXCHANGES)):
+        if pairs > MOST_EXCHANGES:
+            m, k = random_below(random, size), random_below(random, size)
+        else:
+            k += 1
+            if k == size:
+                m += 1
+                k = m + 1
+        i, j = members[m], members[k]
+        if taken[i] - starts[i] == taken[j] - starts[j]:
+            continue
+        c, d = partner(starts, i, j, taken)
+        gain = exchange_gain(tables, i, j, c, d, replica)
+        if gain <= best[0] and (until[c] <= clock or until[d] <= clock):
+            best[2] = 1.0 if gain < best[0] else best[2] + 1.0
+            if best[2] == 1.0 or random_below(random, np.int64(best[2])) == 0:
+                best[3], best[4] = float(i), float(j)
+            best[0] = gain
+        if gain < best[1]:
+            best[1] = gain
+            best[5], best[6] = float(i), float(j)
+
+
 @inlined()
 def _assignment_of(tables: Any, row: Any) -> Any:
     """The assignment of a row: they come first, row after row."""
@@ -160,11 +197,13 @@ def _assignment_of(tables: Any, row: Any) -> Any:
 
 
 @inlined()
-def _make(tables: Any, i: Any, other: Any, replica: Any, links: Any) -> None:
-    """Swap rows i and ``other``; or, if that is negative, choice i takes place -1 - other."""
+def _make(tables: Any, i: Any, other: Any, replica: Any, links: Any, assigned: Any) -> None:
+    """Swap choices i and ``other``; or, if that is negative, choice i takes place -1 - other."""
     if other >= 0:
         c, d = partner(tables[2][0], i, other, replica[0])
         swap(tables, i, other, c, d, replica)
+        if i >= assigned:
+            return
         q = _assignment_of(tables, i)
         for row in (i, other):
             _link(tables, row, tables[2][1][q], tables[2][2][q], replica[0], links)
@@ -232,6 +271,8 @@ def one_hot_tabu(with_orders: bool) -> Any:
     ) -> None:
         tables = table_addresses(couplings, moves, more)
         starts, firsts, sizes, singles = tables[2]
+        bounds, members = more[2]
+        assigned = moves[2].sum()
         choices = state[0].shape[1]
         counts = (choices, moves[1].size, moves[3].size)
         replica = replica_addresses(state, 0)
@@ -258,6 +299,10 @@ def one_hot_tabu(with_orders: bool) -> Any:
                 _best_swap(tables, firsts[q], sizes[q], replica, links_at, until_at, numbers[CLOCK], random_at, best)
             for s in range(counts[2]):
                 _best_change(tables, singles[s], places, replica, until_at, numbers[CLOCK], random_at, best)
+            for k in range(bounds.size - 1):
+                size = bounds[k + 1] - bounds[k]
+                own = address(members[bounds[k] :])
+                _best_exchange(tables, own, size, replica, until_at, numbers[CLOCK], random_at, best)
             is_record = best[1] < best[0] and costs[COST] + best[1] < min(costs[HOME], costs[TRAIL]) - costs[LEAST]
             if is_record or best[3] < 0.0:
                 best[0], best[3], best[4] = best[1], best[5], best[6]
@@ -277,7 +322,7 @@ def one_hot_tabu(with_orders: bool) -> Any:
                 until_at[replica[0][i]] = ended + random_below(random_at, rules[1] + 1)
                 if other >= 0:
                     until_at[replica[0][other]] = ended + random_below(random_at, rules[1] + 1)
-                _make(tables, i, other, replica, links_at)
+                _make(tables, i, other, replica, links_at, assigned)
             costs[COST] += best[0]
             numbers[MADE] += 1
             if numbers[MADE] == REFRESH_MOVES:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
+from qiosk.model.flips import cost_of
 from qiosk.model.one_hot import OneHot
+from qiosk.solvers.samplers.one_hot.core import core_of
 from qiosk.solvers.search.incumbents import Incumbents
 
 # 2^20 costs: 8 MB and some 20 ms.
@@ -26,12 +28,16 @@ LEAST_PASS = 1 << 12
 
 def is_enumerable(problem: CompiledProblem) -> bool:
     """Whether all configurations can be tried in well under a second."""
-    passes = problem.n + len(problem.group_values)
-    return problem.n <= MAX_VARIABLES and passes * max(LEAST_PASS, 1 << problem.n) <= MAX_WORK
+    n = problem.n - sum(row.n_slack for row in problem.slack)
+    passes = n + len(problem.group_values) + sum(row.group < 0 for row in problem.slack)
+    return n <= MAX_VARIABLES and passes * max(LEAST_PASS, 1 << n) <= MAX_WORK
 
 
-def all_costs(problem: CompiledProblem) -> F64:
-    """(2^n,) cost of every configuration; bit i of the index is set where variable i is 1 (or spin -1)."""
+def all_costs(problem: CompiledProblem, widths: F64 | None = None) -> F64:
+    """(2^n,) cost of every configuration; bit i of the index is set where variable i is 1 (or spin -1).
+
+    ``widths`` are those of squared linear combinations (see ``samplers/one_hot/core.py``); none by default.
+    """
     costs = _coefficients_by_mask(problem)
     for i in range(problem.n):
         low, high = np.moveaxis(costs.reshape(-1, 2, 1 << i), 1, 0)
@@ -40,23 +46,32 @@ def all_costs(problem: CompiledProblem) -> F64:
         else:
             high += low
     for g in range(len(problem.group_values)):
-        costs += problem.group_values[g] * _sums(problem, g) ** 2
+        sums = _sums(problem, g)
+        if widths is not None and widths[g] > 0:
+            sums = np.minimum(sums, 0.0) + np.maximum(sums - widths[g], 0.0)
+        costs += problem.group_values[g] * sums**2
     return costs
 
 
 def enumerate_best(problem: CompiledProblem, found: Incumbents) -> None:
     """Fill ``found`` with the best configurations there are, of those that keep the one-hot groups.
 
-    Groups that cannot be kept all together are disregarded.
+    Groups that cannot be kept all together are disregarded. Slack is not tried: it has its best values.
     """
-    costs = all_costs(problem)
+    core = core_of(problem) if problem.slack else None
+    tried = problem if core is None else core.problem
+    costs = all_costs(tried, None if core is None else core.widths)
     keep = min(found.capacity, len(costs))
-    if problem.one_hot is not None and (is_kept := _is_kept(problem, problem.one_hot)).any():
+    if tried.one_hot is not None and (is_kept := _is_kept(tried, tried.one_hot)).any():
         costs[~is_kept] = np.inf
         keep = min(keep, int(np.count_nonzero(is_kept)))
     best = np.argpartition(costs, keep - 1)[:keep]
     for index in best[np.lexsort((best, costs[best]))]:
-        found.offer(_configuration(problem, int(index)), float(costs[index]), 0)
+        configuration, cost = _configuration(tried, int(index)), float(costs[index])
+        if core is not None:
+            configuration = core.lift(configuration > 0)
+            cost = cost_of(problem, configuration)
+        found.offer(configuration, cost, 0)
 
 
 def _is_kept(problem: CompiledProblem, one_hot: OneHot) -> NDArray[np.bool_]:

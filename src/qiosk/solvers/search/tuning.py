@@ -53,15 +53,17 @@ def beta_range(
 
     At the hot end half of the uphill moves from random configurations are accepted; at the cold end those from a local
     minimum are too rare or too small to matter. A problem without uphill moves (all costs equal) gets the range 1..2,
-    where nothing depends on it. ``descend`` leads a configuration to a local minimum; by default moves do.
+    where nothing depends on it. Far from its rows with slack a problem has moves of enormous cost, of which none
+    matters: there both ends are those of local minima. ``descend`` leads a configuration to a local minimum; by default
+    moves do.
     """
     rng = np.random.default_rng((seed % 2**64, 0xBE7A))
     terms = problem.n_pairs + len(problem.term_variables) + len(problem.group_variables) + problem.n
     samples = int(np.clip(MOVES_TO_SEE // max(1, terms), 2, MOST_SAMPLES))
     starts = [moves.random(rng) for _ in range(samples)]
-    hot_moves = _uphill([moves.gains(x) for x in starts])
     cold_gains = [moves.gains((descend or moves.descend)(x)) for x in starts]
     cold_moves = _uphill(cold_gains)
+    hot_moves = cold_moves if problem.slack else _uphill([moves.gains(x) for x in starts])
     if not len(hot_moves) or not len(cold_moves):
         return BetaRange(1.0, 2.0, 1.0)
     # in units of a power of two, which changes no digit, so that sums and squares stay in the range of a float

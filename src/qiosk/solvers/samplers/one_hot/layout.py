@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_copy, aligned_zeros
+from qiosk.kernels.one_hot.exchanges import LONGEST_CLASS
 from qiosk.kernels.one_hot.places import FORBIDDEN_COST
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.model.units import common_unit
 from qiosk.solvers.samplers.arithmetic import LARGEST_FIELD
 from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows
+from qiosk.solvers.samplers.one_hot.core import Core, core_of
 from qiosk.solvers.samplers.one_hot.orders import Orders, in_order
-from qiosk.solvers.samplers.one_hot.reduced import Reduced, bit_form
+from qiosk.solvers.samplers.one_hot.reduced import Reduced
 from qiosk.solvers.samplers.one_hot.structure import FORBIDDEN, Structure, structure_of
 
 DENSE_SHARE = 1 / 8
@@ -42,13 +44,19 @@ class Layout:
     problem: CompiledProblem
 
     @cached_property
+    def core(self) -> Core:
+        """The problem without slack."""
+        return core_of(self.problem)
+
+    @cached_property
     def _found(self) -> tuple[Structure, Reduced, Orders]:
-        assert self.problem.one_hot is not None
-        return in_order(bit_form(self.problem), structure_of(self.problem.one_hot, self.problem.n))
+        one_hot = self.core.problem.one_hot
+        assert one_hot is not None
+        return in_order(self.core, structure_of(one_hot, self.core.problem.n))
 
     @property
     def structure(self) -> Structure:
-        """The choices and assignments; those of ordered assignments are in order."""
+        """The choices and assignments of all variables that are no slack; those of ordered assignments are in order."""
         return self._found[0]
 
     @property
@@ -94,7 +102,7 @@ class Layout:
         fields += np.bincount(cols, np.abs(values), width)
         indptr, places, term_values = self.reduced.terms
         fields += np.bincount(places, np.repeat(np.abs(term_values), np.diff(indptr)), width)
-        indptr, places, weights, square_values, offsets = self.reduced.squares
+        indptr, places, weights, square_values, offsets, _ = self.reduced.squares
         owner = np.repeat(np.arange(len(offsets)), np.diff(indptr))
         largest = np.abs(offsets) + np.bincount(owner, np.abs(weights), len(offsets))
         fields += np.bincount(places, np.abs(square_values[owner] * weights) * 2 * largest[owner], width)
@@ -114,8 +122,15 @@ class Layout:
     @property
     def tolerance(self) -> float:
         """Least decrease that is not rounding, in units."""
-        exact = self.unit is not None and not self.has_more and self.bound < 2.0**53 * self.unit
+        exact = self.unit is not None and self._has_whole_more and self.bound < 2.0**53 * self.unit
         return 0.5 if exact else ROUNDING * self.bound / self.scale
+
+    @property
+    def _has_whole_more(self) -> bool:
+        """Whether larger terms and squares cost whole multiples of the unit."""
+        _, _, weights, values, offsets, widths = self.reduced.squares
+        costs = np.concatenate([self.reduced.terms[2], values]) / self.scale
+        return all(bool((some == np.rint(some)).all()) for some in (costs, weights, offsets, widths))
 
     @cached_property
     def is_dense(self) -> bool:
@@ -163,13 +178,36 @@ class Layout:
         indptr, places, values = self.reduced.terms
         owner = np.repeat(np.arange(len(values), dtype=np.int32), np.diff(indptr))
         by_place, order = index_by_variable(places, self.width)
-        square_indptr, square_places, weights, square_values, offsets = self.reduced.squares
+        square_indptr, square_places, weights, square_values, offsets, widths = self.reduced.squares
         square_owner = np.repeat(np.arange(len(offsets), dtype=np.int32), np.diff(square_indptr))
         square_by_place, square_order = index_by_variable(square_places, self.width)
         return (
             (indptr, places, values / self.scale, by_place, owner[order]),
-            (square_values / self.scale, offsets, square_by_place, square_owner[square_order], weights[square_order]),
+            (
+                square_values / self.scale,
+                offsets,
+                square_by_place,
+                square_owner[square_order],
+                weights[square_order],
+                widths,
+            ),
+            self.exchanges,
         )
+
+    @cached_property
+    def exchanges(self) -> tuple[I64, I64]:
+        """bounds (K + 1,) of classes, and their members: choices of equally many places, of which some are in squares.
+
+        Those of assignments are none.
+        """
+        s = self.structure
+        sizes = np.diff(s.starts)
+        is_member = np.zeros(s.n_choices, np.bool_)
+        is_member[s.owners()[0][self.reduced.squares[1]]] = True
+        is_member[: s.n_assigned] = False
+        found = [np.flatnonzero(is_member & (sizes == size)) for size in np.unique(sizes[is_member & (sizes > 1)])]
+        found = [some for some in found if len(some) > 1]
+        return np.cumsum([0, *map(len, found)], dtype=np.int64), np.concatenate([np.empty(0, np.int64), *found])
 
     @cached_property
     def moves(self) -> tuple[Any, ...]:
@@ -185,23 +223,26 @@ class Layout:
 
     @property
     def n_moves(self) -> int:
-        """Changes of one choice and swaps that lead away from a configuration."""
+        """Changes of one choice, swaps and exchanges that lead away from a configuration."""
         s = self.structure
-        return int((np.diff(s.starts) - 1)[s.n_assigned :].sum() + (s.sizes * (s.sizes - 1) // 2).sum())
+        classes = np.diff(self.exchanges[0])
+        classes = classes[classes <= LONGEST_CLASS]
+        swaps = (s.sizes * (s.sizes - 1) // 2).sum() + (classes * (classes - 1) // 2).sum()
+        return int((np.diff(s.starts) - 1)[s.n_assigned :].sum() + swaps)
 
     def configuration(self, taken: NDArray[np.int32]) -> I8:
         """(n,) in the problem's own domain, of the places (C,) that are taken."""
         variables = self.structure.variables[taken]
-        values = np.full(self.problem.n, -1 if self.problem.is_spin else 0, np.int8)
-        values[variables[variables >= 0]] = 1
-        return values
+        bits = np.zeros(self.core.problem.n, np.bool_)
+        bits[variables[variables >= 0]] = True
+        return self.core.lift(bits)
 
     def taken(self, configuration: I8) -> NDArray[np.int32]:
         """(C,) places of a configuration; where it breaks a group, others that keep it."""
         s = self.structure
         is_there = np.zeros(len(s.variables), np.bool_)
         held = s.variables >= 0
-        is_there[held] = configuration[s.variables[held]] > 0
+        is_there[held] = self.core.restrict(configuration)[s.variables[held]]
         choice = self._choice
         at = np.flatnonzero(is_there)[::-1]
         found = s.starts[:-1].copy()

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.one_hot.orders import CYCLE, LINE, NO_ORDER
-from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I64
+from qiosk.solvers.samplers.one_hot.core import Core
 from qiosk.solvers.samplers.one_hot.reduced import Reduced, reduced_costs
 from qiosk.solvers.samplers.one_hot.structure import Structure
 
@@ -66,12 +66,9 @@ class Orders:
         return kinds, mirrored, own, [np.empty((0, 0)) if order is None else order.near for order in self.found]
 
 
-def in_order(problem: CompiledProblem, structure: Structure) -> tuple[Structure, Reduced, Orders]:
-    """The structure with the rows of ordered assignments in order, the costs by its places, and the orders.
-
-    ``problem`` has bits.
-    """
-    reduced = reduced_costs(problem, structure)
+def in_order(core: Core, structure: Structure) -> tuple[Structure, Reduced, Orders]:
+    """The structure with the rows of ordered assignments in order, the costs by its places, and the orders."""
+    reduced = reduced_costs(core, structure)
     sequences = [_sequence(structure, reduced, q) for q in range(len(structure.sizes))]
     if not any(found is not None for found in sequences):
         return structure, reduced, Orders((None,) * len(sequences))
@@ -82,7 +79,7 @@ def in_order(problem: CompiledProblem, structure: Structure) -> tuple[Structure,
             matrix = variables[own].reshape(len(found.steps), -1)
             variables[own] = (matrix.T if found.are_columns else matrix)[found.steps].ravel()
     sorted_ = replace(structure, variables=variables)
-    reduced = reduced_costs(problem, sorted_)
+    reduced = reduced_costs(core, sorted_)
     orders = [
         None if found is None else _order(sorted_, reduced, q, found.is_cycle) for q, found in enumerate(sequences)
     ]

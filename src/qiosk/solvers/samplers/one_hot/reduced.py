@@ -14,10 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.model.compile import compile_problem
-from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups, ProblemType
-from qiosk.model.domain import to_bits
+from qiosk.model.cost_function import F64, I64
+from qiosk.solvers.samplers.one_hot.core import Core
 from qiosk.solvers.samplers.one_hot.structure import FORBIDDEN, Structure
 
 
@@ -29,37 +27,13 @@ class Reduced:
     base: F64  # (W,)
     pairs: tuple[NDArray[np.int32], NDArray[np.int32], F64]  # (P,) rows < columns, sorted; values
     terms: tuple[I64, NDArray[np.int32], F64]  # indptr (T + 1,), places (K,), values (T,)
-    squares: tuple[I64, NDArray[np.int32], F64, F64, F64]  # indptr (G + 1,), places, weights (M,), values, offsets (G,)
+    squares: tuple[I64, NDArray[np.int32], F64, F64, F64, F64]
+    """indptr (G + 1,), places and weights (M,), values, offsets and widths (G,)"""
 
 
-def bit_form(problem: CompiledProblem) -> CompiledProblem:
-    """The problem over bits that are 1 where its spins are +1; itself if it has bits."""
-    if not problem.is_spin:
-        return problem
-    n, p = problem.n, problem
-    pairs = np.stack([p.pair_rows, p.pair_cols], axis=1).ravel().astype(np.int64)
-    sizes = np.concatenate([[0], np.ones(n), np.full(p.n_pairs, 2), np.diff(p.term_indptr)])
-    members = np.repeat(np.arange(len(p.group_values)), np.diff(p.group_indptr))
-    ends = np.arange(len(p.group_values))
-    owner = np.concatenate([members, ends])
-    order = np.argsort(owner, kind="stable")
-    spins = CostFunction(
-        ProblemType.ising_grouped,
-        np.concatenate([[p.constant], p.linear, p.pair_values, p.term_values]),
-        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        np.concatenate([np.arange(n), pairs, p.term_variables]).astype(np.int64),
-        Groups(
-            p.group_values,
-            p.group_indptr + np.arange(len(p.group_indptr)),
-            np.concatenate([p.group_weights, p.group_offsets])[order],
-            np.concatenate([p.group_variables, np.full(len(ends), CONSTANT)])[order].astype(np.int64),
-        ),
-    )
-    return compile_problem(to_bits(spins))
-
-
-def reduced_costs(p: CompiledProblem, structure: Structure) -> Reduced:
-    """The costs of a problem of bits by the places of its groups."""
+def reduced_costs(core: Core, structure: Structure) -> Reduced:
+    """The costs of a core by the places of its groups."""
+    p = core.problem
     choice, column = structure.owners()
     place = np.full(p.n, -1, np.int64)
     held = np.flatnonzero(structure.variables >= 0)
@@ -89,17 +63,20 @@ def reduced_costs(p: CompiledProblem, structure: Structure) -> Reduced:
     squares: dict[str, list[Any]] = defaultdict(list)
     for g, value in enumerate(p.group_values.tolist()):
         members = slice(p.group_indptr[g], p.group_indptr[g + 1])
-        at, weights, offset = place[p.group_variables[members]], p.group_weights[members], float(p.group_offsets[g])
+        at, weights = place[p.group_variables[members]], p.group_weights[members]
+        offset, width = float(p.group_offsets[g]), float(core.widths[g])
         at, weights = at[at >= 0], weights[at >= 0]
         is_column = len(at) and column[at[0]] >= 0 and len(set(column[at])) == 1
         if is_column or len(set(choice[at])) <= 1:  # at most one of them is taken
-            base[at] += value * weights * (2.0 * offset + weights)
-            constant += value * offset * offset
+            here, there = _beyond(np.array([offset]), width), _beyond(offset + weights, width)
+            base[at] += value * (there - here) * (there + here)
+            constant += value * float(here[0]) ** 2
         else:
             squares["places"].append(at)
             squares["weights"].append(weights)
             squares["values"].append(value)
             squares["offsets"].append(offset)
+            squares["widths"].append(width)
 
     base[structure.variables == FORBIDDEN] = np.inf
     least = np.minimum.reduceat(base, structure.starts[:-1]) if len(base) else base
@@ -117,8 +94,14 @@ def reduced_costs(p: CompiledProblem, structure: Structure) -> Reduced:
             np.concatenate([np.empty(0), *squares["weights"]]),
             np.array(squares["values"], np.float64),
             np.array(squares["offsets"], np.float64),
+            np.array(squares["widths"], np.float64),
         ),
     )
+
+
+def _beyond(sums: F64, width: float) -> F64:
+    """How far sums are from the range 0 .. width; negative below it."""
+    return np.minimum(sums, 0.0) + np.maximum(sums - width, 0.0)
 
 
 def _indptr(parts: list[I64]) -> I64:
