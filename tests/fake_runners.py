@@ -30,6 +30,7 @@ class FakeResult:
     stop_reason: str
     trace: Sequence[TracePoint]
     document: dict
+    covers_earlier_runs: bool = False
 
     @property
     def provenance(self) -> Provenance:

@@ -65,6 +65,7 @@ class Result:
     stop_reason: str = "finished"
     trace: tuple[TracePoint, ...] = ()
     provenance: Provenance = field(default_factory=environment)
+    covers_earlier_runs: bool = False
 
     def to_json(self) -> str:
         return json.dumps({"cost": self.cost})
@@ -236,6 +237,8 @@ def test_a_cancelled_run_yields_its_result_or_an_earlier_better_one():
     assert desk.sent[-1].progress.fraction == 0.5
     assert desk.reporter.finish(Result(-6.0, "cancelled")).output_blob == "rawOutputData-2"
     assert desk.reporter.finish(Result(-4.0, "finished")).output_blob == "rawOutputData-2"
+    knowing = Result(-4.0, "cancelled", covers_earlier_runs=True)
+    assert desk.reporter.finish(knowing).output_blob == "rawOutputData-2"
 
 
 def test_a_run_that_shall_leave_saves_everything_before_it_goes():

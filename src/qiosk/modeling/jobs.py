@@ -78,7 +78,13 @@ class _Rounds:
         statistics = dict(result.statistics)
         if statistics["stop_reason"] == StopReason.TIMEOUT and allowed < own_limit:
             statistics["stop_reason"] = str(StopReason.RUN_LIMIT)
-        return replace(result, statistics=statistics, input_data_uri=hooks.input_data_uri, trace=self._trace)
+        return replace(
+            result,
+            statistics=statistics,
+            input_data_uri=hooks.input_data_uri,
+            trace=self._trace,
+            covers_earlier_runs=True,  # their costs had other weights
+        )
 
     def _prepared(self, problem: Problem) -> CostFunction:
         initial = self._cost_function.initial_configuration

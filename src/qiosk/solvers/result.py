@@ -58,7 +58,8 @@ class Result:
 
     ``document`` writes the results in the provider's format; ``input_data_uri`` is where a job's problem is stored.
     ``violated`` are the hard constraints of the problem that the best solution violates; None if the problem has none.
-    ``more`` are further members of the results document, as JSON values.
+    ``more`` are further members of the results document, as JSON values. ``covers_earlier_runs``: it takes into account
+    what earlier runs of a job found.
     ``facts`` and ``ended_at`` are what ``provenance`` is made of.
 
     >>> import qiosk
@@ -82,6 +83,7 @@ class Result:
     document: Document = microsoft_document
     violated: Sequence[Violation] | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
+    covers_earlier_runs: bool = False
 
     @property
     def cost(self) -> float:

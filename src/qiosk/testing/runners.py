@@ -23,6 +23,7 @@ class _Answer:
     cost: float
     stop_reason: str = "finished"
     trace: Sequence[TracePoint] = ()
+    covers_earlier_runs: bool = False
 
     @property
     def provenance(self) -> Provenance:

@@ -174,6 +174,11 @@ class RunResult(Protocol):
         """Where the result comes from."""
         ...
 
+    @property
+    def covers_earlier_runs(self) -> bool:
+        """Whether it takes into account what earlier runs of the job found, so that none of that is better."""
+        ...
+
     def to_json(self) -> str:
         """The content of the results blob."""
         ...

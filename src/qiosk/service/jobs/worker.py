@@ -219,7 +219,8 @@ class Reporter:
         provenance = self.retry_while_unavailable(lambda: result.provenance)
         self._send(replace(update, provenance=provenance))
         best_blob, best_cost = self._spec.best_blob, self._spec.best_cost
-        if is_cut_off and best_blob is not None and best_cost is not None and best_cost < result.cost:
+        is_alone = is_cut_off and not result.covers_earlier_runs
+        if is_alone and best_blob is not None and best_cost is not None and best_cost < result.cost:
             return RunOutcome(
                 output_blob=best_blob, stop_reason=result.stop_reason
             )  # of an earlier run, which found a better solution
