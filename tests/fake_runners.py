@@ -45,6 +45,7 @@ class FakeReport:
     progress: JobProgress
     new_trace: Sequence[TracePoint]
     chunk: int
+    is_last: bool = False
 
     def best(self) -> bytes:
         return json.dumps({"cost": self.progress.best_cost}).encode()
@@ -79,7 +80,7 @@ def run(
 def _count(spec, order, is_cancelled, on_chunk, resume) -> FakeResult:
     """Count chunks of ``CHUNK_S`` up to ``chunks``; every one is a new best: -1, -2, ...
 
-    If a file ``gate`` is named it does not end before that exists.
+    It stops for the reason ``ends``, if there is one. If a file ``gate`` is named it does not end before that exists.
     """
     first = int(resume) if resume else 0
     chunks = order.get("chunks", 0)
@@ -101,6 +102,10 @@ def _count(spec, order, is_cancelled, on_chunk, resume) -> FakeResult:
         while done == chunks and "gate" in order and not (Path(order["gate"]).exists() or is_cancelled()):
             time.sleep(CHUNK_S)
             on_chunk(FakeReport(progress, (), done))
+    reason = order.get("ends", reason)
+    if reason in ("timeout", "cancelled") and done:
+        progress = JobProgress(fraction=1.0, sweeps=done, best_cost=-float(done), seconds=done * CHUNK_S)
+        on_chunk(FakeReport(progress, tuple(unsaid), done, is_last=True))
     document = {
         "cost": -float(done),
         "resumed": first,

@@ -23,6 +23,8 @@ QIOSK_STOP_SECONDS     how long running jobs may take to save their state when t
 QIOSK_IDLE_SECONDS     how long a supervisor without work waits for some before it exits; default: 60
 QIOSK_RETENTION        age at which ended jobs, ended sessions and orphaned data are removed, such as 30d or
                        12h; default: never
+QIOSK_KEPT_CHECKPOINT  largest checkpoint that is kept with a job that a time limit or a user ended, in bytes or with a
+                       suffix, so that it can be extended; 0: none is; default: 64M
 QIOSK_LIMIT_JOB_HOURS, QIOSK_LIMIT_CONCURRENT_JOBS, QIOSK_LIMIT_QUEUED_JOBS, QIOSK_LIMIT_OPEN_SESSIONS,
 QIOSK_LIMIT_STORED_BYTES
                        what a workspace without limits of its own may use; default: any amount
@@ -237,6 +239,7 @@ class Settings:
     stop_seconds: float = setting(number("seconds"), STOP_SECONDS)
     idle_seconds: float = setting(number("seconds"), 60.0)
     retention: timedelta | None = setting(parse_duration, None)
+    kept_checkpoint: int = setting(number_of_bytes(), 64 << 20)
     limit_job_hours: float | None = setting(number("hours"), None)
     limit_concurrent_jobs: int | None = setting(integer(0), None)
     limit_queued_jobs: int | None = setting(integer(0), None)

@@ -47,6 +47,7 @@ class Report:
     progress: JobProgress
     new_trace: tuple[TracePoint, ...] = ()
     blob_s: float = 0.0
+    is_last: bool = False
 
     def best(self) -> bytes:
         self.clock.sleep(self.blob_s)

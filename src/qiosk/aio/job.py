@@ -105,6 +105,10 @@ class Job:
         job = await in_thread(self.sync.resubmit, **changes)
         return Job(self.workspace, job.details)
 
+    async def extend(self, timeout: float) -> Job:
+        """See :meth:`qiosk.Job.extend`."""
+        return Job(self.workspace, (await in_thread(self.sync.extend, timeout)).details)
+
     async def rerun(self) -> Job:
         """See :meth:`qiosk.Job.rerun`."""
         return Job(self.workspace, (await in_thread(self.sync.rerun)).details)

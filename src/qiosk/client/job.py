@@ -22,6 +22,7 @@ from qiosk.contract.jobs import (
     INPUT_BLOB,
     QIO_INPUT_FORMAT,
     QIO_OUTPUT_FORMAT,
+    ExtendJob,
     JobProgress,
     JobStatus,
     PatchJob,
@@ -290,6 +291,16 @@ class Job:
         if self.details.input_data_uri is None:
             self.refresh()
         return read(self.download_data(str(self.details.input_data_uri)), self.details.input_data_format)
+
+    def extend(self, timeout: float) -> Job:
+        """Submit a new job that goes on where this one has ended, for ``timeout`` seconds more, and return it.
+
+        It continues from the last checkpoint of this job, which must have been ended by a time limit or a cancellation;
+        ``details.can_extend`` tells whether there is one. Trace, best solution and seed are those of this job at first;
+        ``details.parent_id`` is its id. Raises InvalidValue, Conflict, QuotaExceeded.
+        """
+        view = self.workspace.api.extend(self.id, ExtendJob(timeout=timeout, id=self.create_job_id()))
+        return type(self)(self.workspace, JobDetails.from_view(view))
 
     def rerun(self) -> Job:
         """Submit a new job that does the same again, and return it; :meth:`compare` compares their results.

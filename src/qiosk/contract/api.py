@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from qiosk.contract.items import ItemQuery
-from qiosk.contract.jobs import JobQuery, JobUpdate, JobView, PatchJob, SubmitJob, TargetView, TracePoint
+from qiosk.contract.jobs import ExtendJob, JobQuery, JobUpdate, JobView, PatchJob, SubmitJob, TargetView, TracePoint
 from qiosk.contract.logs import LogLine
 from qiosk.contract.paging import DEFAULT_PAGE, Page
 from qiosk.contract.quotas import QuotaView
@@ -106,6 +106,14 @@ class JobsApi(Protocol):
         """Cancel a job: a waiting one at once, a running one soon. Does nothing if it has ended.
 
         Raises JobNotFound.
+        """
+        ...
+
+    def extend(self, job_id: str, command: ExtendJob) -> JobView:
+        """Queue a job that goes on where one has ended because of a time limit or a cancellation.
+
+        Raises JobNotFound; InvalidValue for a time limit that the target does not allow; Conflict if the job has not
+        ended, has ended by itself, or has no checkpoint; QuotaExceeded.
         """
         ...
 

@@ -101,7 +101,8 @@ class JobView(Struct, rename="camel", frozen=True, kw_only=True):
     """All properties of a job, as users see it. Times are in UTC.
 
     ``submitter`` is the user and the machine of an embedded workspace; on a server the name of the key, or the subject
-    of the token. ``provenance`` is None before the job's run has reported for the first time.
+    of the token. ``provenance`` is None before the job's run has reported for the first time. ``parent_id`` is the job
+    that this one extends; ``can_extend``, whether this one has a checkpoint from which another job could go on.
     """
 
     id: str
@@ -133,6 +134,18 @@ class JobView(Struct, rename="camel", frozen=True, kw_only=True):
     progress: JobProgress = field(default_factory=JobProgress)
     submitter: str | None = None
     provenance: Provenance | None = None
+    parent_id: str | None = None
+    can_extend: bool = False
+
+
+class ExtendJob(Struct, rename="camel", frozen=True, kw_only=True):
+    """Command to let a job that has ended go on, as a new job, for ``timeout`` seconds more.
+
+    ``id`` is that of the new job; repeating the command with the same one has no further effect.
+    """
+
+    timeout: float
+    id: str | None = None
 
 
 class JobQuery(Struct, frozen=True, kw_only=True):

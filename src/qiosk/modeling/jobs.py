@@ -65,13 +65,15 @@ class _Rounds:
                 problem=lambda weights: self._prepared(model.penalized(weights)),
             )
             self._runs.facts = self._saved.facts
+            if hooks.is_extension:
+                self._standing.uncounted = self._standing.elapsed
 
     def solve(self, began: float) -> Result:
         """The result of the job, which began at that time of the monotonic clock."""
         standing, hooks = self._standing, self._hooks
         standing.elapsed += time.monotonic() - began
         allowed = math.inf if hooks.max_seconds is None else standing.elapsed + hooks.max_seconds
-        own_limit = self._runs.setup.time_limit
+        own_limit = self._runs.setup.time_limit + standing.uncounted
         self._limit = min(own_limit, allowed)
         answer = solve_in_rounds(self._model, self._search, self._limit, standing=standing, on_round=self._log)
         result = _as_submitted(self._model, self._runs.described(answer), self._cost_function)
@@ -96,6 +98,7 @@ class _Rounds:
         own = replace(
             self._hooks,
             resume=None if saved is None else saved.run,
+            is_extension=self._hooks.is_extension and saved is not None,
             max_seconds=None if math.isinf(seconds) else seconds,
             on_chunk=self._follow(saved),
         )

@@ -53,6 +53,7 @@ class _Search(msgspec.Struct):
     rounds: list[Round]
     elapsed: float
     setup: float
+    uncounted: float
     seconds: float
     trace: list[TracePoint]
     found: _Found | None
@@ -84,6 +85,7 @@ def write_checkpoint(standing: Standing, saved: Saved) -> bytes:
         rounds=standing.rounds,
         elapsed=standing.elapsed + saved.seconds,
         setup=standing.setup,
+        uncounted=standing.uncounted,
         seconds=saved.seconds,
         trace=list(saved.trace),
         found=None if result is None else _found(result),
@@ -130,6 +132,7 @@ def read_checkpoint(
     standing.weights.now, standing.before = search.weights, search.before
     standing.weights.lost = Counter(search.lost)
     standing.rounds, standing.elapsed, standing.setup = search.rounds, search.elapsed, search.setup
+    standing.uncounted = search.uncounted
     return Saved(run=run, seconds=search.seconds, trace=search.trace, facts=facts)
 
 

@@ -54,7 +54,7 @@ class Standing:
     """A search in rounds, from which another process can go on.
 
     ``before`` are the weights of the round before. ``elapsed`` is the time that counts against the limit [s] until the
-    present round began, ``setup`` the longest time of a round that was not spent on its search.
+    present round began, ``uncounted`` the part of it that passed before the search was extended, ``setup`` the longest time of a round that was not spent on its search.
     """
 
     weights: Weights
@@ -63,6 +63,7 @@ class Standing:
     best: tuple[Solution, Result] | None = None
     elapsed: float = 0.0
     setup: float = 0.0
+    uncounted: float = 0.0
 
     def share(self, time_limit: float, built: float) -> float:
         """Seconds of the next round, whose problem took ``built`` of them: as many as all rounds before took, and all

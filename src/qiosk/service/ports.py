@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from qiosk.contract.jobs import JobQuery, TargetView, TracePoint
 from qiosk.contract.logs import LogLine
@@ -156,6 +156,10 @@ class TargetCatalogue(Protocol):
 
     def targets(self) -> Sequence[TargetView]:
         """All of them."""
+        ...
+
+    def with_timeout(self, name: str, input_params: Any, seconds: float) -> Any:
+        """The ``input_params`` of a job with another time limit [s]. Raises InvalidTarget, InvalidValue."""
         ...
 
     def check(self, provider_id: str, target: str) -> None:

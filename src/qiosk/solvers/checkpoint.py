@@ -20,7 +20,7 @@ from qiosk.errors import UnreadableCheckpoint
 from qiosk.model.cost_function import CostFunction
 
 FORMAT = "qiosk-checkpoint"
-VERSION = 2
+VERSION = 3
 
 SAMPLE = 1 << 20
 """Entries of an array that a digest reads; of a longer one, as many at even distances."""

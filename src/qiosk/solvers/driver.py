@@ -50,6 +50,7 @@ class Run(Generic[S]):
     seconds: float = 0.0  # in step alone
     trace: list[TracePoint] = field(default_factory=list)
     reported: int = 0  # points of the trace that were reported after earlier chunks
+    is_interrupted: bool = False  # in the middle of a sweep, so that the state cannot be continued
 
     def progress(self) -> JobProgress:
         """Where the run stands."""
@@ -92,6 +93,7 @@ def drive(
             run.solver.step(run.state, chunk, parallel, _budget(run, before))
         except Interrupted as interrupted:  # in the middle of a sweep: only what was found before is sound
             run.now = clock()
+            run.is_interrupted = True
             run.extend_trace()
             return interrupted.reason
         run.now = clock()

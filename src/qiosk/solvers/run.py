@@ -51,19 +51,25 @@ _log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
+_CUT = (StopReason.TIMEOUT, StopReason.RUN_LIMIT, StopReason.CANCELLED)
+
 FILL_UP_S = 1.0
 """Seconds that a run may take beyond its time limit, to find more solutions than its search found."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkReport:
-    """What the hook receives after a chunk; the bytes are made when a function is called."""
+    """What the hook receives after a chunk; the bytes are made when a function is called.
+
+    ``is_last``: a time limit or the caller has ended the run, and another one could go on from this checkpoint.
+    """
 
     progress: JobProgress
     new_trace: Sequence[TracePoint]
     best: Callable[[], bytes]  # results document of the best so far
     checkpoint: Callable[[], bytes]
     provenance: Callable[[], Provenance]  # as far as it is known
+    is_last: bool = False
 
 
 class Task:
@@ -82,6 +88,7 @@ class Task:
         threads: int | None = None,
         kernel: str | None = None,
         resume: bytes | None = None,
+        is_extension: bool = False,
         input_data_uri: str = "",
         max_seconds: float | None = None,
         is_round: bool = False,
@@ -102,6 +109,8 @@ class Task:
         self._presolve: dict[str, Any] = {}  # for the statistics
         self.saved: Any = unpack(resume, without="state") if resume is not None else None
         self._resume = resume
+        # seconds of the run that do not count against its time limit: those before it was extended
+        self._uncounted = self._elapsed if is_extension else float(self.saved["uncounted"]) if self.saved else 0.0
         self.seed: int = self.saved["seed"] if self.saved else self._new_seed()
         _log.info("seed %d", self.seed)  # of a run that does not end, too
         given = {**self._given, "seed": self.seed} | ({} if kernel is None else {"kernel": kernel})
@@ -133,7 +142,7 @@ class Task:
         before = self.clock()
         import qiosk.solvers.samplers.planner  # noqa: F401  # loads the compiler; enumerated problems need none
 
-        is_tried = self._is_reduction_tried(problem)
+        is_tried = self._is_reduction_tried(problem) if self.saved is None else self.saved["is_reduced"]
         if is_tried:
             presolving.warm_up()
         loading_seconds = self.clock() - before
@@ -169,6 +178,8 @@ class Task:
         if not run.state.incumbents.costs:
             offer_any(context, run.state.incumbents)
             run.extend_trace()
+        if stop in _CUT and not run.is_interrupted:
+            on_chunk(replace(self._report(problem, run), is_last=True))
         statistics = _statistics(
             solver.kernel,
             stop,
@@ -221,9 +232,8 @@ class Task:
         began = self.clock()
         reduced = reduce_compiled(problem)
         wanted = self.target.replicas(self.values) if self.target.replicas is not None else 1
-        is_used = self.values.get("presolve") is True or presolving.pays(
-            reduced, lambda p: choose(p, wanted, self.target.has_ladder)
-        )
+        is_used = bool(self.saved) or self.values.get("presolve") is True
+        is_used = is_used or presolving.pays(reduced, lambda p: choose(p, wanted, self.target.has_ladder))
         self._presolve = {"presolve": presolving.described(reduced, self.clock() - began, is_used=is_used)}
         if not is_used:
             return problem
@@ -254,12 +264,12 @@ class Task:
     @property
     def _elapsed(self) -> float:
         """Seconds that earlier runs have taken, which the checkpoint continues."""
-        return float(self.saved["seconds"]) if self.saved else 0.0
+        return float(self.saved.get("seconds", 0.0)) if self.saved else 0.0  # an enumeration has none
 
     @property
     def _allowed(self) -> tuple[float, StopReason]:
         """How long this run may take [s], and the reason for which it ends then."""
-        timeout = self.target.time_limit(self.values) - self._elapsed
+        timeout = self.target.time_limit(self.values) + self._uncounted - self._elapsed
         if self.max_seconds < timeout:
             return self.max_seconds, StopReason.TIMEOUT if self.is_round else StopReason.RUN_LIMIT
         return timeout, StopReason.TIMEOUT
@@ -288,7 +298,7 @@ class Task:
                 progress=JobProgress(fraction=1.0, best_cost=found.best, seconds=seconds),
                 new_trace=trace,
                 best=lambda: self._document(problem, found, parameters, seconds),
-                checkpoint=lambda: pack({"origin": self._origin, "seed": self.seed, "kernel": kernel}),
+                checkpoint=lambda: pack(self._begun(kernel)),
                 provenance=lambda: self.facts.so_far(parameters),
             )
         )
@@ -306,7 +316,8 @@ class Task:
 
     @cached_property
     def _origin(self) -> dict[str, Any]:
-        return origin(self.target.id, self.values, self.cost_function)
+        lasting = {name: value for name, value in self.values.items() if name != "timeout"}
+        return origin(self.target.id, lasting, self.cost_function)
 
     def _context(self, problem: CompiledProblem, initial: I8 | None) -> SearchContext:
         from qiosk.solvers.samplers.planner import plan, useful_replicas
@@ -380,15 +391,23 @@ class Task:
         trace = np.array([(p.seconds, p.sweep, p.cost) for p in run.trace], np.float64).reshape(-1, 3)
         return pack(
             {
-                "origin": self._origin,
-                "seed": self.seed,
-                "kernel": run.solver.kernel,
+                **self._begun(run.solver.kernel),
                 "state": run.state,
                 "seconds": run.now - run.began,
                 "stepping": run.seconds,
                 "trace": trace,
             }
         )
+
+    def _begun(self, kernel: str) -> dict[str, Any]:
+        """What a checkpoint has that does not change during a run."""
+        return {
+            "origin": self._origin,
+            "seed": self.seed,
+            "kernel": kernel,
+            "is_reduced": self._reduced is not None,
+            "uncounted": self._uncounted,
+        }
 
     def _parameters(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """What was given, what was found, and the seed; with ``presolve`` where a smaller problem was searched."""

@@ -45,7 +45,8 @@ class HasTarget(Protocol):
 class Hooks:
     """How a caller follows and controls a run.
 
-    ``resume`` is a checkpoint to continue from; ``input_data_uri`` is where the problem is stored, for results
+    ``resume`` is a checkpoint to continue from. With ``is_extension`` it is that of a run that has ended: the time of
+    that run does not count against the time limit. ``input_data_uri`` is where the problem is stored, for results
     documents that contain it. ``max_seconds`` ends the run like a time limit, whatever time limit the parameters have;
     what was done before the checkpoint does not count.
     """
@@ -53,6 +54,7 @@ class Hooks:
     is_cancelled: Callable[[], bool] = lambda: False
     on_chunk: Callable[[ChunkReport], None] = lambda report: None
     resume: bytes | None = None
+    is_extension: bool = False
     input_data_uri: str = ""
     max_seconds: float | None = None
 
@@ -146,6 +148,7 @@ class Setup:
             threads=self.threads,
             kernel=self.kernel,
             resume=hooks.resume,
+            is_extension=hooks.is_extension,
             input_data_uri=hooks.input_data_uri,
             max_seconds=hooks.max_seconds,
             is_round=number is not None,

@@ -187,7 +187,13 @@ class JobSlots:
     def attempt(self, job: Job) -> Attempt:
         """A claimed job, to be written to."""
         blobs = self._stores.storage.blobs(job.workspace)
-        return Attempt(job, jobs=self._stores.jobs, blobs=blobs, clock=self._stores.clock)
+        return Attempt(
+            job,
+            jobs=self._stores.jobs,
+            blobs=blobs,
+            clock=self._stores.clock,
+            kept_bytes=self._settings.kept_checkpoint,
+        )
 
     def _start(self, attempt: Attempt) -> None:
         job, is_alone = attempt.job, _is_suspect(attempt.job)

@@ -53,6 +53,7 @@ def _run(
         is_cancelled=is_cancelled,
         on_chunk=on_chunk,
         resume=resume,
+        is_extension=spec.is_extension,
         input_data_uri=spec.input_data_uri,
         max_seconds=spec.max_seconds,
     )
@@ -60,6 +61,8 @@ def _run(
     try:
         return solve_job(cost_function, setup, hooks)
     except UnreadableCheckpoint as error:  # of another version, or another machine
+        if spec.is_extension:  # a search from the beginning is not what was asked for
+            raise
         _log.warning("job %s: starts again from the beginning: %s", spec.id, error)
         restarted = replace(hooks, resume=None)
         return solve_job(cost_function, setup, restarted)

@@ -80,6 +80,7 @@ jobs = sa.Table(
     sa.Column("output_blob", TEXT),
     sa.Column("submitter", TEXT),
     sa.Column("provenance", TEXT),
+    sa.Column("parent_id", TEXT),
     sa.Column("revision", sa.BigInteger, nullable=False),
 )
 

@@ -38,7 +38,7 @@ _COLUMNS = (
     Column("CREATED", rank=4, least=10),
     Column("BEST", rank=3, least=8),
 )
-jobs = typer.Typer(help="List, show, watch, cancel and delete jobs.", no_args_is_help=True, rich_markup_mode=None)
+jobs = typer.Typer(help="List, show, watch, cancel, extend, delete jobs.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @jobs.command("list")
@@ -174,6 +174,24 @@ def cancel(
         else:
             columns = Column("ID"), Column("STATUS")
             print_table(columns, [(job.id, _state(job)) for job in stopped], colour="STATUS")
+
+
+@jobs.command()
+def extend(
+    job_id: options.JobId,
+    timeout: Annotated[float, typer.Option("--timeout", help="Seconds to search for, from now on.")],
+    home: options.Home = None,
+    url: options.Url = None,
+    workspace_name: options.Workspace = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Queue a job that goes on where one has ended because of a time limit or a cancellation, and print its id."""
+    with reported(timeout=timeout), open_workspace(home, url, workspace_name) as workspace:
+        again = workspace.get_job(job_id).extend(timeout)
+        if as_json:
+            print_json(again.details.as_dict())
+        else:
+            typer.echo(again.id)
 
 
 @jobs.command()

@@ -23,6 +23,7 @@ from qiosk.contract.blobs import blob_uri, uri_segments
 from qiosk.contract.jobs import (
     ACCOUNT,
     INPUT_BLOB,
+    ExtendJob,
     JobQuery,
     JobUpdate,
     JobView,
@@ -106,6 +107,11 @@ class HttpJobs:
     def cancel(self, job_id: str) -> JobView:
         """Cancel a job; see ``JobsApi``."""
         return self._job("POST", f"{_path(job_id)}:cancel")
+
+    def extend(self, job_id: str, command: ExtendJob) -> JobView:
+        """Queue a job that goes on where one has ended; see ``JobsApi``."""
+        named = command if command.id is not None else replace(command, id=str(uuid4()))  # a retry makes no second job
+        return self._job("POST", f"{_path(job_id)}:extend", body=to_builtins(named))
 
     def delete(self, job_id: str) -> None:
         """Remove a job and its data; a running job is cancelled first. Raises JobNotFound, Conflict."""

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from qiosk.contract import requests
-from qiosk.contract.jobs import JobView, PatchJob
+from qiosk.contract.jobs import ExtendJob, JobView, PatchJob
 from qiosk.contract.logs import LogLine
 from qiosk.errors import ServiceUnavailable
 from qiosk.server.auth.access import Access, Reading, Writing
@@ -67,6 +67,17 @@ async def delete_job(job_id: str, access: Writing) -> Response:
 async def cancel_job(job_id: str, access: Writing) -> Response:
     """Cancel a job. A waiting job ends at once, a running one soon; one that has ended does not change."""
     return await reply_from(lambda: access.jobs.cancel(job_id))
+
+
+@router.post("/jobs/{job_id}:extend", operation_id="extendJob", **_JOB, **takes(ExtendJob))
+async def extend_job(request: Request, job_id: str, access: Writing) -> Response:
+    """Queue a job that goes on where a job has ended because of a time limit or a cancellation, for some seconds more.
+
+    409 `Conflict` if the job has not ended, has ended by itself, or has no checkpoint. Repeating a request that names
+    the new job's `id` has no further effect.
+    """
+    body = await request_body(request, access.settings)
+    return await reply_from(lambda: access.jobs.extend(job_id, requests.decode_request(ExtendJob, body)))
 
 
 @router.post("/jobs/{job_id}:purge", operation_id="purgeJob", **answers(None, status=204))

@@ -29,11 +29,11 @@ from msgspec import structs
 from qiosk.contract.jobs import ErrorData
 from qiosk.contract.logs import LogLine, log_line
 from qiosk.contract.provenance import Provenance, environment
-from qiosk.errors import InsufficientResources, JobNotFound, StorageFull
+from qiosk.errors import BlobNotFound, InsufficientResources, JobNotFound, StorageFull
 from qiosk.service.blobs.store import BlobStore
-from qiosk.service.jobs.job import Job, JobEvent, JobState
+from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobState
 from qiosk.service.jobs.logs import WaitingLines
-from qiosk.service.jobs.removal import leftovers
+from qiosk.service.jobs.removal import copied_checkpoint, leftovers
 from qiosk.service.jobs.runs import JobSpec, RunOutcome, RunUpdate
 from qiosk.service.ports import Clock, JobStore
 
@@ -43,6 +43,8 @@ LEASE_S = 30.0
 """How long a claim is valid after the claimant's last report."""
 SUSPICIOUS_DEATHS = 3
 """After so many supervisors died while the job ran, it runs alone, so that it harms no other job."""
+KEPT_BYTES = 64 << 20
+"""Largest checkpoint that is kept with a job that has ended, unless the settings say otherwise."""
 MAX_DEATHS = 10
 """After so many supervisors died while the job ran, it fails."""
 
@@ -64,11 +66,14 @@ class Attempt:
     supervisor has claimed the job, or it has ended or been removed, and the caller must stop its run.
     """
 
-    def __init__(self, job: Job, *, jobs: JobStore, blobs: BlobStore, clock: Clock) -> None:
+    def __init__(
+        self, job: Job, *, jobs: JobStore, blobs: BlobStore, clock: Clock, kept_bytes: int = KEPT_BYTES
+    ) -> None:
         self._job = job
         self._jobs = jobs
         self._blobs = blobs
         self._clock = clock
+        self._kept_bytes = kept_bytes
         self._threads: int | None = None
         self._lines = WaitingLines()
 
@@ -97,6 +102,7 @@ class Attempt:
             threads=threads,
             max_seconds=self.seconds_left(max_seconds),
             checkpoint_blob=job.checkpoint_blob,
+            is_extension=job.checkpoint_blob is not None and job.checkpoint_blob == copied_checkpoint(job),
             best_blob=job.best_blob,
             best_cost=job.best_cost,
             input_data_uri=self._blobs.uri(*job.input),
@@ -154,10 +160,12 @@ class Attempt:
                 return job.on(JobEvent.SUCCEED, at=self._clock.now(), output_blob=job.best_blob, provenance=provenance)
             if job.state is JobState.CANCELLING:
                 return job.on(JobEvent.STOP, at=self._clock.now())
+            provenance = structs.replace(self._provenance(job), stop_reason="run_limit")
             error = InsufficientResources(
                 f"the job ran for {max_seconds:g} s, the longest time allowed, and found no solution"
             )
-            return job.on(JobEvent.FAIL, at=self._clock.now(), error=ErrorData(**error.error_data()))
+            found = ErrorData(**error.error_data())
+            return job.on(JobEvent.FAIL, at=self._clock.now(), error=found, provenance=provenance)
 
         return self._end(end)
 
@@ -217,12 +225,25 @@ class Attempt:
             ended = end(job)
             if ended.state.is_final and ended.provenance is None:
                 ended = replace(ended, provenance=self._provenance(job))
+            if ended.state.is_final and not self._keeps_checkpoint(ended):
+                ended = replace(ended, checkpoint_blob=None)
             last = log_line(self._clock.now(), *_end_of(ended))
             if self._jobs.swap(ended, expected=job, log=(*lines, last)):
                 break
         if ended.state.is_final:
             self._remove_leftovers(ended)
         return True
+
+    def _keeps_checkpoint(self, job: Job) -> bool:
+        """Whether a job that has ended keeps its checkpoint, so that it can be extended."""
+        if not job.can_extend:
+            return False
+        try:
+            size = self._blobs.properties(BlobRef(job.container, str(job.checkpoint_blob))).size_bytes
+        except (BlobNotFound, StorageFull, OSError) as error:
+            _log.warning("job %s: its checkpoint is not kept: %s", job.id, error)
+            return False
+        return size <= self._kept_bytes
 
     def _provenance(self, job: Job) -> Provenance:
         """What the run reported of its provenance; if it reported nothing, what is known here."""

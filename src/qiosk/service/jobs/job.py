@@ -83,6 +83,10 @@ TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = {
 }
 
 
+CUT = ("timeout", "run_limit", "cancelled")
+"""Stop reasons of runs that did not end by themselves."""
+
+
 class JobKey(NamedTuple):
     """The key of a job: ids are unique only within a workspace."""
 
@@ -105,7 +109,7 @@ class Job:
     ``revision`` with every write. ``fence`` counts claims, ``losses`` those that ended because the job's process died,
     ``supervisor_deaths`` those that ended because its supervisor died.
     ``spent_seconds`` is how long its attempts have run, ``run_limit`` how long they may [s] by the settings of the
-    process that accepted it; see ``QuotaService.run_seconds``.
+    process that accepted it; see ``QuotaService.run_seconds``. ``parent_id`` is the job that this one extends.
     """
 
     workspace: str
@@ -144,6 +148,7 @@ class Job:
     output_blob: str | None = None
     submitter: str | None = None
     provenance: Provenance | None = None
+    parent_id: str | None = None
     revision: int = 0
 
     @property
@@ -155,6 +160,20 @@ class Job:
     def is_urgent(self) -> bool:
         """Whether this job is claimed before those that are not urgent."""
         return self.priority == "High"
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether a time limit or a user ended it, so that more time could have found more."""
+        if self.state is JobState.CANCELLED or self.provenance is None:
+            return self.state is JobState.CANCELLED
+        rounds = self.provenance.statistics.get("rounds")  # of a model: the last one tells
+        reason = rounds[-1] if rounds else self.provenance.stop_reason
+        return self.state.is_final and reason in CUT
+
+    @property
+    def can_extend(self) -> bool:
+        """Whether another job could go on from its checkpoint."""
+        return self.was_cut and self.checkpoint_blob is not None
 
     def on(self, event: JobEvent, *, at: datetime, **changes: Any) -> Job:
         """The job after ``event``; ``changes`` are further members that change with it.

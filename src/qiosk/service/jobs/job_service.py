@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar, final
 
 from qiosk.contract.jobs import (
+    ExtendJob,
     JobQuery,
     JobUpdate,
     JobView,
@@ -165,6 +166,12 @@ class JobService:
         """Ask a job to stop; see ``JobsApi``."""
         job = request_cancellation(self._jobs, self._get(job_id), self._clock.now())
         return self._view(job)
+
+    def extend(self, job_id: str, command: ExtendJob) -> JobView:
+        """Queue a job that goes on where one has ended; see ``JobsApi``."""
+        stored = self._submissions.extend(self._get(job_id), command, self._submitter)
+        self._executor.wake()
+        return self.view_of(stored)
 
     def delete(self, job_id: str) -> None:
         """Remove a job and its data. Raises JobNotFound; Conflict if it runs and does not stop within a minute."""

@@ -10,7 +10,7 @@ from qiosk.contract.jobs import INPUT_BLOB, own_container
 from qiosk.contract.logs import log_line
 from qiosk.service.blobs.store import BlobProperties, BlobStore
 from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobState
-from qiosk.service.names import RUN_BLOBS, blob_name, is_run_blob
+from qiosk.service.names import CHECKPOINT_BLOB, RUN_BLOBS, blob_name, is_run_blob
 from qiosk.service.ports import JobStore
 
 
@@ -51,7 +51,14 @@ def _written_by(job: Job) -> Iterator[BlobRef]:
     yield from _written_by_runs_of(job)
 
 
+def copied_checkpoint(job: Job) -> str | None:
+    """Name of the checkpoint that was copied from the job that this one extends; None if it extends none."""
+    return None if job.parent_id is None else blob_name(CHECKPOINT_BLOB, job.id, job.container, 0)
+
+
 def _written_by_runs_of(job: Job) -> Iterator[BlobRef]:
+    if (copied := copied_checkpoint(job)) is not None:
+        yield BlobRef(job.container, copied)
     for fence in range(1, job.fence + 1):
         for kind in RUN_BLOBS:
             yield BlobRef(job.container, blob_name(kind, job.id, job.container, fence))
@@ -63,8 +70,11 @@ def leftovers(job: Job) -> Iterator[BlobRef]:
 
 
 def is_leftover(name: str, job: Job) -> bool:
-    """Whether a blob of a job that has ended is useless now: a checkpoint, a best so far, the results of a lost run."""
-    return name != job.output_blob and is_run_blob(name, job.id, job.container)
+    """Whether a blob of a job that has ended is useless now: a best so far, the results of a lost run, and a checkpoint
+    unless the job can be extended.
+    """
+    kept = (job.output_blob, job.checkpoint_blob if job.can_extend else None)
+    return name not in kept and is_run_blob(name, job.id, job.container)
 
 
 def blobs_of(blobs: BlobStore, container: str) -> Iterator[BlobProperties]:

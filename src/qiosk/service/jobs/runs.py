@@ -101,7 +101,8 @@ class JobSpec:
     """What a job process needs to know about its job. ``threads`` None: the solver chooses their number.
 
     ``max_seconds`` None: the run may take any time; else it ends then with the best that the job has found.
-    ``progress`` is that of the job's earlier runs.
+    ``progress`` is that of the job's earlier runs. ``is_extension``: the checkpoint is that of the job that this one
+    extends.
     """
 
     workspace: str
@@ -116,6 +117,7 @@ class JobSpec:
     threads: int | None = None
     max_seconds: float | None = None
     checkpoint_blob: str | None = None
+    is_extension: bool = False
     best_blob: str | None = None
     best_cost: float | None = None
     input_data_uri: str = ""
@@ -143,6 +145,11 @@ class ChunkReport(Protocol):
     @property
     def checkpoint(self) -> Callable[[], bytes]:
         """Function that makes a checkpoint from which another run can continue."""
+        ...
+
+    @property
+    def is_last(self) -> bool:
+        """Whether a time limit or the caller has ended the run, so that another job could go on from here."""
         ...
 
     @property

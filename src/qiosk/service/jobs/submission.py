@@ -15,13 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import final
 
-from qiosk.contract.jobs import SubmitJob
+from qiosk.contract.jobs import ExtendJob, SubmitJob
 from qiosk.errors import BlobAlreadyExists, JobAlreadyExists, JobNotFound, QuotaExceeded
 from qiosk.service.accounts.quotas import QuotaGate
 from qiosk.service.blobs.store import BlobStore, counted_bytes
 from qiosk.service.jobs.definition import define_job
+from qiosk.service.jobs.extension import check_extensible, copy_checkpoint, extended_job
 from qiosk.service.jobs.job import Job
 from qiosk.service.ports import Clock, JobStore, TargetCatalogue
 from qiosk.service.sessions.session import SessionKey, SessionStore, admit_job
@@ -63,6 +65,23 @@ class Submissions:
         is_looked_up = command.input_data is not None or job.session_id is not None
         stored = self._existing(job) if is_looked_up else None
         return stored or self._add(job, command.input_data)
+
+    def extend(self, parent: Job, command: ExtendJob, submitter: str | None) -> Job:
+        """The stored job that goes on where ``parent`` has ended. Raises what ``JobsApi.extend`` raises."""
+        self._targets.check(parent.provider_id, parent.target)
+        job_id = self._new_id() if command.id is None else command.id
+        job = extended_job(parent, job_id, command, self._targets, self._clock.now())
+        job = replace(job, submitter=submitter, run_limit=self._quotas.run_limit())
+        if (stored := self._existing(job)) is not None:
+            return stored
+        check_extensible(parent)
+        self._quotas.check_submit(self._workspace)
+        copy_checkpoint(parent, job, self._blobs, partial(self._quotas.check_bytes, self._workspace))
+        try:
+            self._jobs.add(job)
+        except JobAlreadyExists:
+            return self._existing(job) or job
+        return job
 
     def _existing(self, job: Job) -> Job | None:
         """The stored job of this key; None if there is none. Raises JobAlreadyExists if it is another job."""

@@ -41,6 +41,8 @@ def job_view(job: Job, blob_uri: BlobUri) -> JobView:
         progress=job.progress,
         submitter=job.submitter,
         provenance=job.provenance,
+        parent_id=job.parent_id,
+        can_extend=job.can_extend,
     )
 
 

@@ -140,6 +140,8 @@ def _checkpoint(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes | 
     try:
         found = reporter.retry_while_unavailable(lambda: blobs.get(checkpoint), STORAGE_PATIENCE_S)
     except BlobNotFound as error:
+        if spec.is_extension:
+            raise InvalidInput(f"the checkpoint of the job that this one extends: {error.message}") from error
         _log.warning("job %s: starts without its checkpoint: %s", spec.id, error)
         return None
     _log.info("job %s: resumes from %s", spec.id, checkpoint.name)
@@ -186,7 +188,7 @@ class Reporter:
         self._unsent.extend(report.new_trace)
         now = self._monotonic()
         is_suspending = self._is_suspending()
-        if is_suspending:
+        if is_suspending or report.is_last:
             self._best_at = self._checkpoint_at = now
         elif now < self._report_at:
             return
@@ -199,7 +201,7 @@ class Reporter:
         self._send(replace(update, trace=tuple(self._unsent), trace_start=self._sent))
         self._sent += len(self._unsent)
         self._unsent.clear()
-        if is_suspending:
+        if is_suspending and not report.is_last:
             raise _Suspend
 
     def on_activity(self, activity: str) -> None:

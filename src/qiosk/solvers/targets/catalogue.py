@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 from qiosk.contract.jobs import TargetView
 from qiosk.errors import InvalidTarget, ProviderNotFound
@@ -67,6 +68,10 @@ class Catalogue:
     def targets(self) -> Sequence[TargetView]:
         """Every target that can be run."""
         return [TargetView(id=found.id, provider_id=found.provider_id) for found in targets()]
+
+    def with_timeout(self, name: str, input_params: Any, seconds: float) -> dict[str, Any]:
+        """The ``inputParams`` of a job with another time limit [s]. Raises InvalidTarget, InvalidValue."""
+        return target(name).with_timeout(input_params, seconds)
 
     def check(self, provider_id: str, name: str) -> None:
         """Raises ProviderNotFound or InvalidTarget unless the provider offers the target."""

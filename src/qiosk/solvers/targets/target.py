@@ -101,6 +101,17 @@ class Target:
             return dict(given)
         return {**given, "timeout": float(timeout) / self.timeout_unit}
 
+    def with_timeout(self, input_params: Any, seconds: float) -> dict[str, Any]:
+        """A job's ``inputParams`` with another time limit [s]. Raises InvalidValue if the target allows no such one."""
+        own = self.in_own_units({"timeout": seconds})
+        for parameter in self.parameters:
+            if parameter.name in own:
+                parameter.read(parameter.name, own[parameter.name])
+        members = dict(input_params) if isinstance(input_params, Mapping) else {}
+        if isinstance(members.get("params"), Mapping):
+            return {**members, "params": {**members["params"], **own}}
+        return {**members, **own}
+
     def check_names(self, names: Iterable[str], also: Iterable[str] = ()) -> None:
         """Raises InvalidValue for a name that is neither a parameter's nor in ``also``: it would be ignored."""
         known = list(dict.fromkeys((*also, *(parameter.name for parameter in self.parameters))))
