@@ -102,7 +102,7 @@ def _count(spec, order, is_cancelled, on_chunk, resume) -> FakeResult:
         while done == chunks and "gate" in order and not (Path(order["gate"]).exists() or is_cancelled()):
             time.sleep(CHUNK_S)
             on_chunk(FakeReport(progress, (), done))
-    reason = order.get("ends", reason)
+    reason = order.get("ends", reason)  # "timeout" or any other
     if reason in ("timeout", "cancelled") and done:
         progress = JobProgress(fraction=1.0, sweeps=done, best_cost=-float(done), seconds=done * CHUNK_S)
         on_chunk(FakeReport(progress, tuple(unsaid), done, is_last=True))

@@ -20,7 +20,7 @@ from patience import HANG_S, eventually
 from qiosk.adapters.home.heartbeat import Heartbeat
 from qiosk.adapters.home.home import Home
 from qiosk.adapters.home.launcher import SupervisorLauncher
-from qiosk.contract.jobs import JobQuery, JobStatus
+from qiosk.contract.jobs import ExtendJob, JobQuery, JobStatus
 from qiosk.errors import SupervisorUnavailable
 from qiosk.service.jobs.job import JobKey
 from qiosk.supervisor.__main__ import rotate_log
@@ -287,6 +287,34 @@ def test_a_lost_run_is_resumed_from_its_checkpoint(path, gate):
     assert [point.sweep for point in opened.trace(view.id)] == list(range(1, 351))
     kept = ["inputData", "rawOutputData-2"]  # the rest goes once the job has ended
     assert homes.eventually(lambda: list(opened.list_blobs(f"job-{view.id}")) == kept)
+    opened.close()
+
+
+def test_an_extended_job_that_is_killed_goes_on_from_the_checkpoint_of_its_parent(path, gate):
+    opened = homes.open_home(path)
+    parent = homes.submit(opened, {"chunks": 10_000, "gate": str(gate)})
+    homes.wait_until(opened, parent.id, lambda seen: "checkpoint" in opened.list_blobs(f"job-{seen.id}"))
+    opened.cancel(parent.id)
+    ended = homes.finished(opened, parent.id)
+    assert (ended.status, ended.can_extend) == (JobStatus.CANCELLED, True)
+    done = ended.progress.sweeps
+    view = opened.extend(parent.id, ExtendJob(timeout=60.0))
+    homes.wait_until(opened, view.id, lambda seen: seen.progress.sweeps >= done)
+    job_process = psutil.Process(homes.supervisor_pid(path)).children(recursive=True)[-1]
+    job_process.kill()
+
+    def resumed():
+        return [line.text for line in opened.log(view.id) if "resumes from checkpoint" in line.text]
+
+    assert homes.eventually(lambda: len(resumed()) == 2)
+    opened.cancel(view.id)
+    again = homes.finished(opened, view.id)
+    assert (again.status, again.attempts, again.parent_id) == (JobStatus.CANCELLED, 2, parent.id)
+    assert resumed()[0].endswith("checkpoint-0")
+    points = opened.trace(view.id)
+    assert len(points) >= done
+    assert [point.sweep for point in points] == list(range(1, len(points) + 1))
+    assert homes.eventually(lambda: "checkpoint-0" not in opened.list_blobs(f"job-{view.id}"))
     opened.close()
 
 

@@ -11,6 +11,7 @@ from msgspec import structs
 from qiosk.contract.jobs import ErrorData, SubmitJob
 from qiosk.contract.provenance import environment
 from qiosk.errors import UnreadableCheckpoint
+from qiosk.modeling import Model, total
 from qiosk.optimization import ParallelTempering, Problem, SimulatedAnnealing, Tabu, Term
 from qiosk.service.jobs.attempts import Attempt, claim_next
 from qiosk.service.jobs.definition import define_job
@@ -194,3 +195,32 @@ def test_a_job_that_was_killed_at_the_run_limit_can_be_extended():
     store = Store()
     assert store.attempt.time_over(5.0)
     assert store.job.can_extend
+
+
+def packing(n=60):
+    """A model of many constraints, which no search in a fraction of a second solves for certain."""
+    model = Model("packing")
+    take = model.bits("take", range(n))
+    model.maximize(total((5 + i * 5 % 13) * bit for i, bit in take.items()))
+    for k in range(12):
+        model.add(total((3 + (i * 7 + k * k) % 11) * bit for i, bit in take.items()) <= 60, f"room {k}")
+    return model
+
+
+@pytest.mark.parametrize("weight", [1.0, 100.0])
+def test_a_job_of_a_model_goes_on_in_the_round_in_which_it_ended(weight):
+    model = packing()
+    workspace = MemoryService().workspace()
+    problem = model.problem(weights=dict.fromkeys(model.weights(), weight))
+    job = SimulatedAnnealing(workspace, timeout=0.5, seed=1, sweeps=10**8, restarts=2).submit(problem)
+    job.wait_until_completed()
+    assert job.details.can_extend
+    longer = job.extend(timeout=0.5)
+    longer.wait_until_completed()
+    assert (str(longer.status), longer.details.can_extend) == ("Succeeded", True)
+    before, after = (len(each.provenance.statistics["rounds"]) for each in (job, longer))
+    assert after >= before
+    assert longer.details.progress.seconds >= job.details.progress.seconds
+    assert len(model.decode(longer.get_results()).violated) <= len(model.decode(job.get_results()).violated)
+    costs = [[point.cost for point in each.trace] for each in (job, longer)]
+    assert costs[1][: len(costs[0])] == costs[0]

@@ -54,7 +54,8 @@ class Standing:
     """A search in rounds, from which another process can go on.
 
     ``before`` are the weights of the round before. ``elapsed`` is the time that counts against the limit [s] until the
-    present round began, ``uncounted`` the part of it that passed before the search was extended, ``setup`` the longest time of a round that was not spent on its search.
+    present round began, ``uncounted`` the part of it before the search was extended, by which the limit is longer;
+    ``setup`` is the longest time of a round that was not spent on its search.
     """
 
     weights: Weights
