@@ -230,17 +230,17 @@ def test_fixed_columns_are_constants(name: str) -> None:
 @pytest.mark.parametrize("file", ["a.lp", "a.mps"])
 def test_continuous_columns_are_refused_by_name_or_put_on_a_grid(file: str) -> None:
     data = {
-        "a.lp": lp("c: x + y >= 1", "bounds", "0 <= y <= 2", "binary", "x", objective="3 x + y"),
+        "a.lp": lp("c: x + y >= 1", "bounds", "0 <= y <= 1.75", "binary", "x", objective="3 x + y"),
         "a.mps": mps("BOUNDS", " BV B x").replace(b" M 'MARKER' 'INTEND'\n", b" M 'MARKER' 'INTEND'\n y obj 1 c1 1\n"),
     }[file]
     if file == "a.mps":
-        data = data.replace(b"x obj 1 c1 1\n y obj 2 c1 1", b"x obj 3 c1 1").replace(b" BV B x", b" BV B x\n UP B y 2")
+        data = data.replace(b"x obj 1 c1 1\n y obj 2 c1 1", b"x obj 3 c1 1").replace(b" BV B x", b" BV B x\n UP B y 1.75")
     with pytest.raises(InvalidValue, match="`y`: is continuous; put it on a grid"):
         Model.from_file(file, data)
     answer = Model.from_file(file, data, grid=0.25).solve(seed=1)
     assert answer.values == {"x": 0, "y": 1.0}
     model = Model.from_file(file, data, grid=0.25)
-    for y in (0.0, 0.75, 2.0):
+    for y in (0.0, 0.75, 1.75):
         assert model.decode(model.configuration({"x": 0, "y": y}))["y"] == y
     with pytest.raises(InvalidValue, match="grid: must be greater than 0, found -1"):
         Model.from_file(file, data, grid=-1)

@@ -44,7 +44,8 @@ class Builder(Protocol):
 
 def fill(model: Builder, program: Program, penalty: float | None, grid: float | None) -> None:
     """Build a model from a program. Raises InvalidValue for a column that cannot be a variable of a model."""
-    values = [_value(model, column, grid) for column in with_implied_bounds(with_implied_integers(program)).columns]
+    whole = with_implied_integers(program) if grid is None else program
+    values = [_value(model, column, grid) for column in with_implied_bounds(whole).columns]
     objective = _objective_of(program, values)
     if program.is_maximized:
         model.maximize(objective)
