@@ -326,7 +326,7 @@ def test_wcnf_holds_any_locality(terms):
         ("rudy", b"3 2\n1 2 1\n", "2 lines of an edge are announced, found 1"),
         ("rudy", b"3 1\n1 4 1\n", "a vertex must be an integer from 1 to 3, found 4"),
         ("rudy", b"3 1\n1 2 1\n1 3 1\n", "line 3: must be the end"),
-        ("rudy", b"999999999999 0\n", "at most 134217728 variables"),
+        ("rudy", b"999999999999 0\n", "at most 1048576 variables"),
         ("rudy", b"", "the file ends where numbers of vertices"),
         ("rudy", b"\xff\xfe", "not a text in UTF-8"),
         ("qubo", b"p qubo 0 2 1\n", "line 1: must be `p qubo 0"),
@@ -439,3 +439,25 @@ def test_formats_are_recognized_after_blank_lines_and_comments():
         (b"# x\n# vartype=SPIN\n", "coo"),
     ):
         assert by_content(blank + head).name == name
+
+
+@pytest.mark.parametrize(
+    ("form", "data"),
+    [
+        ("rudy", b"1048577 1\n1 2 1\n"),
+        ("qubo", b"p qubo 0 1048577 1 0\n0 0 1\n"),
+        ("biqmac", b"1048577 1\n1 2 1\n"),
+        ("orlib", b"1\n1048577 1\n1 2 1\n"),
+        ("qplib", b"LARGE\nQBN\nminimize\n1048577\n0\n0\n0\n0\n"),
+        ("wcnf", b"p cnf 1048577 1\n1 0\n"),
+        ("wcnf", b"h 1048577 0\n"),
+        ("coo", b"# vartype=BINARY\n0 1048577 1\n"),
+    ],
+)
+def test_a_short_file_does_not_announce_more_variables_than_it_can_name(form, data):
+    with pytest.raises(UnreadableInput, match="at most 1048576 variables are allowed in a file of this size"):
+        read_file("-", data, form)
+
+
+def test_a_longer_file_may_announce_more():
+    assert len(read_file("-", b"1048580 1\n1 2 1\n" + b"\n" * 2**20, "rudy").variables) == 1048580

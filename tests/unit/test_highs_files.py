@@ -234,7 +234,8 @@ def test_continuous_columns_are_refused_by_name_or_put_on_a_grid(file: str) -> N
         "a.mps": mps("BOUNDS", " BV B x").replace(b" M 'MARKER' 'INTEND'\n", b" M 'MARKER' 'INTEND'\n y obj 1 c1 1\n"),
     }[file]
     if file == "a.mps":
-        data = data.replace(b"x obj 1 c1 1\n y obj 2 c1 1", b"x obj 3 c1 1").replace(b" BV B x", b" BV B x\n UP B y 1.75")
+        data = data.replace(b"x obj 1 c1 1\n y obj 2 c1 1", b"x obj 3 c1 1")
+        data = data.replace(b" BV B x", b" BV B x\n UP B y 1.75")
     with pytest.raises(InvalidValue, match="`y`: is continuous; put it on a grid"):
         Model.from_file(file, data)
     answer = Model.from_file(file, data, grid=0.25).solve(seed=1)

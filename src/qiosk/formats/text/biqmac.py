@@ -23,7 +23,7 @@ def read(data: bytes) -> CostFunction:
     """The cost function of a file. Raises UnreadableInput, naming the line."""
     lines = Lines(data, _FORM, comments=("#",))
     n, m = lines.integers("numbers of variables and entries", 2)
-    check_size(_FORM, n)
+    check_size(_FORM, n, lines.content)
     entries = lines.table(m, "an entry", (3,))
     if lines.left:
         raise lines.fail(lines.take("an entry"), f"must be the end after {m} entries")

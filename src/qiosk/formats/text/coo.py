@@ -32,7 +32,7 @@ def read(data: bytes) -> CostFunction:
     entries = lines.table(lines.left, "an entry", (3,))
     rows, cols = lines.index_pairs(entries, "a variable", 0, 2**53)
     n = int(max(rows.max(initial=-1), cols.max(initial=-1))) + 1
-    check_size(_FORM, n)
+    check_size(_FORM, n, lines.content)
     domain = _DOMAINS[domains.pop()]
     return from_entries(domain, n, rows, cols, entries[:, 2], constant=constant_of(lines.remarks))
 

@@ -27,7 +27,7 @@ class Lines:
     """The lines of a text that are neither empty nor comments, read one after the other.
 
     ``form`` is the name of the format in errors. Lines that begin with one of ``comments`` are skipped; ``remarks``
-    lists them without that prefix.
+    lists them without that prefix, ``content`` is the number of bytes.
     """
 
     def __init__(self, data: bytes, form: str, comments: tuple[str, ...] = ()) -> None:
@@ -36,6 +36,7 @@ class Lines:
         except UnicodeDecodeError as error:
             raise UnreadableInput(f"{form}: not a text in UTF-8: {error}") from error
         self.form = form
+        self.content = len(data)
         self.remarks: list[str] = []
         self._lines: list[Line] = []
         for number, raw in enumerate(text.splitlines(), 1):

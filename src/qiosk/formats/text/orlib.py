@@ -36,7 +36,7 @@ def read(data: bytes, *, instance: int | None = None) -> CostFunction:
 
 def _read_instance(lines: Lines) -> CostFunction:
     n, m = lines.integers("numbers of variables and entries", 2)
-    check_size(_FORM, n)
+    check_size(_FORM, n, lines.content)
     entries = lines.table(m, "an entry", (3,))
     rows, cols = lines.index_pairs(entries, "a variable", 1, n)
     return from_entries(ProblemType.pubo, n, rows - 1, cols - 1, -entries[:, 2] * np.where(rows == cols, 1.0, 2.0))

@@ -40,7 +40,7 @@ def read_program(data: bytes) -> Program:
     if sense.text.split()[0].lower() not in ("minimize", "maximize"):
         raise lines.fail(sense, "must be minimize or maximize")
     n = _count(lines, "the number of variables")
-    check_size(_FORM, n)
+    check_size(_FORM, n, lines.content)
     has_rows, is_binary = code[2] not in "NB", code[1] == "B"
     m = _count(lines, "the number of constraints") if has_rows else 0
     entries = np.empty((0, 3))

@@ -14,6 +14,8 @@ from qiosk.model.domain import flattened, to_bits, to_spins
 
 MAX_VARIABLES = 1 << 27
 """Largest number of variables that a file may announce; each is stored, even if no term contains it."""
+ALWAYS_ALLOWED = 1 << 20
+"""Number of variables that even a short file may announce; longer ones as many as they have bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +38,11 @@ class Quadratic:
         return zip(rows, cols, self.values.tolist(), strict=True)
 
 
-def check_size(form: str, n: int) -> None:
-    """Raises UnreadableInput if a header announces more variables than ``MAX_VARIABLES``."""
-    if n > MAX_VARIABLES:
-        raise UnreadableInput(f"{form}: at most {MAX_VARIABLES} variables are allowed, found {n}")
+def check_size(form: str, n: int, content: int = MAX_VARIABLES) -> None:
+    """Raises UnreadableInput if a header announces too many variables for a file with ``content`` bytes."""
+    most = min(MAX_VARIABLES, max(ALWAYS_ALLOWED, content))
+    if n > most:
+        raise UnreadableInput(f"{form}: at most {most} variables are allowed in a file of this size, found {n}")
 
 
 def from_entries(

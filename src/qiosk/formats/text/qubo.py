@@ -25,7 +25,7 @@ def read(data: bytes) -> CostFunction:
     if words[:2] != ["p", "qubo"] or len(words) != 6 or not all(map(is_count, words[3:])):
         raise lines.fail(header, f"must be {_HEADER}")
     n, diagonals, couplings = map(int, words[3:])
-    check_size(_FORM, n)
+    check_size(_FORM, n, lines.content)
     if lines.left != diagonals + couplings:
         raise UnreadableInput(f"qubo: {diagonals + couplings} entries are announced, found {lines.left}")
     entries = lines.table(lines.left, "an entry", (3,))

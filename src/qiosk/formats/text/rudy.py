@@ -18,7 +18,7 @@ def read(data: bytes) -> CostFunction:
     """The max-cut problem of a graph. Raises UnreadableInput, naming the line."""
     lines = Lines(data, _FORM, comments=("#", "%"))
     n, m = lines.integers("numbers of vertices and edges", 2)
-    check_size(_FORM, n)
+    check_size(_FORM, n, lines.content)
     edges = lines.table(m, "an edge", (2, 3))
     if lines.left:
         raise lines.fail(lines.take("an edge"), f"must be the end after {m} edges")

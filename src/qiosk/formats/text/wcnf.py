@@ -66,7 +66,7 @@ def read(data: bytes) -> CostFunction:
     n = header.variables
     if n is None:
         n = 1 + max((max(c.negated + c.plain, default=-1) for c in clauses), default=-1)
-    check_size(_FORM, n)
+    check_size(_FORM, n, lines.content)
     cost_function = _cost_function(clauses, n, constant_of(lines.remarks))
     hard = (_hard_constraint(name, clause) for name, clause in numbered if clause.weight == np.inf)
     return replace(cost_function, metadata={**cost_function.metadata, **to_metadata(hard)})
@@ -84,7 +84,7 @@ def _header(lines: Lines) -> _Header:
     top = to_number(words[4]) if len(words) > 4 else np.inf
     if top is None:
         raise lines.fail(line, "the top weight must be a number")
-    check_size(_FORM, int(words[2]))
+    check_size(_FORM, int(words[2]), lines.content)
     return _Header(int(words[2]), int(words[3]), top, words[1] == "wcnf")
 
 
