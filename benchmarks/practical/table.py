@@ -72,7 +72,7 @@ def _conditions(measured: Measured) -> Iterator[str]:
     """On what, when and beside what this was measured."""
     cells, machines = list(measured), measured.machines()
     seeds = len({cell.seed for cell in cells})
-    yield f"One thread each, a process for each run; {seeds} seed{'s' if seeds != 1 else ''}."
+    yield f"One thread each, every solver in a process of its own; {seeds} seed{'s' if seeds != 1 else ''}."
     for processor, cpus in dict.fromkeys((part["processor"], part["cpus"]) for part in machines):
         yield f"{cpus} CPUs of {processor}."
     if machines:
