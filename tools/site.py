@@ -37,6 +37,7 @@ MODULES = {
     "qiosk.interop.pyqubo": "PyQUBO",
     "qiosk.interop.qiskit": "Qiskit Optimization",
     "qiosk.interop.qubovert": "qubovert",
+    "qiosk.bounds": "Lower bounds",
     "qiosk.presolve": "Smaller problems",
     "qiosk.plots": "Plots",
     "qiosk.aio": "asyncio",

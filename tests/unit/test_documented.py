@@ -28,6 +28,7 @@ PUBLIC = [
     "modeling/__init__.py",
     "interop/dimod/__init__.py",
     *(f"interop/{name}.py" for name in ("networkx", "ommx", "pyqubo", "qiskit", "qubovert")),
+    "bounds/__init__.py",
     "presolve/__init__.py",
     "plots.py",
     "testing/__init__.py",

@@ -28,6 +28,7 @@ MODULES = [
     "qiosk.optimization.oneqbit",
     "qiosk.optimization.toshiba",
     "qiosk.modeling",
+    "qiosk.bounds",
     "qiosk.presolve",
     "qiosk.testing",
     *LIBRARIES,

@@ -1,4 +1,4 @@
-"""Quadratic problems of spins in integers, in which nothing is rounded any more."""
+"""Coefficients as integers, in which nothing is rounded any more: units, and quadratic problems of spins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from qiosk.errors import InvalidValue
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I64
-from qiosk.model.flips import magnitude
+from qiosk.model.flips import term_magnitude
 from qiosk.model.units import common_unit_of
 
 MOST_BITS = 58
@@ -42,14 +42,14 @@ class SpinIntegers:
         return int(np.abs(self.fields).sum()) + int(np.abs(self.weights).sum())
 
 
-def spin_integers(problem: CompiledProblem) -> SpinIntegers:
-    """The integers of a quadratic problem.
+def spin_integers(problem: CompiledProblem, bits: int = MOST_BITS) -> SpinIntegers:
+    """The integers of a quadratic problem; the sum of their sizes is below 2**bits.
 
     Raises InvalidValue for terms of three or more variables and for groups.
     """
     if not problem.is_quadratic:
         raise InvalidValue("problem: must be quadratic and without squared linear combinations")
-    unit, is_exact = _unit(problem)
+    unit, is_exact = integer_unit(problem, bits - (0 if problem.is_spin else 2))
     rows = problem.pair_rows.astype(np.int64)
     cols = problem.pair_cols.astype(np.int64)
     weights = np.rint(problem.pair_values / unit).astype(np.int64)
@@ -73,21 +73,25 @@ def spin_integers(problem: CompiledProblem) -> SpinIntegers:
     )
 
 
-def _unit(problem: CompiledProblem) -> tuple[float, bool]:
-    """A unit of the coefficients [cost], and whether all are whole multiples of it."""
-    size = magnitude(problem)
-    room = 2.0 ** (MOST_BITS - (0 if problem.is_spin else 2))
+def integer_unit(problem: CompiledProblem, bits: int) -> tuple[float, bool]:
+    """A unit of the coefficients [cost], those of groups apart, and whether all are whole multiples of it.
+
+    The sum of the sizes of all multiples is below 2**bits, also after those that are not whole were rounded.
+    """
+    size = term_magnitude(problem)
+    room = 2.0**bits
     if size == 0.0:
         return 1.0, True
 
     def blocks() -> Iterator[F64]:
         yield problem.linear
+        yield problem.term_values
         yield from (values for _, _, values in problem.pair_blocks())
 
     unit = common_unit_of(blocks)
     if unit is not None and size / unit < room:
         return unit, True
     # the least power of two with room for each coefficient to be rounded up by half a unit; a quarter is normal, too
-    count = problem.n + problem.n_pairs
+    count = problem.n + problem.n_pairs + len(problem.term_values)
     unit = 2.0 ** max(math.ceil(math.log2(size) - math.log2(room - count)), -1020)
     return unit, all(bool(np.all(np.rint(values / unit) == values / unit)) for values in blocks())

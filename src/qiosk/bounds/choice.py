@@ -1,0 +1,190 @@
+"""Which bounds suit a problem, and the search for them in small parts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from qiosk.bounds import covering, elimination, factors, packing, semidefinite
+from qiosk.bounds.bound import Bound, Proof
+from qiosk.bounds.graph import SpinGraph, spin_graph
+from qiosk.bounds.polynomial import Polynomial, polynomial
+from qiosk.bounds.trivial import trivial, trivial_of_graph
+from qiosk.errors import InvalidValue
+from qiosk.model.compile import compile_problem
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import I8
+from qiosk.model.sources import cost_function_of
+
+AUTO, NONE = "auto", "none"
+METHODS = ("trivial", elimination.METHOD, packing.METHOD, covering.METHOD, semidefinite.METHOD, factors.METHOD)
+"""Names of the methods."""
+SPARSE_DEGREE = 8.0
+"""Mean number of neighbours up to which cycles are better than the semidefinite bound."""
+MOST_TERMS = 5_000_000
+"""Terms of problems that get more than the trivial bound."""
+MOST_ELIMINATED = 50_000
+"""Terms of problems of which the width is looked at."""
+
+Steps = Iterator[Proof | None]
+
+
+class Bounder:
+    """Searches for lower bounds on the cost of one problem, a part of the work with every call of ``step``.
+
+    ``seconds`` is the time spent so far, ``best`` the best bound so far, which is the trivial one at first. The same
+    seed gives the same bounds after the same number of steps.
+    """
+
+    def __init__(self, problem: CompiledProblem, method: str = AUTO, seed: int = 0) -> None:
+        check_method(method)
+        self.problem = problem
+        self.seed = seed
+        self.is_done = False
+        began = time.perf_counter()
+        self._best = self._trivial(method)
+        self._steps = self._chosen(method)
+        self.seconds = time.perf_counter() - began
+        self._bound = Bound.of(self._best, self.seconds)
+
+    @cached_property
+    def terms(self) -> Polynomial:
+        """The problem in integers."""
+        return polynomial(self.problem)
+
+    @cached_property
+    def _graph(self) -> SpinGraph:
+        return spin_graph(self.problem)
+
+    @property
+    def best(self) -> Bound:
+        """The best bound so far."""
+        return self._bound
+
+    def cost(self, x: I8) -> Fraction:
+        """The exact cost of a configuration (n,), as far as the problem is exact in integers: see ``is_attained``."""
+        return self.terms.scale.cost(self.terms.level(x))
+
+    def is_attained(self, x: I8) -> bool:
+        """Whether a configuration (n,) costs exactly as much as the bound: it is optimal then."""
+        has_groups = bool(len(self.problem.group_values))
+        return not has_groups and self.terms.scale.error == 0 and self.cost(x) == self._best.least
+
+    def step(self) -> bool:
+        """A part of the work, mostly some 20 ms; returns whether the bound became better."""
+        if self.is_done:
+            return False
+        began = time.perf_counter()
+        proof = None
+        try:
+            proof = next(self._steps)
+        except StopIteration:
+            self.is_done = True
+        self.seconds += time.perf_counter() - began
+        if proof is None or proof.least <= self._best.least:
+            return False
+        self._best = proof
+        self._bound = Bound.of(proof, self.seconds)
+        return True
+
+    def _trivial(self, method: str) -> Proof:
+        proof = trivial(self.terms)
+        is_small = self.problem.is_quadratic and not self.problem.is_spin and len(self.terms.values) <= MOST_TERMS
+        if method in (NONE, "trivial") or not is_small:
+            return proof
+        other = trivial_of_graph(self._graph)
+        return other if other.least > proof.least else proof
+
+    def _chosen(self, method: str) -> Steps:
+        if method in (NONE, "trivial"):
+            return iter(())
+        if method == AUTO:
+            return self._suited()
+        if method == elimination.METHOD:
+            return elimination.elimination(self.terms)
+        if method == factors.METHOD:
+            return factors.diffusion(self.terms)
+        if not self.problem.is_quadratic:
+            raise InvalidValue(f"bound {method!r}: is for quadratic problems without squared linear combinations")
+        return self._of_graph(method)
+
+    def _of_graph(self, method: str) -> Steps:
+        if method == semidefinite.METHOD:
+            if not semidefinite.is_suited(self._graph) and len(self._graph.weights):
+                raise InvalidValue(
+                    f"bound {method!r}: is for at most {semidefinite.MOST_VERTICES} variables and coefficients below "
+                    f"2**53 units, found {self._graph.vertices} variables"
+                )
+            return semidefinite.semidefinite(self._graph, self.seed)
+        if method == covering.METHOD:
+            if not covering.is_installed():
+                raise InvalidValue(f"bound {method!r}: needs highspy; install qiosk[lp]")
+            return covering.covering(self._graph, self.seed)
+        return packing.packing(self._graph, self.seed)
+
+    def _suited(self) -> Steps:
+        """The exact minimum where that is cheap, else what suits the size and the density."""
+        count = len(self.terms.values)
+        if count == 0 or count > MOST_TERMS:
+            return
+        if count <= MOST_ELIMINATED:
+            for proof in elimination.elimination(self.terms):
+                yield proof
+                if proof is not None:
+                    return
+        if not self.problem.is_quadratic:
+            yield from factors.diffusion(self.terms)
+            return
+        graph = self._graph
+        if not len(graph.weights):
+            return
+        is_sparse = 2 * len(graph.weights) <= SPARSE_DEGREE * graph.vertices
+        if not is_sparse and semidefinite.is_suited(graph):
+            yield from semidefinite.semidefinite(graph, self.seed)
+        elif covering.is_installed() and len(graph.weights) <= covering.MOST_EDGES:
+            yield from covering.covering(graph, self.seed)
+        else:
+            yield from packing.packing(graph, self.seed)
+
+
+def check_method(method: Any) -> None:
+    """Raise InvalidValue unless there is a method of this name, or it is ``auto`` or ``none``."""
+    names = (AUTO, NONE, *METHODS)
+    if method not in names:
+        raise InvalidValue(f"bound: must be one of {', '.join(names)}, found {method!r}")
+
+
+def bound(
+    problem: Any,
+    method: str = AUTO,
+    *,
+    seconds: float = 10.0,
+    seed: int = 0,
+    is_enough: Callable[[Bound], bool] = lambda found: False,
+) -> Bound:
+    """A lower bound on the cost of every configuration of a problem.
+
+    Args:
+        problem: in any form that :func:`qiosk.solve` takes.
+        method: ``auto`` chooses by size and density; else one of ``qiosk.bounds.METHODS``.
+        seconds: when to stop looking for a better one [s]; parts of the work that have begun are ended.
+        seed: any integer; the same seed gives the same bound, unless the time is over before.
+        is_enough: is called with every better bound, and returns whether to stop.
+
+    Raises:
+        InvalidValue: no such method, or it is not for problems like this one.
+
+    The references are at the modules of the methods; ``docs/bounds.md`` says when which is chosen.
+
+    >>> from qiosk.bounds import bound
+    >>> bound({(0, 0): -1, (0, 1): 3, (1, 1): -2}).value
+    -2.0
+    """
+    bounder = Bounder(compile_problem(cost_function_of(problem)), method, seed)
+    while not bounder.is_done and bounder.seconds < seconds:
+        if bounder.step() and is_enough(bounder.best):
+            break
+    return bounder.best

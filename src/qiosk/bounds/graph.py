@@ -1,0 +1,96 @@
+"""Quadratic problems as integer couplings of spins, where a ghost spin, +1, takes the place of fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+from qiosk.bounds.bound import Scale, scale_of
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import I64
+from qiosk.model.exact import spin_integers
+
+ROUNDED_BITS = 50
+"""Where coefficients must be rounded, their sum is below 2**50, so that float64 holds all weights."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SpinGraph:
+    """level = constant + sum_e weights[e] s_{rows[e]} s_{cols[e]}; vertex ``n`` is the ghost.
+
+    Flipping all spins changes no product, so the minimum is that of the problem, whose ghost is +1.
+    """
+
+    n: int
+    rows: I64  # (E,) row < col
+    cols: I64  # (E,)
+    weights: I64  # (E,) none is 0
+    constant: int
+    scale: Scale
+
+    @property
+    def vertices(self) -> int:
+        """n and, if there are fields, the ghost."""
+        return self.n + self.has_ghost
+
+    @cached_property
+    def has_ghost(self) -> bool:
+        """Whether there are fields."""
+        return bool(np.any(self.cols == self.n))
+
+    @cached_property
+    def size(self) -> int:
+        """Sum of the sizes of all weights."""
+        return int(np.abs(self.weights).sum())
+
+    @property
+    def least(self) -> int:
+        """The level at which every coupling would be at its least; all levels differ from it by multiples of
+        ``spacing``.
+        """
+        return self.constant - self.size
+
+    @cached_property
+    def spacing(self) -> int:
+        """Twice the greatest common divisor of the weights: flipping a product changes a level by so much."""
+        return max(2, 2 * int(np.gcd.reduce(self.weights, initial=0)))
+
+    def rounded_up(self, level: Fraction | int) -> Fraction:
+        """The least attainable level that is at least ``level``."""
+        return Fraction(self.least - ((self.least - level) // self.spacing) * self.spacing)
+
+    @cached_property
+    def adjacency(self) -> tuple[I64, I64, I64]:
+        """CSR: indptr (vertices + 1,); neighbours (2 E,); edges (2 E,), their numbers."""
+        ends = np.concatenate([self.rows, self.cols])
+        others = np.concatenate([self.cols, self.rows])
+        order = np.argsort(ends, kind="stable")
+        indptr = np.zeros(self.vertices + 1, np.int64)
+        np.cumsum(np.bincount(ends, minlength=self.vertices), out=indptr[1:])
+        return indptr, others[order], order % max(1, len(self.weights))
+
+
+def spin_graph(problem: CompiledProblem) -> SpinGraph:
+    """The graph of a quadratic problem. Raises InvalidValue for other ones."""
+    integers = spin_integers(problem)
+    if not integers.is_exact:
+        integers = spin_integers(problem, ROUNDED_BITS)
+    fields, edges = np.flatnonzero(integers.fields), np.flatnonzero(integers.weights)
+    count = int(np.count_nonzero(problem.linear) + np.count_nonzero(problem.pair_values))
+    return SpinGraph(
+        n=problem.n,
+        rows=np.concatenate([integers.rows[edges], fields]),
+        cols=np.concatenate([integers.cols[edges], np.full(len(fields), problem.n)]),
+        weights=np.concatenate([integers.weights[edges], integers.fields[fields]]),
+        constant=integers.constant,
+        scale=_scale(problem, integers.unit, count, is_exact=integers.is_exact),
+    )
+
+
+def _scale(problem: CompiledProblem, unit: float, count: int, *, is_exact: bool) -> Scale:
+    if problem.is_spin:
+        return scale_of(problem, unit, count, is_exact=is_exact)
+    return scale_of(problem, 4 * unit, count, is_exact=is_exact, quarters=4)

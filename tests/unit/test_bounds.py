@@ -1,0 +1,247 @@
+"""No bound is above the least cost, whatever the method, the coefficients and the time."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from qiosk.bounds import METHODS, bound
+from qiosk.bounds.bound import rounded_down
+from qiosk.bounds.choice import Bounder
+from qiosk.bounds.factors import factors_of
+from qiosk.bounds.graph import spin_graph
+from qiosk.bounds.polynomial import polynomial
+from qiosk.bounds.semidefinite import is_suited
+from qiosk.errors import InvalidValue
+from qiosk.model.compile import compile_problem
+from qiosk.problem.problem import Problem
+from strategies import cost_function
+
+WEIGHTS = {
+    "equal": st.just(1),
+    "units": st.integers(-1, 1),
+    "few": st.integers(-3, 3),
+    "many": st.integers(-(10**6), 10**6),
+    "decades": st.builds(lambda k, sign: sign * 10**k, st.integers(0, 6), st.sampled_from([-1, 1])),
+    "huge": st.sampled_from([2**52, -(2**52), 1, -1, 2**52 - 1]),
+}
+ANY_SIZE = ("trivial", "elimination", "diffusion", "auto")
+QUADRATIC = ("cycles", "cycles-lp", "sdp")
+
+
+@st.composite
+def problems(draw, locality=2, most=10):
+    """Cost functions of up to ``most`` variables: sparse and dense, in parts, with fields or none, with zero rows."""
+    n = draw(st.integers(0, most))
+    sets = [s for k in range(2, locality + 1) for s in itertools.combinations(range(n), k)]
+    chosen = draw(st.lists(st.sampled_from(sets), unique=True, max_size=3 * n)) if sets else []
+    if draw(st.booleans()):
+        chosen = sets[: 3 * n]
+    weight = WEIGHTS[draw(st.sampled_from(sorted(WEIGHTS)))]
+    fields = draw(st.booleans())
+    terms = [(float(draw(weight)), ids) for ids in chosen]
+    terms += [(float(draw(weight)) if fields else 0.0, [i]) for i in range(n)]
+    return cost_function(draw(st.sampled_from(["ising", "pubo"])), [*terms, (float(draw(weight)), [])])
+
+
+def least_cost(function):
+    """By trying all configurations, in fractions."""
+    problem = compile_problem(function)
+    terms = [(Fraction(c), [i]) for i, c in enumerate(problem.linear.tolist())]
+    terms += [
+        (Fraction(c), [i, j])
+        for i, j, c in zip(problem.pair_rows, problem.pair_cols, problem.pair_values.tolist(), strict=True)
+    ]
+    for t, c in enumerate(problem.term_values.tolist()):
+        terms.append((Fraction(c), problem.term_variables[problem.term_indptr[t] : problem.term_indptr[t + 1]]))
+    bits = np.arange(1 << problem.n)[:, None] >> np.arange(problem.n) & 1
+    values = 1 - 2 * bits if problem.is_spin else bits
+    total = np.zeros(len(values), object)
+    for c, ids in terms:
+        total = total + c.numerator * values[:, np.array(ids, np.int64)].prod(axis=1).astype(object)
+        assert c.denominator == 1
+    return Fraction(problem.constant) + int(min(total))
+
+
+def assert_sound(function, method, seed=1):
+    least, problem = least_cost(function), compile_problem(function)
+    bounder = Bounder(problem, method, seed)
+    before = bounder.best.exact
+    assert before <= least
+    while not bounder.is_done:
+        is_better = bounder.step()
+        assert is_better == (bounder.best.exact > before)
+        before = bounder.best.exact
+        assert before <= least
+        assert Fraction(bounder.best.value) <= before
+    return bounder, least
+
+
+@pytest.mark.parametrize("method", QUADRATIC)
+@given(problems())
+@example(cost_function("ising", []))
+def test_no_bound_of_pairs_is_above_the_least_cost(method, function):
+    if method == "cycles-lp":
+        pytest.importorskip("highspy")
+    if method == "sdp" and not is_suited(spin_graph(compile_problem(function))):
+        return
+    assert_sound(function, method)
+
+
+@pytest.mark.parametrize("method", ANY_SIZE)
+@given(problems(locality=4, most=8))
+@example(cost_function("pubo", [(3.0, [])]))
+def test_no_bound_of_larger_terms_is_above_the_least_cost(method, function):
+    bounder, least = assert_sound(function, method)
+    if method == "elimination":
+        assert bounder.best.exact == least
+        if bounder.best.configuration is not None:
+            assert bounder.is_attained(bounder.best.configuration)
+
+
+@given(problems(most=8))
+def test_frustrated_cycles_are_exact_for_sparse_problems_of_equal_weights(function):
+    """What is packed is at least as much as one cycle of the least weight."""
+    graph = spin_graph(compile_problem(function))
+    found, least = assert_sound(function, "cycles")
+    if found.best.exact < least:
+        assert found.best.exact >= graph.scale.cost(graph.least)
+
+
+def ring(n, frustrated):
+    return [(1.0 if i else (1.0 if (n % 2 == 1) == frustrated else -1.0), [i, (i + 1) % n]) for i in range(n)]
+
+
+@pytest.mark.parametrize("method", ["cycles", "elimination", "sdp", "auto"])
+@pytest.mark.parametrize("n", [3, 4, 9, 40])
+@pytest.mark.parametrize("frustrated", [True, False])
+def test_rings(method, n, frustrated):
+    found = bound_of("ising", ring(n, frustrated), method)
+    assert found.value == (2 - n if frustrated else -n) or (method == "sdp" and n > 9)
+    assert found.value <= (2 - n if frustrated else -n)
+
+
+def bound_of(kind, terms, method="auto", **options):
+    return bound(cost_function(kind, terms), method, **options)
+
+
+def test_planar_grids_are_closed_by_cycles():
+    """Without fields the relaxation by odd cycles is exact on planar graphs."""
+    pytest.importorskip("highspy")
+    rng = np.random.default_rng(1)
+    terms = [
+        (float(rng.choice([-1, 1])), [4 * x + y, 4 * (x + dx) + y + dy])
+        for x in range(4)
+        for y in range(4)
+        for dx, dy in ((0, 1), (1, 0))
+        if x + dx < 4 and y + dy < 4
+    ]
+    exact = bound_of("ising", terms, "elimination")
+    assert bound_of("ising", terms, "cycles-lp").exact == exact.exact
+
+
+def test_decimal_fractions_count_as_what_they_round_to():
+    found = bound_of("ising", [(0.1, [0, 1]), (0.1, [1, 2]), (0.1, [0, 2])])
+    assert found.exact == Fraction(-1, 10)
+    assert found.value <= -0.1
+
+
+def test_coefficients_without_a_common_unit_are_rounded_towards_the_safe_side():
+    terms = [(float(np.pi), [0, 1]), (float(np.e) * 1e-12, [1, 2]), (float(np.sqrt(2.0)), [0, 2]), (0.7, [0])]
+    least = min(
+        sum(Fraction(c) * int(np.prod([x[i] for i in ids])) for c, ids in terms)
+        for x in itertools.product((-1, 1), repeat=3)
+    )
+    for method in (*QUADRATIC[:1], "sdp", *ANY_SIZE):
+        found = bound_of("ising", terms, method)
+        assert found.exact <= least
+        assert found.value >= float(least) - 5
+
+
+def test_squared_linear_combinations_are_at_least_nothing():
+    function = cost_function("pubo_grouped", [(-2.0, [0, 1])], [(3.0, [(1.0, 0), (1.0, 1), (-1.0, None)])])
+    assert bound(function).value == -2.0
+    function = cost_function("ising_grouped", [(1.0, [0, 1])], [(-1.0, [(1.0, 0), (1.0, 1)])])
+    assert -5.1 < bound(function).value <= -5.0
+
+
+def test_the_same_seed_gives_the_same_bound_and_certificate():
+    rng = np.random.default_rng(3)
+    terms = [(float(rng.integers(-9, 10)), pair) for pair in itertools.combinations(range(30), 2)]
+    for method in ("cycles", "sdp"):
+        one, other = bound_of("ising", terms, method, seed=5), bound_of("ising", terms, method, seed=5)
+        assert one.value == other.value
+        assert set(one.certificate) == set(other.certificate)
+        for name, array in one.certificate.items():
+            assert np.array_equal(array, other.certificate[name])
+
+
+def test_time_and_is_enough_end_the_work():
+    rng = np.random.default_rng(3)
+    terms = [(float(rng.integers(-9, 10)), pair) for pair in itertools.combinations(range(60), 2)]
+    whole = bound_of("ising", terms, "sdp")
+    assert bound_of("ising", terms, "sdp", seconds=0.0).method == "trivial"
+    assert bound_of("ising", terms, "sdp", is_enough=lambda found: True).value <= whole.value
+
+
+def test_unknown_and_unsuited_methods_are_refused():
+    with pytest.raises(InvalidValue, match="bound: must be one of auto, none, trivial"):
+        bound({(0, 1): 1}, "guess")
+    for method in QUADRATIC:
+        with pytest.raises(InvalidValue, match="is for quadratic problems"):
+            bound_of("pubo", [(1.0, [0, 1, 2])], method)
+
+
+def test_weights_that_float64_does_not_hold_are_no_semidefinite_problem():
+    with pytest.raises(InvalidValue, match="coefficients below"):
+        bound_of("ising", [(2.0**53, [0, 1]), (1.0, [1, 2])], "sdp")
+
+
+def test_auto_chooses_by_width_and_density():
+    rng = np.random.default_rng(4)
+    dense = [(float(rng.choice([-1, 1])), pair) for pair in itertools.combinations(range(60), 2)]
+    assert bound_of("ising", dense).method == "sdp"
+    grid = [
+        (float(rng.choice([-1, 1])), sorted([30 * x + y, 30 * ((x + dx) % 30) + (y + dy) % 30]))
+        for x in range(30)
+        for y in range(30)
+        for dx, dy in ((0, 1), (1, 0))
+    ]
+    assert bound_of("ising", grid, seconds=5.0).method in ("cycles", "cycles-lp")
+    assert bound_of("ising", grid[:300]).method == "elimination"
+
+
+def test_every_method_has_a_name():
+    assert METHODS == ("trivial", "elimination", "cycles", "cycles-lp", "sdp", "diffusion")
+
+
+@given(st.fractions(), st.integers(-50, 50))
+def test_values_are_rounded_down(value, power):
+    exact = value * Fraction(2) ** power
+    assert Fraction(rounded_down(exact)) <= exact
+    assert Fraction(np.nextafter(rounded_down(exact), np.inf)) > exact
+
+
+@given(problems(locality=4, most=6))
+def test_factors_add_up_to_the_terms(function):
+    terms = polynomial(compile_problem(function))
+    factors = factors_of(terms)
+    for x in itertools.product((0, 1), repeat=terms.n):
+        total = sum(int(factors.own[i, x[i]]) for i in range(terms.n))
+        for f, scope in enumerate(factors.scopes):
+            index = sum(x[i] << b for b, i in enumerate(scope))
+            total += int(factors.tables[factors.starts[f] + index])
+        values = np.array([1 - 2 * v if terms.is_spin else v for v in x], np.int8)
+        assert total == terms.level(values) << factors.shift
+
+
+def test_an_empty_problem_costs_its_constant():
+    for method in ("auto", "none", *METHODS):
+        if method == "cycles-lp":
+            continue
+        assert bound(Problem("empty"), method).value == 0.0
