@@ -214,3 +214,25 @@ def test_answers_that_are_none_are_refused(document):
     model = cover()
     with pytest.raises(InvalidValue, match="`model` is not the answer of a model"):
         read_answer(model.decode(dict.fromkeys(range(4), 0)), document)
+
+
+def test_the_best_solution_so_far_is_one_that_satisfies_all_constraints_whatever_the_weights():
+    model = seven_of(26)
+    problem = model.problem(weights={"seven": 0.01, "one": 0.01})
+    found = []
+
+    def look(report):
+        if report.progress.best_cost is None:
+            return
+        document = json.loads(report.best())
+        assert document["cost"] == report.progress.best_cost == problem.evaluate(document["configuration"])
+        assert [v["name"] for v in document["violated"]] == [
+            r.name for r in model.decode(document["configuration"]).violated
+        ]
+        found.append(len(document["violated"]))
+
+    result, _ = run(problem, on_chunk=look, target="microsoft.tabu-parameterfree.cpu", timeout=3000, max_seconds=None)
+    assert found[0] > 0
+    assert found[-1] == 0
+    assert found == sorted(found, reverse=True)
+    assert model.decode(result).is_feasible

@@ -18,6 +18,7 @@ from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction
 from qiosk.modeling.adaptive import begin, solve_in_rounds
 from qiosk.modeling.answer import Answer, Round
+from qiosk.modeling.best_so_far import BestSoFar
 from qiosk.modeling.model import Model
 from qiosk.modeling.resuming import Saved, read_checkpoint, write_checkpoint
 from qiosk.modeling.seeded import SeededRuns
@@ -33,9 +34,9 @@ _log = logging.getLogger(__name__)
 def solve_job(cost_function: CostFunction, setup: Setup, hooks: Hooks) -> Result:
     """Run a job; in rounds if its problem is that of a model and the weights in its metadata.
 
-    The costs of the result are those of the problem as it was submitted; solutions that satisfy all constraints come
-    first. Progress and trace have the costs with the weights of the round. Checkpoints contain all rounds. Raises as
-    ``qiosk.solve``, and UnreadableCheckpoint.
+    The costs of the result, and of the best solution so far, are those of the problem as it was submitted; solutions
+    that satisfy all constraints come first. The trace has the costs with the weights of the round. Checkpoints contain
+    all rounds. Raises as ``qiosk.solve``, and UnreadableCheckpoint.
     """
     began = time.monotonic()
     model = model_of(cost_function)
@@ -55,6 +56,7 @@ class _Rounds:
         self._runs = SeededRuns(setup)
         self._saved: Saved | None = None
         self._trace: list[TracePoint] = []  # of all rounds
+        self._best = BestSoFar(cost_function, model.decode)
         self._limit = math.inf
         if hooks.resume is not None:
             self._saved = read_checkpoint(
@@ -67,6 +69,8 @@ class _Rounds:
             self._runs.facts = self._saved.facts
             if hooks.is_extension:
                 self._standing.uncounted = self._standing.elapsed
+            if self._standing.best is not None:
+                self._best.offer(self._standing.best[1].solutions[0])
 
     def solve(self, began: float) -> Result:
         """The result of the job, which began at that time of the monotonic clock."""
@@ -118,11 +122,14 @@ class _Rounds:
             new = [*waiting, *new]
             waiting.clear()
             self._trace.extend(new)
+            self._best.take(report)
+            progress = structs.replace(report.progress, seconds=seconds, fraction=fraction, best_cost=self._best.cost)
             self._hooks.on_chunk(
                 replace(
                     report,
-                    progress=structs.replace(report.progress, seconds=seconds, fraction=fraction),
+                    progress=progress,
                     new_trace=new,
+                    best=lambda: self._best.document(self._runs.setup.target, report, self._hooks.input_data_uri),
                     checkpoint=lambda: write_checkpoint(
                         self._standing,
                         Saved(run=report.checkpoint(), seconds=spent, trace=before, facts=self._runs.facts),

@@ -69,6 +69,7 @@ class ChunkReport:
     best: Callable[[], bytes]  # results document of the best so far
     checkpoint: Callable[[], bytes]
     provenance: Callable[[], Provenance]  # as far as it is known
+    solutions: Callable[[], Sequence[Solution]]  # the best so far
     is_last: bool = False
 
 
@@ -300,6 +301,7 @@ class Task:
                 best=lambda: self._document(problem, found, parameters, seconds),
                 checkpoint=lambda: pack(self._begun(kernel)),
                 provenance=lambda: self.facts.so_far(parameters),
+                solutions=lambda: self._solutions(problem, found),
             )
         )
         stop = StopReason.CONVERGED if self.target.is_parameter_free else StopReason.FINISHED
@@ -371,6 +373,7 @@ class Task:
             ),
             checkpoint=lambda: self._checkpoint(run),
             provenance=lambda: self.facts.so_far(self._parameters(run.solver.parameters(run.state))),
+            solutions=lambda: self._solutions(problem, run.state.incumbents),
         )
 
     def _document(
