@@ -22,8 +22,9 @@ class Encoding(StrEnum):
     encoding (N. Chancellor, Quantum Sci. Technol. 4, 045004 (2019), doi:10.1088/2058-9565/ab33c2).
     ``one_hot``: one bit per value, exactly one of which is 1; the model adds that constraint.
 
-    Binary suits long ranges. Unary and domain walls suit short ranges, in which the search moves by single steps.
-    One-hot suits values whose costs are unrelated; a choice is the same for values that are no numbers.
+    Binary suits most models. Unary suits short ranges in which the search moves by single steps, as where the objective
+    has squares of integers whose sum is given. One-hot suits values whose costs are unrelated; a choice is the same for
+    values that are no numbers.
 
     >>> from qiosk.modeling import Encoding, Model
     >>> Model().integer("n", 0, 5, Encoding.binary)
