@@ -99,6 +99,10 @@ def simd_available() -> bool:
 UNCOUNTED: dict[str, Any] = {"_nrt": False}
 """Options of functions that make no arrays and read many: without them references are counted at every access."""
 
+INTERNAL: dict[str, Any] = {**UNCOUNTED, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""The same, and they cannot be called from Python once compiled: with many arrays the code that reads such a call takes
+half of the time to compile."""
+
 
 def uncounted_kernel(function: Callable[..., Any]) -> Any:
     """Decorator: as ``kernel``, with the options ``UNCOUNTED``."""

@@ -1,0 +1,1 @@
+"""A depth-first search over literals with propagation of rows, and clauses learned from conflicts."""
