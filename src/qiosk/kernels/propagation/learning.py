@@ -22,7 +22,7 @@ KEPT_RANK = 2
 @called(**INTERNAL)
 def learn(s: Any) -> Any:
     """From the premises of a conflict to the clause ``learned``, its new literal first; the level to go back to."""
-    count, is_open, place = 1, 0, s.counters[TRAIL] - 1
+    count, of_level, place = 1, 0, s.counters[TRAIL] - 1
     while True:
         s.counters[STEPS] += s.counters[PREMISES]
         for k in range(s.counters[PREMISES]):
@@ -32,7 +32,7 @@ def learn(s: Any) -> Any:
                 s.seen[v] = 1
                 bump(s, v)
                 if s.levels[v] == s.counters[LEVEL]:
-                    is_open += 1
+                    of_level += 1
                 else:
                     s.learned[count] = literal ^ 1
                     count += 1
@@ -40,9 +40,9 @@ def learn(s: Any) -> Any:
             place -= 1
         literal = s.trail[place]
         s.seen[literal >> 1] = 0
-        is_open -= 1
+        of_level -= 1
         place -= 1
-        if is_open == 0:
+        if of_level == 0:
             break
         find_premises(s, literal >> 1)
     s.learned[0] = literal ^ 1
@@ -124,8 +124,8 @@ def watch(s: Any, clause: Any) -> None:
 
 
 @called(**INTERNAL)
-def drop_half(s: Any) -> None:
-    """At level 0: drop the half of the clauses that has the most levels, and all that are satisfied there."""
+def drop_clauses(s: Any, are_all_dropped: Any) -> None:
+    """At level 0: drop all clauses, or the half that has the most levels, and those that are satisfied there."""
     sizes = s.dropped  # borrowed, as counts by rank
     for k in range(min(_RANKS, sizes.size)):
         sizes[k] = 0
@@ -142,7 +142,7 @@ def drop_half(s: Any) -> None:
     for clause in range(s.counters[CLAUSES]):
         finish = s.clause_start[clause + 1]  # which may be overwritten below, but not before it is read
         rank = s.clause_ranks[clause]
-        is_kept = rank <= KEPT_RANK or rank < limit
+        is_kept = not are_all_dropped and (rank <= KEPT_RANK or rank < limit)
         for k in range(begin, finish):
             is_kept = is_kept and s.is_true[s.pool[k]] == 0
         if is_kept:

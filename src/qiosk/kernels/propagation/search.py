@@ -7,7 +7,7 @@ from typing import Any
 from qiosk.kernels.compiler import INTERNAL, called, uncounted_kernel
 from qiosk.kernels.propagation.deduction import CONFLICT, UNFINISHED, deduce
 from qiosk.kernels.propagation.heap import DECAY, put, take
-from qiosk.kernels.propagation.learning import drop_half, keep_learned, learn, rank_of_learned
+from qiosk.kernels.propagation.learning import drop_clauses, keep_learned, learn, rank_of_learned
 from qiosk.kernels.propagation.state import (
     BY_CLAUSE,
     CLAUSE_LIMIT,
@@ -16,7 +16,6 @@ from qiosk.kernels.propagation.state import (
     DECISIONS,
     EXHAUSTED,
     HEAD,
-    HEAPED,
     LEARNED,
     LEVEL,
     NO_REASON,
@@ -53,13 +52,8 @@ def advance(s: Any, steps: Any) -> Any:
             _learn_from_conflict(s)
         elif s.counters[TRAIL] == s.levels.size:
             return SOLVED
-        elif s.counters[UNTIL_RESTART] <= 0 or _is_full(s):
-            go_back(s, 0)
-            s.counters[RESTARTS] += 1
-            s.counters[UNTIL_RESTART] = RESTART_UNIT * _luby(s.counters[RESTARTS])
-            if s.counters[CLAUSES] >= s.counters[CLAUSE_LIMIT] or _is_full(s):
-                drop_half(s)
-                s.counters[CLAUSE_LIMIT] += _MORE_CLAUSES
+        elif s.counters[UNTIL_RESTART] <= 0:
+            _restart(s)
         else:
             _decide(s)
 
@@ -78,12 +72,29 @@ def _learn_from_conflict(s: Any) -> None:
     s.counters[UNTIL_RESTART] -= 1
     level = learn(s)
     rank = rank_of_learned(s, s.counters[CONFLICTS])
-    go_back(s, level)
-    if s.counters[LEARNED] == 1:
-        assign(s, s.learned[0], NO_REASON)
-    else:
-        assign(s, s.learned[0], 4 * keep_learned(s, rank) + BY_CLAUSE)
     s.step[0] /= DECAY
+    if s.counters[LEARNED] == 1:
+        go_back(s, 0)
+        assign(s, s.learned[0], NO_REASON)
+    elif _is_full(s):
+        _restart(s)
+        keep_learned(s, rank)
+    else:
+        go_back(s, level)
+        assign(s, s.learned[0], 4 * keep_learned(s, rank) + BY_CLAUSE)
+
+
+@called(**INTERNAL)
+def _restart(s: Any) -> None:
+    """Go back to level 0, and drop clauses there if they are too many, so that there is room for one more."""
+    go_back(s, 0)
+    s.counters[RESTARTS] += 1
+    s.counters[UNTIL_RESTART] = RESTART_UNIT * _luby(s.counters[RESTARTS])
+    if s.counters[CLAUSES] >= s.counters[CLAUSE_LIMIT] or _is_full(s):
+        drop_clauses(s, False)
+        if _is_full(s):
+            drop_clauses(s, True)
+        s.counters[CLAUSE_LIMIT] += _MORE_CLAUSES
 
 
 @called(**INTERNAL)

@@ -111,7 +111,9 @@ class Encoding:
 
     def _add_clause(self, literals: Sequence[Literal]) -> None:
         """At least one of the literals is true."""
-        self._append(LiteralRow([a ^ 1 for a in literals], [1] * len(literals), [True] * len(literals), len(literals) - 1))
+        self._append(
+            LiteralRow([a ^ 1 for a in literals], [1] * len(literals), [True] * len(literals), len(literals) - 1)
+        )
 
     def _add_at_most(self, terms: Mapping[int, int], bound: int) -> None:
         self._append(self._row(terms, bound))

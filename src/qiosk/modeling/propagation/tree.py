@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qiosk.kernels.propagation import search, state
 from qiosk.kernels.rng import random_words
 from qiosk.model.cost_function import I8, I64
+from qiosk.modeling.expression import Condition, Expression, Sense
 from qiosk.modeling.propagation.encoding import Encoding
+from qiosk.modeling.rows import Row, row_of
 
 PART_STEPS = 3_000_000
 """Steps of a kernel call: some hundredths of a second."""
@@ -19,6 +22,8 @@ MAX_POOL = 1 << 22
 """Literals of learned clauses, unless there are so many variables that a few clauses need more."""
 FIRST_LIMIT = 4000
 """Learned clauses at which the worse half is dropped for the first time."""
+MAX_PRODUCTS = 10_000
+"""Products of an objective up to which its bound is propagated: bounds on sums of very many products cut nothing."""
 _NOISE = 1e-4
 
 
@@ -33,15 +38,24 @@ class Outcome(StrEnum):
 class Tree:
     """A depth-first search with learned clauses, which can be continued in calls of any length.
 
-    ``objective`` is the number of a row whose bound is lowered after each solution, or None. ``costs`` of bits are
-    their linear coefficients in what is minimized: they only decide which value is tried first. A seed repeats.
+    ``objective`` is the number of a row whose bound is lowered after each solution; without it the first solution
+    ends the search, and is the best one only if ``is_bounded``: there is no objective either. ``costs`` of bits are their linear
+    coefficients in what is minimized: they only decide which value is tried first. A seed repeats.
     """
 
     def __init__(
-        self, encoding: Encoding, n_bits: int, *, seed: int, objective: int | None, costs: Mapping[int, float]
+        self,
+        encoding: Encoding,
+        n_bits: int,
+        *,
+        seed: int,
+        objective: int | None,
+        costs: Mapping[int, float],
+        is_bounded: bool = True,
     ) -> None:
         self.n_bits = n_bits
         self.objective = objective
+        self.is_bounded = is_bounded
         self._is_over = encoding.is_contradictory
         self._is_solved = False
         self.state = _state(encoding, seed, costs)
@@ -84,6 +98,23 @@ class Tree:
             if not self._is_over and (self.steps >= end or should_stop()):
                 return Outcome.PAUSED
         return Outcome.EXHAUSTED
+
+
+def tree_of(rows: Iterable[Row], cost: Expression, n_bits: int, seed: int) -> Tree:
+    """The search for bits that satisfy rows, and make a cost small if it can be bounded."""
+    wanted = list(rows)
+    encoding = Encoding(n_bits)
+    encoding.find_groups(wanted)
+    for row in wanted:
+        encoding.add(row)
+    objective, is_bounded = None, True
+    if any(cost.terms):  # any but the constant
+        row = row_of(Condition(cost - cost.constant, Sense.AT_MOST, 0.0))
+        is_bounded = row is not None and sum(len(bits) > 1 for bits in row.terms) <= MAX_PRODUCTS
+        if row is not None and is_bounded:
+            objective = encoding.add_objective(row.terms)
+    costs = {bits[0]: c for bits, c in cost.terms.items() if len(bits) == 1}
+    return Tree(encoding, n_bits, seed=seed, objective=objective, costs=costs, is_bounded=is_bounded)
 
 
 def _state(encoding: Encoding, seed: int, costs: Mapping[int, float]) -> state.Search:
@@ -156,13 +187,13 @@ def _state(encoding: Encoding, seed: int, costs: Mapping[int, float]) -> state.S
     )
 
 
-def _by_literal(literals: np.ndarray[tuple[int], np.dtype[np.int32]], size: int) -> tuple[I64, I64]:
+def _by_literal(literals: NDArray[np.int32], size: int) -> tuple[I64, I64]:
     """Where the uses of each literal begin, and the places at which they are, in this order."""
     start = np.concatenate([[0], np.cumsum(np.bincount(literals, minlength=size))]).astype(np.int64)
     return start, np.argsort(literals, kind="stable").astype(np.int64)
 
 
-def _spreads(weights: I64, opens: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.uint8]], row_start: I64) -> I64:
+def _spreads(weights: I64, opens: NDArray[np.uint8], row_start: I64) -> I64:
     """(R,) largest total weight of a block of each row."""
     if len(weights) == 0:
         return np.zeros(max(1, len(row_start) - 1), np.int64)
