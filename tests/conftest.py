@@ -149,3 +149,11 @@ def database(request, tmp_path):
         empty(opened)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def unpropagated(monkeypatch):
+    """Models are searched in rounds only: propagation would find the best solution before."""
+    from qiosk.modeling import Model
+
+    monkeypatch.setattr(Model, "propagation", lambda self: None)

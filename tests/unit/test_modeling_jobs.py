@@ -154,6 +154,7 @@ def lost_in_round(problem, number, **params):
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.usefixtures("unpropagated")
 def test_a_job_that_was_lost_in_a_round_goes_on_there(number):
     model = seven_of(26)
     problem = model.problem(weights={"seven": 0.01, "one": 0.01})
@@ -170,6 +171,7 @@ def test_a_job_that_was_lost_in_a_round_goes_on_there(number):
     assert [p.cost for r in reports for p in r.new_trace] == [p.cost for p in resumed.trace]
 
 
+@pytest.mark.usefixtures("unpropagated")
 def test_a_damaged_checkpoint_and_one_of_another_model_begin_again():
     model = seven_of(26)
     problem = model.problem(weights={"seven": 0.01, "one": 0.01})

@@ -231,6 +231,7 @@ def test_a_variable_that_is_given_twice_is_refused():
 
 @pytest.mark.parametrize("solver", ["tabu", "paralleltempering", "simulatedannealing"])
 @pytest.mark.parametrize("weight", [None, 3.0])
+@pytest.mark.usefixtures("unpropagated")
 def test_a_search_ends_when_the_objective_can_be_no_better(solver, weight):
     model = Model("ring")
     colour = model.choices("colour", range(14), "rgb")

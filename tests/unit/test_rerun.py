@@ -113,6 +113,7 @@ def test_all_solutions_are_compared():
     assert comparison.cost == comparison.cost_before
 
 
+@pytest.mark.usefixtures("unpropagated")
 def test_a_model_is_run_again_in_the_same_rounds():
     model = diet()
     before = model.solve("microsoft.tabu.cpu", sweeps=5, restarts=1).result
@@ -159,6 +160,7 @@ def test_a_job_is_run_again_as_a_job_that_names_it(solver, params):
     assert qiosk.rerun(job, job.get_results()).is_same
 
 
+@pytest.mark.usefixtures("unpropagated")
 def test_a_job_of_a_model_is_run_again_as_a_model():
     job = submit(SimulatedAnnealing, diet().problem(weights={"most": 0.25, "least": 0.25}), sweeps=5, restarts=1)
     assert len(job.provenance.statistics["rounds"]) > 1

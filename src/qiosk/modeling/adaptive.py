@@ -8,6 +8,10 @@ best solution satisfies all constraints.
 No cost is below the least value that the terms of the objective allow. A search ends when it reaches that, such as the
 first solution that satisfies the constraints of a model without an objective.
 
+Before the first round, and between rounds while there is no feasible solution, the constraints are propagated: a search
+that learns from conflicts finds feasible solutions, or proves that there is none, or none better. The rounds start from
+what it found. There is none where moves of searches keep all constraints, or all configurations can be tried.
+
 A weight above the range of the objective needs no raising: then no violation pays, and if every configuration was
 tried, the constraints cannot all hold.
 """
@@ -25,7 +29,8 @@ from qiosk.kernels.announcements import compiling_seconds
 from qiosk.model.hard_constraints import Violation
 from qiosk.modeling.answer import Answer, Round, Status, members
 from qiosk.modeling.expression import Expression
-from qiosk.modeling.rounds import Standing, Weights
+from qiosk.modeling.propagation.turns import Propagation, Turns
+from qiosk.modeling.rounds import FIRST_SHARE, Standing, Weights
 from qiosk.modeling.seeded import SeededRuns
 from qiosk.modeling.solution import Solution
 from qiosk.modeling.weights import round_up
@@ -39,6 +44,9 @@ MOST_ROUNDS = 16
 _EXHAUSTIVE = "exhaustive"
 _DONE = (StopReason.FINISHED, StopReason.CONVERGED, StopReason.VIOLATED, StopReason.TARGET)
 _CUT = (StopReason.TIMEOUT, StopReason.RUN_LIMIT)
+
+FIRST_TURN = 1 / 8
+"""Share of the time limit that propagation may take before the first round; later turns take as long as a round."""
 
 Run = Callable[[Problem, float, int], Result]
 """Minimizes a problem in so many seconds [s] (infinite: no limit); the number of the round chooses the seed."""
@@ -62,12 +70,16 @@ class Weighted(Protocol):
         """Weights to begin with, of all constraints."""
         ...
 
-    def penalized(self, weights: Mapping[str, float]) -> Problem:
-        """The problem with these weights."""
+    def penalized(self, weights: Mapping[str, float], initial: Mapping[int, int] | None = None) -> Problem:
+        """The problem with these weights, and perhaps with bits from which to begin."""
         ...
 
     def decode(self, source: object) -> Solution:
         """A configuration in terms of the model."""
+        ...
+
+    def propagation(self) -> Propagation | None:
+        """The search by propagation; None where it would be of no use."""
         ...
 
 
@@ -77,6 +89,7 @@ def solve_in_rounds(
     time_limit: float,
     *,
     standing: Standing | None = None,
+    turns: Turns | None = None,
     on_round: Callable[[Round], None] = lambda round_: None,
     clock: Callable[[], float] = time.monotonic,
     compiling: Callable[[], float] = compiling_seconds,
@@ -84,17 +97,29 @@ def solve_in_rounds(
     """The best solution of a model that rounds of ``run`` find within a time limit [s]; infinite: no limit.
 
     ``standing`` is where to go on, and is changed; by default the search begins with automatic weights. ``on_round``
-    is called after each round. Compiling kernels does not count, nor does loading those of the first round.
+    is called after each round. ``turns`` are those of propagation, which has the first; there are none by default.
+    Compiling kernels does not count, nor does loading those of the first round.
     """
     began = clock()
     found = begin(model) if standing is None else standing
     low, spent = model.cost.bounds[0], found.elapsed
     is_whole = found.weights.fixed.keys() == found.weights.now.keys()  # there is nothing to change
+    turns = turns or Turns()
+    began += turns.load()
+    turns.take(FIRST_TURN * (time_limit - spent))
+    found.elapsed = spent + clock() - began
     while True:
         start, compiled = clock(), compiling()
-        problem = model.penalized(found.weights.now)
+        problem = model.penalized(found.weights.now, turns.solution)
+        if turns.has_news:
+            _take_solution(model, found, turns, problem)
+            if turns.is_proof and turns.is_one_enough:
+                return _answer(found, Status.OPTIMAL, turns)
         built = clock() - start
-        result = run(problem, max(0.0, found.share(time_limit, built) - built), len(found.rounds))
+        seconds = found.share(time_limit, built)
+        if turns.is_infeasible:
+            seconds = min(seconds, FIRST_SHARE * time_limit)
+        result = run(problem, max(0.0, seconds - built), len(found.rounds))
         is_exact = result.statistics["kernel"] == _EXHAUSTIVE
         judged, reason = _take(model, found, result, is_exact=is_exact)
         violated = tuple(report.name for report in judged.violated)
@@ -118,16 +143,19 @@ def solve_in_rounds(
         on_round(found.rounds[-1])
         assert found.best is not None
         best = found.best[0]
-        if best.is_feasible and _rank(model, best)[1] <= low:
-            return _answer(found, Status.OPTIMAL)
+        if best.is_feasible and (turns.is_proof or _rank(model, best)[1] <= low):
+            return _answer(found, Status.OPTIMAL, turns)
         if reason in _DONE and not violated:
-            return _answer(found, Status.OPTIMAL if is_exact else Status.FEASIBLE)
-        if is_exact and found.weights.are_enough():
-            return _answer(found, Status.INFEASIBLE)
+            return _answer(found, Status.OPTIMAL if is_exact else Status.FEASIBLE, turns)
+        if turns.is_infeasible or (is_exact and found.weights.are_enough()):
+            return _answer(found, Status.INFEASIBLE, turns)
         is_over = not found.has_time(time_limit) or (math.isinf(time_limit) and len(found.rounds) == MOST_ROUNDS)
         is_settled = is_whole or (reason in _DONE and set(violated) <= found.weights.fixed.keys())
         if is_over or is_settled or reason is StopReason.CANCELLED:
-            return _answer(found, Status.FEASIBLE if best.is_feasible else Status.NOT_FOUND)
+            return _answer(found, Status.FEASIBLE if best.is_feasible else Status.NOT_FOUND, turns)
+        if not best.is_feasible:
+            turns.take(math.inf if math.isinf(time_limit) else seconds)
+            found.elapsed = spent + clock() - began
         found.before = weights
         found.weights.change(violated, is_exact=is_exact, is_cut=reason in _CUT)
 
@@ -138,6 +166,14 @@ def begin(model: Weighted, first: Mapping[str, float] | None = None) -> Standing
     largest = round_up(max(1.0, 1.1 * (high - low)))
     weights = Weights(model.weights() | dict(first or {}), model.fixed_weights(), largest)
     return Standing(weights, weights.now)
+
+
+def _take_solution(model: Weighted, found: Standing, turns: Turns, problem: Problem) -> None:
+    """Keep the solution of propagation, from which the problem begins, if it is better than what was found before."""
+    solution = model.decode(problem.init_config)
+    result = turns.found(problem, solution.objective)
+    if found.best is None or _rank(model, solution) < _rank(model, found.best[0]):
+        found.best = solution, result
 
 
 def _take(model: Weighted, found: Standing, result: Result, *, is_exact: bool) -> tuple[Solution, StopReason]:
@@ -163,14 +199,22 @@ def _take(model: Weighted, found: Standing, result: Result, *, is_exact: bool) -
 def solve_here(model: Weighted, setup: Setup, progress: bool | Callable[[JobProgress], bool | None] | None) -> Answer:
     """The best solution of a model that a target finds in this process; ``progress`` as :func:`qiosk.solve` has it."""
     setup = setup.until(model.cost.bounds[0])
-    runs = SeededRuns(setup)
+    runs, began = SeededRuns(setup), time.monotonic()
     with followed(progress) as hooks:
 
         def run(problem: Problem, seconds: float, number: int) -> Result:
             limited = replace(hooks, max_seconds=None if math.isinf(seconds) else seconds)
             return runs.run(problem.cost_function(), limited, number)
 
-        return runs.described(solve_in_rounds(model, run, setup.time_limit))
+        def known(problem: Problem, reason: StopReason, seconds: float) -> Result:
+            return runs.known(problem, None, hooks, reason, seconds)
+
+        def should_stop() -> bool:
+            hooks.on_progress(JobProgress(seconds=time.monotonic() - began))
+            return hooks.is_cancelled()
+
+        turns = Turns(model.propagation(), known, setup.solutions == 1, should_stop)
+        return runs.described(solve_in_rounds(model, run, setup.time_limit, turns=turns))
 
 
 def _rank(model: Weighted, solution: Solution) -> tuple[int, float]:
@@ -178,7 +222,9 @@ def _rank(model: Weighted, solution: Solution) -> tuple[int, float]:
     return len(solution.violated), -solution.objective if model.is_maximized else solution.objective
 
 
-def _answer(found: Standing, status: Status) -> Answer:
+def _answer(found: Standing, status: Status, turns: Turns) -> Answer:
     assert found.best is not None
     solution, result = found.best
-    return Answer(**members(solution), status=status, rounds=tuple(found.rounds), result=result)
+    return Answer(
+        **members(solution), status=status, rounds=tuple(found.rounds), propagated=turns.report(), result=result
+    )

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct, ValidationError, convert
 
 from qiosk.errors import InvalidValue
+from qiosk.modeling.propagation.turns import Propagated
 from qiosk.modeling.solution import Solution
 from qiosk.solvers.result import Result
 
@@ -26,11 +27,12 @@ class Status(StrEnum):
     """
 
     OPTIMAL = "optimal"
-    """All constraints hold, and no solution is better: all were tried, or the terms of the objective allow none."""
+    """All constraints hold, and no solution is better: all were tried, propagation of the constraints excludes all that
+    were not, or the terms of the objective allow none."""
     FEASIBLE = "feasible"
     """All constraints hold."""
     INFEASIBLE = "infeasible"
-    """No solution satisfies all constraints: every configuration was tried."""
+    """No solution satisfies all constraints: every configuration was tried, or is excluded by propagation."""
     NOT_FOUND = "not found"
     """No solution was found that satisfies all constraints; there may be one."""
 
@@ -63,7 +65,7 @@ class Round:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobAnswer(Solution):
     """The best solution that a job of a model found, with its ``status`` and the ``rounds``: what ``job.decode()``
-    returns.
+    returns. ``propagated`` is what the search by propagation did before the rounds; None where there was none.
 
     >>> from qiosk import Workspace
     >>> from qiosk.modeling import Model
@@ -79,6 +81,7 @@ class JobAnswer(Solution):
 
     status: Status
     rounds: tuple[Round, ...]
+    propagated: Propagated | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Values by name, the objective, feasibility, violated constraints, status and rounds, as JSON values.
@@ -97,7 +100,8 @@ class JobAnswer(Solution):
             }
             for k, r in enumerate(self.rounds)
         ]
-        return {"status": str(self.status), **Solution.to_json(self), "rounds": rounds}
+        found = {"status": str(self.status), **Solution.to_json(self), "rounds": rounds}
+        return found if self.propagated is None else found | {"propagated": self.propagated.to_json()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +136,7 @@ def read_answer(solution: Solution, document: Any) -> JobAnswer:
     for entry in found.rounds:
         before = rounds[-1].weights if rounds else {}
         rounds.append(replace(entry, weights={**before, **entry.weights}))
-    return JobAnswer(**members(solution), status=found.status, rounds=tuple(rounds))
+    return JobAnswer(**members(solution), status=found.status, rounds=tuple(rounds), propagated=found.propagated)
 
 
 def members(solution: Solution) -> dict[str, Any]:
@@ -143,3 +147,4 @@ def members(solution: Solution) -> dict[str, Any]:
 class _Written(Struct):
     status: Status
     rounds: list[Round]
+    propagated: Propagated | None = None

@@ -35,6 +35,7 @@ class Assembly:
     squares: list[tuple[float, Expression]] = field(default_factory=list)
     rows: list[SlackRow] = field(default_factory=list)  # the squares that have slack
     products: dict[Monomial, int] = field(default_factory=dict)  # bits that are products of others
+    slacks: list[tuple[Expression, range]] = field(default_factory=list)  # differences, and the slack bits in them
     sum: float = field(init=False)  # of the absolute values of all coefficients
     _is_integral: bool = field(init=False)  # whether the objective is
     _finest: float | None = field(init=False)  # coefficient of the objective; None if it is constant
@@ -52,6 +53,8 @@ class Assembly:
         penalty = penalty_for(name, row, self._new_bit)
         if (square := penalty.square) is not None:
             slack = range(before, self.n_bits)
+            if len(slack):
+                self.slacks.append((square, slack))
             expanded = self._expanded(square, weight)
             if expanded is None:
                 square = self._linear(square, weight)
@@ -63,6 +66,18 @@ class Assembly:
         if (products := penalty.products) is not None:
             least = products if penalty.least is None else penalty.least
             self._add(weight, products if self._is_exact(weight, _greatest(products), magnitude(products)) else least)
+
+    def completed(self, bits: Mapping[int, int]) -> dict[int, int]:
+        """A configuration of the model's bits with slack that fits them best, and with products."""
+        found = dict(bits)
+        for difference, slack in self.slacks:
+            found |= dict.fromkeys(slack, 0)
+            left = -difference.value(found)
+            for bit in sorted(slack, key=lambda bit: -difference.terms[bit,]):
+                weight = difference.terms[bit,]
+                found[bit] = int(left >= weight)
+                left -= weight * found[bit]
+        return found | {bit: int(all(found[i] for i in some)) for some, bit in self.products.items()}
 
     def problem(self, name: str) -> Problem:
         """The problem; every bit gets a term."""
@@ -123,13 +138,24 @@ class Assembly:
 
 
 def assemble(
-    name: str, cost: Expression, rows: Iterable[tuple[str, Row]], weights: Mapping[str, float], n_bits: int
+    name: str,
+    cost: Expression,
+    rows: Iterable[tuple[str, Row]],
+    weights: Mapping[str, float],
+    n_bits: int,
+    initial: Mapping[int, int] | None = None,
 ) -> Problem:
-    """The problem of a cost to minimize and of constraints by name, each with its weight. Raises InvalidValue."""
+    """The problem of a cost to minimize and of constraints by name, each with its weight. Raises InvalidValue.
+
+    ``initial`` are bits of the model from which searches begin, with the slack that fits them.
+    """
     assembly = Assembly(cost, n_bits)
     for constraint, row in rows:
         assembly.add(constraint, row, weights[constraint])
-    return assembly.problem(name)
+    problem = assembly.problem(name)
+    if initial is not None:
+        problem.init_config = assembly.completed({bit: initial[bit] for bit in range(n_bits)})
+    return problem
 
 
 def _greatest(expression: Expression) -> float:

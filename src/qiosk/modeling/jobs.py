@@ -20,6 +20,7 @@ from qiosk.modeling.adaptive import begin, solve_in_rounds
 from qiosk.modeling.answer import Answer, Round
 from qiosk.modeling.best_so_far import BestSoFar
 from qiosk.modeling.model import Model
+from qiosk.modeling.propagation.turns import Turns
 from qiosk.modeling.resuming import Saved, read_checkpoint, write_checkpoint
 from qiosk.modeling.seeded import SeededRuns
 from qiosk.problem import Problem
@@ -79,7 +80,12 @@ class _Rounds:
         allowed = math.inf if hooks.max_seconds is None else standing.elapsed + hooks.max_seconds
         own_limit = self._runs.setup.time_limit + standing.uncounted
         self._limit = min(own_limit, allowed)
-        answer = solve_in_rounds(self._model, self._search, self._limit, standing=standing, on_round=self._log)
+        turns = Turns(self._model.propagation(), self._known, self._runs.setup.solutions == 1, hooks.is_cancelled)
+        answer = solve_in_rounds(
+            self._model, self._search, self._limit, standing=standing, turns=turns, on_round=self._log
+        )
+        if (did := answer.propagated) is not None:
+            _log.info("propagation: %s after %.1f s, objective %s", did.stop_reason, did.seconds, did.objective)
         result = _as_submitted(self._model, self._runs.described(answer), self._cost_function)
         statistics = dict(result.statistics)
         if statistics["stop_reason"] == StopReason.TIMEOUT and allowed < own_limit:
@@ -93,9 +99,13 @@ class _Rounds:
         )
 
     def _prepared(self, problem: Problem) -> CostFunction:
+        """With the initial configuration that was submitted, so that a checkpoint is of this problem."""
         initial = self._cost_function.initial_configuration
         problem.init_config = None if initial is None else dict(initial)
         return problem.cost_function()
+
+    def _known(self, problem: Problem, reason: StopReason, seconds: float) -> Result:
+        return self._runs.known(problem, self._cost_function.initial_configuration, self._hooks, reason, seconds)
 
     def _search(self, problem: Problem, seconds: float, number: int) -> Result:
         saved, self._saved = self._saved, None

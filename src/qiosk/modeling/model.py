@@ -14,13 +14,15 @@ from qiosk.modeling.answer import Answer
 from qiosk.modeling.assembly import assemble
 from qiosk.modeling.document import ModelContent, read_document, write_document
 from qiosk.modeling.expression import Constraint, Expression
-from qiosk.modeling.penalties import check_exact, exact_row, one_hot_groups
+from qiosk.modeling.penalties import are_kept_by_moves, check_exact, exact_row, one_hot_groups
 from qiosk.modeling.programs import fill
+from qiosk.modeling.propagation.turns import Propagation
 from qiosk.modeling.rows import Row, hard_constraints, row_of
 from qiosk.modeling.solution import Solution, report
 from qiosk.modeling.statement import Statement
 from qiosk.modeling.weights import automatic_weight
 from qiosk.problem import Problem
+from qiosk.solvers.exact.exhaustive import MAX_VARIABLES
 from qiosk.solvers.solve import HasTarget, set_up
 from qiosk.solvers.targets.catalogue import DEFAULT_TARGET
 
@@ -47,27 +49,34 @@ class Model(Statement):
         super().__init__(name)
         self._rows: dict[str, Row | None] = {}  # of constraints, as they are asked for
 
-    def problem(self, *, scale: float = 1.0, weights: Mapping[str, float] | None = None) -> Problem:
+    def problem(
+        self,
+        *,
+        scale: float = 1.0,
+        weights: Mapping[str, float] | None = None,
+        initial: Mapping[int, int] | None = None,
+    ) -> Problem:
         """The problem for solvers. Its metadata contains the model and the weights, so that results can be decoded
         elsewhere, and a job can change the weights as :meth:`solve` does.
 
         ``scale`` multiplies all automatic weights: increase it if solutions violate constraints, decrease it if the
         search gets stuck. ``weights`` are those of single constraints by name, instead of automatic ones;
-        :meth:`solve` chooses them. Raises InvalidValue for a constraint that can never hold, and for one whose penalty
-        would not be exact.
+        :meth:`solve` chooses them. ``initial`` are the bits of a solution from which searches begin, as
+        ``solution.bits`` or :meth:`configuration` has them; slack is added. Raises InvalidValue for a constraint that
+        can never hold, and for one whose penalty would not be exact.
         """
         if not 0 < scale < float("inf"):
             raise InvalidValue(f"scale: must be greater than 0, found {scale}")
         chosen = self.weights(scale) | dict(weights or {})
-        problem = self.penalized(chosen)
+        problem = self.penalized(chosen, initial)
         problem.metadata |= hard_constraints({c.name: self._exact_row(c) for c in self.constraints})
         problem.metadata |= {"model": self.to_document(), "weights": chosen}
         return problem
 
-    def penalized(self, weights: Mapping[str, float]) -> Problem:
+    def penalized(self, weights: Mapping[str, float], initial: Mapping[int, int] | None = None) -> Problem:
         """As :meth:`problem`, with the weights of all constraints, and without the constraints in its metadata."""
         rows = {name: self._exact_row(constraint) for name, constraint in self._constraints.items()}
-        problem = assemble(self.name, self.cost, rows.items(), weights, self._n_bits)
+        problem = assemble(self.name, self.cost, rows.items(), weights, self._n_bits, initial)
         hard = [row for name, row in rows.items() if self._constraints[name].weight is None]
         for bits, is_exact in one_hot_groups(hard):
             problem.add_one_hot(bits, at_most=not is_exact)
@@ -117,6 +126,19 @@ class Model(Statement):
         """
         given = {"timeout": timeout, "seed": seed, "threads": threads, "kernel": kernel}
         return solve_here(self, set_up(solver, given, params), progress)
+
+    def propagation(self) -> Propagation | None:
+        """The search for solutions by propagation of the constraints, which :meth:`solve` begins with.
+
+        None where it would be of no use: where moves of other searches keep all constraints, or all configurations can
+        be tried. Raises as :meth:`problem`.
+        """
+        rows = [self._exact_row(constraint) for constraint in self._constraints.values()]
+        if are_kept_by_moves(rows):
+            return None
+        if self._n_bits <= MAX_VARIABLES and len(self.problem().cost_function().variables) <= MAX_VARIABLES:
+            return None
+        return Propagation(rows, self.cost, self._n_bits)
 
     def decode(self, source: Any) -> Solution:
         """A configuration as values by name.

@@ -152,7 +152,16 @@ def one_hot_groups(rows: Iterable[Row]) -> list[tuple[list[int], bool]]:
     groups = []
     for row in rows:
         is_one_hot = row.bound == 1 and all(len(bits) == 1 and c == 1 for bits, c in row.terms.items())
-        if is_one_hot and row.sense is not Sense.AT_LEAST:
+        if is_one_hot and row.terms and row.sense is not Sense.AT_LEAST:
             groups.append(([bits[0] for bits in row.terms], row.sense is Sense.EQUAL))
     times = Counter(bit for bits, _ in groups for bit in bits)
     return [(bits, is_exact) for bits, is_exact in groups if is_exact or max(times[bit] for bit in bits) <= 2]
+
+
+def are_kept_by_moves(rows: Iterable[Row]) -> bool:
+    """Whether all constraints are groups that share no bit, or groups of exactly one that cross as rows and columns."""
+    every = list(rows)
+    groups = one_hot_groups(every)
+    times = Counter(bit for bits, _ in groups for bit in bits)
+    most = 2 if all(is_exact for _, is_exact in groups) else 1
+    return len(groups) == len(every) and max(times.values(), default=0) <= most

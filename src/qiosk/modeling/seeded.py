@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from qiosk.formats.comparison import ROUNDS
+from qiosk.model.check import initial_values
 from qiosk.model.cost_function import CostFunction
 from qiosk.modeling.answer import Answer
+from qiosk.modeling.propagation.turns import KERNEL
+from qiosk.problem import Problem
 from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.result import Result
+from qiosk.solvers.search.solver import StopReason
 from qiosk.solvers.solve import Hooks, Setup
 
 
@@ -21,6 +26,22 @@ class SeededRuns:
 
     setup: Setup
     facts: RunFacts | None = None
+
+    def known(
+        self, problem: Problem, submitted: Mapping[int, int] | None, hooks: Hooks, stop: StopReason, seconds: float
+    ) -> Result:
+        """The result where the configuration from which a problem begins was found by propagation.
+
+        The problem of its provenance has the initial configuration that was ``submitted``. Raises as ``qiosk.solve``.
+        """
+        cost_function = problem.cost_function()
+        values = initial_values(cost_function)
+        assert values is not None
+        cost_function = replace(cost_function, initial_configuration=submitted)
+        setup = self.setup if self.facts is None else self.setup.seeded(self.facts.seed)
+        result = setup.known(cost_function, values, hooks, KERNEL, stop, seconds)
+        self.facts = self.facts or result.facts
+        return result
 
     def run(self, cost_function: CostFunction, hooks: Hooks, number: int) -> Result:
         """The run of a round. Raises as ``qiosk.solve``."""
@@ -39,6 +60,8 @@ class SeededRuns:
         if facts is None:
             return answer
         stops = [each.stop_reason for each in answer.rounds]
+        if answer.propagated is not None:
+            stops.insert(0, answer.propagated.stop_reason)
         result = replace(
             answer.result,
             facts=facts,

@@ -46,7 +46,7 @@ class Result:
     ``parameters`` holds the values in effect, under the names of the parameterized target. ``trace`` has a point for
     every new best. ``statistics``:
 
-    - ``kernel``: the sweep kernel and its arithmetic;
+    - ``kernel``: the sweep kernel and its arithmetic; ``exhaustive`` and ``propagation`` where there were no sweeps;
     - ``spin_updates``: attempted, summed over replicas; ``sweeps``: of every replica, one after the other;
     - ``seconds``: sweeping alone; ``compile_seconds``, ``prepare_seconds``: before it; ``threads``;
     - ``stop_reason``: finished, converged, violated, target, timeout, run_limit or cancelled;

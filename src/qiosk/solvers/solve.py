@@ -12,10 +12,11 @@ from msgspec import structs
 from qiosk.contract.jobs import JobProgress
 from qiosk.errors import WrongType
 from qiosk.kernels.announcements import announced_to
-from qiosk.model.cost_function import CostFunction
+from qiosk.model.cost_function import I8, CostFunction
 from qiosk.model.sources import cost_function_of
 from qiosk.solvers.result import Result
 from qiosk.solvers.run import ChunkReport, Task
+from qiosk.solvers.search.solver import StopReason
 from qiosk.solvers.targets.catalogue import DEFAULT_TARGET, full_name, target
 from qiosk.solvers.targets.parameters import integer, read_parameters
 from qiosk.solvers.targets.target import Target
@@ -45,6 +46,7 @@ class HasTarget(Protocol):
 class Hooks:
     """How a caller follows and controls a run.
 
+    ``on_progress`` is called instead of ``on_chunk`` while something else than a solver works.
     ``resume`` is a checkpoint to continue from. With ``is_extension`` it is that of a run that has ended: the time of
     that run does not count against the time limit. ``input_data_uri`` is where the problem is stored, for results
     documents that contain it. ``max_seconds`` ends the run like a time limit, whatever time limit the parameters have;
@@ -52,6 +54,7 @@ class Hooks:
     """
 
     is_cancelled: Callable[[], bool] = lambda: False
+    on_progress: Callable[[JobProgress], object] = lambda progress: None
     on_chunk: Callable[[ChunkReport], None] = lambda report: None
     resume: bytes | None = None
     is_extension: bool = False
@@ -118,6 +121,17 @@ class Setup:
     kernel: str | None = None
 
     @property
+    def seed(self) -> int | None:
+        """The seed that was given. Raises as :func:`solve`."""
+        seed = read_parameters(self.target.parameters, self.given)["seed"]
+        return None if seed is None else int(seed)
+
+    @property
+    def solutions(self) -> int:
+        """How many solutions are wanted. Raises as :func:`solve`."""
+        return self.target.solutions(read_parameters(self.target.parameters, self.given))
+
+    @property
     def time_limit(self) -> float:
         """How long a run may take [s]; infinite without a limit."""
         return self.target.time_limit(read_parameters(self.target.parameters, self.given))
@@ -138,10 +152,20 @@ class Setup:
         ``number`` is that of a round, if others may follow with other weights of constraints: rounds have different
         seeds.
         """
+        task = self._task(cost_function, hooks, number)
+        return task.run(is_cancelled=hooks.is_cancelled, on_chunk=hooks.on_chunk)
+
+    def known(
+        self, cost_function: CostFunction, values: I8, hooks: Hooks, kernel: str, stop: StopReason, seconds: float
+    ) -> Result:
+        """The result where a ``kernel`` found ``values`` (n,) in some seconds [s]. Raises as :func:`solve`."""
+        return self._task(cost_function, replace(hooks, resume=None), None).known(values, kernel, stop, seconds)
+
+    def _task(self, cost_function: CostFunction, hooks: Hooks, number: int | None) -> Task:
         values = read_parameters(self.target.parameters, self.given)
         if number and values["seed"] is not None:
             values = {**values, "seed": values["seed"] ^ number}
-        task = Task(
+        return Task(
             self.target,
             values,
             cost_function,
@@ -153,7 +177,6 @@ class Setup:
             max_seconds=hooks.max_seconds,
             is_round=number is not None,
         )
-        return task.run(is_cancelled=hooks.is_cancelled, on_chunk=hooks.on_chunk)
 
 
 def set_up(solver: str | type | HasTarget, common: Mapping[str, Any], params: Mapping[str, Any]) -> Setup:
@@ -206,7 +229,7 @@ def followed(progress: bool | Callable[[JobProgress], bool | None] | None) -> It
         tell(structs.replace(latest, activity=activity))
 
     with _shown(progress) as show, announced_to(announce):
-        yield Hooks(is_cancelled=lambda: stop, on_chunk=lambda report: tell(report.progress))
+        yield Hooks(is_cancelled=lambda: stop, on_progress=tell, on_chunk=lambda report: tell(report.progress))
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Clauses learned from conflicts: the first unique implication point, and which clauses are kept.
 
-References: J. P. Marques-Silva and K. A. Sakallah, IEEE Trans. Comput. 48, 506 (1999), doi:10.1109/12.769433 (learning);
-N. Eén and N. Sörensson, SAT 2003, doi:10.1007/978-3-540-24605-3_37 (minimal clauses, activities); G. Audemard and L.
-Simon, IJCAI 2009, https://www.ijcai.org/Proceedings/09/Papers/074.pdf (levels of a clause as its rank).
+References: J. P. Marques-Silva and K. A. Sakallah, IEEE Trans. Comput. 48, 506 (1999), doi:10.1109/12.769433
+(learning); N. Eén and N. Sörensson, SAT 2003, doi:10.1007/978-3-540-24605-3_37 (minimal clauses, activities);
+G. Audemard and L. Simon, IJCAI 2009, https://www.ijcai.org/Proceedings/09/Papers/074.pdf (levels of a clause as its
+rank).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Literals, rows and the state of a search.
 
-Literal ``2 v`` is that variable v is 1, literal ``2 v + 1`` that it is 0. A row is ``sum weight * literal <= bound`` with
-positive weights, where a literal that is true counts 1. Its literals come in blocks: inside a block each one implies
-those before it, so the block of a number in unary takes one of a few values that grow along it.
+Literal ``2 v`` is that variable v is 1, literal ``2 v + 1`` that it is 0. A row is ``sum weight * literal <= bound``
+with positive weights, where a literal that is true counts 1. Its literals come in blocks: inside a block each one
+implies those before it, so the block of a number in unary takes one of a few values that grow along it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ F64 = NDArray[np.float64]
     DECISIONS,
 ) = range(16)
 """Places in ``Search.counters``: assigned literals, and those of them that were propagated; the level; rows that wait,
-and the first of them; lengths of ``premises`` and ``learned``; clauses, and their literals; variables in the heap; steps,
-conflicts, restarts and decisions so far; conflicts until the next restart; clauses at which half of them are dropped."""
+and the first of them; lengths of ``premises`` and ``learned``; clauses, and their literals; variables in the heap;
+steps, conflicts and restarts so far; conflicts until the next restart; clauses at which half of them are dropped;
+decisions so far."""
 
 PAUSED, SOLVED, EXHAUSTED = range(3)
 """What a call of the search ends with."""

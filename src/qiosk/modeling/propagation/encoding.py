@@ -1,14 +1,15 @@
 """Rows of a model as rows of literals with positive weights, for the kernel of ``qiosk.kernels.propagation``.
 
 A product of bits becomes a bit that is equal to it. A choice whose options have several values in a row becomes a
-number in unary there: bit k is that the value is at least the k-th. So the bounds of such values are propagated, and what
-is learned about them is short. Steps of domain walls are such numbers as they are.
+number in unary there: bit k is that the value is at least the k-th. So the bounds of such values are propagated, and
+what is learned about them is short. Steps of domain walls are such numbers as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from qiosk.modeling.expression import Monomial, Sense
 from qiosk.modeling.rows import Row
@@ -88,11 +89,11 @@ class Encoding:
             if bit not in before and implied not in after and bit not in self._home and implied not in self._home:
                 before[bit], after[implied] = implied, bit
         for number, first in enumerate(bit for bit in after if bit not in before):
-            bit: int | None = first
-            place = 0
-            while bit is not None:
-                self._steps[bit] = number, place
-                bit, place = after.get(bit), place + 1
+            place, step = 0, first
+            self._steps[step] = number, place
+            while step in after:
+                step, place = after[step], place + 1
+                self._steps[step] = number, place
 
     def _linear(self, terms: Mapping[Monomial, int]) -> dict[int, int]:
         return {bits[0] if len(bits) == 1 else self._product(bits): c for bits, c in terms.items()}
@@ -164,7 +165,7 @@ class Encoding:
         literals = self._chain(number, tuple(rank_of[value] for value in of_members))
         row.bound -= values[0]
         row.literals += literals
-        row.weights += [high - low for low, high in zip(values, values[1:], strict=False)]
+        row.weights += [high - low for low, high in pairwise(values)]
         row.opens += [True] + [False] * (len(literals) - 1)
         return True
 
@@ -183,7 +184,7 @@ class Encoding:
         by_rank: list[list[int]] = [[] for _ in range(m + 1)]
         for bit, rank in zip(members, ranks, strict=True):
             by_rank[rank].append(bit)
-        self.pairs.extend((above, below ^ 1) for below, above in zip(literals, literals[1:], strict=False))
+        self.pairs.extend((above, below ^ 1) for below, above in pairwise(literals))
         for rank, bits in enumerate(by_rank):
             reached = [literals[rank - 1]] if rank else []
             exceeded = [literals[rank]] if rank < m else []

@@ -39,8 +39,8 @@ class Tree:
     """A depth-first search with learned clauses, which can be continued in calls of any length.
 
     ``objective`` is the number of a row whose bound is lowered after each solution; without it the first solution
-    ends the search, and is the best one only if ``is_bounded``: there is no objective either. ``costs`` of bits are their linear
-    coefficients in what is minimized: they only decide which value is tried first. A seed repeats.
+    ends the search, and is the best one only if ``is_bounded``: there is no objective either. ``costs`` of bits are
+    their linear coefficients in what is minimized: they only decide which value is tried first. A seed repeats.
     """
 
     def __init__(
@@ -100,6 +100,13 @@ class Tree:
         return Outcome.EXHAUSTED
 
 
+def warm_up() -> None:
+    """Load the kernels, or compile them."""
+    tiny = Tree(Encoding(1), 1, seed=0, objective=None, costs={})
+    search.tighten(tiny.state, 0, 0)
+    search.advance(tiny.state, 0)
+
+
 def tree_of(rows: Iterable[Row], cost: Expression, n_bits: int, seed: int) -> Tree:
     """The search for bits that satisfy rows, and make a cost small if it can be bounded."""
     wanted = list(rows)
@@ -109,10 +116,10 @@ def tree_of(rows: Iterable[Row], cost: Expression, n_bits: int, seed: int) -> Tr
         encoding.add(row)
     objective, is_bounded = None, True
     if any(cost.terms):  # any but the constant
-        row = row_of(Condition(cost - cost.constant, Sense.AT_MOST, 0.0))
-        is_bounded = row is not None and sum(len(bits) > 1 for bits in row.terms) <= MAX_PRODUCTS
-        if row is not None and is_bounded:
-            objective = encoding.add_objective(row.terms)
+        whole = row_of(Condition(cost - cost.constant, Sense.AT_MOST, 0.0))
+        is_bounded = whole is not None and sum(len(bits) > 1 for bits in whole.terms) <= MAX_PRODUCTS
+        if whole is not None and is_bounded:
+            objective = encoding.add_objective(whole.terms)
     costs = {bits[0]: c for bits, c in cost.terms.items() if len(bits) == 1}
     return Tree(encoding, n_bits, seed=seed, objective=objective, costs=costs, is_bounded=is_bounded)
 
