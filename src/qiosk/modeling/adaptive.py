@@ -173,7 +173,7 @@ def _take_solution(model: Weighted, found: Standing, turns: Turns, problem: Prob
     solution = model.decode(problem.init_config)
     result = turns.found(problem, solution.objective)
     if found.best is None or _rank(model, solution) < _rank(model, found.best[0]):
-        found.best = solution, result
+        found.best = solution, replace(result, violated=[])
 
 
 def _take(model: Weighted, found: Standing, result: Result, *, is_exact: bool) -> tuple[Solution, StopReason]:
