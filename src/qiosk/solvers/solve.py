@@ -159,7 +159,8 @@ class Setup:
         self, cost_function: CostFunction, values: I8, hooks: Hooks, kernel: str, stop: StopReason, seconds: float
     ) -> Result:
         """The result where a ``kernel`` found ``values`` (n,) in some seconds [s]. Raises as :func:`solve`."""
-        return self._task(cost_function, replace(hooks, resume=None, is_extension=False), None).known(values, kernel, stop, seconds)
+        task = self._task(cost_function, replace(hooks, resume=None, is_extension=False), None)
+        return task.known(values, kernel, stop, seconds)
 
     def _task(self, cost_function: CostFunction, hooks: Hooks, number: int | None) -> Task:
         values = read_parameters(self.target.parameters, self.given)
