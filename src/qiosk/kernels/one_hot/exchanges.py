@@ -10,11 +10,51 @@ from __future__ import annotations
 
 from typing import Any
 
-from qiosk.kernels.compiler import called
-from qiosk.kernels.one_hot.places import coupling, more_of_swap, partner, swap
+import numpy as np
 
+from qiosk.kernels.compiler import called, inlined
+from qiosk.kernels.one_hot.places import beyond, coupling, more_of_swap, partner, swap
+
+NONE = 2**62
+"""More than the number of any square."""
 LONGEST_CLASS = 256
 """Members up to which a descent tries all pairs of a class; larger classes are left to sweeps and walks."""
+
+
+@inlined()
+def _next(numbers: Any, at: Any, end: Any, least: Any) -> Any:
+    """The smaller one of ``least`` and the number that comes next."""
+    return min(least, np.int64(numbers[at])) if at < end else least
+
+
+@called()
+def _squares_of_exchange(squares: Any, a: Any, b: Any, c: Any, d: Any, sums: Any) -> Any:
+    """What squares gain if places ``c`` and ``d`` are taken instead of ``a`` and ``b``."""
+    values, _, by_place, numbers, weights, widths = squares
+    at_a, at_b, at_c, at_d = by_place[a], by_place[b], by_place[c], by_place[d]
+    end_a, end_b, end_c, end_d = by_place[a + 1], by_place[b + 1], by_place[c + 1], by_place[d + 1]
+    gain = 0.0
+    while True:  # the squares of a place are in ascending order
+        g = _next(numbers, at_a, end_a, NONE)
+        g = _next(numbers, at_c, end_c, _next(numbers, at_b, end_b, g))
+        g = _next(numbers, at_d, end_d, g)
+        if g == NONE:
+            return gain
+        step = 0.0
+        if at_a < end_a and numbers[at_a] == g:
+            step -= weights[at_a]
+            at_a += 1
+        if at_b < end_b and numbers[at_b] == g:
+            step -= weights[at_b]
+            at_b += 1
+        if at_c < end_c and numbers[at_c] == g:
+            step += weights[at_c]
+            at_c += 1
+        if at_d < end_d and numbers[at_d] == g:
+            step += weights[at_d]
+            at_d += 1
+        here, there = beyond(sums[g], widths[g]), beyond(sums[g] + step, widths[g])
+        gain += values[g] * (there - here) * (there + here)
 
 
 @called()
@@ -24,8 +64,10 @@ def exchange_gain(tables: Any, i: Any, j: Any, c: Any, d: Any, replica: Any) -> 
     a, b = taken[i] + 0, taken[j] + 0
     gain = float(fields[c] - fields[a]) + float(fields[d] - fields[b])
     gain += coupling(tables, a, b) + coupling(tables, c, d) - coupling(tables, c, b) - coupling(tables, a, d)
-    if tables[0][4]:
+    if tables[0][1] > 0:
         gain += more_of_swap(tables, a, b, c, d, replica[2], replica[3])
+    elif tables[0][2] > 0:
+        gain += _squares_of_exchange(tables[4], a, b, c, d, replica[3])
     return gain
 
 

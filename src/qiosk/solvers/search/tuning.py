@@ -25,6 +25,8 @@ COLD_EXCESS = 1e-3
 # Mean acceptance of uphill moves from random configurations at the hot end of a ladder: hot enough to decorrelate,
 # while the hotter half of the range would take half of the rungs.
 LADDER_ACCEPTANCE = 0.2
+# Where rows have slack: moves at local minima count up to this multiple of this quantile. The rest are penalties.
+ROW_QUANTILE, ROW_FACTOR = 0.25, 4.0
 # Ranges of the ladder without any rejection keep some rungs.
 LEAST_REJECTION = 0.02
 # Configurations that are sampled, at most; fewer where they have many moves.
@@ -53,9 +55,9 @@ def beta_range(
 
     At the hot end half of the uphill moves from random configurations are accepted; at the cold end those from a local
     minimum are too rare or too small to matter. A problem without uphill moves (all costs equal) gets the range 1..2,
-    where nothing depends on it. Far from its rows with slack a problem has moves of enormous cost, of which none
-    matters: there both ends are those of local minima. ``descend`` leads a configuration to a local minimum; by default
-    moves do.
+    where nothing depends on it. Where rows have slack most moves break some, at an enormous cost: there both ends are
+    those of the other moves from local minima. ``descend`` leads a configuration to a local minimum; by default moves
+    do.
     """
     rng = np.random.default_rng((seed % 2**64, 0xBE7A))
     terms = problem.n_pairs + len(problem.term_variables) + len(problem.group_variables) + problem.n
@@ -63,7 +65,10 @@ def beta_range(
     starts = [moves.random(rng) for _ in range(samples)]
     cold_gains = [moves.gains((descend or moves.descend)(x)) for x in starts]
     cold_moves = _uphill(cold_gains)
-    hot_moves = cold_moves if problem.slack else _uphill([moves.gains(x) for x in starts])
+    if problem.slack:
+        cold_moves = hot_moves = _within_rows(cold_moves)
+    else:
+        hot_moves = _uphill([moves.gains(x) for x in starts])
     if not len(hot_moves) or not len(cold_moves):
         return BetaRange(1.0, 2.0, 1.0)
     # in units of a power of two, which changes no digit, so that sums and squares stay in the range of a float
@@ -87,6 +92,14 @@ def _uphill(samples: list[F64]) -> F64:
     scale = np.abs(moves).max(initial=0.0)
     uphill: F64 = moves[moves > 1e-12 * scale]
     return uphill
+
+
+def _within_rows(moves: F64) -> F64:
+    """The moves that are not so expensive that they must break rows."""
+    if not len(moves):
+        return moves
+    within: F64 = moves[moves <= ROW_FACTOR * np.quantile(moves, ROW_QUANTILE)]
+    return within
 
 
 def _beta_at(moves: F64, weights: F64, level: float) -> float:
