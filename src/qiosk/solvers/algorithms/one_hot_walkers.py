@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class OneHotWalkers:
         """Name of the kernel and its arithmetic."""
         return f"tabu-one-hot-{self.layout.real}"
 
-    @property
+    @cached_property
     def tenure(self) -> int:
         """Tenure [moves] that suits many problems: the rows of an assignment."""
         rows = int(self.layout.structure.sizes.max(initial=0))
@@ -54,7 +55,7 @@ class OneHotWalkers:
         """Moves without improvement after which a search has little left to find."""
         return max(SHORTEST_CUTOFF, CUTOFF_PER_CHOICE * self._choices)
 
-    @property
+    @cached_property
     def _choices(self) -> int:
         """Choices between two places or more."""
         return max(1, int(np.count_nonzero(np.diff(self.layout.structure.starts) > 1)))
