@@ -11,6 +11,9 @@ places of all, and trail (C,) int32, the best since the last kick; costs (4,) fl
 present, of home, of trail (infinite if there is none), and the least difference that is not rounding; numbers
 (NUMBERS,) int64; random (1,) uint64.
 
+Inside, links has for every place of an assignment, the k-th of a row, the couplings of the swap of that row with row k.
+Only swaps of one of both rows change them.
+
 References: F. Glover, ORSA J. Comput. 1, 190 (1989), doi:10.1287/ijoc.1.3.190; E. D. Taillard, Parallel Comput. 17, 443
 (1991), doi:10.1016/S0167-8191(05)80147-4; A. Misevicius, Comput. Optim. Appl. 30, 95 (2005),
 doi:10.1007/s10589-005-4562-x (kicks).
@@ -248,7 +251,7 @@ def _kick(tables: Any, counts: Any, kinds: Any, largest: Any, replica: Any, home
 def one_hot_tabu(with_orders: bool) -> Any:
     """``run(couplings, moves, more, orders, state, *records, rules, n_moves)``.
 
-    records: links, until, home, trail, costs, numbers, random. rules: (4,) int64 tenure, largest random addition to it,
+    records: until, home, trail, costs, numbers, random. rules: (4,) int64 tenure, largest random addition to it,
     most moves without improvement, moves of the largest kick. Without ``with_orders`` no assignment counts as ordered.
     """
 
@@ -259,7 +262,6 @@ def one_hot_tabu(with_orders: bool) -> Any:
         more: Any,
         orders: Any,
         state: Any,
-        links: Any,
         until: Any,
         home: Any,
         trail: Any,
@@ -276,14 +278,15 @@ def one_hot_tabu(with_orders: bool) -> Any:
         choices = state[0].shape[1]
         counts = (choices, moves[1].size, moves[3].size)
         replica = replica_addresses(state, 0)
-        until_at, random_at, home_at, links_at = address(until), address(random), address(home), address(links)
+        until_at, random_at, home_at = address(until), address(random), address(home)
         scratch, best_move = np.empty(longest_choice(moves)), np.empty(7)
         places, best = address(scratch), address(best_move)
         kinds = address(orders[0])
         columns = np.empty((longest_order(orders, moves) if with_orders else 0) + 2, np.int64)
         seq = address(columns)
-        if numbers[CLOCK] == 0:
-            _link_all(tables, counts[1], kinds, replica[0], links_at)
+        links = np.empty_like(state[1][0, : (moves[2] * moves[2]).sum()])
+        links_at = address(links)
+        _link_all(tables, counts[1], kinds, replica[0], links_at)
         for _ in range(n_moves):
             numbers[CLOCK] += 1
             best[0] = best[1] = FORBIDDEN_COST / 2.0

@@ -26,7 +26,7 @@ SMALL_KICK = 4
 # Moves a choice without improvement after which a search may end.
 CUTOFF_PER_CHOICE = 10_000
 SHORTEST_CUTOFF = 10_000
-RECORDS = ("links", "until", "home", "trail", "costs", "numbers", "random")
+RECORDS = ("until", "home", "trail", "costs", "numbers", "random")
 """Arrays of a walker besides its state, in the order of the kernel."""
 
 
@@ -83,7 +83,6 @@ class OneHotWalkers:
         return LaneGroup(
             arrays
             | {
-                "links": np.zeros(layout.width, layout.real),
                 "until": np.zeros(layout.width, np.int64),
                 "home": taken.copy(),
                 "trail": taken.copy(),
