@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 
 from patience import SLOWNESS
 from qiosk.errors import InvalidInitialConfiguration, InvalidValue
+from qiosk.model.compile import compile_problem
 from qiosk.modeling import Encoding, Model, Status, total
 from qiosk.modeling.expression import Sense
 from qiosk.modeling.rows import rational, row_of
+from qiosk.solvers.exact.slack import proven_rows
+from qiosk.solvers.samplers.one_hot.core import core_of
 
 SIZES = [1, 9, 10**3, 10**9, 10**12]
 SENSES = ["==", "<=", ">="]
@@ -243,3 +247,16 @@ def test_a_search_ends_when_the_objective_can_be_no_better(solver, weight):
     answer = model.solve(solver, timeout=60 * SLOWNESS, seed=1)
     assert (answer.status, answer.objective) == (Status.OPTIMAL, 5 if weight else 0)
     assert [found.stop_reason for found in answer.rounds] == ["target"]
+
+
+def test_what_is_left_without_slack_is_exact_where_sums_of_integers_are():
+    model = Model()
+    x = [model.bit(f"x{i}") for i in range(18)]
+    cost = total((-1) ** i * (i + 1) * bit for i, bit in enumerate(x)) - 3 * x[0] * x[1]
+    model.minimize(cost)
+    model.add(total((300 + 7 * i) * bit for i, bit in enumerate(x)) <= 2000, "row")
+    compiled = compile_problem(model.problem(weights={"row": 2.0**25}).cost_function())
+    core = core_of(replace(compiled, slack=proven_rows(compiled, is_sought=True))).problem
+    assert core.n == 18
+    assert core.linear.tolist() == [cost.terms[(i,)] for i in range(18)]
+    assert core.pair_values[core.pair_values != 0].tolist() == [-3.0]

@@ -7,7 +7,7 @@ So a row with slack is a square with a *width*: in the core it costs penalty * b
     beyond(x) = min(x, 0) + max(x - width, 0),  width = S.
 
 Ordinary squares have width 0. Rows whose square is multiplied out are taken out of the pairs first. What rounding
-leaves of a coefficient counts as nothing.
+leaves of a coefficient counts as nothing; integers of which sums are exact leave no rounding.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from qiosk.model.slack import SlackRow
 
 ROUNDING = 2.0**-44
 """Share of what was added up below which a rest is rounding: some 500 units in the last place."""
+EXACT = 2.0**53
+"""Sums of integers are exact below this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +120,22 @@ class Rest:
         distinct, place = np.unique(np.concatenate(keys), return_inverse=True)
         every = np.concatenate(values)
         left: F64 = np.bincount(place, every, len(distinct)).astype(np.float64, copy=False)
-        left[np.abs(left) <= ROUNDING * np.bincount(place, np.abs(every), len(distinct))] = 0.0
-        linear[np.abs(linear) <= ROUNDING * sizes] = 0.0
-        constant = 0.0 if abs(constant) <= ROUNDING * size else constant
+        scalars = [p.constant, *(value for row in squares for value in (row.penalty, row.offset))]
+        is_whole = _are_whole(np.array(scalars, np.float64), p.linear, every, *(row.weights for row in squares))
+        added: F64 = np.bincount(place, np.abs(every), len(distinct)).astype(np.float64, copy=False)
+        left[np.abs(left) <= _rounding(added, is_whole=is_whole)] = 0.0
+        linear[np.abs(linear) <= _rounding(sizes, is_whole=is_whole)] = 0.0
+        constant = 0.0 if abs(constant) <= _rounding(np.array([size]), is_whole=is_whole) else constant
         return cls(constant, linear, distinct // max(n, 1), distinct % max(n, 1), left)
+
+
+def _are_whole(*every: F64) -> bool:
+    return all(bool((values == np.trunc(values)).all()) for values in every)
+
+
+def _rounding(sizes: F64, *, is_whole: bool) -> F64:
+    """What rounding may leave of sums of so much."""
+    return np.where(is_whole & (sizes < EXACT), 0.0, ROUNDING * sizes)
 
 
 @dataclass(slots=True)
