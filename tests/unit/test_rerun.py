@@ -29,7 +29,7 @@ KNAPSACK = (
 
 
 def diet(n=24):
-    """A model whose automatic weights are too small for a short search."""
+    """A model whose weights have to be raised if they are small."""
     model = Model("diet")
     eat = model.bits("eat", range(n))
     model.minimize(total((18 + i * 7 % 5) * bit for i, bit in eat.items()))
@@ -117,7 +117,6 @@ def test_all_solutions_are_compared():
 def test_a_model_is_run_again_in_the_same_rounds():
     model = diet()
     before = model.solve("microsoft.tabu.cpu", sweeps=5, restarts=1).result
-    assert len(before.statistics["rounds"]) > 1
     again = qiosk.rerun(model, before)
     assert again.is_same
     assert again.result.statistics["rounds"] == before.statistics["rounds"]
