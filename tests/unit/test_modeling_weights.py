@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from hypothesis import strategies as st
 import qiosk
 from qiosk.errors import InvalidValue
 from qiosk.modeling import Model, Status, total
+from qiosk.modeling.expression import Condition, Expression, Sense
+from qiosk.modeling.rows import row_of
 from qiosk.modeling.weights import automatic_weight
+from random_models import models
 
 RANGES = [(0, 9), (-9, 0), (-9, 9)]
 
@@ -141,3 +145,32 @@ def test_negative_coefficients_and_bounds():
     found = best_of(model)
     assert (found["k"], found["x"]) in {(-1, 0), (-3, 1)}
     assert found.objective == -1
+
+
+@given(models())
+def test_sums_of_bits_compared_to_one_become_the_same_terms_as_any_other_row(model):
+    x = [f"y{k}" for k in range(3)]
+    bits = [model.bit(name) for name in x]
+    for some in ([0, 1], [2, 1], [0, 1, 2], [2]):
+        model.add(total(bits[k] for k in some) <= 1)
+    model.add(total(bits) == 1)
+    try:
+        direct = model.problem().cost_function()
+    except InvalidValue:
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qiosk.modeling.assembly.Assembly._is_plain", lambda self, row, weight: False)
+        general = model.problem().cost_function()
+    for name in ("coefficients", "indptr", "ids"):
+        np.testing.assert_array_equal(getattr(direct, name), getattr(general, name))
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from([1.0, -1.0, 2.0, 0.5])), max_size=5), st.integers(-1, 2))
+def test_whole_rows_are_what_fractions_make_of_them(terms, bound):
+    for sense in Sense:
+        condition = Condition(Expression({(bit,): c for bit, c in terms}), sense, float(bound))
+        row = row_of(condition)
+        assert Fraction(bound) / row.unit >= row.bound if sense is Sense.AT_MOST else row.bound is not None
+        assert {bits: float(c * row.unit) for bits, c in row.terms.items()} == condition.expression.terms
+        is_sum = bool(row.terms) and set(row.terms.values()) == {1}
+        assert row.is_one_of == (is_sum and row.bound == 1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 
 from qiosk.model.slack import SLACK, SlackRow
-from qiosk.modeling.expression import Expression, Monomial, total
+from qiosk.modeling.expression import Expression, Monomial, Sense, total
 from qiosk.modeling.penalties import magnitude, penalty_for
 from qiosk.modeling.rows import EXACT, Row
 from qiosk.problem import Problem, ProblemType
@@ -49,6 +50,11 @@ class Assembly:
 
     def add(self, name: str, row: Row, weight: float) -> None:
         """Add the penalty of a constraint, and its slack bits. Raises InvalidValue as ``penalty_for``."""
+        if self._is_plain(row, weight):
+            pairs = combinations(sorted([bit for (bit,) in row.terms]), 2)
+            self.parts.append(Expression(dict.fromkeys(pairs, weight)))
+            self.sum += weight * len(self.parts[-1].terms)
+            return
         before = self.n_bits
         penalty = penalty_for(name, row, self._new_bit)
         if (square := penalty.square) is not None:
@@ -95,6 +101,11 @@ class Assembly:
             problem.add_slc_term([(c, bits[0] if bits else None) for bits, c in square.terms.items()], c=weight)
         problem.metadata |= {SLACK: [row.to_metadata() for row in self.rows]}
         return problem
+
+    def _is_plain(self, row: Row, weight: float) -> bool:
+        """Whether the penalty of a row is the sum of all pairs of bits: this is what most rows of large models are."""
+        n = len(row.terms)
+        return row.is_one_of and row.sense is Sense.AT_MOST and self._is_exact(weight, 1.0, n * (n - 1) / 2)
 
     def _new_bit(self) -> int:
         self.n_bits += 1

@@ -149,11 +149,8 @@ def one_hot_groups(rows: Iterable[Row]) -> list[tuple[list[int], bool]]:
     Of the latter only those that searches can use: not where a bit is in more than two groups, as in the many pairs
     that exclude each other in colourings and schedules.
     """
-    groups = []
-    for row in rows:
-        is_one_hot = row.bound == 1 and all(len(bits) == 1 and c == 1 for bits, c in row.terms.items())
-        if is_one_hot and row.terms and row.sense is not Sense.AT_LEAST:
-            groups.append(([bits[0] for bits in row.terms], row.sense is Sense.EQUAL))
+    one_of = [row for row in rows if row.is_one_of and row.sense is not Sense.AT_LEAST]
+    groups = [([bits[0] for bits in row.terms], row.sense is Sense.EQUAL) for row in one_of]
     times = Counter(bit for bits, _ in groups for bit in bits)
     return [(bits, is_exact) for bits, is_exact in groups if is_exact or max(times[bit] for bit in bits) <= 2]
 

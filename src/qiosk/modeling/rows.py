@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -23,6 +23,7 @@ _ULPS, _BOUND_ULPS = 4, 1024
 _LARGEST_DENOMINATOR = 10**6
 _CHANCE = 1e-3
 _LARGEST_POWER = 2**40
+_ZERO, _ONE = Fraction(0), Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,13 @@ class Row:
     sense: Sense
     bound: Fraction
     unit: Fraction
+    is_one_of: bool = field(init=False, compare=False)  # a sum of distinct bits, compared to 1
+
+    def __post_init__(self) -> None:
+        bound, terms = self.bound, self.terms
+        is_one = bound.numerator == 1 == bound.denominator and bool(terms)
+        is_sum = is_one and {*terms.values()} == {1} == {*map(len, terms)}
+        object.__setattr__(self, "is_one_of", is_sum)
 
     @property
     def magnitude(self) -> int:
@@ -56,14 +64,15 @@ class Row:
 
     def violation(self, bits: Mapping[int, int]) -> int:
         """By how many units the condition is violated, exactly, and rounded up; 0 if it holds."""
-        excess = sum(c for some, c in self.terms.items() if all(bits[i] for i in some)) - self.bound
+        value = sum(c for some, c in self.terms.items() if all(bits[i] for i in some))
+        over, under = value - math.floor(self.bound), math.ceil(self.bound) - value
         match self.sense:
             case Sense.EQUAL:
-                return math.ceil(abs(excess))
+                return max(over, under)
             case Sense.AT_MOST:
-                return max(0, math.ceil(excess))
+                return max(0, over)
             case Sense.AT_LEAST:
-                return max(0, math.ceil(-excess))
+                return max(0, under)
 
 
 def hard_constraints(rows: Mapping[str, Row]) -> dict[str, Any]:
@@ -79,15 +88,17 @@ def hard_constraints(rows: Mapping[str, Row]) -> dict[str, Any]:
 
 def row_of(condition: Condition) -> Row | None:
     """The condition in whole numbers; None if its coefficients are multiples of no unit that float64 resolves."""
-    fractions = _fractions(condition.expression.terms)
+    given, bound = condition.expression.terms, condition.bound
+    if bound in (0.0, 1.0) and {*given.values()} <= {1.0}:  # as most rows of models with very many
+        return Row(dict.fromkeys(given, 1), condition.sense, _ONE if bound else _ZERO, _ONE)
+    fractions = _fractions(given)
     if fractions is None:
         return None
     scale = math.lcm(*(c.denominator for c in fractions.values()))
     whole = {bits: c.numerator * (scale // c.denominator) for bits, c in fractions.items()}
     divisor = math.gcd(*whole.values()) or 1
     unit = Fraction(divisor, scale)
-    bound = _in_units(condition, unit)
-    row = Row({bits: c // divisor for bits, c in whole.items()}, condition.sense, bound, unit)
+    row = Row({bits: c // divisor for bits, c in whole.items()}, condition.sense, _in_units(condition, unit), unit)
     return row if row.magnitude < EXACT else None
 
 

@@ -92,6 +92,8 @@ class Solution:
 
 def report(name: str, condition: Condition, row: Row | None, bits: Mapping[int, int]) -> ConstraintReport:
     """Whether a condition holds for these bits: exactly for its ``row`` in whole numbers, else up to ``TOLERANCE``."""
+    if row is not None and row.violation(bits) == 0:
+        return ConstraintReport(name, True, 0.0)
     violation = condition.violation(bits)
-    holds = violation <= TOLERANCE if row is None else row.violation(bits) == 0
+    holds = row is None and violation <= TOLERANCE
     return ConstraintReport(name, holds, 0.0 if holds else violation)

@@ -35,9 +35,10 @@ def automatic_weight(objective: Expression, rows: Iterable[Row] = ()) -> float:
     It has few digits, so that its products with integers are exact.
     """
     wanted = list(rows)
-    exact = [_bits(c) for c in wanted if _is_one_of(c) and c.sense is Sense.EQUAL]
-    at_most = [_bits(c) for c in wanted if _is_one_of(c) and c.sense is Sense.AT_MOST]
-    shared = {bit for r in wanted if not _is_one_of(r) and len(r.terms) > 1 for bits in r.terms for bit in bits}
+    one_of = [row for row in wanted if row.is_one_of and len(row.terms) > 1]
+    exact = [_bits(row) for row in one_of if row.sense is Sense.EQUAL]
+    at_most = [_bits(row) for row in one_of if row.sense is Sense.AT_MOST]
+    shared = {bit for r in wanted if not r.is_one_of and len(r.terms) > 1 for bits in r.terms for bit in bits}
     home = _disjoint([*exact, *at_most], shared)
     off, on = _gains(objective, home, 1.0), _gains(-objective, home, 1.0)
     extra = _gains(-objective, home, _PAIRS_OF_EXTRAS)
@@ -54,12 +55,6 @@ def round_up(weight: float) -> float:
     """The least number of 10 binary digits that is not below a weight, so that multiples of it are exact."""
     mantissa, exponent = math.frexp(weight)
     return math.ldexp(math.ceil(math.ldexp(mantissa, _DIGITS)), exponent - _DIGITS)
-
-
-def _is_one_of(row: Row) -> bool:
-    """Whether the row is that exactly one, or at most one, of several bits is 1."""
-    terms = row.terms
-    return row.bound == 1 and len(terms) > 1 and all(len(bits) == 1 and c == 1 for bits, c in terms.items())
 
 
 def _bits(row: Row) -> Sequence[int]:
@@ -104,7 +99,8 @@ def _moves(
     rows: Sequence[Row],
 ) -> list[float]:
     """The gain of setting one bit of a group to 0 and another to 1, per condition that this violates."""
-    uses = Counter(bit for row in rows for bit in {bit for bits in row.terms for bit in bits})
+    uses = Counter(bit for row in rows if not row.is_one_of for bit in {bit for bits in row.terms for bit in bits})
+    uses.update(bits[0] for row in rows if row.is_one_of for bits in row.terms)
     moves = []
     for group in exact:
         gain = max(off.get(bit, 0.0) for bit in group) + max(on.get(bit, 0.0) for bit in group)

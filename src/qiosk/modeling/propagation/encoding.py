@@ -54,11 +54,10 @@ class Encoding:
             self.is_contradictory = True
             return
         bound = int(row.bound)
-        if len(row.terms) == 2 and bound == 1 and row.sense is Sense.AT_MOST:
-            (a, c), (b, d) = row.terms.items()
-            if c == d == 1 and len(a) == len(b) == 1:
-                self.pairs.append((2 * a[0], 2 * b[0]))
-                return
+        if row.is_one_of and len(row.terms) == 2 and row.sense is Sense.AT_MOST:
+            (a,), (b,) = row.terms
+            self.pairs.append((2 * a, 2 * b))
+            return
         terms = self._linear(row.terms)
         if row.sense is not Sense.AT_LEAST:
             self._add_at_most(terms, bound)
@@ -203,13 +202,12 @@ def _add_single(row: LiteralRow, v: int, c: int, *, is_open: bool = True) -> Non
 
 
 def _is_exactly_one(row: Row) -> bool:
-    is_one_hot = row.sense is Sense.EQUAL and row.bound == 1 and len(row.terms) > 1
-    return is_one_hot and all(len(bits) == 1 and c == 1 for bits, c in row.terms.items())
+    return row.is_one_of and row.sense is Sense.EQUAL and len(row.terms) > 1
 
 
 def _step(row: Row) -> tuple[int, int] | None:
     """A bit, and the one that it implies, where the row says just that."""
-    if len(row.terms) != 2 or row.sense is Sense.EQUAL or row.bound != 0:
+    if row.is_one_of or len(row.terms) != 2 or row.sense is Sense.EQUAL or row.bound != 0:
         return None
     (a, c), (b, d) = row.terms.items()
     if len(a) != 1 or len(b) != 1 or {c, d} != {1, -1}:
