@@ -136,7 +136,10 @@ class Model(Statement):
         rows = [self._exact_row(constraint) for constraint in self._constraints.values()]
         if are_kept_by_moves(rows):
             return None
-        if self._n_bits <= MAX_VARIABLES and len(self.problem().cost_function().variables) <= MAX_VARIABLES:
+        if (
+            self._n_bits <= MAX_VARIABLES
+            and len(self.penalized(self.weights()).cost_function().variables) <= MAX_VARIABLES
+        ):
             return None
         return Propagation(rows, self.cost, self._n_bits)
 
