@@ -87,7 +87,14 @@ def test_details_as_dict_are_json_under_wire_names(job: Job, api: FakeJobs) -> N
     assert wire["beginExecutionTime"] == "2024-05-01T12:00:00Z"
     assert wire["errorData"] == {"code": "InvalidInputData", "message": "_AZQ107 no"}
     assert wire["tags"] == []
-    assert wire["progress"] == {"fraction": 0.0, "sweeps": 0, "bestCost": None, "seconds": 0.0, "activity": None}
+    assert wire["progress"] == {
+        "fraction": 0.0,
+        "sweeps": 0,
+        "bestCost": None,
+        "seconds": 0.0,
+        "bound": None,
+        "activity": None,
+    }
     assert wire["cancellationTime"] is None
 
 

@@ -75,6 +75,7 @@ def test_a_job_is_written_in_the_words_of_the_wire() -> None:
         "sweeps": 7,
         "bestCost": -1.5,
         "seconds": 0.25,
+        "bound": None,
         "activity": None,
     }
     assert members["beginExecutionTime"] is None

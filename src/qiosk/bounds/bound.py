@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qiosk.errors import InvalidValue
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8
 
@@ -91,6 +93,18 @@ class Bound:
     certificate: Mapping[str, NDArray[Any]]
     exact: Fraction
     configuration: I8 | None = None
+
+    def receipt(self) -> bytes:
+        """What proves the bound, as an npz file that ``qiosk verify`` checks.
+
+        Raises InvalidValue for a bound without a certificate.
+        """
+        if not self.certificate:
+            raise InvalidValue(f"receipt: a bound by {self.method} has none")
+        buffer = io.BytesIO()
+        members: dict[str, Any] = {"method": np.array(self.method), **self.certificate}
+        np.savez_compressed(buffer, **members)
+        return buffer.getvalue()
 
     @classmethod
     def of(cls, proof: Proof, seconds: float) -> Bound:

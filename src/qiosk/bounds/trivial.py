@@ -10,7 +10,7 @@ from qiosk.bounds.bound import Proof
 from qiosk.bounds.graph import SpinGraph
 from qiosk.bounds.polynomial import Polynomial
 
-METHOD = "trivial"
+METHOD, OF_SPINS = "trivial", "trivial-spins"
 
 
 def trivial(terms: Polynomial) -> Proof:
@@ -21,4 +21,4 @@ def trivial(terms: Polynomial) -> Proof:
 
 def trivial_of_graph(graph: SpinGraph) -> Proof:
     """Every coupling of spins at its least, which for bits can be more, and less."""
-    return Proof(method="trivial (spins)", level=Fraction(graph.least), scale=graph.scale, arrays={})
+    return Proof(method=OF_SPINS, level=Fraction(graph.least), scale=graph.scale, arrays={})

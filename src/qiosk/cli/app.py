@@ -15,6 +15,7 @@ from qiosk.cli.commands.keys import keys
 from qiosk.cli.commands.rerun import rerun
 from qiosk.cli.commands.serve import serve
 from qiosk.cli.commands.sessions import sessions
+from qiosk.cli.commands.verify import verify
 from qiosk.cli.commands.workspaces import open_workspace, workspaces
 from qiosk.cli.output import FAILED, end_if_infeasible, print_json, print_solution, reported, to_json
 from qiosk.cli.table import Column, print_table
@@ -37,6 +38,7 @@ app.add_typer(admin, name="admin")
 app.add_typer(db, name="db")
 app.command()(serve)
 app.command()(rerun)
+app.command()(verify)
 
 
 def _version(asked: bool) -> None:
@@ -63,6 +65,8 @@ def solve(
     timeout: options.Timeout = None,
     seed: options.Seed = None,
     target_cost: options.TargetCost = None,
+    gap: options.Gap = None,
+    bound: options.Bound = None,
     param: options.Params = None,
     penalty: options.Penalty = None,
     grid: options.Grid = None,
@@ -71,6 +75,7 @@ def solve(
         int | None, typer.Option("--threads", help="Threads to sweep in; all cores unless given.")
     ] = None,
     kernel: Annotated[str | None, typer.Option("--kernel", help="Sweep kernel, instead of the planned one.")] = None,
+    receipt: options.Receipt = None,
     label: options.Label = None,
     tag: options.Tags = None,
     url: Annotated[str | None, typer.Option("--url", help="URL of a server that solves it, as a job.")] = None,
@@ -84,14 +89,15 @@ def solve(
     from qiosk.cli.inputs import Reading, parse_params
     from qiosk.cli.solving import solve_file, solve_on_server
 
-    params = parse_params(param, timeout=timeout, seed=seed, target_cost=target_cost)
+    params = parse_params(param, timeout=timeout, seed=seed, target_cost=target_cost, gap=gap, bound=bound)
     reading = Reading(from_format, penalty, grid)
-    for option, value in (("--threads", threads), ("--kernel", kernel)):
+    for option, value in (("--threads", threads), ("--kernel", kernel), ("--receipt", receipt)):
         if url is not None and value is not None:
             raise typer.BadParameter("must not be given together with --url: the server decides", param_hint=option)
     if url is None and workspace_name is not None:
         raise typer.BadParameter("needs --url; use 'qiosk submit' for a job of this machine", param_hint="--workspace")
-    given = {"timeout": timeout, "seed": seed, "target_cost": target_cost, "threads": threads, "kernel": kernel}
+    given = {"timeout": timeout, "seed": seed, "target_cost": target_cost, "gap": gap, "bound": bound}
+    given |= {"threads": threads, "kernel": kernel}
     with reported(**given):
         labels = {name: value for name, value in (("label", label), ("tags", tag)) if value}
         if url is None:
@@ -108,6 +114,8 @@ def solve(
             print_solution(document, {**found.quoted, **found.statistics, **labels})
         if output is not None:
             output.write_text(to_json(document) + "\n")
+        if receipt is not None:
+            receipt.write_bytes(found.receipt())
     if found.was_interrupted:
         raise typer.Exit(FAILED)
     end_if_infeasible(document)
@@ -120,6 +128,8 @@ def submit(
     timeout: options.Timeout = None,
     seed: options.Seed = None,
     target_cost: options.TargetCost = None,
+    gap: options.Gap = None,
+    bound: options.Bound = None,
     param: options.Params = None,
     penalty: options.Penalty = None,
     grid: options.Grid = None,
@@ -136,8 +146,8 @@ def submit(
     from qiosk.cli.inputs import Reading, parse_params
     from qiosk.cli.submitting import submit_file
 
-    params = parse_params(param, timeout=timeout, seed=seed, target_cost=target_cost)
-    with reported(timeout=timeout, seed=seed, target_cost=target_cost):
+    params = parse_params(param, timeout=timeout, seed=seed, target_cost=target_cost, gap=gap, bound=bound)
+    with reported(timeout=timeout, seed=seed, target_cost=target_cost, gap=gap, bound=bound):
         details = submit_file(
             file,
             target,

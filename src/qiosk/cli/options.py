@@ -36,6 +36,16 @@ TargetName = Annotated[str | None, typer.Option("--target", help=_TARGET_HELP)]
 Timeout = Annotated[float | None, typer.Option("--timeout", help="Time limit of the search in seconds.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Makes the run reproducible.")]
 TargetCost = Annotated[float | None, typer.Option("--target-cost", help="Stop when this cost is reached.")]
+Gap = Annotated[
+    float | None, typer.Option("--gap", help="Stop when the cost is proved to be within this share of the least.")
+]
+Bound = Annotated[
+    str | None, typer.Option("--bound", help="Lower bound to compute: auto, none or a method; none unless given.")
+]
+Receipt = Annotated[
+    Path | None,
+    typer.Option("--receipt", metavar="FILE", help="Write what proves the bound there; 'qiosk verify' checks it."),
+]
 Label = Annotated[
     str | None,
     typer.Option("--name", "--label", help="Name of the job or its results; a job has the file's unless given."),

@@ -114,7 +114,8 @@ def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = 
     """
     solutions = results.get("solutions") or [results]
     best = solutions[0]
-    lines: dict[str, Any] = {"cost": best["cost"], "configuration": _configuration(best["configuration"])}
+    lines: dict[str, Any] = {"cost": best["cost"]} | _bound_lines(results.get("bound"))
+    lines["configuration"] = _configuration(best["configuration"])
     if len(solutions) > 1:
         lines["other solutions"] = ", ".join(str(solution["cost"]) for solution in solutions[1:])
     lines["parameters"] = _pairs(results.get("parameters") or results.get("input_params") or {})
@@ -126,6 +127,16 @@ def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = 
         print_model(results["model"])
     else:
         _print_violated(results.get("violated") or [])
+
+
+def _bound_lines(bound: Mapping[str, Any] | None) -> dict[str, str]:
+    """The lower bound of a results document and the gap to it; nothing where there is none."""
+    if bound is None:
+        return {}
+    gap = "not a number" if bound["gap"] is None else f"{100 * bound['gap']:.3g} %"
+    if bound["gap"] == 0:
+        gap = "0, so it is optimal"
+    return {"bound": f"{bound['value']} ({bound['method']})", "gap": gap}
 
 
 def end_if_infeasible(results: Mapping[str, Any]) -> None:

@@ -16,9 +16,11 @@ from qiosk.cli.quoted import quoted_objective, quoted_values
 from qiosk.cli.submitting import submit_file
 from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress
+from qiosk.errors import InvalidValue
 from qiosk.model.cost_function import CostFunction
 
 if TYPE_CHECKING:
+    from qiosk.bounds import Bound
     from qiosk.client.results import Results
     from qiosk.client.workspace import Workspace
 
@@ -34,6 +36,13 @@ class Found:
     statistics: Mapping[str, Any]
     was_interrupted: bool  # by Ctrl-C
     quoted: Mapping[str, Any] = field(default_factory=dict)  # of a benchmark file, see ``quoted_values``
+    bound: Bound | None = None  # of a search in this process
+
+    def receipt(self) -> bytes:
+        """What proves the lower bound. Raises InvalidValue where there is none."""
+        if self.bound is None:
+            raise InvalidValue("receipt: no bound was computed; use --bound auto or --gap")
+        return self.bound.receipt()
 
     @property
     def document(self) -> dict[str, Any]:
@@ -80,7 +89,8 @@ def solve_file(
         quoted = quoted_values(file, data, reading.form, problem, result.cost)
     else:
         quoted = {} if answer is None else quoted_objective(file, data, reading.form, answer)
-    return Found(read_results(result.to_json().encode()), result.statistics, interrupt.asked, quoted)
+    results = read_results(result.to_json().encode())
+    return Found(results, result.statistics, interrupt.asked, quoted, result.lower_bound)
 
 
 def solve_on_server(

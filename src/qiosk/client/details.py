@@ -148,6 +148,7 @@ def _origin(found: Provenance) -> str:
 def _readable(value: Any) -> str:
     if isinstance(value, JobProgress):
         best = "" if value.best_cost is None else f", best cost {value.best_cost:.10g}"
+        best += "" if value.bound is None else f", at least {value.bound:.10g}"
         activity = "" if value.activity is None else f", {value.activity}"
         return f"{value.fraction:.0%} after {value.seconds:.1f} s, {value.sweeps} sweeps{best}{activity}"
     if isinstance(value, Provenance):

@@ -61,6 +61,7 @@ class ProgressBar:
         if progress.activity is not None:
             return f"{progress.activity}  {self._passed()}"[:width]
         best = "-" if progress.best_cost is None else f"{progress.best_cost:g}"
+        best += "" if progress.bound is None else f" ≥ {progress.bound:g}"
         after = f"{fraction:4.0%}  sweeps {progress.sweeps:,}  best {best}  {self._passed()}"
         state = "Preparing" if self._state == "Executing" and progress == JobProgress() else self._state
         return f"{state:<9}  {bar(fraction, width - len(after) - 13)}{after}"[:width]

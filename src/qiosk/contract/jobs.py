@@ -54,14 +54,16 @@ class JobProgress(Struct, rename="camel", frozen=True, kw_only=True):
     """Progress of a running job.
 
     ``fraction`` is 0..1 of the planned work or of the time limit, whichever is reached first; ``best_cost`` is None
-    before the first configuration was evaluated; ``seconds`` is the time since the solver began. ``activity`` is what
-    the run does instead of searching, such as ``compiling kernels (once)…``; None while it searches.
+    before the first configuration was evaluated; ``seconds`` is the time since the solver began. ``bound`` is a cost
+    that no configuration is below; None if none was computed. ``activity`` is what the run does instead of searching,
+    such as ``compiling kernels (once)…``; None while it searches.
     """
 
     fraction: float = 0.0
     sweeps: int = 0
     best_cost: float | None = None
     seconds: float = 0.0
+    bound: float | None = None
     activity: str | None = None
 
 

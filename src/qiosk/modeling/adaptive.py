@@ -42,7 +42,14 @@ from qiosk.solvers.solve import Setup, followed
 MOST_ROUNDS = 16
 """Rounds of a search without a time limit, at most."""
 _EXHAUSTIVE = "exhaustive"
-_DONE = (StopReason.FINISHED, StopReason.CONVERGED, StopReason.VIOLATED, StopReason.TARGET)
+_DONE = (
+    StopReason.FINISHED,
+    StopReason.CONVERGED,
+    StopReason.OPTIMAL,
+    StopReason.GAP,
+    StopReason.VIOLATED,
+    StopReason.TARGET,
+)
 _CUT = (StopReason.TIMEOUT, StopReason.RUN_LIMIT)
 
 FIRST_TURN = 1 / 8

@@ -15,6 +15,7 @@ from typing import Generic
 import numpy as np
 
 from qiosk.contract.jobs import JobProgress, TracePoint
+from qiosk.solvers.bounding import Bounding
 from qiosk.solvers.search.interruption import Interrupted
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.solver import Budget, S, Solver, StopReason
@@ -51,6 +52,7 @@ class Run(Generic[S]):
     trace: list[TracePoint] = field(default_factory=list)
     reported: int = 0  # points of the trace that were reported after earlier chunks
     is_interrupted: bool = False  # in the middle of a sweep, so that the state cannot be continued
+    bounding: Bounding | None = None  # lower bounds beside the search
 
     def progress(self) -> JobProgress:
         """Where the run stands."""
@@ -60,6 +62,7 @@ class Run(Generic[S]):
             sweeps=self.state.sweeps_done,
             best_cost=best if np.isfinite(best) else None,
             seconds=self.now - self.began,
+            bound=None if self.bounding is None else self.bounding.best.value,
         )
 
     def _fraction(self) -> float:
@@ -98,6 +101,7 @@ def drive(
             return interrupted.reason
         run.now = clock()
         run.seconds += run.now - before
+        _bound(run, clock, is_cancelled)
         run.extend_trace()
         on_chunk(run)
         run.reported = len(run.trace)
@@ -109,6 +113,8 @@ def drive(
         challenge(run.solver.context, run.state.incumbents, run.state.sweeps_done)
         if not run.solver.context.may_converge(run.state.incumbents):
             reason = StopReason.VIOLATED
+    if reason in (StopReason.CONVERGED, StopReason.FINISHED):
+        reason = _bound_at_last(run, clock, is_cancelled) or reason
     if reason in (StopReason.TIMEOUT, StopReason.RUN_LIMIT, StopReason.CANCELLED):
         with suppress(Interrupted):  # what was offered before stays
             run.solver.offer_replicas(run.state)
@@ -120,8 +126,10 @@ def drive(
 def _reason(run: Run[S], now: float, is_cancelled: Callable[[], bool]) -> StopReason | None:
     if is_cancelled():
         return StopReason.CANCELLED
-    best, target = run.state.incumbents.best, run.limits.target_cost
-    if best <= target:
+    found, target = run.state.incumbents, run.limits.target_cost
+    if run.bounding is not None and found.capacity == 1 and (proved := run.bounding.outcome(found)) is not None:
+        return proved
+    if found.best <= target:
         return StopReason.TARGET
     if (outcome := run.solver.outcome(run.state)) is not None:
         return outcome
@@ -130,12 +138,30 @@ def _reason(run: Run[S], now: float, is_cancelled: Callable[[], bool]) -> StopRe
     return None
 
 
+def _bound(run: Run[S], clock: Callable[[], float], is_cancelled: Callable[[], bool]) -> None:
+    """Look for a better bound, for its share of the time."""
+    if run.bounding is not None and run.bounding.share:
+        found, problem = run.state.incumbents, run.solver.context.problem
+        run.bounding.advance(found, problem, run.seconds, lambda: is_cancelled() or clock() >= run.limits.deadline)
+        run.now = clock()
+
+
+def _bound_at_last(run: Run[S], clock: Callable[[], float], is_cancelled: Callable[[], bool]) -> StopReason | None:
+    """Look for a better bound after the search ended by itself; what that proves of its best."""
+    if run.bounding is None:
+        return None
+    found, problem = run.state.incumbents, run.solver.context.problem
+    run.bounding.go_on(found, problem, run.seconds, lambda: is_cancelled() or clock() >= run.limits.deadline)
+    return run.bounding.outcome(found)
+
+
 def _budget(run: Run[S], now: float) -> Budget:
     if not np.isfinite(run.limits.deadline):
         return Budget(np.inf)
     if run.seconds == 0.0 or run.state.spin_updates == 0:
         return Budget(None)
-    return Budget(max(0.0, run.limits.deadline - now) * run.state.spin_updates / run.seconds)
+    share = 1.0 if run.bounding is None else 1.0 - run.bounding.share
+    return Budget(max(0.0, run.limits.deadline - now) * share * run.state.spin_updates / run.seconds)
 
 
 def _next_chunk(chunk: int, wanted: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
+from qiosk.bounds.bound import Bound
 from qiosk.contract.jobs import TracePoint
 from qiosk.contract.provenance import Provenance
 from qiosk.formats.qio.results import SolutionColumns
 from qiosk.model.cost_function import I8, I64
 from qiosk.model.hard_constraints import Violation
+from qiosk.solvers.bounding import relative_gap
 from qiosk.solvers.provenance import RunFacts
 from qiosk.solvers.targets.documents import Document, ResultsContent, microsoft_document
 
@@ -49,7 +52,7 @@ class Result:
     - ``kernel``: the sweep kernel and its arithmetic; ``exhaustive`` and ``propagation`` where there were no sweeps;
     - ``spin_updates``: attempted, summed over replicas; ``sweeps``: of every replica, one after the other;
     - ``seconds``: sweeping alone; ``compile_seconds``, ``prepare_seconds``: before it; ``threads``;
-    - ``stop_reason``: finished, converged, violated, target, timeout, run_limit or cancelled;
+    - ``stop_reason``: finished, converged, optimal, gap, violated, target, timeout, run_limit or cancelled;
     - ``presolve``, where a reduction of the problem was tried: ``is_used``, whether the search worked on what was left;
       ``variables`` that were left, ``removed``, how many by which of the ``rules``, and ``seconds`` that it took;
     - ``exchange_rates`` of parallel tempering, between neighbouring rungs; ``replica_costs`` of simulated annealing,
@@ -81,6 +84,7 @@ class Result:
     ended_at: datetime
     input_data_uri: str = ""
     document: Document = microsoft_document
+    lower_bound: Bound | None = None
     violated: Sequence[Violation] | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
     covers_earlier_runs: bool = False
@@ -91,13 +95,36 @@ class Result:
         return self.solutions[0].cost
 
     @property
+    def bound(self) -> float | None:
+        """No configuration costs less than this; equal to the cost where that is proved to be the least. None if no
+        bound was computed."""
+        return None if self.lower_bound is None else self.lower_bound.value
+
+    @property
+    def bound_method(self) -> str | None:
+        """How the bound was computed: a name of ``qiosk.bounds.METHODS``, or enumeration."""
+        return None if self.lower_bound is None else self.lower_bound.method
+
+    @property
+    def gap_absolute(self) -> float | None:
+        """How much less the least cost may be than that of the best solution."""
+        return None if self.bound is None else self.cost - self.bound
+
+    @property
+    def gap(self) -> float | None:
+        """The same as a share of the size of the cost: 0 if the best is optimal, infinite where the cost is 0 and the
+        bound is less. Shares depend on the constant of a problem.
+        """
+        return None if self.bound is None else relative_gap(self.cost, self.bound)
+
+    @property
     def configuration(self) -> dict[int, int]:
         """The best solution: value of every variable, by id, ascending."""
         return self.solutions[0].configuration
 
     @property
     def stop_reason(self) -> str:
-        """finished, converged, violated, target, timeout, run_limit or cancelled."""
+        """finished, converged, optimal, gap, violated, target, timeout, run_limit or cancelled."""
         return str(self.statistics["stop_reason"])
 
     @cached_property
@@ -111,6 +138,14 @@ class Result:
 
         return search(self, **options)
 
+    @property
+    def _bound_member(self) -> dict[str, Any] | None:
+        """The bound in a results document; a gap that is no number is null."""
+        if self.lower_bound is None or self.gap is None:
+            return None
+        gap = self.gap if math.isfinite(self.gap) else None
+        return {"value": self.bound, "gap": gap, "method": self.bound_method}
+
     def to_json(self) -> str:
         """The results document of the service, in the format of the target's provider."""
         found = ResultsContent(
@@ -122,6 +157,7 @@ class Result:
             seconds=self.statistics["seconds"],
             provenance=to_builtins(self.provenance),
             violated=self.violated,
+            bound=self._bound_member,
             more=self.more,
         )
         return self.document(found).decode()

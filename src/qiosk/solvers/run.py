@@ -6,12 +6,15 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec import to_builtins
 
+from qiosk.bounds.bound import Bound
+from qiosk.bounds.choice import NONE
 from qiosk.contract.jobs import JobProgress, TracePoint
 from qiosk.contract.provenance import Provenance
 from qiosk.errors import InvalidValue, NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
@@ -26,7 +29,8 @@ from qiosk.model.hard_constraints import HARD_CONSTRAINTS, HardConstraints, read
 from qiosk.model.one_hot import ONE_HOT, OneHot
 from qiosk.model.slack import SLACK
 from qiosk.presolve.reduced import Reduced
-from qiosk.solvers import presolving
+from qiosk.solvers import bounding, presolving
+from qiosk.solvers.bounding import Bounding
 from qiosk.solvers.checkpoint import check_origin, origin, pack, unpack
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exact.dominated import dominated_groups
@@ -53,6 +57,10 @@ Clock = Callable[[], float]
 
 _CUT = (StopReason.TIMEOUT, StopReason.RUN_LIMIT, StopReason.CANCELLED)
 
+EXHAUSTIVE = "exhaustive"
+"""The kernel that tries all configurations."""
+_NOT_LASTING = ("timeout", "bound", "gap")
+"""Parameters that may be others when a run goes on from a checkpoint."""
 FILL_UP_S = 1.0
 """Seconds that a run may take beyond its time limit, to find more solutions than its search found."""
 
@@ -108,6 +116,7 @@ class Task:
         self._reduced: Reduced | None = None  # of which the search works on what is left
         self._initial: I8 | None = None  # of the whole problem, where that is reduced
         self._presolve: dict[str, Any] = {}  # for the statistics
+        self._bounding: Bounding | None = None
         self.saved: Any = unpack(resume, without="state") if resume is not None else None
         self._resume = resume
         # seconds of the run that do not count against its time limit: those before it was extended
@@ -168,6 +177,7 @@ class Task:
             solver = self.target.build(context, self.values)
             # which compiles kernels, too
             state = self._saved_state(solver) if self._resume is not None else solver.init()
+            self._begin_bounds(context)
         except Interrupted as interrupted:
             return self._interrupted(context, began + loading_seconds, interrupted.reason)
         compile_seconds = loading_seconds + context.compile_seconds
@@ -232,6 +242,22 @@ class Task:
         if wanted is None and (not self.target.is_parameter_free or self.kernel is not None):
             return False
         return wanted is True or presolving.is_promising(problem, self.target.time_limit(self.values))
+
+    def _begin_bounds(self, context: SearchContext) -> None:
+        """Begin to bound the whole problem. Kernels are compiled here, where time does not count."""
+        method, gap, reduced = self.values.get("bound"), self.values.get("gap"), self._reduced
+        if (method is not None and method != NONE) or gap is not None:
+            with context.compiling():
+                bounding.warm_up(context.problem)
+        self._bounding = bounding.bounding(
+            context.problem if reduced is None else reduced.original,
+            method,
+            gap,
+            self.seed,
+            may_end=self.target.is_parameter_free and self.kernel is None,
+            in_whole=(lambda x: x) if reduced is None else reduced.lift,
+            in_search=(lambda x: x) if reduced is None else reduced.restrict,
+        )
 
     def _reduce(self, problem: CompiledProblem) -> CompiledProblem:
         """The problem to search: what is left of it, or itself where that does not pay."""
@@ -299,7 +325,7 @@ class Task:
         found = Incumbents(self.target.solutions(self.values))
         enumerate_best(problem, found)
         seconds = self.clock() - began
-        kernel = "exhaustive"
+        kernel = EXHAUSTIVE
         trace = [TracePoint(seconds, 0, found.best)]
         parameters = self._parameters(self._advice(problem, found))
         on_chunk(
@@ -326,7 +352,7 @@ class Task:
 
     @cached_property
     def _origin(self) -> dict[str, Any]:
-        lasting = {name: value for name, value in self.values.items() if name != "timeout"}
+        lasting = {name: value for name, value in self.values.items() if name not in _NOT_LASTING}
         return origin(self.target.id, lasting, self.cost_function)
 
     def _context(self, problem: CompiledProblem, initial: I8 | None) -> SearchContext:
@@ -366,7 +392,7 @@ class Task:
             is_run_limit=reason is StopReason.RUN_LIMIT,
             target_cost=-np.inf if target_cost is None else target_cost + context.resolution.of_sum(target_cost),
         )
-        run = Run(solver, state, limits, began - self._elapsed, self.clock())
+        run = Run(solver, state, limits, began - self._elapsed, self.clock(), bounding=self._bounding)
         if self.saved:
             run.trace.extend(TracePoint(s, int(k), c) for s, k, c in self.saved["trace"].tolist())
             run.seconds = self.saved["stepping"]
@@ -439,7 +465,7 @@ class Task:
     ) -> Result:
         solutions = self._solutions(problem, found)
         violated = None if self._constraints is None else self._constraints.violated(solutions[0].values)
-        if violated and statistics["stop_reason"] == StopReason.CONVERGED:
+        if violated and statistics["stop_reason"] in (StopReason.CONVERGED, StopReason.OPTIMAL):
             statistics = {**statistics, "stop_reason": str(StopReason.VIOLATED)}
         return Result(
             target=self.target.id,
@@ -452,7 +478,16 @@ class Task:
             ended_at=now(),
             input_data_uri=self.input_data_uri,
             document=self.target.document,
+            lower_bound=self._bound(solutions[0], is_enumerated=statistics["kernel"] == EXHAUSTIVE),
         )
+
+    def _bound(self, best: Solution, *, is_enumerated: bool) -> Bound | None:
+        """The lower bound that a result has; of an enumeration the cost of the best, where no rounding changes that."""
+        if self._bounding is not None:
+            return self._bounding.reported(best.cost, best.values)
+        if is_enumerated and (self._reduced is None or self._reduced.is_exact):
+            return Bound(value=best.cost, method="enumeration", seconds=0.0, certificate={}, exact=Fraction(best.cost))
+        return None
 
     def _solutions(self, problem: CompiledProblem, found: Incumbents) -> list[Solution]:
         """The incumbents with their costs computed again from the original cost function, best first."""

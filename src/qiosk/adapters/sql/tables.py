@@ -73,6 +73,7 @@ jobs = sa.Table(
     sa.Column("progress_sweeps", sa.BigInteger, nullable=False),
     sa.Column("progress_best_cost", sa.Float),
     sa.Column("progress_seconds", sa.Float, nullable=False),
+    sa.Column("progress_bound", sa.Float),
     sa.Column("progress_activity", TEXT),
     sa.Column("best_blob", TEXT),
     sa.Column("best_cost", sa.Float),
@@ -180,6 +181,7 @@ def to_progress(progress: JobProgress) -> dict[str, Any]:
         "progress_sweeps": progress.sweeps,
         "progress_best_cost": progress.best_cost,
         "progress_seconds": progress.seconds,
+        "progress_bound": progress.bound,
         "progress_activity": progress.activity,
     }
 
@@ -278,6 +280,7 @@ def from_row(stored: Mapping[Any, Any]) -> Job:
             sweeps=row["progress_sweeps"],
             best_cost=row["progress_best_cost"],
             seconds=row["progress_seconds"],
+            bound=row["progress_bound"],
             activity=row["progress_activity"],
         ),
         input_params=_readable(row, "input_params"),

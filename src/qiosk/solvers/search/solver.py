@@ -25,6 +25,8 @@ class StopReason(StrEnum):
     FINISHED = "finished"  # the planned work is done
     CONVERGED = "converged"  # more work keeps finding the same best
     TARGET = "target"  # the target cost was reached
+    OPTIMAL = "optimal"  # proved: the best costs exactly as much as a lower bound
+    GAP = "gap"  # the best is as close to a lower bound as was asked for
     VIOLATED = "violated"  # as converged, but the best violates a constraint
     TIMEOUT = "timeout"
     RUN_LIMIT = "run_limit"  # no job of the workspace may run longer

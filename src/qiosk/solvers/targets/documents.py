@@ -26,13 +26,14 @@ class ResultsContent:
     seconds: float  # spent so far
     provenance: Mapping[str, Any]  # as JSON values
     violated: Sequence[Violation] | None = None  # by the best solution; None if the problem has no hard constraints
-
+    bound: Mapping[str, Any] | None = None  # no configuration costs less: value, gap and method
     more: Mapping[str, Any] = field(default_factory=dict)  # further members, as JSON values
 
     @property
     def extra(self) -> Mapping[str, Any]:
         """Members at the root that the provider's format does not have."""
-        found: dict[str, Any] = {"provenance": self.provenance}
+        found: dict[str, Any] = {} if self.bound is None else {"bound": self.bound}
+        found["provenance"] = self.provenance
         if self.violated is not None:
             found["violated"] = [{"name": v.name, "violation": v.amount} for v in self.violated]
         return {**found, **self.more}

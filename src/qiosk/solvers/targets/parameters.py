@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from qiosk.bounds.choice import AUTO, METHODS, NONE
 from qiosk.errors import InvalidValue, MissingSection, WrongType
 
 Check = Callable[[str, Any], Any]
@@ -105,7 +106,7 @@ def number(
     return Parameter(name, read, default, meaning, rule)
 
 
-def choice(name: str, allowed: Sequence[str], *, default: str, meaning: str) -> Parameter:
+def choice(name: str, allowed: Sequence[str], *, default: str | None, meaning: str) -> Parameter:
     """One of a few strings."""
     rule = " or ".join(repr(item) for item in allowed)
 
@@ -222,4 +223,15 @@ PRESOLVE = flag(
     default=None,
     meaning="search a smaller problem with the same minimum; if not given, parameter-free targets do where it pays",
 )
-COMMON = (SEED, TIMEOUT, SOLUTIONS, TARGET_COST, PRESOLVE)
+BOUND = choice(
+    "bound",
+    (AUTO, NONE, *METHODS),
+    default=None,
+    meaning="which lower bound to compute beside the search",
+)
+GAP = number(
+    "gap",
+    low=0.0,
+    meaning="stop as soon as the best cost is proved to be within this share of the least; computes bounds",
+)
+COMMON = (SEED, TIMEOUT, SOLUTIONS, TARGET_COST, PRESOLVE, BOUND, GAP)

@@ -1,0 +1,138 @@
+"""Bounds beside a search: what a result says about them, and that they end a run only where they prove something."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patience import HANG_S
+from qiosk.errors import InvalidValue
+from qiosk.formats.qio.results import decode
+from qiosk.model.compile import compile_problem
+from qiosk.solvers.bounding import relative_gap
+from qiosk.solvers.solve import solve
+from strategies import cost_function
+
+
+def torus(size, seed=1):
+    rng = np.random.default_rng(seed)
+    terms = [
+        (float(rng.choice([-1, 1])), sorted([size * x + y, size * ((x + dx) % size) + (y + dy) % size]))
+        for x in range(size)
+        for y in range(size)
+        for dx, dy in ((0, 1), (1, 0))
+    ]
+    return cost_function("ising", terms)
+
+
+def xorsat(n=30, seed=2):
+    """Three-spin terms of which all can be at their least."""
+    rng = np.random.default_rng(seed)
+    planted = rng.choice([-1, 1], n)
+    sets = [np.sort(rng.choice(n, 3, replace=False)) for _ in range(n)]
+    return cost_function("ising", [(-float(planted[ids].prod()), ids.tolist()) for ids in sets])
+
+
+@pytest.mark.parametrize("method", ["auto", "elimination"])
+def test_a_run_ends_as_optimal_when_its_cost_is_the_bound(method):
+    result = solve(torus(6), timeout=HANG_S, seed=1, bound=method)
+    assert result.stop_reason == "optimal"
+    assert result.cost == result.bound
+    assert (result.gap, result.gap_absolute, result.bound_method) == (0.0, 0.0, "elimination")
+
+
+def test_an_answer_of_elimination_is_the_answer_of_the_run():
+    """One sweep of one replica would hardly find it."""
+    result = solve(torus(6), "microsoft.simulatedannealing.cpu", sweeps=1, restarts=1, seed=1, bound="elimination")
+    best = solve(torus(6), timeout=HANG_S, seed=2)
+    assert (result.cost, result.stop_reason) == (best.cost, "optimal")
+
+
+def test_a_gap_that_is_small_enough_ends_a_run():
+    result = solve(torus(30), timeout=HANG_S, seed=1, gap=0.2, threads=1)
+    assert result.stop_reason == "gap"
+    assert 0.0 < result.gap <= 0.2
+    assert result.gap_absolute == result.cost - result.bound > 0.0
+    assert result.bound_method in ("cycles", "cycles-lp")
+
+
+def test_the_trivial_bound_is_there_without_being_asked_for_and_ends_what_attains_it():
+    result = solve(xorsat(), timeout=HANG_S, seed=1)
+    assert (result.cost, result.bound, result.bound_method) == (-30.0, -30.0, "trivial")
+    assert result.stop_reason == "optimal"
+    planned = solve(xorsat(), "microsoft.simulatedannealing.cpu", sweeps=200, restarts=8, seed=1)
+    assert planned.stop_reason == "finished"
+    assert planned.bound == -30.0
+
+
+def test_enumeration_is_a_bound():
+    result = solve(cost_function("ising", [(1.0, [0, 1]), (1.0, [1, 2]), (1.0, [0, 2])]), seed=1)
+    assert (result.cost, result.bound, result.gap, result.bound_method) == (-1.0, -1.0, 0.0, "enumeration")
+
+
+@pytest.mark.parametrize("method", ["trivial", "cycles", "sdp", "none"])
+def test_any_method_bounds_what_any_search_finds(method):
+    function = torus(6, seed=4)
+    least = solve(function, timeout=HANG_S, bound="elimination", seed=1).cost
+    result = solve(function, timeout=0.3, bound=method, seed=1)
+    assert result.bound <= least <= result.cost
+    assert result.gap == relative_gap(result.cost, result.bound)
+
+
+def test_a_bound_on_the_whole_problem_serves_a_search_on_a_smaller_one():
+    """Most spins of this graph have at most three neighbours."""
+    rng = np.random.default_rng(5)
+    pairs = {tuple(sorted(rng.choice(400, 2, replace=False).tolist())) for _ in range(340)}
+    function = cost_function("ising", [(float(rng.choice([-1, 1])), list(ids)) for ids in sorted(pairs)])
+    result = solve(function, timeout=HANG_S, seed=1, bound="elimination", presolve=True)
+    assert result.statistics["presolve"]["is_used"]
+    assert result.bound == result.cost
+
+
+def test_large_problems_get_no_bound_without_being_asked_for(monkeypatch):
+    monkeypatch.setattr("qiosk.solvers.bounding.MOST_TRIVIAL_TERMS", 100)
+    result = solve(torus(9), timeout=0.2, seed=1)
+    assert (result.bound, result.gap, result.gap_absolute, result.bound_method) == (None, None, None, None)
+    assert solve(torus(9), timeout=0.2, seed=1, bound="trivial").bound == -162.0
+
+
+def test_results_documents_have_the_bound_as_a_member_of_their_own():
+    result = solve(torus(6), timeout=HANG_S, seed=1, bound="auto")
+    found = decode(result.to_json().encode())
+    assert found.extra["bound"] == {"value": result.bound, "gap": 0.0, "method": "elimination"}
+    assert json.loads(result.to_json())["cost"] == result.cost
+
+
+def test_progress_tells_the_bound():
+    seen = []
+    solve(torus(6), timeout=HANG_S, seed=1, bound="auto", progress=lambda progress: seen.append(progress.bound))
+    assert seen[-1] is not None
+    assert all(later >= earlier for earlier, later in pairwise(seen) if earlier is not None)
+
+
+def test_unknown_methods_and_gaps_are_refused():
+    with pytest.raises(InvalidValue, match="parameter `bound`: must be 'auto' or 'none'"):
+        solve(torus(9), bound="guess")
+    with pytest.raises(InvalidValue, match="parameter `gap`: must be at least 0, found -1"):
+        solve(torus(9), gap=-1.0)
+    with pytest.raises(InvalidValue, match="is for quadratic problems"):
+        solve(xorsat(), bound="sdp", seed=1)
+
+
+@given(st.floats(-1e9, 1e9), st.floats(0.0, 1e9))
+def test_gaps(cost, more):
+    bound = cost - more
+    gap = relative_gap(cost, bound)
+    assert gap >= 0.0
+    assert (gap == 0.0) == (cost == bound)
+    assert math.isinf(gap) == (cost == 0.0 and bound < 0.0) or abs(cost) < 1e-290
+
+
+def test_the_compiled_problem_of_a_torus_is_what_it_seems():
+    assert compile_problem(torus(9)).n_pairs == 162

@@ -1,0 +1,171 @@
+"""The checker confirms what is proved and refuses what was tampered with; it knows nothing of the rest."""
+
+from __future__ import annotations
+
+import ast
+import io
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import qiosk.bounds
+from patience import HANG_S
+from qiosk.bounds import verify
+from qiosk.bounds.choice import Bounder
+from qiosk.errors import InvalidValue
+from qiosk.formats.files import write_file
+from qiosk.model.compile import compile_problem
+from qiosk.solvers.solve import solve
+from strategies import cost_function
+
+CHECKER = Path(verify.__file__)
+
+
+def test_the_checker_stands_alone():
+    tree = ast.parse(CHECKER.read_text())
+    names = {
+        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
+    names |= {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert names - {"numpy"} <= set(sys.stdlib_module_names)
+
+
+def torus(size, kind="ising", seed=1):
+    rng = np.random.default_rng(seed)
+    terms = [
+        (
+            float(rng.integers(1, 9) * rng.choice([-1, 1])),
+            sorted([size * x + y, size * ((x + a) % size) + (y + b) % size]),
+        )
+        for x in range(size)
+        for y in range(size)
+        for a, b in ((0, 1), (1, 0))
+    ]
+    return cost_function(kind, [*terms, (0.5, [0]), (3.0, [])])
+
+
+def cubic(kind, n=9, seed=2):
+    rng = np.random.default_rng(seed)
+    sets = list(itertools.combinations(range(n), 3))[::4]
+    return cost_function(
+        kind, [*((float(rng.integers(-9, 10)), list(ids)) for ids in sets), (1.0, [0, 1]), (-2.0, [3])]
+    )
+
+
+CASES = {
+    "trivial": torus(4),
+    "elimination": torus(4),
+    "cycles": torus(5),
+    "sdp": torus(5),
+    "diffusion": cubic("ising"),
+    "cycles of bits": torus(5, "pubo"),
+    "sdp of bits": torus(5, "pubo"),
+    "elimination of bits": cubic("pubo"),
+    "diffusion of bits": cubic("pubo"),
+    "trivial of bits": torus(4, "pubo"),
+}
+
+
+@pytest.fixture
+def case(request, tmp_path):
+    """Files of a problem, a result and a receipt, and the arrays of that."""
+    function, method = CASES[request.param], request.param.split()[0]
+    bounder = Bounder(compile_problem(function), method)
+    while not bounder.is_done:
+        bounder.step()
+    result = solve(function, "microsoft.simulatedannealing.cpu", sweeps=20, restarts=2, seed=1, bound=method)
+    files = [tmp_path / name for name in ("problem.json.gz", "result.json", "receipt.npz")]
+    files[0].write_bytes(write_file(str(files[0]), function))
+    files[1].write_text(result.to_json())
+    files[2].write_bytes(bounder.best.receipt())
+    return files, dict(np.load(io.BytesIO(bounder.best.receipt()))), bounder.best
+
+
+def check(files):
+    return subprocess.run(
+        [sys.executable, "-I", str(CHECKER), *map(str, files)],
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("case", CASES, indirect=True)
+def test_what_is_proved_is_confirmed(case):
+    files, _, bound = case
+    done = check(files)
+    assert done.returncode == 0, done.stderr
+    assert f"bound          {bound.value!r}, proved by {bound.method}" in done.stdout
+    assert "computed again" in check(files[:2]).stdout
+
+
+def raised_values(arrays, name):
+    found = dict(arrays)
+    found[name] = arrays[name].copy()
+    return found
+
+
+def tampered(arrays):
+    """Receipts that claim more than they prove."""
+    for name, change in (("cycle_values", 2**20), ("y", None), ("own", 2**40), ("tables", 2**40)):
+        if name in arrays:
+            found = raised_values(arrays, name)
+            if change is None:
+                found[name][0] *= 0.5
+            else:
+                found[name].flat[0] += change
+            yield found
+    if "cycle_rows" in arrays:
+        for name, step in (("cycle_rows", 1), ("cycle_cols", -1)):
+            found = raised_values(arrays, name)
+            found[name][0] += step
+            yield found
+    if "order" in arrays:
+        found = raised_values(arrays, "order")
+        found["order"][0] = found["order"][1]
+        yield found
+    yield arrays | {"method": np.array("guess")}
+
+
+@pytest.mark.parametrize("case", [name for name in CASES if "trivial" not in name], indirect=True)
+def test_receipts_that_were_tampered_with_are_refused(case):
+    files, arrays, _ = case
+    count = 0
+    for changed in tampered(arrays):
+        np.savez(files[2], **changed)
+        done = check(files)
+        assert done.returncode == 1, done.stdout
+        assert "refused" in done.stderr
+        count += 1
+    assert count >= 2
+
+
+@pytest.mark.parametrize("case", ["sdp", "trivial of bits"], indirect=True)
+def test_results_that_claim_too_much_are_refused(case):
+    files, _, _ = case
+    text = files[1].read_text()
+    document = __import__("json").loads(text)
+    cost, bound = document["cost"], document["bound"]["value"]
+    for old, new, why in (
+        (f'"cost": {cost!r}', f'"cost": {cost - 1!r}', "the cost is"),
+        (f'"value":{bound!r}', f'"value":{bound + 1!r}', "is not proved"),
+    ):
+        assert old in text
+        files[1].write_text(text.replace(old, new))
+        done = check(files)
+        assert done.returncode == 1
+        assert why in done.stderr
+    files[1].write_text(text.replace('"0": ', '"99999": '))
+    assert "different variables" in check(files).stderr
+
+
+def test_a_bound_without_a_certificate_has_no_receipt():
+    result = solve(cost_function("ising", [(1.0, [0, 1])]), seed=1)
+    with pytest.raises(InvalidValue, match="receipt: a bound by enumeration has none"):
+        result.lower_bound.receipt()
+    assert qiosk.bounds.bound({(0, 1): 1}).receipt()[:2] == b"PK"
