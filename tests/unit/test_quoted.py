@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 import naive
-from qiosk.cli import quoted
+from qiosk.formats import quoted
 from qiosk.cli.app import app
 from qiosk.cli.commands.demo import BEST_KNOWN_CUT, GRAPH, max_cut
-from qiosk.cli.quoted import BestKnown, best_known, quoted_values
+from qiosk.formats.quoted import BestKnown, best_known, best_known_cost, quoted_values
 from qiosk.formats.files import read_file, write_file
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ CONSTRAINED = "toy QBL minimize 2 1 1 2,1,-4 0 2 1,1 2,2 0 2 1,1,{a} 1,2,{b} 1e3
 
 
 def document() -> dict[str, list[dict[str, object]]]:
-    text = (files("qiosk.cli") / "data" / "best_known.json").read_text("utf-8")
+    text = (files("qiosk.formats") / "data" / "best_known.json").read_text("utf-8")
     found: dict[str, list[dict[str, object]]] = json.loads(text)
     return found
 
@@ -170,6 +170,27 @@ def test_gaps_are_right_for_what_is_minimized_and_for_what_is_maximized(
 ) -> None:
     know(monkeypatch, *known)
     assert solved(tmp_path, file, data) == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "data", "known", "cost"),
+    [
+        ("toy.rud", PATH, ("cut", 4, 8), -8),
+        ("toy.sparse", SPARSE, ("minimum", 2, -3), -3),
+        ("toy.bqp", ORLIB, ("minimum", 2, -3), -3),
+        ("toy.qplib", MAXIMIZED, ("maximum", 2, 5), -5),
+        ("toy.qplib", MAXIMIZED, ("minimum", 2, 5), None),
+        ("other.rud", PATH, ("cut", 4, 8), None),
+    ],
+)
+def test_the_cost_of_the_best_known_value(
+    monkeypatch: pytest.MonkeyPatch, file: str, data: bytes, known: tuple[str, int, float], cost: float | None
+) -> None:
+    know(monkeypatch, *known)
+    problem = read_file(file, data)
+    assert best_known_cost(file, data, None, problem) == cost
+    if cost is not None:
+        assert min(naive.cost(problem, x) for x in naive.configurations(problem)) == cost
 
 
 def test_a_feasible_answer_of_a_model_has_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import typer
 from qiosk.cli.inputs import Reading, read_bytes, resolve_target
 from qiosk.cli.interrupt import Interrupt
 from qiosk.cli.output import reported
-from qiosk.cli.quoted import quoted_objective, quoted_values
+from qiosk.formats.quoted import quoted_objective, quoted_values
 from qiosk.cli.submitting import submit_file
 from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress
@@ -87,8 +87,10 @@ def solve_file(
         typer.echo(f"loading kernels took {compiled:.1f} s; they are compiled once and then kept", err=True)
     if isinstance(problem, CostFunction):
         quoted = quoted_values(file, data, reading.form, problem, result.cost)
+    elif answer is not None and answer.is_feasible:
+        quoted = quoted_objective(file, data, reading.form, answer.objective)
     else:
-        quoted = {} if answer is None else quoted_objective(file, data, reading.form, answer)
+        quoted = {}
     results = read_results(result.to_json().encode())
     return Found(results, result.statistics, interrupt.asked, quoted, result.lower_bound)
 
@@ -116,7 +118,9 @@ def solve_on_server(
             job.wait_until_completed()
         found = job.get_results()
         if reading.is_model:
-            known = {} if file == "-" else quoted_objective(file, read_bytes(file), reading.form, job.decode())
+            answer = job.decode()
+            is_quoted = file != "-" and answer.is_feasible
+            known = quoted_objective(file, read_bytes(file), reading.form, answer.objective) if is_quoted else {}
             return Found(found, {}, interrupt.asked, known)
     quoted: Mapping[str, Any] = {}
     if file != "-":  # which cannot be read again

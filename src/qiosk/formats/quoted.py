@@ -12,14 +12,11 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from qiosk.formats.compression import decompressed, without_suffix
 from qiosk.formats.files import FORMATS, format_of
 from qiosk.model.cost_function import CostFunction
-
-if TYPE_CHECKING:
-    from qiosk.modeling import Solution
 
 CUT, MINIMUM, MAXIMUM = "cut", "minimum", "maximum"
 _FORMS = ("rudy", "biqmac", "orlib", "qplib")
@@ -57,12 +54,12 @@ def quoted_values(file: str, data: bytes, form: str | None, problem: CostFunctio
     return {"objective": _plain(objective), **_comparison(file, kind, variables, objective)}
 
 
-def quoted_objective(file: str, data: bytes, form: str | None, solution: Solution) -> Mapping[str, Any]:
-    """The best known value and the gap to it of a solution of the model in a file; none if the solution is infeasible.
+def quoted_objective(file: str, data: bytes, form: str | None, objective: float) -> Mapping[str, Any]:
+    """The best known value and the gap to it of a feasible solution with this objective of the model in a file.
 
     ``file``, its content ``data`` and ``form`` are what the model was read from.
     """
-    if best_known(file) is None or not solution.is_feasible:
+    if best_known(file) is None:
         return {}
     content = decompressed(data)
     chosen = format_of(file, content, form)
@@ -70,7 +67,18 @@ def quoted_objective(file: str, data: bytes, form: str | None, solution: Solutio
         return {}
     program = chosen.read_program(content)
     kind = MAXIMUM if program.is_maximized else MINIMUM
-    return _comparison(file, kind, len(program.columns), solution.objective)
+    return _comparison(file, kind, len(program.columns), objective)
+
+
+def best_known_cost(file: str, data: bytes, form: str | None, problem: CostFunction) -> float | None:
+    """The cost of a solution with the best known value; None if none is known. Arguments as for ``quoted_values``."""
+    if best_known(file) is None:
+        return None
+    zero, one = (quoted_values(file, data, form, problem, cost) for cost in (0.0, 1.0))
+    if "best_known" not in zero:
+        return None
+    name = "cut" if "cut" in zero else "objective"
+    return float((zero["best_known"] - zero[name]) / (one[name] - zero[name]))  # quoted values are linear in the cost
 
 
 def best_known(file: str) -> BestKnown | None:
@@ -94,7 +102,7 @@ def _comparison(file: str, kind: str, variables: int, value: float) -> Mapping[s
 
 @cache
 def _table() -> Mapping[str, BestKnown]:
-    document = json.loads((files("qiosk.cli") / "data" / "best_known.json").read_text("utf-8"))
+    document = json.loads((files("qiosk.formats") / "data" / "best_known.json").read_text("utf-8"))
     return {
         _key(name): BestKnown(family["kind"], variables, value)
         for family in document["families"]
