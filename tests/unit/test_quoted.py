@@ -10,11 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 import naive
-from qiosk.formats import quoted
 from qiosk.cli.app import app
 from qiosk.cli.commands.demo import BEST_KNOWN_CUT, GRAPH, max_cut
-from qiosk.formats.quoted import BestKnown, best_known, best_known_cost, quoted_values
+from qiosk.formats import quoted
 from qiosk.formats.files import read_file, write_file
+from qiosk.formats.quoted import BestKnown, best_known, best_known_cost, quoted_values
 
 ROOT = Path(__file__).parents[2]
 TRIANGLE = b"3 3\n1 2 1\n2 3 -2\n1 3 4\n"

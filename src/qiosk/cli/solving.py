@@ -12,11 +12,11 @@ import typer
 from qiosk.cli.inputs import Reading, read_bytes, resolve_target
 from qiosk.cli.interrupt import Interrupt
 from qiosk.cli.output import reported
-from qiosk.formats.quoted import quoted_objective, quoted_values
 from qiosk.cli.submitting import submit_file
 from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress
 from qiosk.errors import InvalidValue
+from qiosk.formats.quoted import quoted_objective, quoted_values
 from qiosk.model.cost_function import CostFunction
 
 if TYPE_CHECKING:
