@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import itertools
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -56,11 +57,18 @@ def cubic(kind, n=9, seed=2):
     )
 
 
+def dense(n, seed=3):
+    rng = np.random.default_rng(seed)
+    pairs = itertools.combinations(range(n), 2)
+    return cost_function("ising", [(float(rng.integers(-50, 51)), list(ids)) for ids in pairs])
+
+
 CASES = {
     "trivial": torus(4),
     "elimination": torus(4),
     "cycles": torus(5),
     "sdp": torus(5),
+    "sdp-triangles": dense(16),
     "diffusion": cubic("ising"),
     "cycles of bits": torus(5, "pubo"),
     "sdp of bits": torus(5, "pubo"),
@@ -112,7 +120,8 @@ def raised_values(arrays, name):
 
 def tampered(arrays):
     """Receipts that claim more than they prove."""
-    for name, change in (("cycle_values", 2**20), ("y", None), ("own", 2**40), ("tables", 2**40)):
+    changes = {"cycle_values": 2**20, "y": None, "multipliers": -(2.0**-30), "own": 2**40, "tables": 2**40}
+    for name, change in changes.items():
         if name in arrays:
             found = raised_values(arrays, name)
             if change is None:
@@ -134,7 +143,8 @@ def tampered(arrays):
 
 @pytest.mark.parametrize("case", [name for name in CASES if "trivial" not in name], indirect=True)
 def test_receipts_that_were_tampered_with_are_refused(case):
-    files, arrays, _ = case
+    files, arrays, bound = case
+    assert ("multipliers" in arrays) == (bound.method == "sdp-triangles")
     count = 0
     for changed in tampered(arrays):
         np.savez(files[2], **changed)
@@ -149,7 +159,7 @@ def test_receipts_that_were_tampered_with_are_refused(case):
 def test_results_that_claim_too_much_are_refused(case):
     files, _, _ = case
     text = files[1].read_text()
-    document = __import__("json").loads(text)
+    document = json.loads(text)
     cost, bound = document["cost"], document["bound"]["value"]
     for old, new, why in (
         (f'"cost": {cost!r}', f'"cost": {cost - 1!r}', "the cost is"),

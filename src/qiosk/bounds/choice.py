@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from qiosk.bounds import covering, elimination, factors, packing, semidefinite
+from qiosk.bounds import covering, elimination, factors, packing, semidefinite, triangles
 from qiosk.bounds.bound import Bound, Proof
 from qiosk.bounds.graph import SpinGraph, spin_graph
 from qiosk.bounds.polynomial import Polynomial, polynomial
@@ -20,7 +20,15 @@ from qiosk.model.cost_function import I8
 from qiosk.model.sources import cost_function_of
 
 AUTO, NONE = "auto", "none"
-METHODS = ("trivial", elimination.METHOD, packing.METHOD, covering.METHOD, semidefinite.METHOD, factors.METHOD)
+METHODS = (
+    "trivial",
+    elimination.METHOD,
+    packing.METHOD,
+    covering.METHOD,
+    semidefinite.METHOD,
+    triangles.METHOD,
+    factors.METHOD,
+)
 """Names of the methods."""
 SPARSE_DEGREE = 8.0
 """Mean number of neighbours up to which cycles are better than the semidefinite bound."""
@@ -112,13 +120,14 @@ class Bounder:
         return self._of_graph(method)
 
     def _of_graph(self, method: str) -> Steps:
-        if method == semidefinite.METHOD:
+        if method in (semidefinite.METHOD, triangles.METHOD):
             if not semidefinite.is_suited(self._graph) and len(self._graph.weights):
                 raise InvalidValue(
                     f"bound {method!r}: is for at most {semidefinite.MOST_VERTICES} variables and coefficients below "
                     f"2**53 units, found {self._graph.vertices} variables"
                 )
-            return semidefinite.semidefinite(self._graph, self.seed)
+            bounds = semidefinite.semidefinite if method == semidefinite.METHOD else triangles.with_triangles
+            return bounds(self._graph, self.seed)
         if method == covering.METHOD:
             if not covering.is_installed():
                 raise InvalidValue(f"bound {method!r}: needs highspy; install qiosk[lp]")
@@ -143,7 +152,7 @@ class Bounder:
             return
         is_sparse = 2 * len(graph.weights) <= SPARSE_DEGREE * graph.vertices
         if not is_sparse and semidefinite.is_suited(graph):
-            yield from semidefinite.semidefinite(graph, self.seed)
+            yield from triangles.with_triangles(graph, self.seed)
         elif covering.is_installed() and len(graph.weights) <= covering.MOST_EDGES:
             yield from covering.covering(graph, self.seed)
         else:

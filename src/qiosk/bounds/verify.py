@@ -133,6 +133,16 @@ def of_matrix(edges, constant, receipt):
     matrix = np.zeros((n, n))
     for (u, v), w in edges.items():
         matrix[at[u], at[v]] = matrix[at[v], at[u]] = w
+    if "triangles" in receipt:  # s1 x_ij + s2 x_ik + s1 s2 x_jk >= -1 with multipliers, multiples of 2^-shift: exact
+        (i, j, k, s1, s2), g, shift = receipt["triangles"].T.astype(int), receipt["multipliers"], int(receipt["shift"])
+        refuse(np.any(g < 0) or np.any(g * 2.0**shift % 1), "a multiplier is negative or too fine")
+        refuse(np.any(abs(s1) != 1) or np.any(abs(s2) != 1) or np.any((i <= j) | (j <= k)), "a triangle is none")
+        total = sum(map(Fraction, g.tolist()), Fraction(0))
+        refuse((total + int(np.abs(matrix).max(initial=0))) * 2**shift >= 2**53, "multipliers are not exact in float64")
+        for u, v, sign in ((i, j, s1), (i, k, s2), (j, k, s1 * s2)):
+            np.subtract.at(matrix, (u, v), sign * g)
+            np.subtract.at(matrix, (v, u), sign * g)
+        constant -= total
     refuse(not np.all(np.isfinite(y)) or np.any(y < 0.0), "y must be finite and not negative")
     gamma = (n + 1) * U / (1 - (n + 1) * U)
     margin = 1.01 * gamma / (1 - gamma) * math.fsum(y) + n * 1e-300
@@ -201,7 +211,7 @@ def proved(problem, receipt):
     """The bound that a receipt proves."""
     method, unit, n = str(receipt["method"]), Fraction(str(receipt["unit"])), len(problem.ids)
     refuse(unit <= 0, "the unit must be positive")
-    is_graph = method in ("cycles", "cycles-lp", "sdp", "trivial-spins")
+    is_graph = method in ("cycles", "cycles-lp", "sdp", "sdp-triangles", "trivial-spins")
     own = 4 * unit if is_graph and not problem.is_spin else unit
     terms, error = problem.integers(own)
     values = list(terms.values())
@@ -209,7 +219,7 @@ def proved(problem, receipt):
     if is_graph:
         edges, constant = graph_of(terms, n, problem.is_spin)
         base, spacing = constant - sum(map(abs, edges.values())), 2 * math.gcd(*edges.values())
-        kinds = {"cycles": of_cycles, "cycles-lp": of_cycles, "sdp": of_matrix}
+        kinds = {"cycles": of_cycles, "cycles-lp": of_cycles, "sdp": of_matrix, "sdp-triangles": of_matrix}
         level = kinds[method](edges, constant, receipt) if method in kinds else base
     else:
         base, spacing = (-size, 2 * divisor) if problem.is_spin else (0, divisor)

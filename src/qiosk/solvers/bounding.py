@@ -147,7 +147,7 @@ def relative_gap(cost: float, bound: float) -> float:
 
 def warm_up(problem: CompiledProblem) -> None:
     """Compile the kernels of bounds, or load them from the disk: those for quadratic problems, or for other ones."""
-    for method in ("cycles", "sdp") if problem.is_quadratic else ("diffusion",):
+    for method in ("cycles", "sdp-triangles") if problem.is_quadratic else ("diffusion",):
         bounder = Bounder(_TRIANGLE, method)
         while not bounder.is_done:
             bounder.step()

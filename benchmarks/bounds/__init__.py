@@ -1,0 +1,1 @@
+"""How close lower bounds come to the best known costs."""
