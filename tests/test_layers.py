@@ -21,7 +21,7 @@ ROWS = [
     {"adapters"},
     {"bootstrap"},
     {"client", "server", "supervisor"},
-    {"optimization", "aio", "testing"},
+    {"optimization", "aio", "studies", "testing"},
     {"azure", "azure_bootstrap", "interop"},
     {"cli"},
 ]

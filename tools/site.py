@@ -40,6 +40,8 @@ MODULES = {
     "qiosk.bounds": "Lower bounds",
     "qiosk.presolve": "Smaller problems",
     "qiosk.plots": "Plots",
+    "qiosk.studies": "Studies",
+    "qiosk.studies.plots": "Plots of studies",
     "qiosk.aio": "asyncio",
     "qiosk.aio.optimization": "Problems and solvers for asyncio",
     "qiosk.testing": "Testing programs that use Qiosk",

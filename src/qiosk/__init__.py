@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from qiosk.problem import Problem
     from qiosk.solvers.result import Result
     from qiosk.solvers.solve import solve
+    from qiosk.studies.study import Study
 
-__all__ = ["Job", "Problem", "QioskError", "Result", "Workspace", "__version__", "rerun", "solve"]
+__all__ = ["Job", "Problem", "QioskError", "Result", "Study", "Workspace", "__version__", "rerun", "solve"]
 
 _HOME = {
     "Job": "qiosk.client.job",
     "Problem": "qiosk.problem",
     "QioskError": "qiosk.errors",
     "Result": "qiosk.solvers.result",
+    "Study": "qiosk.studies.study",
     "Workspace": "qiosk.client.workspace",
     "rerun": "qiosk.modeling.rerun",
     "solve": "qiosk.solvers.solve",

@@ -31,6 +31,8 @@ PUBLIC = [
     "bounds/__init__.py",
     "presolve/__init__.py",
     "plots.py",
+    "studies/__init__.py",
+    "studies/plots.py",
     "testing/__init__.py",
     *(f"aio/{name}.py" for name in ("__init__", "optimization")),
     "azure_bootstrap.py",

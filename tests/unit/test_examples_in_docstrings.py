@@ -14,6 +14,7 @@ from qiosk.client.workspace import Workspace
 
 LIBRARIES = {
     "qiosk.plots": "matplotlib",
+    "qiosk.studies.plots": "matplotlib",
     "qiosk.interop.dimod": "dimod",
     "qiosk.interop.networkx": "networkx",
     "qiosk.interop.ommx": "ommx",
@@ -30,6 +31,7 @@ MODULES = [
     "qiosk.modeling",
     "qiosk.bounds",
     "qiosk.presolve",
+    "qiosk.studies",
     "qiosk.testing",
     *LIBRARIES,
 ]

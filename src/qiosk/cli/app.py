@@ -15,6 +15,7 @@ from qiosk.cli.commands.keys import keys
 from qiosk.cli.commands.rerun import rerun
 from qiosk.cli.commands.serve import serve
 from qiosk.cli.commands.sessions import sessions
+from qiosk.cli.commands.study import study
 from qiosk.cli.commands.verify import verify
 from qiosk.cli.commands.workspaces import open_workspace, workspaces
 from qiosk.cli.output import FAILED, end_if_infeasible, print_json, print_solution, reported, to_json
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(jobs, name="jobs")
 app.add_typer(sessions, name="sessions")
+app.add_typer(study, name="study")
 app.add_typer(workspaces, name="workspaces")
 app.add_typer(keys, name="keys")
 app.add_typer(admin, name="admin")

@@ -83,7 +83,7 @@ def best_known_cost(file: str, data: bytes, form: str | None, problem: CostFunct
 
 def best_known(file: str) -> BestKnown | None:
     """The best known value of the instance that a file is called after; None if there is none."""
-    return _table().get(_key(_stem(file)))
+    return _table().get(_key(instance_name(file)))
 
 
 def _comparison(file: str, kind: str, variables: int, value: float) -> Mapping[str, Any]:
@@ -110,8 +110,8 @@ def _table() -> Mapping[str, BestKnown]:
     }
 
 
-def _stem(file: str) -> str:
-    """The name without the suffixes of formats and compression: ``be100.1`` of ``be100.1.sparse.gz``."""
+def instance_name(file: str) -> str:
+    """The name of a file without the suffixes of formats and compression: ``be100.1`` of ``be100.1.sparse.gz``."""
     name = without_suffix(PurePath(file).name)[0]
     suffixes = {".txt", *(suffix for form in FORMATS for suffix in form.suffixes)}
     return name[: -len(suffix)] if (suffix := PurePath(name).suffix).lower() in suffixes else name
