@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import numpy.testing as npt
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -21,8 +22,9 @@ from qiosk.bounds.choice import Bounder
 from qiosk.bounds.factors import factors_of
 from qiosk.bounds.graph import spin_graph
 from qiosk.bounds.polynomial import polynomial
-from qiosk.bounds.semidefinite import is_suited
+from qiosk.bounds.semidefinite import is_proved, is_suited
 from qiosk.errors import InvalidValue
+from qiosk.kernels.bounds.factor import factor_rows
 from qiosk.model.compile import compile_problem
 from qiosk.problem.problem import Problem
 from strategies import cost_function
@@ -280,3 +282,35 @@ def test_kernels_do_the_same_uncompiled():
         found.append(done.stdout)
     assert found[0] == found[1]
     assert found[0].count("\n") == 6
+
+
+@given(st.integers(1, 12), st.integers(0, 2**32 - 1), st.integers(1, 5))
+def test_factors_of_matrices_are_those_of_numpy_whatever_the_parts(n, seed, part):
+    rows = np.random.default_rng(seed).normal(size=(n, n))
+    matrix = rows @ rows.T + np.eye(n)
+    found = matrix.copy()
+    for first in range(0, n, part):
+        last = min(n, first + part)
+        assert factor_rows()(found, first, last) == last
+    npt.assert_allclose(np.triu(found), np.linalg.cholesky(matrix).T, rtol=1e-9, atol=1e-9)
+    matrix[n - 1, n - 1] -= 2.0 * found[n - 1, n - 1] ** 2
+    assert factor_rows()(matrix, 0, n) == n - 1
+
+
+def test_a_matrix_is_proved_semidefinite_only_if_it_is():
+    def is_proved_so(matrix):
+        work = is_proved(matrix)
+        try:
+            while True:
+                next(work)
+        except StopIteration as end:
+            return end.value
+
+    rng = np.random.default_rng(2)
+    for n in (1, 5, 60):
+        rows = rng.normal(size=(n, n))
+        matrix = rows @ rows.T + np.eye(n)
+        assert is_proved_so(matrix)
+        least = np.linalg.eigvalsh(matrix)[0]
+        assert not is_proved_so(matrix - np.eye(n) * least * (1 + 1e-9))
+        assert not is_proved_so(-matrix)

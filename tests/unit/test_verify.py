@@ -134,6 +134,12 @@ def tampered(arrays):
             found = raised_values(arrays, name)
             found[name][0] += step
             yield found
+    if "cycle_values" in arrays:
+        yield arrays | {"cycle_values": arrays["cycle_values"] + 0.9}
+    if "triangles" in arrays:
+        found = raised_values(arrays, "triangles")
+        found["triangles"][0, 2] = -1
+        yield found
     if "order" in arrays:
         found = raised_values(arrays, "order")
         found["order"][0] = found["order"][1]

@@ -8,7 +8,8 @@ M = W + Diag(y), where W is the symmetric matrix of the couplings, and every spi
 
 y_i = |sum_j w_ij v_j| is nearly so, and adding minus its least eigenvalue to all makes it so. The proof is a Cholesky
 factorization of M - cI in float64 that runs through, with c as large as its rounding can be (Rump). So no computed
-eigenvalue is trusted.
+eigenvalue is trusted. Large matrices are not left to a BLAS: its threads would make a search wait on a busy machine,
+and its results depend on them.
 
 References: P.-W. Wang, W.-C. Chang, J. Z. Kolter, doi:10.48550/arXiv.1706.00476 (mixing method); S. M. Rump, BIT Numer.
 Math. 46, 433 (2006), doi:10.1007/s10543-006-0056-1.
@@ -49,7 +50,7 @@ EPSILON = 2.0**-53
 MOST_TRIES = 40
 """Factorizations that are tried until one runs through; each time four times as much is added to y."""
 LANCZOS_STEPS = 80
-DENSE_SPECTRUM = 300
+DENSE_SPECTRUM = 40
 """Rows of a matrix up to which all of its eigenvalues are computed."""
 
 
@@ -177,24 +178,31 @@ def repaired(matrix: F64, y: F64, seed: int) -> Generator[None, None, F64 | None
     for _ in range(MOST_TRIES):
         candidate: F64 = y + (shift + extra)
         diagonal[:] = candidate
-        yield
-        if is_proved(matrix):
+        if (yield from is_proved(matrix)):
             return candidate
         extra *= 4.0
     return None
 
 
-def is_proved(matrix: F64) -> bool:
+def is_proved(matrix: F64) -> Generator[None, None, bool]:
     """Whether a symmetric matrix (n, n), exact as it is, is proved positive semidefinite; n**3 / 3 operations."""
+    from qiosk.kernels.bounds.factor import factor_rows
+
     diagonal = np.diag(matrix)
     if np.any(diagonal < 0.0):
         return False
-    shifted = matrix.copy()
-    np.einsum("ii->i", shifted)[:] = np.nextafter(diagonal - _margin(len(matrix), math.fsum(diagonal)), -np.inf)
-    try:
-        np.linalg.cholesky(shifted)
-    except np.linalg.LinAlgError:
-        return False
+    n, shifted = len(matrix), matrix.copy()
+    np.einsum("ii->i", shifted)[:] = np.nextafter(diagonal - _margin(n, math.fsum(diagonal)), -np.inf)
+    factor, row = factor_rows(), 0
+    while row < n:
+        last, work = row, 0
+        while last < n and work < WORK:
+            work += last * (n - last) + n
+            last += 1
+        if factor(shifted, row, last) < last:
+            return False
+        row = last
+        yield
     return True
 
 
@@ -209,16 +217,17 @@ def _least_eigenvalue(matrix: F64, seed: int) -> Generator[None, None, float]:
     n = len(matrix)
     if n <= DENSE_SPECTRUM:
         return float(np.linalg.eigvalsh(matrix)[0])
-    basis = np.zeros((LANCZOS_STEPS + 1, n))
-    alphas, betas = np.zeros(LANCZOS_STEPS), np.zeros(LANCZOS_STEPS)
+    steps_at_most = min(LANCZOS_STEPS, n - 1)
+    basis = np.zeros((steps_at_most + 1, n))
+    alphas, betas = np.zeros(steps_at_most), np.zeros(steps_at_most)
     vector = np.random.default_rng((seed % 2**64, 0xB3)).normal(size=n)
     basis[0] = vector / np.linalg.norm(vector)
     size = float(np.abs(np.diag(matrix)).max())
-    for k in range(LANCZOS_STEPS):
-        product = matrix @ basis[k]
-        alphas[k] = float(product @ basis[k])
+    for k in range(steps_at_most):
+        product = np.einsum("ij,j->i", matrix, basis[k])
+        alphas[k] = float((product * basis[k]).sum())
         for _ in range(2):
-            product -= basis[: k + 1].T @ (basis[: k + 1] @ product)
+            product -= np.einsum("kj,k->j", basis[: k + 1], np.einsum("kj,j->k", basis[: k + 1], product))
         betas[k] = float(np.linalg.norm(product))
         if betas[k] <= 1e-13 * size:
             break

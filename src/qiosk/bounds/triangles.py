@@ -46,6 +46,8 @@ SWEEPS = 20
 """Sweeps of vectors after every step, at most; fewer where they hardly change."""
 FIRST_PROOF = 10
 """Steps after which there is a first proof; the next ones when they are half as many again."""
+PATIENCE = 2
+"""Proofs without a gain until it ends."""
 WORK = 20_000_000
 """Triples that are looked at before the caller is asked whether to go on; some 20 ms."""
 
@@ -108,11 +110,13 @@ def _ascent(graph: SpinGraph, seed: int) -> Iterator[Proof | None]:
     matrix, multipliers = couplings.matrix(), _Multipliers()
     mixing = Mixing(_dense(couplings, matrix), seed)
     yield from mixing.run(np.float32, 1e-6, 300)
+    best: Fraction | None = None
+    stale = 0
     ends = np.repeat(np.arange(couplings.n), np.diff(mixing.indptr))
     present, before, ahead, least, proof_at = matrix, -np.inf, AHEAD, FIRST_EXCESS, FIRST_PROOF
     for step in range(STEPS):
         vectors: Any = mixing.vectors
-        products = (vectors @ vectors.T).astype(np.float32)
+        products = np.einsum("ik,jk->ij", vectors, vectors).astype(np.float32)
         value = graph.constant + 0.5 * float((present * products).sum()) - float(multipliers.values.sum())
         ahead = max(1e-4, ahead * (FASTER if value > before else SLOWER))
         before = value
@@ -129,8 +133,13 @@ def _ascent(graph: SpinGraph, seed: int) -> Iterator[Proof | None]:
         if step + 1 >= proof_at:
             proof_at = int(1.5 * (step + 1))
             proof = yield from _proof(graph, couplings, matrix, multipliers, mixing, seed)
-            if proof is not None:
-                yield proof
+            if proof is None or (best is not None and proof.level <= best):
+                stale += 1
+                if stale == PATIENCE:
+                    return
+                continue
+            best, stale = proof.level, 0
+            yield proof
 
 
 def _move(multipliers: _Multipliers, products: NDArray[np.float32], distance: float) -> None:

@@ -107,6 +107,7 @@ def of_cycles(edges, constant, receipt):
     lengths = np.diff(indptr)
     refuse(len(lengths) != len(values) or indptr[0] != 0 or indptr[-1] != len(pairs), "cycles and values do not match")
     refuse(np.any(lengths < 1) or np.any(values < 0), "a cycle is empty or has a negative value")
+    refuse(values.dtype.kind != "i" or indptr.dtype.kind != "i", "values must be integers")
     loads, owners, weights = [0] * len(edges), np.repeat(np.arange(len(values)), lengths).tolist(), list(edges.values())
     signs, ends = defaultdict(int), defaultdict(int)
     for c, pair in zip(owners, pairs, strict=True):
@@ -136,7 +137,9 @@ def of_matrix(edges, constant, receipt):
     if "triangles" in receipt:  # s1 x_ij + s2 x_ik + s1 s2 x_jk >= -1 with multipliers, multiples of 2^-shift: exact
         (i, j, k, s1, s2), g, shift = receipt["triangles"].T.astype(int), receipt["multipliers"], int(receipt["shift"])
         refuse(np.any(g < 0) or np.any(g * 2.0**shift % 1), "a multiplier is negative or too fine")
-        refuse(np.any(abs(s1) != 1) or np.any(abs(s2) != 1) or np.any((i <= j) | (j <= k)), "a triangle is none")
+        refuse(
+            np.any(abs(s1) != 1) or np.any(abs(s2) != 1) or np.any((i <= j) | (j <= k) | (k < 0)), "a triangle is none"
+        )
         total = sum(map(Fraction, g.tolist()), Fraction(0))
         refuse((total + int(np.abs(matrix).max(initial=0))) * 2**shift >= 2**53, "multipliers are not exact in float64")
         for u, v, sign in ((i, j, s1), (i, k, s2), (j, k, s1 * s2)):
