@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,8 +18,12 @@ from qiosk.cli.commands.sessions import sessions
 from qiosk.cli.commands.study import study
 from qiosk.cli.commands.verify import verify
 from qiosk.cli.commands.workspaces import open_workspace, workspaces
-from qiosk.cli.output import FAILED, end_if_infeasible, print_json, print_solution, reported, to_json
+from qiosk.cli.output import FAILED, INFEASIBLE, print_json, print_solution, reported, to_json
 from qiosk.cli.table import Column, print_table
+
+if TYPE_CHECKING:
+    from qiosk.cli.solving import Found
+    from qiosk.client.details import JobDetails
 
 _FOREGROUND_IDLE_S = "999999999"
 
@@ -62,7 +66,7 @@ def _root(
 
 @app.command()
 def solve(
-    file: options.File,
+    files: options.Files,
     target: options.TargetName = None,
     timeout: options.Timeout = None,
     seed: options.Seed = None,
@@ -85,10 +89,11 @@ def solve(
     output: options.Output = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Solve a problem in this process, or with --url on a server. Ctrl-C stops and prints the best solution so far; a
+    """Solve problems in this process, or with --url on a server. Ctrl-C stops and prints the best solution so far; a
     second one aborts.
     """
     from qiosk.cli.inputs import Reading, parse_params
+    from qiosk.cli.many import EachFile
     from qiosk.cli.solving import solve_file, solve_on_server
 
     params = parse_params(param, timeout=timeout, seed=seed, target_cost=target_cost, gap=gap, bound=bound)
@@ -100,32 +105,43 @@ def solve(
         raise typer.BadParameter("needs --url; use 'qiosk submit' for a job of this machine", param_hint="--workspace")
     given = {"timeout": timeout, "seed": seed, "target_cost": target_cost, "gap": gap, "bound": bound}
     given |= {"threads": threads, "kernel": kernel}
-    with reported(**given):
-        labels = {name: value for name, value in (("label", label), ("tags", tag)) if value}
+    labels = {name: value for name, value in (("label", label), ("tags", tag)) if value}
+    many = EachFile(files)
+    many.refuse_if_several(output=output, receipt=receipt)
+
+    def solved(file: str) -> tuple[dict[str, Any], Found]:
         if url is None:
             found = solve_file(file, target, params, reading=reading, threads=threads, kernel=kernel)
         else:
             opened = partial(open_workspace, None, url, workspace_name)
             found = solve_on_server(file, target, params, name=label, tags=tag or (), opened=opened, reading=reading)
         document = found.document | labels
-        if url is None and file != "-":
+        if file != "-" and (url is None or many.are_several):
             document["source"] = reading.source(file)
-        if as_json:
+        if not as_json:
+            print_solution(document, {**found.quoted, **found.statistics, **labels}, file if many.are_several else None)
+        elif not many.are_several:
             print_json(document)
-        else:
-            print_solution(document, {**found.quoted, **found.statistics, **labels})
         if output is not None:
             output.write_text(to_json(document) + "\n")
         if receipt is not None:
             receipt.write_bytes(found.receipt())
-    if found.was_interrupted:
-        raise typer.Exit(FAILED)
-    end_if_infeasible(document)
+        return document, found
+
+    documents = []
+    for document, found in many.each(solved, **given):
+        documents.append(document)
+        many.end_with(FAILED if found.was_interrupted else INFEASIBLE if document.get("violated") else 0)
+        if found.was_interrupted:
+            break
+    if as_json and many.are_several:
+        print_json(documents)
+    many.end()
 
 
 @app.command()
 def submit(
-    file: options.File,
+    files: options.Files,
     target: options.TargetName = None,
     timeout: options.Timeout = None,
     seed: options.Seed = None,
@@ -144,13 +160,17 @@ def submit(
     workspace_name: options.Workspace = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Queue a job that solves a problem, and print its id. The job runs on after this command has ended."""
+    """Queue a job for each problem, and print their ids. The jobs run on after this command has ended."""
     from qiosk.cli.inputs import Reading, parse_params
+    from qiosk.cli.many import EachFile
     from qiosk.cli.submitting import submit_file
 
     params = parse_params(param, timeout=timeout, seed=seed, target_cost=target_cost, gap=gap, bound=bound)
-    with reported(timeout=timeout, seed=seed, target_cost=target_cost, gap=gap, bound=bound):
-        details = submit_file(
+    given = {"timeout": timeout, "seed": seed, "target_cost": target_cost, "gap": gap, "bound": bound}
+    many = EachFile(files)
+
+    def submitted(file: str) -> JobDetails:
+        return submit_file(
             file,
             target,
             params,
@@ -160,10 +180,15 @@ def submit(
             opened=lambda: open_workspace(home, url, workspace_name),
             reading=Reading(from_format, penalty, grid),
         )
-        if as_json:
-            print_json(details.as_dict())
-        else:
+
+    documents = []
+    for details in many.each(submitted, **given):
+        documents.append(details.as_dict())
+        if not as_json:
             typer.echo(details.id)
+    if as_json:
+        print_json(documents if many.are_several else documents[0])
+    many.end()
 
 
 @app.command()

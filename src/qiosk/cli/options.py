@@ -20,6 +20,7 @@ _WORKSPACE_HELP = (
 _TARGET_HELP = "Solver, as 'qiosk targets' lists them, or the middle part of its name: paralleltempering."
 
 File = Annotated[str, typer.Argument(metavar="FILE", help=_FILE_HELP)]
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help=_FILE_HELP)]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="Id of the job.")]
 SessionId = Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")]
 JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the jobs.")]

@@ -25,17 +25,19 @@ _SHOWN_ENTRIES = 8
 
 
 @contextmanager
-def reported(**options: object) -> Iterator[None]:
+def reported(file: str | None = None, /, **options: object) -> Iterator[None]:
     """Turn errors into one line on standard error and an exit status.
 
-    ``options`` are those that were given (not None), by the name that errors give them; errors then name the option.
+    The line names the ``file`` if one is given. ``options`` are those that were given (not None), by the name that
+    errors give them; errors then name the option.
     """
+    of_file = "" if file is None else f"{file}: "
     try:
         yield
     except (InvalidInput, InvalidJobDefinition, MissingExtra, NotFound) as error:
-        raise fail(_with_options(str(error), options), WRONG_INPUT) from error
+        raise fail(of_file + _with_options(str(error), options), WRONG_INPUT) from error
     except (QioskError, TimeoutError) as error:
-        raise fail(str(error)) from error
+        raise fail(of_file + str(error)) from error
     except BrokenPipeError:
         raise  # the reader of a pipe has exited: no message can be printed
     except OSError as error:
@@ -107,14 +109,16 @@ def _ago(seconds: float) -> str:
     return "now"
 
 
-def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
-    """Cost, configuration, parameters and violated constraints of a results document, and ``more`` lines about the run.
+def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = None, file: str | None = None) -> None:
+    """Cost, configuration, parameters and violated constraints of a results document, and ``more`` lines about the run;
+    before them the ``file`` of the problem if it is given.
 
     Of a model it prints values by name.
     """
     solutions = results.get("solutions") or [results]
     best = solutions[0]
-    lines: dict[str, Any] = {"cost": best["cost"]} | _bound_lines(results.get("bound"))
+    lines: dict[str, Any] = {} if file is None else {"file": file}
+    lines |= {"cost": best["cost"]} | _bound_lines(results.get("bound"))
     lines["configuration"] = _configuration(best["configuration"])
     if len(solutions) > 1:
         lines["other solutions"] = ", ".join(str(solution["cost"]) for solution in solutions[1:])
