@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import pickle
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -241,3 +242,25 @@ def test_the_empty_model():
     solution = Model().decode({})
     assert solution.is_feasible
     assert solution.objective == 0
+
+
+def test_sums_of_many_expressions_take_no_longer_than_their_terms():
+    bits = Model().bits("b", range(50_000))
+    for added in (sum(3 * bit for bit in bits.values()), total(3 * bit for bit in bits.values())):
+        assert list(added.terms.items()) == [((k,), 3.0) for k in range(50_000)]
+    before = 0
+    for bit in bits.values():
+        before = bit + before
+    assert list(before.terms) == [(k,) for k in reversed(range(50_000))]
+    again = pickle.loads(pickle.dumps(sum(bits.values())))
+    assert again.terms == total(bits.values()).terms
+
+
+def test_a_sum_does_not_change_when_others_are_made_of_it():
+    x, y, z = Model().bits("b", "xyz").values()
+    first = x + y
+    more, less = first + z, first - y
+    assert (first + x).terms == {(0,): 2.0, (1,): 1.0}
+    assert (more.terms, less.terms, first.terms) == ({(0,): 1, (1,): 1, (2,): 1}, {(0,): 1}, {(0,): 1, (1,): 1})
+    with pytest.raises(InvalidValue, match="must be finite, found inf"):
+        _ = (1e308 * x + 1e308 * x).terms

@@ -33,10 +33,26 @@ class Expression:
     +1 b0 +2 b0 b1 +1 b1
     """
 
-    __slots__ = ("terms",)
+    __slots__ = ("_added", "_terms")
 
     def __init__(self, terms: Mapping[Monomial, float] | None = None) -> None:
-        self.terms: Mapping[Monomial, float] = {} if terms is None else terms
+        self._terms: Mapping[Monomial, float] | None = {} if terms is None else terms
+        self._added: tuple[Expression, Expression] | None = None  # a sum of two, until its terms are needed
+
+    def __reduce__(self) -> tuple[type[Expression], tuple[Mapping[Monomial, float]]]:
+        return Expression, (self.terms,)
+
+    @property
+    def terms(self) -> Mapping[Monomial, float]:
+        """The coefficients by monomial, none of them 0. Raises InvalidValue if one is not finite.
+
+        Like terms of a sum are merged when they are first asked for, so Python's ``sum`` of many expressions takes
+        linear time.
+        """
+        if self._terms is None:
+            self._terms = _merged(_summands(self))
+            self._added = None
+        return self._terms
 
     @property
     def constant(self) -> float:
@@ -70,10 +86,9 @@ class Expression:
         right = as_expression(other)
         if right is None:
             return NotImplemented
-        terms = dict(self.terms)
-        for bits, c in right.terms.items():
-            terms[bits] = terms.get(bits, 0.0) + c
-        return _without_zeros(terms)
+        both = Expression()
+        both._terms, both._added = None, (self, right)
+        return both
 
     __radd__ = __add__
 
@@ -103,7 +118,7 @@ class Expression:
             for theirs, d in right.terms.items():
                 bits = tuple(sorted({*mine, *theirs})) if mine and theirs else mine or theirs
                 terms[bits] = terms.get(bits, 0.0) + c * d
-        return _without_zeros(terms)
+        return Expression(_without_zeros(terms))
 
     __rmul__ = __mul__
 
@@ -221,7 +236,7 @@ def as_expression(value: Any) -> Expression | None:
 
 
 def total(expressions: Iterable[Expression | float]) -> Expression:
-    """The sum of many expressions, in time linear in the number of terms; Python's ``sum`` takes quadratic time.
+    """The sum of many expressions, merged at once; Python's ``sum`` merges when terms are first needed.
 
     Raises WrongType for other items than expressions and numbers.
 
@@ -230,21 +245,42 @@ def total(expressions: Iterable[Expression | float]) -> Expression:
     >>> total(3 * bit for bit in take.values())
     +3 b0 +3 b1
     """
+    return Expression(_merged(map(_summand, expressions)))
+
+
+def _summand(item: Any) -> Expression:
+    expression = as_expression(item)
+    if expression is None:
+        raise WrongType(f"a sum must be over expressions and numbers, found {item!r}")
+    return expression
+
+
+def _summands(expression: Expression) -> list[Expression]:
+    """What a sum adds up, first to last: expressions whose terms are known."""
+    found, left = [], [expression]
+    while left:
+        some = left.pop()
+        parts = some._added  # read once: another thread may be merging the same sum
+        if parts is None:
+            found.append(some)
+        else:
+            left.extend(parts)
+    return found[::-1]
+
+
+def _merged(expressions: Iterable[Expression]) -> dict[Monomial, float]:
     terms: dict[Monomial, float] = {}
-    for item in expressions:
-        expression = as_expression(item)
-        if expression is None:
-            raise WrongType(f"a sum must be over expressions and numbers, found {item!r}")
+    for expression in expressions:
         for bits, c in expression.terms.items():
             terms[bits] = terms.get(bits, 0.0) + c
     return _without_zeros(terms)
 
 
-def _without_zeros(terms: dict[Monomial, float]) -> Expression:
+def _without_zeros(terms: Mapping[Monomial, float]) -> dict[Monomial, float]:
     for c in terms.values():
         if not math.isfinite(c):
             raise InvalidValue(f"coefficient: must be finite, found {c}")
-    return Expression({bits: c for bits, c in terms.items() if c})
+    return {bits: c for bits, c in terms.items() if c}
 
 
 def bits_of(expressions: Iterable[Expression]) -> Iterator[int]:
