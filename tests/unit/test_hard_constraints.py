@@ -209,6 +209,26 @@ def test_long_hard_clauses_are_told_by_their_own_literals():
     assert (result.cost, result.violated) == (0, [])
 
 
+@pytest.mark.parametrize("is_fixed", [False, True])
+def test_violations_are_measured_from_the_bound_that_was_stated(is_fixed):
+    model = Model()
+    x, y, z = model.bits("b", "xyz").values()
+    model.minimize(9 * x + 9 * y + 9 * z)
+    model.add(2 * x + 4 * y >= 3, "even")
+    model.add(0.2 * x + 0.4 * y + 0.2 * z >= 0.3, "tenths")
+    model.add(2 * x + 2 * y <= 5, "loose")
+    problem = model.problem()
+    problem = problem.set_fixed_variables({0: 0}) if is_fixed else problem
+    problem = json_codec.read(json_codec.write(problem.cost_function()))
+    found = read_hard_constraints(problem.metadata, problem.variables).violated(np.zeros(len(problem.variables)))
+    assert pairs(found) == [(r.name, r.violation) for r in model.decode(dict.fromkeys(range(9), 0)).violated]
+    assert pairs(found)[0] == ("even", 3)
+    for wrong in ("3", float("nan")):
+        entry = {"name": "c", "terms": [0], "sense": ">=", "bound": 1, "stated": wrong}
+        with pytest.raises(InvalidValue, match="`stated` must be a finite number, found"):
+            read_hard_constraints({"hard_constraints": [entry]}, np.array([0]))
+
+
 def test_a_variable_that_is_not_in_the_problem_is_refused_in_a_model_too():
     with pytest.raises(InvalidValue, match="hard constraints: variable 3 is not in the problem"):
         HardConstraints.of([HardConstraint("c", [(1, (3,))], "==", 1)], np.array([0, 1]))

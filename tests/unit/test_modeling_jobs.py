@@ -218,6 +218,7 @@ def test_answers_that_are_none_are_refused(document):
         read_answer(model.decode(dict.fromkeys(range(4), 0)), document)
 
 
+@pytest.mark.usefixtures("unpropagated")
 def test_the_best_solution_so_far_is_one_that_satisfies_all_constraints_whatever_the_weights():
     model = seven_of(26)
     problem = model.problem(weights={"seven": 0.01, "one": 0.01})

@@ -7,7 +7,9 @@ solution. The member ``hard_constraints`` of the metadata does. It is a list of 
 - ``terms``: a list of variable ids, or of lists of ids for products, and ``coefficients``: as many integers, all 1 if
   the member is absent. A variable counts 1 where it is set (bits that are 1, spins that are +1), and 0 elsewhere;
 - ``sense``: ``==``, ``<=`` or ``>=``, and ``bound``: an integer;
-- ``unit``: what a violation by 1 is worth in the unit of the constraint; 1 if absent.
+- ``unit``: what a violation by 1 is worth in the unit of the constraint; 1 if absent;
+- ``stated``: the bound as it was stated, in the unit of the constraint, which violations are measured from; ``bound``
+  times ``unit`` if absent. An inequality between even numbers that is stated with the bound 3 has ``bound`` 2 or 4.
 
 Ids from 2**53 on are strings. All that is added up in one constraint is less than 2**53, so sums are exact.
 """
@@ -27,7 +29,7 @@ from qiosk.model.one_hot import checked_id, places_of, written_ids
 
 HARD_CONSTRAINTS = "hard_constraints"
 """The member of the metadata."""
-_MEMBERS = {"name", "terms", "coefficients", "sense", "bound", "unit"}
+_MEMBERS = {"name", "terms", "coefficients", "sense", "bound", "unit", "stated"}
 _COMPARE = {"==": operator.ne, "<=": operator.gt, ">=": operator.lt}  # whether it is violated
 _EXACT = 2**53
 
@@ -41,6 +43,12 @@ class HardConstraint:
     sense: str
     bound: int
     unit: float = 1.0
+    stated: float | None = None
+
+    def amount(self, value: float) -> float:
+        """By how much the terms, which add up to ``value``, miss the bound that was stated, in its unit."""
+        stated = self.bound * self.unit if self.stated is None else self.stated
+        return abs(value * self.unit - stated)
 
     def to_metadata(self) -> dict[str, Any]:
         """The entry of the metadata."""
@@ -55,7 +63,9 @@ class HardConstraint:
         }
         if any(c != 1 for c in coefficients):
             found["coefficients"] = coefficients
-        return found if self.unit == 1 else found | {"unit": self.unit}
+        if self.unit != 1:
+            found["unit"] = self.unit
+        return found if self.stated is None else found | {"stated": self.stated}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,7 @@ class HardConstraints:
         holds = np.bincount(self.owners[is_unset[self.places]], minlength=n_terms) == 0
         sums = np.bincount(self.rows[holds], self.coefficients[holds], len(self.constraints))
         return [
-            Violation(constraint.name, abs(left - constraint.bound) * constraint.unit)
+            Violation(constraint.name, constraint.amount(left))
             for constraint, left in zip(self.constraints, sums.tolist(), strict=True)
             if _COMPARE[constraint.sense](left, constraint.bound)
         ]
@@ -122,8 +132,16 @@ class HardConstraints:
                 if all(fixed.get(i, i in known) for i in ids):
                     free = tuple(i for i in ids if i not in fixed)
                     terms[free] = terms.get(free, 0) + c
-            bound = constraint.bound - terms.pop((), 0)
-            found.append(replace(constraint, terms=[(c, ids) for ids, c in terms.items()], bound=bound))
+            fixed_part = terms.pop((), 0)
+            stated = constraint.stated
+            found.append(
+                replace(
+                    constraint,
+                    terms=[(c, ids) for ids, c in terms.items()],
+                    bound=constraint.bound - fixed_part,
+                    stated=None if stated is None else stated - fixed_part * constraint.unit,
+                )
+            )
         return found
 
 
@@ -168,10 +186,13 @@ def _constraint(where: str, entry: Any) -> HardConstraint:
     bound, unit = _whole(f"{where}.bound", entry["bound"]), entry.get("unit", 1.0)
     if not isinstance(unit, int | float) or not 0 < unit < np.inf:
         raise InvalidValue(f"{where}: `unit` must be a number greater than 0, found {unit!r}")
+    stated = entry.get("stated")
+    if stated is not None and (not isinstance(stated, int | float) or not np.isfinite(stated)):
+        raise InvalidValue(f"{where}: `stated` must be a finite number, found {stated!r}")
     if (total := abs(bound) + sum(map(abs, coefficients))) >= _EXACT:
         raise InvalidValue(f"{where}: its numbers must add up to less than 2**53, found {total}")
     pairs = list(zip(coefficients, terms, strict=True))
-    return HardConstraint(entry["name"], pairs, entry["sense"], bound, float(unit))
+    return HardConstraint(entry["name"], pairs, entry["sense"], bound, float(unit), stated)
 
 
 def _list(where: str, entry: Mapping[str, Any], name: str) -> Sequence[Any]:

@@ -38,6 +38,7 @@ class Row:
     sense: Sense
     bound: Fraction
     unit: Fraction
+    stated: float | None = None  # the bound as it was stated, in the condition's own unit, where it was rounded
     is_one_of: bool = field(init=False, compare=False)  # a sum of distinct bits, compared to 1
 
     def __post_init__(self) -> None:
@@ -79,7 +80,12 @@ def hard_constraints(rows: Mapping[str, Row]) -> dict[str, Any]:
     """What the metadata of a problem says of conditions by name, whose bounds are integers."""
     return to_metadata(
         HardConstraint(
-            name, [(c, bits) for bits, c in row.terms.items()], str(row.sense), int(row.bound), float(row.unit)
+            name,
+            [(c, bits) for bits, c in row.terms.items()],
+            str(row.sense),
+            int(row.bound),
+            float(row.unit),
+            row.stated,
         )
         for name, row in rows.items()
         if row.terms
@@ -98,7 +104,9 @@ def row_of(condition: Condition) -> Row | None:
     whole = {bits: c.numerator * (scale // c.denominator) for bits, c in fractions.items()}
     divisor = math.gcd(*whole.values()) or 1
     unit = Fraction(divisor, scale)
-    row = Row({bits: c // divisor for bits, c in whole.items()}, condition.sense, _in_units(condition, unit), unit)
+    exact = _in_units(condition, unit)
+    stated = None if float(exact * unit) == bound else float(bound)
+    row = Row({bits: c // divisor for bits, c in whole.items()}, condition.sense, exact, unit, stated)
     return row if row.magnitude < EXACT else None
 
 
