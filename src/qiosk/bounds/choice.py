@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from qiosk.bounds import covering, elimination, factors, packing, semidefinite, triangles
 from qiosk.bounds.bound import Bound, Proof
+from qiosk.bounds.branch import tree
 from qiosk.bounds.graph import SpinGraph, spin_graph
 from qiosk.bounds.polynomial import Polynomial, polynomial
 from qiosk.bounds.trivial import trivial, trivial_of_graph
@@ -28,6 +32,7 @@ METHODS = (
     semidefinite.METHOD,
     triangles.METHOD,
     factors.METHOD,
+    tree.METHOD,
 )
 """Names of the methods."""
 SPARSE_DEGREE = 8.0
@@ -44,7 +49,8 @@ class Bounder:
     """Searches for lower bounds on the cost of one problem, a part of the work with every call of ``step``.
 
     ``seconds`` is the time spent so far, ``best`` the best bound so far, which is the trivial one at first. The same
-    seed gives the same bounds after the same number of steps.
+    seed gives the same bounds after the same number of steps. ``known`` may be set to the best configuration (n,) that
+    others have found: it is where branch and bound begins.
     """
 
     def __init__(self, problem: CompiledProblem, method: str = AUTO, seed: int = 0) -> None:
@@ -52,6 +58,7 @@ class Bounder:
         self.problem = problem
         self.seed = seed
         self.is_done = False
+        self.known: I8 | None = None
         began = time.perf_counter()
         self._best = self._trivial(method)
         self._steps = self._chosen(method)
@@ -120,6 +127,8 @@ class Bounder:
         return self._of_graph(method)
 
     def _of_graph(self, method: str) -> Steps:
+        if method == tree.METHOD:
+            return self._branched()
         if method in (semidefinite.METHOD, triangles.METHOD):
             if not semidefinite.is_suited(self._graph) and len(self._graph.weights):
                 raise InvalidValue(
@@ -133,6 +142,18 @@ class Bounder:
                 raise InvalidValue(f"bound {method!r}: needs highspy; install qiosk[lp]")
             return covering.covering(self._graph, self.seed)
         return packing.packing(self._graph, self.seed)
+
+    def _branched(self) -> Steps:
+        from qiosk.bounds.branch.choice import relaxation_of
+
+        def known() -> I8 | None:
+            return self.known if self.known is None or is_spin else (1 - 2 * self.known).astype(np.int8)
+
+        graph, is_spin = self._graph, self.problem.is_spin
+        for proof in tree.branched(graph, relaxation_of(graph, self.seed), known):
+            if proof is not None and proof.configuration is not None and not is_spin:
+                proof = replace(proof, configuration=((1 - proof.configuration) // 2).astype(np.int8))
+            yield proof
 
     def _suited(self) -> Steps:
         """The exact minimum where that is cheap, else what suits the size and the density."""

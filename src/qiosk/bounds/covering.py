@@ -97,9 +97,31 @@ def _separated(program: _Program, space: Cover, rng: np.random.Generator) -> Gen
     return program.add(cycles.indptr[: count + 1], cycles.members) > 0
 
 
-def _highs() -> Any:
+def highs_core() -> Any:
     """The compiled part: the module around it prints a line to standard output."""
     return import_module("highspy._core")
+
+
+def new_program(costs: F64, iterations: int) -> Any:
+    """A linear program of variables from 0 to 1 with these costs (n,), for the dual simplex method."""
+    highspy = highs_core()
+    highs = highspy._Highs()
+    for name, value in {
+        "output_flag": False,
+        "log_to_console": False,
+        "threads": 1,
+        "solver": "simplex",
+        "simplex_strategy": 1,  # dual
+        "simplex_iteration_limit": iterations,
+        "presolve": "off",
+    }.items():
+        highs.setOptionValue(name, value)
+    model = highspy.HighsLp()
+    model.num_col_, model.num_row_ = len(costs), 0
+    model.col_cost_ = costs
+    model.col_lower_, model.col_upper_ = np.zeros(len(costs)), np.ones(len(costs))
+    highs.passModel(model)
+    return highs
 
 
 @dataclass(slots=True, eq=False)
@@ -113,25 +135,9 @@ class _Program:
     unit: float = 1.0
 
     def __post_init__(self) -> None:
-        highspy = _highs()
         sizes = np.abs(self.graph.weights).astype(np.float64)
         self.unit = float(sizes.mean())
-        self.highs = highspy._Highs()
-        for name, value in {
-            "output_flag": False,
-            "log_to_console": False,
-            "threads": 1,
-            "solver": "simplex",
-            "simplex_strategy": 1,  # dual
-            "simplex_iteration_limit": ITERATIONS,
-            "presolve": "off",
-        }.items():
-            self.highs.setOptionValue(name, value)
-        model = highspy.HighsLp()
-        model.num_col_, model.num_row_ = len(sizes), 0
-        model.col_cost_ = sizes / self.unit
-        model.col_lower_, model.col_upper_ = np.zeros(len(sizes)), np.ones(len(sizes))
-        self.highs.passModel(model)
+        self.highs = new_program(sizes / self.unit, ITERATIONS)
 
     def add(self, indptr: I64, members: I64) -> int:
         """Add the cycles that are new; returns how many those are."""
@@ -149,7 +155,7 @@ class _Program:
             self.highs.addRows(
                 count,
                 np.ones(count),
-                np.full(count, _highs().kHighsInf),
+                np.full(count, highs_core().kHighsInf),
                 len(where),
                 starts[:-1].astype(np.int32),
                 where,
@@ -161,7 +167,7 @@ class _Program:
     def solve(self) -> bool:
         """Some more iterations; whether the program is solved."""
         self.highs.run()
-        return bool(self.highs.getModelStatus() != _highs().HighsModelStatus.kIterationLimit)
+        return bool(self.highs.getModelStatus() != highs_core().HighsModelStatus.kIterationLimit)
 
     @property
     def lengths(self) -> F64:

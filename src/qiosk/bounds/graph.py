@@ -62,6 +62,23 @@ class SpinGraph:
         """The least attainable level that is at least ``level``."""
         return Fraction(self.least - ((self.least - level) // self.spacing) * self.spacing)
 
+    def attainable(self, level: Fraction | int) -> Fraction:
+        """The least level of a configuration that is at least ``level``, as far as parities tell.
+
+        Flipping a spin changes the level by twice the sum of its couplings, but for multiples of four times their
+        greatest common divisor. Where all these sums are even in it, levels are twice as far apart as products permit.
+        """
+        some, apart = self.constant + int(self.weights.sum()), self.apart
+        return Fraction(some - ((some - level) // apart) * apart)
+
+    @cached_property
+    def apart(self) -> int:
+        """Levels differ by multiples of this: see ``attainable``."""
+        sums = np.zeros(self.vertices, np.int64)
+        np.add.at(sums, self.rows, self.weights)
+        np.add.at(sums, self.cols, self.weights)
+        return int(np.gcd.reduce(sums * 2, initial=2 * self.spacing)) or 2
+
     @cached_property
     def adjacency(self) -> tuple[I64, I64, I64]:
         """CSR: indptr (vertices + 1,); neighbours (2 E,); edges (2 E,), their numbers."""

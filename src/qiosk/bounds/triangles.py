@@ -122,7 +122,7 @@ def _ascent(graph: SpinGraph, seed: int) -> Iterator[Proof | None]:
         before = value
         yield None
         if step % LOOK == 0:
-            found, least = yield from _found(products, least)
+            found, least = yield from most_violated(products, least, NEW)
             multipliers.add(found)
             if not len(multipliers.triangles):
                 return
@@ -153,12 +153,14 @@ def _move(multipliers: _Multipliers, products: NDArray[np.float32], distance: fl
         multipliers.values = np.maximum(0.0, moved)
 
 
-def _found(products: NDArray[np.float32], least: float) -> Generator[None, None, tuple[NDArray[np.int32], float]]:
-    """The most violated triangles, and how much they must be violated the next time."""
+def most_violated(
+    products: NDArray[np.float32], least: float, each: int
+) -> Generator[None, None, tuple[NDArray[np.int32], float]]:
+    """The most violated triangles, some for each vertex, and how much they must be violated the next time."""
     from qiosk.kernels.bounds.triangles import find_triangles
 
     n = len(products)
-    found, excess = np.empty((16 * NEW * n, 5), np.int32), np.empty(16 * NEW * n, np.float32)
+    found, excess = np.empty((16 * each * n, 5), np.int32), np.empty(16 * each * n, np.float32)
     first = count = 0
     while first < n:
         last = first + 1
@@ -167,7 +169,7 @@ def _found(products: NDArray[np.float32], least: float) -> Generator[None, None,
         count = find_triangles()(products, np.float32(least), found, excess, count, first, last)
         first = last
         yield
-    largest = np.argsort(-excess[:count], kind="stable")[: NEW * n]
+    largest = np.argsort(-excess[:count], kind="stable")[: each * n]
     return found[largest], (min(0.9, 1.5 * least) if count == len(excess) else max(LEAST_EXCESS, least / 1.5))
 
 

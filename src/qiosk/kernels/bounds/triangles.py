@@ -41,3 +41,38 @@ def find_triangles() -> Any:
         return count
 
     return find
+
+
+@cache
+def subtract_triangles() -> Any:
+    """``subtract(triangles, values, matrix) -> None``: of both halves of a symmetric matrix, each value times its signs.
+
+    triangles: (T, 5) int32; values: (T,) float64; matrix: (n, n) float64, updated. Plain loops: its own reference.
+    """
+
+    @uncounted_kernel
+    def subtract(triangles: Any, values: Any, matrix: Any) -> None:
+        for q in range(values.size):
+            i, j, k, s, t = triangles[q]
+            value = values[q]
+            matrix[i, j] -= s * value
+            matrix[j, i] -= s * value
+            matrix[i, k] -= t * value
+            matrix[k, i] -= t * value
+            matrix[j, k] -= s * t * value
+            matrix[k, j] -= s * t * value
+
+    return subtract
+
+
+@cache
+def triangle_sums() -> Any:
+    """``sums(triangles, x, out) -> None``: s x_ij + t x_ik + s t x_jk of every triangle (T,). Its own reference."""
+
+    @uncounted_kernel
+    def sums(triangles: Any, x: Any, out: Any) -> None:
+        for q in range(out.size):
+            i, j, k, s, t = triangles[q]
+            out[q] = s * x[i, j] + t * x[i, k] + s * t * x[j, k]
+
+    return sums

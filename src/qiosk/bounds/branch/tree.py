@@ -1,0 +1,145 @@
+"""The tree of branch and bound: the node of the least bound is next."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import count
+from typing import Any, Protocol
+
+import numpy as np
+
+from qiosk.bounds.bound import Proof
+from qiosk.bounds.branch.merging import Merging, level_of
+from qiosk.bounds.graph import SpinGraph
+from qiosk.model.cost_function import I8
+
+METHOD = "branch"
+Known = Callable[[], I8 | None]
+"""The best spins (n,) that somebody else found so far."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Node:
+    """A part of all configurations, of which none has a level below ``level``; ``warm`` is what its parent leaves."""
+
+    merging: Merging
+    level: Fraction
+    warm: Any = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Branching:
+    """What a relaxation says of a node: its bound, and the two spins whose product to branch on; None: it is done."""
+
+    node: Node
+    pair: tuple[int, int] | None
+
+
+class Relaxation(Protocol):
+    """Bounds the nodes of a tree."""
+
+    def solve(self, node: Node, tree: Tree) -> Generator[None, None, Branching]:
+        """Yields None between parts of the work."""
+
+
+@dataclass(slots=True, eq=False)
+class Tree:
+    """The best configuration so far (V,), and what is not decided yet."""
+
+    graph: SpinGraph
+    known: Known
+    best: I8 | None = None
+    best_level: int | None = None
+    nodes: int = 0
+    _open: list[tuple[Fraction, int, Node]] = field(default_factory=list)
+    _seen: I8 | None = None
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def offer(self, spins: I8) -> None:
+        """A configuration (V,), which is kept if it is the best so far."""
+        level = level_of(self.graph, spins)
+        if self.best_level is None or level < self.best_level:
+            self.best, self.best_level = spins.copy(), level
+
+    def offer_descended(self, spins: I8) -> None:
+        """The same after a descent; changes ``spins``."""
+        from qiosk.kernels.bounds.rounding import descend_graph
+
+        indptr, others, edges = self.graph.adjacency
+        descend_graph()(indptr, others, self.graph.weights[edges], np.empty(len(spins), np.int64), spins)
+        self.offer(spins)
+
+    def look(self) -> None:
+        """Take what somebody else found."""
+        spins = self.known()
+        if spins is not None and spins is not self._seen:
+            self._seen = spins
+            self.offer(np.append(spins, np.ones(self.graph.has_ghost, np.int8)).astype(np.int8))
+
+    def is_cut(self, level: Fraction) -> bool:
+        """Whether nothing of at least this level can be better than the best."""
+        return self.best_level is not None and self.graph.attainable(level) >= self.best_level
+
+    def room(self, level: Fraction) -> Fraction | None:
+        """How much may be added to a bound so that something can still be better than the best; None without a best."""
+        return None if self.best_level is None else self.best_level - self.graph.apart - level
+
+    def push(self, node: Node) -> None:
+        """Decide a part later, unless it needs no decision."""
+        if not self.is_cut(node.level):
+            heapq.heappush(self._open, (node.level, -next(self._numbers), node))
+
+    def pop(self) -> Node | None:
+        """The part of the least bound; None if none can be better than the best."""
+        if not self._open or self.is_cut(self._open[0][0]):
+            return None
+        self.nodes += 1
+        return heapq.heappop(self._open)[2]
+
+    def level(self) -> Fraction | None:
+        """No configuration has a lower level."""
+        levels = [Fraction(self.best_level)] if self.best_level is not None else []
+        levels += [self.graph.attainable(self._open[0][0])] if self._open else []
+        return min(levels, default=None)
+
+
+def branched(graph: SpinGraph, relaxation: Relaxation, known: Known) -> Iterator[Proof | None]:
+    """Yields None between parts of the work, each proof that is better than the one before, and at last the minimum.
+
+    Configurations of proofs are spins.
+    """
+    tree = Tree(graph, known)
+    tree.push(Node(merging=Merging.none(graph.vertices), level=Fraction(graph.least)))
+    told: Fraction | None = None
+    while (node := tree.pop()) is not None:
+        tree.look()
+        found = yield from relaxation.solve(node, tree)
+        if found.pair is not None:
+            u, v = found.pair
+            for product in (-1, 1):
+                merging = found.node.merging.with_product(u, v, product)
+                tree.push(Node(merging=merging, level=found.node.level, warm=found.node.warm))
+        level = tree.level()
+        if level is not None and (told is None or level > told):
+            told = level
+            yield _proof(tree, level)
+    level = tree.level()
+    if level is not None:
+        yield _proof(tree, level)
+
+
+def _proof(tree: Tree, level: Fraction) -> Proof:
+    graph, configuration = tree.graph, None
+    if level == tree.best_level and tree.best is not None:
+        spins = tree.best[: graph.n] * (tree.best[graph.n] if graph.has_ghost else 1)
+        configuration = spins.astype(np.int8)
+    return Proof(
+        method=METHOD,
+        level=level,
+        scale=graph.scale,
+        arrays={"nodes": np.array(tree.nodes)},
+        configuration=configuration,
+    )
