@@ -136,3 +136,12 @@ def test_gaps(cost, more):
 
 def test_the_compiled_problem_of_a_torus_is_what_it_seems():
     assert compile_problem(torus(9)).n_pairs == 162
+
+
+def test_branch_and_bound_proves_the_best_of_a_search():
+    pytest.importorskip("highspy")
+    result = solve(torus(16), timeout=HANG_S, seed=1, threads=1, bound="branch")
+    assert (result.stop_reason, result.bound_method, result.gap) == ("optimal", "branch", 0.0)
+    assert result.cost == solve(torus(16), timeout=HANG_S, seed=2).cost
+    with pytest.raises(InvalidValue, match="receipt: a bound by branch has none"):
+        result.lower_bound.receipt()

@@ -19,6 +19,9 @@ from qiosk.model.cost_function import I8
 MOST_DENOMINATOR = 10**6
 """Units are whole multiples of 1/10**6, or of a power of two."""
 
+WITHOUT_RECEIPT = ("branch",)
+"""Methods of which the work would have to be done again to check it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
@@ -99,7 +102,7 @@ class Bound:
 
         Raises InvalidValue for a bound without a certificate.
         """
-        if not self.certificate:
+        if not self.certificate or self.method in WITHOUT_RECEIPT:
             raise InvalidValue(f"receipt: a bound by {self.method} has none")
         buffer = io.BytesIO()
         members: dict[str, Any] = {"method": np.array(self.method), **self.certificate}

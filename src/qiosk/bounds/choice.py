@@ -56,6 +56,7 @@ class Bounder:
     def __init__(self, problem: CompiledProblem, method: str = AUTO, seed: int = 0) -> None:
         check_method(method)
         self.problem = problem
+        self.method = method
         self.seed = seed
         self.is_done = False
         self.known: I8 | None = None
@@ -128,7 +129,7 @@ class Bounder:
 
     def _of_graph(self, method: str) -> Steps:
         if method == tree.METHOD:
-            return self._branched()
+            return self._branched() if len(self._graph.weights) else iter(())
         if method in (semidefinite.METHOD, triangles.METHOD):
             if not semidefinite.is_suited(self._graph) and len(self._graph.weights):
                 raise InvalidValue(

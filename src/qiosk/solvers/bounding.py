@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qiosk.bounds.bound import Bound
+from qiosk.bounds.branch.tree import METHOD as BRANCH
 from qiosk.bounds.choice import AUTO, NONE, Bounder
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SHARE, GAP_SHARE = 0.15, 0.3
 """Share of the time that bounds get beside a search, and where a gap was asked for."""
+PROOF_SHARE = 0.8
+"""The same of branch and bound, which proves an optimum."""
 MOST_TRIVIAL_TERMS = 200_000
 """Terms of the largest problem that gets the trivial bound without being asked to: some 20 ms."""
 LEAST_AFTERWARDS_S = 5.0
@@ -54,6 +57,7 @@ class Bounding:
         self._may_end = may_end
         self._in_whole = in_whole
         self._in_search = in_search
+        self._known = math.inf  # cost of the best that the bounder was told
         self._judged: tuple[Any, StopReason | None] = (None, None)
 
     @property
@@ -66,6 +70,8 @@ class Bounding:
         """Share of the time that bounds get from now on."""
         if self._bounder.is_done or not self._is_wanted:
             return 0.0
+        if self._bounder.method == BRANCH:
+            return PROOF_SHARE
         return SHARE if self._gap is None else GAP_SHARE
 
     def advance(self, found: Incumbents, problem: CompiledProblem, seconds: float, is_over: Callable[[], bool]) -> None:
@@ -80,8 +86,12 @@ class Bounding:
             self._step(found, problem)
 
     def go_on(self, found: Incumbents, problem: CompiledProblem, seconds: float, is_over: Callable[[], bool]) -> None:
-        """After a search that ended by itself: until the gap is reached, or as long again as the search took."""
-        allowed = math.inf if self._gap is not None else max(LEAST_AFTERWARDS_S, seconds)
+        """After a search that ended by itself: until the gap is reached, or as long again as the search took.
+
+        Branch and bound goes on until it has proved the optimum.
+        """
+        has_aim = self._gap is not None or self._bounder.method == BRANCH
+        allowed = math.inf if has_aim else max(LEAST_AFTERWARDS_S, seconds)
         while self.share and self._bounder.seconds < allowed and not is_over() and self.outcome(found) is None:
             self._step(found, problem)
 
@@ -100,6 +110,9 @@ class Bounding:
         return replace(self.best, value=value)
 
     def _step(self, found: Incumbents, problem: CompiledProblem) -> None:
+        if found.costs and found.best < self._known:
+            self._known = found.best
+            self._bounder.known = self._in_whole(found.configurations[0])
         if self._bounder.step() and self.best.configuration is not None and problem.one_hot is None:
             x = self._in_search(self.best.configuration)
             found.offer(x, cost_of(problem, x), 0)
@@ -147,7 +160,7 @@ def relative_gap(cost: float, bound: float) -> float:
 
 def warm_up(problem: CompiledProblem) -> None:
     """Compile the kernels of bounds, or load them from the disk: those for quadratic problems, or for other ones."""
-    for method in ("cycles", "sdp-triangles") if problem.is_quadratic else ("diffusion",):
+    for method in ("cycles", "sdp-triangles", "branch") if problem.is_quadratic else ("diffusion",):
         bounder = Bounder(_TRIANGLE, method)
         while not bounder.is_done:
             bounder.step()

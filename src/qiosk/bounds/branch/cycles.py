@@ -58,7 +58,8 @@ class CycleRelaxation:
             self._round(z, tree)
             gain = _share(node.level, max(level, node.level), tree)
             stalled = stalled + 1 if gain < GAIN else 0
-            node = replace(node, level=max(level, node.level))
+            tree.present = max(level, node.level)
+            node = replace(node, level=tree.present)
             tree.look()
             if tree.is_cut(node.level):
                 return Branching(node=node, pair=None)
@@ -86,7 +87,7 @@ class CycleRelaxation:
             self._program.add(packed.indptr, packed.members, np.zeros(len(self.graph.weights), np.bool_))
 
     def _separate(self, z: F64, is_fixed: Mask, is_one: Mask, extra: float) -> Generator[None, None, int]:
-        """Add violated rows; returns how many. An edge that is fixed at 1 is one of the other sign that is fixed at 0."""
+        """Add violated rows; returns how many. An edge fixed at 1 is one of the other sign fixed at 0."""
         from qiosk.kernels.bounds.frustrated import COUNT, PLACE, pack_cycles
 
         m = len(z)
@@ -102,9 +103,7 @@ class CycleRelaxation:
         count = int(cycles.counters[COUNT])
         return self._program.add(cycles.indptr[: count + 1], cycles.members, is_one)
 
-    def _decided(
-        self, node: Node, level: Fraction, reduced: I64, is_fixed: Mask, is_one: Mask, tree: Tree
-    ) -> Merging:
+    def _decided(self, node: Node, level: Fraction, reduced: I64, is_fixed: Mask, is_one: Mask, tree: Tree) -> Merging:
         """Spins that every better configuration of the node has equal, or opposite: reduced costs tell."""
         merging, room = node.merging, tree.room(level)
         if room is None:

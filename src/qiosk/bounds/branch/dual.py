@@ -2,8 +2,8 @@
 
     level >= constant - sum y - sum gamma   if   Z = W / 2 + Diag(y) - sum_t gamma_t A_t is positive semidefinite,
 
-for gamma >= 0, where A_t is the matrix of triangle t. The condition is replaced by a penalty ||Z_-||^2 / (2 alpha), which
-makes the function smooth; alpha becomes less and less. What is found proves nothing until y is repaired.
+for gamma >= 0, where A_t is the matrix of triangle t. In place of the condition is a penalty ||Z_-||^2 / (2 alpha),
+which makes the function smooth; alpha becomes less and less. What is found proves nothing until y is repaired.
 
 References: J. Malick, F. Roupin, Math. Program. 140, 99 (2013), doi:10.1007/s10107-012-0628-6; N. Krislock, J. Malick,
 F. Roupin, ACM Trans. Math. Softw. 43, 32 (2017), doi:10.1145/3005345.

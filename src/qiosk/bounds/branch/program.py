@@ -127,7 +127,8 @@ class Program:
         duals = np.array(self.highs.getSolution().row_dual, np.float64)
         if len(duals) != len(self.rows) or not np.isfinite(duals).all():
             duals = np.zeros(len(self.rows))
-        values = np.clip(np.rint(duals * self.unit * scale), 0.0, float(most)).astype(np.int64)
+        rounded = np.clip(np.rint(duals * self.unit * scale), 0.0, float(most))
+        values = (rounded if rounded.sum() < 2.0**BITS else np.zeros(len(rounded))).astype(np.int64)
         constant = 0
         kept = np.flatnonzero(values)
         if len(kept):

@@ -54,6 +54,8 @@ class Tree:
     best: I8 | None = None
     best_level: int | None = None
     nodes: int = 0
+    present: Fraction | None = None  # bound of the node that is worked on
+    told: Fraction | None = None  # bound of the last proof
     _open: list[tuple[Fraction, int, Node]] = field(default_factory=list)
     _seen: I8 | None = None
     _numbers: Iterator[int] = field(default_factory=count)
@@ -77,7 +79,7 @@ class Tree:
         spins = self.known()
         if spins is not None and spins is not self._seen:
             self._seen = spins
-            self.offer(np.append(spins, np.ones(self.graph.has_ghost, np.int8)).astype(np.int8))
+            self.offer(np.append(spins, np.ones(int(self.graph.has_ghost), np.int8)).astype(np.int8))
 
     def is_cut(self, level: Fraction) -> bool:
         """Whether nothing of at least this level can be better than the best."""
@@ -97,12 +99,16 @@ class Tree:
         if not self._open or self.is_cut(self._open[0][0]):
             return None
         self.nodes += 1
-        return heapq.heappop(self._open)[2]
+        node = heapq.heappop(self._open)[2]
+        self.present = node.level
+        return node
 
     def level(self) -> Fraction | None:
         """No configuration has a lower level."""
         levels = [Fraction(self.best_level)] if self.best_level is not None else []
-        levels += [self.graph.attainable(self._open[0][0])] if self._open else []
+        least = [self._open[0][0]] if self._open else []
+        least += [self.present] if self.present is not None else []
+        levels += [self.graph.attainable(level) for level in least]
         return min(levels, default=None)
 
 
@@ -113,26 +119,37 @@ def branched(graph: SpinGraph, relaxation: Relaxation, known: Known) -> Iterator
     """
     tree = Tree(graph, known)
     tree.push(Node(merging=Merging.none(graph.vertices), level=Fraction(graph.least)))
-    told: Fraction | None = None
     while (node := tree.pop()) is not None:
         tree.look()
-        found = yield from relaxation.solve(node, tree)
+        steps = relaxation.solve(node, tree)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as ended:
+                found: Branching = ended.value
+                break
+            yield _news(tree)
         if found.pair is not None:
             u, v = found.pair
             for product in (-1, 1):
                 merging = found.node.merging.with_product(u, v, product)
                 tree.push(Node(merging=merging, level=found.node.level, warm=found.node.warm))
-        level = tree.level()
-        if level is not None and (told is None or level > told):
-            told = level
-            yield _proof(tree, level)
+        tree.present = None
+        yield _news(tree)
+    yield _proof(tree)
+
+
+def _news(tree: Tree) -> Proof | None:
+    """A proof, if the bound is better than the one that was told last."""
     level = tree.level()
-    if level is not None:
-        yield _proof(tree, level)
+    return None if level is None or (tree.told is not None and level <= tree.told) else _proof(tree)
 
 
-def _proof(tree: Tree, level: Fraction) -> Proof:
-    graph, configuration = tree.graph, None
+def _proof(tree: Tree) -> Proof:
+    graph, configuration, level = tree.graph, None, tree.level()
+    if level is None:
+        level = Fraction(graph.least)
+    tree.told = level
     if level == tree.best_level and tree.best is not None:
         spins = tree.best[: graph.n] * (tree.best[graph.n] if graph.has_ghost else 1)
         configuration = spins.astype(np.int8)

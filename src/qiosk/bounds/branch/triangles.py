@@ -34,6 +34,7 @@ SLOW = 0.1
 """Share of what is missing that a round must gain, or a node is branched on."""
 PATIENCE = 1
 POWER = 2.0
+"""Of what is not known of a product, in the choice of two spins, both of which are known well relative to others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +99,8 @@ class TriangleRelaxation:
             self._round(dual, part, node.merging, tree)
             tree.look()
             level = yield from self._proved(dual, part, scale)
-            node = replace(node, level=max(level, node.level))
+            tree.present = max(level, node.level)
+            node = replace(node, level=tree.present)
             if tree.is_cut(node.level):
                 return Branching(node=node, pair=None)
             is_last = dual.alpha <= ALPHAS[1] * 1.01
@@ -114,7 +116,7 @@ class TriangleRelaxation:
         return self._branching(node, dual, part, scale)
 
     def _branching(self, node: Node, dual: Dual, part: Part, scale: float) -> Branching:
-        """On the two spins of which least is known whether they are equal."""
+        """On two spins of which little is known whether they are equal, but much how others relate to each."""
         i, j = np.triu_indices(len(part.roots), 1)
         known = np.square(dual.x).sum(axis=0)
         q = int(np.argmax((1.0 - np.abs(dual.x[i, j])) ** POWER * np.minimum(known[i], known[j])))
@@ -155,11 +157,11 @@ def _begun(part: Part, node: Node, scale: float) -> Dual:
     n, warm = len(part.roots), node.warm
     weights = part.weights / scale
     if warm is None:
-        y = 0.5 * np.abs(np.linalg.eigvalsh(weights)[0]) * np.ones(n)
-        return Dual(weights, np.empty((0, 5), np.int32), y, np.empty(0), ALPHAS[0])
+        first = np.full(n, 0.5 * abs(float(np.linalg.eigvalsh(weights)[0])))
+        return Dual(weights, np.empty((0, 5), np.int32), first, np.empty(0), ALPHAS[0])
     merging = node.merging
     gamma = warm.gamma / scale
-    y = np.bincount(np.searchsorted(part.roots, merging.roots), warm.y / scale, n)
+    y: F64 = np.bincount(np.searchsorted(part.roots, merging.roots), warm.y / scale, n)
     ends = warm.triangles[:, :3]
     places = np.searchsorted(part.roots, merging.roots[ends])
     signs = merging.signs[ends].astype(np.int32)
@@ -174,7 +176,7 @@ def _begun(part: Part, node: Node, scale: float) -> Dual:
         # 1 +- 2 x_ac >= -1 is what is left where the sign is +1: the diagonal takes its multiplier
         is_moved = is_merged & (sign > 0) & (triangles[:, a] != triangles[:, c])
         for end in (a, c):
-            y += np.bincount(triangles[is_moved, end], gamma[is_moved], n)
+            y = y + np.bincount(triangles[is_moved, end], gamma[is_moved], n)
     return Dual(weights, triangles[is_kept], y, gamma[is_kept], warm.alpha)
 
 

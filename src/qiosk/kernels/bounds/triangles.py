@@ -45,7 +45,7 @@ def find_triangles() -> Any:
 
 @cache
 def subtract_triangles() -> Any:
-    """``subtract(triangles, values, matrix) -> None``: of both halves of a symmetric matrix, each value times its signs.
+    """``subtract(triangles, values, matrix) -> None``: each value times its signs, of both halves of a matrix.
 
     triangles: (T, 5) int32; values: (T,) float64; matrix: (n, n) float64, updated. Plain loops: its own reference.
     """

@@ -1,0 +1,181 @@
+"""Branch and bound finds the least cost of every small problem, with either relaxation, and proves nothing else."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from qiosk.bounds.branch.choice import relaxation_of
+from qiosk.bounds.branch.cycles import CycleRelaxation
+from qiosk.bounds.branch.merging import Merging, level_of
+from qiosk.bounds.branch.tree import branched
+from qiosk.bounds.branch.triangles import TriangleRelaxation, is_suited, part_of
+from qiosk.bounds.choice import Bounder
+from qiosk.bounds.graph import spin_graph
+from qiosk.errors import InvalidValue
+from qiosk.kernels.bounds.rounding import descend_graph, round_products
+from qiosk.model.compile import compile_problem
+from small_problems import least_cost, problems
+from strategies import cost_function
+
+RELAXATIONS = (CycleRelaxation, TriangleRelaxation)
+
+
+def graph_of(kind, terms):
+    return spin_graph(compile_problem(cost_function(kind, terms)))
+
+
+def dense(n, seed, largest=1):
+    rng = np.random.default_rng(seed)
+    weights = [w for w in range(-largest, largest + 1) if w]
+    return graph_of("ising", [(float(rng.choice(weights)), [i, j]) for i in range(n) for j in range(i)])
+
+
+def torus(size, seed):
+    rng = np.random.default_rng(seed)
+    return graph_of(
+        "ising",
+        [
+            (float(rng.choice([-1, 1])), sorted([size * x + y, size * ((x + dx) % size) + (y + dy) % size]))
+            for x in range(size)
+            for y in range(size)
+            for dx, dy in ((0, 1), (1, 0))
+        ],
+    )
+
+
+def proofs_of(graph, relaxation, known=lambda: None):
+    return [proof for proof in branched(graph, relaxation, known) if proof is not None]
+
+
+@pytest.mark.parametrize("kind", RELAXATIONS)
+@given(problems())
+@example(cost_function("ising", []))
+@example(cost_function("pubo", [(3.0, [0])]))
+def test_the_last_proof_is_the_least_cost(kind, function):
+    pytest.importorskip("highspy")
+    graph, least = spin_graph(compile_problem(function)), least_cost(function)
+    if not len(graph.weights) or (kind is TriangleRelaxation and not is_suited(graph)):
+        return
+    proofs = proofs_of(graph, kind(graph, 1))
+    levels = [proof.level for proof in proofs]
+    assert levels == sorted(levels)
+    assert all(proof.least <= least for proof in proofs)
+    assert proofs[-1].scale.cost(proofs[-1].level) - least <= graph.scale.error
+    spins = proofs[-1].configuration
+    whole = np.append(spins, np.ones(int(graph.has_ghost), np.int8))
+    assert level_of(graph, whole) == proofs[-1].level
+
+
+@given(problems(most=8))
+def test_a_bounder_gives_a_configuration_of_the_problem(function):
+    pytest.importorskip("highspy")
+    bounder = Bounder(compile_problem(function), "branch", 1)
+    while not bounder.is_done:
+        bounder.step()
+    assert bounder.best.exact <= least_cost(function)
+    if bounder.best.configuration is not None and bounder.terms.scale.error == 0:
+        assert bounder.is_attained(bounder.best.configuration)
+
+
+@given(problems(most=7))
+def test_levels_are_attainable(function):
+    graph = spin_graph(compile_problem(function))
+    for spins in itertools.product((-1, 1), repeat=graph.vertices):
+        level = level_of(graph, np.array(spins, np.int8))
+        assert graph.attainable(level) == level
+        assert graph.attainable(level - Fraction(1, 3)) == level
+
+
+def test_levels_of_even_degrees_are_four_apart():
+    assert (torus(4, 1).apart, dense(6, 1).apart, dense(7, 1).apart) == (4, 2, 4)
+
+
+@given(st.integers(2, 8), st.data())
+def test_what_is_left_after_merging_costs_the_same(n, data):
+    graph = dense(n, data.draw(st.integers(0, 9)), 5)
+    merging = Merging.none(n)
+    for _ in range(data.draw(st.integers(0, n))):
+        u, v = data.draw(st.integers(0, n - 1)), data.draw(st.integers(0, n - 1))
+        if merging.roots[u] != merging.roots[v]:
+            merging = merging.with_product(u, v, data.draw(st.sampled_from([-1, 1])))
+    part = part_of(graph, merging)
+    for some in itertools.product((-1, 1), repeat=len(part.roots)):
+        s = np.array(some)
+        spins = (merging.signs * s[np.searchsorted(part.roots, merging.roots)]).astype(np.int8)
+        assert part.constant + s @ part.weights @ s / 2 == level_of(graph, spins)
+        is_fixed, is_one = merging.fixed(graph)
+        at_least = graph.weights * spins[graph.rows] * spins[graph.cols] < 0
+        assert (at_least[is_fixed] != is_one[is_fixed]).all()
+
+
+@pytest.mark.parametrize("kind", RELAXATIONS)
+def test_the_same_seed_makes_the_same_tree(kind):
+    pytest.importorskip("highspy")
+    graph = dense(14, 2, 3) if kind is CycleRelaxation else dense(40, 4)
+    trees = [[(p.level, int(p.arrays["nodes"])) for p in proofs_of(graph, kind(graph, 5))] for _ in range(2)]
+    assert trees[0] == trees[1]
+
+
+def test_dense_problems_of_thirty_spins_are_proved():
+    graph = dense(30, 1)
+    last = proofs_of(graph, TriangleRelaxation(graph, 1))[-1]
+    best = min(
+        level_of(graph, spins) for seed in range(200) for spins in [descended(graph, np.random.default_rng(seed))]
+    )
+    assert last.level == best
+
+
+def descended(graph, rng):
+    spins = rng.choice(np.array([-1, 1], np.int8), graph.vertices)
+    indptr, others, edges = graph.adjacency
+    descend_graph()(indptr, others, graph.weights[edges], np.empty(graph.vertices, np.int64), spins)
+    return spins
+
+
+def test_a_descent_ends_where_no_flip_is_better():
+    graph = torus(6, 3)
+    spins = descended(graph, np.random.default_rng(1))
+    for v in range(graph.vertices):
+        flipped = spins.copy()
+        flipped[v] *= -1
+        assert level_of(graph, flipped) >= level_of(graph, spins)
+
+
+def test_products_of_a_forest_are_kept():
+    """The third edge of a triangle contradicts the first two, and is the least certain."""
+    rows, cols = np.array([0, 0, 1]), np.array([1, 2, 2])
+    spins = np.ones(3, np.int8)
+    products = np.array([-1, 1, 1], np.int8)
+    round_products()(np.arange(3), rows, cols, products, np.arange(3), np.ones(3, np.int8), spins)
+    assert (spins[0] * spins[1], spins[0] * spins[2]) == (-1, 1)
+
+
+def test_what_others_found_is_the_first_best():
+    pytest.importorskip("highspy")
+    graph = torus(12, 1)
+    best = proofs_of(graph, CycleRelaxation(graph, 1))[-1]
+    known = proofs_of(graph, CycleRelaxation(graph, 1), lambda: best.configuration)
+    assert (known[-1].level, known[-1].configuration.tolist()) == (best.level, best.configuration.tolist())
+
+
+def test_problems_that_are_too_large_are_refused(monkeypatch):
+    monkeypatch.setattr("qiosk.bounds.branch.choice.MOST_VERTICES", 10)
+    monkeypatch.setattr("qiosk.bounds.branch.triangles.MOST_VERTICES", 10)
+    monkeypatch.setattr("qiosk.bounds.covering.MOST_EDGES", 10)
+    with pytest.raises(InvalidValue, match="bound 'branch': is for at most 10 variables"):
+        relaxation_of(dense(20, 1), 1)
+
+
+def test_bounds_are_told_before_a_node_is_done():
+    graph = dense(70, 6)
+    for proof in branched(graph, TriangleRelaxation(graph, 1), lambda: None):
+        if proof is not None and proof.level > 0.8 * graph.least:
+            break
+    assert (int(proof.arrays["nodes"]), proof.configuration) == (1, None)
+    assert proof.level <= level_of(graph, descended(graph, np.random.default_rng(1)))
