@@ -161,7 +161,8 @@ def _begun(part: Part, node: Node, scale: float) -> Dual:
         return Dual(weights, np.empty((0, 5), np.int32), first, np.empty(0), ALPHAS[0])
     merging = node.merging
     gamma = warm.gamma / scale
-    y: F64 = np.bincount(np.searchsorted(part.roots, merging.roots), warm.y / scale, n)
+    y = np.zeros(n)
+    np.add.at(y, np.searchsorted(part.roots, merging.roots), warm.y / scale)
     ends = warm.triangles[:, :3]
     places = np.searchsorted(part.roots, merging.roots[ends])
     signs = merging.signs[ends].astype(np.int32)
@@ -176,7 +177,7 @@ def _begun(part: Part, node: Node, scale: float) -> Dual:
         # 1 +- 2 x_ac >= -1 is what is left where the sign is +1: the diagonal takes its multiplier
         is_moved = is_merged & (sign > 0) & (triangles[:, a] != triangles[:, c])
         for end in (a, c):
-            y = y + np.bincount(triangles[is_moved, end], gamma[is_moved], n)
+            np.add.at(y, triangles[is_moved, end], gamma[is_moved])
     return Dual(weights, triangles[is_kept], y, gamma[is_kept], warm.alpha)
 
 

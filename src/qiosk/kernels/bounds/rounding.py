@@ -23,8 +23,8 @@ def round_products() -> Any:
     """``round(order, rows, cols, products, parents, signs, spins) -> None``: a spanning forest of the first edges.
 
     order: (E,) int64, edges from the most certain on; rows, cols: (E,) int64; products: (E,) int8, of the spins at
-    their ends. parents: (V,) int64, ``arange(V)``; signs: (V,) int8, ones; both are updated. spins: (V,) int8, the result;
-    where no edge tells, those of a root stay as they are. Plain loops: it is its own reference kernel.
+    their ends. parents: (V,) int64, ``arange(V)``; signs: (V,) int8, ones; both are updated. spins: (V,) int8, the
+    result; where no edge tells, those of a root stay as they are. Plain loops: it is its own reference kernel.
     """
 
     @kernel
