@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections import Counter
 from pathlib import Path
@@ -325,6 +326,26 @@ def test_a_file_that_is_missing_or_no_toml(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("name")
     with pytest.raises(UnreadableInput, match=r"a\.toml: must be TOML"):
         Study.from_file(workspace, tmp_path / "a.toml")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_a_table_of_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    targets = [{"target": "tabu", "grid": {"sweeps": [5, 6]}}]
+    Study(MemoryService().workspace(), "night", [chain()], targets).run()
+    shown = terminal.getvalue()
+    for text in ("study night", "NOT SUBMITTED", "SUCCEEDED", "tabu sweeps=6", "all"):
+        assert text in shown
+    before = len(shown)
+    Study(MemoryService().workspace(), "night", [chain()], targets).run(show_progress=False)
+    assert len(terminal.getvalue()) == before
 
 
 def test_gaps() -> None:

@@ -12,12 +12,10 @@ from qiosk.contract.api import JobsApi
 from qiosk.contract.jobs import JobView, TracePoint
 from qiosk.contract.provenance import Provenance
 from qiosk.errors import BlobNotFound, JobNotFound
-from qiosk.studies.trials import Trial, cost_within
+from qiosk.studies.trials import ROUNDING, Trial, cost_within
 
 NOT_SUBMITTED = "NotSubmitted"
 UNREADABLE = "Unreadable"
-ROUNDING = 1e-9
-"""Costs whose relative difference is smaller are taken for equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +151,7 @@ def _run(view: JobView) -> dict[str, Any]:
     return {
         "stop_reason": None if view.provenance is None else view.provenance.stop_reason,
         "cost": view.progress.best_cost,
+        "bound": view.progress.bound,
         "seconds": view.progress.seconds,
         "provenance": view.provenance,
         "error": None if error is None else f"{error.code}: {error.message}",

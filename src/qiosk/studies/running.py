@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from time import monotonic
 from uuid import uuid4
 
@@ -123,17 +124,19 @@ class StudyRun:
     def run(self) -> None:
         """Submit and wait. Raises Conflict if the study is cancelled meanwhile, and what requests raise."""
         query = JobQuery(tags=(self._settings.tag,))
-        self._status = {view.id: view.status for view in self._api.list(query) if view.id in self._trials}
+        active: dict[str, datetime] = {}
+        for view in self._api.list(query):
+            if view.id in self._trials:
+                self._note(view, active)
         waiting = deque(job_id for job_id in self._trials if job_id not in self._status)
-        active = [job_id for job_id, status in self._status.items() if not status.is_final]
         while waiting or active:
             self._fill(waiting, active)
             self._tell()
-            active = self._wait(active)
+            self._wait(active)
         self._session.close()
         self._tell(is_last=True)
 
-    def _fill(self, waiting: deque[str], active: list[str]) -> None:
+    def _fill(self, waiting: deque[str], active: dict[str, datetime]) -> None:
         """Submit jobs while fewer than the limit have not ended."""
         while waiting and len(active) < self._settings.jobs_in_flight:
             job_id = waiting[0]
@@ -146,9 +149,7 @@ class StudyRun:
             except (InvalidInput, InvalidJobDefinition, OSError) as error:
                 self.errors[job_id] = str(error)
             else:
-                self._status[job_id] = view.status
-                if not view.status.is_final:
-                    active.append(job_id)
+                self._note(view, active)
             waiting.popleft()
 
     def _submit(self, trial: Trial) -> JobView:
@@ -190,19 +191,28 @@ class StudyRun:
             self._inputs[instance.name] = uri, input_format
         return self._inputs[instance.name]
 
-    def _wait(self, active: list[str]) -> list[str]:
-        """Those of these jobs that have not ended, after some have or a short time has passed."""
+    def _note(self, view: JobView, active: dict[str, datetime]) -> None:
+        """Keep the state of a job, and when it was created if it has not ended."""
+        self._status[view.id] = view.status
+        if not view.status.is_final:
+            active[view.id] = view.creation_time
+
+    def _wait(self, active: dict[str, datetime]) -> None:
+        """Return when some of the active jobs have ended, which are removed, or after a short time."""
         if not active:
-            return []
-        self._pause(active[0])
-        query = JobQuery(tags=(self._settings.tag,), statuses=_ACTIVE)
+            return
+        self._pause(min(active, key=active.__getitem__))
+        # from the oldest one on, so that a long list of jobs that have ended is not read
+        query = JobQuery(tags=(self._settings.tag,), statuses=_ACTIVE, created_after=min(active.values()))
         left = {view.id: view.status for view in self._api.list(query)}
-        for job_id in active:
-            if (status := left.get(job_id) or self._final_status(job_id)) is None:
+        for job_id in list(active):
+            status = left.get(job_id) or self._final_status(job_id)
+            if status is None:
                 self._status.pop(job_id, None)
             else:
                 self._status[job_id] = status
-        return [job_id for job_id in active if job_id in self._status and not self._status[job_id].is_final]
+            if status is None or status.is_final:
+                del active[job_id]
 
     def _pause(self, job_id: str) -> None:
         """Return when a job has ended, after ``POLL_S`` at the latest."""

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.errors import InvalidValue
-from qiosk.studies.rows import ROUNDING, UNREADABLE, Row
+from qiosk.studies.rows import UNREADABLE, Row
+from qiosk.studies.trials import ROUNDING
 
 EARLIEST_S = 1e-3
 """Shorter times to target count as this long: below it, measured times are noise."""

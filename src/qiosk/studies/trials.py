@@ -19,6 +19,8 @@ from qiosk.studies.instances import Instance
 from qiosk.studies.parameters import input_params
 from qiosk.studies.settings import MAX_JOBS, Configuration, StudySettings
 
+ROUNDING = 1e-9
+"""Costs whose relative difference is smaller are taken for equal."""
 _IDS = UUID("6f1c3f0e-6a1b-4f6e-9d2b-0c6b6f3f5b6e")
 """The namespace of the ids of jobs."""
 
@@ -79,7 +81,8 @@ def _with_target_costs(
             rule = "its cost is not the objective" if facts.is_model else "no best known cost"
             raise InvalidValue(f"{where}: stop_at_target: {instance.name} has no cost to stop at: {rule}")
         else:
-            yield instance, cost_within(facts.best_known, settings.target_gap)
+            cost = cost_within(facts.best_known, settings.target_gap)
+            yield instance, cost + ROUNDING * abs(cost)
 
 
 def cost_within(best: float, gap: float) -> float:
