@@ -12,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import qiosk.bounds
 from patience import HANG_S
 from qiosk.bounds import verify
 from qiosk.bounds.choice import Bounder
+from qiosk.cli.app import app
 from qiosk.errors import InvalidValue
 from qiosk.formats.files import write_file
 from qiosk.model.compile import compile_problem
@@ -185,3 +187,25 @@ def test_a_bound_without_a_certificate_has_no_receipt():
     with pytest.raises(InvalidValue, match="receipt: a bound by enumeration has none"):
         result.lower_bound.receipt()
     assert qiosk.bounds.bound({(0, 1): 1}).receipt()[:2] == b"PK"
+
+
+def test_commands_solve_with_a_gap_and_verify(tmp_path):
+    files = [str(tmp_path / name) for name in ("problem.json", "result.json", "receipt.npz")]
+    Path(files[0]).write_bytes(write_file(files[0], torus(4)))
+    run = CliRunner().invoke
+    done = run(
+        app, ["solve", files[0], "--gap", "0", "--seed", "1", "-p", "sweeps=50", "--receipt", files[2], "-o", files[1]]
+    )
+    assert done.exit_code == 0, done.output
+    assert "gap              0, so it is optimal" in done.output
+    assert run(app, ["verify", *files]).exit_code == 0
+    document = json.loads(Path(files[1]).read_text())
+    document["solutions"][0]["cost"] -= 1.0
+    Path(files[1]).write_text(json.dumps(document))
+    assert run(app, ["verify", *files]).exit_code == 1
+    qubo = tmp_path / "problem.qubo"
+    qubo.write_bytes(write_file(str(qubo), cost_function("pubo", [(-1.0, [0]), (2.0, [0, 1])])))
+    done = run(app, ["solve", str(qubo), "--bound", "auto", "-p", "sweeps=5", *written])
+    assert done.exit_code == 0, done.output
+    assert run(app, ["verify", str(qubo), *files[1:]]).exit_code == 0
+    assert run(app, ["solve", files[0], "--receipt", files[2], "--bound", "guess"]).exit_code == 2
