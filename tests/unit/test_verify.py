@@ -193,9 +193,8 @@ def test_commands_solve_with_a_gap_and_verify(tmp_path):
     files = [str(tmp_path / name) for name in ("problem.json", "result.json", "receipt.npz")]
     Path(files[0]).write_bytes(write_file(files[0], torus(4)))
     run = CliRunner().invoke
-    done = run(
-        app, ["solve", files[0], "--gap", "0", "--seed", "1", "-p", "sweeps=50", "--receipt", files[2], "-o", files[1]]
-    )
+    written = ["--receipt", files[2], "-o", files[1]]
+    done = run(app, ["solve", files[0], "--gap", "0", "--seed", "1", "-p", "sweeps=50", *written])
     assert done.exit_code == 0, done.output
     assert "gap              0, so it is optimal" in done.output
     assert run(app, ["verify", *files]).exit_code == 0
