@@ -15,46 +15,58 @@ from qiosk.kernels.compiler import kernel
 
 
 @cache
-def count_pairs() -> Any:
-    """``count(ids, counts) -> squares``: pairs by their smaller variable.
+def count_terms() -> Any:
+    """``count(indptr, ids, coefficients, counts, linear, constant) -> square``: terms of two ids by their smaller one.
 
-    ids: (m, 2) int64. counts: (n,) int64; pairs of two variables are added to the smaller one's. Returns how many terms
-    have one variable twice.
+    indptr: (T + 1,) int64, from 0; ids: (nnz,) int64; coefficients: (T,) float64. counts: (n,) int64; terms of two
+    different ids are added to the smaller one's. linear: (n,) and constant: (1,) float64; the terms of one id and of
+    none are added in their order. Terms of more ids are passed over. Returns the first term that has one id twice, or
+    -1.
     """
 
     @kernel
-    def count(ids: Any, counts: Any) -> int:
-        squares = 0
-        for t in range(ids.shape[0]):
-            if ids[t, 0] == ids[t, 1]:
-                squares += 1
-            else:
-                counts[min(ids[t, 0], ids[t, 1])] += 1
-        return squares
+    def count(indptr: Any, ids: Any, coefficients: Any, counts: Any, linear: Any, constant: Any) -> int:
+        square = -1
+        for t in range(coefficients.size):
+            k = indptr[t]
+            size = indptr[t + 1] - k
+            if size == 2:
+                a, b = ids[k], ids[k + 1]
+                if a != b:
+                    counts[min(a, b)] += 1
+                elif square < 0:
+                    square = t
+            elif size == 1:
+                linear[ids[k]] += coefficients[t]
+            elif size == 0:
+                constant[0] += coefficients[t]
+        return square
 
     return count
 
 
 @cache
-def place_pairs() -> Any:
-    """``place(ids, coefficients, fill, cols, values, linear)``: pairs into their rows, in the order given.
+def place_terms() -> Any:
+    """``place(indptr, ids, coefficients, fill, cols, values, linear)``: terms of two ids into rows, in their order.
 
-    ids: (m, 2) int64; coefficients: (m,) float64. fill: (n,) int64, the next free place of each row; updated.
-    cols, values: (P,) int32 and float64, written. linear: (n,) float64; terms that have one variable twice are added.
+    indptr, ids, coefficients: as in ``count_terms``. fill: (n,) int64, the next free place of each row; updated.
+    cols, values: (P,) int32 and float64, written. linear: (n,) float64; terms that have one id twice are added.
     """
 
     @kernel
-    def place(ids: Any, coefficients: Any, fill: Any, cols: Any, values: Any, linear: Any) -> None:
-        for t in range(ids.shape[0]):
-            a, b = ids[t, 0], ids[t, 1]
-            if a == b:
-                linear[a] += coefficients[t]
-            else:
-                low = min(a, b)
-                k = fill[low]
-                cols[k] = max(a, b)
-                values[k] = coefficients[t]
-                fill[low] = k + 1
+    def place(indptr: Any, ids: Any, coefficients: Any, fill: Any, cols: Any, values: Any, linear: Any) -> None:
+        for t in range(coefficients.size):
+            k = indptr[t]
+            if indptr[t + 1] - k == 2:
+                a, b = ids[k], ids[k + 1]
+                if a == b:
+                    linear[a] += coefficients[t]
+                else:
+                    low = min(a, b)
+                    free = fill[low]
+                    cols[free] = max(a, b)
+                    values[free] = coefficients[t]
+                    fill[low] = free + 1
 
     return place
 

@@ -18,9 +18,11 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, rows_of
 from qiosk.model.one_hot import read_one_hot
 from qiosk.model.pairs import PairList, Pairs
-from qiosk.model.rows import collect_rows
+from qiosk.model.rows import collect_list, collect_rows
 from qiosk.model.slack import read_slack
 
+MANY_TERMS = 1 << 14
+"""Terms, none of three or more ids, from which counting is worth loading Numba."""
 _KEY_LIMIT = 2**62
 _MAX_PACKED = 64  # ids in a term; longer ones are rare and compared as bytes, without a pass per id
 
@@ -63,6 +65,8 @@ def compile_problem(cost_function: CostFunction) -> CompiledProblem:
         groups = _compile_groups(cost_function, n)
         if is_large(cost_function):
             pairs, linear, constant = collect_rows(cost_function)
+        elif cost_function.n_terms >= MANY_TERMS and _is_of_pairs(cost_function):
+            pairs, linear, constant = collect_list(cost_function)
         else:
             pairs, linear, constant, larger = _merged_terms(cost_function, n)
         linear, constant = groups.linear + linear, groups.constant + constant
@@ -102,8 +106,11 @@ def _merged_terms(cost_function: CostFunction, n: int) -> tuple[PairList, F64, f
 
 def is_large(cost_function: CostFunction) -> bool:
     """Whether a problem is better sorted by counting: it has many terms, and none of three or more ids."""
-    if cost_function.n_terms < LARGE_TERMS:
-        return False
+    return cost_function.n_terms >= LARGE_TERMS and _is_of_pairs(cost_function)
+
+
+def _is_of_pairs(cost_function: CostFunction) -> bool:
+    """Whether no term has three or more ids."""
     return all(int(np.diff(block.indptr).max(initial=0)) <= 2 for block in cost_function.blocks())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -10,14 +11,17 @@ from qiosk.errors import InvalidValue
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
 
+MANY_PAIRS = 1 << 14
+"""Pairs from which compiled passes are worth loading Numba."""
+
 
 def cost_of(problem: CompiledProblem, x: I8) -> float:
     """Cost of configuration ``x`` (n,), constant included."""
     # sums of products, not inner products: those may wake the threads of a BLAS, which takes longer on busy machines
     v = x.astype(np.float64)
     cost = problem.constant + (problem.linear * v).sum()
-    for rows, cols, values in problem.pair_blocks():
-        cost += (values * v[rows] * v[cols]).sum()
+    for products in _pair_products(problem, v):
+        cost += products.sum()
     if len(problem.term_values):
         products = np.multiply.reduceat(v[problem.term_variables], problem.term_indptr[:-1])
         cost += (problem.term_values * products).sum()
@@ -85,9 +89,8 @@ def deltas(problem: CompiledProblem, x: I8) -> F64:
 def term_slopes(problem: CompiledProblem, v: F64) -> F64:
     """(n,) derivative of the terms, groups apart, by each x_i at the values ``v`` (n,)."""
     slopes: F64 = problem.linear.copy()
-    for rows, cols, values in problem.pair_blocks():
-        slopes += np.bincount(rows, values * v[cols], problem.n)
-        slopes += np.bincount(cols, values * v[rows], problem.n)
+    for sums in pair_sums(problem, v):
+        slopes += sums
     if len(problem.term_values):
         sizes = np.diff(problem.term_indptr)
         members = v[problem.term_variables]
@@ -97,6 +100,42 @@ def term_slopes(problem: CompiledProblem, v: F64) -> F64:
         weights = np.repeat(problem.term_values, sizes) * others
         slopes += np.bincount(problem.term_variables, weights, problem.n)
     return slopes
+
+
+def pair_sums(problem: CompiledProblem, v: F64, *, share: float = 1.0, is_absolute: bool = False) -> Iterator[F64]:
+    """(n,) parts of sum_j J_ij v_j, to be added in this order; J is ``share`` times a coefficient, or the size of that.
+
+    Of each block of pairs the first part is that of their smaller variables, the second one that of the larger ones.
+    """
+    if problem.n_pairs < MANY_PAIRS:
+        for rows, cols, values in problem.pair_blocks():
+            couplings = np.abs(values * share) if is_absolute else values * share
+            yield np.bincount(rows, couplings * v[cols], problem.n)
+            yield np.bincount(cols, couplings * v[rows], problem.n)
+        return
+    from qiosk.kernels.pair_sums import pair_sums  # here: small problems need no Numba
+
+    indptr, cols, values = problem.pairs.by_row(problem.n)
+    for rows in problem.pairs.row_ranges(problem.n):
+        above, below = np.zeros(problem.n), np.zeros(problem.n)
+        pair_sums()(indptr, cols, values, v, share, is_absolute, rows, above, below)
+        yield above
+        yield below
+
+
+def _pair_products(problem: CompiledProblem, v: F64) -> Iterator[F64]:
+    """Coefficients of pairs times the values of their variables, in blocks."""
+    if problem.n_pairs < MANY_PAIRS:
+        for rows, cols, values in problem.pair_blocks():
+            yield values * v[rows] * v[cols]
+        return
+    from qiosk.kernels.pair_sums import pair_products
+
+    indptr, cols, values = problem.pairs.by_row(problem.n)
+    for rows in problem.pairs.row_ranges(problem.n):
+        products = np.empty(int(indptr[rows[1]] - indptr[rows[0]]))
+        pair_products()(indptr, cols, values, v, rows, products)
+        yield products
 
 
 def _products(problem: CompiledProblem, members: F64) -> F64:

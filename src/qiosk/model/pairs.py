@@ -46,6 +46,10 @@ class Pairs(Protocol):
         """CSR of the n rows: indptr (n + 1,), cols (P,), and coefficients (P,) in the type in which they are kept."""
         ...
 
+    def row_ranges(self, n: int) -> Iterator[tuple[int, int]]:
+        """First row and the one after the last, of each of ``blocks``."""
+        ...
+
     def reordered(self, order: I64) -> Pairs:
         """The pairs when variable ``order[k]`` is number k; ``order`` (n,) is a permutation."""
         ...
@@ -74,9 +78,19 @@ class PairList:
 
     def by_row(self, n: int) -> tuple[I64, I32, Column]:
         """CSR of the rows; the arrays are those of the list."""
-        indptr = np.zeros(n + 1, np.int64)
-        np.cumsum(np.bincount(self.rows, minlength=n), out=indptr[1:])
+        indptr = np.full(n + 1, len(self), np.int64)
+        indptr[0] = 0
+        indptr[1 : len(self._ends) + 1] = self._ends
         return indptr, self.cols, self.values
+
+    @cached_property
+    def _ends(self) -> I64:
+        """Where each row ends, up to the last one with a pair."""
+        return np.cumsum(np.bincount(self.rows), dtype=np.int64)
+
+    def row_ranges(self, n: int) -> Iterator[tuple[int, int]]:
+        """All rows."""
+        yield 0, n
 
     def reordered(self, order: I64) -> PairList:
         """Sorted again."""
@@ -112,18 +126,23 @@ class PairRows:
     def __len__(self) -> int:
         return len(self.cols)
 
-    def blocks(self) -> Iterator[PairBlock]:
-        """All pairs, some rows at a time."""
+    def row_ranges(self, n: int) -> Iterator[tuple[int, int]]:
+        """Some rows at a time; no range without any pair."""
         row = 0
         while row < self.n:
             begin = int(self.indptr[row])
             last = int(np.searchsorted(self.indptr, begin + BLOCK, side="right")) - 1
             last = max(row + 1, min(last, self.n))
-            end = int(self.indptr[last])
-            rows = np.repeat(np.arange(row, last, dtype=np.int64), np.diff(self.indptr[row : last + 1]))
-            if end > begin:
-                yield rows, self.cols[begin:end], self.narrow_values[begin:end].astype(np.float64)
+            if int(self.indptr[last]) > begin:
+                yield row, last
             row = last
+
+    def blocks(self) -> Iterator[PairBlock]:
+        """All pairs, some rows at a time."""
+        for first, last in self.row_ranges(self.n):
+            begin, end = int(self.indptr[first]), int(self.indptr[last])
+            rows = np.repeat(np.arange(first, last, dtype=np.int64), np.diff(self.indptr[first : last + 1]))
+            yield rows, self.cols[begin:end], self.narrow_values[begin:end].astype(np.float64)
 
     def by_row(self, n: int) -> tuple[I64, I32, Column]:
         """The arrays themselves."""
@@ -183,6 +202,10 @@ class ReorderedRows:
     def by_row(self, n: int) -> tuple[I64, I32, Column]:
         """CSR of the rows in the new order."""
         return self._list.by_row(n)
+
+    def row_ranges(self, n: int) -> Iterator[tuple[int, int]]:
+        """All rows."""
+        return self._list.row_ranges(n)
 
     def reordered(self, order: I64) -> ReorderedRows:
         """The same rows in an order of this order."""

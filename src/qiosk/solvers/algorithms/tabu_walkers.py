@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qiosk.kernels.pair_sums import pair_matrix
 from qiosk.kernels.rng import combine_seed
 from qiosk.kernels.search import tabu as kernels
 from qiosk.kernels.search import tabu_flips as layout
@@ -25,6 +26,7 @@ from qiosk.model.flips import cost_of, deltas, largest_cost
 from qiosk.solvers.samplers.incidence import Incidence, index_by_variable, symmetric_rows
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
+from qiosk.solvers.search.descent import pair_bounds
 
 # Share of all pairs from which they are kept as a matrix, whose rows are read in order and with SIMD.
 DENSE_SHARE = 0.15
@@ -119,7 +121,8 @@ class TabuWalkers:
     def dtype(self) -> type[Any]:
         """int32 where every delta fits exactly, else int64."""
         is_exact = self._exponent != self._finest
-        scaled = math.ldexp(self._incidence.bounds.max(initial=0.0), self._exponent)
+        bounds = pair_bounds(self.problem) if self.problem.is_quadratic else self._incidence.bounds
+        scaled = math.ldexp(bounds.max(initial=0.0), self._exponent)
         return np.int32 if is_exact and 4.0 * scaled < DELTA_BOUND_32 else np.int64
 
     @property
@@ -140,16 +143,19 @@ class TabuWalkers:
         return (self.problem.n // layout.BLOCK + 1) * layout.BLOCK
 
     def _scaled(self, values: F64) -> NDArray[Any]:
-        return np.rint(np.ldexp(values, self._exponent)).astype(self.dtype)
+        scaled = values * math.ldexp(1.0, self._exponent)
+        return np.rint(scaled, out=scaled).astype(self.dtype)
 
     @cached_property
     def _tables(self) -> tuple[Any, ...]:
         p, n, step2 = self.problem, self.problem.n, self._step2
         weights = self._scaled(step2 * p.pair_values)
-        pairs = symmetric_rows(p.pair_rows, p.pair_cols, weights, n)
+        rows, cols = p.pair_rows, p.pair_cols
         dense = np.zeros((self._padded if self._is_dense else 0, self._padded), self.dtype)
         if self._is_dense:
-            dense[p.pair_rows, p.pair_cols] = dense[p.pair_cols, p.pair_rows] = weights
+            pair_matrix()(rows, cols, weights, dense)
+            rows, cols, weights = rows[:0], cols[:0], weights[:0]
+        pairs = symmetric_rows(rows, cols, weights, n)
         term_of = np.repeat(np.arange(len(p.term_values), dtype=np.int32), np.diff(p.term_indptr))
         term_indptr, term_order = index_by_variable(p.term_variables, n)
         terms = (
@@ -159,7 +165,7 @@ class TabuWalkers:
             term_indptr,
             term_of[term_order],
         )
-        member_indptr, members, member_weights = self._incidence.by_variable[2:]
+        member_indptr, members, member_weights = self._incidence.members
         values = np.ldexp(2.0 * step2 * p.group_values, self._exponent)
         groups = (
             p.group_indptr,

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_zeros
+from qiosk.kernels.pair_sums import pair_tiles
 from qiosk.kernels.plain.cached import BLOCK, REFRESH_SWEEPS
 from qiosk.kernels.plain.dense import TILE, dense_fields
 from qiosk.kernels.sweeps.dense import dense_sweeps
@@ -47,8 +48,7 @@ class DenseSampler(RowLanes):
         self.parts = Parts(np.full(width // BLOCK, BLOCK * width // VECTOR), lanes)
         self._couplings2 = aligned_zeros((width // BLOCK, width // TILE, BLOCK, TILE), chosen)
         rows, cols, couplings = form.pair_list()
-        for i, j in ((rows, cols), (cols, rows)):
-            self._couplings2[i // BLOCK, j // TILE, i % BLOCK, j % TILE] = 2 * couplings / form.scale
+        pair_tiles()(rows, cols, couplings, 2.0, form.scale, self._couplings2)
 
     def _fill(self, spins: NDArray[np.floating], fields: NDArray[np.floating]) -> None:
         dense_fields()(self._couplings2, self._base, spins, fields)

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from qiosk.kernels.pair_sums import both_ends, by_variable
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I32, I64
 
@@ -18,7 +19,9 @@ def index_by_variable(variables: I32, n: int) -> tuple[I64, I64]:
     """
     indptr = np.zeros(n + 1, np.int64)
     np.cumsum(np.bincount(variables, minlength=n), out=indptr[1:])
-    return indptr, np.argsort(variables, kind="stable").astype(np.int64)
+    order = np.empty(len(variables), np.int64)
+    by_variable()(variables, indptr[:-1].copy(), order)
+    return indptr, order
 
 
 def symmetric_rows(rows: I32, cols: I32, values: F64, n: int) -> tuple[I64, I32, F64]:
@@ -26,12 +29,11 @@ def symmetric_rows(rows: I32, cols: I32, values: F64, n: int) -> tuple[I64, I32,
 
     Pairs have row < col and are sorted by (row, col); so are the rows that come out.
     """
-    here = np.concatenate([cols, rows])
-    there = np.concatenate([rows, cols])
-    order = np.argsort(here, kind="stable")  # neighbours below i precede those above
     indptr = np.zeros(n + 1, np.int64)
-    np.cumsum(np.bincount(here, minlength=n), out=indptr[1:])
-    return indptr, there[order], np.concatenate([values, values])[order]
+    np.cumsum(np.bincount(rows, minlength=n) + np.bincount(cols, minlength=n), out=indptr[1:])
+    there, out = np.empty(2 * len(rows), rows.dtype), np.empty(2 * len(rows), values.dtype)
+    both_ends()(rows, cols, values, indptr[:-1].copy(), there, out)
+    return indptr, there, out
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +67,15 @@ class Incidence:
         term_indptr, term_variables, term_values = self.terms
         term_of = np.repeat(np.arange(len(term_values), dtype=np.int32), np.diff(term_indptr))
         var_indptr, order = index_by_variable(term_variables, self.problem.n)
+        return var_indptr, term_of[order], *self.members
+
+    @cached_property
+    def members(self) -> tuple[I64, I32, F64]:
+        """Of each variable: indptr (n + 1,), groups and weights (M,)."""
         group_indptr, group_variables, weights, values, _ = self.groups
         group_of = np.repeat(np.arange(len(values), dtype=np.int32), np.diff(group_indptr))
-        member_indptr, members = index_by_variable(group_variables, self.problem.n)
-        return var_indptr, term_of[order], member_indptr, group_of[members], weights[members]
+        indptr, members = index_by_variable(group_variables, self.problem.n)
+        return indptr, group_of[members], weights[members]
 
     @cached_property
     def bounds(self) -> F64:

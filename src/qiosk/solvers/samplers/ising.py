@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 from qiosk.kernels.aligned import aligned_copy, aligned_empty
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I32, I64
+from qiosk.model.flips import pair_sums
 from qiosk.model.pairs import PairBlock, inverse
 from qiosk.model.units import common_unit_of
 from qiosk.solvers.samplers.arithmetic import (
@@ -188,10 +189,10 @@ class ListForm(IsingForm):
             at_plus = constant + total + float(values.sum())
         else:
             values = values / 4
-            sums = np.bincount(rows, values, minlength=problem.n) + np.bincount(cols, values, minlength=problem.n)
-            fields = -(problem.linear / 2 + sums)
-            sizes = (np.bincount(ends, np.abs(values), minlength=problem.n) for ends in (rows, cols))
-            fields[np.abs(fields) <= CANCELLED * (np.abs(problem.linear) / 2 + sum(sizes))] = 0.0
+            ones = np.ones(problem.n)
+            fields = -(problem.linear / 2 + sum(pair_sums(problem, ones, share=0.25)))
+            sizes = sum(pair_sums(problem, ones, share=0.25, is_absolute=True))
+            fields[np.abs(fields) <= CANCELLED * (np.abs(problem.linear) / 2 + sizes)] = 0.0
             constant = constant + total / 2 + float(values.sum())
         return cls(fields=fields, constant=constant, at_plus=at_plus, rows=rows, cols=cols, couplings=values)
 

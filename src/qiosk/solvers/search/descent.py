@@ -13,7 +13,7 @@ from qiosk.kernels.plain.general import general_descent
 from qiosk.kernels.search.descent import pair_descent
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import BLOCK, F64, I8, I32, I64, Column
-from qiosk.model.flips import term_slopes
+from qiosk.model.flips import pair_sums, term_slopes
 from qiosk.solvers.samplers.incidence import Incidence
 from qiosk.solvers.samplers.parts import PART_STEPS
 
@@ -37,7 +37,7 @@ class Descent:
     @cached_property
     def tolerances(self) -> F64:
         """(n,) least decrease of cost that counts, above the rounding error of a float64 sum."""
-        return _ROUNDING * (_pair_bounds(self.problem) if self.problem.is_quadratic else self._incidence.bounds)
+        return _ROUNDING * (pair_bounds(self.problem) if self.problem.is_quadratic else self._incidence.bounds)
 
     @cached_property
     def _passes_at_once(self) -> int:
@@ -103,10 +103,9 @@ class Descent:
         self._descend(partial(general_descent(), *arrays, p.is_spin, values, *scratch, self.tolerances))
 
 
-def _pair_bounds(problem: CompiledProblem) -> F64:
+def pair_bounds(problem: CompiledProblem) -> F64:
     """(n,) the most that flipping each variable of a quadratic problem can change the cost, either way."""
     sizes = np.zeros(problem.n)
-    for rows, cols, values in problem.pair_blocks():
-        sizes += np.bincount(rows, np.abs(values), problem.n)
-        sizes += np.bincount(cols, np.abs(values), problem.n)
+    for sums in pair_sums(problem, np.ones(problem.n), is_absolute=True):
+        sizes += sums
     return (2.0 if problem.is_spin else 1.0) * (np.abs(problem.linear) + sizes)
