@@ -9,6 +9,7 @@ COMPILING = "compiling kernels (once)…"
 """What listeners are told: machine code is kept on disk, so that later runs only load it."""
 
 _spent: list[float] = []  # seconds
+_loaded: list[float] = []  # seconds
 _listeners: list[Callable[[str], object]] = []
 
 
@@ -45,3 +46,13 @@ def record(seconds: float) -> None:
 def compiling_seconds() -> float:
     """How long this process has compiled kernels so far [s]; loading them from the disk does not count."""
     return sum(_spent)
+
+
+def record_loading(seconds: float) -> None:
+    """Count the time that loading a kernel from the disk took [s]."""
+    _loaded.append(seconds)
+
+
+def setup_seconds() -> float:
+    """How long this process has compiled kernels, and loaded them from the disk, so far [s]."""
+    return sum(_spent) + sum(_loaded)

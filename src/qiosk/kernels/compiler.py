@@ -265,6 +265,7 @@ class KernelCache(_Cache):
             return None
         # Numba's own cache refreshes the context. Compiling does that as well, and what is compiled already needs only
         # the runtime, none of the implementations: importing those takes longer than all the rest.
+        began = time.monotonic()
         rtsys.initialize(target_context)
         path = self._path(sig, target_context.codegen())
         mark_as_used(path.parent)
@@ -277,7 +278,9 @@ class KernelCache(_Cache):
             _log.warning("%s is damaged and will be written again: %s", path, error)
             self._announce(path)
             return None
-        return CompileResult._rebuild(target_context, *payload)
+        loaded = CompileResult._rebuild(target_context, *payload)
+        announcements.record_loading(time.monotonic() - began)
+        return loaded
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a compiled function; without a writable folder it is compiled in every process."""

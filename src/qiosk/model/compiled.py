@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from qiosk.model.cost_function import F64, I32, I64
 from qiosk.model.one_hot import OneHot
 from qiosk.model.pairs import PairBlock, Pairs
 from qiosk.model.slack import SlackRow
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -77,6 +80,17 @@ class CompiledProblem:
     def is_quadratic(self) -> bool:
         """Whether there are neither terms of three or more variables nor groups."""
         return len(self.term_values) == 0 and len(self.group_values) == 0
+
+    def derived(self, make: Callable[[CompiledProblem], T]) -> T:
+        """``make(self)``, which is made once and kept with the problem, so it must not be changed."""
+        kept: dict[Callable[[CompiledProblem], T], T] = self.__dict__.setdefault("_derived", {})
+        if make not in kept:
+            kept[make] = make(self)
+        return kept[make]
+
+    def forget(self) -> None:
+        """Let go of what was derived: most of that refers to the problem, so it would stay for the collector."""
+        self.__dict__.pop("_derived", None)
 
     @property
     def locality(self) -> int:

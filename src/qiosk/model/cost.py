@@ -19,6 +19,8 @@ from qiosk.errors import InvalidValue, WrongType
 from qiosk.model.cost_function import BLOCK, CONSTANT, F64, I8, I64, CostFunction
 
 _EXACT = float(2**53)
+MANY_TERMS = 1 << 14
+"""Terms from which a compiled pass is worth loading Numba."""
 _BLOCK = 1 << 22  # elements of an intermediate array, some 4 MB of products or 32 MB of summands
 
 
@@ -31,7 +33,7 @@ def evaluate(cost_function: CostFunction, configurations: ArrayLike) -> F64 | np
     """
     x = _checked(cost_function, np.asarray(configurations))
     rows = np.atleast_2d(x)
-    is_exact = _has_exact_sums(cost_function)
+    is_exact = cost_function.has_exact_sums
     terms = cost_function.n_terms - len(cost_function.groups)
     width = (min(terms, BLOCK) if is_exact else terms) + len(cost_function.groups.ids)
     step = max(1, _BLOCK // max(1, width))
@@ -68,6 +70,8 @@ def check_domain(x: NDArray[np.generic], variables: I64, is_ising: bool) -> None
 def _costs(cost_function: CostFunction, x: I8, is_exact: bool) -> F64:
     """(R,) costs of x (R, n)."""
     groups = _group_costs(cost_function, x)
+    if cost_function.n_terms >= MANY_TERMS:
+        return np.array([_cost(cost_function, row, sums, is_exact) for row, sums in zip(x, groups, strict=True)])
     if is_exact:
         total = np.zeros(len(x))
         for coefficients, products in _terms(cost_function, x):
@@ -81,6 +85,22 @@ def _costs(cost_function: CostFunction, x: I8, is_exact: bool) -> F64:
         return np.array([_sum(part[0] for part in chain(summands, [groups]))])
     parts = [*summands, groups]
     return np.array([_sum(part[r] for part in parts) for r in range(len(x))])
+
+
+def _cost(cost_function: CostFunction, x: I8, groups: F64, is_exact: bool) -> float:
+    """Cost of x (n,), from the costs (G,) of its groups."""
+    from qiosk.kernels.terms import term_summands  # here: small problems need no Numba
+
+    def summands() -> Iterator[F64]:
+        for block in cost_function.blocks(numbered=True):
+            out = np.empty(len(block.coefficients))
+            term_summands()(block.indptr, block.ids, block.coefficients, x, out)
+            yield out
+
+    if not is_exact:
+        return _sum(chain(summands(), [groups]))
+    total = float(sum(part.sum() for part in summands()))
+    return _sum([np.array([total]), groups]) if len(groups) else total
 
 
 def _terms(cost_function: CostFunction, x: I8) -> Iterator[tuple[F64, I8]]:
@@ -113,17 +133,6 @@ def _group_costs(cost_function: CostFunction, x: I8) -> F64:
         sums[:, g] = members.sum(axis=1) if _is_exact(groups.weights[span]) else [_sum([row]) for row in members]
     with np.errstate(over="ignore"):
         return np.asarray(groups.coefficients * sums**2, np.float64)
-
-
-def _has_exact_sums(cost_function: CostFunction) -> bool:
-    """Whether sums and differences of the coefficients of terms are exact in any order."""
-    total = 0.0
-    for block in cost_function.blocks():
-        with np.errstate(over="ignore"):
-            total += float(np.abs(block.coefficients).sum())
-        if total >= _EXACT or not np.array_equal(block.coefficients, np.trunc(block.coefficients)):
-            return False
-    return True
 
 
 def _is_exact(values: F64) -> bool:

@@ -269,6 +269,17 @@ class CostFunction:
                 self.release()
             yield Block(start, some, indptr, self._numbering.places(own) if numbered and positions is None else own)
 
+    @cached_property
+    def has_exact_sums(self) -> bool:
+        """Whether sums and differences of the coefficients of terms are exact in any order."""
+        total = 0.0
+        for block in self.blocks():
+            with np.errstate(over="ignore"):
+                total += float(np.abs(block.coefficients).sum())
+            if total >= 2.0**53 or not np.array_equal(block.coefficients, np.trunc(block.coefficients)):
+                return False
+        return True
+
     @property
     def n_terms(self) -> int:
         """Number of terms and of squared linear combinations together."""

@@ -110,15 +110,15 @@ def pair_sums(problem: CompiledProblem, v: F64, *, share: float = 1.0, is_absolu
     if problem.n_pairs < MANY_PAIRS:
         for rows, cols, values in problem.pair_blocks():
             couplings = np.abs(values * share) if is_absolute else values * share
-            yield np.bincount(rows, couplings * v[cols], problem.n)
-            yield np.bincount(cols, couplings * v[rows], problem.n)
+            yield np.bincount(rows, couplings * v[cols], problem.n).astype(np.float64, copy=False)
+            yield np.bincount(cols, couplings * v[rows], problem.n).astype(np.float64, copy=False)
         return
     from qiosk.kernels.pair_sums import pair_sums  # here: small problems need no Numba
 
     indptr, cols, values = problem.pairs.by_row(problem.n)
-    for rows in problem.pairs.row_ranges(problem.n):
+    for some in problem.pairs.row_ranges(problem.n):
         above, below = np.zeros(problem.n), np.zeros(problem.n)
-        pair_sums()(indptr, cols, values, v, share, is_absolute, rows, above, below)
+        pair_sums()(indptr, cols, values, v, share, is_absolute, some, above, below)
         yield above
         yield below
 
@@ -132,9 +132,9 @@ def _pair_products(problem: CompiledProblem, v: F64) -> Iterator[F64]:
     from qiosk.kernels.pair_sums import pair_products
 
     indptr, cols, values = problem.pairs.by_row(problem.n)
-    for rows in problem.pairs.row_ranges(problem.n):
-        products = np.empty(int(indptr[rows[1]] - indptr[rows[0]]))
-        pair_products()(indptr, cols, values, v, rows, products)
+    for some in problem.pairs.row_ranges(problem.n):
+        products = np.empty(int(indptr[some[1]] - indptr[some[0]]))
+        pair_products()(indptr, cols, values, v, some, products)
         yield products
 
 

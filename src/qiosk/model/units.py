@@ -9,6 +9,9 @@ import numpy as np
 
 from qiosk.model.cost_function import F64
 
+MANY_VALUES = 1 << 14
+"""Values from which a compiled pass is worth loading Numba."""
+
 
 def common_unit(values: F64) -> float | None:
     """The largest u of which all values are whole multiples, up to their rounding; None if it is tiny.
@@ -43,6 +46,13 @@ def _unit_at(blocks: Iterator[F64], factor: float) -> float | None:
     """gcd(sizes * factor) / factor if these are whole, else None."""
     divisor = 0
     for values in blocks:
+        if len(values) >= MANY_VALUES:
+            from qiosk.kernels.terms import common_divisor  # here: small problems need no Numba
+
+            divisor = common_divisor()(values, factor, divisor)
+            if divisor < 0:
+                return None
+            continue
         for part in (values[:256], values):
             scaled = np.abs(part) * factor
             whole = np.rint(scaled)

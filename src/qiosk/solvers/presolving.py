@@ -66,13 +66,3 @@ def lifted(reduced: Reduced, configurations: list[I8], initial: I8 | None) -> li
     """Configurations of the whole problem; with the one that the search began from, which may cost less."""
     found = [reduced.lift(x) for x in configurations]
     return found if initial is None else [*found, initial]
-
-
-def warm_up() -> None:
-    """Compile the kernels of presolve, or load them from the disk."""
-    from qiosk.model.compile import compile_problem
-    from qiosk.model.cost_function import CostFunction, ProblemType
-    from qiosk.presolve.reduction import reduce_compiled
-
-    pair = CostFunction(ProblemType.ising, np.ones(1), np.array([0, 2]), np.array([0, 1]))
-    reduce_compiled(compile_problem(pair)).lift([])

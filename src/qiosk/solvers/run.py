@@ -18,6 +18,7 @@ from qiosk.bounds.choice import NONE
 from qiosk.contract.jobs import JobProgress, TracePoint
 from qiosk.contract.provenance import Provenance
 from qiosk.errors import InvalidValue, NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
+from qiosk.kernels.announcements import setup_seconds
 from qiosk.machine import cpu_count
 from qiosk.model.check import initial_values
 from qiosk.model.compile import compile_problem
@@ -36,6 +37,7 @@ from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exact.dominated import dominated_groups
 from qiosk.solvers.exact.exhaustive import enumerate_best, is_enumerable
 from qiosk.solvers.exact.slack import proven_rows
+from qiosk.solvers.kept import KEPT
 from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
@@ -113,6 +115,8 @@ class Task:
         self.is_round = is_round
         self.clock = clock
         # the state later: its classes are those of the solver's module, which is loaded when the solver is built
+        self._problems: list[CompiledProblem] = []  # those that the run is about
+        self._importing = self._set_up = 0.0  # seconds, see ``_compile_seconds``
         self._reduced: Reduced | None = None  # of which the search works on what is left
         self._initial: I8 | None = None  # of the whole problem, where that is reduced
         self._presolve: dict[str, Any] = {}  # for the statistics
@@ -139,6 +143,9 @@ class Task:
         except MemoryError as error:
             n, terms = len(self.cost_function.variables), self.cost_function.n_terms
             raise NotEnoughMemory(f"problem of {n} variables and {terms} terms does not fit memory") from error
+        finally:
+            if self._problems:
+                KEPT.let_go(*self._problems)
 
     def known(self, values: I8, kernel: str, stop: StopReason, seconds: float) -> Result:
         """The result where ``values`` (n,) are the solution, found in some seconds [s] by a ``kernel``."""
@@ -149,8 +156,9 @@ class Task:
         return self._result(problem, found, self._parameters({}), trace, _statistics(kernel, stop, seconds))
 
     def _run(self, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]) -> Result:
-        began = self.clock()
+        began, self._set_up = self.clock(), setup_seconds()
         problem = self._compiled()
+        self._problems.append(problem)
         largest_cost(problem)  # no search works where sums of costs are infinite
         initial = initial_values(self.cost_function)
         if self.saved:
@@ -161,17 +169,15 @@ class Task:
         import qiosk.solvers.samplers.planner  # noqa: F401  # loads the compiler; enumerated problems need none
 
         is_tried = self._is_reduction_tried(problem) if self.saved is None else self.saved["is_reduced"]
-        if is_tried:
-            presolving.warm_up()
-        loading_seconds = self.clock() - before
+        self._importing = self.clock() - before
         if is_tried:
             problem = self._reduce(problem)
             if initial is not None and self._reduced is not None:
                 self._initial, initial = initial, self._reduced.restrict(initial)
             if self._is_enumerated(problem):
-                return self._enumerate(problem, began + loading_seconds, is_cancelled, on_chunk)
+                return self._enumerate(problem, began + self._compile_seconds, is_cancelled, on_chunk)
         context = self._context(problem, initial)
-        interruption = self._interruption(context, began + loading_seconds, is_cancelled)
+        interruption = self._interruption(began, is_cancelled)
         context.checks.append(interruption.check)
         try:
             solver = self.target.build(context, self.values)
@@ -179,8 +185,8 @@ class Task:
             state = self._saved_state(solver) if self._resume is not None else solver.init()
             self._begin_bounds(context)
         except Interrupted as interrupted:
-            return self._interrupted(context, began + loading_seconds, interrupted.reason)
-        compile_seconds = loading_seconds + context.compile_seconds
+            return self._interrupted(context, began, interrupted.reason)
+        compile_seconds = self._compile_seconds
         run = self._begin(context, solver, state, began + compile_seconds)
         prepare_seconds = self.clock() - began - compile_seconds
         parallel = Parallel(self.threads, interruption.check)
@@ -215,13 +221,22 @@ class Task:
         fill_up(problem, context.moves, run.state.incumbents, lambda: self.clock() < enough and not is_cancelled())
         return self._result(problem, run.state.incumbents, parameters, run.trace, statistics)
 
+    @property
+    def _compile_seconds(self) -> float:
+        """What the run has spent so far on loading the compiler, and on compiling kernels or loading them."""
+        return self._importing + setup_seconds() - self._set_up
+
     def _compiled(self) -> CompiledProblem:
         """The problem with one-hot groups and slack, declared or found; without where the solver does not know them."""
-        problem, metadata = compile_problem(self.cost_function), self.cost_function.metadata
         if not self.target.keeps_one_hot or self.kernel not in (None, "one-hot"):
-            return replace(problem, one_hot=None, slack=())
+            plain = KEPT.problem(self.cost_function, None, lambda: compile_problem(self.cost_function))
+            return replace(plain, one_hot=None, slack=()) if plain.one_hot is not None or plain.slack else plain
         # where several solutions are wanted, bits that nobody calls slack may make the difference
-        is_sought = SLACK not in metadata and self.target.solutions(self.values) == 1
+        is_sought = SLACK not in self.cost_function.metadata and self.target.solutions(self.values) == 1
+        return KEPT.problem(self.cost_function, is_sought, lambda: self._with_promises(is_sought=is_sought))
+
+    def _with_promises(self, *, is_sought: bool) -> CompiledProblem:
+        problem, metadata = compile_problem(self.cost_function), self.cost_function.metadata
         problem = replace(problem, slack=proven_rows(problem, is_sought=is_sought))
         if ONE_HOT in metadata:  # even if there are none
             return problem
@@ -264,24 +279,26 @@ class Task:
         from qiosk.presolve.reduction import reduce_compiled
         from qiosk.solvers.samplers.planner import choose
 
-        began = self.clock()
-        reduced = reduce_compiled(problem)
+        began, compiled = self.clock(), self._compile_seconds
+        reduced = problem.derived(reduce_compiled)
+        self._problems.append(reduced.problem)
+        seconds = self.clock() - began - (self._compile_seconds - compiled)
         wanted = self.target.replicas(self.values) if self.target.replicas is not None else 1
         is_used = bool(self.saved) or self.values.get("presolve") is True
         is_used = is_used or presolving.pays(reduced, lambda p: choose(p, wanted, self.target.has_ladder))
-        self._presolve = {"presolve": presolving.described(reduced, self.clock() - began, is_used=is_used)}
+        self._presolve = {"presolve": presolving.described(reduced, seconds, is_used=is_used)}
         if not is_used:
             return problem
         self._reduced = reduced
         return reduced.problem
 
-    def _interruption(self, context: SearchContext, began: float, is_cancelled: Callable[[], bool]) -> Interruption:
+    def _interruption(self, began: float, is_cancelled: Callable[[], bool]) -> Interruption:
         """Ends what takes much longer than the time limit; compiling kernels does not count."""
         allowed, reason = self._allowed
         return Interruption(
             clock=self.clock,
             is_cancelled=is_cancelled,
-            deadline=lambda: np.inf if context.is_compiling else began + context.compile_seconds + allowed,
+            deadline=lambda: began + self._compile_seconds + allowed,
             reason=reason,
         )
 
@@ -290,9 +307,9 @@ class Task:
         found = context.incumbents()
         if not found.costs:
             offer_any(context, found)
-        seconds = self.clock() - began - context.compile_seconds
+        seconds = self.clock() - began - self._compile_seconds
         trace = [TracePoint(seconds, 0, found.best)]
-        statistics = _statistics("descent", stop, 0.0, compile_seconds=context.compile_seconds, prepare_seconds=seconds)
+        statistics = _statistics("descent", stop, 0.0, compile_seconds=self._compile_seconds, prepare_seconds=seconds)
         statistics |= self._presolve
         return self._result(context.problem, found, self._parameters({}), trace, statistics)
 

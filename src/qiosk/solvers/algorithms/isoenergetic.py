@@ -175,8 +175,7 @@ class IsoenergeticTempering(Solver[IsoenergeticState]):
             if key:
                 context = replace(context, problem=fix(context.problem, is_fixed, values), initial=None)
             clusters = Clusters(context.problem)
-            with context.compiling():
-                clusters.warm_up()
+            clusters.warm_up()
             self._stages[key] = context, clusters
         return self._stages[key]
 

@@ -113,7 +113,6 @@ def warm_one_hot_walkers(context: SearchContext) -> OneHotWalkers:
     """Walkers for a problem with one-hot groups, with all kernels compiled or loaded."""
     walkers = OneHotWalkers(context.layout)
     start = context.moves.nearest(np.zeros(context.problem.n, np.int8))
-    with context.compiling():
-        rules = walkers.rules()[0]
-        walkers.run(walkers.start(start, rules, (0,)), rules, 1)
+    rules = walkers.rules()[0]
+    walkers.run(walkers.start(start, rules, (0,)), rules, 1)
     return walkers

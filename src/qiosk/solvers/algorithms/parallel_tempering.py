@@ -177,8 +177,7 @@ class ParallelTempering(Solver[TemperingState]):
 
 def warm_up_exchanges(context: SearchContext) -> None:
     """Compile, or load, what exchanges need, so that they take no longer than their work."""
-    with context.compiling():
-        exchanges()(np.zeros(1), np.zeros(1), np.zeros((1, 1), np.int64), 0, stream_state((0,)), np.zeros(0))
+    exchanges()(np.zeros(1), np.zeros(1), np.zeros((1, 1), np.int64), 0, stream_state((0,)), np.zeros(0))
 
 
 def exchange_rates(state: TemperingState) -> F64:

@@ -81,8 +81,7 @@ class PopulationAnnealing(Solver[PopulationState]):
     def warm_up(self) -> None:
         """Compile what resampling needs, so that it takes no longer than its work."""
         group, none = self.context.sampler.start((0,)), np.empty(0, np.int64)
-        with self.context.compiling():
-            self.context.sampler.copy(group, none, group, none)
+        self.context.sampler.copy(group, none, group, none)
 
     def init(self) -> PopulationState:
         """Every replica at a random configuration, or at the given initial one; equal weights."""

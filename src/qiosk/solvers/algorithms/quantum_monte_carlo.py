@@ -85,10 +85,9 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
     def warm_up(self) -> None:
         """Compile, or load, all kernels that a run needs."""
         lines = self.lines
-        with self.context.compiling():
-            group = lines.start((0,))
-            lines.sweep(group, np.empty(0), np.empty(0))
-            lines.costs(group)
+        group = lines.start((0,))
+        lines.sweep(group, np.empty(0), np.empty(0))
+        lines.costs(group)
         self.context.descent(lines.configuration(group, 0))
 
     @property

@@ -118,13 +118,12 @@ class SimulatedBifurcation(Solver[BifurcationState]):
     def network(self) -> Network:
         """The problem as a network; its kernels are compiled when it is first asked for."""
         network = Network.of(self.context.problem)
-        with self.context.compiling():
-            nothing, spins = np.zeros(0, np.float32), np.zeros(LOOP_LANES, np.float32)
-            no_pairs = np.zeros(2, np.int64), np.zeros(0, np.int32)
-            for dynamics in self.candidates:
-                run = bifurcation_steps(dynamics.is_discrete, LOOP_LANES)
-                run(*no_pairs, nothing, spins, spins.copy(), nothing, np.float32(dynamics.dt), (0, 1))
-            sign_costs()(*no_pairs, np.zeros(0), spins, np.zeros(LOOP_LANES))
+        nothing, spins = np.zeros(0, np.float32), np.zeros(LOOP_LANES, np.float32)
+        no_pairs = np.zeros(2, np.int64), np.zeros(0, np.int32)
+        for dynamics in self.candidates:
+            run = bifurcation_steps(dynamics.is_discrete, LOOP_LANES)
+            run(*no_pairs, nothing, spins, spins.copy(), nothing, np.float32(dynamics.dt), (0, 1))
+        sign_costs()(*no_pairs, np.zeros(0), spins, np.zeros(LOOP_LANES))
         return network
 
     def init(self) -> BifurcationState:

@@ -78,9 +78,8 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
 
     def warm_up(self) -> None:
         """Compile what the run needs, so that it takes no longer than its work."""
-        with self.context.compiling():
-            tiny = replace(self, population=1, islands=1)
-            tiny._diffuse(tiny.init(), 0, 0)
+        tiny = replace(self, population=1, islands=1)
+        tiny._diffuse(tiny.init(), 0, 0)
 
     def init(self) -> WalkersState:
         """Every walker at a random configuration, or at the given initial one."""
@@ -151,7 +150,7 @@ class SubstochasticMonteCarlo(Solver[WalkersState]):
 
     @cached_property
     def _problem(self) -> tuple[Any, ...]:
-        problem, index = self.context.problem, Incidence(self.context.problem)
+        problem, index = self.context.problem, self.context.problem.derived(Incidence)
         return problem.constant, problem.linear, index.terms, index.groups, index.by_variable, problem.is_spin
 
     @property

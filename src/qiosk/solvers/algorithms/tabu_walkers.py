@@ -91,7 +91,7 @@ class TabuWalkers:
 
     @cached_property
     def _incidence(self) -> Incidence:
-        return Incidence(self.problem)
+        return self.problem.derived(Incidence)
 
     @cached_property
     def _step2(self) -> float:
@@ -308,12 +308,11 @@ class TabuWalkers:
 
 def warm_walkers(context: SearchContext, *, with_paths: bool = False) -> TabuWalkers:
     """Walkers for a problem, with all kernels compiled or loaded; those of paths if they are wanted."""
-    walkers = TabuWalkers(context.problem)
+    walkers = context.problem.derived(TabuWalkers)
     low = np.full(context.problem.n, -1 if context.problem.is_spin else 0, np.int8)
     rules = walkers.rules()[0]
-    with context.compiling():
-        walker = walkers.start(low, rules, (0,))
-        walkers.run(walker, rules, 1)
-        if with_paths:
-            walkers.relink(walker, (low, low), (1, 0), is_greedy=False)
+    walker = walkers.start(low, rules, (0,))
+    walkers.run(walker, rules, 1)
+    if with_paths:
+        walkers.relink(walker, (low, low), (1, 0), is_greedy=False)
     return walkers

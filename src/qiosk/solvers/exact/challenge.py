@@ -35,7 +35,7 @@ def challengers(problem: CompiledProblem, best: I8) -> Iterator[I8]:
     One that attains the least that every term can be; both uniform ones; and for bits the best one with all bits of a
     term set that lowers the cost.
     """
-    least = unfrustrated(problem)
+    least = problem.derived(unfrustrated)
     if least is not None:
         yield least
     for value in (-1 if problem.is_spin else 0, 1):

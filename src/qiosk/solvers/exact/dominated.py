@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I64
+from qiosk.model.flips import MANY_PAIRS
 from qiosk.model.one_hot import OneHot
 from qiosk.solvers.samplers.one_hot.structure import structure_of
 
@@ -44,9 +45,11 @@ def dominated_groups(problem: CompiledProblem) -> OneHot | None:
     """Groups of which exactly one member is set in a best configuration; None if they are few, or not proven."""
     if problem.is_spin or not problem.is_quadratic or not 0 < problem.n_pairs <= MOST_PAIRS:
         return None
+    wanted = COVERED_SHARE * problem.n
+    if problem.n_pairs >= MANY_PAIRS and np.count_nonzero(_partners(problem) >= FEWEST_MEMBERS - 1) < wanted:
+        return None
     pairs = _BothWays(problem)
     exclusive = pairs.exclusive
-    wanted = COVERED_SHARE * problem.n
     if np.count_nonzero(np.bincount(pairs.here[exclusive], minlength=problem.n) >= FEWEST_MEMBERS - 1) < wanted:
         return None
     if np.count_nonzero(exclusive) > 2 * MOST_EXCLUSIVE:
@@ -57,6 +60,15 @@ def dominated_groups(problem: CompiledProblem) -> OneHot | None:
     if sum(len(group) for group, _ in groups if groups) < wanted:
         return None
     return OneHot.of(groups)
+
+
+def _partners(problem: CompiledProblem) -> I64:
+    """(n,) with how many others each variable is exclusive, in one pass."""
+    from qiosk.kernels.terms import exclusive_partners  # here: small problems need no Numba
+
+    least, partners = np.zeros(problem.n), np.zeros(problem.n, np.int64)
+    exclusive_partners()(problem.pair_rows, problem.pair_cols, problem.pair_values, problem.linear, least, partners)
+    return partners
 
 
 class _BothWays:

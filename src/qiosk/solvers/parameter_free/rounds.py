@@ -89,8 +89,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     def __post_init__(self) -> None:
         """Compile, or load, what a proof takes."""
         if self._eigenspace.is_eligible:
-            with self.context.compiling():
-                self._eigenspace.warm_up()
+            self._eigenspace.warm_up()
 
     @final
     def init(self) -> RoundsState[Inner]:
@@ -100,7 +99,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         inner = self._round(setting, 0, sweeps).init()
         state = RoundsState(self.context.incumbents(), inner, sweeps, sweeps, setting)
         state.eigenspace.is_over = not self._eigenspace.is_eligible
-        self._take_best(state, unfrustrated(self.context.problem))
+        self._take_best(state, self.context.problem.derived(unfrustrated))
         return state
 
     @final

@@ -42,7 +42,7 @@ class HalfChanges:
     @cached_property
     def largest(self) -> float:
         """The most that half a change can be [cost]."""
-        return float(np.max(Incidence(self.problem).bounds, initial=0.0)) / 2
+        return float(np.max(self.problem.derived(Incidence).bounds, initial=0.0)) / 2
 
     @cached_property
     def weight_unit(self) -> float | None:
@@ -182,7 +182,7 @@ class KLocalSampler(WordLanes):
         self._lay_out(halves.rounded() if is_rounded else problem)
 
     def _lay_out(self, problem: CompiledProblem) -> None:
-        incidence = Incidence(problem)
+        incidence = problem.derived(Incidence)
         self._pairs = self._pair_layout(problem)
         self._terms = self._term_layout(problem)
         self._groups = self._group_layout(problem, incidence)
@@ -249,7 +249,7 @@ class KLocalSampler(WordLanes):
         return self._scaled(2 * squares - term_sums), self._scaled(-(p.linear + pair_sums))
 
     def _cost_layout(self, p: CompiledProblem) -> tuple[Any, ...]:
-        indptr, variables, values = Incidence(p).terms
+        indptr, variables, values = p.derived(Incidence).terms
         steps, starts = self._group_steps(p)
         start, step = p.constant, -1.0
         if self._is_spin:

@@ -25,7 +25,7 @@ class PlainSampler:
         self.n = problem.n
         self.lanes = lanes
         self._problem = problem
-        self._incidence = Incidence(problem)
+        self._incidence = problem.derived(Incidence)
         indptr, variables, _ = self._incidence.terms
         sizes = np.diff(indptr)
         steps = 1 + np.bincount(variables, np.repeat(sizes, sizes), problem.n)

@@ -19,7 +19,11 @@ from qiosk.solvers.samplers.ising import CANCELLED, CostRows, IsingForm, ListFor
 
 
 def spin_form(problem: CompiledProblem) -> IsingForm:
-    """The spin form of a quadratic problem of either domain."""
+    """The spin form of a quadratic problem of either domain; made once."""
+    return problem.derived(_spin_form)
+
+
+def _spin_form(problem: CompiledProblem) -> IsingForm:
     rows = problem.pairs.source
     return ListForm.of(problem) if rows is None else RowForm.of(problem, rows)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -57,8 +55,6 @@ class SearchContext:
     starts_at_random: bool = False
     violates: Callable[[I8], bool] | None = None
     checks: list[Callable[[], None]] = field(default_factory=list)  # see ``check``
-    _compilations: list[float] = field(default_factory=list)
-    _compiling: list[bool] = field(default_factory=list)
 
     @property
     def start(self) -> I8 | None:
@@ -71,8 +67,7 @@ class SearchContext:
         if not self.problem.is_spin:  # the spins of a term are kept as one product, its bits are not
             check_sweep("64 replicas", int(long_term_steps(self.problem).sum()))
         sampler = self._sampler()
-        with self.compiling():
-            warm_up(sampler)
+        warm_up(sampler)
         return sampler
 
     def _sampler(self) -> Sampler:
@@ -85,9 +80,6 @@ class SearchContext:
     def moves(self) -> Moves:
         """The moves of searches for this problem; compiled when they are first asked for."""
         moves: Moves = Flips(self.problem, self.check) if self.problem.one_hot is None else OneHotMoves(self.layout)
-        low = -1 if self.problem.is_spin else 0
-        with self.compiling():
-            moves.gains(moves.descend(np.full(self.problem.n, low, np.int8)))
         return moves
 
     @cached_property
@@ -120,28 +112,6 @@ class SearchContext:
     def count_agreeing(self, costs: F64, best: float) -> int:
         """How many of the costs that a kernel added up reach ``best``."""
         return int(np.count_nonzero(costs <= best + self.resolution.of_kernel(best)))
-
-    @contextmanager
-    def compiling(self) -> Iterator[None]:
-        """Context manager around the first use of kernels: its time is reported apart and not counted in time
-        limits."""
-        began = time.monotonic()
-        self._compiling.append(True)
-        try:
-            yield
-        finally:
-            self._compiling.pop()
-            self._compilations.append(time.monotonic() - began)
-
-    @property
-    def is_compiling(self) -> bool:
-        """Whether kernels are being compiled, or loaded, now."""
-        return bool(self._compiling)
-
-    @property
-    def compile_seconds(self) -> float:
-        """Time that compiling kernels, or loading them from the cache, has taken so far."""
-        return sum(self._compilations)
 
     def incumbents(self) -> Incumbents:
         """An empty collection; a given initial configuration is the first entry, so no result is worse than it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 
 import numpy as np
 
@@ -13,11 +14,12 @@ from qiosk.kernels.plain.general import general_descent
 from qiosk.kernels.search.descent import pair_descent
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import BLOCK, F64, I8, I32, I64, Column
-from qiosk.model.flips import pair_sums, term_slopes
+from qiosk.model.flips import pair_sums, term_magnitude, term_slopes
 from qiosk.solvers.samplers.incidence import Incidence
 from qiosk.solvers.samplers.parts import PART_STEPS
 
 _ROUNDING = 2.0**-48
+_EXACT = 2.0**53
 _PASSES = 10_000
 _REFRESHES = 100
 
@@ -30,14 +32,14 @@ class Descent:
     check: Callable[[], None] = lambda: None
     """Called between passes of large problems; what it raises ends the descent."""
 
-    @cached_property
-    def _incidence(self) -> Incidence:
-        return Incidence(self.problem)
-
-    @cached_property
+    @property
     def tolerances(self) -> F64:
         """(n,) least decrease of cost that counts, above the rounding error of a float64 sum."""
-        return _ROUNDING * (pair_bounds(self.problem) if self.problem.is_quadratic else self._incidence.bounds)
+        return self._tables.tolerances
+
+    @property
+    def _tables(self) -> _Tables:
+        return self.problem.derived(_Tables)
 
     @cached_property
     def _passes_at_once(self) -> int:
@@ -70,23 +72,53 @@ class Descent:
         return values
 
     def _by_slopes(self, values: I8) -> None:
-        """With stored slopes. These are computed again until nothing flips, because rounding adds up in them."""
-        p = self.problem
+        """With stored slopes. Where rounding adds up in them, they are computed again until nothing flips."""
+        p, tables = self.problem, self._tables
         for _ in range(_REFRESHES):
             slopes = term_slopes(p, values.astype(np.float64))
-            arrays = *self._upper, *self._lower, slopes, p.is_spin, values, self.tolerances
-            if not self._descend(partial(pair_descent(), *arrays)):
+            arrays = *tables.upper, *tables.lower, slopes, p.is_spin, values, tables.tolerances
+            if not self._descend(partial(pair_descent(), *arrays)) or tables.are_slopes_exact:
                 return
 
+    def _by_sums(self, values: I8) -> None:
+        """With every delta summed when its variable comes up."""
+        index, p = self._tables.incidence, self.problem
+        scratch = np.empty(len(p.group_values)), np.empty(len(index.terms[2]), np.int32)
+        arrays = p.linear, index.terms, index.groups, index.by_variable
+        self._descend(partial(general_descent(), *arrays, p.is_spin, values, *scratch, self.tolerances))
+
+
+@dataclass(frozen=True, eq=False)
+class _Tables:
+    """What descents read of a problem; kept with it."""
+
+    problem: CompiledProblem
+
     @cached_property
-    def _upper(self) -> tuple[I64, I32, Column]:
+    def incidence(self) -> Incidence:
+        """Terms and groups by variable."""
+        return Incidence(self.problem)
+
+    @cached_property
+    def tolerances(self) -> F64:
+        """(n,) least decrease of cost that counts, above the rounding error of a float64 sum."""
+        return _ROUNDING * (pair_bounds(self.problem) if self.problem.is_quadratic else self.incidence.bounds)
+
+    @cached_property
+    def are_slopes_exact(self) -> bool:
+        """Whether no sum of coefficients is rounded, because they are integers."""
+        blocks = chain([self.problem.linear], (values for _, _, values in self.problem.pair_blocks()))
+        return 2.0 * term_magnitude(self.problem) < _EXACT and all(np.array_equal(v, np.trunc(v)) for v in blocks)
+
+    @cached_property
+    def upper(self) -> tuple[I64, I32, Column]:
         """The pairs of each variable with larger ones: indptr (n + 1,), cols and values (P,)."""
         return self.problem.pairs.by_row(self.problem.n)
 
     @cached_property
-    def _lower(self) -> tuple[I64, I32, Column]:
+    def lower(self) -> tuple[I64, I32, Column]:
         """The pairs of each variable with smaller ones: indptr (n + 1,), rows and values (P,)."""
-        above, cols, values = self._upper
+        above, cols, values = self.upper
         indptr = np.zeros(self.problem.n + 1, np.int64)
         for start in range(0, len(cols), BLOCK):
             indptr[1:] += np.bincount(cols[start : start + BLOCK], minlength=self.problem.n)
@@ -94,13 +126,6 @@ class Descent:
         rows, below = np.empty(len(cols), np.int32), np.empty(len(cols), values.dtype)
         lower_rows()(above, cols, values, indptr[:-1].copy(), rows, below)
         return indptr, rows, below
-
-    def _by_sums(self, values: I8) -> None:
-        """With every delta summed when its variable comes up."""
-        index, p = self._incidence, self.problem
-        scratch = np.empty(len(p.group_values)), np.empty(len(index.terms[2]), np.int32)
-        arrays = p.linear, index.terms, index.groups, index.by_variable
-        self._descend(partial(general_descent(), *arrays, p.is_spin, values, *scratch, self.tolerances))
 
 
 def pair_bounds(problem: CompiledProblem) -> F64:

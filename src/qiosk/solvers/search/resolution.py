@@ -38,7 +38,11 @@ class Resolution:
 
     @classmethod
     def of(cls, problem: CompiledProblem) -> Resolution:
-        """From the coefficients."""
+        """From the coefficients, once."""
+        return problem.derived(cls._of)
+
+    @classmethod
+    def _of(cls, problem: CompiledProblem) -> Resolution:
         magnitude, unit = _rounded_magnitude(problem), _unit(problem)
         rounding = _rounding(magnitude, unit) + CONSTANT_ROUNDING * abs(problem.constant)
         return cls(problem.constant, rounding if np.isfinite(rounding) else 0.0, unit)

@@ -1,0 +1,102 @@
+"""What was made of a cost function for one solve, kept for the next ones of the same process.
+
+A cost function never changes, so its compiled problem stays right, and so does what is derived from that: a ``Problem``
+that changes makes a new cost function. Both go with the cost function, and the oldest go when they take too much memory
+together; a problem that takes more than all of it is not kept.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from threading import RLock
+
+from qiosk.machine import physical_memory
+from qiosk.model.compiled import CompiledProblem
+from qiosk.model.cost_function import CostFunction
+
+MOST_BYTES = 2**30
+"""Memory of all that is kept [bytes], at most; and no more than ``MOST_SHARE`` of the machine's."""
+MOST_SHARE = 0.125
+PAIR_BYTES, ID_BYTES = 100, 60
+"""About what a pair, and what an id of a larger term takes, with all that is derived from them."""
+DENSE_SHARE = 0.15
+"""Share of all pairs from which a matrix is made of them."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    owner: weakref.ref[CostFunction]
+    problems: dict[Hashable, CompiledProblem] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return sum(map(bytes_of, self.problems.values()))
+
+
+class Kept:
+    """Compiled problems by cost function."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self._entries: OrderedDict[int, _Entry] = OrderedDict()
+        self._lock = RLock()  # the collector may run a callback at any time
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def problem(
+        self, cost_function: CostFunction, variant: Hashable, make: Callable[[], CompiledProblem]
+    ) -> CompiledProblem:
+        """What ``make`` returned for this cost function and variant, if that is still there; else what it returns now.
+
+        Several threads may make it at the same time.
+        """
+        key = id(cost_function)
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and entry.owner() is cost_function and variant in entry.problems:
+                self._entries.move_to_end(key)
+                return entry.problems[variant]
+        made = make()
+        if bytes_of(made) <= self.most_bytes:
+            with self._lock:
+                if key not in self._entries:
+                    self._entries[key] = _Entry(weakref.ref(cost_function, lambda _: self._drop(key)))
+                self._entries[key].problems[variant] = made
+                self._entries.move_to_end(key)
+                while sum(entry.size for entry in self._entries.values()) > self.most_bytes:
+                    self._drop(next(iter(self._entries)))
+        return made
+
+    def let_go(self, problem: CompiledProblem, *derived: CompiledProblem) -> None:
+        """Forget what is made of a problem that a solve is done with, and of those ``derived``, unless it is kept."""
+        with self._lock:
+            if not any(problem in entry.problems.values() for entry in self._entries.values()):
+                for some in (problem, *derived):
+                    some.forget()
+
+    def _drop(self, key: int) -> None:
+        with self._lock:
+            entry = self._entries.pop(key, None)
+        for problem in entry.problems.values() if entry else ():
+            problem.forget()
+
+
+def bytes_of(problem: CompiledProblem) -> int:
+    """About what a problem and all that is derived from it take."""
+    n, pairs = problem.n, problem.n_pairs
+    is_dense = pairs >= DENSE_SHARE * n * (n - 1) / 2
+    ids = n + len(problem.term_variables) + len(problem.group_variables)
+    return PAIR_BYTES * pairs + ID_BYTES * ids + (8 * n * n if is_dense else 0)
+
+
+def _most_bytes() -> int:
+    there = physical_memory()
+    return min(MOST_BYTES, int(MOST_SHARE * there)) if there > 0 else MOST_BYTES
+
+
+KEPT = Kept(_most_bytes())
+"""Those of this process."""

@@ -1,0 +1,111 @@
+"""What is kept between solves: the same objects, as long as the problem and the memory last."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+
+from qiosk.model.compile import compile_problem
+from qiosk.optimization import Problem, ProblemType, Term
+from qiosk.solvers import kept
+from qiosk.solvers import run as tasks
+from qiosk.solvers.kept import Kept, bytes_of
+from qiosk.solvers.solve import solve
+
+
+def ring(n=30, c=1.0):
+    ids = np.stack([np.arange(n), (np.arange(n) + 1) % n], axis=1)
+    return Problem.from_arrays(np.full(n, c), ids, problem_type=ProblemType.ising)
+
+
+@pytest.fixture
+def store(monkeypatch):
+    own = Kept(2**20)
+    monkeypatch.setattr(tasks, "KEPT", own)
+    return own
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    made = []
+
+    def compile_(cost_function):
+        made.append(compile_problem(cost_function))
+        return made[-1]
+
+    monkeypatch.setattr(tasks, "compile_problem", compile_)
+    return made
+
+
+@pytest.mark.parametrize("target", ["tabu", "populationannealing"])
+def test_a_problem_is_compiled_once_until_it_changes(store, compiled, target):
+    problem = ring()
+    first, again = (solve(problem, target, seed=1, timeout=5, kernel=None) for _ in range(2))
+    assert len(compiled) == 1
+    assert len(store) == 1
+    assert (first.cost, first.configuration) == (again.cost, again.configuration)
+    problem.add_term(c=-3.0, indices=[0])
+    changed = solve(problem, target, seed=1, timeout=5)
+    assert len(compiled) == 2
+    assert changed.cost == first.cost - 3.0
+
+
+def test_what_is_derived_is_made_once(store):
+    problem = compile_problem(ring().cost_function())
+    made = []
+    assert problem.derived(lambda p: made.append(p)) is None
+    make = lambda p: made.append(p) or len(made)  # noqa: E731
+    assert problem.derived(make) == problem.derived(make) == 2
+    problem.forget()
+    assert problem.derived(make) == 3
+
+
+def test_it_goes_with_the_cost_function(store):
+    cost_function = ring().cost_function()
+    problem = compile_problem(cost_function)
+    store.problem(cost_function, None, lambda: problem)
+    assert len(store) == 1
+    del cost_function
+    gc.collect()
+    assert len(store) == 0
+
+
+def test_the_oldest_go_and_what_is_too_large_is_never_kept():
+    some = [ring(n) for n in (30, 40, 50, 4000)]
+    functions = [problem.cost_function() for problem in some]
+    sizes = [bytes_of(compile_problem(function)) for function in functions]
+    store = Kept(sizes[1] + sizes[2])
+    problems = [store.problem(f, None, lambda f=f: compile_problem(f)) for f in functions[:2]]
+    assert store.problem(functions[0], None, lambda: None) is problems[0]  # now the second one is the oldest
+    problems[1].derived(len_of)
+    store.problem(functions[2], None, lambda: compile_problem(functions[2]))
+    assert len(store) == 2
+    assert store.problem(functions[0], None, lambda: None) is problems[0]
+    assert "_derived" not in vars(problems[1])
+    large = store.problem(functions[3], None, lambda: compile_problem(functions[3]))
+    assert len(store) == 2
+    large.derived(len_of)
+    store.let_go(large)
+    assert "_derived" not in vars(large)
+    problems[0].derived(len_of)
+    store.let_go(problems[0])
+    assert "_derived" in vars(problems[0])
+
+
+def len_of(problem):
+    return problem.n
+
+
+def test_declared_groups_are_part_of_what_is_kept(store, compiled):
+    problem = Problem("choice", [Term(c=c, indices=[i]) for i, c in enumerate((3.0, 1.0, 2.0))], problem_type="pubo")
+    assert solve(problem, "tabu", seed=1, timeout=5).cost == 0.0
+    problem.metadata["oneHot"] = [[0, 1, 2]]
+    problem.metadata["name"] = "other"
+    solve(problem, "tabu", seed=1, timeout=5)
+    assert len(compiled) == 2
+
+
+def test_there_is_room_on_this_machine():
+    assert 0 < kept.KEPT.most_bytes <= kept.MOST_BYTES
