@@ -58,8 +58,11 @@ def test_what_is_derived_is_made_once(store):
     assert problem.derived(lambda p: made.append(p)) is None
     make = lambda p: made.append(p) or len(made)  # noqa: E731
     assert problem.derived(make) == problem.derived(make) == 2
+    inner = problem.derived(lambda p: compile_problem(ring().cost_function()))
+    inner.derived(make)
     problem.forget()
-    assert problem.derived(make) == 3
+    assert "_derived" not in vars(inner)
+    assert problem.derived(make) == 4
 
 
 def test_it_goes_with_the_cost_function(store):

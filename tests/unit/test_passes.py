@@ -15,7 +15,7 @@ from problems import random_problem
 from qiosk.kernels.pair_sums import pair_matrix, pair_tiles
 from qiosk.kernels.terms import common_divisor
 from qiosk.model import compile as compiling
-from qiosk.model import cost, flips, units
+from qiosk.model import cost, flips, pairs, units
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction
@@ -67,6 +67,17 @@ def test_counting_compiles_the_same_problem(cf):
         found = compile_problem(cf)
     assert isinstance(found.pairs, PairList)
     for name in ("constant", "linear", "pair_rows", "pair_cols", "pair_values", "term_values", "term_variables"):
+        npt.assert_array_equal(getattr(found, name), getattr(wanted, name), strict=True)
+
+
+@given(ANY, st.integers(0, 99))
+def test_pairs_in_another_order_are_sorted_by_counting(cf, seed):
+    problem = compile_problem(cf)
+    order = np.random.default_rng(seed).permutation(problem.n)
+    wanted = problem.pairs.reordered(order)
+    with many(pairs, "MANY_PAIRS"):
+        found = problem.pairs.reordered(order)
+    for name in ("rows", "cols", "values"):
         npt.assert_array_equal(getattr(found, name), getattr(wanted, name), strict=True)
 
 
@@ -127,8 +138,8 @@ def test_a_divisor_of_fractions_is_none():
 @given(cost_functions() | cost_functions(reals))
 def test_exclusive_partners_are_those_of_all_pairs(cf):
     problem = compile_problem(cf)
-    pairs = _BothWays(problem)
-    npt.assert_array_equal(_partners(problem), np.bincount(pairs.here[pairs.exclusive], minlength=problem.n))
+    both = _BothWays(problem)
+    npt.assert_array_equal(_partners(problem), np.bincount(both.here[both.exclusive], minlength=problem.n))
 
 
 def test_sums_of_given_terms_are_exact_only_for_integers():

@@ -91,6 +91,40 @@ def both_ends() -> Any:
 
 
 @cache
+def renumbered() -> Any:
+    """``renumber(indptr, there, values, order, place, fill, rows, cols, out)``: pairs under new numbers, sorted.
+
+    indptr, there, values: (n + 1,), (2P,), (2P,) as from ``both_ends``. order, place: (n,) int64: variable ``order[k]``
+    becomes number k, ``place`` is the inverse. fill: (n,) int64, where the pairs of each new number with larger ones
+    begin; updated to where they end. rows, cols, out: (P,) written, rows < cols, sorted by (row, col).
+    """
+
+    @kernel
+    def renumber(
+        indptr: Any,
+        there: Any,
+        values: Any,
+        order: Any,
+        place: Any,
+        fill: Any,
+        rows: Any,
+        cols: Any,
+        out: Any,
+    ) -> None:
+        for col in range(order.size):  # ascending, so each row comes out ascending
+            i = order[col]
+            for k in range(indptr[i], indptr[i + 1]):
+                row = place[there[k]]
+                if row < col:
+                    rows[fill[row]] = row
+                    cols[fill[row]] = col
+                    out[fill[row]] = values[k]
+                    fill[row] += 1
+
+    return renumber
+
+
+@cache
 def by_variable() -> Any:
     """``order(variables, fill, places)``: where each variable occurs, in order.
 

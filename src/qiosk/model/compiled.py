@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -90,7 +90,10 @@ class CompiledProblem:
 
     def forget(self) -> None:
         """Let go of what was derived: most of that refers to the problem, so it would stay for the collector."""
-        self.__dict__.pop("_derived", None)
+        derived: dict[Any, Any] = self.__dict__.pop("_derived", {})
+        for made in derived.values():
+            if hasattr(made, "forget"):
+                made.forget()
 
     @property
     def locality(self) -> int:

@@ -10,9 +10,7 @@ import numpy as np
 from qiosk.errors import InvalidValue
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
-
-MANY_PAIRS = 1 << 14
-"""Pairs from which compiled passes are worth loading Numba."""
+from qiosk.model.pairs import MANY_PAIRS
 
 
 def cost_of(problem: CompiledProblem, x: I8) -> float:

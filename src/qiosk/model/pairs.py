@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from qiosk.model.cost_function import BLOCK, F64, I32, I64, Column
 
+MANY_PAIRS = 1 << 14
+"""Pairs from which compiled passes are worth loading Numba."""
+
 PairBlock = tuple[NDArray[np.integer], NDArray[np.integer], F64]
 """Rows, columns and values of some pairs."""
 
@@ -95,9 +98,26 @@ class PairList:
     def reordered(self, order: I64) -> PairList:
         """Sorted again."""
         place = inverse(order)
+        if len(self) >= MANY_PAIRS:
+            return self._renumbered(order, place)
         ends = np.sort(np.stack([place[self.rows], place[self.cols]]), axis=0)
         by_row = np.argsort(ends[0] * len(order) + ends[1], kind="stable")
         return PairList(ends[0][by_row].astype(np.int32), ends[1][by_row].astype(np.int32), self.values[by_row])
+
+    def _renumbered(self, order: I64, place: I64) -> PairList:
+        """By counting, as the pairs are sorted already."""
+        from qiosk.kernels.pair_sums import both_ends, renumbered  # here: small problems need no Numba
+
+        n, P = len(order), len(self)
+        indptr, above = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
+        np.cumsum(np.bincount(self.rows, minlength=n) + np.bincount(self.cols, minlength=n), out=indptr[1:])
+        there, values = np.empty(2 * P, np.int32), np.empty(2 * P)
+        both_ends()(self.rows, self.cols, self.values, indptr[:-1].copy(), there, values)
+        np.cumsum(np.bincount(np.minimum(place[self.rows], place[self.cols]), minlength=n), out=above[1:])
+        found = PairList(np.empty(P, np.int32), np.empty(P, np.int32), np.empty(P))
+        arrays = found.rows, found.cols, found.values
+        renumbered()(indptr, there, values, order, place, above[:-1].copy(), *arrays)
+        return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,6 +54,10 @@ class Reduced:
     is_exact: bool
     records: Records
 
+    def forget(self) -> None:
+        """Let go of what was derived from what is left."""
+        self.problem.forget()
+
     @property
     def n_removed(self) -> int:
         """Number of variables that were taken out."""

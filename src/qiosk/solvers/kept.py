@@ -20,7 +20,7 @@ from qiosk.model.cost_function import CostFunction
 MOST_BYTES = 2**30
 """Memory of all that is kept [bytes], at most; and no more than ``MOST_SHARE`` of the machine's."""
 MOST_SHARE = 0.125
-PAIR_BYTES, ID_BYTES = 100, 60
+PAIR_BYTES, ID_BYTES = 150, 100
 """About what a pair, and what an id of a larger term takes, with all that is derived from them."""
 DENSE_SHARE = 0.15
 """Share of all pairs from which a matrix is made of them."""
@@ -71,12 +71,11 @@ class Kept:
                     self._drop(next(iter(self._entries)))
         return made
 
-    def let_go(self, problem: CompiledProblem, *derived: CompiledProblem) -> None:
-        """Forget what is made of a problem that a solve is done with, and of those ``derived``, unless it is kept."""
+    def let_go(self, problem: CompiledProblem) -> None:
+        """Forget what is derived from a problem that a solve is done with, unless the problem is kept."""
         with self._lock:
             if not any(problem in entry.problems.values() for entry in self._entries.values()):
-                for some in (problem, *derived):
-                    some.forget()
+                problem.forget()
 
     def _drop(self, key: int) -> None:
         with self._lock:

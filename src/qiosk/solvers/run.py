@@ -115,7 +115,7 @@ class Task:
         self.is_round = is_round
         self.clock = clock
         # the state later: its classes are those of the solver's module, which is loaded when the solver is built
-        self._problems: list[CompiledProblem] = []  # those that the run is about
+        self._problem: CompiledProblem | None = None  # that the run is about
         self._importing = self._set_up = 0.0  # seconds, see ``_compile_seconds``
         self._reduced: Reduced | None = None  # of which the search works on what is left
         self._initial: I8 | None = None  # of the whole problem, where that is reduced
@@ -144,8 +144,8 @@ class Task:
             n, terms = len(self.cost_function.variables), self.cost_function.n_terms
             raise NotEnoughMemory(f"problem of {n} variables and {terms} terms does not fit memory") from error
         finally:
-            if self._problems:
-                KEPT.let_go(*self._problems)
+            if self._problem is not None:
+                KEPT.let_go(self._problem)
 
     def known(self, values: I8, kernel: str, stop: StopReason, seconds: float) -> Result:
         """The result where ``values`` (n,) are the solution, found in some seconds [s] by a ``kernel``."""
@@ -158,7 +158,7 @@ class Task:
     def _run(self, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]) -> Result:
         began, self._set_up = self.clock(), setup_seconds()
         problem = self._compiled()
-        self._problems.append(problem)
+        self._problem = problem
         largest_cost(problem)  # no search works where sums of costs are infinite
         initial = initial_values(self.cost_function)
         if self.saved:
@@ -281,7 +281,6 @@ class Task:
 
         began, compiled = self.clock(), self._compile_seconds
         reduced = problem.derived(reduce_compiled)
-        self._problems.append(reduced.problem)
         seconds = self.clock() - began - (self._compile_seconds - compiled)
         wanted = self.target.replicas(self.values) if self.target.replicas is not None else 1
         is_used = bool(self.saved) or self.values.get("presolve") is True

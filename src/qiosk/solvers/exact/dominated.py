@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I64
-from qiosk.model.flips import MANY_PAIRS
 from qiosk.model.one_hot import OneHot
+from qiosk.model.pairs import MANY_PAIRS
 from qiosk.solvers.samplers.one_hot.structure import structure_of
 
 # Pairs up to which groups are looked for: some 0.2 s.

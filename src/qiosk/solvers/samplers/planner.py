@@ -21,7 +21,7 @@ from qiosk.solvers.samplers.one_hot.sampler import OneHotSampler
 from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.plain import PlainSampler
 from qiosk.solvers.samplers.row_form import spin_form
-from qiosk.solvers.samplers.sampler import Sampler
+from qiosk.solvers.samplers.sampler import LaneGroup, Sampler
 
 WIDE_LANES = 256
 """Lanes of int8 kernels when more than half as many replicas are wanted; else 64."""
@@ -106,12 +106,16 @@ def memory_bytes(problem: CompiledProblem, sampler: Sampler) -> tuple[int, int]:
     return 40 * incidences + 56 * n, lane_group
 
 
-def warm_up(sampler: Sampler) -> None:
-    """Compile what a sampler needs, or load it from the disk, so that later calls take no longer than their work."""
+def warm_up(sampler: Sampler) -> LaneGroup:
+    """Compile what a sampler needs, or load it from the disk, so that later calls take no longer than their work.
+
+    Returns a lane group.
+    """
     group = sampler.start((0,))
     sampler.sweep(group, np.empty(0))
     sampler.sweep_ladder(group, np.zeros(sampler.lanes), 0)
     sampler.costs(group)
+    return group
 
 
 def _plain(problem: CompiledProblem, replicas: int) -> Sampler:

@@ -34,7 +34,8 @@ class ShuffledSampler:
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self._order = shuffled_order(problem.n)
-        self._inner = plan(reorder(problem, self._order))
+        # a list of pairs is kept, since sorting it takes long; the pairs of large problems are not sorted
+        self._inner = plan(problem.derived(_shuffled) if problem.pairs.source is None else _shuffled(problem))
         if isinstance(self._inner, Interruptible):
             self._inner.parts.check = check
         self.kernel = self._inner.kernel
@@ -70,6 +71,10 @@ class ShuffledSampler:
     def copy(self, group: LaneGroup, to: I64, source: LaneGroup, lanes: I64) -> None:
         """Replicas ``to`` take the configurations of replicas ``lanes`` of ``source``."""
         self._inner.copy(group, to, source, lanes)
+
+
+def _shuffled(problem: CompiledProblem) -> CompiledProblem:
+    return reorder(problem, shuffled_order(problem.n))
 
 
 def shuffled_order(n: int) -> I64:

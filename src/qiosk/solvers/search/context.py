@@ -61,14 +61,19 @@ class SearchContext:
         """The configuration that replicas begin from; None: random ones."""
         return None if self.starts_at_random else self.initial
 
-    @cached_property
+    @property
     def sampler(self) -> Sampler:
         """Metropolis dynamics of the problem; planned and compiled when it is first asked for."""
+        return self._warm[0]
+
+    @cached_property
+    def _warm(self) -> tuple[Sampler, int]:
+        """The sampler, and what a replica of it takes [bytes]."""
         if not self.problem.is_spin:  # the spins of a term are kept as one product, its bits are not
             check_sweep("64 replicas", int(long_term_steps(self.problem).sum()))
         sampler = self._sampler()
-        warm_up(sampler)
-        return sampler
+        arrays = sum(array.nbytes + ARRAY_BYTES for array in warm_up(sampler).arrays.values())
+        return sampler, -(-arrays // sampler.lanes) + REPLICA_BYTES
 
     def _sampler(self) -> Sampler:
         if self.problem.one_hot is None:
@@ -149,14 +154,8 @@ class SearchContext:
 
         They are the sampler's unless their size is given.
         """
-        needed = replicas * (bytes_each or self._replica_bytes)
+        needed = replicas * (bytes_each or self._warm[1])
         check_memory(f"{replicas} replicas of {self.problem.n} variables", needed)
-
-    @cached_property
-    def _replica_bytes(self) -> int:
-        group = self.sampler.start((0,))
-        arrays = sum(array.nbytes + ARRAY_BYTES for array in group.arrays.values())
-        return -(-arrays // self.sampler.lanes) + REPLICA_BYTES
 
     def costs(self, groups: list[LaneGroup], parallel: Parallel) -> F64:
         """(n_groups * lanes,) costs of all replicas."""
