@@ -51,7 +51,8 @@ class Result:
 
     - ``kernel``: the sweep kernel and its arithmetic; ``exhaustive`` and ``propagation`` where there were no sweeps;
     - ``spin_updates``: attempted, summed over replicas; ``sweeps``: of every replica, one after the other;
-    - ``seconds``: sweeping alone; ``compile_seconds``, ``prepare_seconds``: before it; ``threads``;
+    - ``seconds``: sweeping alone; before it ``compile_seconds``, for loading the compiler and compiling or loading
+      kernels, which no time limit counts, and ``prepare_seconds``; ``threads``;
     - ``stop_reason``: finished, converged, optimal, gap, violated, target, timeout, run_limit or cancelled;
     - ``presolve``, where a reduction of the problem was tried: ``is_used``, whether the search worked on what was left;
       ``variables`` that were left, ``removed``, how many by which of the ``rules``, and ``seconds`` that it took;
