@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import threading
 
 import numpy as np
 import pytest
 
+from patience import HANG_S
 from qiosk.model.compile import compile_problem
 from qiosk.optimization import Problem, ProblemType, Term
 from qiosk.solvers import kept
@@ -108,6 +110,19 @@ def test_declared_groups_are_part_of_what_is_kept(store, compiled):
     problem.metadata["name"] = "other"
     solve(problem, "tabu", seed=1, timeout=5)
     assert len(compiled) == 2
+
+
+def test_a_forked_child_has_a_lock_of_its_own(store):
+    cost_function = ring().cost_function()
+    store._lock.acquire()
+    store.renew_lock()
+    taken = []
+    other = threading.Thread(
+        target=lambda: taken.append(store.problem(cost_function, None, lambda: compile_problem(cost_function)))
+    )
+    other.start()
+    other.join(HANG_S)
+    assert len(taken) == 1
 
 
 def test_there_is_room_on_this_machine():

@@ -25,6 +25,7 @@ from qiosk.solvers.search.solver import Budget, S, Solver, StopReason
 CHUNK_SECONDS = 0.05
 FIRST_CHUNK_SECONDS = 0.004
 CHUNK_SHARE = 0.1  # of the time so far
+LATE_SECONDS = 0.05  # after the deadline that a chunk may end, as far as that is known before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +88,11 @@ def drive(
     on_chunk: Callable[[Run[S]], None],
 ) -> StopReason:
     """Step the solver until it has a reason to stop; return it. At least one chunk is run, whatever the deadline,
-    unless that takes much longer than the deadline allows.
+    unless that takes much longer than the deadline allows. No sweep is begun that would end well after it if it takes
+    as long as those of the last chunk.
     """
-    chunk = 1
-    while (reason := _reason(run, clock(), is_cancelled)) is None:
+    chunk, each = 1, 0.0  # seconds of a sweep
+    while (reason := _reason(run, clock() + max(0.0, each - LATE_SECONDS), is_cancelled)) is None:
         before, done = clock(), run.state.sweeps_done
         try:
             run.solver.step(run.state, chunk, parallel, _budget(run, before))
@@ -106,7 +108,9 @@ def drive(
         on_chunk(run)
         run.reported = len(run.trace)
         wanted = min(CHUNK_SECONDS, max(FIRST_CHUNK_SECONDS, CHUNK_SHARE * run.seconds))
-        chunk = _next_chunk(chunk, (run.state.sweeps_done - done) * wanted / max(run.now - before, 1e-9))
+        each = (run.now - before) / max(1, run.state.sweeps_done - done)
+        left = max(0.0, run.limits.deadline - run.now)
+        chunk = int(max(1, min(_next_chunk(chunk, wanted / max(each, 1e-9)), left / max(each, 1e-9))))
     if reason is StopReason.CONVERGED:
         from qiosk.solvers.exact.challenge import challenge  # loads the compiler
 

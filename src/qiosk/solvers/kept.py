@@ -7,6 +7,7 @@ together; a problem that takes more than all of it is not kept.
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -77,6 +78,10 @@ class Kept:
             if not any(problem in entry.problems.values() for entry in self._entries.values()):
                 problem.forget()
 
+    def renew_lock(self) -> None:
+        """In a forked child: the lock may be that of a thread that is not there."""
+        self._lock = RLock()
+
     def _drop(self, key: int) -> None:
         with self._lock:
             entry = self._entries.pop(key, None)
@@ -99,3 +104,4 @@ def _most_bytes() -> int:
 
 KEPT = Kept(_most_bytes())
 """Those of this process."""
+os.register_at_fork(after_in_child=KEPT.renew_lock)

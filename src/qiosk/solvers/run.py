@@ -41,7 +41,7 @@ from qiosk.solvers.kept import KEPT
 from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.interruption import Interrupted, Interruption, offer_any
+from qiosk.solvers.search.interruption import GRACE_S, Interrupted, Interruption, offer_any
 from qiosk.solvers.search.neighbours import fill_up
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.solver import Solver, StopReason
@@ -189,6 +189,7 @@ class Task:
         compile_seconds = self._compile_seconds
         run = self._begin(context, solver, state, began + compile_seconds)
         prepare_seconds = self.clock() - began - compile_seconds
+        interruption.grace = GRACE_S
         parallel = Parallel(self.threads, interruption.check)
         try:
             stop = drive(

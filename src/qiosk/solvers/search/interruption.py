@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from qiosk.solvers.search.context import SearchContext
 
 GRACE_S = 2.0
-"""How long a set-up or a chunk may go on after the time is over, or the run was cancelled."""
+"""How long a chunk may go on after the time is over, or the run was cancelled: what it has found would be lost."""
+SET_UP_GRACE_S = 0.25
+"""The same of a set-up, which has found nothing yet, and of the descent that is made where it was given up."""
 
 
 class Interrupted(Exception):
@@ -32,7 +34,7 @@ class Interrupted(Exception):
 
 
 class Interruption:
-    """Raises ``Interrupted`` from ``check``, ``GRACE_S`` after the deadline or after a cancellation.
+    """Raises ``Interrupted`` from ``check``, ``grace`` [s] after the deadline or after a cancellation.
 
     ``deadline`` is on the same clock as ``clock``; it may change, since the compilation of kernels does not count.
     """
@@ -45,6 +47,7 @@ class Interruption:
         deadline: Callable[[], float],
         reason: StopReason,
     ) -> None:
+        self.grace = SET_UP_GRACE_S
         self._clock = clock
         self._is_cancelled = is_cancelled
         self._deadline = deadline
@@ -56,16 +59,16 @@ class Interruption:
         now = self._clock()
         if self._cancelled_at is None and self._is_cancelled():
             self._cancelled_at = now
-        if self._cancelled_at is not None and now >= self._cancelled_at + GRACE_S:
+        if self._cancelled_at is not None and now >= self._cancelled_at + self.grace:
             raise Interrupted(StopReason.CANCELLED)
-        if now >= self._deadline() + GRACE_S:
+        if now >= self._deadline() + self.grace:
             raise Interrupted(self._reason)
 
 
 def offer_any(context: SearchContext, found: Incumbents) -> None:
     """Offer the local minimum near a random configuration, for a search that was given up before it found any.
 
-    If the descent takes longer than ``GRACE_S``, the configuration itself.
+    If the descent takes longer than ``SET_UP_GRACE_S``, the configuration itself.
     """
     context.checks.clear()
     start, began = context.moves.random(np.random.default_rng((context.seed % 2**64, 0xA11))), time.monotonic()
