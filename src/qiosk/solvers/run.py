@@ -21,7 +21,7 @@ from qiosk.errors import InvalidValue, NotEnoughMemory, TimeoutTooSmall, Unreada
 from qiosk.kernels.announcements import setup_seconds
 from qiosk.machine import cpu_count
 from qiosk.model.check import initial_values
-from qiosk.model.compile import compile_problem
+from qiosk.model.compile import MANY_TERMS, compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction
@@ -157,6 +157,10 @@ class Task:
 
     def _run(self, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]) -> Result:
         began, self._set_up = self.clock(), setup_seconds()
+        if self.cost_function.n_terms >= MANY_TERMS:
+            import qiosk.kernels.compiler  # loads Numba, which compiling a smaller problem does not need
+
+            self._importing = self.clock() - began
         problem = self._compiled()
         self._problem = problem
         largest_cost(problem)  # no search works where sums of costs are infinite
@@ -168,8 +172,8 @@ class Task:
         before = self.clock()
         import qiosk.solvers.samplers.planner  # noqa: F401  # loads the compiler; enumerated problems need none
 
+        self._importing += self.clock() - before
         is_tried = self._is_reduction_tried(problem) if self.saved is None else self.saved["is_reduced"]
-        self._importing = self.clock() - before
         if is_tried:
             problem = self._reduce(problem)
             if initial is not None and self._reduced is not None:
@@ -260,11 +264,10 @@ class Task:
         return wanted is True or presolving.is_promising(problem, self.target.time_limit(self.values))
 
     def _begin_bounds(self, context: SearchContext) -> None:
-        """Begin to bound the whole problem. Kernels are compiled here, where time does not count."""
+        """Begin to bound the whole problem. Kernels are compiled here, before the deadline is known."""
         method, gap, reduced = self.values.get("bound"), self.values.get("gap"), self._reduced
         if (method is not None and method != NONE) or gap is not None:
-            with context.compiling():
-                bounding.warm_up(context.problem)
+            bounding.warm_up(context.problem)
         self._bounding = bounding.bounding(
             context.problem if reduced is None else reduced.original,
             method,
