@@ -66,7 +66,9 @@ class OnModel:
 
     def until(self, cost: float, limit: float, seed: int) -> Find | None:
         if not np.isfinite(cost):
-            return doubling(self.run, cost, limit, seed)
+            if self.prepared.problem.best_known:
+                return doubling(self.run, cost, limit, seed)
+            cost = 0.0  # of any feasible answer
         found = self._solve(limit, seed, target_cost=cost + 1e-6)
         return found[-1] if found and found[-1].cost <= cost else None
 
@@ -94,6 +96,8 @@ class InRounds:
         return improving([(took, None if answer is None else problem.cost(answer))])
 
     def until(self, cost: float, limit: float, seed: int) -> Find | None:
+        if not self.prepared.problem.best_known:  # it ends with the first feasible answer
+            return first(self.run(limit, seed), cost)
         return doubling(self.run, cost, limit, seed)
 
 

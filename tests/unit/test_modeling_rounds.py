@@ -13,9 +13,12 @@ from qiosk.kernels import announcements
 from qiosk.kernels.compiler import kernel
 from qiosk.modeling import Model, Status, total
 from qiosk.modeling.adaptive import begin, solve_in_rounds
+from qiosk.modeling.propagation.turns import Turns
+from qiosk.modeling.seeded import SeededRuns
 from qiosk.problem import Problem
 from qiosk.solvers.result import Solution
 from qiosk.solvers.search.solver import StopReason
+from qiosk.solvers.solve import Hooks, set_up
 
 
 def cover(weight=None):
@@ -96,6 +99,86 @@ def test_a_model_with_weights_of_its_own_is_searched_once_for_all_the_time():
     script = Script()
     script.answer(cover(weight=50.0), 1.0)
     assert script.allowed == [1.0]
+
+
+def test_searches_that_violate_nothing_have_all_the_time_at_once():
+    script = Script()
+    answer = script.answer(cover(), 1.0, is_kept=True)
+    assert script.allowed == [1.0]
+    assert answer.status is Status.FEASIBLE
+
+
+def assignment():
+    model = Model()
+    at = model.permutation("at", range(8), range(8))
+    model.minimize(total((i * k % 5 - 3) * at[i][k] for i in range(8) for k in range(8)) + 100)
+    return model
+
+
+@pytest.mark.parametrize(("solver", "is_kept"), [("tabu", True), ("toshiba.sbm.ising", False)])
+def test_assignments_need_one_round_where_moves_keep_them(solver, is_kept, monkeypatch):
+    given = []
+
+    def share(self, limit, built, *, is_kept):
+        given.append(is_kept)
+        return 0.3
+
+    monkeypatch.setattr("qiosk.modeling.rounds.Standing.share", share)
+    answer = assignment().solve(solver, timeout=0.3, seed=1)
+    assert given[0] is is_kept
+    assert len(answer.rounds) == 1 or not is_kept
+    assert answer.is_feasible or not is_kept
+
+
+def test_models_whose_constraints_have_weights_are_not_kept_by_moves():
+    model = Model()
+    x = model.bits("x", range(3))
+    model.add(total(x.values()) == 1, "one")
+    assert model.is_kept_by_moves
+    model.add(x[0] + x[1] == 1, "two", weight=3.0)
+    assert not model.is_kept_by_moves
+
+
+@dataclass
+class Prover:
+    """What propagates: a solution at once, then nothing better."""
+
+    script: Script
+    solution: dict[int, int] | None = None
+    turns: list[float] = field(default_factory=list)
+    is_over: bool = False
+    is_proof: bool = False
+    stop_reason: StopReason = StopReason.TIMEOUT
+    seconds: float = 0.0
+
+    def load(self):
+        return 0.0
+
+    def take_turn(self, seconds, should_stop):
+        self.solution = {0: 0, 1: 0, 2: 1, 3: 0}
+        self.turns.append(seconds)
+        self.script.now += seconds
+
+    def report(self, objective):
+        return None
+
+
+@pytest.mark.parametrize("is_feasible", [False, True])
+def test_propagation_goes_on_while_rounds_find_nothing_as_good_and_leaves_them_time(is_feasible):
+    script = Script(is_feasible=is_feasible)
+    prover = Prover(script)
+    runs = SeededRuns(set_up("tabu", {"timeout": 1.0, "seed": 1, "threads": 1, "kernel": None}, {}))
+
+    def known(problem, reason, seconds):
+        return runs.known(problem, None, Hooks(), reason, seconds)
+
+    answer = script.answer(cover(), 16.0, turns=Turns(prover, known))
+    assert answer.is_feasible
+    assert answer.objective == 11
+    assert answer.result.statistics["kernel"] == "propagation"
+    assert script.now == pytest.approx(16.0)
+    assert prover.turns[0] == 2.0
+    assert len(prover.turns) == len(answer.rounds) > 2
 
 
 def test_a_search_that_goes_on_has_the_rest_of_its_time():

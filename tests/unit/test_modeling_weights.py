@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from collections import Counter
 from fractions import Fraction
 
 import numpy as np
@@ -17,7 +18,7 @@ from qiosk.errors import InvalidValue
 from qiosk.modeling import Model, Status, total
 from qiosk.modeling.expression import Condition, Expression, Sense
 from qiosk.modeling.rows import row_of
-from qiosk.modeling.weights import automatic_weight
+from qiosk.modeling.weights import _Terms, automatic_weight
 from random_models import models
 
 RANGES = [(0, 9), (-9, 0), (-9, 9)]
@@ -121,6 +122,35 @@ def test_a_tour_weighs_little_more_than_its_longest_leg():
     )
     weight = automatic_weight(model.objective, map(model._exact_row, model.constraints))
     assert longest < weight < 1.5 * longest
+
+
+def plain_gains(terms, home, factor):
+    """The same by a sum over all terms of each bit."""
+    found = {}
+    for bit in {bit for bits in terms for bit in bits}:
+        own = {bits: c for bits, c in terms.items() if bit in bits and c > 0}
+        by_other = Counter()
+        for bits, c in own.items():
+            by_other[next((k for k in bits if k != bit), None)] += c
+        largest = {}
+        for other, c in by_other.items():
+            group = home.get(other, ("none", other))
+            largest[group] = max(largest.get(group, 0), c)
+        if own:
+            found[bit] = min(sum(own.values()), factor * sum(largest.values()))
+    return found
+
+
+@given(
+    st.dictionaries(st.sets(st.integers(0, 7), max_size=4).map(lambda some: tuple(sorted(some))), st.integers(-9, 9)),
+    st.dictionaries(st.integers(0, 9), st.integers(0, 2)),
+)
+def test_gains_are_those_of_a_sum_over_all_terms(terms, home):
+    terms = {bits: float(c) for bits, c in terms.items() if c}
+    whole = _Terms.of(Expression(terms), home)
+    for sign, factor in itertools.product([1.0, -1.0], [1.0, 1.5]):
+        signed = {bits: sign * c for bits, c in terms.items()}
+        assert whole.gains(sign, factor) == plain_gains(signed, home, factor)
 
 
 def test_common_factors_are_divided_out():

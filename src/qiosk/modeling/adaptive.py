@@ -8,9 +8,10 @@ best solution satisfies all constraints.
 No cost is below the least value that the terms of the objective allow. A search ends when it reaches that, such as the
 first solution that satisfies the constraints of a model without an objective.
 
-Before the first round, and between rounds while there is no feasible solution, the constraints are propagated: a search
-that learns from conflicts finds feasible solutions, or proves that there is none, or none better. The rounds start from
-what it found. There is none where moves of searches keep all constraints, or all configurations can be tried.
+Before the first round, and between rounds while these have found no feasible solution, or none as good, the constraints
+are propagated: a search that learns from conflicts finds feasible solutions, or proves that there is none, or none
+better. The rounds start from what it found. There is none where moves of searches keep all constraints, or all
+configurations can be tried. Moves that keep all constraints need no rounds either: the first one takes all the time.
 
 A weight above the range of the objective needs no raising: then no violation pays, and if every configuration was
 tried, the constraints cannot all hold.
@@ -29,7 +30,7 @@ from qiosk.kernels.announcements import compiling_seconds
 from qiosk.model.hard_constraints import Violation
 from qiosk.modeling.answer import Answer, Round, Status, members
 from qiosk.modeling.expression import Expression
-from qiosk.modeling.propagation.turns import Propagation, Turns
+from qiosk.modeling.propagation.turns import KERNEL, Propagation, Turns
 from qiosk.modeling.rounds import FIRST_SHARE, Standing, Weights
 from qiosk.modeling.seeded import SeededRuns
 from qiosk.modeling.solution import Solution
@@ -65,6 +66,11 @@ class Weighted(Protocol):
     is_maximized: bool
 
     @property
+    def is_kept_by_moves(self) -> bool:
+        """Whether searches that keep one-hot groups violate none of the constraints."""
+        ...
+
+    @property
     def cost(self) -> Expression:
         """The objective as it is minimized."""
         ...
@@ -95,6 +101,7 @@ def solve_in_rounds(
     run: Run,
     time_limit: float,
     *,
+    is_kept: bool = False,
     standing: Standing | None = None,
     turns: Turns | None = None,
     on_round: Callable[[Round], None] = lambda round_: None,
@@ -103,8 +110,9 @@ def solve_in_rounds(
 ) -> Answer:
     """The best solution of a model that rounds of ``run`` find within a time limit [s]; infinite: no limit.
 
-    ``standing`` is where to go on, and is changed; by default the search begins with automatic weights. ``on_round``
-    is called after each round. ``turns`` are those of propagation, which has the first; there are none by default.
+    With ``is_kept`` moves of the searches keep all constraints, and so the first round has all the time. ``standing``
+    is where to go on, and is changed; by default the search begins with automatic weights. ``on_round`` is called after
+    each round. ``turns`` are those of propagation, which has the first; there are none by default.
     Compiling kernels does not count, nor does loading those of the first round.
     """
     began = clock()
@@ -123,7 +131,7 @@ def solve_in_rounds(
             if turns.is_proof and turns.is_one_enough:
                 return _answer(found, Status.OPTIMAL, turns)
         built = clock() - start
-        seconds = found.share(time_limit, built)
+        seconds = found.share(time_limit, built, is_kept=is_kept)
         if turns.is_infeasible:
             seconds = min(seconds, FIRST_SHARE * time_limit)
         result = run(problem, max(0.0, seconds - built), len(found.rounds))
@@ -160,8 +168,8 @@ def solve_in_rounds(
         is_settled = is_whole or (reason in _DONE and set(violated) <= found.weights.fixed.keys())
         if is_over or is_settled or reason is StopReason.CANCELLED:
             return _answer(found, Status.FEASIBLE if best.is_feasible else Status.NOT_FOUND, turns)
-        if not best.is_feasible:
-            turns.take(math.inf if math.isinf(time_limit) else seconds)
+        if not best.is_feasible or (reason in _CUT and found.best[1].statistics["kernel"] == KERNEL):
+            turns.take(math.inf if math.isinf(time_limit) else min(seconds, (time_limit - found.elapsed) / 2))
             found.elapsed = spent + clock() - began
         found.before = weights
         found.weights.change(violated, is_exact=is_exact, is_cut=reason in _CUT)
@@ -205,8 +213,9 @@ def _take(model: Weighted, found: Standing, result: Result, *, is_exact: bool) -
 
 def solve_here(model: Weighted, setup: Setup, progress: bool | Callable[[JobProgress], bool | None] | None) -> Answer:
     """The best solution of a model that a target finds in this process; ``progress`` as :func:`qiosk.solve` has it."""
+    began = time.monotonic()
     setup = setup.until(model.cost.bounds[0])
-    runs, began = SeededRuns(setup), time.monotonic()
+    runs = SeededRuns(setup)
     with followed(progress) as hooks:
 
         def run(problem: Problem, seconds: float, number: int) -> Result:
@@ -221,7 +230,10 @@ def solve_here(model: Weighted, setup: Setup, progress: bool | Callable[[JobProg
             return hooks.is_cancelled()
 
         turns = Turns(model.propagation(), known, setup.solutions == 1, should_stop)
-        return runs.described(solve_in_rounds(model, run, setup.time_limit, turns=turns))
+        is_kept, standing = setup.keeps_one_hot and model.is_kept_by_moves, begin(model)
+        standing.elapsed = time.monotonic() - began
+        answer = solve_in_rounds(model, run, setup.time_limit, is_kept=is_kept, standing=standing, turns=turns)
+        return runs.described(answer)
 
 
 def _rank(model: Weighted, solution: Solution) -> tuple[int, float]:

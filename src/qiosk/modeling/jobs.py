@@ -82,7 +82,13 @@ class _Rounds:
         self._limit = min(own_limit, allowed)
         turns = Turns(self._model.propagation(), self._known, self._runs.setup.solutions == 1, hooks.is_cancelled)
         answer = solve_in_rounds(
-            self._model, self._search, self._limit, standing=standing, turns=turns, on_round=self._log
+            self._model,
+            self._search,
+            self._limit,
+            is_kept=self._runs.setup.keeps_one_hot and self._model.is_kept_by_moves,
+            standing=standing,
+            turns=turns,
+            on_round=self._log,
         )
         if (did := answer.propagated) is not None:
             _log.info("propagation: %s after %.1f s, objective %s", did.stop_reason, did.seconds, did.objective)

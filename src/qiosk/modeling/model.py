@@ -133,7 +133,7 @@ class Model(Statement):
         None where it would be of no use: where moves of other searches keep all constraints, or all configurations can
         be tried. Raises as :meth:`problem`.
         """
-        rows = [self._exact_row(constraint) for constraint in self._constraints.values()]
+        rows = self._exact_rows()
         if are_kept_by_moves(rows):
             return None
         if (
@@ -142,6 +142,11 @@ class Model(Statement):
         ):
             return None
         return Propagation(rows, self.cost, self._n_bits)
+
+    @property
+    def is_kept_by_moves(self) -> bool:
+        """Whether searches that keep one-hot groups violate none of the constraints. Raises as :meth:`problem`."""
+        return not self.fixed_weights() and are_kept_by_moves(self._exact_rows())
 
     def decode(self, source: Any) -> Solution:
         """A configuration as values by name.
@@ -237,6 +242,9 @@ class Model(Statement):
         if constraint.name not in self._rows:
             self._rows[constraint.name] = row_of(constraint.condition)
         return self._rows[constraint.name]
+
+    def _exact_rows(self) -> list[Row]:
+        return [self._exact_row(constraint) for constraint in self._constraints.values()]
 
     def _exact_row(self, constraint: Constraint) -> Row:
         return self._row(constraint) or exact_row(constraint.name, constraint.condition)

@@ -66,14 +66,14 @@ class Standing:
     setup: float = 0.0
     uncounted: float = 0.0
 
-    def share(self, time_limit: float, built: float) -> float:
+    def share(self, time_limit: float, built: float, *, is_kept: bool = False) -> float:
         """Seconds of the next round, whose problem took ``built`` of them: as many as all rounds before took, and all
-        that are left if these would be few.
+        that are left if these would be few, or if searches violate nothing (``is_kept``).
         """
         if math.isinf(time_limit):
             return math.inf
         left, least = time_limit - self.elapsed, FIRST_SHARE * time_limit
-        if self.weights.fixed.keys() == self.weights.now.keys():  # there is nothing to change
+        if is_kept or self.weights.fixed.keys() == self.weights.now.keys():  # there is nothing to change
             return left
         wanted = max(self.elapsed, least, 2 * built)
         return left if left - wanted < max(least, 2 * built, 2 * self.setup) else wanted

@@ -18,9 +18,15 @@ other constraints only; the weight is at least the gain of such a move.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
+import numpy as np
+from numpy.typing import NDArray
+
+from qiosk.model.cost_function import F64, I64
 from qiosk.modeling.expression import Expression, Sense
 from qiosk.modeling.rows import Row
 
@@ -40,8 +46,9 @@ def automatic_weight(objective: Expression, rows: Iterable[Row] = ()) -> float:
     at_most = [_bits(row) for row in one_of if row.sense is Sense.AT_MOST]
     shared = {bit for r in wanted if not r.is_one_of and len(r.terms) > 1 for bits in r.terms for bit in bits}
     home = _disjoint([*exact, *at_most], shared)
-    off, on = _gains(objective, home, 1.0), _gains(-objective, home, 1.0)
-    extra = _gains(-objective, home, _PAIRS_OF_EXTRAS)
+    terms = _Terms.of(objective, home)
+    off, on = terms.gains(1.0, 1.0), terms.gains(-1.0, 1.0)
+    extra = terms.gains(-1.0, _PAIRS_OF_EXTRAS)
     times = Counter(bit for group in exact for bit in group if bit not in shared)
     gains = [gain / max(1, times[bit]) for some in (off, extra) for bit, gain in some.items()]
     gains += _moves(exact, off, on, times, wanted)
@@ -71,24 +78,57 @@ def _disjoint(groups: Sequence[Sequence[int]], shared: Container[int]) -> Mappin
     return home
 
 
-def _gains(objective: Expression, home: Mapping[int, int], factor: float) -> dict[int, float]:
-    """Each bit's positive terms, added up: only the largest per group, times ``factor``; at most their full sum."""
-    plain: dict[int, float] = defaultdict(float)
-    reached: dict[int, dict[tuple[int, int], float]] = defaultdict(lambda: defaultdict(float))
-    for bits, c in objective.terms.items():
-        if c <= 0:
-            continue
-        for bit in bits:
-            plain[bit] += c
-            other = next((k for k in bits if k != bit), -1)
-            reached[bit][home.get(other, -1 - other), other] += c
-    gains: dict[int, float] = {}
-    for bit, some in reached.items():
-        greatest: dict[int, float] = defaultdict(float)
-        for (group, _), c in some.items():
-            greatest[group] = max(greatest[group], c)
-        gains[bit] = min(plain[bit], factor * sum(greatest.values()))
-    return gains
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """The terms of an objective at each of their bits: ``bits`` (E,), another bit of the term or -1, coefficients.
+
+    ``groups`` (E,) are those of the other bit: its number from 0 on; below 0 where it is in none, one for each bit.
+    """
+
+    bits: I64
+    others: I64
+    groups: I64
+    coefficients: F64
+
+    @classmethod
+    def of(cls, objective: Expression, home: Mapping[int, int]) -> _Terms:
+        """Those of an objective whose bits have these groups."""
+        given = {some: c for some, c in objective.terms.items() if some}
+        sizes = np.fromiter(map(len, given), np.int64, len(given))
+        bits = np.fromiter(chain.from_iterable(given), np.int64, int(sizes.sum()))
+        begins = np.repeat(np.cumsum(sizes) - sizes, sizes)
+        is_first = begins == np.arange(len(bits))
+        others = bits[np.where(is_first, np.minimum(begins + 1, len(bits) - 1), begins)]
+        others[np.repeat(sizes, sizes) == 1] = -1
+        group_of = -2 - np.arange(int(bits.max(initial=-1)) + 2)
+        group_of[-1] = -1  # of no other bit
+        for bit, group in home.items():
+            if bit < len(group_of) - 1:
+                group_of[bit] = group
+        coefficients = np.fromiter(given.values(), np.float64, len(given))
+        return cls(bits, others, group_of[others], np.repeat(coefficients, sizes))
+
+    def gains(self, sign: float, factor: float) -> dict[int, float]:
+        """Each bit's terms of a sign, added up: only the largest per group, times ``factor``; at most their full sum."""
+        is_counted = sign * self.coefficients > 0
+        bits, others, groups = self.bits[is_counted], self.others[is_counted], self.groups[is_counted]
+        sizes = np.abs(self.coefficients[is_counted])
+        if len(bits) == 0:
+            return {}
+        plain = np.bincount(bits, sizes)
+        order = np.lexsort((others, groups, bits))
+        bits, others, groups, sizes = bits[order], others[order], groups[order], sizes[order]
+        is_new = _changes(bits) | _changes(groups)
+        of_pairs = np.flatnonzero(is_new | _changes(others))
+        of_groups = np.flatnonzero(is_new[of_pairs])
+        largest = np.maximum.reduceat(np.add.reduceat(sizes, of_pairs), of_groups)
+        gains = np.minimum(plain, factor * np.bincount(bits[of_pairs][of_groups], largest, minlength=len(plain)))
+        return {bit: float(gains[bit]) for bit in np.flatnonzero(plain).tolist()}
+
+
+def _changes(values: I64) -> NDArray[np.bool_]:
+    """Whether each value differs from the one before it."""
+    return np.concatenate([[True], values[1:] != values[:-1]])
 
 
 def _moves(

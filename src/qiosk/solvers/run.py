@@ -233,7 +233,7 @@ class Task:
 
     def _compiled(self) -> CompiledProblem:
         """The problem with one-hot groups and slack, declared or found; without where the solver does not know them."""
-        if not self.target.keeps_one_hot or self.kernel not in (None, "one-hot"):
+        if not self.target.keeps_groups(self.kernel):
             plain = KEPT.problem(self.cost_function, None, lambda: compile_problem(self.cost_function))
             return replace(plain, one_hot=None, slack=()) if plain.one_hot is not None or plain.slack else plain
         # where several solutions are wanted, bits that nobody calls slack may make the difference

@@ -136,6 +136,11 @@ class Setup:
         """How long a run may take [s]; infinite without a limit."""
         return self.target.time_limit(read_parameters(self.target.parameters, self.given))
 
+    @property
+    def keeps_one_hot(self) -> bool:
+        """Whether moves of the search keep one-hot groups."""
+        return self.target.keeps_groups(self.kernel)
+
     def until(self, cost: float) -> Setup:
         """The same, but a search also ends when it reaches a cost; one that was asked for comes first."""
         if all(parameter.name != "target_cost" for parameter in self.target.parameters):

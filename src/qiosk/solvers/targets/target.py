@@ -86,6 +86,10 @@ class Target:
         """Whether the target finds its parameters itself."""
         return self.advice is not None
 
+    def keeps_groups(self, kernel: str | None) -> bool:
+        """Whether the solver keeps one-hot groups with the kernel that was asked for; None: with its own choice."""
+        return self.keeps_one_hot and kernel in (None, "one-hot")
+
     def time_limit(self, values: Mapping[str, Any]) -> float:
         """How long a run with these values may take [s]; infinite if they do not limit it."""
         timeout = self.timeout_s(values)
