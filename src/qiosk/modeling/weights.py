@@ -109,7 +109,7 @@ class _Terms:
         return cls(bits, others, group_of[others], np.repeat(coefficients, sizes))
 
     def gains(self, sign: float, factor: float) -> dict[int, float]:
-        """Each bit's terms of a sign, added up: only the largest per group, times ``factor``; at most their full sum."""
+        """Each bit's terms of a sign, added up: the largest per group, times ``factor``; at most their full sum."""
         is_counted = sign * self.coefficients > 0
         bits, others, groups = self.bits[is_counted], self.others[is_counted], self.groups[is_counted]
         sizes = np.abs(self.coefficients[is_counted])
