@@ -282,6 +282,18 @@ def test_bounds_are_in_the_table() -> None:
     assert (row.cost, row.bound, row.gap) == (-9.0, -9.0, 0.0)
 
 
+@pytest.mark.parametrize("target", ["1qbit.tabu", "toshiba.sbm.ising"])
+def test_targets_of_other_providers_get_their_own_units_and_forms(target: str) -> None:
+    workspace = MemoryService().workspace()
+    study = Study(workspace, "a", [chain()], [{"target": target}], timeout=1.5, seeds=2)
+    study.run()
+    assert {(row.status, row.cost) for row in study.rows()} == {("Succeeded", -9.0)}
+    (first, _) = workspace.list_jobs()
+    expected = "1500.0" if target.startswith("1qbit") else 1.5
+    assert first.details.input_params["timeout"] == expected
+    assert first.details.provider_id == target.partition(".")[0]
+
+
 def test_an_empty_study_has_nothing_to_do() -> None:
     workspace = MemoryService().workspace()
     for instances, targets in (([], tabu()), ([chain()], []), ([], [])):
@@ -304,7 +316,9 @@ def test_files_are_found_by_patterns_and_named_so_that_they_differ(folder: Path)
     assert names("*.rud") == ["one", "two"]
     assert names("**/*.rud", "one.rud") == ["b[1]", "deep/er/one.rud", "one.rud", "two"]
     assert names("deep/b[1].rud", "be100.1.sparse") == ["b[1]", "be100.1"]
-    assert names(str(folder / "t*.rud")) == ["two"]
+    assert names(str(folder / "t*.rud"), "deep/../one.rud") == ["two", "one"]
+    (folder / "link.sparse").symlink_to("be100.1.sparse")
+    assert names("link.*") == ["link"]
     for pattern in ("*.mps", "nothing.rud", "deep", "a\\b" * 3000):
         with pytest.raises(InvalidValue, match=r"study: instances\[0\]: must match at least one file, found none for"):
             names(pattern)

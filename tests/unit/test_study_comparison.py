@@ -220,6 +220,11 @@ def test_parquet_contains_the_same(tmp_path: Path) -> None:
     assert read["cost"].tolist()[0] == -1.5
     assert read["parameter_all_betas"].tolist()[0] == "[1, 2]"
     assert list(read.columns) == columns(TABLE)
+    mixed = [row("p", "a", parameters={"kernel": value, "rate": 0.5}) for value in ("auto", 3, True, None, [1])]
+    write_table(tmp_path / "b.parquet", mixed)
+    read = pandas.read_parquet(tmp_path / "b.parquet")
+    assert read["parameter_kernel"].tolist() == ['"auto"', "3", "true", None, "[1]"]
+    assert read["parameter_rate"].tolist() == [0.5] * 5
 
 
 def test_targets_follow_from_the_best_cost() -> None:

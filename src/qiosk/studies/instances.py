@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -152,11 +153,16 @@ def _matches(pattern: str, folder: Path) -> list[Path]:
     """The files of a pattern, or the one with that very name."""
     try:
         if (folder / pattern).is_file():
-            return [(folder / pattern).resolve()]
+            return [_path(folder / pattern)]
         found = glob.glob(pattern, root_dir=folder, recursive=True)
-        return sorted({path for each in found if (path := (folder / each).resolve()).is_file()})
+        return sorted({path for each in found if (path := _path(folder / each)).is_file()})
     except (OSError, ValueError, RecursionError):  # a name that no file can have
         return []
+
+
+def _path(path: Path) -> Path:
+    """A path without ``..``; links stay as they are, because the names of files tell their formats."""
+    return Path(os.path.normpath(path))
 
 
 def _rename(found: Iterable[Instance], folder: Path) -> None:

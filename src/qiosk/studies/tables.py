@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,20 @@ def frame(rows: Sequence[Row]) -> pandas.DataFrame:
     return found.astype(dict.fromkeys(numbers, "float64") | {"variables": "Int64", "is_feasible": "boolean"})
 
 
+def _is_plain(values: Iterable[Any]) -> bool:
+    """Whether all values that are given are numbers, or truth values, or texts, so that a column can have one type."""
+    given = [value for value in values if value is not None]
+    return any(
+        all(isinstance(value, kind) and not isinstance(value, without) for value in given)
+        for kind, without in ((int | float, bool), (bool, ()), (str, ()))
+    )
+
+
+def _as_json(value: Any) -> str | None:
+    is_missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return None if is_missing else json.dumps(value)
+
+
 def write_table(path: Path, rows: Sequence[Row]) -> None:
     """Write a table as CSV or Parquet, by the suffix of the file's name.
 
@@ -97,7 +112,9 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
         with extra("parquet", "tables as Parquet"):
             import pyarrow  # noqa: F401 - pandas needs it
         found = frame(rows)
-        lists = [name for name in found.columns if found[name].map(lambda value: isinstance(value, list)).any()]
-        found.astype(dict.fromkeys(lists, "string")).to_parquet(path, index=False)
+        texts = [name for name in found.columns if name.startswith("parameter_") and not _is_plain(found[name])]
+        found.assign(**{name: [_as_json(value) for value in found[name]] for name in texts}).to_parquet(
+            path, index=False
+        )
     else:
         raise InvalidValue(f"table file: its name must end in one of {', '.join(SUFFIXES)}, found {str(path)!r}")
