@@ -228,7 +228,7 @@ def followed(progress: bool | Callable[[JobProgress], bool | None] | None) -> It
     def tell(progress: JobProgress) -> None:
         nonlocal stop, latest
         latest = progress
-        if show(progress) is False:
+        if not stop and show(progress) is False:
             stop = True
 
     def announce(activity: str) -> None:
