@@ -223,8 +223,10 @@ def test_parquet_contains_the_same(tmp_path: Path) -> None:
     mixed = [row("p", "a", parameters={"kernel": value, "rate": 0.5}) for value in ("auto", 3, True, None, [1])]
     write_table(tmp_path / "b.parquet", mixed)
     read = pandas.read_parquet(tmp_path / "b.parquet")
-    assert read["parameter_kernel"].tolist() == ['"auto"', "3", "true", None, "[1]"]
+    assert read["parameter_kernel"].dropna().tolist() == ['"auto"', "3", "true", "[1]"]
     assert read["parameter_rate"].tolist() == [0.5] * 5
+    write_table(tmp_path / "c.parquet", [row("p", "a", parameters={"kernel": "plain"}), row("p", "b")])
+    assert pandas.read_parquet(tmp_path / "c.parquet")["parameter_kernel"].dropna().tolist() == ["plain"]
 
 
 def test_targets_follow_from_the_best_cost() -> None:

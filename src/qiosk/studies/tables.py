@@ -86,16 +86,19 @@ def frame(rows: Sequence[Row]) -> pandas.DataFrame:
 
 def _is_plain(values: Iterable[Any]) -> bool:
     """Whether all values that are given are numbers, or truth values, or texts, so that a column can have one type."""
-    given = [value for value in values if value is not None]
+    given = [value for value in values if not _is_missing(value)]
     return any(
         all(isinstance(value, kind) and not isinstance(value, without) for value in given)
         for kind, without in ((int | float, bool), (bool, ()), (str, ()))
     )
 
 
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def _as_json(value: Any) -> str | None:
-    is_missing = value is None or (isinstance(value, float) and math.isnan(value))
-    return None if is_missing else json.dumps(value)
+    return None if _is_missing(value) else json.dumps(value)
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:
