@@ -14,7 +14,8 @@ from tools.imports import SOURCE, cycles, folder_graph, read_package
 ROWS = [
     {"errors", "kernels", "machine", "version"},
     {"contract", "forks", "model", "settings"},
-    {"bounds", "console", "formats", "plots", "presolve"},
+    {"bounds", "console", "formats", "plots"},
+    {"presolve"},
     {"solvers"},
     {"problem"},
     {"service", "modeling"},

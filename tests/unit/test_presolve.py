@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from patience import HANG_S
 from qiosk.errors import InvalidValue
+from qiosk.kernels.presolve.components import join_vertices
 from qiosk.kernels.presolve.graph import RULES
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import ProblemType
@@ -252,3 +253,47 @@ def test_the_rules_do_uncompiled_what_they_do_compiled():
         results.append(done.stdout)
     assert results[0] == results[1]
     assert len(results[0].splitlines()) == 48
+
+
+@given(st.sampled_from(["ising", "pubo"]).flatmap(lambda k: st.tuples(quadratic([k]), quadratic([k], most=6))))
+def test_components_are_solved_apart(problems):
+    """Two problems beside each other."""
+    first, second = problems
+    problem = compile_problem(side_by_side(first, second))
+    reduced = reduce_compiled(problem, eliminates=True)
+    assert reduced.problem.n == 0
+    assert sum(reduced.counts.values()) == reduced.n_removed == problem.n
+    lifted = reduced.lift([])
+    assert cost_of(problem, lifted) == reduced.problem.constant == least_part(first) + least_part(second)
+
+
+def least_part(problem):
+    """The least cost of a problem, without its constant."""
+    return all_costs(problem).min() - problem.constant
+
+
+def side_by_side(first, second):
+    """Two problems of the same kind as one, without their constants."""
+    terms = []
+    for problem, shift in ((first, 0), (second, first.n)):
+        terms += [(c, [i + shift]) for i, c in enumerate(problem.linear.tolist())]
+        pairs = zip(problem.pair_rows.tolist(), problem.pair_cols.tolist(), problem.pair_values.tolist(), strict=True)
+        terms += [(c, [i + shift, j + shift]) for i, j, c in pairs]
+    return cost_function("ising" if first.is_spin else "pubo", terms)
+
+
+def test_only_narrow_components_are_eliminated():
+    rng = np.random.default_rng(5)
+    wide = [(float(rng.choice([-1, 1])), pair) for pair in itertools.combinations(range(30), 2)]
+    narrow = [(c, [30 + a, 30 + b]) for c, (a, b) in ring_of_triangles(40)]
+    reduced = reduce_compiled(compile_problem(cost_function("ising", wide + narrow)), eliminates=True)
+    assert reduced.problem.variables.tolist() == list(range(30))
+    assert reduced.counts["eliminated"] == 40
+    strict = reduce_compiled(compile_problem(cost_function("ising", narrow)), is_strict=True, eliminates=True)
+    assert "eliminated" not in strict.counts
+
+
+def test_components_are_joined():
+    parents = np.arange(6)
+    join_vertices()(parents, np.array([5, 3, 1], np.int32), np.array([3, 1, 2], np.int32))
+    assert parents.tolist() == [0, 1, 1, 1, 4, 1]

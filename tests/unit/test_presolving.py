@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from patience import HANG_S
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
@@ -120,3 +121,19 @@ def test_small_problems_dense_ones_and_short_times_are_not_tried():
     assert not is_promising(many, 1e-3)
     assert not is_promising(compile_problem(sparse(100, 110, 7)), 1.0)
     assert not is_promising(compile_problem(sparse(300, 9000, 7)), 1.0)
+
+
+def test_narrow_problems_are_optimal_without_a_search():
+    """A strip of a torus: every spin has four neighbours, so no rule of low degree begins."""
+    rng = np.random.default_rng(8)
+    terms = [
+        (float(rng.choice([-3, -2, -1, 1, 2, 3])), sorted([4 * x + y, 4 * ((x + dx) % 60) + (y + dy) % 4]))
+        for x in range(60)
+        for y in range(4)
+        for dx, dy in ((0, 1), (1, 0))
+    ]
+    problem = cost_function("ising", terms)
+    found = solve(problem, FREE, timeout=HANG_S, seed=1)
+    searched = solve(problem, FREE, timeout=HANG_S, seed=1, presolve=False)
+    assert (found.stop_reason, found.bound, found.gap) == ("optimal", found.cost, 0.0)
+    assert found.cost == searched.cost

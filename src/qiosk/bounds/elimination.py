@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.bounds.bound import Proof
-from qiosk.bounds.order import min_fill
+from qiosk.bounds.order import MOST_LOOKED, min_fill
 from qiosk.bounds.polynomial import Polynomial
 from qiosk.model.cost_function import I8, I64
 
@@ -49,13 +49,22 @@ class _Plan:
     scopes: list[list[int]] = field(default_factory=list)
 
 
-def elimination(terms: Polynomial) -> Iterator[Proof | None]:
-    """Yields None between parts of the work, and the proof at the end; nothing where the width is too large."""
-    order = yield from min_fill(terms.n, terms.scopes(), MOST_WIDTH)
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """At most: variables that one depends on, entries of all tables, and pairs looked at for an order."""
+
+    width: int = MOST_WIDTH
+    entries: int = MOST_ENTRIES
+    looked: int = MOST_LOOKED
+
+
+def elimination(terms: Polynomial, effort: Effort = Effort()) -> Iterator[Proof | None]:
+    """Yields None between parts of the work, and the proof at the end; nothing where that takes more effort."""
+    order = yield from min_fill(terms.n, terms.scopes(), effort.width, effort.looked)
     if order is None:
         return
     plan = _planned(terms, order)
-    if not _is_affordable(plan):
+    if not _is_affordable(plan, effort.entries):
         return
     constant, choices, done = 0, list[NDArray[np.bool_]](), 0
     buckets = bucketed(terms, plan.rank)
@@ -129,9 +138,9 @@ def _planned(terms: Polynomial, order: list[int]) -> _Plan:
     return plan
 
 
-def _is_affordable(plan: _Plan) -> bool:
+def _is_affordable(plan: _Plan, entries: int) -> bool:
     """Whether all tables together, and those that exist at one time, are small enough."""
-    if sum(2 << len(scope) for scope in plan.scopes) > MOST_ENTRIES:
+    if sum(2 << len(scope) for scope in plan.scopes) > entries:
         return False
     live, most, kept = 0, 0, 0
     taken = [0] * len(plan.order)  # bytes of the tables that wait for a variable

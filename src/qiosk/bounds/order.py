@@ -12,7 +12,9 @@ MOST_LOOKED = 600_000
 """Pairs that are looked at before it is given up; some 0.5 s."""
 
 
-def min_fill(n: int, scopes: Iterable[Sequence[int]], width: int) -> Generator[None, None, list[int] | None]:
+def min_fill(
+    n: int, scopes: Iterable[Sequence[int]], width: int, most_looked: int = MOST_LOOKED
+) -> Generator[None, None, list[int] | None]:
     """The order of variables 0..n-1 in which each adds the fewest new pairs; None if one has over ``width`` neighbours.
 
     Yields between parts of the work.
@@ -29,7 +31,7 @@ def min_fill(n: int, scopes: Iterable[Sequence[int]], width: int) -> Generator[N
         fill, degree, u = heapq.heappop(heap)
         if not is_left[u] or keys[u] != (fill, degree):
             continue
-        if degree > width or graph.looked > MOST_LOOKED:
+        if degree > width or graph.looked > most_looked:
             return None
         is_left[u] = False
         order.append(u)

@@ -13,6 +13,7 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.exact import SpinIntegers, spin_integers
 from qiosk.model.pairs import PairList
 from qiosk.model.sources import cost_function_of
+from qiosk.presolve.components import eliminate_components
 from qiosk.presolve.reduced import Records, Reduced
 
 if TYPE_CHECKING:
@@ -39,13 +40,15 @@ STEPS = 200_000
 """Spins that are looked at before the caller is asked whether to go on; some 0.1 s."""
 
 
-def reduce(problem: Any, *, is_strict: bool = False) -> Reduced:
+def reduce(problem: Any, *, is_strict: bool = False, eliminates: bool = False) -> Reduced:
     """A smaller problem with the same minimum.
 
     Args:
         problem: quadratic, in any form that :func:`qiosk.solve` takes, without squared linear combinations and one-hot
             groups.
         is_strict: drop no optimum. Without it some optimum is kept, which takes out more variables.
+        eliminates: after the rules, also take out whole components that are so narrow that elimination finds an
+            optimum of each at once; not with ``is_strict``.
 
     Raises:
         InvalidValue: the problem has larger terms, squared linear combinations or one-hot groups.
@@ -59,11 +62,15 @@ def reduce(problem: Any, *, is_strict: bool = False) -> Reduced:
     >>> reduced.n_removed, reduced.problem.constant, reduced.lift([]).tolist()
     (2, -2.0, [0, 1])
     """
-    return reduce_compiled(compile_problem(cost_function_of(problem)), is_strict=is_strict)
+    return reduce_compiled(compile_problem(cost_function_of(problem)), is_strict=is_strict, eliminates=eliminates)
 
 
 def reduce_compiled(
-    problem: CompiledProblem, *, is_strict: bool = False, check: Callable[[], None] = lambda: None
+    problem: CompiledProblem,
+    *,
+    is_strict: bool = False,
+    eliminates: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> Reduced:
     """As :func:`reduce`, of a compiled problem. ``check`` is called every tenth of a second and may raise."""
     from qiosk.errors import InvalidValue
@@ -77,15 +84,22 @@ def reduce_compiled(
     apply = rules()
     while not apply(graph, is_strict, STEPS):
         check()
+    eliminated = eliminate_components(graph, check) if eliminates and not is_strict else 0
     count = int(graph.counters[REMOVED])
+    counts = {rule: int(k) for rule, k in zip(RULES, graph.counts, strict=True) if k}
     return Reduced(
         problem=_left(problem, integers, graph, 2.0 ** int(graph.counters[DOUBLINGS])),
         original=problem,
-        counts={rule: int(k) for rule, k in zip(RULES, graph.counts, strict=True) if k},
+        counts=counts | ({"eliminated": eliminated} if eliminated else {}),
         is_strict=is_strict,
         is_exact=integers.is_exact,
         records=Records(graph.removed[:count], graph.partners[:count], graph.couplings[:count]),
     )
+
+
+def reduce_fully(problem: CompiledProblem) -> Reduced:
+    """As :func:`reduce_compiled`, with elimination."""
+    return reduce_compiled(problem, eliminates=True)
 
 
 def _graph(integers: SpinIntegers) -> Graph:

@@ -18,6 +18,9 @@ LEAST_SHARE = 0.1
 without being asked to; and that it must take out."""
 SECONDS_EACH = 1.5e-6
 """Time per variable and pair that a reduction takes [s]: 1e-6 on sparse graphs, 3e-6 where spins get many edges."""
+NARROW_DEGREE, NARROW_TERMS, NARROW_SECONDS = 6, 10_000, 5.0
+"""Mean neighbours, and variables and pairs, of problems that may be narrow enough for elimination, at most; the time
+limit from which that is tried without being asked to [s]: it takes 2 % of it at most."""
 MOST_TIME = 0.2
 """Share of the time limit that a reduction may take."""
 
@@ -32,6 +35,8 @@ def is_promising(problem: CompiledProblem, time_limit: float) -> bool:
     terms = problem.n + problem.n_pairs
     if problem.n < LEAST_VARIABLES or SECONDS_EACH * terms > MOST_TIME * time_limit:
         return False
+    if 2 * problem.n_pairs <= NARROW_DEGREE * problem.n and terms <= NARROW_TERMS and time_limit >= NARROW_SECONDS:
+        return True
     n = problem.n
     degrees, totals, largest = np.zeros(n, np.int64), np.zeros(n), np.zeros(n)
     for rows, cols, values in problem.pair_blocks():

@@ -120,6 +120,7 @@ class Task:
         self._reduced: Reduced | None = None  # of which the search works on what is left
         self._initial: I8 | None = None  # of the whole problem, where that is reduced
         self._presolve: dict[str, Any] = {}  # for the statistics
+        self._eliminates = False  # whether narrow components were taken out, too
         self._bounding: Bounding | None = None
         self.saved: Any = unpack(resume, without="state") if resume is not None else None
         self._resume = resume
@@ -280,11 +281,13 @@ class Task:
 
     def _reduce(self, problem: CompiledProblem) -> CompiledProblem:
         """The problem to search: what is left of it, or itself where that does not pay."""
-        from qiosk.presolve.reduction import reduce_compiled
+        from qiosk.presolve.reduction import reduce_compiled, reduce_fully
         from qiosk.solvers.samplers.planner import choose
 
         began, compiled = self.clock(), self._compile_seconds
-        reduced = problem.derived(reduce_compiled)
+        # a checkpoint of an older version knows no elimination
+        self._eliminates = self.saved is None or bool(self.saved.get("eliminates", False))
+        reduced = problem.derived(reduce_fully if self._eliminates else reduce_compiled)
         seconds = self.clock() - began - (self._compile_seconds - compiled)
         wanted = self.target.replicas(self.values) if self.target.replicas is not None else 1
         is_used = bool(self.saved) or self.values.get("presolve") is True
@@ -359,6 +362,8 @@ class Task:
             )
         )
         stop = StopReason.CONVERGED if self.target.is_parameter_free else StopReason.FINISHED
+        if problem.n == 0 and self._reduced is not None and self._reduced.is_exact:
+            stop = StopReason.OPTIMAL  # integers decided all variables
         statistics = _statistics(kernel, StopReason.CANCELLED if is_cancelled() else stop, seconds) | self._presolve
         return self._result(problem, found, parameters, trace, statistics)
 
@@ -463,6 +468,7 @@ class Task:
             "seed": self.seed,
             "kernel": kernel,
             "is_reduced": self._reduced is not None,
+            "eliminates": self._eliminates,
             "uncounted": self._uncounted,
         }
 
