@@ -219,7 +219,7 @@ def test_targets_can_be_used_as_solvers(workspace: Workspace) -> None:
     targets = workspace.get_targets()
     assert isinstance(targets, list)
     assert {type(target) for target in targets} <= set(SOLVERS)
-    assert {target.provider_id for target in targets} == {"Microsoft", "1qbit", "toshiba"}
+    assert {target.provider_id for target in targets} == {"Microsoft", "1qbit", "toshiba", "qiosk"}
     for target in targets:
         target.set_one_param("seed", 3)
         assert target.optimize(ship(), timeout_secs=HANG_S).cost == -17.0

@@ -30,7 +30,7 @@ GLASS = Problem("glass", [Term(c=float(RNG.choice([-1, 1])), indices=list(pair))
 def cut(target, params, *, resume=None, is_extension=False, stop_after=3):
     """A run that is cancelled after a few chunks: its result, and its last report."""
     reports = []
-    setup = job_setup(target, {"params": params} if target.startswith("microsoft") else params, 1)
+    setup = job_setup(target, {"params": params} if target.startswith(("microsoft", "qiosk")) else params, 1)
     hooks = Hooks(
         is_cancelled=lambda: len(reports) >= stop_after,
         on_chunk=reports.append,

@@ -116,7 +116,7 @@ def test_every_target_answers_in_the_format_of_its_provider(target: str) -> None
 
     hooks = Hooks(on_chunk=keep, input_data_uri=URI)
     params = {"seed": 1, "timeout": 20_000 if target.startswith("1qbit") else 20}
-    microsoft = target.startswith("microsoft")
+    microsoft = target.startswith(("microsoft", "qiosk"))
     result = run_target(target, {"params": params} if microsoft else params, GLASS, threads=1, hooks=hooks)
     for text in (seen[-1], result.to_json().encode()):
         document = json.loads(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qiosk.aio.problem import OnlineProblem, Problem, StreamingProblem
 from qiosk.aio.solvers import (
+    Auto,
     ParallelTempering,
     PopulationAnnealing,
     QuantumMonteCarlo,
@@ -16,6 +17,7 @@ from qiosk.client.solvers import HardwarePlatform, RangeSchedule
 from qiosk.problem import ContentType, GroupType, ProblemType, SlcTerm, Term
 
 __all__ = [
+    "Auto",
     "ContentType",
     "GroupType",
     "HardwarePlatform",

@@ -67,6 +67,10 @@ class Solver:
         return repr(self.sync)
 
 
+class Auto(Solver, sync_class=sync.Auto):
+    """See :class:`qiosk.optimization.Auto`."""
+
+
 class SimulatedAnnealing(Solver, sync_class=sync.SimulatedAnnealing):
     """See :class:`qiosk.optimization.SimulatedAnnealing`."""
 

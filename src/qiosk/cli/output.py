@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,6 +124,8 @@ def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = 
         lines["other solutions"] = ", ".join(str(solution["cost"]) for solution in solutions[1:])
     lines["parameters"] = _pairs(results.get("parameters") or results.get("input_params") or {})
     lines |= more or {}
+    if "portfolio" in lines:
+        lines["portfolio"] = _portfolio_in_words(lines["portfolio"])
     width = max(map(len, lines))
     for name, value in lines.items():
         typer.echo(f"{name:<{width}}  {value if name == 'cost' else _plain(value)}")
@@ -131,6 +133,12 @@ def print_solution(results: Mapping[str, Any], more: Mapping[str, Any] | None = 
         print_model(results["model"])
     else:
         _print_violated(results.get("violated") or [])
+
+
+def _portfolio_in_words(members: Sequence[Mapping[str, Any]]) -> str:
+    """Which searches a portfolio ran, how much of the work each had, and why it stayed or went."""
+    ran = [f"{some['member']} had {100 * some['share']:.0f} % ({some['fate']})" for some in members]
+    return ", ".join(ran)
 
 
 def _bound_lines(bound: Mapping[str, Any] | None) -> dict[str, str]:

@@ -46,7 +46,7 @@ def _targets(name: str) -> tuple[str, ...]:
     """The targets of a name, which may be the middle part of several."""
     if "." in name:
         return (name,)
-    forms = "microsoft.{}.cpu", "microsoft.{}-parameterfree.cpu", "1qbit.{}", "toshiba.{}.ising"
+    forms = "microsoft.{}.cpu", "microsoft.{}-parameterfree.cpu", "1qbit.{}", "toshiba.{}.ising", "qiosk.{}"
     return tuple(form.format(name) for form in forms)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qiosk.client.solvers import (
+    Auto,
     HardwarePlatform,
     ParallelTempering,
     PopulationAnnealing,
@@ -17,6 +18,7 @@ from qiosk.client.streaming import OnlineProblem, StreamingProblem
 from qiosk.problem import ContentType, GroupType, Problem, ProblemType, SlcTerm, Term
 
 __all__ = [
+    "Auto",
     "ContentType",
     "GroupType",
     "HardwarePlatform",

@@ -161,11 +161,12 @@ def _bound_at_last(run: Run[S], clock: Callable[[], float], is_cancelled: Callab
 
 def _budget(run: Run[S], now: float) -> Budget:
     if not np.isfinite(run.limits.deadline):
-        return Budget(np.inf)
-    if run.seconds == 0.0 or run.state.spin_updates == 0:
-        return Budget(None)
+        return Budget(np.inf, spent=run.seconds)
     share = 1.0 if run.bounding is None else 1.0 - run.bounding.share
-    return Budget(max(0.0, run.limits.deadline - now) * share * run.state.spin_updates / run.seconds)
+    left = share * max(0.0, run.limits.deadline - now)
+    if run.seconds == 0.0 or run.state.spin_updates == 0:
+        return Budget(None, left, run.seconds)
+    return Budget(left * run.state.spin_updates / run.seconds, left, run.seconds)
 
 
 def _next_chunk(chunk: int, wanted: float) -> int:

@@ -6,6 +6,7 @@ used: if no parameter of the search is given, jobs are sent to the ``-parameterf
 
 from __future__ import annotations
 
+from qiosk.client.solvers.auto import Auto
 from qiosk.client.solvers.base import PARAMETER_FREE, HardwarePlatform, Solver, solver_for, target_for
 from qiosk.client.solvers.checks import RangeSchedule
 from qiosk.client.solvers.microsoft import (
@@ -23,6 +24,7 @@ from qiosk.client.solvers.toshiba import SimulatedBifurcationMachine
 __all__ = [
     "PARAMETER_FREE",
     "SOLVERS",
+    "Auto",
     "HardwarePlatform",
     "ParallelTempering",
     "PathRelinkingSolver",
@@ -52,5 +54,6 @@ SOLVERS: tuple[type[Solver], ...] = (
     PathRelinkingSolver,
     PticmSolver,
     SimulatedBifurcationMachine,
+    Auto,
 )
 """The solver classes; each lists its targets."""

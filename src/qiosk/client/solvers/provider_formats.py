@@ -19,10 +19,11 @@ class ProviderFormat:
 
 MICROSOFT = ProviderFormat("Microsoft", QIO_OUTPUT_FORMAT, nested_params=True, force_str_params=False)
 ONEQBIT = ProviderFormat("1qbit", QIO_OUTPUT_FORMAT_V1, nested_params=False, force_str_params=True)
+QIOSK = ProviderFormat("qiosk", QIO_OUTPUT_FORMAT, nested_params=True, force_str_params=False)
 TOSHIBA = ProviderFormat("toshiba", QIO_OUTPUT_FORMAT, nested_params=False, force_str_params=False)
 
 
 def format_of(target: str) -> ProviderFormat:
     """The format of the provider that a target's name begins with; Microsoft's for unknown providers."""
     provider = target.partition(".")[0].lower()
-    return next((known for known in (ONEQBIT, TOSHIBA) if known.provider_id == provider), MICROSOFT)
+    return next((known for known in (ONEQBIT, QIOSK, TOSHIBA) if known.provider_id == provider), MICROSOFT)

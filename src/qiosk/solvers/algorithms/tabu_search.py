@@ -162,11 +162,12 @@ class TabuSearch(Solver[TabuState]):
 
     def _wave(self, wave: int) -> list[LaneGroup]:
         first = wave * WAVE_WALKERS
-        return [self._walker(k) for k in range(first, min(first + WAVE_WALKERS, self.restarts))]
+        return [self.walker(k) for k in range(first, min(first + WAVE_WALKERS, self.restarts))]
 
-    def _walker(self, k: int) -> LaneGroup:
+    def walker(self, k: int, start: I8 | None = None) -> LaneGroup:
+        """Walker number k at ``start`` (n,), by default near a random configuration."""
         seed = (self.context.seed, self.stream, k)
-        return self.walkers.start(local_minimum(self.context, seed), self._rules(k), seed)
+        return self.walkers.start(local_minimum(self.context, seed) if start is None else start, self._rules(k), seed)
 
     def _rules(self, k: int) -> Rules:
         return self.rules[k % len(self.rules)]

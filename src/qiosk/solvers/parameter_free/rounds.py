@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar, final
@@ -66,6 +67,9 @@ class RoundsState(Generic[Inner]):
     spin_updates: int = 0
     eigenspace: EigenspaceState = field(default_factory=EigenspaceState)
     is_proven: bool = False  # the best is provably optimal
+    is_led: bool = False  # a caller plans the rounds: after each the search waits
+    is_waiting: bool = False
+    is_seeded: bool = False  # replicas of this round began at given configurations: its agreement means nothing
 
 
 class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
@@ -94,19 +98,54 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
     @final
     def init(self) -> RoundsState[Inner]:
         """The beginning of round 0."""
-        sweeps = self._first_sweeps()
+        return self._started(self._first_sweeps())
+
+    @final
+    def init_led(self, sweeps: int, *, is_prover: bool) -> RoundsState[Inner]:
+        """As ``init``, but of so many sweeps, and after every round the search waits for ``go_on``.
+
+        Of several searches on a problem one is enough as the prover, which looks for a provable optimum.
+        """
+        state = self._started(sweeps, is_prover=is_prover)
+        state.is_led = True
+        return state
+
+    @final
+    def go_on(self, state: RoundsState[Inner], sweeps: int, starts: Sequence[I8] = ()) -> None:
+        """Begin the next round, of so many sweeps; some replicas begin at ``starts`` if the search can do so."""
+        if state.is_waiting:  # otherwise the round was given up, and there is nothing to learn from it
+            self._adapt(state, sweeps)
+        self._restart(state, sweeps)
+        state.is_waiting, state.is_seeded = False, bool(starts) and self._seed(state, starts)
+
+    @final
+    def learn(self, state: RoundsState[Inner], found: Incumbents) -> None:
+        """Take over what other searches have found. A better best undoes the agreement on the one before."""
+        before = state.incumbents.best
+        for configuration, cost in zip(found.configurations, found.costs, strict=True):
+            state.incumbents.offer(configuration, cost, state.sweeps_done)
+        if state.incumbents.best < before - self.context.resolution.of_kernel(before):
+            state.rounds_agreed = state.searches_agreed = 0
+
+    @final
+    def updates(self, sweeps: int) -> int:
+        """Spin updates of a round of so many sweeps."""
+        return self._updates(sweeps)
+
+    def _started(self, sweeps: int, *, is_prover: bool = True) -> RoundsState[Inner]:
         setting = self._first_setting()
         inner = self._round(setting, 0, sweeps).init()
         state = RoundsState(self.context.incumbents(), inner, sweeps, sweeps, setting)
-        state.eigenspace.is_over = not self._eigenspace.is_eligible
-        self._take_best(state, self.context.problem.derived(unfrustrated))
+        state.eigenspace.is_over = not is_prover or not self._eigenspace.is_eligible
+        if is_prover:
+            self._take_best(state, self.context.problem.derived(unfrustrated))
         return state
 
     @final
     def step(self, state: RoundsState[Inner], n_sweeps: int, parallel: Parallel, budget: Budget) -> None:
         """Sweep on, through the end of a round if need be."""
         end = state.sweeps_done + n_sweeps
-        while state.sweeps_done < end and self.outcome(state) is None:
+        while state.sweeps_done < end and self.outcome(state) is None and not state.is_waiting:
             search, proof = self._search(state), self._next_proof(state)
             search.step(state.inner, min(end, proof) - state.sweeps_done, parallel, budget)
             self._adopt(state)
@@ -158,20 +197,24 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         before = state.incumbents.best
         for configuration, cost in zip(found.configurations, found.costs, strict=True):
             state.incumbents.offer(configuration, cost, state.sweeps_done)
-        _refine(state.incumbents, found.improvements, before, state.sweeps_before)
+        offset = state.sweeps_before
+        steps = [Improvement(offset + step.sweep, step.cost) for step in found.improvements]
+        state.incumbents.retrace(before, steps)
 
     def _end_round(self, state: RoundsState[Inner], budget: Budget) -> None:
         costs = self._searches(state)
-        reached = self.context.count_agreeing(costs, state.incumbents.best)
-        state.rounds_agreed, state.searches_agreed = self.agreement.after_round(
-            state.rounds_agreed, state.searches_agreed, reached, len(costs)
-        )
+        if not state.is_seeded:
+            reached = self.context.count_agreeing(costs, state.incumbents.best)
+            state.rounds_agreed, state.searches_agreed = self.agreement.after_round(
+                state.rounds_agreed, state.searches_agreed, reached, len(costs)
+            )
         if self.outcome(state) is StopReason.CONVERGED and challenge(self.context, state.incumbents, state.sweeps_done):
             state.rounds_agreed = state.searches_agreed = 0
         if self.outcome(state) is StopReason.CONVERGED and not self.context.may_converge(state.incumbents):
             state.rounds_agreed = state.searches_agreed = 0
-        if self.outcome(state) is None:
+        if self.outcome(state) is None and not state.is_led:
             self._begin_next(state, budget)
+        state.is_waiting = state.is_led
 
     def _next_proof(self, state: RoundsState[Inner]) -> int:
         """Sweeps done at the next step of the eigenspace search: one step for every length of the first round."""
@@ -228,7 +271,15 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         if sweeps is None:
             state.is_out_of_time = True
         else:
+            self._adapt(state, sweeps)
             self._restart(state, sweeps)
+
+    def _adapt(self, state: RoundsState[Inner], sweeps: int) -> None:
+        """Choose the setting of the next round, of so many sweeps, from what the one before has found."""
+
+    def _seed(self, state: RoundsState[Inner], starts: Sequence[I8]) -> bool:
+        """Let some replicas of a round that begins start at these configurations; returns whether any do."""
+        return False
 
 
 def groups_in(sweeps: int, lanes: int, first: int = FIRST_GROUPS, long_round: int = LONG_ROUND) -> int:
@@ -236,10 +287,3 @@ def groups_in(sweeps: int, lanes: int, first: int = FIRST_GROUPS, long_round: in
     doublings = max(0, (sweeps // long_round).bit_length() - 1)
     full = min(MOST_GROUPS, first << ((doublings + 1) // 2))
     return int(full * max(1, GROUP_LANES // lanes))
-
-
-def _refine(outer: Incumbents, inner: list[Improvement], before: float, offset: int) -> None:
-    """Replace the improvements just adopted by the finer steps in which the round made them."""
-    while outer.improvements and outer.improvements[-1].cost < before:
-        outer.improvements.pop()
-    outer.improvements.extend(Improvement(offset + step.sweep, step.cost) for step in inner if step.cost < before)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 
-from qiosk.model.cost_function import F64
+from qiosk.model.cost_function import F64, I8
 from qiosk.solvers.algorithms.tabu_search import WAVE_WALKERS, TabuSearch, TabuState, Walkers
 from qiosk.solvers.algorithms.tabu_walkers import Rules
 from qiosk.solvers.parameter_free.rounds import Rounds, RoundsState
 from qiosk.solvers.search.agreement import Agreement
 from qiosk.solvers.search.context import SearchContext
-from qiosk.solvers.search.solver import Budget
 
 # Tenures that compete in a round, in units of the present one; the best of them is the next round's.
 CONTENDERS = (0.5, 1.0, 2.0)
@@ -67,11 +67,17 @@ class ParameterFreeTabu(Rounds[TabuState]):
     def _updates(self, sweeps: int) -> int:
         return self._restarts * max(1, self.context.problem.n) * sweeps
 
-    def _begin_next(self, state: RoundsState[TabuState], budget: Budget) -> None:
+    def _seed(self, state: RoundsState[TabuState], starts: Sequence[I8]) -> bool:
+        """The walkers with small kicks, which are half of them."""
+        search = self._round(state.setting, state.round, state.sweeps)
+        for place, k in enumerate(range(1, len(state.inner.walkers), len(self.walkers.rules()))):
+            state.inner.walkers[k] = search.walker(k, starts[place % len(starts)])
+        return True
+
+    def _adapt(self, state: RoundsState[TabuState], sweeps: int) -> None:
         costs, kicks = state.inner.search_costs, len(self.walkers.rules())
         contender = np.arange(len(costs)) // kicks % len(CONTENDERS)
         means = [float(costs[contender == k].mean()) for k in range(len(CONTENDERS))]
         best = min(range(len(CONTENDERS)), key=lambda k: (means[k], abs(CONTENDERS[k] - 1.0)))
         tenure = state.setting[0] * CONTENDERS[best]
         state.setting = np.array([np.clip(tenure, 1.0, max(1.0, self.context.problem.n / 4.0))])
-        super()._begin_next(state, budget)

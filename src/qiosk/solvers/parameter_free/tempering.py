@@ -41,7 +41,10 @@ class ParameterFreeTempering(Rounds[TemperingState]):
         if budget.left < self._updates(sweeps):
             state.sweeps = state.most_sweeps = sweeps  # no time for a fresh start of more effort: go on with this
         else:
-            rates = exchange_rates(state.inner)
-            lanes = self.context.sampler.lanes * self._groups(sweeps)
-            state.setting = even_ladder(state.setting, 1.0 - rates, (FEWEST_RUNGS, lanes // 2))
+            self._adapt(state, sweeps)
             self._restart(state, sweeps)
+
+    def _adapt(self, state: RoundsState[TemperingState], sweeps: int) -> None:
+        rates = exchange_rates(state.inner)
+        lanes = self.context.sampler.lanes * self._groups(sweeps)
+        state.setting = even_ladder(state.setting, 1.0 - rates, (FEWEST_RUNGS, lanes // 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,3 +57,9 @@ class Incumbents:
         if place == 0:
             self.improvements.append(Improvement(sweep, cost))
         return place == 0
+
+    def retrace(self, before: float, steps: Sequence[Improvement]) -> None:
+        """Replace the improvements on a best of ``before`` by the finer steps in which they were made."""
+        while self.improvements and self.improvements[-1].cost < before:
+            self.improvements.pop()
+        self.improvements.extend(step for step in steps if step.cost < before)

@@ -38,10 +38,13 @@ class Budget:
     """Spin updates, over all replicas, that the time until the deadline permits at the pace so far.
 
     Infinite without a time-out, and None before the pace is known. Only parameter-free solvers use it, so that the
-    last restart ends with the time and is not cut off hot.
+    last restart ends with the time and is not cut off hot. ``seconds`` are left until the deadline, and ``spent``
+    is what all steps took so far [s]: from these a solver of several paces finds each of them.
     """
 
     updates: float | None = None
+    seconds: float = math.inf
+    spent: float = 0.0
 
     @property
     def left(self) -> float:

@@ -11,14 +11,14 @@ from typing import Any
 
 from qiosk.contract.jobs import TargetView
 from qiosk.errors import InvalidTarget, ProviderNotFound
-from qiosk.solvers.targets import annealing, bifurcation, population, pticm, quantum, tabu, tempering
+from qiosk.solvers.targets import annealing, auto, bifurcation, population, pticm, quantum, tabu, tempering
 from qiosk.solvers.targets.target import Target
 
 DEFAULT_TARGET = "microsoft.paralleltempering-parameterfree.cpu"
 
 _FREE = "-parameterfree"
 
-_FAMILIES = (annealing, bifurcation, population, pticm, quantum, tabu, tempering)
+_FAMILIES = (annealing, auto, bifurcation, population, pticm, quantum, tabu, tempering)
 _TARGETS: dict[str, Target] = {found.id: found for family in _FAMILIES for found in family.TARGETS}
 
 

@@ -1,0 +1,152 @@
+"""Which searches a portfolio chooses from, and how long their spin updates take.
+
+Simulated annealing and tabu search: one of them is best, or next to it, on nearly every problem. On large problems only
+annealing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qiosk.model.compiled import CompiledProblem
+from qiosk.solvers.algorithms.one_hot_walkers import warm_one_hot_walkers
+from qiosk.solvers.algorithms.tabu_search import Walkers
+from qiosk.solvers.algorithms.tabu_walkers import TabuWalkers, warm_walkers
+from qiosk.solvers.parameter_free.annealing import ParameterFreeAnnealing
+from qiosk.solvers.parameter_free.rounds import Rounds
+from qiosk.solvers.parameter_free.tabu import SHORTEST_ROUND, ParameterFreeTabu
+from qiosk.solvers.search.context import SearchContext
+
+TABU, ANNEALING = "tabu", "simulatedannealing"
+SMALL_VARIABLES = 250
+"""Variables up to which tabu search mostly ends lower, unless annealing is ahead at once."""
+LARGE_TRUST = 2.0
+"""What longer anneals bring on others, in units of the latest gain per doubling of their length."""
+LARGE_VARIABLES = 50_000
+"""Variables from which annealing is the only member: to set up another one, and to compare them, takes too long."""
+
+# Nanoseconds of a spin update of a sampler, by its arithmetic or its kernel: without neighbours, and for each. On one
+# core of an AMD EPYC with AVX-512. Only their ratios matter, and those within a factor of two: they make rounds of
+# different searches take equal time.
+KERNEL_NANOSECONDS = {
+    "bit-sliced": (0.02, 0.002),
+    "int8": (0.06, 0.006),
+    "int16": (0.17, 0.015),
+    "float32": (0.25, 0.02),
+    "float64": (0.5, 0.04),
+    "one-hot": (3.0, 0.1),
+}
+SLOW_KERNEL = (1.2, 0.1)
+"""The same of kernels that sweep replicas one by one."""
+MOVE_NANOSECONDS = (200.0, 4.5, 0.15)
+"""Nanoseconds of a tabu move, and those for each change of cost that a flip changes: read at random, or in order."""
+ONE_HOT_MOVE_NANOSECONDS = (300.0, 3.0)
+"""Nanoseconds of a tabu move that keeps one-hot groups, and those for each variable."""
+START_NANOSECONDS = 1e6
+"""Of the beginning of a round."""
+PREPARATION_S, MOST_PREPARATION = 6e-7, 0.25
+"""Seconds for each pair until another member is ready, and the largest share of the time limit that it may take."""
+
+Pace = tuple[float, float]
+"""Seconds for a nanosecond of estimated work: of the beginning of a round, and of updates."""
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A search of the portfolio; ``name`` is that of its target.
+
+    ``update`` and ``start`` are what a spin update, and the beginning of a round, take [ns], about.
+    ``is_steady``: it gains throughout a round, and not only at its end; it also looks for a provable optimum.
+    ``least_sweeps``: of a round worth its time.
+    ``trust``: what longer rounds are expected to bring, in units of the latest gain per doubling of their length.
+    """
+
+    name: str
+    search: Rounds[Any]
+    update: float
+    start: float
+    is_steady: bool = False
+    least_sweeps: int = 16
+    trust: float = 1.0
+
+    def parts(self, sweeps: int) -> tuple[float, float]:
+        """Estimated work of a round of so many sweeps [ns]: its beginning, and its updates."""
+        return self.start, self.update * self.search.updates(sweeps)
+
+    def work(self, sweeps: int) -> float:
+        """Both together [ns]."""
+        return sum(self.parts(sweeps))
+
+    def sweeps(self, most: float, pace: Pace = (1.0, 1.0)) -> int:
+        """Of the longest round of so much work [ns], or of so many seconds at a pace; 1 at least."""
+
+        def takes(sweeps: int) -> float:
+            start, updates = self.parts(sweeps)
+            return pace[0] * start + pace[1] * updates
+
+        longest = max(1, int(most / max(1e-300, pace[1] * self.update * self.search.updates(1))))
+        return max(1, bisect_right(range(1, longest + 1), most, key=takes))
+
+
+def is_short(problem: CompiledProblem, time_limit: float) -> bool:
+    """Whether a time [s] is too short to set up a second search, because the problem has so many pairs."""
+    return problem.one_hot is None and problem.n_pairs * PREPARATION_S > MOST_PREPARATION * time_limit
+
+
+def members(context: SearchContext, *, is_short: bool = False) -> Sequence[Member]:
+    """The searches that may be best on a problem, in order; the first has its kernels compiled, and all unless
+    ``is_short``.
+    """
+    trust = LARGE_TRUST if context.problem.n > SMALL_VARIABLES else 0.0
+    search = ParameterFreeAnnealing(context, context.beta_range)
+    annealing = Member(ANNEALING, search, _sweep_nanoseconds(context), START_NANOSECONDS, trust=trust)
+    if context.problem.one_hot is None and context.problem.n >= LARGE_VARIABLES:
+        return [annealing]
+    walkers = context.problem.derived(TabuWalkers) if is_short else _walkers(context)
+    return [
+        annealing,
+        Member(
+            TABU,
+            ParameterFreeTabu(context, walkers),
+            _move_nanoseconds(context, "dense" if is_short else walkers.kernel),
+            START_NANOSECONDS,
+            is_steady=True,
+            least_sweeps=SHORTEST_ROUND,
+        ),
+    ]
+
+
+def _walkers(context: SearchContext) -> Walkers:
+    return warm_walkers(context) if context.problem.one_hot is None else warm_one_hot_walkers(context)
+
+
+def _sweep_nanoseconds(context: SearchContext) -> float:
+    kernel = context.sampler.kernel
+    base, each = next((cost for name, cost in KERNEL_NANOSECONDS.items() if name in kernel), SLOW_KERNEL)
+    return base + each * neighbours(context.problem)
+
+
+def _move_nanoseconds(context: SearchContext, kernel: str) -> float:
+    n = max(1, context.problem.n)
+    if context.problem.one_hot is not None:
+        base, each = ONE_HOT_MOVE_NANOSECONDS
+        return base / n + each
+    base, at_random, in_order = MOVE_NANOSECONDS
+    return (base + (in_order if "dense" in kernel else at_random) * changes(context.problem)) / n
+
+
+def neighbours(problem: CompiledProblem) -> float:
+    """Mean number of terms, pairs and squared combinations that a variable is in."""
+    found = 2 * problem.n_pairs + len(problem.term_variables) + len(problem.group_variables)
+    return found / max(1, problem.n)
+
+
+def changes(problem: CompiledProblem) -> float:
+    """Mean number of changes of cost that change with a flip, those of several terms counted several times."""
+    sizes = [np.diff(indptr).astype(np.float64) for indptr in (problem.term_indptr, problem.group_indptr)]
+    return (2.0 * problem.n_pairs + sum(float(size @ size) for size in sizes)) / max(1, problem.n)

@@ -1,0 +1,144 @@
+"""Who of a portfolio runs next, and for how long: heats, the last round of the winner, and what follows it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qiosk.solvers.parameter_free.entries import (
+    LAST,
+    POLISHING,
+    RACING,
+    PortfolioState,
+    why_dropped,
+    worse_half,
+)
+from qiosk.solvers.parameter_free.members import TABU, Member
+from qiosk.solvers.search.resolution import Resolution
+from qiosk.solvers.search.solver import Budget
+
+FIRST_WORK = 2_000_000.0
+"""Work of a round in the first heat, at least [ns]."""
+RACE_SHARE = 0.25
+"""Share of the time after which the race ends; half of it while more than two members race."""
+SHORTEST_HEAT = 0.5
+"""Share of the heat before that a heat must have, to be run at all."""
+LAST_MARGIN = 0.97
+"""Share of the time left that the last round is planned for, so that it ends before the deadline."""
+POLISH_SHARE = 0.06
+"""Share of the time that tabu search gets in the end, from the best of another winner."""
+LEAST_LEFT = 0.02
+"""Share of the time below which no further round begins."""
+AGAIN = 2.0
+"""Times that the last round took, of which so much time must be left that another one follows."""
+LEAST_AGAIN = 0.1
+"""The same where there is nothing to refine, and a round begins at random."""
+YIELD_SHARE = 0.5
+"""Share of its last round in which a steady winner must gain."""
+
+
+@dataclass(frozen=True)
+class Race:
+    """The plan of a race among members, whose costs differ by no less than a resolution."""
+
+    members: Sequence[Member]
+    resolution: Resolution
+
+    @property
+    def first_work(self) -> float:
+        """Work of a round in the first heat: of the member with the shortest useful ones [ns]."""
+        return max(FIRST_WORK, min(member.work(member.least_sweeps) for member in self.members))
+
+    def start(self, state: PortfolioState) -> None:
+        """The first heat."""
+        self._call_all(state, range(len(self.members)), self.first_work)
+
+    def plan(self, state: PortfolioState, budget: Budget) -> None:
+        """The next heat, or the last round, or the end."""
+        while state.stage == RACING:
+            alive = [m for m, entry in enumerate(state.entries) if not entry.fate]
+            if self._calls_heat(state, alive, budget):
+                return
+            if len(alive) > 1:
+                self._drop(state, alive)
+            else:
+                self._begin_last(state, alive[0], budget)
+                return
+        left, total = budget.seconds, budget.seconds + state.spent
+        if state.stage == LAST and left > AGAIN * state.entries[state.turn].past[-1][2]:
+            self._begin_last(state, state.turn, budget)  # it was faster than expected
+            return
+        chosen = self._polisher
+        if left <= (LEAST_LEFT if chosen is not None else LEAST_AGAIN) * total:
+            state.is_out_of_time = True
+        else:
+            state.stage = POLISHING
+            self._alone(state, state.turn if chosen is None else chosen, LAST_MARGIN * left)
+
+    def yields(self, state: PortfolioState, budget: Budget) -> bool:
+        """Whether the winner gives up its last round for the runner-up, which then begins."""
+        if state.stage != LAST or not self.members[state.turn].is_steady:
+            return False
+        planned = state.spent - state.began + budget.seconds
+        if state.spent - state.gained < YIELD_SHARE * planned:
+            return False
+        state.entries[state.turn].fate = "won, but yielded without a gain in half of its time"
+        others = [m for m in range(len(self.members)) if m != state.turn]
+        second = min(others, key=lambda m: state.entries[m].best)
+        state.entries[second].fate = ""
+        state.stage = POLISHING
+        self._alone(state, second, LAST_MARGIN * budget.seconds)
+        return True
+
+    def _call_all(self, state: PortfolioState, alive: Sequence[int], work: float) -> None:
+        """A heat of so much work for each [ns]. Members for whom it is too short do not take part yet."""
+        able = [m for m in alive if self.members[m].work(self.members[m].least_sweeps) <= work or len(alive) == 1]
+        state.heat, state.heats = work, state.heats + 1
+        state.queue, state.rounds = able, [member.sweeps(work) for member in self.members]
+
+    def _calls_heat(self, state: PortfolioState, alive: Sequence[int], budget: Budget) -> bool:
+        """Begin the next heat, if there is time for it."""
+        growth = 2.0
+        if len(alive) == 1 and math.isfinite(budget.seconds):
+            return False
+        if math.isfinite(budget.seconds):
+            share = RACE_SHARE if len(alive) == 2 else RACE_SHARE / 2
+            room = share * (state.spent + budget.seconds) - state.spent
+            takes = [
+                state.entries[m].seconds_of(self.members[m], self.members[m].sweeps(2.0 * state.heat)) for m in alive
+            ]
+            growth = 2.0 * room / max(sum(takes), 1e-9)
+            if growth < SHORTEST_HEAT:
+                return False
+        self._call_all(state, alive, min(growth, 2.0) * state.heat)
+        if growth < 2.0:  # the time decides: then rounds of equal seconds
+            state.queue = list(alive)
+            state.rounds = [self._length(state, m, room / len(alive)) for m in range(len(self.members))]
+        return bool(state.queue)
+
+    def _length(self, state: PortfolioState, m: int, seconds: float) -> int:
+        """Sweeps of a member's round that takes so long."""
+        return self.members[m].sweeps(seconds, state.entries[m].pace)
+
+    def _drop(self, state: PortfolioState, alive: Sequence[int]) -> None:
+        tolerance = self.resolution.of_kernel(state.incumbents.best)
+        for m in worse_half(self.members, state.entries, alive, tolerance):
+            why = why_dropped(state.entries, alive, m, tolerance)
+            state.entries[m].fate = f"{why} after {state.heats} heats"
+
+    def _begin_last(self, state: PortfolioState, m: int, budget: Budget) -> None:
+        state.stage = LAST
+        polish = 0.0 if self._polisher in (None, m) else POLISH_SHARE * (state.spent + budget.seconds)
+        self._alone(state, m, LAST_MARGIN * budget.seconds - polish)
+
+    @property
+    def _polisher(self) -> int | None:
+        """The member that starts from the pool."""
+        return next((m for m, member in enumerate(self.members) if member.name == TABU), None)
+
+    def _alone(self, state: PortfolioState, m: int, seconds: float) -> None:
+        """A round of one member that takes so long."""
+        state.began = state.gained = state.spent
+        state.queue = [m]
+        state.rounds = [self._length(state, k, seconds) for k in range(len(self.members))]

@@ -1,0 +1,261 @@
+"""The portfolio: its members agree with enumeration, its course is the same every time, and it says what it did."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import naive
+from one_hot_problems import one_hot_problem
+from patience import HANG_S
+from qiosk.model.compile import compile_problem
+from qiosk.model.cost_function import CostFunction, ProblemType
+from qiosk.solvers import run as tasks
+from qiosk.solvers.parameter_free import members as makers
+from qiosk.solvers.parameter_free.entries import Entry, worse_half
+from qiosk.solvers.parameter_free.members import ANNEALING, TABU, members
+from qiosk.solvers.parameter_free.portfolio import Portfolio
+from qiosk.solvers.parameter_free.race import LAST_MARGIN, RACE_SHARE
+from qiosk.solvers.samplers.planner import plan
+from qiosk.solvers.search.context import SearchContext
+from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.solver import Budget, StopReason
+from qiosk.solvers.solve import Hooks, run_target, solve
+from strategies import cost_function
+
+AUTO = "qiosk.auto"
+
+
+def glass(n, terms, seed, locality=2, kind="ising"):
+    """Random terms with coefficients -3..3."""
+    rng = np.random.default_rng(seed)
+    rows = [(float(rng.integers(-3, 4)), rng.choice(n, locality, replace=False).tolist()) for _ in range(terms)]
+    return cost_function(kind, rows)
+
+
+def context_of(cf: CostFunction, seed: int = 1, violates=None) -> SearchContext:
+    return SearchContext(
+        compile_problem(cf), lambda p: plan(p, replicas=256), seed, starts_at_random=True, violates=violates
+    )
+
+
+def portfolio_of(cf: CostFunction, **options) -> Portfolio:
+    context = context_of(cf, **options)
+    return Portfolio(context, members(context))
+
+
+def run(portfolio: Portfolio, budgets, chunk: int = 50):
+    """Step until the end; ``budgets`` gives each step's."""
+    state = portfolio.init()
+    for budget in budgets:
+        if portfolio.outcome(state) is not None:
+            break
+        portfolio.step(state, chunk, Parallel(1), budget)
+    return state
+
+
+def paced(portfolio: Portfolio, seconds: float, chunk: int = 50):
+    """Run against a clock on which a nanosecond of estimated work takes just that."""
+    state, spent = portfolio.init(), 0.0
+    while portfolio.outcome(state) is None and spent < seconds:
+        before = sum(entry.work for entry in state.entries)
+        portfolio.step(state, chunk, Parallel(1), Budget(1e9, seconds - spent, spent))
+        spent += max(0.0, 1e-9 * (sum(entry.work for entry in state.entries) - before))
+    return state, spent
+
+
+@pytest.fixture
+def never_enumerated(monkeypatch):
+    monkeypatch.setattr(tasks, "is_enumerable", lambda problem: False)
+
+
+@pytest.mark.usefixtures("never_enumerated")
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("locality", "kind", "terms"), [(2, "ising", 30), (2, "pubo", 40), (3, "ising", 25), (4, "pubo", 30)]
+)
+def test_small_problems_end_at_their_optimum(locality, kind, terms, seed):
+    cf = glass(9, terms, seed, locality, kind)
+    result = solve(cf, AUTO, seed=seed, timeout=HANG_S)
+    assert result.cost == min(naive.cost(cf, x) for x in naive.configurations(cf))
+    assert result.stop_reason in ("converged", "optimal")
+    assert [some["member"] for some in result.statistics["portfolio"]] == [ANNEALING, TABU]
+
+
+@pytest.mark.parametrize("name", ["choices and free bits", "permutation", "more columns than rows"])
+def test_groups_are_kept_by_every_member(name):
+    problem = one_hot_problem(name)
+    context = SearchContext(problem, lambda p: plan(p, replicas=256), 1, starts_at_random=True)
+    portfolio = Portfolio(context, members(context))
+    state = run(portfolio, [Budget(math.inf)] * 10_000)
+    assert portfolio.outcome(state) is StopReason.CONVERGED
+    assert problem.one_hot is not None
+    for x in [*state.incumbents.configurations, *state.pool.configurations]:
+        assert np.array_equal(context.moves.nearest(x), x)
+
+
+def test_the_course_of_a_race_does_not_depend_on_chunks_or_threads():
+    cf, found = glass(120, 400, 5), []
+    for chunk, threads in ((1, 1), (64, 2), (10**6, 1)):
+        portfolio = portfolio_of(cf)
+        state, parallel = portfolio.init(), Parallel(threads)
+        while state.heats < 7 and portfolio.outcome(state) is None:
+            portfolio.step(state, chunk, parallel, Budget(math.inf))
+        parallel.close()
+        parts = [(entry.best, entry.found_at) for entry in state.entries]
+        found.append((parts, [(some.sweep, some.cost) for some in state.incumbents.improvements]))
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_race_is_resumed_where_it_was(monkeypatch):
+    monkeypatch.setattr("qiosk.solvers.driver.CHUNK_SECONDS", 0.0)
+    cf, saved = glass(40, 120, 4), []
+    given = {"params": {"seed": 5, "timeout": 200.0}}
+    hooks = Hooks(on_chunk=lambda report: saved.append(report.checkpoint()))
+    whole = run_target(AUTO, given, cf, threads=1, hooks=hooks)
+    for checkpoint in {saved[0], saved[len(saved) // 2], saved[-1]}:
+        resumed = run_target(AUTO, given, cf, threads=2, hooks=Hooks(resume=checkpoint))
+        assert resumed.configuration == whole.configuration
+        assert resumed.statistics["portfolio"] == whole.statistics["portfolio"]
+        assert [(p.sweep, p.cost) for p in resumed.trace] == [(p.sweep, p.cost) for p in whole.trace]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_time_is_used_and_the_winner_gets_most_of_it(seed):
+    portfolio = portfolio_of(glass(400, 1600, seed), violates=lambda x: True)  # which never converges
+    state, spent = paced(portfolio, 2.0)
+    assert state.stage != "racing"
+    assert 0.85 * 2.0 <= spent <= 1.1 * 2.0
+    fates = [entry.fate for entry in state.entries]
+    assert sum(not fate for fate in fates) == 1 or any("yielded" in fate for fate in fates)
+    shares = [some["share"] for some in portfolio.statistics(state)["portfolio"]]
+    assert math.isclose(sum(shares), 1.0)
+    assert max(shares) > 0.5
+
+
+def test_the_race_takes_its_share_of_the_time():
+    portfolio = portfolio_of(glass(300, 1200, 7), violates=lambda x: True)
+    state, spent, began = portfolio.init(), 0.0, None
+    while portfolio.outcome(state) is None and began is None:
+        before = sum(entry.work for entry in state.entries)
+        portfolio.step(state, 20, Parallel(1), Budget(1e9, 4.0 - spent, spent))
+        spent += 1e-9 * (sum(entry.work for entry in state.entries) - before)
+        began = spent if state.stage == "last" else None
+    assert began is not None
+    assert 0.4 * RACE_SHARE * 4.0 <= began <= 1.3 * RACE_SHARE * 4.0
+    assert 0.9 < LAST_MARGIN < 1.0
+
+
+def test_members_know_the_best_of_the_others_and_an_old_agreement_does_not_count():
+    portfolio = portfolio_of(glass(60, 200, 2))
+    state = run(portfolio, [Budget(math.inf)] * 3)
+    search, member = state.entries[1].search, portfolio.members[1].search
+    assert search is not None
+    search.rounds_agreed, search.searches_agreed = 2, 9
+    best = search.incumbents.best
+    state.incumbents.offer(-state.incumbents.configurations[0], best - 5.0, state.sweeps_done)
+    member.learn(search, state.incumbents)
+    assert search.incumbents.best == best - 5.0
+    assert (search.rounds_agreed, search.searches_agreed) == (0, 0)
+
+
+def test_what_violates_a_constraint_does_not_converge():
+    portfolio = portfolio_of(glass(12, 40, 1), violates=lambda x: True)
+    state = run(portfolio, [Budget(math.inf)] * 400, chunk=1000)
+    assert portfolio.outcome(state) is None
+    assert state.heats > 3
+
+
+def test_members_that_are_expected_to_end_higher_are_dropped():
+    pair = portfolio_of(glass(300, 600, 1)).members[::-1]
+    three = [*pair, pair[1]]
+    steady, rising, late = Entry(best=-10.0, found_at=5.0), Entry(best=-8.0, gain=4.0), Entry(best=-10.0, found_at=9.0)
+    assert worse_half(pair, [steady, rising], [0, 1], 0.0) == [0]
+    assert worse_half(pair, [steady, late], [0, 1], 0.0) == [1]
+    assert worse_half(three, [steady, late, rising], [0, 1, 2], 0.0) == [1]
+    rising.doublings = 20.0
+    assert worse_half(pair, [steady, rising], [0, 1], 0.0) == [1]
+    rising.doublings = 1.0
+    few = portfolio_of(glass(100, 200, 1)).members[::-1]
+    assert worse_half(few, [steady, rising], [0, 1], 0.0) == [1]
+
+
+def test_a_pace_tells_the_beginning_of_rounds_from_updates():
+    entry = Entry(past=[[1e6, 1e6, 0.005], [1e6, 3e6, 0.009]])
+    assert entry.pace == pytest.approx((3e-9, 2e-9))
+    assert Entry(past=[[1e6, 3e6, 0.008]]).pace == pytest.approx((2e-9, 2e-9))
+    assert Entry(past=[[1e6, 1e6, 0.009], [1e6, 3e6, 0.005]]).pace == pytest.approx((1.25e-9, 1.25e-9))
+
+
+@pytest.mark.parametrize("seconds", [1e-4, 1e-3, 1e-2, 1.0])
+def test_rounds_are_as_long_as_was_asked_for(seconds):
+    for member in portfolio_of(glass(200, 800, 3)).members:
+        sweeps, pace = member.sweeps(seconds, (1e-9, 2e-9)), (1e-9, 2e-9)
+        takes = [sum(p * w for p, w in zip(pace, member.parts(s), strict=True)) for s in (sweeps, sweeps + 1)]
+        assert sweeps == 1 or takes[0] <= seconds
+        assert takes[1] > seconds
+
+
+def test_tabu_search_begins_half_of_its_walkers_at_what_was_found(monkeypatch):
+    portfolio = portfolio_of(glass(100, 300, 3))
+    member = portfolio.members[1].search
+    state = member.init_led(300, is_prover=False)
+    while not state.is_waiting:
+        member.step(state, 100, Parallel(1), Budget())
+    begun = []
+    start = type(member.walkers).start
+    monkeypatch.setattr(type(member.walkers), "start", lambda self, x, *more: begun.append(x) or start(self, x, *more))
+    seed = np.ones(100, np.int8)
+    member.go_on(state, 300, [seed])
+    assert sum(np.array_equal(x, seed) for x in begun) == len(state.inner.walkers) // 2
+    assert state.is_seeded
+    agreed = state.rounds_agreed
+    while not state.is_waiting:
+        member.step(state, 100, Parallel(1), Budget())
+    assert state.rounds_agreed == agreed
+
+
+def test_a_large_problem_has_one_member_that_plans_by_itself(monkeypatch):
+    monkeypatch.setattr(makers, "LARGE_VARIABLES", 50)
+    result = solve(glass(60, 150, 1), AUTO, seed=3, timeout=HANG_S)
+    alone = solve(glass(60, 150, 1), "microsoft.simulatedannealing-parameterfree.cpu", seed=3, timeout=HANG_S)
+    assert result.cost == alone.cost
+    assert [some["fate"] for some in result.statistics["portfolio"]] == ["alone"]
+
+
+def test_a_time_too_short_for_two_searches_is_given_to_one_which_may_go_on_longer(monkeypatch):
+    monkeypatch.setattr(makers, "PREPARATION_S", 0.1)
+    cf, saved = glass(200, 800, 1), []
+    hooks = Hooks(on_chunk=lambda report: saved.append(report.checkpoint()))
+    short = run_target(AUTO, {"params": {"seed": 2, "timeout": 0.3}}, cf, threads=1, hooks=hooks)
+    assert [some["member"] for some in short.statistics["portfolio"]] == [ANNEALING]
+    monkeypatch.setattr(makers, "PREPARATION_S", 0.0)
+    longer = Hooks(resume=saved[0], is_extension=True)
+    result = run_target(AUTO, {"params": {"seed": 2, "timeout": 0.5}}, cf, threads=1, hooks=longer)
+    assert [some["fate"] for some in result.statistics["portfolio"]] == ["alone"]
+
+
+def test_several_solutions_are_those_of_all_members():
+    result = solve(glass(40, 120, 4), AUTO, seed=1, timeout=HANG_S, number_of_solutions=5)
+    costs = [solution.cost for solution in result.solutions]
+    assert costs == sorted(costs)
+    assert len({solution.values.tobytes() for solution in result.solutions}) == 5
+
+
+def test_statistics_are_json_and_tell_the_whole_work():
+    result = solve(glass(150, 450, 6), AUTO, seed=1, timeout=0.3)
+    found = result.statistics["portfolio"]
+    assert json.loads(json.dumps(found)) == found
+    assert min(some["best"] for some in found if some["best"] is not None) >= result.cost
+    assert all(some["fate"] for some in found)
+
+
+def test_an_empty_and_a_constant_problem_are_answered():
+    empty = CostFunction(ProblemType.ising, np.empty(0), np.zeros(1, np.int64), np.empty(0, np.int64))
+    assert solve(empty, AUTO).cost == 0.0
+    flat = cost_function("ising", [(0.0, [i, i + 1]) for i in range(50)])
+    assert solve(flat, AUTO, seed=1, timeout=HANG_S).cost == 0.0
+    assert solve(cost_function("pubo", [(-3.0, [7])]), AUTO).configuration == {7: 1}
