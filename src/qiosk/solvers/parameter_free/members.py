@@ -50,7 +50,7 @@ ONE_HOT_MOVE_NANOSECONDS = (300.0, 3.0)
 START_NANOSECONDS = 1e6
 """Of the beginning of a round."""
 PREPARATION_S, MOST_PREPARATION = 6e-7, 0.25
-"""Seconds for each pair until another member is ready, and the largest share of the time limit that it may take."""
+"""Seconds for each pair of a second member and its first rounds, and their largest share of the time limit."""
 
 Pace = tuple[float, float]
 """Seconds for a nanosecond of estimated work: of the beginning of a round, and of updates."""
@@ -94,7 +94,7 @@ class Member:
 
 
 def is_short(problem: CompiledProblem, time_limit: float) -> bool:
-    """Whether a time [s] is too short to set up a second search, because the problem has so many pairs."""
+    """Whether a time [s] is too short for a second search, because the problem has so many pairs."""
     return problem.one_hot is None and problem.n_pairs * PREPARATION_S > MOST_PREPARATION * time_limit
 
 
