@@ -125,7 +125,8 @@ def _best(values: Mapping[str, float], ended: Mapping[str, str], begins: str, te
 
 
 def _share(gap: float) -> str:
-    return "0" if abs(gap) < 1e-12 else f"{100 * gap:.2g} %"
+    percent = 100 * gap
+    return "0" if abs(gap) < 1e-12 else f"{percent:.2g} %" if abs(percent) < 99.5 else f"{percent:.0f} %"
 
 
 def _duration(seconds: float) -> str:
