@@ -130,4 +130,4 @@ def _share(gap: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds * 1e3:.2g} ms" if seconds < 0.1 else f"{seconds:.2g} s"
+    return f"{seconds * 1e3:.2g} ms" if seconds < 0.0995 else f"{seconds:.2g} s"
