@@ -22,6 +22,7 @@ from qiosk.cli.app import app
 from qiosk.errors import InvalidValue
 from qiosk.formats.files import write_file
 from qiosk.model.compile import compile_problem
+from qiosk.modeling import Model, total
 from qiosk.solvers.solve import solve
 from strategies import cost_function
 
@@ -187,6 +188,84 @@ def test_a_bound_without_a_certificate_has_no_receipt():
     with pytest.raises(InvalidValue, match="receipt: a bound by enumeration has none"):
         result.lower_bound.receipt()
     assert qiosk.bounds.bound({(0, 1): 1}).receipt()[:2] == b"PK"
+
+
+def knapsack(n):
+    rng = np.random.default_rng(n)
+    model = Model("knapsack")
+    take = list(model.bits("take", range(n)).values())
+    model.add(total(int(w) * bit for w, bit in zip(rng.integers(1, 9, n), take, strict=True)) <= 2 * n, "capacity")
+    model.maximize(total(int(v) * bit for v, bit in zip(rng.integers(1, 30, n), take, strict=True)))
+    return model
+
+
+@pytest.mark.parametrize("n", [8, 30])
+@pytest.mark.parametrize("method", ["elimination", "sdp"])
+def test_the_result_of_a_model_is_confirmed(tmp_path, n, method):
+    """Also where all configurations are tried, so that the search has computed no bound of its own."""
+    problem = knapsack(n).problem()
+    result = solve(problem, timeout=1.0, seed=1, bound=method)
+    found = result.lower_bound if result.lower_bound.has_receipt else qiosk.bounds.bound(problem, "elimination")
+    assert result.lower_bound.has_receipt == (n > 8)
+    files = [tmp_path / name for name in ("problem.json", "result.json", "receipt.npz")]
+    files[0].write_bytes(write_file(str(files[0]), problem.cost_function()))
+    files[1].write_text(result.to_json())
+    files[2].write_bytes(found.receipt())
+    done = check(files)
+    assert done.returncode == 0, done.stderr
+    assert f"proved by {found.method}" in done.stdout
+
+
+def solved_and_verified(problem, tmp_path, *options, reading=()):
+    """What both commands say about a file; the second one is None where the first wrote no receipt."""
+    run, files = CliRunner().invoke, [str(tmp_path / name) for name in ("result.json", "receipt.npz")]
+    done = run(app, ["solve", problem, *reading, *options, "--seed", "1", "-o", files[0], "--receipt", files[1]])
+    if not Path(files[1]).exists():
+        return done, None
+    return done, run(app, ["verify", problem, *files, *reading])
+
+
+@pytest.mark.parametrize("n", [8, 30])
+def test_the_command_writes_a_receipt_of_a_model(tmp_path, n):
+    file = tmp_path / "knapsack.json"
+    file.write_bytes(write_file(str(file), knapsack(n).problem().cost_function()))
+    done, verified = solved_and_verified(str(file), tmp_path, "--bound", "auto", "--timeout", "2")
+    assert done.exit_code == 0, done.output
+    assert verified.exit_code == 0, verified.output
+
+
+def test_a_receipt_of_a_file_with_constraints_is_verified_with_its_options(tmp_path):
+    file = tmp_path / "small.lp"
+    file.write_text("maximize\n 3 x + 2 y + z\nsubject to\n c: x + y + z <= 2\nbinary\n x y z\nend\n")
+    done, verified = solved_and_verified(str(file), tmp_path, reading=("--penalty", "auto"))
+    assert done.exit_code == 0, done.output
+    assert verified.exit_code == 0, verified.output
+
+
+@pytest.mark.parametrize("kind", ["ising", "pubo"])
+def test_an_enumeration_and_a_problem_that_presolve_solves_have_a_receipt(tmp_path, kind):
+    few = cost_function(kind, [(0.1, [0, 1]), (-0.3, [1, 2]), (0.2, [0, 2]), (0.7, [])])
+    chain = cost_function(kind, [(float(1 - 2 * (i % 3 == 0)), [i, i + 1]) for i in range(300)])
+    for name, function, options in (("few", few, ()), ("chain", chain, ("-p", "presolve=true", "--timeout", "5"))):
+        folder = tmp_path / name
+        folder.mkdir()
+        file = folder / "problem.json"
+        file.write_bytes(write_file(str(file), function))
+        done, verified = solved_and_verified(str(file), folder, *options)
+        assert done.exit_code == 0, done.output
+        assert json.loads((folder / "result.json").read_text())["bound"]["method"] == "enumeration"
+        assert verified.exit_code == 0, verified.output
+
+
+def test_a_receipt_that_would_prove_less_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("qiosk.cli.solving.RECEIPT_S", 0.0)  # the trivial bound, then
+    file = tmp_path / "problem.json"
+    file.write_bytes(write_file(str(file), cost_function("ising", [(1.0, [0, 1]), (1.0, [1, 2]), (1.0, [0, 2])])))
+    done, verified = solved_and_verified(str(file), tmp_path)
+    assert (done.exit_code, verified) == (2, None)
+    said = " ".join(done.output.split())
+    assert "receipt: there is none for the bound -1.0 by enumeration" in said
+    assert "trivial, which has one, proves -3.0" in said
 
 
 def test_commands_solve_with_a_gap_and_verify(tmp_path):

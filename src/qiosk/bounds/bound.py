@@ -97,12 +97,17 @@ class Bound:
     exact: Fraction
     configuration: I8 | None = None
 
+    @property
+    def has_receipt(self) -> bool:
+        """Whether there is a receipt: not of an enumeration, nor of branch and bound."""
+        return bool(self.certificate) and self.method not in WITHOUT_RECEIPT
+
     def receipt(self) -> bytes:
         """What proves the bound, as an npz file that ``qiosk verify`` checks.
 
         Raises InvalidValue for a bound without a certificate.
         """
-        if not self.certificate or self.method in WITHOUT_RECEIPT:
+        if not self.has_receipt:
             raise InvalidValue(f"receipt: a bound by {self.method} has none")
         buffer = io.BytesIO()
         members: dict[str, Any] = {"method": np.array(self.method), **self.certificate}

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from qiosk.client.results import Results
     from qiosk.client.workspace import Workspace
 
+ROUNDING = 2.0**-45
+"""Of the sizes of all terms: half of what 'qiosk verify' allows for."""
+RECEIPT_S = 10.0
+"""Time to look for a bound that has a receipt, where that of the search has none; at least."""
 REPORTED_COMPILE_S = 2.0
 """A longer time for loading kernels is reported."""
 
@@ -37,12 +41,30 @@ class Found:
     was_interrupted: bool  # by Ctrl-C
     quoted: Mapping[str, Any] = field(default_factory=dict)  # of a benchmark file, see ``quoted_values``
     bound: Bound | None = None  # of a search in this process
+    problem: CostFunction | None = None  # that such a search began with
 
     def receipt(self) -> bytes:
-        """What proves the lower bound. Raises InvalidValue where there is none."""
-        if self.bound is None:
-            raise InvalidValue("receipt: no bound was computed; use --bound auto or --gap")
-        return self.bound.receipt()
+        """What proves the lower bound of the results, or one that is as good, of the problem in the file.
+
+        A search in rounds may have changed the weights of constraints: then its bound is not that of the problem in the
+        file. Raises InvalidValue where no bound that has a receipt is as good.
+        """
+        from qiosk.bounds import bound
+        from qiosk.model.compile import compile_problem
+        from qiosk.model.flips import magnitude
+
+        own = self.bound
+        if own is not None and own.has_receipt and "model" not in self.results:
+            return own.receipt()
+        if self.problem is None:
+            raise InvalidValue("receipt: there is none for a job")
+        other = bound(self.problem, seconds=RECEIPT_S if own is None else max(RECEIPT_S, own.seconds))
+        if own is not None and other.value < own.value - ROUNDING * magnitude(compile_problem(self.problem)):
+            raise InvalidValue(
+                f"receipt: there is none for the bound {own.value!r} by {own.method}; {other.method}, which has one, "
+                f"proves {other.value!r} for the problem in the file"
+            )
+        return other.receipt()
 
     @property
     def document(self) -> dict[str, Any]:
@@ -92,7 +114,8 @@ def solve_file(
     else:
         quoted = {}
     results = read_results(result.to_json().encode())
-    return Found(results, result.statistics, interrupt.asked, quoted, result.lower_bound)
+    start = problem if isinstance(problem, CostFunction) else problem.problem().cost_function()
+    return Found(results, result.statistics, interrupt.asked, quoted, result.lower_bound, start)
 
 
 def solve_on_server(

@@ -25,6 +25,8 @@ def verify(
         Path | None,
         typer.Argument(metavar="[RECEIPT]", help="Proof of the bound, as 'qiosk solve --receipt' writes it."),
     ] = None,
+    penalty: options.Penalty = None,
+    grid: options.Grid = None,
     from_format: options.From = None,
 ) -> None:
     """Check the cost of a result, and with a receipt its lower bound, by a program of one file that uses NumPy alone.
@@ -39,8 +41,9 @@ def verify(
         tempfile.TemporaryDirectory() as folder,
         as_file(files("qiosk.bounds").joinpath("verify.py")) as checker,
     ):
-        if from_format is not None or not problem.endswith(_ITS_OWN):
-            function = Reading(from_format).read(problem)
+        reading = Reading(from_format, penalty, grid)
+        if from_format is not None or reading.is_model or not problem.endswith(_ITS_OWN):
+            function = reading.read(problem)
             problem = str(Path(folder) / "problem.json")
             Path(problem).write_bytes(write_file(problem, function))
         for file in (problem, result, receipt):
