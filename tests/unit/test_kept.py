@@ -11,8 +11,7 @@ import pytest
 from patience import HANG_S
 from qiosk.model.compile import compile_problem
 from qiosk.optimization import Problem, ProblemType, Term
-from qiosk.solvers import kept
-from qiosk.solvers import run as tasks
+from qiosk.solvers import kept, searched
 from qiosk.solvers.kept import Kept, bytes_of
 from qiosk.solvers.solve import solve
 
@@ -25,7 +24,7 @@ def ring(n=30, c=1.0):
 @pytest.fixture
 def store(monkeypatch):
     own = Kept(2**20)
-    monkeypatch.setattr(tasks, "KEPT", own)
+    monkeypatch.setattr(searched, "KEPT", own)
     return own
 
 
@@ -37,7 +36,7 @@ def compiled(monkeypatch):
         made.append(compile_problem(cost_function))
         return made[-1]
 
-    monkeypatch.setattr(tasks, "compile_problem", compile_)
+    monkeypatch.setattr(searched, "compile_problem", compile_)
     return made
 
 

@@ -13,7 +13,7 @@ from one_hot_problems import one_hot_problem
 from patience import HANG_S
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction, ProblemType
-from qiosk.solvers import run as tasks
+from qiosk.solvers import searched
 from qiosk.solvers.parameter_free import members as makers
 from qiosk.solvers.parameter_free.entries import Entry, worse_half
 from qiosk.solvers.parameter_free.members import ANNEALING, TABU, members
@@ -69,7 +69,7 @@ def paced(portfolio: Portfolio, seconds: float, chunk: int = 50):
 
 @pytest.fixture
 def never_enumerated(monkeypatch):
-    monkeypatch.setattr(tasks, "is_enumerable", lambda problem: False)
+    monkeypatch.setattr(searched, "is_enumerable", lambda problem: False)
 
 
 @pytest.mark.usefixtures("never_enumerated")

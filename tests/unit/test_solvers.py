@@ -34,7 +34,8 @@ from qiosk.kernels.announcements import COMPILING, announce
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.flips import cost_of
-from qiosk.solvers import run as tasks
+from qiosk.solvers import searched
+from qiosk.solvers.run import Task
 from qiosk.solvers.search import context as contexts
 from qiosk.solvers.search.context import warm_up
 from qiosk.solvers.search.incumbents import Incumbents
@@ -91,7 +92,7 @@ def takes(target, cf):
 @pytest.fixture
 def never_enumerated(monkeypatch):
     """Small problems go through the algorithm itself."""
-    monkeypatch.setattr(tasks, "is_enumerable", lambda problem: False)
+    monkeypatch.setattr(searched, "is_enumerable", lambda problem: False)
 
 
 def glass(n, seed=0, locality=2, terms=None, kind="ising"):
@@ -427,7 +428,7 @@ def test_compiling_does_not_count_against_the_time_limit(target, monkeypatch):
     monkeypatch.setattr(contexts, "warm_up", compile_for_an_hour)
     found = registry.target(target)
     values = read_parameters(found.parameters, {"seed": 1, "timeout": 600.0})
-    task = tasks.Task(found, values, glass(30), clock=clock)
+    task = Task(found, values, glass(30), clock=clock)
     result = task.run(is_cancelled=lambda: False, on_chunk=lambda report: None)
     assert result.stop_reason == "converged"
     assert result.statistics["compile_seconds"] >= 3600
@@ -657,7 +658,7 @@ def test_compiling_reaches_the_progress_of_a_run_in_this_process(monkeypatch):
         announce()
         return compile_problem(cost_function)
 
-    monkeypatch.setattr(tasks, "compile_problem", announce_and_compile)
+    monkeypatch.setattr(searched, "compile_problem", announce_and_compile)
     seen = []
     problem = CostFunction(ProblemType.ising, np.ones(40), 2, np.array([[i, (i + 1) % 40] for i in range(40)]).ravel())
     solve(problem, "microsoft.simulatedannealing.cpu", sweeps=20, restarts=1, seed=1, progress=seen.append)

@@ -14,12 +14,12 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import naive
 from qiosk.model.compile import compile_problem
-from qiosk.solvers import run as task
+from qiosk.solvers import searched
 from qiosk.solvers.solve import solve
 from qiosk.solvers.targets.catalogue import targets
 from strategies import cost_function
 
-task.is_enumerable = lambda problem: False
+searched.is_enumerable = lambda problem: False
 pairs = cost_function("ising", [(1.0, [0, 1]), (-2.0, [1, 5]), (1.5, [5, 0]), (1.0, [5])])
 groups = cost_function("pubo_grouped", [(-3.0, [0, 1, 2]), (1.0, [])], [(1.0, [(1.0, 0), (2.0, 1), (-2.0, None)])])
 little = {

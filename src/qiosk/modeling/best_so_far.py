@@ -12,9 +12,9 @@ from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction
 from qiosk.model.hard_constraints import Violation
 from qiosk.modeling.solution import Solution
+from qiosk.solvers.reports import ChunkReport
 from qiosk.solvers.result import Solution as Configuration
 from qiosk.solvers.result import columns
-from qiosk.solvers.run import ChunkReport
 from qiosk.solvers.targets.documents import RUNNING, ResultsContent
 from qiosk.solvers.targets.target import Target
 

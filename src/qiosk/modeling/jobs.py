@@ -24,8 +24,8 @@ from qiosk.modeling.propagation.turns import Turns
 from qiosk.modeling.resuming import Saved, read_checkpoint, write_checkpoint
 from qiosk.modeling.seeded import SeededRuns
 from qiosk.problem import Problem
+from qiosk.solvers.reports import ChunkReport
 from qiosk.solvers.result import Result, Solution
-from qiosk.solvers.run import ChunkReport
 from qiosk.solvers.search.solver import StopReason
 from qiosk.solvers.solve import Hooks, Setup
 

@@ -14,8 +14,9 @@ from qiosk.errors import WrongType
 from qiosk.kernels.announcements import announced_to
 from qiosk.model.cost_function import I8, CostFunction
 from qiosk.model.sources import cost_function_of
+from qiosk.solvers.reports import ChunkReport
 from qiosk.solvers.result import Result
-from qiosk.solvers.run import ChunkReport, Task
+from qiosk.solvers.run import Task
 from qiosk.solvers.search.solver import StopReason
 from qiosk.solvers.targets.catalogue import DEFAULT_TARGET, full_name, target
 from qiosk.solvers.targets.parameters import integer, read_parameters
