@@ -298,7 +298,7 @@ def test_an_extended_job_that_is_killed_goes_on_from_the_checkpoint_of_its_paren
     ended = homes.finished(opened, parent.id)
     assert (ended.status, ended.can_extend) == (JobStatus.CANCELLED, True)
     done = ended.progress.sweeps
-    view = opened.extend(parent.id, ExtendJob(timeout=60.0))
+    view = opened.extend(parent.id, ExtendJob(timeout=HANG_S))
     homes.wait_until(opened, view.id, lambda seen: seen.progress.sweeps >= done)
     job_process = psutil.Process(homes.supervisor_pid(path)).children(recursive=True)[-1]
     job_process.kill()

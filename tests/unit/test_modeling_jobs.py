@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from patience import HANG_S
 from qiosk.errors import InvalidValue
 from qiosk.formats import columns
 from qiosk.formats.qio import json_codec
@@ -234,7 +235,9 @@ def test_the_best_solution_so_far_is_one_that_satisfies_all_constraints_whatever
         ]
         found.append(len(document["violated"]))
 
-    result, _ = run(problem, on_chunk=look, target="microsoft.tabu-parameterfree.cpu", timeout=3000, max_seconds=None)
+    result, _ = run(
+        problem, on_chunk=look, target="microsoft.tabu-parameterfree.cpu", timeout=int(HANG_S), max_seconds=None
+    )
     assert found[0] > 0
     assert found[-1] == 0
     assert found == sorted(found, reverse=True)

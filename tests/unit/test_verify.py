@@ -164,6 +164,23 @@ def test_receipts_that_were_tampered_with_are_refused(case):
     assert count >= 2
 
 
+@pytest.mark.parametrize("case", ["sdp"], indirect=True)
+def test_malformed_files_are_refused(case):
+    files, arrays, _ = case
+    for name in ("method", "unit", "y"):
+        np.savez(files[2], **{other: value for other, value in arrays.items() if other != name})
+        assert f"refused        a file is malformed: KeyError: '{name}" in check(files).stderr
+        np.savez(files[2], **arrays | {name: np.array("?")})
+        done = check(files)
+        assert (done.returncode, done.stderr.partition(" ")[0]) == (1, "refused")
+    for number, content in itertools.product(range(3), (b"", b"[]", b"{}", b"PK\x03\x04", b"\x1f\x8b")):
+        before = files[number].read_bytes()
+        files[number].write_bytes(content)
+        done = check(files)
+        assert (done.returncode, done.stderr.partition(" ")[0]) == (1, "refused")
+        files[number].write_bytes(before)
+
+
 @pytest.mark.parametrize("case", ["sdp", "trivial of bits"], indirect=True)
 def test_results_that_claim_too_much_are_refused(case):
     files, _, _ = case

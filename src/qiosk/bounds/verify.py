@@ -255,4 +255,7 @@ def main(problem_file, result_file, receipt_file=None):
 if __name__ == "__main__":
     if len(sys.argv) not in (3, 4):
         raise SystemExit("usage: verify.py PROBLEM RESULT [RECEIPT]")
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with a file, nothing is proved by it
+        raise SystemExit(f"refused        a file is malformed: {type(error).__name__}: {error}") from None
