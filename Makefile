@@ -36,7 +36,7 @@ check: lint types  ## style, types and the fast tests (2 min)
 	$(BIN)/python tests/patience.py check
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile -m "not slow" tests/unit tests/contract tests/test_layers.py
 
-test: setup  ## the whole test suite, with coverage (32 min of processor time)
+test: setup  ## the whole test suite, with coverage (25 min of processor time)
 	$(BIN)/python tests/patience.py test
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --cov --cov-report=term
 

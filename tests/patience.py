@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 VARIABLE = "QIOSK_TEST_SLOWNESS"
 
-PROCESSOR_S = {"check": 170, "test": 1900}
+PROCESSOR_S = {"check": 170, "test": 1500}
 """Processor time of the targets of the Makefile on a core of that server, where kernels are compiled already [s]."""
 MOST_PROCESSES = 8
 """Of pytest-xdist, as in the Makefile."""
