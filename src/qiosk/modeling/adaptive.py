@@ -36,13 +36,13 @@ from qiosk.modeling.seeded import SeededRuns
 from qiosk.modeling.solution import Solution
 from qiosk.modeling.weights import round_up
 from qiosk.problem import Problem
+from qiosk.solvers.reports import EXHAUSTIVE
 from qiosk.solvers.result import Result
 from qiosk.solvers.search.solver import StopReason
 from qiosk.solvers.solve import Setup, followed
 
 MOST_ROUNDS = 16
 """Rounds of a search without a time limit, at most."""
-_EXHAUSTIVE = "exhaustive"
 _DONE = (
     StopReason.FINISHED,
     StopReason.CONVERGED,
@@ -135,7 +135,7 @@ def solve_in_rounds(
         if turns.is_infeasible:
             seconds = min(seconds, FIRST_SHARE * time_limit)
         result = run(problem, max(0.0, seconds - built), len(found.rounds))
-        is_exact = result.statistics["kernel"] == _EXHAUSTIVE
+        is_exact = result.statistics["kernel"] == EXHAUSTIVE
         judged, reason = _take(model, found, result, is_exact=is_exact)
         violated = tuple(report.name for report in judged.violated)
         loading = 0.0 if found.rounds else result.statistics["compile_seconds"]
