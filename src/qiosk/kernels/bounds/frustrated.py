@@ -181,6 +181,15 @@ def _append(found: Any, path: Any, start: Any, end: Any) -> Any:
     return True
 
 
+@inlined(**UNCOUNTED)
+def _least(values: Any, path: Any, start: Any, end: Any) -> Any:
+    """The least of the values of a cycle's edges."""
+    least = values[path[start]]
+    for k in range(start + 1, end):
+        least = min(least, values[path[k]])
+    return least
+
+
 @cache
 def pack_cycles() -> Any:
     """``pack(cover, lengths, capacities, loads, found, values, roots, limit, growth, most, work) -> is_done``.
@@ -216,9 +225,7 @@ def pack_cycles() -> Any:
             elif not _append(found, cover.path, start, end):
                 return True
             else:
-                least = capacities[cover.path[start]]
-                for k in range(start, end):
-                    least = min(least, capacities[cover.path[k]])
+                least = _least(capacities, cover.path, start, end)
                 for k in range(start, end):
                     e = cover.path[k]
                     loads[e] += least
@@ -262,9 +269,7 @@ def fill_cycles() -> Any:
             elif not _append(found, cover.path, start, end):
                 return True
             else:
-                least = left[cover.path[start]]
-                for k in range(start, end):
-                    least = min(least, left[cover.path[k]])
+                least = _least(left, cover.path, start, end)
                 for k in range(start, end):
                     e = cover.path[k]
                     left[e] -= least
