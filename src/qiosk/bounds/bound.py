@@ -58,7 +58,7 @@ def rounded_down(value: Fraction) -> float:
 class Proof:
     """What a method has proved: no configuration has a level below ``level``, in units of ``scale``.
 
-    ``arrays`` is what somebody else needs to check that. ``configuration`` attains it, where one is known.
+    ``arrays`` is what a checker needs to prove that again. ``configuration`` attains it, where one is known.
     """
 
     method: str

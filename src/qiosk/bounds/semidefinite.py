@@ -1,7 +1,7 @@
 """A semidefinite bound, for dense problems of up to some thousand variables.
 
 In place of spins there are unit vectors v_i, and the least sum of w_ij v_i.v_j is found by leading each vector to where
-its couplings pull it. That value is no bound, since nobody knows how far it is from the least. Its dual is one: with
+its couplings pull it. That value is no bound, since its distance from the least is unknown. Its dual is one: with
 M = W + Diag(y), where W is the symmetric matrix of the couplings, and every spin vector s
 
     2 sum_ij w_ij s_i s_j = s'Ws = s'Ms - sum y  >=  - sum y     if M is positive semidefinite.

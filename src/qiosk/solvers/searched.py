@@ -61,7 +61,7 @@ class Searched:
         if not self._target.keeps_groups(self._kernel):
             plain = KEPT.problem(self.cost_function, None, lambda: compile_problem(self.cost_function))
             return replace(plain, one_hot=None, slack=()) if plain.one_hot is not None or plain.slack else plain
-        # where several solutions are wanted, bits that nobody calls slack may make the difference
+        # where several solutions are wanted, bits that are not declared as slack may make the difference
         is_sought = SLACK not in self.cost_function.metadata and self._target.solutions(self._values) == 1
         return KEPT.problem(self.cost_function, is_sought, lambda: self._with_promises(is_sought=is_sought))
 

@@ -18,7 +18,7 @@ from qiosk.model.cost_function import I8
 
 METHOD = "branch"
 Known = Callable[[], I8 | None]
-"""The best spins (n,) that somebody else found so far."""
+"""The best spins (n,) that the search has found so far; None if there are none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -75,7 +75,7 @@ class Tree:
         self.offer(spins)
 
     def look(self) -> None:
-        """Take what somebody else found."""
+        """Take what the search has found."""
         spins = self.known()
         if spins is not None and spins is not self._seen:
             self._seen = spins
