@@ -14,6 +14,8 @@ from qiosk.contract.times import AwareTime
 from qiosk.machine import cpu_count, processor
 from qiosk.version import __version__
 
+CUT_SHORT = frozenset({"timeout", "run_limit", "cancelled"})
+"""Stop reasons of runs that a time limit or a user ended: they could go on."""
 MAX_LISTED = 100
 """Longest list that a provenance takes over from the statistics of a run: its size is bounded."""
 

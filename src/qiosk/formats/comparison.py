@@ -10,13 +10,12 @@ import numpy as np
 from msgspec import structs
 
 from qiosk.contract import codec
-from qiosk.contract.provenance import Provenance
+from qiosk.contract.provenance import CUT_SHORT, Provenance
 from qiosk.errors import MissingSection, UnreadableInput, WrongType
 from qiosk.formats.qio.results import ResultsDocument, decode
 
 ROUNDS = "rounds"
 """The statistic of results of searches in rounds: why each round ended."""
-_BY_TIME = {"timeout", "run_limit", "cancelled"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +85,7 @@ def _is_decided_by_time(*runs: Provenance) -> bool:
     rounds = [run.statistics.get(ROUNDS) or () for run in runs]
     reasons = {run.stop_reason for run in runs}.union(*rounds)
     # without a time limit the rounds of equal searches are the same, so time is what ended the shorter one
-    return bool(reasons & _BY_TIME) or len({len(each) for each in rounds}) > 1
+    return bool(reasons & CUT_SHORT) or len({len(each) for each in rounds}) > 1
 
 
 def _differences(before: Provenance, after: Provenance) -> Iterator[tuple[str, tuple[Any, Any]]]:

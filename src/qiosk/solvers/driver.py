@@ -15,6 +15,7 @@ from typing import Generic
 import numpy as np
 
 from qiosk.contract.jobs import JobProgress, TracePoint
+from qiosk.contract.provenance import CUT_SHORT
 from qiosk.solvers.bounding import Bounding
 from qiosk.solvers.search.interruption import Interrupted
 from qiosk.solvers.search.parallel import Parallel
@@ -119,7 +120,7 @@ def drive(
             reason = StopReason.VIOLATED
     if reason in (StopReason.CONVERGED, StopReason.FINISHED):
         reason = _bound_at_last(run, clock, is_cancelled) or reason
-    if reason in (StopReason.TIMEOUT, StopReason.RUN_LIMIT, StopReason.CANCELLED):
+    if reason in CUT_SHORT:
         with suppress(Interrupted):  # what was offered before stays
             run.solver.offer_replicas(run.state)
     run.now = clock()

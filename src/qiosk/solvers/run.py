@@ -12,6 +12,7 @@ import numpy as np
 
 from qiosk.bounds.choice import NONE
 from qiosk.contract.jobs import TracePoint
+from qiosk.contract.provenance import CUT_SHORT
 from qiosk.errors import InvalidValue, NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
 from qiosk.kernels.announcements import setup_seconds
 from qiosk.machine import cpu_count
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
-
-_CUT = (StopReason.TIMEOUT, StopReason.RUN_LIMIT, StopReason.CANCELLED)
 
 FILL_UP_S = 1.0
 """Seconds that a run may take beyond its time limit, to find more solutions than its search found."""
@@ -166,7 +165,7 @@ class Task:
         if not run.state.incumbents.costs:
             offer_any(context, run.state.incumbents)
             run.extend_trace()
-        if stop in _CUT and not run.is_interrupted:
+        if stop in CUT_SHORT and not run.is_interrupted:
             on_chunk(replace(self.reports.of_chunk(run), is_last=True))
         statistics = statistics_of(
             solver.kernel,

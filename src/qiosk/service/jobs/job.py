@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from msgspec import structs
 
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus
-from qiosk.contract.provenance import Provenance
+from qiosk.contract.provenance import CUT_SHORT, Provenance
 from qiosk.errors import IllegalTransition
 
 
@@ -81,10 +81,6 @@ TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = {
     (JobState.CANCELLING, JobEvent.STOP): JobState.CANCELLED,
     (JobState.CANCELLING, JobEvent.LOSE): JobState.CANCELLED,
 }
-
-
-CUT = ("timeout", "run_limit", "cancelled")
-"""Stop reasons of runs that did not end by themselves."""
 
 
 class JobKey(NamedTuple):
@@ -168,7 +164,7 @@ class Job:
             return self.state is JobState.CANCELLED
         rounds = self.provenance.statistics.get("rounds")  # of a model: the last one tells
         reason = rounds[-1] if rounds else self.provenance.stop_reason
-        return self.state.is_final and reason in CUT
+        return self.state.is_final and reason in CUT_SHORT
 
     @property
     def can_extend(self) -> bool:
