@@ -128,6 +128,7 @@ def test_the_time_is_used_and_the_winner_gets_most_of_it(seed):
     portfolio = portfolio_of(glass(400, 1600, seed), violates=lambda x: True)  # which never converges
     state, spent = paced(portfolio, 2.0)
     assert state.stage != "racing"
+    assert portfolio.statistics(state)["is_paced"]
     assert 0.85 * 2.0 <= spent <= 1.1 * 2.0
     fates = [entry.fate for entry in state.entries]
     assert sum(not fate for fate in fates) == 1 or any("yielded" in fate for fate in fates)
@@ -167,6 +168,17 @@ def test_what_violates_a_constraint_does_not_converge():
     state = run(portfolio, [Budget(math.inf)] * 400, chunk=1000)
     assert portfolio.outcome(state) is None
     assert state.heats > 3
+    assert not portfolio.statistics(state)["is_paced"]
+
+
+@pytest.mark.parametrize("m", [0, 1])
+def test_a_search_in_rounds_tells_whether_the_time_set_their_length(m):
+    search = portfolio_of(glass(60, 200, 2), violates=lambda x: True).members[m].search
+    for updates, is_paced in ((math.inf, False), (1e12, False), (1e6, True), (1.0, True)):
+        state = search.init()
+        while state.round == 0 and not state.is_out_of_time:
+            search.step(state, 100, Parallel(1), Budget(updates))
+        assert search.statistics(state)["is_paced"] is is_paced
 
 
 def test_members_that_are_expected_to_end_higher_are_dropped():

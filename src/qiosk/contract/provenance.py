@@ -16,6 +16,8 @@ from qiosk.version import __version__
 
 CUT_SHORT = frozenset({"timeout", "run_limit", "cancelled"})
 """Stop reasons of runs that a time limit or a user ended: they could go on."""
+ENDED_BY_PACE = CUT_SHORT | {"target", "gap"}
+"""Stop reasons of runs that end at different points on faster and slower machines, so that results may differ."""
 MAX_LISTED = 100
 """Longest list that a provenance takes over from the statistics of a run: its size is bounded."""
 
@@ -40,7 +42,7 @@ class MachineFacts(Struct, frozen=True, kw_only=True):
 
 class Provenance(Struct, rename="camel", frozen=True, kw_only=True):
     """Where a result comes from. A run of the same target on the same problem with the ``given`` parameters finds it
-    again, unless a time limit or a user ended it.
+    again, unless it depends on how fast the machine is: see ``qiosk.formats.comparison.Comparison``.
 
     ``problem`` is ``sha256:`` and a digest of the problem's terms, in whatever format they were read. ``given`` holds
     the parameters of the target in its own units, given or by default, the seed, and the kernel if one was forced;

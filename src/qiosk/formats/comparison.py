@@ -10,12 +10,14 @@ import numpy as np
 from msgspec import structs
 
 from qiosk.contract import codec
-from qiosk.contract.provenance import CUT_SHORT, Provenance
+from qiosk.contract.provenance import ENDED_BY_PACE, Provenance
 from qiosk.errors import MissingSection, UnreadableInput, WrongType
 from qiosk.formats.qio.results import ResultsDocument, decode
 
 ROUNDS = "rounds"
 """The statistic of results of searches in rounds: why each round ended."""
+PACED = "is_paced"
+"""The statistic of parameter-free searches: whether the time limit has set the length of a round."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +26,10 @@ class Comparison:
 
     ``is_same_cost`` and ``is_same_configuration`` tell whether all their solutions are the same, in the same order; if
     the costs of the best differ, they are ``cost_before`` and ``cost``. ``stop_reason_before`` and ``stop_reason`` tell
-    why the runs ended. If ``is_decided_by_time``, a time limit or a user ended one of them, or one of their rounds, and
-    equal results cannot be expected. ``differences`` are versions and properties of the machine that differ, as they
-    were before and are now, by name.
+    why the runs ended. If ``is_decided_by_time``, one of them depends on how fast the machine is: it, or one of its
+    rounds, was ended by a time limit, a user, a target cost or a gap, a bound computed beside it ended it, or the time
+    limit has set the length of rounds. Then equal results cannot be expected. ``differences`` are versions and
+    properties of the machine that differ, as they were before and are now, by name.
     """
 
     is_same_cost: bool
@@ -85,7 +88,17 @@ def _is_decided_by_time(*runs: Provenance) -> bool:
     rounds = [run.statistics.get(ROUNDS) or () for run in runs]
     reasons = {run.stop_reason for run in runs}.union(*rounds)
     # without a time limit the rounds of equal searches are the same, so time is what ended the shorter one
-    return bool(reasons & CUT_SHORT) or len({len(each) for each in rounds}) > 1
+    return (
+        bool(reasons & ENDED_BY_PACE)
+        or len({len(each) for each in rounds}) > 1
+        or any(run.statistics.get(PACED) for run in runs)
+        or ("optimal" in reasons and any(_has_bounds(run) for run in runs))
+    )
+
+
+def _has_bounds(run: Provenance) -> bool:
+    """Whether bounds were computed beside the search: they take turns by the clock."""
+    return run.given.get("gap") is not None or run.given.get("bound", "none") != "none"
 
 
 def _differences(before: Provenance, after: Provenance) -> Iterator[tuple[str, tuple[Any, Any]]]:

@@ -44,8 +44,8 @@ def rerun(
     """Run again what a result was found by, in this process, and compare.
 
     The target, its parameters, the seed and the number of threads are those of the result's provenance. The results
-    are the same unless a time limit or a user ended a run: then ``comparison.is_decided_by_time``. They may differ
-    between releases of Qiosk.
+    are the same unless a run depends on how fast the machine is: then ``comparison.is_decided_by_time``. They may
+    differ between releases of Qiosk.
 
     Args:
         problem: the same problem, as :func:`qiosk.solve` takes it, or the same model.

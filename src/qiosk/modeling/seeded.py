@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from qiosk.formats.comparison import ROUNDS
+from qiosk.formats.comparison import PACED, ROUNDS
 from qiosk.model.check import initial_values
 from qiosk.model.cost_function import CostFunction
 from qiosk.modeling.answer import Answer
@@ -21,11 +21,13 @@ from qiosk.solvers.solve import Hooks, Setup
 class SeededRuns:
     """Runs of one target. The first one takes the seed that was given, or a new one, or that of its checkpoint.
 
-    ``facts`` are those of the first one, None before its end.
+    ``facts`` are those of the first one, None before its end. ``is_paced``: the time limit has set the length of rounds
+    within one of the runs.
     """
 
     setup: Setup
     facts: RunFacts | None = None
+    is_paced: bool = False
 
     def known(
         self, problem: Problem, submitted: Mapping[int, int] | None, hooks: Hooks, stop: StopReason, seconds: float
@@ -48,6 +50,7 @@ class SeededRuns:
         setup = self.setup if self.facts is None else self.setup.seeded(self.facts.seed)
         result = setup.run(cost_function, hooks, number=number)
         self.facts = self.facts or result.facts
+        self.is_paced |= result.statistics.get(PACED, False)
         return result
 
     def described(self, answer: Answer) -> Answer:
@@ -66,7 +69,7 @@ class SeededRuns:
             answer.result,
             facts=facts,
             parameters={**answer.result.parameters, "seed": facts.seed},
-            statistics={**answer.result.statistics, ROUNDS: stops, "status": str(answer.status)},
+            statistics={**answer.result.statistics, PACED: self.is_paced, ROUNDS: stops, "status": str(answer.status)},
             more={"model": answer.to_json()},
             ended_at=now(),
         )

@@ -59,6 +59,7 @@ class Result:
     - ``exchange_rates`` of parallel tempering, between neighbouring rungs; ``replica_costs`` of simulated annealing,
       after the last sweep: of the last round;
     - ``portfolio`` of ``qiosk.auto``: of each search its ``share`` of the work, its ``best`` and its ``fate``;
+    - ``is_paced`` of parameter-free targets: whether the time limit has set the length of a round;
     - ``rounds`` of models: why each round of the search ended.
 
     ``document`` writes the results in the provider's format; ``input_data_uri`` is where a job's problem is stored.

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from qiosk.formats.comparison import Comparison
 
 DECIDED_BY_TIME = 4
-"""Exit status if results differ and a time limit ended one of the runs."""
+"""Exit status if results differ and one of the runs depends on how fast the machine is."""
+_BY_TIME = (
+    "a time limit, a user, a target cost or a gap decided where a run ended, or how long its rounds were: its result"
+    " depends on how fast the machine is, and need not be the same"
+)
 
 _OF_HELP = "Results, as 'qiosk solve -o' and 'qiosk jobs results -o' write them, or the id of a job that has ended."
 _PROBLEM_HELP = "The problem of the results; by default the file that they name."
@@ -42,7 +46,8 @@ def rerun(
     """Do what a result was found by again, and tell whether it is the same.
 
     A job is run again as a new job of its workspace, whose metadata names it, or with --local in this process. Exits
-    with 0 if the results are the same, with 1 if not, and with 4 if not and a time limit has ended one of the runs.
+    with 0 if the results are the same, with 1 if not, and with 4 if not and one of them depends on how fast the machine
+    is: a time limit, a target cost or a gap has ended it, or a time limit has set the length of its rounds.
     """
     from qiosk.cli.inputs import Reading
 
@@ -122,8 +127,8 @@ def _print(found: Comparison, job: Mapping[str, Any]) -> None:
     }
     for name, value in lines.items():
         typer.echo(f"{name:<13}  {value}")
-    if found.is_decided_by_time:
-        typer.echo("a time limit or a user ended a run: its result depends on the machine, and need not be the same")
+    if found.is_decided_by_time and not found.is_same:
+        typer.echo(_BY_TIME)
 
 
 def _pair(before: Any, now: Any) -> str:

@@ -97,6 +97,7 @@ class PortfolioState:
     is_alone: bool = False  # the first member plans its rounds itself, and there is no race
     has_converged: bool = False
     is_out_of_time: bool = False
+    is_paced: bool = False  # the time limit has set the length of a round, or has ended the race
     sweeps_done: int = 0
     spin_updates: int = 0
 

@@ -114,9 +114,11 @@ class Portfolio(Solver[PortfolioState]):
         return {}
 
     def statistics(self, state: PortfolioState) -> dict[str, Any]:
-        """portfolio: of each member in order, its share of the work, its rounds, what it found and why it went."""
+        """portfolio: of each member in order, its share of the work, its rounds, what it found and why it went; and
+        is_paced.
+        """
         count = 1 if state.is_alone else len(self.members)
-        return {"portfolio": [self._described(state, m) for m in range(count)]}
+        return {"portfolio": [self._described(state, m) for m in range(count)], "is_paced": state.is_paced}
 
     def _described(self, state: PortfolioState, m: int) -> dict[str, Any]:
         member, entry = self.members[m], state.entries[m]
@@ -142,6 +144,7 @@ class Portfolio(Solver[PortfolioState]):
             search.sweeps_done,
             search.spin_updates,
         )
+        state.is_paced = search.is_paced
         entry.best, entry.work = search.incumbents.best, float(search.spin_updates)
         found = search.incumbents.improvements
         entry.found_at = entry.work * found[-1].sweep / max(1, search.sweeps_done) if found else 0.0

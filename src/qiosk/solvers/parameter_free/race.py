@@ -101,6 +101,7 @@ class Race:
         """Begin the next heat, if there is time for it."""
         growth = 2.0
         if len(alive) == 1 and math.isfinite(budget.seconds):
+            state.is_paced = True
             return False
         if math.isfinite(budget.seconds):
             share = RACE_SHARE if len(alive) == 2 else RACE_SHARE / 2
@@ -109,6 +110,7 @@ class Race:
                 state.entries[m].seconds_of(self.members[m], self.members[m].sweeps(2.0 * state.heat)) for m in alive
             ]
             growth = 2.0 * room / max(sum(takes), 1e-9)
+            state.is_paced |= growth < 2.0
             if growth < SHORTEST_HEAT:
                 return False
         self._call_all(state, alive, min(growth, 2.0) * state.heat)

@@ -61,6 +61,7 @@ class RoundsState(Generic[Inner]):
     rounds_agreed: int = 0  # in a row
     searches_agreed: int = 0  # in those rounds
     is_out_of_time: bool = False
+    is_paced: bool = False  # the time limit has set the length of a round
     sweeps_before: int = 0
     updates_before: int = 0
     sweeps_done: int = 0
@@ -179,8 +180,8 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
 
     @final
     def statistics(self, state: RoundsState[Inner]) -> dict[str, Any]:
-        """Those of the round in progress."""
-        return self._search(state).statistics(state.inner)
+        """Those of the round in progress, and is_paced."""
+        return {**self._search(state).statistics(state.inner), "is_paced": state.is_paced}
 
     def _first_sweeps(self) -> int:
         updates = max(1, self.context.updates(1, 1) * self.context.weight_of_update)
@@ -268,6 +269,7 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         """Begin a round of twice the sweeps, or of what the time permits."""
         planned = self._planned(state, budget)
         sweeps = next_length(planned, state.sweeps, state.spin_updates, budget, self._longest)
+        state.is_paced |= sweeps != 2 * state.sweeps
         if sweeps is None:
             state.is_out_of_time = True
         else:

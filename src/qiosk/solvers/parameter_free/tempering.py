@@ -40,6 +40,7 @@ class ParameterFreeTempering(Rounds[TemperingState]):
         sweeps = 2 * state.sweeps
         if budget.left < self._updates(sweeps):
             state.sweeps = state.most_sweeps = sweeps  # no time for a fresh start of more effort: go on with this
+            state.is_paced = True
         else:
             self._adapt(state, sweeps)
             self._restart(state, sweeps)
