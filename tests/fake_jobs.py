@@ -186,6 +186,10 @@ class FakeJobs:
         self.get(job_id)
         return self.bests.get(job_id)
 
+    def receipt(self, job_id: str) -> bytes | None:
+        self.get(job_id)
+        return self.blobs.get((f"job-{job_id}", "receipt"))
+
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
         self.get(job_id)
         return self.traces.get(job_id, [])[after:]

@@ -31,10 +31,14 @@ class FakeResult:
     trace: Sequence[TracePoint]
     document: dict
     covers_earlier_runs: bool = False
+    bound: float | None = None
 
     @property
     def provenance(self) -> Provenance:
         return structs.replace(environment(), stop_reason=self.stop_reason)
+
+    def receipt(self) -> bytes | None:
+        return self.document.get("receipt", "").encode() or None
 
     def to_json(self) -> str:
         return json.dumps(self.document)
@@ -114,6 +118,7 @@ def _count(spec, order, is_cancelled, on_chunk, resume) -> FakeResult:
         "parent": os.getppid(),
         "threads": spec.threads,
     }
+    document |= {name: order[name] for name in ("receipt",) if name in order}
     return FakeResult(-float(done), reason, points, document)
 
 

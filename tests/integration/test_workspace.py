@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -12,10 +15,12 @@ import pytest
 
 from homes import shared_home
 from patience import HANG_S
+from qiosk.bounds import verify
 from qiosk.client.job import Job
 from qiosk.client.solvers import SOLVERS, ParallelTempering, SimulatedAnnealing, SimulatedBifurcationMachine
 from qiosk.client.streaming import OnlineProblem, StreamingProblem
 from qiosk.client.workspace import Workspace
+from qiosk.contract.codec import encode
 from qiosk.errors import (
     BlobAlreadyExists,
     BlobNotFound,
@@ -267,3 +272,19 @@ def test_problems_may_be_streamed(workspace: Workspace) -> None:
         second.commit()
     second.abort()
     assert workspace.api.get_blob(container, "blob") == b"one"
+
+
+@pytest.mark.parametrize("bound", ["auto", "cycles", "trivial"])
+def test_receipts_of_jobs_prove_their_bounds(workspace: Workspace, tmp_path: Path, bound: str) -> None:
+    job = SimulatedAnnealing(workspace, sweeps=20, restarts=2, seed=1).submit(ring(40))
+    chosen = {**job.details.input_params, "params": {**job.details.input_params["params"], "bound": bound}}
+    job = job.resubmit(input_params=chosen)
+    found, receipt = job.get_results(timeout_secs=HANG_S), job.get_receipt()
+    assert receipt is not None
+    assert job.details.progress.bound == found["bound"]["value"] <= found["cost"]
+    files = [tmp_path / name for name in ("problem.json", "results.json", "receipt.npz")]
+    for file, data in zip(files, (ring(40).serialize().encode(), encode(found), receipt), strict=True):
+        file.write_bytes(data)
+    done = subprocess.run([sys.executable, "-I", verify.__file__, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert found["bound"]["method"] in done.stdout

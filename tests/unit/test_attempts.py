@@ -120,4 +120,5 @@ def test_what_runs_left_is_found_without_looking_at_the_blobs_of_others(clock, m
         for look in ("list", "page"):
             patch.setattr(MemoryBlobStore, look, lambda *_, **__: pytest.fail("looked at all blobs"))
         assert attempt.finish(RunOutcome(output_blob=output, stop_reason="finished"))
-    assert set(blobs.list(job.container)) == {*names[:2], output, *others}
+    receipt = blob_name("receipt", "j", job.container, 2)
+    assert set(blobs.list(job.container)) == {*names[:2], output, receipt, *others}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk.contract.jobs import own_container
-from qiosk.service.names import RUN_BLOBS, blob_name, is_job_blob, is_run_blob
+from qiosk.service.names import RUN_BLOBS, blob_name, is_job_blob, is_run_blob, receipt_name
 
 job_ids = st.from_regex(r"[ab12][ab12_-]{0,4}", fullmatch=True)
 fences = st.integers(1, 12)
@@ -48,6 +48,13 @@ def test_a_blob_in_a_shared_container_belongs_to_one_job(owner, fence, asker, ki
 def test_runs_recognise_their_blobs_in_a_container_of_their_own(owner, fence, kind):
     container = own_container(owner)
     assert is_run_blob(blob_name(kind, owner, container, fence), owner, container)
+
+
+@given(owner=job_ids, fence=fences, container=st.sampled_from(["shared", "job-a"]))
+def test_the_receipt_is_beside_the_results_of_the_same_run(owner, fence, container):
+    output, receipt = (blob_name(kind, owner, container, fence) for kind in ("rawOutputData", "receipt"))
+    assert receipt_name(output) == receipt
+    assert receipt_name(blob_name("bestSoFar", owner, container, fence)) is None
 
 
 def test_input_in_a_shared_container_is_the_jobs_and_no_runs():

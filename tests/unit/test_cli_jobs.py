@@ -17,15 +17,16 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
-from fake_jobs import START, FakeJobs
+from fake_jobs import START, TARGETS, FakeJobs
 from patience import HANG_S
+from qiosk.bounds import Bound, bound
 from qiosk.cli.app import app
 from qiosk.client.remote.connection import Connection
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus, SubmitJob, TargetView
 from qiosk.contract.logs import LogLine
 from qiosk.errors import ServiceUnavailable
 from qiosk.formats import columns
-from qiosk.problem import Problem
+from qiosk.problem import Problem, Term
 
 TERMS = b'[{"c": -9, "ids": [0]}, {"c": -3, "ids": [1, 0]}]'
 PROBLEM = b'{"cost_function": {"version": "1.0", "type": "ising", "terms": %s}}' % TERMS
@@ -429,3 +430,29 @@ def test_states_are_coloured_on_a_terminal_unless_no_color_is_set(
     assert "\x1b[33mWaiting\x1b[0m" in coloured.stdout.replace(" ", "")
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in CliRunner().invoke(app, ["jobs", "list"], color=True).stdout
+
+
+def test_a_job_is_verified_with_its_receipt(api: FakeJobs, tmp_path: Path) -> None:
+    api_command = SubmitJob(name="a", provider_id="Microsoft", target=TARGETS[0].id, input_data=PROBLEM)
+    job_id = api.submit(api_command).id
+    early = qiosk("verify", job_id)
+    assert early.exit_code != 0
+    assert "has not ended, it is Waiting" in " ".join(early.output.split())
+    bound = qiosk_bound([Term(c=-9, indices=[0]), Term(c=-3, indices=[1, 0])])
+    document = RESULTS | {"bound": {"value": bound.value, "gap": 0.0, "method": bound.method}}
+    api.finish(job_id, JobStatus.SUCCEEDED, json.dumps(document).encode())
+    receipt = tmp_path / "receipt.npz"
+    assert qiosk("jobs", "results", job_id, "--receipt", str(receipt)).exit_code != 0
+    assert not receipt.exists()
+    assert qiosk("verify", job_id).exit_code == 0
+    api.blobs[f"job-{job_id}", "receipt"] = bound.receipt()
+    assert qiosk("jobs", "results", job_id, "--receipt", str(receipt)).exit_code == 0
+    assert receipt.read_bytes() == bound.receipt()
+    assert qiosk("verify", job_id).exit_code == 0
+    document["bound"]["value"] = bound.value + 1
+    api.blobs[f"job-{job_id}", "rawOutputData"] = json.dumps(document).encode()
+    assert qiosk("verify", job_id).exit_code == 1
+
+
+def qiosk_bound(terms: list[Term]) -> Bound:
+    return bound(Problem("ship", terms=terms))

@@ -8,6 +8,7 @@ import itertools
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +206,24 @@ def test_a_bound_without_a_certificate_has_no_receipt():
     with pytest.raises(InvalidValue, match="receipt: a bound by enumeration has none"):
         result.lower_bound.receipt()
     assert qiosk.bounds.bound({(0, 1): 1}).receipt()[:2] == b"PK"
+
+
+@pytest.mark.parametrize("kind", ["ising", "pubo"])
+def test_a_result_of_an_enumeration_makes_a_receipt_of_another_method(tmp_path, kind):
+    function = cost_function(kind, [(0.1, [0, 1]), (-0.3, [1, 2]), (0.2, [0, 2]), (0.7, [])])
+    result = solve(function, seed=1)
+    assert result.bound_method == "enumeration"
+    files = [tmp_path / name for name in ("problem.json", "result.json", "receipt.npz")]
+    files[0].write_bytes(write_file(str(files[0]), function))
+    files[1].write_text(result.to_json())
+    files[2].write_bytes(result.receipt())
+    done = check(files)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "optimal        yes" in done.stdout
+    other = replace(result, lower_bound=replace(result.lower_bound, value=result.bound + 1.0))
+    assert other.receipt() is None
+    assert replace(result, lower_bound=replace(result.lower_bound, method="branch")).receipt() is None
+    assert replace(result, lower_bound=None).receipt() is None
 
 
 def knapsack(n):

@@ -17,7 +17,7 @@ from msgspec import structs
 import fake_runners
 from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
 from qiosk.contract.provenance import Provenance, environment
-from qiosk.errors import NotEnoughMemory, StorageFull
+from qiosk.errors import BlobNotFound, NotEnoughMemory, StorageFull
 from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.runs import JobRunner, JobSpec, NotStarted, RunOutcome, RunUpdate, Shortage, Suspended
 from qiosk.service.jobs.worker import CHECKPOINT_S, LONGEST_RETRY_S, REPORT_S, STORAGE_PATIENCE_S, Reporter, run_job
@@ -67,6 +67,13 @@ class Result:
     trace: tuple[TracePoint, ...] = ()
     provenance: Provenance = field(default_factory=environment)
     covers_earlier_runs: bool = False
+    bound: float | None = None
+    proof: bytes | None = None
+
+    def receipt(self) -> bytes | None:
+        if self.proof == b"too large":
+            raise MemoryError
+        return self.proof
 
     def to_json(self) -> str:
         return json.dumps({"cost": self.cost})
@@ -229,6 +236,22 @@ def test_the_last_report_is_complete():
     (last,) = desk.sent
     assert (last.trace, last.trace_start) == (trace, 0)
     assert (last.progress.fraction, last.progress.best_cost, last.progress.sweeps) == (1.0, -9.0, 1)
+
+
+def test_a_receipt_is_stored_beside_the_results_of_its_run():
+    desk = Desk(a_spec(fence=2))
+    desk.reporter.finish(Result(bound=-9.5, proof=b"proof"))
+    assert desk.blob("receipt-2") == b"proof"
+    assert desk.sent[-1].progress.bound == -9.5
+    assert desk.reporter.finish(Result()).output_blob == "rawOutputData-2"
+
+
+def test_a_receipt_that_cannot_be_made_keeps_no_results_back(caplog):
+    desk = Desk()
+    assert desk.reporter.finish(Result(proof=b"too large")).output_blob == "rawOutputData"
+    assert "job j: no receipt was made" in caplog.text
+    with pytest.raises(BlobNotFound):
+        desk.blob("receipt")
 
 
 def test_a_cancelled_run_yields_its_result_or_an_earlier_better_one():

@@ -187,6 +187,11 @@ class Job:
         """See :meth:`qiosk.Job.best`."""
         return await in_thread(self.sync.best)
 
+    async def get_receipt(self, timeout_secs: float | None = DEFAULT_TIMEOUT_S) -> bytes | None:
+        """See :meth:`qiosk.Job.get_receipt`."""
+        await self.get_results(timeout_secs)
+        return await in_thread(self.sync.get_receipt)
+
     async def cancel(self) -> None:
         """See :meth:`qiosk.Job.cancel`."""
         await in_thread(self.sync.cancel)

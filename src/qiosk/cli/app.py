@@ -98,7 +98,7 @@ def solve(
 
     params = parse_params(param, timeout=timeout, seed=seed, target_cost=target_cost, gap=gap, bound=bound)
     reading = Reading(from_format, penalty, grid)
-    for option, value in (("--threads", threads), ("--kernel", kernel), ("--receipt", receipt)):
+    for option, value in (("--threads", threads), ("--kernel", kernel)):
         if url is not None and value is not None:
             raise typer.BadParameter("must not be given together with --url: the server decides", param_hint=option)
     if url is None and workspace_name is not None:
@@ -114,7 +114,16 @@ def solve(
             found = solve_file(file, target, params, reading=reading, threads=threads, kernel=kernel)
         else:
             opened = partial(open_workspace, None, url, workspace_name)
-            found = solve_on_server(file, target, params, name=label, tags=tag or (), opened=opened, reading=reading)
+            found = solve_on_server(
+                file,
+                target,
+                params,
+                name=label,
+                tags=tag or (),
+                opened=opened,
+                reading=reading,
+                with_receipt=receipt is not None,
+            )
         document = found.document | labels
         if file != "-" and (url is None or many.are_several):
             document["source"] = reading.source(file)

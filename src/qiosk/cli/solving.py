@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from qiosk.client.results import Results
     from qiosk.client.workspace import Workspace
 
-ROUNDING = 2.0**-45
-"""Of the sizes of all terms: half of what 'qiosk verify' allows for."""
 RECEIPT_S = 10.0
 """Time to look for a bound that has a receipt, where that of the search has none; at least."""
 REPORTED_COMPILE_S = 2.0
@@ -42,6 +40,7 @@ class Found:
     quoted: Mapping[str, Any] = field(default_factory=dict)  # of a benchmark file, see ``quoted_values``
     bound: Bound | None = None  # of a search in this process
     problem: CostFunction | None = None  # that such a search began with
+    job_receipt: bytes | None = None  # of a job
 
     def receipt(self) -> bytes:
         """What proves the lower bound of the results, or one that is as good, of the problem in the file.
@@ -49,17 +48,17 @@ class Found:
         A search in rounds may have changed the weights of constraints: then its bound is not that of the problem in the
         file. Raises InvalidValue where no bound that has a receipt is as good.
         """
-        from qiosk.bounds import bound
-        from qiosk.model.compile import compile_problem
-        from qiosk.model.flips import magnitude
+        from qiosk.solvers.receipts import is_as_good, other_bound
 
         own = self.bound
         if own is not None and own.has_receipt and "model" not in self.results:
             return own.receipt()
         if self.problem is None:
-            raise InvalidValue("receipt: there is none for a job")
-        other = bound(self.problem, seconds=RECEIPT_S if own is None else max(RECEIPT_S, own.seconds))
-        if own is not None and other.value < own.value - ROUNDING * magnitude(compile_problem(self.problem)):
+            if self.job_receipt is None:
+                raise InvalidValue("receipt: there is none beside the results of the job")
+            return self.job_receipt
+        other = other_bound(self.problem, own, RECEIPT_S if own is None else max(RECEIPT_S, own.seconds))
+        if own is not None and not is_as_good(other, own, self.problem):
             raise InvalidValue(
                 f"receipt: there is none for the bound {own.value!r} by {own.method}; {other.method}, which has one, "
                 f"proves {other.value!r} for the problem in the file"
@@ -127,6 +126,7 @@ def solve_on_server(
     tags: Sequence[str],
     opened: Callable[[], Workspace],
     reading: Reading,
+    with_receipt: bool,
 ) -> Found:
     """Solve a problem by a job; Ctrl-C cancels it. Raises as ``submit_file``; JobFailed."""
     details = submit_file(file, target, params, name=name, tags=tags, session_id=None, opened=opened, reading=reading)
@@ -140,13 +140,14 @@ def solve_on_server(
         with Interrupt(cancel) as interrupt:
             job.wait_until_completed()
         found = job.get_results()
+        proof = job.get_receipt() if with_receipt else None
         if reading.is_model:
             answer = job.decode()
             is_quoted = file != "-" and answer.is_feasible
             known = quoted_objective(file, read_bytes(file), reading.form, answer.objective) if is_quoted else {}
-            return Found(found, {}, interrupt.asked, known)
+            return Found(found, {}, interrupt.asked, known, job_receipt=proof)
     quoted: Mapping[str, Any] = {}
     if file != "-":  # which cannot be read again
         data = read_bytes(file)
         quoted = quoted_values(file, data, reading.form, reading.parse(file, data), found.cost)
-    return Found(found, {}, interrupt.asked, quoted)
+    return Found(found, {}, interrupt.asked, quoted, job_receipt=proof)

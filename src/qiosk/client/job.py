@@ -262,6 +262,21 @@ class Job:
         data = self.workspace.api.best(self.id)
         return None if data is None else read_results(data)
 
+    def get_receipt(self, timeout_secs: float | None = DEFAULT_TIMEOUT_S) -> bytes | None:
+        """What proves the lower bound in the results, as an npz file that ``qiosk verify`` checks; None if the bound
+        has none. Waits and raises as :meth:`get_results`.
+
+        >>> from qiosk import Problem, Workspace
+        >>> from qiosk.optimization import Tabu, Term
+        >>> with Workspace() as workspace:
+        ...     job = Tabu(workspace, sweeps=10, seed=1).submit(Problem("pair", terms=[Term(c=2.0, indices=[0, 1])]))
+        ...     receipt = job.get_receipt()
+        >>> receipt[:2]
+        b'PK'
+        """
+        self.get_results(timeout_secs)
+        return self.workspace.api.receipt(self.id)
+
     def plot(self, **options: Any) -> Axes:
         """Plot the best cost against time, also of a running job; see :func:`qiosk.plots.search`. Needs matplotlib."""
         from qiosk.plots import search

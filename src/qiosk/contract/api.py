@@ -144,6 +144,13 @@ class JobsApi(Protocol):
         """Best solution so far in the results format, even while the job runs; None if there is none yet."""
         ...
 
+    def receipt(self, job_id: str) -> bytes | None:
+        """What proves the bound of the results, an npz file; None if there are no results, or no receipt beside them.
+
+        Raises JobNotFound.
+        """
+        ...
+
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
         """Improvements of the best cost in order, from index ``after`` on. Raises JobNotFound."""
         ...

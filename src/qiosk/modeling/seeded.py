@@ -65,8 +65,12 @@ class SeededRuns:
         stops = [each.stop_reason for each in answer.rounds]
         if answer.propagated is not None:
             stops.insert(0, answer.propagated.stop_reason)
+        own = answer.result.lower_bound
+        if own is not None and answer.result.facts is not facts:
+            own = replace(own, certificate={})  # which proves it for other weights
         result = replace(
             answer.result,
+            lower_bound=own,
             facts=facts,
             parameters={**answer.result.parameters, "seed": facts.seed},
             statistics={**answer.result.statistics, PACED: self.is_paced, ROUNDS: stops, "status": str(answer.status)},

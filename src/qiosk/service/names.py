@@ -10,7 +10,8 @@ from qiosk.errors import InvalidJobDefinition, InvalidValue
 
 BEST_BLOB = "bestSoFar"
 CHECKPOINT_BLOB = "checkpoint"
-RUN_BLOBS = (OUTPUT_BLOB, BEST_BLOB, CHECKPOINT_BLOB)
+RECEIPT_BLOB = "receipt"
+RUN_BLOBS = (OUTPUT_BLOB, BEST_BLOB, CHECKPOINT_BLOB, RECEIPT_BLOB)
 """Kinds of blobs that a run of a job writes."""
 
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -49,6 +50,11 @@ def blob_name(kind: str, job_id: str, container: str, fence: int = 1) -> str:
     if container == own_container(job_id):
         return kind if fence == 1 else f"{kind}-{fence}"
     return f"{kind}.{job_id}" if fence == 1 else f"{kind}.{job_id}.{fence}"  # ids contain "-", but no "."
+
+
+def receipt_name(output_blob: str) -> str | None:
+    """Name of the receipt beside the results of a run; None if the blob is not the results of one."""
+    return RECEIPT_BLOB + output_blob.removeprefix(OUTPUT_BLOB) if output_blob.startswith(OUTPUT_BLOB) else None
 
 
 def is_job_blob(name: str, job_id: str) -> bool:

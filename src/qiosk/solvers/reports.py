@@ -18,7 +18,7 @@ from qiosk.solvers.bounding import Bounding
 from qiosk.solvers.checkpoint import origin, pack
 from qiosk.solvers.driver import Run
 from qiosk.solvers.provenance import RunFacts, now
-from qiosk.solvers.result import Result, Solution, columns
+from qiosk.solvers.result import ENUMERATION, Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.solver import StopReason
 from qiosk.solvers.searched import Searched
@@ -137,7 +137,7 @@ class Reports:
         if bounding is not None:
             return bounding.reported(best.cost, best.values)
         if is_enumerated and self._searched.is_exact:
-            return Bound(value=best.cost, method="enumeration", seconds=0.0, certificate={}, exact=Fraction(best.cost))
+            return Bound(value=best.cost, method=ENUMERATION, seconds=0.0, certificate={}, exact=Fraction(best.cost))
         return None
 
     def _parameters_of(self, run: Run[Any]) -> dict[str, Any]:

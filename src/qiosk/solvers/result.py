@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+ENUMERATION = "enumeration"
+"""The method of a bound where all configurations were tried."""
+ENUMERATION_RECEIPT_S = 1.0
+"""Time to prove such a bound by another method, which has a receipt."""
+
+
 @dataclass(frozen=True, eq=False)
 class Solution:
     """A configuration and its cost. ``variables`` (n,) are ids, ascending; ``values`` (n,) are -1/+1, or 0/1."""
@@ -107,6 +113,22 @@ class Result:
     def bound_method(self) -> str | None:
         """How the bound was computed: a name of ``qiosk.bounds.METHODS``, or enumeration."""
         return None if self.lower_bound is None else self.lower_bound.method
+
+    def receipt(self) -> bytes | None:
+        """What proves the bound, as an npz file that ``qiosk verify`` checks.
+
+        A bound by enumeration is proved by elimination, if that takes a second at most. None for a bound by branch and
+        bound, and where weights of constraints are no longer those of the problem that the search began with.
+        """
+        from qiosk.solvers.receipts import is_as_good, other_bound
+
+        own = self.lower_bound
+        if own is None or own.has_receipt:
+            return None if own is None else own.receipt()
+        if own.method != ENUMERATION:
+            return None
+        other = other_bound(self.facts.cost_function, own, ENUMERATION_RECEIPT_S)
+        return other.receipt() if is_as_good(other, own, self.facts.cost_function) else None
 
     @property
     def gap_absolute(self) -> float | None:

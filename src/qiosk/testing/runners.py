@@ -24,11 +24,15 @@ class _Answer:
     stop_reason: str = "finished"
     trace: Sequence[TracePoint] = ()
     covers_earlier_runs: bool = False
+    bound: float | None = None
 
     @property
     def provenance(self) -> Provenance:
         """This machine, and why the run ended."""
         return structs.replace(environment(), stop_reason=self.stop_reason)
+
+    def receipt(self) -> None:
+        """There is none."""
 
     def to_json(self) -> str:
         """The results document."""

@@ -182,7 +182,8 @@ def test_a_purge_of_a_job_that_does_not_stop_is_a_conflict(
 
 
 @pytest.mark.parametrize("call", [("GET", ""), ("DELETE", ""), ("POST", ":cancel"), ("POST", ":purge"),
-                                  ("GET", "/results"), ("GET", "/best"), ("GET", "/trace")], ids=str)  # fmt: skip
+                                  ("GET", "/results"), ("GET", "/best"), ("GET", "/receipt"),
+                                  ("GET", "/trace")], ids=str)  # fmt: skip
 def test_unknown_jobs_are_not_found(http: httpx.Client, call: tuple[str, str]) -> None:
     method, action = call
     response = http.request(method, f"{JOBS}/{ID}{action}")

@@ -16,7 +16,7 @@ from qiosk.cli.interrupt import Interrupt
 from qiosk.cli.output import FAILED, counted, end_if_infeasible, print_json, print_solution, reported, to_json, when
 from qiosk.cli.since import parse_since, parse_until
 from qiosk.cli.table import Cell, Column, print_table
-from qiosk.errors import JobFailed
+from qiosk.errors import InvalidValue, JobFailed
 
 if TYPE_CHECKING:
     from qiosk.client.job import Job
@@ -95,6 +95,7 @@ def results(
     job_id: options.JobId,
     timeout: Annotated[float, typer.Option("--timeout", min=0, help="Longest wait for the end in seconds.")] = 300.0,
     output: options.Output = None,
+    receipt: options.Receipt = None,
     home: options.Home = None,
     url: options.Url = None,
     workspace_name: options.Workspace = None,
@@ -110,6 +111,11 @@ def results(
             print_solution(found)
         if output is not None:
             output.write_text(to_json(found) + "\n")
+        if receipt is not None:
+            proof = job.get_receipt()
+            if proof is None:
+                raise InvalidValue(f"receipt: there is none beside the results of job {job.id}")
+            receipt.write_bytes(proof)
     end_if_infeasible(found)
 
 

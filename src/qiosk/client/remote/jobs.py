@@ -156,6 +156,11 @@ class HttpJobs:
         answer = self._calls.send("GET", f"{_path(job_id)}/best")
         return None if answer.status == 204 else answer.body
 
+    def receipt(self, job_id: str) -> bytes | None:
+        """What proves the bound of the results; None if there are no results, or no receipt beside them."""
+        answer = self._calls.send("GET", f"{_path(job_id)}/receipt")
+        return None if answer.status == 204 else answer.body
+
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
         """Improvements of the best cost in order, from number ``after`` on. Raises JobNotFound."""
         answer = self._calls.send("GET", f"{_path(job_id)}/trace", query={"after": str(max(0, after))})

@@ -24,12 +24,16 @@ from qiosk.server.web.bodies import request_body
 from qiosk.server.web.openapi import answers, pages, takes
 from qiosk.server.web.replies import JSON, reply_from
 from qiosk.server.web.routing import Routes
+from qiosk.service.blobs.store import BlobReader
 from qiosk.service.filters import job_query
 from qiosk.service.jobs.job_service import DELETE_PATIENCE_S, not_stopped
 
 router = Routes("Jobs")
 
+OCTETS = "application/octet-stream"
+
 _JOB = answers(JobView)
+_RECEIPT = answers(bytes, or_nothing=True, media_type=OCTETS)
 _PATCH = takes(PatchJob | list[requests.PatchOperation])
 
 
@@ -109,6 +113,12 @@ async def get_best(job_id: str, access: Reading) -> Response:
     return await run_in_threadpool(_best, access, job_id)
 
 
+@router.get("/jobs/{job_id}/receipt", operation_id="getReceipt", **_RECEIPT)
+async def get_receipt(job_id: str, access: Reading) -> Response:
+    """What proves the bound of the results, an npz file for `qiosk verify`; 204 if there is none."""
+    return await run_in_threadpool(_receipt, access, job_id)
+
+
 @router.get("/jobs/{job_id}/trace", operation_id="getTrace", **answers(list[tuple[float, int, float]]), **AFTER)
 async def get_trace(request: Request, job_id: str, access: Reading) -> Response:
     """Improvements of the best cost in order, as rows of seconds, sweep and cost, from number `after` on."""
@@ -142,11 +152,19 @@ async def _end_of(job_id: str, access: Access, changes: Changes) -> None:
 
 def _results(access: Access, job_id: str) -> Response:
     """The results of a job; large ones are sent in pieces, as blobs are."""
-    reader = access.jobs.open_results(job_id)
+    return _sent(access.jobs.open_results(job_id), JSON)
+
+
+def _receipt(access: Access, job_id: str) -> Response:
+    reader = access.jobs.open_receipt(job_id)
+    return Response(status_code=204) if reader is None else _sent(reader, OCTETS)
+
+
+def _sent(reader: BlobReader, media_type: str) -> Response:
     if reader.properties.size_bytes > SMALL:
-        return BlobResponse(reader, None, {"Content-Type": JSON})
+        return BlobResponse(reader, None, {"Content-Type": media_type})
     with closing(reader):
-        return Response(b"".join(reader.pieces()), media_type=JSON)
+        return Response(b"".join(reader.pieces()), media_type=media_type)
 
 
 def _best(access: Access, job_id: str) -> Response:

@@ -26,12 +26,14 @@ _IN_PATH = {
 }
 
 
-def answers(kind: Any, *, status: int = 200, or_nothing: bool = False) -> dict[str, Any]:
+def answers(kind: Any, *, status: int = 200, or_nothing: bool = False, media_type: str = JSON) -> dict[str, Any]:
     """Arguments of a route decorator: the response has a body of this type.
 
-    ``kind`` is a type that msgspec encodes; None means no body. ``or_nothing``: 204 is possible, too.
+    ``kind`` is a type that msgspec encodes, or bytes of the ``media_type``; None means no body. ``or_nothing``: 204 is
+    possible, too.
     """
-    done = {"description": "Done."} if kind is None else _described("Done.", *_schema(kind))
+    schema = ({"type": "string", "format": "binary"}, {}) if kind is bytes else _schema(kind)
+    done = {"description": "Done."} if kind is None else _described("Done.", *schema, media_type)
     found = _responses(status, done)
     if or_nothing:
         found["responses"]["204"] = {"description": "There is none yet."}
@@ -103,12 +105,14 @@ def _responses(status: int, done: dict[str, Any]) -> dict[str, Any]:
     return {"responses": {str(status): done, "default": failed}}
 
 
-def _described(description: str, schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, **_content(schema, components)}
+def _described(
+    description: str, schema: dict[str, Any], components: dict[str, Any], media_type: str = JSON
+) -> dict[str, Any]:
+    return {"description": description, **_content(schema, components, media_type)}
 
 
-def _content(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
-    return {"content": {JSON: {"schema": schema, _COMPONENTS: components}}}
+def _content(schema: dict[str, Any], components: dict[str, Any], media_type: str = JSON) -> dict[str, Any]:
+    return {"content": {media_type: {"schema": schema, _COMPONENTS: components}}}
 
 
 def _schema(kind: Any) -> tuple[dict[str, Any], dict[str, Any]]:

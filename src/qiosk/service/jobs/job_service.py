@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -40,7 +41,7 @@ from qiosk.service.jobs.removal import remove_job, request_cancellation
 from qiosk.service.jobs.submission import Submissions
 from qiosk.service.jobs.views import job_view
 from qiosk.service.jobs.watching import follow
-from qiosk.service.names import is_job_id
+from qiosk.service.names import is_job_id, receipt_name
 from qiosk.service.paging import (
     check_window,
     cursor_of,
@@ -235,6 +236,25 @@ class JobService:
     def open_best(self, job_id: str) -> BlobReader | None:
         """As ``best``, as a reader of pieces, which the caller closes."""
         return self._from_best(job_id, self._blobs.open)
+
+    def receipt(self, job_id: str) -> bytes | None:
+        """What proves the bound of the results; None if there are no results, or no receipt beside them."""
+        reader = self.open_receipt(job_id)
+        if reader is None:
+            return None
+        with closing(reader):
+            return b"".join(reader.pieces())
+
+    def open_receipt(self, job_id: str) -> BlobReader | None:
+        """As ``receipt``, as a reader of pieces, which the caller closes."""
+        job = self._get(job_id)
+        name = None if job.output_blob is None else receipt_name(job.output_blob)
+        if name is None:
+            return None
+        try:
+            return self._blobs.open(BlobRef(job.container, name))
+        except BlobNotFound:
+            return None
 
     def trace(self, job_id: str, after: int = 0) -> Sequence[TracePoint]:
         """Improvements of the best cost in order, from number ``after`` on. Raises JobNotFound."""

@@ -10,7 +10,7 @@ from qiosk.contract.jobs import INPUT_BLOB, own_container
 from qiosk.contract.logs import log_line
 from qiosk.service.blobs.store import BlobProperties, BlobStore
 from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobState
-from qiosk.service.names import CHECKPOINT_BLOB, RUN_BLOBS, blob_name, is_run_blob
+from qiosk.service.names import CHECKPOINT_BLOB, RUN_BLOBS, blob_name, is_run_blob, receipt_name
 from qiosk.service.ports import JobStore
 
 
@@ -70,10 +70,11 @@ def leftovers(job: Job) -> Iterator[BlobRef]:
 
 
 def is_leftover(name: str, job: Job) -> bool:
-    """Whether a blob of a job that has ended is useless now: a best so far, the results of a lost run, and a checkpoint
-    unless the job can be extended.
+    """Whether a blob of a job that has ended is useless now: a best so far, results and receipts of a lost run, and a
+    checkpoint unless the job can be extended.
     """
-    kept = (job.output_blob, job.checkpoint_blob if job.can_extend else None)
+    receipt = None if job.output_blob is None else receipt_name(job.output_blob)
+    kept = (job.output_blob, receipt, job.checkpoint_blob if job.can_extend else None)
     return name not in kept and is_run_blob(name, job.id, job.container)
 
 

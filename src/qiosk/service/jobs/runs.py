@@ -186,6 +186,15 @@ class RunResult(Protocol):
         """Whether it takes into account what earlier runs of the job found, so that none of that is better."""
         ...
 
+    @property
+    def bound(self) -> float | None:
+        """No configuration costs less; None if that is not known."""
+        ...
+
+    def receipt(self) -> bytes | None:
+        """A proof of the bound that others can check, the content of the receipt blob; None if there is none."""
+        ...
+
     def to_json(self) -> str:
         """The content of the results blob."""
         ...

@@ -8,10 +8,10 @@ The solver works in chunks and calls ``Reporter`` after each. Most of these call
 every ``REPORT_S`` one sends an update, and with it the names of new blobs: the best solution so far, and a checkpoint.
 Writing these takes at most ``BLOB_SHARE`` of the run's time: after a slow write the next one waits accordingly.
 
-Blobs that only help (the best solution so far, checkpoints) may fail to be made or written. For the input the process
-waits for a while if the storage does not respond. Results are kept in memory until the storage takes them, however
-long that is. While it waits, the process sends empty updates, so that its supervisor knows that it is alive. When it
-is asked to suspend, it stores a checkpoint after the current chunk and ends.
+Blobs that only help (the best solution so far, checkpoints, receipts) may fail to be made or written. For the input
+the process waits for a while if the storage does not respond. Results are kept in memory until the storage takes them,
+however long that is. While it waits, the process sends empty updates, so that its supervisor knows that it is alive.
+When it is asked to suspend, it stores a checkpoint after the current chunk and ends.
 
 A solver that finds too little memory, or no more threads, files or disk space, has not failed: see ``is_shortage``.
 """
@@ -43,7 +43,7 @@ from qiosk.service.jobs.runs import (
     Shortage,
     Suspended,
 )
-from qiosk.service.names import BEST_BLOB, CHECKPOINT_BLOB, blob_name
+from qiosk.service.names import BEST_BLOB, CHECKPOINT_BLOB, RECEIPT_BLOB, blob_name
 
 Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
@@ -215,6 +215,7 @@ class Reporter:
             self._progress,
             fraction=self._progress.fraction if is_cut_off else 1.0,
             best_cost=result.cost,
+            bound=result.bound,
             seconds=self._progress.seconds or self._monotonic() - self._began,
         )
         update = RunUpdate(progress=progress, trace=tuple(result.trace), trace_start=0, is_solved=True)
@@ -226,8 +227,19 @@ class Reporter:
             return RunOutcome(
                 output_blob=best_blob, stop_reason=result.stop_reason
             )  # of an earlier run, which found a better solution
+        self._store_receipt(result)  # first: who sees results may ask for it
         name = self.retry_while_unavailable(lambda: self._store(OUTPUT_BLOB, result.to_json().encode(), JSON))
         return RunOutcome(output_blob=name, stop_reason=result.stop_reason)
+
+    def _store_receipt(self, result: RunResult) -> None:
+        """A receipt that cannot be made or stored does not keep the results back."""
+        try:
+            receipt = result.receipt()
+        except (OSError, MemoryError) as error:
+            _log.warning("job %s: no receipt was made: %s", self._spec.id, error)
+            return
+        if receipt is not None:
+            self._store_if_possible(RECEIPT_BLOB, lambda: receipt)
 
     def retry_while_unavailable(self, operation: Callable[[], Answer], patience_s: float = math.inf) -> Answer:
         """What ``operation`` returns; tries for ``patience_s``, after growing pauses, while the storage is full or does
