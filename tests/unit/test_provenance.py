@@ -14,6 +14,7 @@ from qiosk.formats.qio import results as qio_results
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.digest import problem_digest
 from qiosk.optimization import Problem, SimulatedAnnealing, Term
+from qiosk.solvers.solve import Hooks, set_up
 from qiosk.testing import MemoryService
 
 GLASS = Problem("glass", [Term(c=c, indices=[i, (i + 1) % 30]) for i, c in enumerate([1, -2, 3] * 10)])
@@ -45,6 +46,20 @@ def test_a_run_with_what_was_given_finds_the_same():
 def test_a_forced_kernel_is_given():
     result = qiosk.solve(GLASS, "microsoft.simulatedannealing.cpu", sweeps=2, seed=1, kernel="plain")
     assert result.provenance.given["kernel"] == "plain"
+
+
+@pytest.mark.parametrize(("most_terms", "is_there"), [(30, True), (29, False)])
+def test_reports_during_a_run_have_the_digest_of_a_problem_that_is_not_large(most_terms, is_there, monkeypatch):
+    monkeypatch.setattr("qiosk.solvers.provenance.MOST_TERMS", most_terms)
+    reports = []
+    hooks = Hooks(on_chunk=reports.append)
+    setup = set_up("microsoft.tabu.cpu", {"timeout": None, "seed": 1, "threads": 1, "kernel": None}, {"sweeps": 5})
+    result = setup.run(GLASS.cost_function(), hooks)
+    digest = result.provenance.problem
+    assert digest == problem_digest(GLASS.cost_function())
+    found = reports[0].provenance()
+    assert (found.problem, found.stop_reason) == (digest if is_there else None, None)
+    assert json.loads(reports[0].best())["provenance"]["problem"] == found.problem
 
 
 def test_long_lists_of_statistics_are_left_out():

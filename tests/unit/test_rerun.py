@@ -68,6 +68,34 @@ def test_another_problem_is_refused():
         qiosk.rerun(other, result)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": "qiosk.future"}, "target 'qiosk.future' is not offered"),
+        ({"given": {"sweeps": 1, "flux": 2.0}}, "parameter `flux`: microsoft.tabu.cpu has no such parameter"),
+    ],
+)
+def test_results_of_another_version_are_refused_if_this_one_cannot_find_them(change, message):
+    document = json.loads(qiosk.solve(GLASS, "microsoft.tabu.cpu", sweeps=1, seed=1).to_json())
+    document["provenance"] |= change
+    document["provenance"]["versions"]["qiosk"] = "99.0"
+    with pytest.raises(InvalidValue, match=f"the results are of Qiosk 99.0, and cannot be found by .*{message}"):
+        qiosk.rerun(GLASS, document)
+
+
+def test_results_of_another_version_tell_what_is_different():
+    document = json.loads(qiosk.solve(GLASS, "microsoft.tabu.cpu", sweeps=9, seed=1).to_json())
+    document["provenance"]["versions"] = {"qiosk": "99.0", "python": "4.0", "mlir": "1"}
+    document["provenance"]["parameters"]["tabu_tenure"] = -1
+    document["provenance"]["colour"] = "blue"
+    found = qiosk.rerun(GLASS, document)
+    assert found.is_same
+    differences = found.comparison.differences
+    assert list(differences) == ["qiosk", "python", "numpy", "numba", "parameter tabu_tenure"]
+    assert differences["qiosk"] == ("99.0", qiosk.__version__)
+    assert differences["parameter tabu_tenure"][0] == -1
+
+
 def test_results_without_provenance_are_refused():
     document = json.loads(qiosk.solve(GLASS, "microsoft.tabu.cpu", sweeps=1, seed=1).to_json())
     with pytest.raises(WrongType, match="results: must be a Result or a results document, found str"):
@@ -109,6 +137,7 @@ def test_a_run_that_time_ended_need_not_be_the_same(reason):
     ("change", "is_decided"),
     [
         ({}, False),
+        ({"stopReason": None}, True),
         ({"stopReason": "target"}, True),
         ({"stopReason": "gap"}, True),
         ({"stopReason": "optimal"}, False),
@@ -211,7 +240,7 @@ def test_a_job_that_cannot_be_repeated_is_refused():
     failed = SimulatedAnnealing(memory.workspace(), sweeps=1).submit(b"no problem")
     memory.run_waiting()
     failed.refresh()
-    with pytest.raises(Conflict, match="did not come to its end"):
+    with pytest.raises(Conflict, match="has no results to compare with, its status is Failed"):
         failed.rerun()
     with pytest.raises(JobFailed):
         failed.compare(failed)

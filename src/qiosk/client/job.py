@@ -321,8 +321,8 @@ class Job:
         """Submit a new job that does the same again, and return it; :meth:`compare` compares their results.
 
         It has the same target and input, and the parameters and the seed that the provenance of this job has ``given``;
-        its metadata has the id of this job as ``rerunOf``. Raises Conflict if this job has not ended, or did not come
-        to its end; InvalidValue if its input is another problem by now.
+        its metadata has the id of this job as ``rerunOf``. Raises Conflict if this job has not ended, or has no
+        results; InvalidValue if its input is another problem by now.
         """
         if not self.has_completed():
             self.refresh()

@@ -18,14 +18,16 @@ RERUN_OF = "rerunOf"
 def changes_to_repeat(job: JobDetails, read_problem: Callable[[], CostFunction]) -> dict[str, Any]:
     """The members with which a job is submitted again so that it does the same.
 
-    Raises Conflict if the job has not ended, or did not come to its end; InvalidValue if its input, which
-    ``read_problem`` reads, is another problem by now.
+    Raises Conflict if the job has not ended, has no results, or did not come to its end; InvalidValue if its input,
+    which ``read_problem`` reads, is another problem by now.
     """
     found = job.provenance
     if not job.is_final:
         raise Conflict(f"job {job.id}: has not ended, its status is {job.status}")
+    if not job.has_results:
+        raise Conflict(f"job {job.id}: has no results to compare with, its status is {job.status}")
     if found is None or found.problem is None or found.seed is None:
-        raise Conflict(f"job {job.id}: its run did not come to its end, so there is nothing to compare with")
+        raise Conflict(f"job {job.id}: its provenance lacks the problem or the seed: its run did not come to its end")
     digest = problem_digest(read_problem())
     if digest != found.problem:
         raise InvalidValue(f"job {job.id}: the digest of its input must be {found.problem}, found {digest}")

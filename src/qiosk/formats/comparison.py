@@ -27,9 +27,10 @@ class Comparison:
     ``is_same_cost`` and ``is_same_configuration`` tell whether all their solutions are the same, in the same order; if
     the costs of the best differ, they are ``cost_before`` and ``cost``. ``stop_reason_before`` and ``stop_reason`` tell
     why the runs ended. If ``is_decided_by_time``, one of them depends on how fast the machine is: it, or one of its
-    rounds, was ended by a time limit, a user, a target cost or a gap, a bound computed beside it ended it, or the time
-    limit has set the length of rounds. Then equal results cannot be expected. ``differences`` are versions and
-    properties of the machine that differ, as they were before and are now, by name.
+    rounds, was killed, or was ended by a time limit, a user, a target cost or a gap; a bound computed beside it ended
+    it, or the time limit has set the length of rounds. Then equal results cannot be expected. ``differences`` are
+    versions, properties of the machine, the kernel and parameters in effect that differ, as they were before and are
+    now, by name; without lists.
     """
 
     is_same_cost: bool
@@ -51,7 +52,7 @@ def provenance_of(document: ResultsDocument) -> Provenance:
     """The provenance in a results document. Raises MissingSection if there is none, UnreadableInput if it is none."""
     found = document.extra.get("provenance")
     if found is None:
-        raise MissingSection("the results: `provenance` is missing")
+        raise MissingSection("the results: `provenance` is missing: another service or an early version wrote them")
     try:
         return codec.convert(Provenance, found)
     except UnreadableInput as error:
@@ -89,7 +90,8 @@ def _is_decided_by_time(*runs: Provenance) -> bool:
     reasons = {run.stop_reason for run in runs}.union(*rounds)
     # without a time limit the rounds of equal searches are the same, so time is what ended the shorter one
     return (
-        bool(reasons & ENDED_BY_PACE)
+        None in reasons  # the best so far of a run that was killed
+        or bool(reasons & ENDED_BY_PACE)
         or len({len(each) for each in rounds}) > 1
         or any(run.statistics.get(PACED) for run in runs)
         or ("optimal" in reasons and any(_has_bounds(run) for run in runs))
@@ -108,3 +110,7 @@ def _differences(before: Provenance, after: Provenance) -> Iterator[tuple[str, t
     kernels = before.statistics.get("kernel"), after.statistics.get("kernel")
     if kernels[0] != kernels[1]:
         yield "kernel", kernels
+    for name in dict.fromkeys((*before.parameters, *after.parameters)):
+        values = before.parameters.get(name), after.parameters.get(name)
+        if values[0] != values[1] and not any(isinstance(value, list) for value in values):
+            yield f"parameter {name}", values

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from qiosk.contract.jobs import JobProgress
-from qiosk.contract.provenance import Provenance
-from qiosk.errors import InvalidValue, MissingSection, WrongType
+from qiosk.contract.provenance import Provenance, environment
+from qiosk.errors import InvalidTarget, InvalidValue, MissingSection, WrongType
 from qiosk.formats.comparison import ROUNDS, Comparison, compare, provenance_of
 from qiosk.formats.qio.results import decode
 from qiosk.model.digest import problem_digest
@@ -54,7 +54,8 @@ def rerun(
         progress: as :func:`qiosk.solve` has it.
 
     Raises:
-        InvalidValue: the problem is another one: its digest differs.
+        InvalidValue: the problem is another one: its digest differs. Or the results are of another version of Qiosk,
+            and this one has no such target or parameter.
         MissingSection: the results have no provenance, or it lacks what a rerun needs.
         QioskError: whatever else :func:`qiosk.solve` raises.
 
@@ -80,14 +81,25 @@ def rerun(
 
 
 def setup_again(provenance: Provenance, threads: int | None = None) -> Setup:
-    """The target and the parameters of a provenance. Raises MissingSection if it lacks what a rerun needs."""
+    """The target and the parameters of a provenance.
+
+    Raises MissingSection if it lacks what a rerun needs; InvalidValue if this version has no such target or parameter.
+    """
     for member in ("target", "problem", "seed"):
         if getattr(provenance, member) is None:
             raise MissingSection(f"the provenance: `{member}` is missing: the run did not come to its end")
     given = dict(provenance.given)
     kernel = given.pop("kernel", None)
+    try:
+        chosen = target(str(provenance.target))
+        chosen.check_names(given)
+    except (InvalidTarget, InvalidValue) as error:
+        before, now = provenance.versions.qiosk, environment().versions.qiosk
+        raise InvalidValue(
+            f"the results are of Qiosk {before}, and cannot be found by {now}: {error.message}"
+        ) from error
     return Setup(
-        target=target(str(provenance.target)),
+        target=chosen,
         given={**given, "seed": provenance.seed},
         threads=threads or provenance.machine.threads,
         kernel=kernel,

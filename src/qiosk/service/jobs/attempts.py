@@ -247,7 +247,9 @@ class Attempt:
 
     def _provenance(self, job: Job) -> Provenance:
         """What the run reported of its provenance; if it reported nothing, what is known here."""
-        return environment(self._threads) if job.provenance is None else job.provenance
+        if job.provenance is not None:
+            return job.provenance
+        return structs.replace(environment(self._threads), target=job.target)
 
     def _remove_leftovers(self, job: Job) -> None:
         try:
