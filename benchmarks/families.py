@@ -1,7 +1,11 @@
-"""Twenty-one problems of ten families and one large, from fixed seeds, beside those that are stored."""
+"""Fifty-two problems of ten families, from fixed seeds, beside those that are stored.
+
+A name may end in ``#`` and a number: that is another problem of the same kind and size.
+"""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -10,6 +14,7 @@ from benchmarks import generators
 from benchmarks.instance import Instance
 from benchmarks.practical.problems.assignments import QuadraticAssignment
 from benchmarks.practical.problems.colourings import Colouring
+from benchmarks.practical.problems.tours import TravellingSalesman
 from qiosk.model.cost_function import F64, I64, CostFunction, ProblemType
 
 Generator = np.random.Generator
@@ -120,51 +125,130 @@ def colouring(rng: Generator, n: int, edges: int, colours: int) -> CostFunction:
     return Colouring("colouring", 0.0, n=n, edges=pairs, colours=colours).model().problem().cost_function()
 
 
-def regular(rng: Generator, n: int) -> CostFunction:
-    """Spins with three couplings of +-1 each: a ring and a random matching, so that edges may be double."""
+def regular(rng: Generator, n: int, *, is_cut: bool = False) -> CostFunction:
+    """Spins with three couplings of +-1, or of 1, each: a ring and a random matching, so that edges may be double."""
     ring = np.stack([np.arange(n), np.roll(np.arange(n), 1)], axis=1)
     ids = np.concatenate([ring, rng.permutation(n).reshape(-1, 2)])
-    return _terms(ProblemType.ising, rng.choice([-1.0, 1.0], len(ids)), ids)
+    return _terms(ProblemType.ising, np.ones(len(ids)) if is_cut else rng.choice([-1.0, 1.0], len(ids)), ids)
 
 
-_MAKERS: Mapping[str, Callable[[Generator], CostFunction]] = {
-    "glass 2d 60": lambda rng: lattice(rng, 60, 2, is_normal=False),
-    "glass 3d 12 normal": lambda rng: lattice(rng, 12, 3, is_normal=True),
-    "cut sparse 2000": lambda rng: sparse_cut(rng, 2000, 8000),
-    "cut sparse 7000": lambda rng: sparse_cut(rng, 7000, 17000),
-    "cut dense 300": lambda rng: dense_cut(rng, 300),
-    "cut dense 1200": lambda rng: dense_cut(rng, 1200),
-    "qubo 1000 0.5": lambda rng: qubo(rng, 1000, 0.5),
-    "qubo 2500 0.1": lambda rng: qubo(rng, 2500, 0.1),
-    "wide 500": lambda rng: wide(rng, 500, 2500),
-    "wide 2000": lambda rng: wide(rng, 2000, 6000),
-    "4-local 300": lambda rng: many_body(rng, ProblemType.ising, 300, 4, 1500),
-    "3-local bits 1500": lambda rng: many_body(rng, ProblemType.pubo, 1500, 3, 9000),
-    "labs 35": lambda rng: autocorrelations(rng, 35),
-    "labs 60": lambda rng: autocorrelations(rng, 60),
-    "sat 400": lambda rng: satisfiability(rng, 400, 4.25),
-    "sat 2000": lambda rng: satisfiability(rng, 2000, 4.2),
-    "assignment 14": lambda rng: assignment(rng, 14),
-    "colouring 150": lambda rng: colouring(rng, 150, 1000, 5),
-    "large 1000000": lambda rng: regular(rng, 1_000_000),
+def sherrington_kirkpatrick(rng: Generator, n: int) -> CostFunction:
+    """Normal couplings between all spins."""
+    ids = _all_pairs(n)
+    return _terms(ProblemType.ising, rng.normal(size=len(ids)), ids)
+
+
+def tour(rng: Generator, n: int) -> CostFunction:
+    """A tour through cities in the plane, as a model: a permutation of one-hot groups."""
+    places = rng.integers(0, 1000, (n, 2))
+    distances = np.rint(np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1))).astype(int).tolist()
+    return TravellingSalesman("tour", 0.0, distances=distances).model().problem().cost_function()
+
+
+def mixed(rng: Generator, n: int, counts: Mapping[int, int]) -> CostFunction:
+    """Random terms of several sizes with coefficients of +-1; ``counts``: how many of each."""
+    ids = [_distinct(rng, n, size, count) for size, count in counts.items()]
+    bounds = np.concatenate([[0], np.cumsum(np.repeat(list(counts), list(counts.values())))])
+    values = rng.choice([-1.0, 1.0], sum(counts.values()))
+    return CostFunction(ProblemType.ising, values, bounds, np.concatenate([some.ravel() for some in ids]))
+
+
+Maker = Callable[[Generator], CostFunction]
+ISING, PUBO = ProblemType.ising, ProblemType.pubo
+
+_FAMILIES: Mapping[str, Mapping[str, Maker]] = {
+    "spin glass": {
+        "glass 2d 60": lambda rng: lattice(rng, 60, 2, is_normal=False),
+        "glass 2d 30 normal": lambda rng: lattice(rng, 30, 2, is_normal=True),
+        "glass 3d 8": lambda rng: lattice(rng, 8, 3, is_normal=False),
+        "glass 3d 12 normal": lambda rng: lattice(rng, 12, 3, is_normal=True),
+        "glass 3d 20": lambda rng: lattice(rng, 20, 3, is_normal=False),
+    },
+    "sparse max-cut": {
+        "cut sparse 800": lambda rng: sparse_cut(rng, 800, 4700),
+        "cut sparse 2000": lambda rng: sparse_cut(rng, 2000, 8000),
+        "cut sparse 7000": lambda rng: sparse_cut(rng, 7000, 17000),
+        "cut sparse 20000": lambda rng: sparse_cut(rng, 20_000, 40_000),
+        "cut cubic 5000": lambda rng: regular(rng, 5000, is_cut=True),
+    },
+    "dense max-cut": {
+        "cut dense 300": lambda rng: dense_cut(rng, 300),
+        "cut dense 1200": lambda rng: dense_cut(rng, 1200),
+        "cut 6 % 800": lambda rng: sparse_cut(rng, 800, 19_176),
+        "cut 30 % 1000": lambda rng: sparse_cut(rng, 1000, 150_000),
+        "sk 500": lambda rng: sherrington_kirkpatrick(rng, 500),
+    },
+    "qubo": {
+        "qubo 250 1.0": lambda rng: qubo(rng, 250, 1.0),
+        "qubo 1000 0.5": lambda rng: qubo(rng, 1000, 0.5),
+        "qubo 2500 0.1": lambda rng: qubo(rng, 2500, 0.1),
+        "qubo 3000 0.5": lambda rng: qubo(rng, 3000, 0.5),
+        "qubo 5000 0.002": lambda rng: qubo(rng, 5000, 0.002),
+    },
+    "weighted": {
+        "wide 500": lambda rng: wide(rng, 500, 2500),
+        "wide 2000": lambda rng: wide(rng, 2000, 6000),
+        "wide 1000 dense": lambda rng: wide(rng, 1000, 50_000),
+        "wide 20000": lambda rng: wide(rng, 20_000, 60_000),
+    },
+    "k-local": {
+        "3-local 600": lambda rng: many_body(rng, ISING, 600, 3, 1800),
+        "4-local 300": lambda rng: many_body(rng, ISING, 300, 4, 1500),
+        "4-local 2000": lambda rng: many_body(rng, ISING, 2000, 4, 6000),
+        "mixed 500": lambda rng: mixed(rng, 500, {2: 800, 3: 800, 5: 300}),
+        "3-local bits 300": lambda rng: many_body(rng, PUBO, 300, 3, 3000),
+        "3-local bits 1500": lambda rng: many_body(rng, PUBO, 1500, 3, 9000),
+        "4-local bits 1000": lambda rng: many_body(rng, PUBO, 1000, 4, 8000),
+    },
+    "autocorrelations": {
+        "labs 35": lambda rng: autocorrelations(rng, 35),
+        "labs 48": lambda rng: autocorrelations(rng, 48),
+        "labs 60": lambda rng: autocorrelations(rng, 60),
+        "labs 77": lambda rng: autocorrelations(rng, 77),
+        "labs 100": lambda rng: autocorrelations(rng, 100),
+    },
+    "satisfiability": {
+        "sat 200": lambda rng: satisfiability(rng, 200, 4.3),
+        "sat 400": lambda rng: satisfiability(rng, 400, 4.25),
+        "sat 800": lambda rng: satisfiability(rng, 800, 5.0),
+        "sat 2000": lambda rng: satisfiability(rng, 2000, 4.2),
+        "sat 10000": lambda rng: satisfiability(rng, 10_000, 4.0),
+    },
+    "models": {
+        "assignment 14": lambda rng: assignment(rng, 14),
+        "assignment 22": lambda rng: assignment(rng, 22),
+        "colouring 150": lambda rng: colouring(rng, 150, 1000, 5),
+        "colouring 400": lambda rng: colouring(rng, 400, 1800, 4),
+        "tour 13": lambda rng: tour(rng, 13),
+    },
+    "large": {
+        "large 200000": lambda rng: lattice(rng, 447, 2, is_normal=False),
+        "large 1000000": lambda rng: regular(rng, 1_000_000),
+    },
 }
-
-
-def _planted() -> dict[str, Callable[[], Instance]]:
-    return {
-        "planted wishart 120": lambda: generators.wishart(120, 0.7, 3),
-        "planted tiles 40": lambda: generators.tiles(40, 3),
-    }
+_PLANTED: Mapping[str, Callable[[int], Instance]] = {
+    "planted wishart 120": lambda seed: generators.wishart(120, 0.7, seed),
+    "planted wishart 60": lambda seed: generators.wishart(60, 0.6, seed),
+    "planted tiles 40": lambda seed: generators.tiles(40, seed),
+    "planted loops 50": lambda seed: generators.frustrated_loops(50, 0.9, seed),
+}
+_MAKERS: Mapping[str, Maker] = {name: maker for family in _FAMILIES.values() for name, maker in family.items()}
 
 
 def names() -> list[str]:
     """Every problem here."""
-    return [*_MAKERS, *_planted()]
+    return [*_MAKERS, *_PLANTED]
+
+
+def is_here(name: str) -> bool:
+    """Whether ``make`` knows a name."""
+    return name.split("#")[0] in names()
 
 
 def make(name: str) -> Instance:
-    """The problem of a name; its seed is the place in the list."""
-    if name in _MAKERS:
-        return Instance(name, _MAKERS[name](np.random.default_rng((7, list(_MAKERS).index(name)))), None)
-    found = _planted()[name]()
-    return Instance(name, found.cost_function, found.best_known)
+    """The problem of a name, which also is its seed. Raises KeyError."""
+    kind, seed = name.split("#")[0], zlib.crc32(name.encode())
+    if kind in _PLANTED:
+        found = _PLANTED[kind](seed)
+        return Instance(name, found.cost_function, found.best_known)
+    return Instance(name, _MAKERS[kind](np.random.default_rng(seed)), None)

@@ -36,7 +36,7 @@ ROUNDING = 1e-12
 @lru_cache(1)
 def instance(name: str) -> Instance:
     """A stored problem, or one of the families."""
-    return families.make(name) if name in families.names() else load(name)
+    return families.make(name) if families.is_here(name) else load(name)
 
 
 def cost_of(name: str, target: str, seconds: float, seed: int) -> float:
