@@ -31,6 +31,7 @@ TARGETS = (
     TargetView(id="microsoft.simulatedannealing-parameterfree.cpu", provider_id="Microsoft"),
     TargetView(id="microsoft.paralleltempering.cpu", provider_id="Microsoft"),
     TargetView(id="microsoft.paralleltempering-parameterfree.cpu", provider_id="Microsoft"),
+    TargetView(id="qiosk.auto", provider_id="qiosk"),
     TargetView(id="other.newsolver", provider_id="other", average_queue_time=7),
 )
 QUOTAS = (

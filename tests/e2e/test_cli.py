@@ -143,7 +143,7 @@ def test_a_submitted_job_is_seen_by_other_processes_and_watched_to_its_end(envir
 
 
 def test_a_job_that_failed_ends_with_status_1(environment: dict[str, str]) -> None:
-    done = qiosk(environment, "submit", "-", "-p", "sweeps=0", stdin=document(TERMS))
+    done = qiosk(environment, "submit", "-", "--target", "tabu", "-p", "sweeps=0", stdin=document(TERMS))
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"AZQ107: parameter `sweeps`" in done.stderr
     cubic = document([{"c": 1, "ids": [0, 1, 2]}])

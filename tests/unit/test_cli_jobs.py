@@ -86,7 +86,7 @@ def test_submit_prints_the_id_and_names_the_job_after_the_file(api: FakeJobs, pr
     command = api.commands[0]
     assert done.stdout.strip() == command.id
     assert (command.name, command.tags) == ("ship", ("a", "b"))
-    assert command.target == "microsoft.paralleltempering-parameterfree.cpu"
+    assert command.target == "qiosk.auto"
     assert command.input_params == {"params": {"timeout": 5.0, "seed": 22}}
     assert gzip.decompress(command.input_data or b"") == PROBLEM
 
@@ -130,8 +130,12 @@ def test_submit_makes_penalties_of_constraints(api: FakeJobs) -> None:
 @pytest.mark.parametrize(
     ("words", "target", "params"),
     [
-        (["-p", "sweeps=7"], "microsoft.paralleltempering.cpu", {"sweeps": 7}),
-        (["-p", "all_betas=[0.5, 1]"], "microsoft.paralleltempering.cpu", {"all_betas": [0.5, 1]}),
+        (["--target", "paralleltempering", "-p", "sweeps=7"], "microsoft.paralleltempering.cpu", {"sweeps": 7}),
+        (
+            ["--target", "paralleltempering", "-p", "all_betas=[0.5, 1]"],
+            "microsoft.paralleltempering.cpu",
+            {"all_betas": [0.5, 1]},
+        ),
         (["--target", "SimulatedAnnealing"], "microsoft.simulatedannealing-parameterfree.cpu", {}),
         (["--target", "microsoft.simulatedannealing.cpu"], "microsoft.simulatedannealing.cpu", {}),
     ],

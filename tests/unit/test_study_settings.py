@@ -59,7 +59,7 @@ def test_what_is_left_out_has_a_default() -> None:
     found = read_settings("s", {**LEAST, "targets": [{}, {"target": "1qbit.tabu"}]})
     assert (found.seeds, found.jobs_in_flight, found.target_gap, found.stop_at_target) == ((0,), 100, 0.0, False)
     targets = [each.target for each in found.configurations]
-    assert targets == ["microsoft.paralleltempering-parameterfree.cpu", "1qbit.tabu"]
+    assert targets == ["qiosk.auto", "1qbit.tabu"]
     assert read_settings("s", {**LEAST, "seeds": 3}).seeds == (0, 1, 2)
 
 
@@ -110,7 +110,7 @@ def files(**members: Any) -> dict[str, Any]:
             target(grid={"sweeps": [3]}, parameters={"sweeps": 3}),
             "s: targets[0]: grid.sweeps: must not be given in parameters, too",
         ),
-        ({"targets": [{}, {}]}, "s: targets: must be different, found paralleltempering twice"),
+        ({"targets": [{}, {}]}, "s: targets: must be different, found auto twice"),
         (
             target(grid={"timeout": [1, 1.0]}),
             "must be different, found paralleltempering timeout=",

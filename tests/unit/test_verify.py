@@ -309,7 +309,7 @@ def test_commands_solve_with_a_gap_and_verify(tmp_path):
     Path(files[0]).write_bytes(write_file(files[0], torus(4)))
     run = CliRunner().invoke
     written = ["--receipt", files[2], "-o", files[1]]
-    done = run(app, ["solve", files[0], "--gap", "0", "--seed", "1", "-p", "sweeps=50", *written])
+    done = run(app, ["solve", files[0], "--gap", "0", "--seed", "1", *written])
     assert done.exit_code == 0, done.output
     assert "gap              0, so it is optimal" in done.output
     assert run(app, ["verify", *files]).exit_code == 0
@@ -319,7 +319,7 @@ def test_commands_solve_with_a_gap_and_verify(tmp_path):
     assert run(app, ["verify", *files]).exit_code == 1
     qubo = tmp_path / "problem.qubo"
     qubo.write_bytes(write_file(str(qubo), cost_function("pubo", [(-1.0, [0]), (2.0, [0, 1])])))
-    done = run(app, ["solve", str(qubo), "--bound", "auto", "-p", "sweeps=5", *written])
+    done = run(app, ["solve", str(qubo), "--bound", "auto", *written])
     assert done.exit_code == 0, done.output
     assert run(app, ["verify", str(qubo), *files[1:]]).exit_code == 0
     assert run(app, ["solve", files[0], "--receipt", files[2], "--bound", "guess"]).exit_code == 2

@@ -15,13 +15,11 @@ import typer
 from qiosk.formats.files import read_file
 from qiosk.formats.text.lines import to_number
 from qiosk.model.cost_function import CostFunction
-from qiosk.solvers.targets.catalogue import full_name
+from qiosk.solvers.targets.catalogue import DEFAULT_TARGET, full_name
 from qiosk.solvers.targets.catalogue import target as known_target
 
 if TYPE_CHECKING:
     from qiosk.modeling import Model
-
-_DEFAULT_SOLVER = "paralleltempering"
 
 
 def read_bytes(file: str) -> bytes:
@@ -122,8 +120,7 @@ def resolve_target(name: str | None, params: Mapping[str, Any]) -> str:
 
     Raises InvalidTarget; InvalidValue for a parameter that the target would ignore, which is a mistake in a command.
     """
-    name = name or _DEFAULT_SOLVER
-    name = full_name(name, params)
+    name = full_name(name or DEFAULT_TARGET, params)
     chosen = known_target(name if "." in name else f"microsoft.{name}.cpu")
     chosen.check_names(params)
     return chosen.id

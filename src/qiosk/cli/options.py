@@ -17,7 +17,7 @@ _WORKSPACE_HELP = (
     "Workspace as SUBSCRIPTION/GROUP/NAME, or default; by default that of QIOSK_SUBSCRIPTION_ID, QIOSK_RESOURCE_GROUP"
     " and QIOSK_WORKSPACE."
 )
-_TARGET_HELP = "Solver, as 'qiosk targets' lists them, or the middle part of its name: paralleltempering."
+_TARGET_HELP = "Solver, as 'qiosk targets' lists them, or the middle part of its name: tabu; auto unless given."
 
 File = Annotated[str, typer.Argument(metavar="FILE", help=_FILE_HELP)]
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help=_FILE_HELP)]

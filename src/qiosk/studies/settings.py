@@ -287,4 +287,4 @@ def _number_as_float(value: Any) -> Any:
 
 def _short(target: str) -> str:
     """A target without what most targets have in common."""
-    return target.removeprefix("microsoft.").removesuffix(".cpu").removesuffix("-parameterfree")
+    return target.removeprefix("microsoft.").removeprefix("qiosk.").removesuffix(".cpu").removesuffix("-parameterfree")

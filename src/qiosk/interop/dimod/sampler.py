@@ -40,7 +40,7 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
     :meth:`qiosk.modeling.Model.solve` does, also in jobs.
 
     Args:
-        solver: target name; the default is parameter-free.
+        solver: target name; the default chooses for itself, and has no parameters of a search.
         workspace: workspace in which to run jobs; None runs the solver in this process.
 
     Raises InvalidTarget for an unknown solver.

@@ -14,7 +14,8 @@ from qiosk.errors import InvalidTarget, ProviderNotFound
 from qiosk.solvers.targets import annealing, auto, bifurcation, population, pticm, quantum, tabu, tempering
 from qiosk.solvers.targets.target import Target
 
-DEFAULT_TARGET = "microsoft.paralleltempering-parameterfree.cpu"
+DEFAULT_TARGET = auto.AUTO
+"""The target of whoever names none."""
 
 _FREE = "-parameterfree"
 
