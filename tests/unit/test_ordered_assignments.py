@@ -227,9 +227,10 @@ def test_long_runs_agree_with_boltzmann_weights(kind, heat):
     assert np.sqrt(np.mean(scores**2)) < 1.25
 
 
+@pytest.mark.parametrize("n", [5, 7])
 @pytest.mark.parametrize("kind", KINDS)
-def test_walkers_know_their_costs_and_find_the_least(kind):
-    found = sequencing(7, **kind)
+def test_walkers_know_their_costs_and_find_the_least(kind, n):
+    found = sequencing(n, **kind)
     problem = compile_problem(found.problem().cost_function())
     layout = Layout(problem)
     walkers = OneHotWalkers(layout)
@@ -242,7 +243,7 @@ def test_walkers_know_their_costs_and_find_the_least(kind):
             present = layout.reduced.constant + layout.scale * walker.arrays["costs"][0]
             now = layout.configuration(walker.arrays["taken"][0])
             assert present == pytest.approx(cost_of(problem, now), abs=1e-9)
-        least = min(found.cost(columns) for columns in itertools.permutations(range(7)))
+        least = min(found.cost(columns) for columns in itertools.permutations(range(n)))
         assert cost == pytest.approx(least, abs=1e-9)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from qiosk.kernels.compiler import inlined, simd_available
 
 if simd_available():
+    from qiosk.kernels.simd import kept as kept
     from qiosk.kernels.simd import pointer
 
     @inlined()
@@ -20,3 +21,7 @@ else:
     def address(array: Any) -> Any:
         """The array itself: slower, with the same results."""
         return array
+
+    @inlined()
+    def kept(array: Any) -> None:
+        """Nothing: nothing is freed too early here."""

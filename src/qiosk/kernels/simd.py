@@ -46,6 +46,18 @@ def pointer(typingctx: Any, array: Any) -> Any:
     return types.CPointer(array.dtype)(array), codegen
 
 
+@intrinsic
+def kept(typingctx: Any, array: Any) -> Any:
+    """Nothing is done. But an array is freed after the last use of its name, and this is one, which its address is
+    not: a kernel that allocates an array and uses its address calls this where it has no more need of it.
+    """
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return context.get_dummy_value()
+
+    return types.none(array), codegen
+
+
 def _lane_count(lanes: Any) -> int | None:
     """Where an intrinsic takes ``lanes``: a constant, or any vector that has as many."""
     if isinstance(lanes, types.IntegerLiteral):

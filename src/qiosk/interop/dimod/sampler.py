@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import dimod
@@ -10,6 +11,7 @@ import numpy as np
 
 from qiosk.client.job import DEFAULT_TIMEOUT_S, Job
 from qiosk.client.solvers import Solver
+from qiosk.client.solvers.provider_formats import format_of
 from qiosk.client.workspace import Workspace
 from qiosk.interop.dimod.bqm import from_binary_polynomial, from_bqm
 from qiosk.interop.dimod.cqm import from_cqm
@@ -151,8 +153,7 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
                 "parameters": dict(result.parameters),
                 "stop_reason": str(result.stop_reason),
             }
-        solver = Solver(self._workspace, self._target.id, params=self._target.in_own_units(given))
-        job = solver.submit(model.problem(), name=label)
+        job = self._solver(self._workspace, given).submit(model.problem(), name=label)
         timeout = given.get("timeout")
         found, info = self._result_of(job, None if timeout is None else timeout + DEFAULT_TIMEOUT_S)
         solutions = [model.decode(configuration) for _, configuration in found]
@@ -177,15 +178,17 @@ class QioskSampler(dimod.Sampler, dimod.PolySampler):  # type: ignore[misc]
                 if len(runs[-1][0]) < reads.wanted(number):  # there are no more configurations
                     break
             return runs
-        solvers = [
-            Solver(self._workspace, self._target.id, params=self._target.in_own_units(reads.parameters_of(number)))
-            for number in range(reads.runs)
-        ]
+        solvers = [self._solver(self._workspace, reads.parameters_of(number)) for number in range(reads.runs)]
         jobs = [
             solver.submit(reads.problem(encoded, number), name=reads.label) for number, solver in enumerate(solvers)
         ]
         timeout = reads.given.get("timeout")
         return [self._result_of(job, None if timeout is None else timeout + DEFAULT_TIMEOUT_S) for job in jobs]
+
+    def _solver(self, workspace: Workspace, given: Mapping[str, Any]) -> Solver:
+        """What submits jobs of the target with these parameters."""
+        target, form = self._target, asdict(format_of(self._target.id))
+        return Solver(workspace, target.id, params=target.in_own_units(given), **form)
 
     def _run(self, problem: Problem, parameters: Mapping[str, Any]) -> Found:
         result = solve(problem, self._target.id, **parameters)

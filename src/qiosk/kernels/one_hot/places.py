@@ -59,7 +59,8 @@ def table_addresses(couplings: Any, moves: Any, more: Any) -> Any:
     is_sparse = indptr[base.size] > 0
     is_dense = not is_sparse and matrix.size > 0
     shape = (base.size, n_terms, n_squares, is_dense, n_terms + n_squares > 0, matrix.size > 0, linked.shape[0])
-    pairs = (address(matrix), address(indptr), address(neighbors), address(values), address(base), address(linked))
+    rows = (address(indptr), address(neighbors), address(values))
+    pairs = (address(matrix), *rows, address(base), address(linked.ravel()))
     choices = (address(moves[0]), address(moves[1]), address(moves[2]), address(moves[3]))
     terms = (address(t[0]), address(t[1]), address(t[2]), address(t[3]), address(t[4]))
     squares = (address(q[0]), address(q[1]), address(q[2]), address(q[3]), address(q[4]), address(q[5]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qiosk.kernels.addresses import address
+from qiosk.kernels.addresses import address, kept
 from qiosk.kernels.compiler import called, inlined, kernel
 from qiosk.kernels.one_hot.exchanges import exchange_gain
 from qiosk.kernels.one_hot.orders import (
@@ -189,5 +189,7 @@ def one_hot_sweeps(with_orders: bool) -> Any:
             if with_orders:
                 fill(tables, state[0].shape[1], replica)
         age[0] += n_sweeps
+        kept(scratch)
+        kept(columns)
 
     return sweeps

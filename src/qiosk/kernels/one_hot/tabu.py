@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from qiosk.kernels.addresses import address
+from qiosk.kernels.addresses import address, kept
 from qiosk.kernels.compiler import called, inlined, kernel
 from qiosk.kernels.one_hot.exchanges import exchange_gain
 from qiosk.kernels.one_hot.orders import (
@@ -350,5 +350,9 @@ def one_hot_tabu(with_orders: bool) -> Any:
                 numbers[PATIENCE] = min(rules[2], LEAST_PATIENCE + PATIENCE_PER_MOVE * made)
         if with_orders:
             fill(tables, choices, replica)
+        kept(scratch)
+        kept(best_move)
+        kept(columns)
+        kept(links)
 
     return run

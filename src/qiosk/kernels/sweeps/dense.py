@@ -22,6 +22,7 @@ from qiosk.kernels.sweeps.cached import after, draw_block
 if simd_available():
     from qiosk.kernels.simd import (
         at_most,
+        kept,
         load,
         mask_to_word,
         pointer,
@@ -105,5 +106,8 @@ def dense_sweeps() -> Any:
                                     row = load(couplings2_at, tile_at + rows_at[r * BLOCK + q], TILE)
                                     wide = wide + row * signs_at[r * BLOCK + q]
                                 store(fields_at, at, wide)
+        kept(rows)
+        kept(signs)
+        kept(counts)
 
     return sweeps
