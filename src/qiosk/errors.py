@@ -45,7 +45,7 @@
     │   └── FileDenied (PermissionError)   a file of the home or the storage that this process may not use
     ├── MissingExtra (ImportError)         an optional package is not installed
     ├── JobFailed (RuntimeError)           get_results of a job that has none
-    ├── UnreadableCheckpoint               a checkpoint that this version cannot continue; the job starts again
+    ├── UnreadableCheckpoint               a checkpoint that this version cannot continue; a job starts again
     └── SupervisorUnavailable (RuntimeError)  no supervisor could be started to run the jobs
 
 Messages name the thing, the rule and the value, in lower case and without a final stop:

@@ -69,6 +69,21 @@ def test_a_job_is_extended_twice_and_its_extension_is_extended(workspace: Worksp
     assert (third.details.parent_id, resumed(third)) == (first.id, 3)
 
 
+def test_the_extensions_of_a_job_are_listed(workspace: Workspace, memory: MemoryParts) -> None:
+    job = cut(workspace, memory, name="it's cut")
+    first, second = job.extend(1), job.extend(1)
+    memory.run("default")
+    third = first.extend(1)
+    for parent_id in (job.id, job.id[:8], job.id[:8].upper()):
+        assert {each.id for each in workspace.list_jobs(parent_id=parent_id)} == {first.id, second.id}
+    assert [each.id for each in workspace.list_jobs("cut", "Waiting", parent_id=first.id)] == [third.id]
+    assert workspace.list_jobs(parent_id="it's") == []
+    with pytest.raises(JobNotFound):
+        workspace.list_jobs(parent_id="00000000")
+    job.delete()
+    assert len(workspace.list_jobs(parent_id=job.id)) == 2
+
+
 def test_an_extension_needs_neither_its_parent_nor_its_checkpoint(workspace: Workspace, memory: MemoryParts) -> None:
     job = cut(workspace, memory)
     longer = job.extend(1)
@@ -190,6 +205,8 @@ def test_asyncio_programs_and_the_command_extend_jobs_too(
     refused = CliRunner().invoke(app, ["jobs", "extend", job.id, "--timeout", "0"])
     assert refused.exit_code == 2
     assert "must be a number of seconds above 0" in refused.stderr
+    listed = CliRunner().invoke(app, ["jobs", "list", "--parent", job.id[:8], "--json"])
+    assert {each["parentId"] for each in json.loads(listed.stdout[listed.stdout.index("[\n") :])} == {job.id}
     ids = {each.id for each in workspace.list_jobs()}
     assert {longer, done.stdout.split()[-1]} <= ids
     assert len(ids) == 4

@@ -396,6 +396,10 @@ QUERIES = [
     (JobQuery(name_prefix="my", created_before=NOW + timedelta(seconds=2)), "bd"),
     (JobQuery(session_id="s"), "ea"),
     (JobQuery(session_id=""), ""),
+    (JobQuery(parent_id="d"), "c"),
+    (JobQuery(parent_id="D"), ""),
+    (JobQuery(parent_id="d", statuses=[JobStatus.EXECUTING], order_by=ItemOrder.NAME), "c"),
+    (JobQuery(parent_id="d", session_id="s"), ""),
     (JobQuery(is_top_level=True), "bcd"),
     (JobQuery(order_by=ItemOrder.NAME), "eabdc"),
     (JobQuery(order_by=ItemOrder.NAME, descending=False), "cdbae"),
@@ -411,7 +415,7 @@ QUERIES = [
 
 def add_five_jobs(store: JobStore) -> None:
     store.add(a_job("d", seconds=0, name="MY_job", target="other.CPU", provider_id="1qbit"))
-    store.add(a_job("c", seconds=1, name="100%", job_type="Unknown"))
+    store.add(replace(a_job("c", seconds=1, name="100%", job_type="Unknown"), parent_id="d"))
     store.swap((job := claim(store)).on(JobEvent.CANCEL, at=NOW), expected=job)
     claim(store)
     store.add(a_job("b", seconds=2, name="my_job", target="B.cpu", tags=("x", 'a "b", ', ", y")))

@@ -87,6 +87,14 @@ def test_items_are_found_by_the_beginning_of_their_ids(database, items, after):
     assert re.search(wanted, plan), plan
 
 
+def test_the_extensions_of_a_job_are_found_by_an_index(database):
+    store = SqlJobStore(database)
+    (plan,) = plans(database, lambda: store.page("w", JobQuery(parent_id="j"), Cursor("", NOW, "j"), 10))
+    assert "jobs_by_parent" in plan
+    assert "Sort" not in plan
+    assert "TEMP B-TREE" not in plan
+
+
 @pytest.mark.parametrize("descending", [True, False])
 @pytest.mark.parametrize("order", [order for order in ItemOrder if order is not ItemOrder.ITEM_TYPE])
 @pytest.mark.parametrize("items", ["jobs", "sessions"])

@@ -132,6 +132,7 @@ def test_a_query_for_sessions_alone_finds_no_job():
         ("startswith(Id, 'a') and startswith(Id, 'b')", "at most one condition on Id is allowed"),
         ("startswith(Target, 'a')", "must have a condition"),
         ("SessionId eq 's'", "SessionId can be compared in lists of jobs only"),
+        ("ParentId eq 'j'", "ParentId can be compared in lists of jobs only"),
         ("CreationTime gt 2023-01-01", "must have a condition"),
         ("startswith(Name, 'a\x00')", "must be valid Unicode without NUL"),
         ("startswith(Name, '\ud800')", "must be valid Unicode without NUL"),
@@ -162,6 +163,13 @@ def test_a_list_of_jobs_is_of_one_session():
     for text in ("SessionId eq 'other'", "(SessionId eq 's' or SessionId eq 't')"):
         with pytest.raises(InvalidFilter, match="SessionId may be compared with one value only"):
             job_query(text, session_id="s")
+
+
+def test_a_list_of_jobs_has_one_parent():
+    text = "startswith(Name, 'a') and ParentId eq 'J1' and SessionId eq 's'"
+    assert job_query(text) == JobQuery(name_prefix="a", parent_id="J1", session_id="s")
+    with pytest.raises(InvalidFilter, match="ParentId may be compared with one value only"):
+        job_query("(parentid eq 'a' or ParentId eq 'b')")
 
 
 @pytest.mark.parametrize("prefix", ["", "-a", "é", "a" * 101, "a\x7f"])

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk.errors import UnreadableCheckpoint
+from qiosk.solvers import checkpoint
 from qiosk.solvers.algorithms.simulated_annealing import AnnealingState
 from qiosk.solvers.checkpoint import pack, unpack
 from qiosk.solvers.parameter_free.rounds import RoundsState
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.counter import uniforms
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.version import __version__
 
 offers = st.lists(st.tuples(st.integers(0, 15), st.integers(-3, 3)), max_size=30)
 
@@ -62,6 +64,38 @@ def test_a_state_survives_its_checkpoint():
     assert inner.incumbents.costs == [-1.5]
     np.testing.assert_array_equal(inner.incumbents.configurations[0], bits(3))
     assert inner.incumbents.improvements == state.inner.incumbents.improvements
+
+
+@pytest.mark.parametrize("writer", ["0.0.1", "99.0"])
+def test_a_checkpoint_of_another_version_is_read_if_its_format_is_the_same(writer, monkeypatch, caplog):
+    monkeypatch.setattr(checkpoint, "__version__", writer)
+    data = pack({"seed": 5, "state": a_state()})
+    monkeypatch.undo()
+    assert unpack(data, without="state") == {"seed": 5}
+    assert unpack(data)["state"].round == 3
+    assert caplog.messages == [f"Qiosk {__version__} goes on from a checkpoint of Qiosk {writer}"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"VERSION": 99}, "format must be qiosk-checkpoint version 3, found qiosk-checkpoint version 99"),
+        ({"FORMAT": "other"}, "format must be qiosk-checkpoint version 3, found other version 3"),
+        ({"_to_tree": lambda *state: {"class": "RoundsState", "members": {"flux": {"scalar": 1}}}}, "flux"),
+        ({"_to_tree": lambda *state: {"class": "Future", "members": {}}}, "class Future may not be part of"),
+    ],
+    ids=["version", "format", "member", "class"],
+)
+def test_a_checkpoint_of_another_version_is_refused_if_it_cannot_be_read(change, message, monkeypatch):
+    for name, value in change.items():
+        monkeypatch.setattr(checkpoint, name, value)
+    monkeypatch.setattr(checkpoint, "__version__", "99.0")
+    data = pack(a_state())
+    monkeypatch.undo()
+    with pytest.raises(
+        UnreadableCheckpoint, match=rf"checkpoint of Qiosk 99\.0 by Qiosk .* cannot be read: .*{message}"
+    ):
+        unpack(data)
 
 
 @given(st.binary(max_size=400))

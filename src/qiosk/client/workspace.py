@@ -187,6 +187,7 @@ class Workspace:
         provider_id: str | None = None,
         target: str | None = None,
         session_id: str | None = None,
+        parent_id: str | None = None,
         tags: str | Iterable[str] | None = None,
         limit: int | None = None,
     ) -> list[Job]: ...
@@ -202,6 +203,7 @@ class Workspace:
         provider_id: str | None = None,
         target: str | None = None,
         session_id: str | None = None,
+        parent_id: str | None = None,
         tags: str | Iterable[str] | None = None,
         limit: int | None = None,
         as_frame: Literal[True],
@@ -217,6 +219,7 @@ class Workspace:
         provider_id: str | None = None,
         target: str | None = None,
         session_id: str | None = None,
+        parent_id: str | None = None,
         tags: str | Iterable[str] | None = None,
         limit: int | None = None,
         as_frame: bool = False,
@@ -232,16 +235,20 @@ class Workspace:
             provider_id, target: provider and target of the jobs. A short name, such as ``tabu``, is that of all targets
                 that have it as their middle part.
             session_id: session of the jobs. It may be short, as for :meth:`get_session`.
+            parent_id: job that the jobs extend. It may be short, as for :meth:`get_job`.
             tags: a tag of the jobs, or several that each of them has.
             limit: largest number of jobs to return.
             as_frame: return a pandas DataFrame instead: a row for each job; the columns are the properties of
                 :class:`JobDetails` without URIs, and those of the progress and the error as ``progress_best_cost`` or
                 ``error_code``.
 
-        Raises InvalidFilter; SessionNotFound for a short id that fits none; MissingExtra for a frame without pandas.
+        Raises InvalidFilter; SessionNotFound and JobNotFound for short ids that fit none; MissingExtra for a frame
+        without pandas.
         """
         if session_id is not None and may_be_short(session_id):
             session_id = self.get_session(session_id).id
+        if parent_id is not None and may_be_short(parent_id):
+            parent_id = self.get_job(parent_id).id
         wanted = conditions(
             job_status,
             status,
@@ -252,7 +259,7 @@ class Workspace:
             tags=tags,
             name_match=name_match,
         )
-        query = JobQuery(session_id=session_id, **wanted)
+        query = JobQuery(session_id=session_id, parent_id=parent_id, **wanted)
         found = matching(lambda top, token: self.api.page(query, top=top, token=token), name_match, limit)
         jobs = [self._job(view) for view in found]
         return job_frame(job.details for job in jobs) if as_frame else jobs

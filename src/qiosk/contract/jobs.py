@@ -155,8 +155,8 @@ class JobQuery(Struct, frozen=True, kw_only=True):
 
     Letter case is ignored, except in ids and tags. ``id_prefix`` is the beginning of ids, ``name_prefix`` is literal
     text of at most 200 characters; every job has all of the ``tags``; ``created_after`` and ``created_before`` are
-    inclusive; ``is_top_level`` leaves out the jobs of sessions. Jobs whose sort keys are equal are sorted by creation,
-    in the same direction.
+    inclusive; ``parent_id`` is the job that the jobs extend; ``is_top_level`` leaves out the jobs of sessions. Jobs
+    whose sort keys are equal are sorted by creation, in the same direction.
     """
 
     id_prefix: str | None = None
@@ -169,6 +169,7 @@ class JobQuery(Struct, frozen=True, kw_only=True):
     created_after: datetime | None = None
     created_before: datetime | None = None
     session_id: str | None = None
+    parent_id: str | None = None
     is_top_level: bool = False
     order_by: ItemOrder = ItemOrder.CREATION_TIME
     descending: bool = True

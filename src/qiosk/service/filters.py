@@ -48,10 +48,13 @@ _MEMBERS = {
     "target": "targets",
     "state": "statuses",
     "sessionid": "session_ids",
+    "parentid": "parent_ids",
 }
+_OF_JOBS = {"SessionId": "session_ids", "ParentId": "parent_ids"}
+"""Properties that only jobs have."""
 _BOUNDS = {"ge": ("created_after", time.min), "le": ("created_before", time.max)}
 
-_COMPARISON = r"(?:ItemType|JobType|ProviderId|Target|State|SessionId|Tag)\s+eq\s"
+_COMPARISON = r"(?:ItemType|JobType|ProviderId|Target|State|SessionId|ParentId|Tag)\s+eq\s"
 _CLAUSE = rf"(?:startswith\s*\(|\(?\s*{_COMPARISON}|\(?\s*CreationTime\s)"
 _PREFIX_BEGIN = re.compile(r"startswith\s*\(\s*(Name|Id)\s*,\s*'", re.IGNORECASE)
 _PREFIX_END = re.compile(rf"'\s*\)(?=\s*\Z|\s+and\s+{_CLAUSE})", re.IGNORECASE)
@@ -69,18 +72,22 @@ def item_query(filter_text: str | None = None, orderby: str | None = None) -> It
     Raises InvalidFilter, which names the place.
     """
     conditions = _conditions(filter_text, orderby)
-    if "session_ids" in conditions:
-        raise InvalidFilter("filter: SessionId can be compared in lists of jobs only")
+    for name, member in _OF_JOBS.items():
+        if member in conditions:
+            raise InvalidFilter(f"filter: {name} can be compared in lists of jobs only")
     return ItemQuery(**conditions)
 
 
 def job_query(filter_text: str | None = None, orderby: str | None = None, *, session_id: str | None = None) -> JobQuery:
     """As ``item_query``, for jobs only, of one session if ``session_id`` is given. Raises InvalidFilter."""
     conditions = _conditions(filter_text, orderby)
-    named = {*conditions.pop("session_ids", ()), *(() if session_id is None else (session_id,))}
-    if len(named) > 1:
-        raise InvalidFilter("filter: SessionId may be compared with one value only, in the path or in the filter")
-    return to_job_query(ItemQuery(**conditions), session_id=next(iter(named), None))
+    named = {name: set(conditions.pop(member, ())) for name, member in _OF_JOBS.items()}
+    named["SessionId"].update(() if session_id is None else (session_id,))
+    for name, ids in named.items():
+        if len(ids) > 1:
+            raise InvalidFilter(f"filter: {name} may be compared with one value only, in the path or in the filter")
+    ids_of = {name: next(iter(ids), None) for name, ids in named.items()}
+    return to_job_query(ItemQuery(**conditions), session_id=ids_of["SessionId"], parent_id=ids_of["ParentId"])
 
 
 def _conditions(filter_text: str | None, orderby: str | None) -> dict[str, Any]:
@@ -92,7 +99,9 @@ def _conditions(filter_text: str | None, orderby: str | None) -> dict[str, Any]:
     return found
 
 
-def to_job_query(query: ItemQuery, *, session_id: str | None = None, is_top_level: bool = False) -> JobQuery:
+def to_job_query(
+    query: ItemQuery, *, session_id: str | None = None, parent_id: str | None = None, is_top_level: bool = False
+) -> JobQuery:
     """The same query for jobs; it matches none if the items to list are not jobs."""
     statuses = query.statuses
     if query.item_types is not None and ItemType.JOB not in query.item_types:
@@ -108,6 +117,7 @@ def to_job_query(query: ItemQuery, *, session_id: str | None = None, is_top_leve
         created_after=query.created_after,
         created_before=query.created_before,
         session_id=session_id,
+        parent_id=parent_id,
         is_top_level=is_top_level,
         order_by=query.order_by,
         descending=query.descending,
@@ -125,7 +135,7 @@ def check_query(query: JobQuery) -> None:
     prefix = query.name_prefix
     if prefix is not None and len(prefix.casefold()) > NAME_KEY_CHARS:
         raise InvalidFilter(f"name prefix: must have at most {NAME_KEY_CHARS} characters, found {len(prefix)}")
-    single = (prefix or "", query.session_id or "", *query.tags)
+    single = (prefix or "", query.session_id or "", query.parent_id or "", *query.tags)
     for choices in (query.job_types, query.provider_ids, query.targets, single):
         for text in choices or ():
             if not is_storable(text):
@@ -224,8 +234,8 @@ class _Reader:
         member = _MEMBERS.get(name.lower())
         if member is None:
             raise InvalidFilter(
-                f"filter: {name} cannot be compared by eq; ItemType, JobType, ProviderId, Target, State, SessionId and"
-                " Tag can, Name and Id by startswith and CreationTime by ge and le"
+                f"filter: {name} cannot be compared by eq; ItemType, JobType, ProviderId, Target, State, SessionId,"
+                " ParentId and Tag can, Name and Id by startswith and CreationTime by ge and le"
             )
         if len(values) > MAX_CHOICES:
             raise InvalidFilter(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 
 from qiosk.errors import UnreadableCheckpoint
 from qiosk.model.cost_function import CostFunction
+from qiosk.version import __version__
+
+_log = logging.getLogger(__name__)
 
 FORMAT = "qiosk-checkpoint"
 VERSION = 3
@@ -38,7 +42,7 @@ def checkpointed(cls: C) -> C:
 def pack(state: object) -> bytes:
     """State to bytes. Holds dataclasses marked as checkpointed, lists, dicts with string keys, arrays and scalars."""
     arrays: dict[str, NDArray[Any]] = {}
-    tree = {"format": FORMAT, "version": VERSION, "state": _to_tree(state, arrays)}
+    tree = {"format": FORMAT, "version": VERSION, "qiosk": __version__, "state": _to_tree(state, arrays)}
     file = io.BytesIO()
     members = {"tree": np.frombuffer(json.dumps(tree).encode(), np.uint8), **arrays}
     np.savez(file, **members)  # type: ignore[arg-type]  # its stub takes allow_pickle for the only keyword
@@ -48,23 +52,26 @@ def pack(state: object) -> bytes:
 def unpack(data: bytes, *, without: str = "") -> Any:
     """Bytes to state, a dict perhaps ``without`` one of its items, whose classes need not be known then.
 
-    Raises UnreadableCheckpoint for anything that ``pack`` of this version did not write.
+    A checkpoint of another version of Qiosk is read if its format is the same; a warning is logged ``without`` an item,
+    which is how a checkpoint is read first. Raises UnreadableCheckpoint for anything else that ``pack`` did not write.
     """
+    writer = ""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as members:
             tree = json.loads(members["tree"].tobytes())
+            writer = str(tree.get("qiosk", "of an earlier version"))
             if tree["format"] != FORMAT or tree["version"] != VERSION:
                 raise UnreadableCheckpoint(
-                    f"checkpoint: format must be {FORMAT} version {VERSION}, "
-                    f"found {tree['format']} version {tree['version']}"
+                    f"format must be {FORMAT} version {VERSION}, found {tree['format']} version {tree['version']}"
                 )
             if without:
                 tree["state"]["dict"].pop(without, None)
+                if writer != __version__:
+                    _log.warning("Qiosk %s goes on from a checkpoint of Qiosk %s", __version__, writer)
             return _from_tree(tree["state"], members)
-    except UnreadableCheckpoint:
-        raise
-    except Exception as error:  # whatever zip, JSON or a constructor makes of damaged bytes
-        raise UnreadableCheckpoint(f"checkpoint cannot be read: {error}") from error
+    except Exception as error:  # whatever zip, JSON or a constructor makes of damaged bytes, or of other classes
+        of_other = f" of Qiosk {writer} by Qiosk {__version__}" if writer not in ("", __version__) else ""
+        raise UnreadableCheckpoint(f"checkpoint{of_other} cannot be read: {error}") from error
 
 
 def origin(target_id: str, values: Mapping[str, Any], cost_function: CostFunction) -> dict[str, Any]:
@@ -129,5 +136,5 @@ def _from_tree(node: Any, arrays: Any) -> Any:
 
 def _known(name: str) -> type:
     if name not in _CLASSES:
-        raise UnreadableCheckpoint(f"checkpoint: class {name} may not be part of a checkpoint")
+        raise UnreadableCheckpoint(f"class {name} may not be part of a checkpoint")
     return _CLASSES[name]

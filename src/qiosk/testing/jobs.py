@@ -227,6 +227,7 @@ def _matches(job: Job, query: JobQuery) -> bool:
         and (query.created_after is None or job.created_at >= query.created_after)
         and (query.created_before is None or job.created_at <= query.created_before)
         and (query.session_id is None or job.session_id == query.session_id)
+        and (query.parent_id is None or job.parent_id == query.parent_id)
         and (not query.is_top_level or job.session_id is None)
     )
 

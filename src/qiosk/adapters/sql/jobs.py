@@ -295,6 +295,8 @@ def _conditions(query: JobQuery) -> list[sa.ColumnElement[bool]]:
         conditions.append(jobs.c.state.in_(wanted))
     if query.session_id is not None:
         conditions.append(jobs.c.session_id == query.session_id)
+    if query.parent_id is not None:
+        conditions.append(jobs.c.parent_id == query.parent_id)
     if query.is_top_level:
         conditions.append(jobs.c.session_id.is_(None))
     return conditions

@@ -117,6 +117,13 @@ sa.Index("jobs_by_creation", jobs.c.workspace, jobs.c.created_at, jobs.c.id)
 for _order, _key in ORDER_KEYS.items():  # so that all pages cost the same
     sa.Index(f"jobs_by_{_order.name.lower()}", jobs.c.workspace, _key, jobs.c.created_at, jobs.c.id)
 sa.Index("jobs_by_session", jobs.c.workspace, jobs.c.session_id, jobs.c.created_at, jobs.c.id)
+HAS_PARENT = sa.text("parent_id IS NOT NULL")
+sa.Index(
+    "jobs_by_parent",
+    *(jobs.c.workspace, jobs.c.parent_id, jobs.c.created_at, jobs.c.id),
+    sqlite_where=HAS_PARENT,
+    postgresql_where=HAS_PARENT,
+)
 sa.Index("jobs_by_end", jobs.c.ended_at, jobs.c.workspace, jobs.c.id)
 
 # Most jobs have their own container, which is found by the id: only the others need an index.

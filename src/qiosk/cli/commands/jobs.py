@@ -49,6 +49,7 @@ def list_jobs(
     until: Annotated[datetime | None, typer.Option(parser=parse_until, metavar="TIME", help=_UNTIL_HELP)] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help=_TAG_HELP)] = None,
     session: Annotated[str | None, typer.Option("--session", metavar="ID", help="Session of the jobs.")] = None,
+    parent: Annotated[str | None, typer.Option("--parent", metavar="ID", help="Job that the jobs extend.")] = None,
     target: Annotated[str | None, typer.Option("--target", help=_TARGET_HELP)] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of jobs to list.")] = 50,
     home: options.Home = None,
@@ -65,6 +66,7 @@ def list_jobs(
             created_before=until,
             target=target,
             session_id=None if session is None else workspace.get_session(session).id,
+            parent_id=parent,
             tags=tags,
             limit=limit + 1,
         )

@@ -19,9 +19,10 @@ def filter_text(query: JobQuery | ItemQuery) -> str | None:
     starts = {"Name": query.name_prefix or None, "Id": query.id_prefix}
     clauses = [f"startswith({name}, '{_quoted(start)}')" for name, start in starts.items() if start is not None]
     clauses += [f"Tag eq '{_quoted(tag)}'" for tag in query.tags]
-    session_id = query.session_id if isinstance(query, JobQuery) else None
+    session_id, parent_id = (query.session_id, query.parent_id) if isinstance(query, JobQuery) else (None, None)
     choices: dict[str, Sequence[str] | None] = {
         "SessionId": None if session_id is None else (session_id,),
+        "ParentId": None if parent_id is None else (parent_id,),
         "ItemType": _item_types(query),
         "JobType": query.job_types,
         "ProviderId": query.provider_ids,
