@@ -8,18 +8,20 @@ from unittest import mock
 import numpy as np
 import numpy.testing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from problems import random_problem
 from qiosk.kernels.pair_sums import pair_matrix, pair_tiles
 from qiosk.kernels.terms import common_divisor
+from qiosk.model import check as checks
 from qiosk.model import compile as compiling
-from qiosk.model import cost, flips, pairs, units
+from qiosk.model import cost, flips, matrix, pairs, units
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction
 from qiosk.model.flips import cost_of, deltas, pair_sums, term_slopes
+from qiosk.model.matrix import terms_from_matrix
 from qiosk.model.pairs import PairList
 from qiosk.solvers.exact.dominated import _BothWays, _partners
 from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows
@@ -68,6 +70,30 @@ def test_counting_compiles_the_same_problem(cf):
     assert isinstance(found.pairs, PairList)
     for name in ("constant", "linear", "pair_rows", "pair_cols", "pair_values", "term_values", "term_variables"):
         npt.assert_array_equal(getattr(found, name), getattr(wanted, name), strict=True)
+
+
+@given(st.lists(st.lists(st.integers(0, 5), max_size=10), max_size=12))
+def test_the_first_term_that_repeats_an_id_is_found(terms):
+    indptr = np.cumsum([0, *map(len, terms)])
+    ids = np.array([i for term in terms for i in term], np.int64)
+    repeats = [
+        (t, min(i for i in term if term.count(i) > 1)) for t, term in enumerate(terms) if len({*term}) < len(term)
+    ]
+    with many(checks, "MANY_TERMS"):
+        assert checks._first_repeat(indptr, ids) == (repeats[0] if repeats else None)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int64, np.float16, np.float32, np.float64])
+@given(st.integers(0, 130), st.integers(0, 99), st.booleans())
+@settings(max_examples=5)
+def test_a_dense_matrix_gives_the_same_terms(dtype, n, seed, is_ising):
+    rng = np.random.default_rng(seed)
+    dense = (rng.integers(0, 3, (n, n)) * rng.integers(0, 2, (n, n))).astype(dtype)
+    wanted = terms_from_matrix(dense, None, 1.0, is_ising)
+    with many(matrix, "MANY_ENTRIES"):
+        found = terms_from_matrix(dense, None, 1.0, is_ising)
+    for ours, theirs in zip(found, wanted, strict=True):
+        npt.assert_array_equal(ours, theirs, strict=True)
 
 
 @given(ANY, st.integers(0, 99))

@@ -62,6 +62,44 @@ def term_summands() -> Any:
 
 
 @cache
+def first_repeat() -> Any:
+    """``find(indptr, ids, scratch, where)``: the first term that has an id twice, and the smallest such id.
+
+    indptr: (T + 1,) int64, from 0; ids: (nnz,) int64. scratch: int64, as long as the longest term. where: (2,) int64,
+    written with the term and the id, or with -1.
+    """
+
+    @kernel
+    def find(indptr: Any, ids: Any, scratch: Any, where: Any) -> None:
+        where[0] = where[1] = -1
+        for t in range(indptr.size - 1):
+            begin = indptr[t]
+            size = indptr[t + 1] - begin
+            if size == 2:
+                if ids[begin] == ids[begin + 1]:
+                    where[0], where[1] = t, ids[begin]
+                    return
+                continue
+            if size <= 8:
+                for k in range(size):  # sorted by insertion
+                    place, own = k, ids[begin + k]
+                    while place > 0 and scratch[place - 1] > own:
+                        scratch[place] = scratch[place - 1]
+                        place -= 1
+                    scratch[place] = own
+            else:
+                for k in range(size):
+                    scratch[k] = ids[begin + k]
+                scratch[:size].sort()
+            for k in range(1, size):
+                if scratch[k] == scratch[k - 1]:
+                    where[0], where[1] = t, scratch[k]
+                    return
+
+    return find
+
+
+@cache
 def exclusive_partners() -> Any:
     """``count(rows, cols, values, linear, least, partners)``: of each variable, pairs of bits that may both be unset.
 

@@ -15,6 +15,9 @@ from qiosk.model.slack import read_slack
 
 T = TypeVar("T")
 
+MANY_TERMS = 1 << 14
+"""Terms from which a compiled pass is worth loading Numba."""
+
 
 def by_id(values: Mapping[Any, T]) -> dict[int, T]:
     """Values by variable id, from values keyed by ids (int or str). Raises InvalidValue for an id that is given twice,
@@ -97,6 +100,12 @@ def _owner(indptr: I64, k: int) -> int:
 
 def _first_repeat(indptr: I64, ids: I64) -> tuple[int, int] | None:
     """First row in which an id occurs twice, and that id; None if there is none."""
+    if len(indptr) > MANY_TERMS:
+        from qiosk.kernels.terms import first_repeat  # here: small problems need no Numba
+
+        where = np.empty(2, np.int64)
+        first_repeat()(indptr, ids, np.empty(int(np.diff(indptr).max(initial=0)), np.int64), where)
+        return None if where[0] < 0 else (int(where[0]), int(where[1]))
     degrees = np.diff(indptr)
     found: tuple[int, int] | None = None
     for degree in np.unique(degrees[degrees > 1]).tolist():

@@ -1,8 +1,9 @@
 """From terms as they were given to the arrays that solvers work on.
 
 Terms are taken locality by locality. The ids of a PUBO term are first reduced by x**2 = x, which may lower
-its locality; then like terms are found by sorting keys that pack a term's variables into one integer. Sums
-are taken in float64, in an order that depends only on the order of the terms: exact for integers up to 2**53.
+its locality; then like terms are found by sorting keys that pack a term's variables into one integer, or many terms
+by counting. Sums are taken in float64, in an order that depends only on the order of the terms: exact for integers up
+to 2**53.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from qiosk.errors import InvalidValue, NotEnoughMemory, RepeatedVariable
 from qiosk.model.compact import LARGE_TERMS
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, rows_of
+from qiosk.model.cost_function import CONSTANT, F64, I32, I64, CostFunction, distinct_degrees, rows_of
 from qiosk.model.one_hot import read_one_hot
 from qiosk.model.pairs import PairList, Pairs
 from qiosk.model.rows import collect_list, collect_rows
@@ -31,7 +32,7 @@ _MAX_PACKED = 64  # ids in a term; longer ones are rare and compared as bytes, w
 class _Like:
     """Terms of one locality d: columns (m, d) with sorted rows, values (m,)."""
 
-    columns: I64
+    columns: I64 | I32
     values: F64
 
 
@@ -77,7 +78,9 @@ def compile_problem(cost_function: CostFunction) -> CompiledProblem:
         linear=linear,
         pairs=pairs,
         term_indptr=_indptr(_joined([np.full(*terms.columns.shape) for terms in larger])),
-        term_variables=_joined([terms.columns.ravel() for terms in larger]).astype(np.int32),
+        term_variables=np.concatenate(
+            [np.empty(0, np.int32), *(terms.columns.ravel() for terms in larger)], dtype=np.int32
+        ),
         term_values=np.concatenate([np.empty(0), *(terms.values for terms in larger)]),
         group_indptr=groups.indptr,
         group_variables=groups.variables.astype(np.int32),
@@ -97,10 +100,8 @@ def _merged_terms(cost_function: CostFunction, n: int) -> tuple[PairList, F64, f
     linear, constant = np.zeros(n), float(merged[0].values.sum()) if 0 in merged else 0.0
     if 1 in merged:
         linear[merged[1].columns[:, 0]] += merged[1].values
-    columns, values = np.empty((0, 2), np.int64), np.empty(0)
-    if 2 in merged:
-        columns, values = merged[2].columns, merged[2].values
-    pairs = PairList(columns[:, 0].astype(np.int32), columns[:, 1].astype(np.int32), values)
+    two = merged.get(2) or _Like(np.empty((0, 2), np.int32), np.empty(0))
+    pairs = PairList(two.columns[:, 0].astype(np.int32), two.columns[:, 1].astype(np.int32), two.values)
     return pairs, linear, constant, [terms for d, terms in merged.items() if d > 2 and len(terms.values)]
 
 
@@ -119,11 +120,16 @@ def _reduced(cost_function: CostFunction) -> dict[int, _Like]:
     indptr, positions, coefficients = cost_function.indptr, cost_function.positions, cost_function.coefficients
     degrees = np.diff(indptr)
     parts: dict[int, list[_Like]] = defaultdict(list)
-    for degree in np.unique(degrees).tolist():
+    for degree in distinct_degrees(degrees):
         where = np.flatnonzero(degrees == degree)
         rows = rows_of(positions, indptr, where, degree)
-        columns = np.sort(rows, axis=1)
         values: F64 = coefficients[where]
+        if len(where) >= MANY_TERMS and degree > 1:
+            columns, sizes = _sorted_members(rows)
+            if (sizes == degree).all():
+                parts[degree].append(_Like(columns, values))
+                continue
+        columns = np.sort(rows, axis=1)
         first = np.ones(columns.shape, np.bool_)
         first[:, 1:] = columns[:, 1:] != columns[:, :-1]
         is_plain = first.all(axis=1)
@@ -150,7 +156,9 @@ def _concatenate(parts: list[_Like]) -> _Like:
 
 def _merge(terms: _Like, base: int) -> _Like:
     """Like terms added up, zeros left out, rows in lexicographic order. Columns are in 0..base-1."""
-    keys = _keys(terms.columns, base)
+    if len(terms.values) >= MANY_TERMS and terms.columns.shape[1] > 0:
+        return _merged_by_counting(terms, base)
+    keys = _keys(terms.columns.astype(np.int64, copy=False), base)
     values: F64 = terms.values
     columns = terms.columns
     if not np.all(keys[1:] > keys[:-1]):
@@ -164,6 +172,29 @@ def _merge(terms: _Like, base: int) -> _Like:
     if is_kept.all():
         return _Like(columns, values)
     return _Like(columns[is_kept], values[is_kept])
+
+
+def _sorted_members(rows: I64) -> tuple[I32, I32]:
+    """(m, d) the distinct variables of each term, ascending, first; and (m,) how many these are."""
+    from qiosk.kernels.like_terms import sort_members  # here: small problems need no Numba
+
+    members, sizes = rows.astype(np.int32), np.empty(len(rows), np.int32)
+    sort_members()(members, sizes)
+    return members, sizes
+
+
+def _merged_by_counting(terms: _Like, base: int) -> _Like:
+    """As ``_merge``."""
+    from qiosk.kernels.like_terms import merge_terms
+
+    members, values = terms.columns.astype(np.int32, copy=False), terms.values
+    counts = np.bincount(members[:, 0], minlength=base)
+    fill = _indptr(counts)[:-1]
+    bucket, bucket_values = np.empty_like(members), np.empty_like(values)
+    order, spare = (np.empty(int(counts.max(initial=0)), np.int32) for _ in range(2))
+    out, out_values = np.empty_like(members), np.empty_like(values)
+    left = merge_terms()(members, values, fill, bucket, bucket_values, order, spare, out, out_values)
+    return _Like(out[:left], out_values[:left])
 
 
 def _keys(columns: I64, base: int) -> I64:

@@ -61,6 +61,18 @@ def rows_of(values: I64, indptr: I64, where: I64, degree: int) -> I64:
     return rows
 
 
+def distinct_degrees(degrees: I64) -> list[int]:
+    """The numbers of ids that terms (T,) have, ascending; sorting them all takes long, and mostly they are equal."""
+    if len(degrees) == 0:
+        return []
+    low, high = int(degrees.min()), int(degrees.max())
+    if low == high:
+        return [low]
+    if high - low > len(degrees):
+        return list(np.unique(degrees).tolist())
+    return list((np.flatnonzero(np.bincount(degrees - low)) + low).tolist())
+
+
 def _empty_f() -> F64:
     return np.empty(0, np.float64)
 
@@ -147,8 +159,7 @@ class Block:
     def by_degree(self) -> Iterator[tuple[int, I64, I64]]:
         """For every number d of ids that occurs: d, where its terms are in the block (m,), and their ids (m, d)."""
         degrees = np.diff(self.indptr)
-        low, high = int(degrees.min(initial=0)), int(degrees.max(initial=0))
-        for degree in (low,) if low == high else np.unique(degrees).tolist():
+        for degree in distinct_degrees(degrees):
             where = np.flatnonzero(degrees == degree)
             if len(where):
                 yield degree, where, rows_of(self.ids, self.indptr, where, degree)
