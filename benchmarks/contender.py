@@ -36,9 +36,11 @@ class Race:
         """Seconds to the end; below 0 after it."""
         return self.seconds - self.elapsed
 
-    def found(self, configurations: Callable[[], I8]) -> None:
-        """Something was found now; ``configurations`` gives it, (n,) or (R, n), after the race."""
-        self._found.append((self.elapsed, configurations))
+    def found(self, configurations: Callable[[], I8], at: float | None = None) -> None:
+        """Something was found now, or ``at`` so many seconds; ``configurations`` gives it, (n,) or (R, n), after the
+        race.
+        """
+        self._found.append((self.elapsed if at is None else at, configurations))
 
     def in_time(self) -> Iterator[tuple[float, I8]]:
         """When something was found [s], and its configurations."""

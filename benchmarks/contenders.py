@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -13,19 +14,32 @@ from qiosk.solvers.solve import solve
 from qiosk.solvers.targets.catalogue import targets
 
 OURS = "qiosk"
-# Module of each peer, and the distributions it needs.
+# Module of each peer, and the distributions or the program it needs.
 PEERS = {
     "dwave-samplers": ("benchmarks.peers.dwave", ("dwave-samplers", "dimod")),
     "OpenJij": ("benchmarks.peers.open_jij", ("openjij",)),
     "simulated-bifurcation": ("benchmarks.peers.bifurcation", ("simulated-bifurcation", "torch")),
     "qubovert": ("benchmarks.peers.qubo_vert", ("qubovert",)),
+    "MQLib": ("benchmarks.peers.mqlib", ("MQLib",)),
 }
+PROGRAMS = ("MQLib",)
 
 
 def versions(distributions: tuple[str, ...]) -> str | None:
-    """Names and versions; None if one is not installed."""
+    """Names and versions, or paths of programs; None if one is not installed."""
+    found = [_version(name) for name in distributions]
+    return (
+        None
+        if None in found
+        else ", ".join(f"{name} {version}" for name, version in zip(distributions, found, strict=True))
+    )
+
+
+def _version(name: str) -> str | None:
+    if name in PROGRAMS:
+        return shutil.which(name)
     try:
-        return ", ".join(f"{name} {metadata.version(name)}" for name in distributions)
+        return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
 

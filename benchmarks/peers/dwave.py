@@ -8,7 +8,7 @@ from typing import Any
 
 import dimod
 import numpy as np
-from dwave.samplers import PathIntegralAnnealingSampler, SimulatedAnnealingSampler
+from dwave.samplers import PathIntegralAnnealingSampler, SimulatedAnnealingSampler, SteepestDescentSampler
 from dwave.samplers.sa.simulated_annealing import simulated_annealing as core
 
 from benchmarks.contender import Contender, LongAnneals, Restarts, Search
@@ -58,6 +58,19 @@ class SpinFlips:
         return from_spins(self.problem, raw)
 
 
+@dataclass
+class Descents:
+    """Steepest descents from random states: as many as there are sweeps."""
+
+    model: dimod.BinaryQuadraticModel
+
+    def anneal(self, sweeps: int, reads: int, seed: int) -> dimod.SampleSet:
+        return SteepestDescentSampler().sample(self.model, num_reads=sweeps * reads, seed=seed)
+
+    def configurations(self, raw: dimod.SampleSet) -> I8:
+        return in_order(raw)
+
+
 def simulated_annealing(instance: Instance, schedule: str) -> SpinFlips:
     """Over the range of betas in which the problem freezes; ``schedule`` is linear or geometric."""
     spaced = np.linspace if schedule == "linear" else np.geomspace
@@ -80,10 +93,15 @@ def _path_integral(instance: Instance) -> Search:
     return LongAnneals(Annealing(PathIntegralAnnealingSampler(), binary_model(instance.problem), {}))
 
 
+def _descent(instance: Instance) -> Search:
+    return LongAnneals(Descents(binary_model(instance.problem)), first=1)
+
+
 CONTENDERS = [
     _long("linear"),
     _long("geometric"),
     Contender(LIBRARY, "SA default", is_quadratic, _default),
     Contender(LIBRARY, "path integral", is_quadratic, _path_integral),
     Contender(LIBRARY, "tabu", lambda instance: is_quadratic(instance) and instance.problem.n <= DENSEST, Tabu),
+    Contender(LIBRARY, "steepest descent", is_quadratic, _descent),
 ]

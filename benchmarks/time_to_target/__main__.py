@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import generators
-from benchmarks.contenders import OURS, PEERS, ours, peers
+from benchmarks.contenders import OURS, PEERS, PROGRAMS, ours, peers
 from benchmarks.instance import Instance, load
 from benchmarks.time_to_target.measure import Measured, measure
 
@@ -47,7 +47,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="regular expression that names of problems contain")
     parser.add_argument("--contenders", default="", help="regular expression that names of contenders contain")
     options = parser.parse_args()
-    contenders = [c for c in [*ours(), *peers()] if re.search(options.contenders, c.name)]
+    measurable = [c for c in [*ours(), *peers()] if c.library not in PROGRAMS]  # which stop at no target
+    contenders = [c for c in measurable if re.search(options.contenders, c.name)]
     found: dict[str, dict[str, Measured]] = {}
     for name, build in FAMILIES.items():
         if re.search(options.only, name):

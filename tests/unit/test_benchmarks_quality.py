@@ -119,9 +119,8 @@ def test_only_missing_cells_run_and_only_the_best_settings_for_long(monkeypatch,
 
         return Contender("qubovert", name, lambda instance: True, lambda instance: search)
 
-    monkeypatch.setattr("benchmarks.quality.__main__.load", lambda name: chain)
     monkeypatch.setattr("benchmarks.quality.__main__.ATTEMPTS", 1)
-    comparison = Comparison([contender("a", -1), contender("b", 1), contender("c", 1)], cells)
+    comparison = Comparison([contender("a", -1), contender("b", 1), contender("c", 1)], cells, lambda name: chain)
     cells.add(cell("qubovert b", -2.0, instance="chain", seconds=0.5))
     comparison.run(["chain"], 0.5, 1, every=False)
     assert [run for run in runs if run[1] == 0.5] == [("a", 0.5, 0), ("c", 0.5, 0)]

@@ -32,6 +32,7 @@ from qiosk.kernels.search.tabu_flips import (
     UNSEEN,
     flip_of,
     random_below,
+    read_block,
     table_addresses,
     touch,
     walker_addresses,
@@ -46,19 +47,11 @@ PATH_SAMPLE = 256
 @inlined()
 def _refresh(walker: Any) -> None:
     """Read the stale blocks again."""
-    deltas, penalties, free_minima, minima = walker[1], walker[2], walker[3], walker[4]
     is_stale, stale, numbers = walker[5], walker[6], walker[13]
     for k in range(numbers[STALE]):
         block = stale[k]
         is_stale[block] = 0
-        begin = block * BLOCK
-        least = deltas[begin]
-        least_free = max(deltas[begin], penalties[begin])
-        for i in range(begin, begin + BLOCK):
-            least = min(least, deltas[i])
-            least_free = min(least_free, max(deltas[i], penalties[i]))
-        minima[block] = least
-        free_minima[block] = least_free
+        read_block(block, walker)
     numbers[STALE] = 0
 
 

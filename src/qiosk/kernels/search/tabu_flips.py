@@ -7,17 +7,18 @@ minus a constant of the pair, minus if exactly one of the two is high, and negat
 
 Variables are kept in blocks of ``BLOCK``. The least delta of every block is kept, over all its variables and over those
 that are not tabu; only blocks in which something changed are read again. So a move on a sparse problem reads a few
-blocks and the list of minima, not all deltas; on a dense one everything changes anyway, and a move is two passes over
-memory.
+blocks and the list of minima, not all deltas; on a dense one everything changes anyway, and a move is one pass over
+memory: blocks are read again as they change.
 
 Tables (n variables, N with padding, a multiple of BLOCK; "real" is int32 or int64):
 ``(shape, pairs, dense, terms, groups)``. shape: n, B = N / BLOCK, and whether pairs are dense. pairs: indptr (n + 1,)
-int64, neighbors, weights, CSR; weights are the change of delta. dense: (N * N,) weights, or empty where pairs are used.
+int64, neighbors, weights, CSR; weights are the change of delta. dense: (N * N,) weights, of the narrowest type that
+holds them, or empty where pairs are used.
 terms: indptr (T + 1,), variables, weights (T,), indptr by variable (n + 1,), terms by variable. groups: indptr (G + 1,)
 and variables, weights and values in float64, indptr by variable (n + 1,), groups and weights by variable; the value
 times both weights is the change of delta.
 
-Walker: ``(high (N,) real, deltas (N,) real, penalties (N,) real, free_minima (B,) real, minima (B,) real, is_stale (B,)
+Walker: ``(high (N,) int8, deltas (N,) real, penalties (N,) real, free_minima (B,) real, minima (B,) real, is_stale (B,)
 uint8, stale (B,) int32, slots (W,) int32, links (n,) int32, grown (n,) int32, counts (T,) int32, home (n,) int8, trail
 (n,) int8, numbers (NUMBERS,) int64, random (1,) uint64, changed (n,) int32, pending (n,) int32, marks (n,) uint8)``.
 
@@ -111,18 +112,32 @@ def _flip_pairs(j: Any, pairs: Any, walker: Any) -> None:
 
 
 @inlined()
+def read_block(block: Any, walker: Any) -> None:
+    """The least delta of a block, and that of its free variables."""
+    deltas, penalties, free_minima, minima = walker[1], walker[2], walker[3], walker[4]
+    begin = block * BLOCK
+    least = deltas[begin]
+    least_free = max(deltas[begin], penalties[begin])
+    for i in range(begin, begin + BLOCK):
+        least = min(least, deltas[i])
+        least_free = min(least_free, max(deltas[i], penalties[i]))
+    minima[block] = least
+    free_minima[block] = least_free
+
+
+@inlined()
 def _flip_dense(j: Any, dense: Any, blocks: Any, walker: Any) -> None:
-    high, deltas = walker[0], walker[1]
-    is_stale, stale, numbers = walker[5], walker[6], walker[13]
+    """Every block is read again while it is in registers, so a move is one pass over memory."""
+    high, deltas, is_stale, numbers = walker[0], walker[1], walker[5], walker[13]
     mask = high[j]
     row = j * blocks * BLOCK
-    for i in range(blocks * BLOCK):
-        sign = high[i] ^ mask
-        deltas[i] += (dense[row + i] ^ sign) - sign
     for block in range(blocks):
-        is_stale[block] = 1
-        stale[block] = block
-    numbers[STALE] = blocks
+        for i in range(block * BLOCK, block * BLOCK + BLOCK):
+            sign = high[i] ^ mask
+            deltas[i] += (dense[row + i] ^ sign) - sign
+        read_block(block, walker)
+        is_stale[block] = 0
+    numbers[STALE] = 0
 
 
 @inlined()
