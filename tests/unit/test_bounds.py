@@ -26,9 +26,10 @@ from qiosk.bounds.semidefinite import is_proved, is_suited
 from qiosk.errors import InvalidValue
 from qiosk.kernels.bounds.factor import factor_rows
 from qiosk.model.compile import compile_problem
+from qiosk.model.cost import evaluate
 from qiosk.problem.problem import Problem
 from small_problems import least_cost, problems
-from strategies import cost_function
+from strategies import cost_function, cost_functions
 
 ANY_SIZE = ("trivial", "elimination", "diffusion", "auto")
 QUADRATIC = ("cycles", "cycles-lp", "sdp", "sdp-triangles")
@@ -68,6 +69,21 @@ def test_no_bound_of_larger_terms_is_above_the_least_cost(method, function):
         assert bounder.best.exact == least
         if bounder.best.configuration is not None:
             assert bounder.is_attained(bounder.best.configuration)
+
+
+@pytest.mark.parametrize("method", ANY_SIZE)
+@given(cost_functions())
+def test_no_bound_of_squares_is_above_the_least_cost(method, function):
+    """Costs are whole numbers here, so evaluating them is exact."""
+    n = len(function.variables)
+    bits = (np.arange(1 << n)[:, None] >> np.arange(n) & 1).astype(np.int8)
+    least = evaluate(function, 1 - 2 * bits if function.problem_type.is_ising else bits).min()
+    bounder = Bounder(compile_problem(function), method)
+    while not bounder.is_done:
+        bounder.step()
+    assert bounder.best.exact <= int(least)
+    if method == "elimination" and bounder.best.method == "elimination":
+        assert bounder.best.exact == int(least)
 
 
 @given(problems(most=8))
@@ -129,9 +145,18 @@ def test_coefficients_without_a_common_unit_are_rounded_towards_the_safe_side():
         assert found.value >= float(least) - 5
 
 
-def test_squared_linear_combinations_are_at_least_nothing():
+def test_squared_linear_combinations_are_multiplied_out(monkeypatch):
     function = cost_function("pubo_grouped", [(-2.0, [0, 1])], [(3.0, [(1.0, 0), (1.0, 1), (-1.0, None)])])
-    assert bound(function).value == -2.0
+    found = bound(function)
+    assert (found.value, found.method, found.has_receipt) == (0.0, "elimination", True)
+    found = bound(function, "trivial")
+    assert (found.value, found.has_receipt) == (-2.0, False)
+    monkeypatch.setattr("qiosk.bounds.choice.MOST_PRODUCTS", 1)
+    found = bound(function)
+    assert (found.value, found.has_receipt) == (-2.0, False)
+    with pytest.raises(InvalidValue, match="at most 1 products"):
+        bound(function, "sdp")
+    monkeypatch.setattr("qiosk.bounds.choice.MOST_PRODUCTS", 1)
     function = cost_function("ising_grouped", [(1.0, [0, 1])], [(-1.0, [(1.0, 0), (1.0, 1)])])
     assert -5.1 < bound(function).value <= -5.0
 

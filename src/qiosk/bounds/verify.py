@@ -1,13 +1,10 @@
-"""Check a result of Qiosk, and the receipt of its lower bound, with NumPy alone: ``python verify.py PROBLEM RESULT
-[RECEIPT]``.
+"""Check a result of Qiosk, and the receipt of its lower bound: ``python verify.py PROBLEM RESULT [RECEIPT]``.
 
-This file imports nothing of Qiosk and shares no code with what it checks. The problem is a file of the format
-microsoft.qio.v2, the result a results document, both perhaps compressed by gzip; the receipt is an npz file. The cost
-of the result is computed again. The bound is proved again from the arrays of the receipt. Coefficients count as whole
-multiples of the unit in the receipt; what they differ from that by more than rounding is taken off the bound.
+This file needs NumPy alone, imports nothing of Qiosk and shares no code with what it checks. The problem is a file of
+the format microsoft.qio.v2, the result a results document, both perhaps compressed by gzip; the receipt is an npz file.
+The cost is computed again in exact fractions, and the bound is proved again from the arrays of the receipt. Terms count
+as whole multiples of the unit in the receipt; what they differ from that is taken off the bound.
 """
-
-from __future__ import annotations
 
 import gzip
 import json
@@ -15,13 +12,11 @@ import math
 import sys
 from collections import Counter, defaultdict
 from fractions import Fraction
-from itertools import combinations, pairwise
+from functools import reduce
+from itertools import combinations, pairwise, product
 from pathlib import Path
 
 import numpy as np
-
-U = 2.0**-53
-MOST_AXES = 24  # variables of a table
 
 
 def refuse(is_wrong, why):
@@ -29,233 +24,176 @@ def refuse(is_wrong, why):
         raise SystemExit(f"refused        {why}")
 
 
-def read_json(file):
-    data = Path(file).read_bytes()
-    return json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
-
-
 class Problem:
-    """cost = constant + sum of terms {variables: coefficient} + sum of c (sum w x)^2, exact fractions."""
+    """cost = constant + sum of terms {variables: coefficient} in exact fractions; squared sums are multiplied out."""
 
-    def __init__(self, document):
-        function = document["cost_function"]
+    def __init__(self, function):
         self.is_spin = function["type"].startswith("ising")
-        self.terms, self.sizes, self.groups, ids = defaultdict(Fraction), defaultdict(Fraction), [], set()
-        for term in function.get("terms") or []:
-            c, powers = Fraction(float(term["c"])), Counter(term["ids"])
-            ids |= powers.keys()
+        found = [(Fraction(float(term["c"])), term["ids"]) for term in function.get("terms") or []]
+        for group in function.get("terms_slc") or []:
+            c, members = Fraction(float(group["c"])), [(Fraction(float(m["c"])), m["ids"]) for m in group["terms"]]
+            found += [(c * a * b, ids + others) for (a, ids), (b, others) in product(members, repeat=2)]
+        self.terms, self.sizes, self.ids = defaultdict(Fraction), defaultdict(Fraction), set()
+        for c, powers in ((c, Counter(ids)) for c, ids in found):
+            self.ids |= powers.keys()
             key = tuple(sorted(i for i in powers if not self.is_spin or powers[i] % 2))
             self.terms[key] += c
             self.sizes[key] += abs(c)
-        for group in function.get("terms_slc") or []:
-            weights = defaultdict(Fraction)
-            for member in group["terms"]:
-                ids.update(member["ids"])
-                weights[tuple(member["ids"])] += Fraction(float(member["c"]))
-            most = sum(map(abs, weights.values())) ** 2
-            self.groups.append((Fraction(float(group["c"])), weights, most))
-        self.ids = sorted(ids)
-        self.constant = self.terms.pop((), Fraction(0))
-        size = sum(self.sizes.values()) + sum(abs(c) * most for c, _, most in self.groups)
-        self.rounding = size / 2**44  # of costs in float64
+        self.ids, self.constant, self.rounding = sorted(self.ids), self.terms[()], sum(self.sizes.values()) / 2**44
 
-    def cost(self, x):
-        def value(terms):
-            return sum(c * math.prod(x[i] for i in key) for key, c in terms.items())
 
-        return self.constant + value(self.terms) + sum(c * value(weights) ** 2 for c, weights, _ in self.groups)
+class Receipt:
+    """Arrays that prove a bound on a problem in integers: cost >= constant + unit (sum of terms) - error."""
 
-    def integers(self, unit):
-        """Whole multiples of a unit by places of variables, and how much a cost may differ from them."""
-        found, place = {}, {i: k for k, i in enumerate(self.ids)}
-        error = sum(max(-c, 0) * most for c, _, most in self.groups)  # a square is at least 0
-        for key, c in self.terms.items():
-            k = round(c / unit)
-            off = abs(c - k * unit)
-            error += off if off > self.sizes[key] / 2**46 else 0
+    def __init__(self, problem, arrays):
+        self.arrays, self.method, unit = arrays, str(arrays["method"]), Fraction(str(arrays["unit"]))
+        self.n, self.is_spin, place = len(problem.ids), problem.is_spin, {i: k for k, i in enumerate(problem.ids)}
+        is_graph = self.method in ("trivial-spins", "cycles", "cycles-lp", "sdp", "sdp-triangles")
+        self.terms, error, whole = {}, Fraction(0), 4 * unit if is_graph and not self.is_spin else unit
+        self.shift = int(arrays["shift"]) if "shift" in arrays else 0  # of values in 2^-shift
+        refuse(unit <= 0 or not 0 <= self.shift < 64, "the unit must be positive, and the shift 0 to 63")
+        for key, c in problem.terms.items():
+            k = round(c / whole) if key else 0
+            off = abs(c - k * whole) if key else 0
+            error += off if off > problem.sizes[key] / 2**46 else 0  # decimal fractions count as what they round to
             if k:
-                found[tuple(place[i] for i in key)] = k
-        return found, error
+                self.terms[tuple(place[i] for i in key)] = k
+        level, some, spacing = self.of_graph() if is_graph else self.of_terms()
+        # levels of configurations differ from one another by multiples of the spacing
+        level = some - (some - level) // spacing * spacing if spacing else some
+        self.bound = problem.constant + unit * level - error
 
+    def of_graph(self):
+        """As couplings {(u, v): weight} of spins, where n is a ghost, and a constant; of bits in quarters."""
+        edges, n = Counter(), self.n
+        for key, k in self.terms.items():
+            refuse(len(key) > 2, "the problem is not quadratic")
+            for size in [len(key)] if self.is_spin else range(len(key) + 1):  # x = (1 - s) / 2
+                for some in combinations(key, size):
+                    edges[(*some, n, n)[:2]] += k if self.is_spin else (-1) ** size * k << 2 - len(key)
+        constant, edges = edges.pop((n, n), 0), {edge: w for edge, w in edges.items() if w}
+        least, spacing = constant - sum(map(abs, edges.values())), 2 * math.gcd(*edges.values())
+        if self.method.startswith("sdp"):
+            return constant + self.least_of_matrix(edges), least, spacing
+        return least + (self.gain_of_cycles(edges) if self.method != "trivial-spins" else 0), least, spacing
 
-def graph_of(terms, n, is_spin):
-    """Couplings {(u, v): weight} of spins, n the ghost, and a constant; of bits in quarters."""
-    edges = Counter()
-    for key, k in terms.items():
-        refuse(len(key) > 2, "the problem is not quadratic")
-        for size in [len(key)] if is_spin else range(len(key) + 1):  # x = (1 - s) / 2
-            for some in combinations(key, size):
-                edges[(*some, n, n)[:2]] += k if is_spin else (-1) ** size * k << 2 - len(key)
-    constant = edges.pop((n, n), 0)
-    return {edge: w for edge, w in edges.items() if w}, constant
+    def gain_of_cycles(self, edges):
+        """A frustrated cycle cannot have all couplings at their least: if it takes r of each, they cost 2 r more."""
+        names = ("cycle_rows", "cycle_cols", "cycle_indptr", "cycle_values")
+        *pairs, indptr, values = (self.arrays[name].astype(int).tolist() for name in names)
+        pairs, loads, gain = list(zip(*pairs, strict=True)), Counter(), sum(values)
+        is_whole = indptr[0] == 0 and indptr[-1] == len(pairs) and min(values, default=0) >= 0
+        refuse(not is_whole, "cycles and values do not match")
+        refuse(not edges.keys() >= set(pairs), "a cycle has a coupling that the problem has not")
+        for (first, end), value in zip(pairwise(indptr), values, strict=True):
+            cycle = pairs[first:end]
+            is_closed = all(degree % 2 == 0 for degree in Counter(v for pair in cycle for v in pair).values())
+            refuse(not is_closed or sum(edges[p] > 0 for p in cycle) % 2 == 0, "a cycle is open or not frustrated")
+            for pair in cycle:
+                loads[pair] += value
+        # couplings that were larger by what cycles take too much would cost so much less
+        gain -= sum(max(0, load - (abs(edges[pair]) << self.shift)) for pair, load in loads.items())
+        return Fraction(2 * gain, 1 << self.shift)
 
+    def least_of_matrix(self, edges):
+        """2 cost = s'Ws >= -sum y where W + Diag(y) is positive semidefinite: Rump, doi:10.1007/s10543-006-0056-1."""
+        at, y = {v: k for k, v in enumerate(self.arrays["vertices"].tolist())}, self.arrays["y"].astype(float)
+        n, total, largest = len(y), Fraction(0), max(map(abs, edges.values()), default=0)
+        refuse(len(at) != n or not {v for edge in edges for v in edge} <= at.keys(), "vertices and y do not match")
+        matrix = np.zeros((n, n))
+        for (u, v), w in edges.items():
+            matrix[at[u], at[v]] = matrix[at[v], at[u]] = w
+        if self.method == "sdp-triangles":  # s1 x_ij + s2 x_ik + s1 s2 x_jk >= -1 with multipliers in 2^-shift
+            (i, j, k, s1, s2), g = self.arrays["triangles"].astype(int).T, self.arrays["multipliers"].astype(float)
+            is_triangle = (abs(s1) == 1) & (abs(s2) == 1) & (i > j) & (j > k) & (k >= 0)
+            is_fine = (g >= 0) & (g * 2.0**self.shift % 1 == 0)
+            refuse(not np.all(is_triangle & is_fine), "a triangle or its multiplier is none")
+            total = sum(map(Fraction, g.tolist()), total)
+            for u, v, sign in ((i, j, s1), (i, k, s2), (j, k, s1 * s2)):  # below the diagonal, which is what is read
+                np.subtract.at(matrix, (u, v), sign * g)
+        refuse((total + largest) * 2**self.shift >= 2**53, "a weight is not exact in float64")
+        refuse(not np.all(np.isfinite(y) & (y >= 0.0)), "y must be finite and not negative")
+        margin = 1.01 * (n + 1) * 2.0**-53 / (1 - (n + 1) * 2.0**-52) * math.fsum(y) + n * 1e-300
+        np.fill_diagonal(matrix, np.nextafter(y - margin, -np.inf))
+        np.linalg.cholesky(matrix)  # raises LinAlgError where nothing is proved
+        return -total - sum(map(Fraction, y.tolist()), Fraction(0)) / 2
 
-def of_couplings(edges, constant, receipt):
-    return constant - sum(map(abs, edges.values()))
+    def of_terms(self):
+        """As they are, as tables of all values of their variables, or of factors."""
+        least, spacing = -sum(map(abs, self.terms.values())), math.gcd(*self.terms.values()) * (1 + self.is_spin)
+        if self.method == "trivial":
+            return least if self.is_spin else sum(min(k, 0) for k in self.terms.values()), least, spacing
+        refuse(self.method not in ("elimination", "diffusion"), f"method {self.method!r} is unknown")
+        return self.by_elimination() if self.method == "elimination" else self.by_tables(), least, spacing
 
+    def tables(self, shift):
+        """An axis for each variable of a term; spins are 1, -1."""
+        refuse(max(map(len, self.terms), default=0) > 24, "a term is too large")
+        refuse(sum(map(abs, self.terms.values())) << shift >= 2**61, "the numbers are too large")
+        axis = np.array([1, -1] if self.is_spin else [0, 1])
+        return [(key, reduce(np.multiply.outer, [axis] * len(key), k << shift)) for key, k in self.terms.items()]
 
-def of_cycles(edges, constant, receipt):
-    """A frustrated cycle cannot have all couplings at their least: if it takes r of each, they cost 2 r more."""
-    shift, indptr, values = int(receipt["shift"]), receipt["cycle_indptr"].tolist(), receipt["cycle_values"]
-    pairs = list(zip(receipt["cycle_rows"].tolist(), receipt["cycle_cols"].tolist(), strict=True))
-    has_ends = len(indptr) == len(values) + 1 and indptr[0] == 0 and indptr[-1] == len(pairs)
-    refuse(not has_ends, "cycles and values do not match")
-    refuse(values.dtype.kind != "i" or np.any(values < 0), "a value is negative or not an integer")
-    refuse(not edges.keys() >= set(pairs), "a cycle has a coupling that the problem has not")
-    loads, total = Counter(), sum(values.tolist())
-    for (first, end), value in zip(pairwise(indptr), values.tolist(), strict=True):
-        cycle = pairs[first:end]
-        refuse(sum(edges[pair] > 0 for pair in cycle) % 2 == 0, "a cycle is not frustrated")
-        degrees = Counter(v for pair in cycle for v in pair)
-        refuse(any(degree % 2 for degree in degrees.values()), "a cycle is not closed")
-        for pair in cycle:
-            loads[pair] += value
-    refuse(any(load > abs(edges[pair]) << shift for pair, load in loads.items()), "cycles take more than there is")
-    return of_couplings(edges, constant, receipt) + Fraction(2 * total, 1 << shift)
+    def by_elimination(self):
+        rank, buckets = {v: r for r, v in enumerate(self.arrays["order"].tolist())}, defaultdict(list)
+        refuse(len(rank) != len(self.arrays["order"]), "the order has a variable twice")
+        for key, table in self.tables(0):
+            scope = sorted(key, key=rank.__getitem__)
+            buckets[scope[0]].append((scope, table))  # any order of its axes is the same
+        for v in rank:
+            scope = sorted({v}.union(*(s for s, _ in buckets[v])), key=rank.__getitem__)
+            refuse(len(scope) > 24, "the width is too large")
+            joint = np.zeros((2,) * len(scope), int)
+            for s, table in buckets.pop(v):
+                joint += table.reshape([2 if u in s else 1 for u in scope])
+            buckets[scope[1] if scope[1:] else None].append((scope[1:], joint.min(axis=0)))
+        return sum(int(table) for _, table in buckets[None])
 
-
-def of_matrix(edges, constant, receipt):
-    """2 cost = s'Ws >= -sum y where W + Diag(y) is positive semidefinite: Rump, doi:10.1007/s10543-006-0056-1."""
-    vertices, y = receipt["vertices"].tolist(), receipt["y"].astype(np.float64)
-    at, n = {v: k for k, v in enumerate(vertices)}, len(vertices)
-    refuse(len(at) != n or len(y) != n, "vertices and y do not match")
-    refuse({v for edge in edges for v in edge} - set(vertices), "a variable is missing")
-    refuse(max(map(abs, edges.values()), default=0) >= 2**53, "a weight is not exact in float64")
-    matrix = np.zeros((n, n))
-    for (u, v), w in edges.items():
-        matrix[at[u], at[v]] = matrix[at[v], at[u]] = w
-    if "triangles" in receipt:  # s1 x_ij + s2 x_ik + s1 s2 x_jk >= -1 with multipliers, multiples of 2^-shift: exact
-        (i, j, k, s1, s2), g, shift = receipt["triangles"].T.astype(int), receipt["multipliers"], int(receipt["shift"])
-        refuse(np.any(g < 0) or np.any(g * 2.0**shift % 1), "a multiplier is negative or too fine")
-        is_none = (abs(s1) != 1) | (abs(s2) != 1) | (i <= j) | (j <= k) | (k < 0)
-        refuse(np.any(is_none), "a triangle is none")
-        total = sum(map(Fraction, g.tolist()), Fraction(0))
-        refuse((total + int(np.abs(matrix).max(initial=0))) * 2**shift >= 2**53, "multipliers are not exact in float64")
-        for u, v, sign in ((i, j, s1), (i, k, s2), (j, k, s1 * s2)):
-            np.subtract.at(matrix, (u, v), sign * g)
-            np.subtract.at(matrix, (v, u), sign * g)
-        constant -= total
-    refuse(not np.all(np.isfinite(y)) or np.any(y < 0.0), "y must be finite and not negative")
-    gamma = (n + 1) * U / (1 - (n + 1) * U)
-    margin = 1.01 * gamma / (1 - gamma) * math.fsum(y) + n * 1e-300
-    np.fill_diagonal(matrix, np.nextafter(y - margin, -np.inf))
-    try:
-        np.linalg.cholesky(matrix)
-    except np.linalg.LinAlgError:
-        refuse(True, "the matrix is not proved positive semidefinite")
-    return constant - sum(map(Fraction, y.tolist()), Fraction(0)) / 2
-
-
-def of_terms(terms, n, is_spin, receipt):
-    return sum(-abs(k) if is_spin else min(k, 0) for k in terms.values())
-
-
-def table_of(key, k, is_spin):
-    """A term for all values of its variables, with an axis for each; spins are 1, -1."""
-    refuse(len(key) > MOST_AXES, "a term is too large")
-    table = np.array(k, np.int64)
-    for _ in key:
-        table = np.multiply.outer(table, np.array([1, -1] if is_spin else [0, 1], np.int64))
-    return table
-
-
-def of_elimination(terms, n, is_spin, receipt):
-    order = receipt["order"].tolist()
-    refuse(sorted(order) != list(range(n)), "the order must have every variable once")
-    refuse(sum(map(abs, terms.values())) >= 2**61, "the numbers are too large")
-    rank, buckets, total = {v: r for r, v in enumerate(order)}, [[] for _ in order], 0
-    for key, k in terms.items():
-        scope = sorted(key, key=rank.get)
-        buckets[rank[scope[0]]].append((scope, table_of(scope, k, is_spin)))
-    for r, v in enumerate(order):
-        scope = sorted({v}.union(*(s for s, _ in buckets[r])), key=rank.get)
-        refuse(len(scope) > MOST_AXES, "the width is too large")
-        joint = np.zeros((2,) * len(scope), np.int64)
-        for s, table in buckets[r]:
-            joint += table.reshape([2 if u in s else 1 for u in scope])
-        least, buckets[r] = joint.min(axis=0), []
-        if scope[1:]:
-            buckets[rank[scope[1]]].append((scope[1:], least))
-        else:
-            total += int(least)
-    return total
-
-
-def of_tables(terms, n, is_spin, receipt):
-    """The tables are the terms: their coefficients over bits agree modulo 2^64, and no sum of them is as large."""
-    shift, own, tables = int(receipt["shift"]), *(receipt[name].astype(np.int64) for name in ("own", "tables"))
-    refuse(own.shape != (n, 2), "there must be two values of each variable")
-    parts, at, first = [((i,), own[i]) for i in range(n)], 0, 0
-    for k in receipt["table_sizes"].tolist():
-        parts.append((receipt["table_variables"][at : at + k].tolist(), tables[first : first + (1 << k)]))
-        at, first = at + k, first + (1 << k)
-    size = sum(np.abs(table.astype(float)).max() for _, table in parts)
-    refuse(size >= 2.0**62 or sum(map(abs, terms.values())) << shift >= 2**61, "the numbers are too large")
-    rest = Counter()  # tables less terms
-    for scope, table in parts + [(key, -table_of(key, k << shift, is_spin)) for key, k in terms.items()]:
-        over = table.flatten()
-        for b in range(len(scope)):
-            halves = over.reshape(-1, 2, 1 << b)
-            halves[:, 1] -= halves[:, 0]
-        for x, c in enumerate(over.tolist()):
-            rest[tuple(sorted(scope[b] for b in range(len(scope)) if x >> b & 1))] += c
-    refuse(any(c % 2**64 for c in rest.values()), "the tables are not the terms")
-    return Fraction(sum(int(table.min()) for _, table in parts), 1 << shift)
-
-
-OF_GRAPHS = {"trivial-spins": of_couplings, "cycles": of_cycles, "cycles-lp": of_cycles}
-OF_GRAPHS |= {"sdp": of_matrix, "sdp-triangles": of_matrix}
-OF_TERMS = {"trivial": of_terms, "elimination": of_elimination, "diffusion": of_tables}
-
-
-def proved(problem, receipt):
-    """The bound that a receipt proves."""
-    method, unit, n = str(receipt["method"]), Fraction(str(receipt["unit"])), len(problem.ids)
-    refuse(unit <= 0, "the unit must be positive")
-    refuse(method not in OF_GRAPHS | OF_TERMS, f"method {method!r} is unknown")
-    if method in OF_GRAPHS:
-        terms, error = problem.integers(unit if problem.is_spin else 4 * unit)
-        edges, constant = graph_of(terms, n, problem.is_spin)
-        level, some = OF_GRAPHS[method](edges, constant, receipt), of_couplings(edges, constant, receipt)
-        spacing = 2 * math.gcd(*edges.values())
-    else:
-        terms, error = problem.integers(unit)
-        level, some = OF_TERMS[method](terms, n, problem.is_spin, receipt), 0
-        spacing = math.gcd(*terms.values())
-        if problem.is_spin:
-            some, spacing = -sum(map(abs, terms.values())), 2 * spacing
-    # levels of configurations differ from one another by multiples of the spacing
-    level = some - (some - level) // spacing * spacing if spacing else some
-    return problem.constant + unit * level - error
+    def by_tables(self):
+        """Tables whose coefficients over bits are those of the terms, but for a rest that is taken off."""
+        own, tables, members = (self.arrays[name].astype(int) for name in ("own", "tables", "table_variables"))
+        parts, at, first = [((i,), own[i].reshape(2)) for i in range(self.n)], 0, 0
+        for k in self.arrays["table_sizes"].tolist():
+            scope, table = members[at : at + k].tolist(), tables[first : first + (1 << min(k, 30))]
+            parts.append((scope, table.reshape((2,) * len(scope))))
+            at, first = at + k, first + len(table)
+        refuse(sum(abs(table.astype(float)).max() for _, table in parts) >= 2.0**61, "the numbers are too large")
+        rest = Counter()  # tables less terms; sums that overflow are right modulo 2^64
+        for scope, table in parts + [(key, -table) for key, table in self.tables(self.shift)]:
+            over = table.flatten()
+            for b in range(len(scope)):
+                halves = over.reshape(-1, 2, 1 << b)
+                halves[:, 1] -= halves[:, 0]
+            for x, c in enumerate(over.tolist()):
+                rest[tuple(sorted(scope[b] for b in range(len(scope)) if x >> b & 1))] += c
+        off = [(c + 2**63) % 2**64 - 2**63 for c in rest.values()]
+        refuse(sum(map(abs, off)) >= 2**62, "the tables are not the terms")
+        return Fraction(sum(int(table.min()) for _, table in parts) - sum(c for c in off if c > 0), 1 << self.shift)
 
 
 def main(problem_file, result_file, receipt_file=None):
-    problem, result = Problem(read_json(problem_file)), read_json(result_file)
-    best = min(result["solutions"], key=lambda s: s["cost"]) if result.get("solutions") else result
+    files = [Path(file).read_bytes() for file in (problem_file, result_file)]
+    given, result = (json.loads(gzip.decompress(file) if file[:2] == b"\x1f\x8b" else file) for file in files)
+    problem, claimed = Problem(given["cost_function"]), (result.get("bound") or {}).get("value")
+    best = min(result.get("solutions") or [result], key=lambda s: s["cost"])
     x = {int(i): int(v) for i, v in best["configuration"].items()}
     refuse(sorted(x) != problem.ids, "the result and the problem have different variables")
-    is_value = set(x.values()) <= ({-1, 1} if problem.is_spin else {0, 1})
-    refuse(not is_value, "a value of the result is none of the variable's")
-    cost, said = problem.cost(x), Fraction(float(best["cost"]))
-    refuse(abs(cost - said) > problem.rounding, f"the cost is {float(cost)!r}, not {best['cost']!r}")
+    refuse(not set(x.values()) <= ({-1, 1} if problem.is_spin else {0, 1}), "a value is none of its variable's")
+    cost = sum(c * math.prod(x[i] for i in key) for key, c in problem.terms.items())
+    is_off = abs(cost - Fraction(float(best["cost"]))) > problem.rounding
+    refuse(is_off, f"the cost is {float(cost)!r}, not {best['cost']!r}")
     print(f"cost           {best['cost']!r}, computed again")
     if receipt_file is None:
-        print("bound          not checked: there is no receipt")
-        return
-    with np.load(receipt_file, allow_pickle=False) as receipt:
-        least, method = proved(problem, receipt), str(receipt["method"])
-    claimed = (result.get("bound") or {}).get("value")
-    is_said = claimed is not None and Fraction(float(claimed)) - least > problem.rounding
-    refuse(is_said, f"the bound {claimed!r} is not proved, only {float(least)!r}")
-    refuse(least - cost > problem.rounding, "the cost is below the bound")
-    print(f"bound          {float(least)!r}, proved by {method}")
-    print("optimal        yes" if abs(cost - least) <= problem.rounding else "optimal        not proved")
+        return print("bound          not checked: there is no receipt")
+    receipt = Receipt(problem, np.load(receipt_file, allow_pickle=False))
+    is_proved = claimed is None or Fraction(float(claimed)) - receipt.bound <= problem.rounding
+    refuse(not is_proved, f"the bound {claimed!r} is not proved, only {float(receipt.bound)!r}")
+    refuse(receipt.bound - cost > problem.rounding, "the cost is below the bound")
+    print(f"bound          {float(receipt.bound)!r}, proved by {receipt.method}")
+    print("optimal        yes" if cost - receipt.bound <= problem.rounding else "optimal        not proved")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4):
-        raise SystemExit("usage: verify.py PROBLEM RESULT [RECEIPT]")
     try:
         main(*sys.argv[1:])
     except Exception as error:  # noqa: BLE001  # whatever is wrong with a file, nothing is proved by it
-        raise SystemExit(f"refused        a file is malformed: {type(error).__name__}: {error}") from None
+        raise SystemExit(f"refused        {type(error).__name__}: {error}") from None

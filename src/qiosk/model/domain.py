@@ -45,6 +45,18 @@ def flattened(cost_function: CostFunction) -> CostFunction:
     return _assembled(cost_function, problem, _parts(problem), cost_function.problem_type.is_ising)
 
 
+def multiplied_out(problem: CompiledProblem) -> CompiledProblem:
+    """The same costs without groups, over the same variables and without promises. Raises as :func:`to_bits`."""
+    source = CostFunction(ProblemType.ising, np.empty(0), np.zeros(1, np.int64), np.empty(0, np.int64))
+    return compile_problem(_assembled(source, problem, _parts(problem), problem.is_spin))
+
+
+def products_of_groups(problem: CompiledProblem) -> int:
+    """How many products of two members multiplying the squares out makes."""
+    sizes = np.diff(problem.group_indptr)
+    return int((sizes * (sizes + 1) // 2).sum())
+
+
 def _converted(cost_function: CostFunction, slope: float, offset: float) -> CostFunction:
     problem = compile_problem(cost_function)
     parts: list[_Part] = []
