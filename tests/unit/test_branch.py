@@ -179,3 +179,39 @@ def test_bounds_are_told_before_a_node_is_done():
             break
     assert (int(proof.arrays["nodes"]), proof.configuration) == (1, None)
     assert proof.level <= level_of(graph, descended(graph, np.random.default_rng(1)))
+
+
+def random_terms(kind, n, rng):
+    """A dense problem: couplings, or those of bits, with linear terms."""
+    pairs = list(itertools.combinations(range(n), 2))
+    draw = {
+        "units": lambda: float(rng.choice([-1, 1])),
+        "sparse": lambda: float(rng.choice([0, 0, -1, 1])),
+        "equal": lambda: 1.0,
+        "integers": lambda: float(rng.integers(-(10**6), 10**6)),
+        "decades": lambda: float(rng.choice([-1, 1]) * 10 ** rng.integers(0, 7)),
+    }[kind]
+    return [(draw(), list(pair)) for pair in pairs] + [(draw(), [i]) for i in range(n)]
+
+
+@pytest.mark.parametrize("kind", ["units", "sparse", "equal", "integers", "decades"])
+@pytest.mark.parametrize(
+    ("n", "form", "relaxation"),
+    [
+        (10, "ising", CycleRelaxation),
+        (10, "pubo", CycleRelaxation),
+        (13, "ising", TriangleRelaxation),
+        (16, "ising", TriangleRelaxation),
+        (16, "pubo", TriangleRelaxation),
+    ],
+)
+def test_the_minimum_is_that_of_all_configurations(n, form, relaxation, kind):
+    pytest.importorskip("highspy")
+    graph = graph_of(form, random_terms(kind, n, np.random.default_rng(n)))
+    whole = np.where(np.arange(1 << (graph.vertices - 1))[:, None] >> np.arange(graph.vertices) & 1, -1, 1)
+    levels = np.full(len(whole), graph.constant)
+    for u, v, w in zip(graph.rows, graph.cols, graph.weights, strict=True):
+        levels += w * whole[:, u] * whole[:, v]
+    last = proofs_of(graph, relaxation(graph, 1))[-1]
+    assert last.level == levels.min()
+    assert level_of(graph, np.append(last.configuration, np.ones(int(graph.has_ghost), np.int8))) == levels.min()

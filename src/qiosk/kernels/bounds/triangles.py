@@ -63,16 +63,3 @@ def subtract_triangles() -> Any:
             matrix[k, j] -= s * t * value
 
     return subtract
-
-
-@cache
-def triangle_sums() -> Any:
-    """``sums(triangles, x, out) -> None``: s x_ij + t x_ik + s t x_jk of every triangle (T,). Its own reference."""
-
-    @uncounted_kernel
-    def sums(triangles: Any, x: Any, out: Any) -> None:
-        for q in range(out.size):
-            i, j, k, s, t = triangles[q]
-            out[q] = s * x[i, j] + t * x[i, k] + s * t * x[j, k]
-
-    return sums
