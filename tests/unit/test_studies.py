@@ -145,6 +145,41 @@ def test_no_more_jobs_than_the_limit_wait_or_run_at_once() -> None:
     assert Counter(row.status for row in study.rows()) == {"Succeeded": 10}
 
 
+def test_each_job_is_read_a_few_times_however_many_are_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that have not ended are read twice a second at most: here the clock stands still after the first look."""
+    limited = Limited()
+    read: Counter[str] = Counter()
+
+    def counted(name: str) -> Any:
+        found = getattr(limited.inner, name)
+
+        def call(*args: Any) -> Any:
+            read[name] += 1
+            return found(*args)
+
+        return call
+
+    for name in ("get", "list"):
+        monkeypatch.setattr(limited, name, counted(name), raising=False)
+    monkeypatch.setattr("qiosk.studies.running.monotonic", lambda: 0.0)
+    Study(limited.workspace, "a", [chain()], tabu(), seeds=40, jobs_in_flight=20).run(show_progress=False)
+    assert read["list"] <= 3
+    assert read["get"] <= 3 * 40
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_rows_are_read_in_batches_and_those_of_ended_jobs_once(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qiosk.studies.study._BATCH", batch)
+    limited = Limited()
+    study = Study(limited.workspace, "a", [chain()], tabu(), seeds=7)
+    study.run(show_progress=False)
+    rows = study.rows()
+    assert [row.seed for row in rows] == list(range(7))
+    assert {row.status for row in rows} == {"Succeeded"}
+    monkeypatch.setattr(limited, "list", None, raising=False)  # nothing is to be listed
+    assert study.rows() == rows
+
+
 def test_a_quota_of_the_workspace_lets_the_study_wait() -> None:
     limited = Limited(quota=2)
     Study(limited.workspace, "a", [chain()], tabu(), seeds=5).run()

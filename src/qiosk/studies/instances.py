@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -143,8 +144,8 @@ def find_instances(where: str, given: Sequence[Any], folder: Path) -> list[Insta
                 paths[path] = each
                 found.append(Instance(instance_name(path.name), each, path, None))
     _rename(found, folder)
-    names = [each.name for each in found]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    counts = Counter(each.name for each in found)
+    if twice := next((name for name, count in counts.items() if count > 1), None):
         raise InvalidValue(f"{where}: instances: names must be different, found {twice!r} twice")
     return found
 

@@ -17,13 +17,18 @@ def input_params(target: Target, parameters: Mapping[str, Any]) -> dict[str, Any
 
     Raises WrongType, InvalidValue, which name the parameter, for values that the target does not take.
     """
-    form = format_of(target.id)
     try:
         own = target.in_own_units(parameters)
     except OverflowError as error:
         raise InvalidValue("parameter `timeout`: must be finite, found a larger number") from error
     plain = {name: plain_value(name, value) for name, value in own.items()}
-    sent = {name: str(value) if form.force_str_params else value for name, value in plain.items()}
-    given: dict[str, Any] = {"params": sent} if form.nested_params else sent
+    given = with_more({}, target.id, plain)
     read_parameters(target.parameters, target.section(given))
     return given
+
+
+def with_more(given: Mapping[str, Any], target_id: str, more: Mapping[str, Any]) -> dict[str, Any]:
+    """``inputParams`` of a job with further plain values in the target's own units, which are not checked."""
+    form = format_of(target_id)
+    sent = {name: str(value) for name, value in more.items()} if form.force_str_params else dict(more)
+    return {"params": {**given.get("params", {}), **sent}} if form.nested_params else {**given, **sent}

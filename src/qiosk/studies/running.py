@@ -33,7 +33,9 @@ from qiosk.studies.trials import Trial
 CONTAINER = "qiosk-studies"
 """Container of the instances, whose blobs are named after their content and shared by all jobs."""
 POLL_S = 0.5
-"""Longest time between two looks at the jobs that have not ended."""
+"""Time between two looks at all jobs that have not ended, at least."""
+LOOK_SHARE = 0.1
+"""Share of the time that these looks take, at most."""
 _ACTIVE = (JobStatus.WAITING, JobStatus.EXECUTING)
 
 Counts = Mapping[tuple[str, str], int]
@@ -119,6 +121,7 @@ class StudyRun:
         self._inputs: dict[str, tuple[str, str]] = {}  # URI and format by the name of the instance
         self._status: dict[str, JobStatus] = {}
         self._told_at = -POLL_S
+        self._look_at = monotonic()
         self.errors: dict[str, str] = {}
 
     def run(self) -> None:
@@ -202,17 +205,35 @@ class StudyRun:
         if not active:
             return
         self._pause(min(active, key=active.__getitem__))
+        if (began := monotonic()) < self._look_at:
+            self._look_at_oldest(active)
+        else:
+            self._look_at_all(active)
+            self._look_at = monotonic() + max(POLL_S, (monotonic() - began) / LOOK_SHARE)
+
+    def _look_at_oldest(self, active: dict[str, datetime]) -> None:
+        """Remove the oldest jobs that have ended, up to the first one that has not: most jobs end in this order."""
+        for job_id in sorted(active, key=active.__getitem__):
+            if not self._update(job_id, self._status_of(job_id), active):
+                return
+
+    def _look_at_all(self, active: dict[str, datetime]) -> None:
+        """Remove the jobs that have ended."""
         # from the oldest one on, so that a long list of jobs that have ended is not read
         query = JobQuery(tags=(self._settings.tag,), statuses=_ACTIVE, created_after=min(active.values()))
         left = {view.id: view.status for view in self._api.list(query)}
         for job_id in list(active):
-            status = left.get(job_id) or self._final_status(job_id)
-            if status is None:
-                self._status.pop(job_id, None)
-            else:
-                self._status[job_id] = status
-            if status is None or status.is_final:
-                del active[job_id]
+            self._update(job_id, left.get(job_id) or self._status_of(job_id), active)
+
+    def _update(self, job_id: str, status: JobStatus | None, active: dict[str, datetime]) -> bool:
+        """Keep the state of an active job, which is removed if it has ended or was deleted (None); whether it was."""
+        if status is None:
+            self._status.pop(job_id, None)
+        else:
+            self._status[job_id] = status
+        if is_over := status is None or status.is_final:
+            del active[job_id]
+        return is_over
 
     def _pause(self, job_id: str) -> None:
         """Return when a job has ended, after ``POLL_S`` at the latest."""
@@ -224,8 +245,8 @@ class StudyRun:
             except JobNotFound:
                 return
 
-    def _final_status(self, job_id: str) -> JobStatus | None:
-        """The state of a job that is no longer among those that have not ended; None if it was deleted."""
+    def _status_of(self, job_id: str) -> JobStatus | None:
+        """The state of a job; None if it was deleted."""
         try:
             return self._api.get(job_id).status
         except JobNotFound:

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ class InstanceFiles:
         return self.penalty is not None or self.grid is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Configuration:
     """A target with its parameters, by name and without seed; ``label`` names it in tables and plots."""
 
@@ -78,6 +79,11 @@ class Configuration:
         """The target and the parameters as a text; the same for numbers that are equal."""
         values = {name: _number_as_float(value) for name, value in self.parameters.items()}
         return self.target, json.dumps(values, sort_keys=True)
+
+    @cached_property
+    def input_params(self) -> Mapping[str, Any]:
+        """The parameters in the form that the target's jobs take."""
+        return input_params(target_of(self.target), self.parameters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _READERS = 8
 """Threads that read results from the workspace."""
+_BATCH = 1000
+"""Jobs whose results are read together."""
 
 
 class Study:
@@ -153,11 +156,16 @@ class Study:
 
     def rows(self) -> list[Row]:
         """A row for each trial, with the results so far; the rows of jobs that have ended are read once."""
-        views = {view.id: view for view in self._jobs() if view.id not in self._final}
-        with ThreadPoolExecutor(_READERS) as pool:
-            rows = list(pool.map(lambda trial: self._row(trial, views), self.trials))
-        self._final |= {row.job_id: row for row in rows if row.is_final and row.job_id is not None}
-        return with_targets(rows, self.settings.target_gap)
+        found = dict(self._final)
+        if len(found) < len(self._by_id):
+            with ThreadPoolExecutor(_READERS) as pool:
+                new = (view for view in self._jobs() if view.id not in self._final)
+                while views := list(islice(new, _BATCH)):  # what is read of the jobs is not kept
+                    rows = pool.map(lambda view: self._row(self._by_id[view.id], view), views)
+                    found |= {str(row.job_id): row for row in rows}
+        self._final = {job_id: row for job_id, row in found.items() if row.is_final}
+        every = [found.get(trial.job_id or "") or self._row(trial, None) for trial in self.trials]
+        return with_targets(every, self.settings.target_gap)
 
     def to_frame(self) -> pandas.DataFrame:
         """The rows as a pandas DataFrame: a column for each attribute of :class:`Row`, and for each parameter one such
@@ -183,19 +191,20 @@ class Study:
 
         return plot(kind, self.rows(), **options)
 
-    def _row(self, trial: Trial, views: Mapping[str, JobView]) -> Row:
-        job_id = trial.job_id
-        if job_id is not None and job_id in self._final:
-            return self._final[job_id]
-        row = read_row(self.workspace.api, trial, None if job_id is None else views.get(job_id))
-        error = None if job_id is None else self._errors.get(job_id)
+    @cached_property
+    def _by_id(self) -> Mapping[str, Trial]:
+        """The trials by the ids of their jobs."""
+        return {trial.job_id: trial for trial in self.trials if trial.job_id is not None}
+
+    def _row(self, trial: Trial, view: JobView | None) -> Row:
+        row = read_row(self.workspace.api, trial, view)
+        error = self._errors.get(trial.job_id or "")
         return row if error is None or row.error is not None else replace(row, error=error)
 
     def _jobs(self, *statuses: JobStatus) -> Iterator[JobView]:
         """The study's jobs, in these states if any are given; not those of earlier settings."""
-        mine = {trial.job_id for trial in self.trials}
         query = JobQuery(tags=(self.settings.tag,), statuses=statuses or None)
-        return (view for view in self.workspace.api.list(query) if view.id in mine)
+        return (view for view in self.workspace.api.list(query) if view.id in self._by_id)
 
     def _delete_failed(self) -> None:
         for view in list(self._jobs(JobStatus.FAILED, JobStatus.CANCELLED)):

@@ -14,9 +14,8 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from qiosk.errors import InvalidValue
-from qiosk.solvers.targets.catalogue import target
 from qiosk.studies.instances import Instance
-from qiosk.studies.parameters import input_params
+from qiosk.studies.parameters import with_more
 from qiosk.studies.settings import MAX_JOBS, Configuration, StudySettings
 
 ROUNDING = 1e-9
@@ -38,13 +37,18 @@ class Trial:
     @property
     def parameters(self) -> dict[str, Any]:
         """All parameters, with the seed; the timeout is in seconds."""
-        own = {} if self.target_cost is None else {"target_cost": self.target_cost}
-        return {**self.configuration.parameters, **own, "seed": self.seed}
+        return {**self.configuration.parameters, **self._own}
 
     @property
     def input_params(self) -> dict[str, Any]:
         """The parameters in the form that the target's jobs take."""
-        return input_params(target(self.configuration.target), self.parameters)
+        return with_more(self.configuration.input_params, self.configuration.target, self._own)
+
+    @property
+    def _own(self) -> dict[str, Any]:
+        """The parameters that the configuration does not have."""
+        own = {} if self.target_cost is None else {"target_cost": self.target_cost}
+        return {**own, "seed": self.seed}
 
     @cached_property
     def job_id(self) -> str | None:

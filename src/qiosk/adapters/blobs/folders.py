@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, quote_from_bytes, unquote, urlsplit
 
 from qiosk.contract.blob_names import check_blob, check_container
 from qiosk.errors import InvalidValue
@@ -46,20 +47,20 @@ class FileLocations:
     """``file://`` URIs of the files in a workspace's folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._base = folder.as_uri()
 
     def uri(self, container: str, name: str | None = None) -> str:
         """URI of the file, or of the folder of a container."""
         check_container(container)
         path = container if name is None else f"{container}/{encode_name(BlobRef(container, name))}"
-        return (self._folder / path).as_uri()
+        return f"{self._base}/{quote_from_bytes(os.fsencode(path))}"  # lists have thousands: no Path for each
 
     def resolve(self, uri: str) -> tuple[str, str | None]:
         """Container and blob of a URI that ``uri`` returned; a query is ignored."""
-        base = urlsplit(self._folder.as_uri()).path + "/"
+        base = urlsplit(self._base).path + "/"
         parts = urlsplit(uri)
         if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith(base):
-            raise InvalidValue(f"blob uri: must begin with {self._folder.as_uri()}/, found {uri!r}")
+            raise InvalidValue(f"blob uri: must begin with {self._base}/, found {uri!r}")
         container, separator, name = unquote(parts.path[len(base) :]).partition("/")
         check_container(container)
         if not separator or not name:

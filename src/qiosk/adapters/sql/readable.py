@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -31,25 +31,24 @@ decode_text = partial(str, encoding="utf-8", errors="surrogateescape")
 def readable(table: sa.Table, row: Mapping[Any, Any]) -> dict[str, Any]:
     """The values of a row, those that are damaged replaced."""
     values = dict(row)
-    for column in table.columns:
-        if column.name not in values:
+    for name, kind, nullable in _columns(table):
+        if name not in values:
             continue
-        value, kind = values[column.name], _kind_of(column)
+        value = values[name]
         if type(value) is kind and _is_sound(value):
             continue
-        if value is None and column.nullable:
+        if value is None and nullable:
             continue
-        values[column.name] = found = _repaired(value, kind, nullable=bool(column.nullable))
+        values[name] = found = _repaired(value, kind, nullable=nullable)
         if found != value:
             names = " ".join(_shown(values.get(key.name)) for key in table.primary_key)
-            _log.warning("%s %s: its %s cannot be read", table.name, names, column.name)
+            _log.warning("%s %s: its %s cannot be read", table.name, names, name)
     return values
 
 
 def has_key(table: sa.Table, row: Mapping[Any, Any]) -> bool:
     """Whether a row can be addressed: its primary key is sound."""
-    keys = ((row[column.name], _kind_of(column)) for column in table.primary_key)
-    return all(type(value) is kind and _is_sound(value) for value, kind in keys)
+    return all(type(row[name]) is kind and _is_sound(row[name]) for name, kind in _keys(table))
 
 
 def is_text(value: Any) -> bool:
@@ -66,8 +65,16 @@ def choice(kind: type[E], row: Mapping[Any, Any], column: str, otherwise: E) -> 
         return otherwise
 
 
-def _kind_of(column: sa.Column[Any]) -> type:
-    return column.type.python_type
+@cache
+def _columns(table: sa.Table) -> Sequence[tuple[str, type, bool]]:
+    """Of each column its name, the type of its values, and whether it may be NULL."""
+    return [(column.name, column.type.python_type, bool(column.nullable)) for column in table.columns]
+
+
+@cache
+def _keys(table: sa.Table) -> Sequence[tuple[str, type]]:
+    """The columns of the primary key, likewise."""
+    return [(column.name, column.type.python_type) for column in table.primary_key]
 
 
 def _is_sound(value: Any) -> bool:
