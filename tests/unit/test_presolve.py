@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import naive_presolve
 from patience import HANG_S
 from qiosk.errors import InvalidValue
 from qiosk.kernels.presolve.components import join_vertices
@@ -23,7 +24,9 @@ from qiosk.model.cost_function import ProblemType
 from qiosk.model.exact import spin_integers
 from qiosk.model.flips import cost_of
 from qiosk.presolve import reduce
+from qiosk.presolve.graph import make_graph
 from qiosk.presolve.reduction import reduce_compiled
+from qiosk.presolve.roof import fix_persistent_spins
 from qiosk.problem.problem import Problem
 from qiosk.solvers.exact.exhaustive import all_costs
 from strategies import cost_function
@@ -76,6 +79,22 @@ def test_the_minimum_is_kept_and_lifted_answers_cost_what_was_promised(problem, 
         npt.assert_array_equal(reduced.restrict(lifted), x)
 
 
+@given(quadratic(), st.booleans())
+def test_no_rule_applies_to_what_is_left(problem, is_strict):
+    left = reduce_compiled(problem, is_strict=is_strict).problem
+    assert naive_presolve.applicable(naive_presolve.couplings(left), is_strict=is_strict) == set()
+
+
+@given(quadratic(["ising"]))
+def test_roof_duality_fixes_what_reaches_the_source_of_a_maximum_flow(problem):
+    graph = make_graph(spin_integers(problem), lambda: None)
+    count = fix_persistent_spins(graph, lambda: None)
+    found = dict(zip(graph.removed[:count].tolist(), (-graph.couplings[:count, 0]).tolist(), strict=True))
+    assert found == naive_presolve.persistent(problem)
+    best = configurations(problem)[all_costs(problem) == all_costs(problem).min()]
+    assert all(np.all(best[:, u] == s) for u, s in found.items())
+
+
 @given(quadratic(most=9))
 def test_strict_rules_keep_all_optima(problem):
     reduced = reduce_compiled(problem, is_strict=True)
@@ -126,6 +145,16 @@ def ring_of_triangles(n):
 )
 def test_every_rule_is_reached(terms, rule):
     assert reduce_compiled(compile_problem(cost_function("ising", terms))).counts[rule] >= 1
+
+
+def test_roof_duality_decides_what_no_other_rule_does():
+    """A ring of spins that want to be equal, where the fields for one value outweigh those for the other."""
+    terms = [(-1.0, [i, (i + d) % 12]) for i in range(12) for d in (1, 2, 3)]
+    terms += [(1.5 if i % 3 else -1.0, [i]) for i in range(12)]
+    problem = compile_problem(cost_function("ising", terms))
+    reduced = reduce_compiled(problem, is_strict=True)
+    assert reduced.counts == {"roof duality": 12}
+    assert cost_of(problem, reduced.lift([])) == all_costs(problem).min()
 
 
 def test_a_problem_without_anything_to_take_out_is_left_as_it_is():
@@ -221,10 +250,11 @@ def test_one_hot_groups_are_refused():
 
 def test_the_caller_is_asked_whether_to_go_on(monkeypatch):
     monkeypatch.setattr("qiosk.presolve.reduction.STEPS", 3)
+    monkeypatch.setattr("qiosk.presolve.roof.STEPS", 3)
     asked = []
-    problem = compile_problem(cost_function("ising", [(1.0, [i, i + 1]) for i in range(20)]))
-    assert reduce_compiled(problem, check=lambda: asked.append(1)).problem.n == 0
-    assert len(asked) >= 6
+    terms = [(-1.0, [i, (i + d) % 12]) for i in range(12) for d in (1, 2, 3)] + [(1.5, [0]), (1.5, [1])]
+    assert reduce_compiled(compile_problem(cost_function("ising", terms)), check=lambda: asked.append(1)).problem.n == 0
+    assert len(asked) >= 12
 
 
 PROGRAM = """

@@ -137,3 +137,25 @@ def test_narrow_problems_are_optimal_without_a_search():
     searched = solve(problem, FREE, timeout=HANG_S, seed=1, presolve=False)
     assert (found.stop_reason, found.bound, found.gap) == ("optimal", found.cost, 0.0)
     assert found.cost == searched.cost
+
+
+def test_a_run_that_is_cancelled_during_the_reduction_ends_with_a_configuration():
+    problem = sparse(2000, 2600, 7)
+    asked = []
+
+    def is_cancelled():
+        asked.append(1)
+        return len(asked) > 1
+
+    setup = set_up(FREE, {"timeout": HANG_S, "seed": 4, "threads": 1, "kernel": None}, {})
+    result = setup.run(problem, Hooks(is_cancelled=is_cancelled))
+    assert result.stop_reason == "cancelled"
+    assert "presolve" not in result.statistics
+    check(result, problem)
+
+
+@pytest.mark.parametrize(("sign", "is_worth"), [(-1.0, True), (1.0, False)])
+def test_dense_problems_are_tried_where_all_spins_want_to_be_equal(sign, is_worth):
+    pairs = [(sign, [i, j]) for i in range(200) for j in range(i)]
+    problem = compile_problem(cost_function("ising", [*pairs, *((float(i - 90), [i]) for i in range(200))]))
+    assert is_promising(problem, 1.0) == is_worth

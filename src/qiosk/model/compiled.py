@@ -81,11 +81,14 @@ class CompiledProblem:
         """Whether there are neither terms of three or more variables nor groups."""
         return len(self.term_values) == 0 and len(self.group_values) == 0
 
-    def derived(self, make: Callable[[CompiledProblem], T]) -> T:
-        """``make(self)``, which is made once and kept with the problem, so it must not be changed."""
-        kept: dict[Callable[[CompiledProblem], T], T] = self.__dict__.setdefault("_derived", {})
+    def derived(self, make: Callable[..., T], **options: Any) -> T:
+        """``make(self, **options)``, which is made once and kept with the problem, so it must not be changed.
+
+        The options must not decide what is made.
+        """
+        kept: dict[Callable[..., T], T] = self.__dict__.setdefault("_derived", {})
         if make not in kept:
-            kept[make] = make(self)
+            kept[make] = make(self, **options)
         return kept[make]
 
     def forget(self) -> None:

@@ -36,8 +36,8 @@ def eliminate_components(graph: Graph, check: Callable[[], None]) -> int:
     edges = np.flatnonzero(graph.weights)
     if not len(edges):
         return 0
-    rows, cols = graph.ends[2 * edges], graph.ends[2 * edges + 1]
-    parents = np.arange(len(graph.head))
+    rows, cols = graph.rows[edges], graph.cols[edges]
+    parents = np.arange(len(graph.start))
     join_vertices()(parents, rows, cols)
     order = np.argsort(parents[rows], kind="stable")
     _, starts = np.unique(parents[rows][order], return_index=True)
@@ -54,7 +54,7 @@ def eliminate_components(graph: Graph, check: Callable[[], None]) -> int:
 
 def _eliminate(graph: Graph, edges: I64, check: Callable[[], None]) -> int:
     """Fix the spins of one component, all of whose edges are given; returns how many, 0 if it is too wide."""
-    ends = np.stack([graph.ends[2 * edges], graph.ends[2 * edges + 1]], axis=1)
+    ends = np.stack([graph.rows[edges], graph.cols[edges]], axis=1)
     spins, places = np.unique(ends.astype(np.int64), return_inverse=True)
     n = len(spins)
     if n > EFFORT.width and len(edges) > MOST_DEGREE * n:
@@ -91,7 +91,7 @@ def _fix(graph: Graph, edges: I64, spins: I64, proof: Proof) -> None:
     places = slice(first, first + len(spins))
     graph.removed[places] = spins
     graph.partners[places] = -1
-    graph.partners[places, 0] = len(graph.head)
+    graph.partners[places, 0] = len(graph.start)
     graph.couplings[places] = 0
     graph.couplings[places, 0] = -np.asarray(proof.configuration, np.int64)
     graph.counters[REMOVED] += len(spins)

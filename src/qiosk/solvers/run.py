@@ -133,12 +133,15 @@ class Task:
         import qiosk.solvers.samplers.planner  # noqa: F401  # loads the compiler; enumerated problems need none
 
         self._importing += self.clock() - before
+        interruption = self._interruption(began, is_cancelled)
         if searched.is_reduction_tried if self.saved is None else self.saved["is_reduced"]:
-            searched.reduce(self.saved, lambda: self.clock() - self._compile_seconds)
+            try:
+                searched.reduce(self.saved, lambda: self.clock() - self._compile_seconds, interruption.check_at_once)
+            except Interrupted as interrupted:
+                return self._interrupted(searched.context(self.seed), began, interrupted.reason)
             if searched.is_enumerated():
                 return self._enumerate(began + self._compile_seconds, is_cancelled, on_chunk)
         context = searched.context(self.seed)
-        interruption = self._interruption(began, is_cancelled)
         context.checks.append(interruption.check)
         try:
             solver = self.target.build(context, self.values)

@@ -104,11 +104,11 @@ class Searched:
             return False
         return wanted is True or presolving.is_promising(self.whole, self._target.time_limit(self._values))
 
-    def reduce(self, saved: Mapping[str, Any] | None, watch: Callable[[], float]) -> None:
+    def reduce(self, saved: Mapping[str, Any] | None, watch: Callable[[], float], check: Callable[[], None]) -> None:
         """Search what is left of the problem, unless that does not pay; a checkpoint's run has decided it already.
 
         ``saved`` is the checkpoint that the run goes on from, and ``watch`` a clock [s] without the compiling of
-        kernels.
+        kernels. ``check`` is called some 50 times a second; if it raises, the whole problem is what is searched.
         """
         from qiosk.presolve.reduction import reduce_compiled, reduce_fully
         from qiosk.solvers.samplers.planner import choose
@@ -116,7 +116,7 @@ class Searched:
         began = watch()
         # a checkpoint of an older version knows no elimination
         self.eliminates = saved is None or bool(saved.get("eliminates", False))
-        reduced = self.whole.derived(reduce_fully if self.eliminates else reduce_compiled)
+        reduced = self.whole.derived(reduce_fully if self.eliminates else reduce_compiled, check=check)
         seconds = watch() - began
         is_used = bool(saved) or self._values.get("presolve") is True
         is_used = is_used or presolving.pays(reduced, lambda p: choose(p, self._replicas, self._target.has_ladder))

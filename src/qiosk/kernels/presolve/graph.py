@@ -1,7 +1,11 @@
-"""A graph of integer couplings that loses spins: edges in doubly linked lists, fields apart, and what was taken out.
+"""A graph of integer couplings that loses spins: edges in records, lists of edges for the spins, fields apart.
 
 The cost is ``constant + sum_i field_i s_i + sum_e weight_e s_u s_v``, all int64. Spin ``n`` is the ghost spin: it is
 +1, and an edge to it is a field. So rules treat fields as couplings, and no list is as long as the ghost's would be.
+
+The list of a spin is a part of ``pools[counters[POOL]]``, with room for some more. It may contain edges that were
+removed: their weight is 0. An edge that a rule makes is always one that it has just removed, whose entry in the list of
+one end is used again. So an entry in the list of a spin that is left is an edge of that spin, or has weight 0.
 
 The sum of all sizes of couplings and fields never grows but when all numbers are doubled. So int64 cannot overflow as
 long as that sum, times two for every doubling that is allowed, is at most 2**61.
@@ -19,127 +23,172 @@ from qiosk.kernels.compiler import UNCOUNTED, called, inlined
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
-REMOVED, CONSTANT, DOUBLINGS, MOST_DOUBLINGS, FREE = range(5)
-"""Places in ``Graph.counters``: spins taken out; the constant; how often all numbers were doubled, and may be; free
-edges."""
-RULES = ("degree 0", "degree 1", "degree 2", "degree 3", "dominated", "pair", "fixed")
-DOMINATED, PAIR, FIXED = 4, 5, 6
+REMOVED, CONSTANT, DOUBLINGS, MOST_DOUBLINGS, POOL, END = range(6)
+"""Places in ``Graph.counters``: spins taken out; the constant; how often all numbers were doubled, and may be; the pool
+that is used, and where its free part begins."""
+RULES = ("degree 0", "degree 1", "degree 2", "degree 3", "dominated", "pair", "fixed", "roof duality")
+DOMINATED, PAIR, FIXED, ROOF = 4, 5, 6, 7
 FIRST, STARS, PAIRS = range(3)
 """The queues: spins to look at, those for the rule of degree 3, and those for the pair rule."""
+SLACK = 2
+"""Room for more edges that each list has at first."""
+PAIR_DEGREE = 16
+"""Edges of a spin up to which the pair rule is tried."""
 
 
 class Graph(NamedTuple):
-    """n spins and room for m edges; half-edge ``2 e`` is in the list of one end of edge e, ``2 e + 1`` in that
-    of the other."""
+    """n spins and m edges. What a rule reads of a spin, or of an edge, is in one line of the cache."""
 
-    head: I32  # (n,) first half-edge of a spin; -1: none
-    after: I32  # (2 m,) next half-edge in the same list; -1: none
-    before: I32  # (2 m,) the previous one; -1: none
-    ends: I32  # (2 m,) the spin at the other end
-    weights: I64  # (m,) 0: a free edge
-    free: I32  # (m,) free edges
-    degree: I32  # (n,) edges of a spin, the field apart
+    rows: I32  # (m,) one end of an edge
+    cols: I32  # (m,) the other
+    weights: I64  # (m,) 0: removed
     fields: I64  # (n,)
     totals: I64  # (n,) sum of the sizes of a spin's couplings and its field
+    largest: I64  # (n,) at least the size of each coupling of a spin
+    start: I64  # (n,) where the list of a spin begins
+    size: I32  # (n,) entries of the list
+    room: I32  # (n,) entries that it has room for
+    degree: I32  # (n,) edges of a spin, the field apart
     is_left: NDArray[np.bool_]  # (n,)
+    is_queued: NDArray[np.bool_]  # (3, n)
+    pools: I32  # (2, p) lists of edges; p >= pool_size(n, m)
     removed: I32  # (n,) spins in the order in which they were taken out
     partners: I32  # (n, 3) what the value of a removed spin depends on; -1: none
     couplings: I64  # (n, 3) a removed spin is -sign(sum_k coupling_k s_k)
-    counters: I64  # (5,)
-    counts: I64  # (7,) spins that each rule took out
+    counters: I64  # (6,)
+    counts: I64  # (8,) spins that each rule took out
     queues: I32  # (3, n) spins that wait; the last is next
     lengths: I64  # (3,) of the queues
-    is_queued: NDArray[np.bool_]  # (3, n)
-    scanned: I64  # (n,) the total of a spin of many edges when these were last compared with it
-    marks: I64  # (n,) zeros, for the time of one call
+    near: I32  # (16,) neighbours of the spin that the pair rule looks at
+    sizes: I64  # (16,) its couplings to them
+
+
+def pool_size(n: int, m: int) -> int:
+    """Room for all lists with some slack, for the longest list twice, and for lists that grow until all are moved."""
+    return (2 * m + SLACK * n) + (2 * min(n, m) + 2 * SLACK) + max(n, m)
 
 
 @inlined(**UNCOUNTED)
-def link(g: Any, half: Any, spin: Any) -> None:
-    """Put a half-edge at the front of a spin's list."""
-    first = g.head[spin]
-    g.after[half], g.before[half] = first, -1
-    if first >= 0:
-        g.before[first] = half
-    g.head[spin] = half
-    g.degree[spin] += 1
+def _compact(g: Any, spin: Any, pool: Any, place: Any) -> None:
+    """Move the list of a spin to a place in a pool, without edges that were removed."""
+    old, begin = g.counters[POOL], g.start[spin]
+    size = 0
+    for k in range(begin, begin + g.size[spin]):
+        edge = g.pools[old, k]
+        if g.weights[edge] != 0:
+            g.pools[pool, place + size] = edge
+            size += 1
+    g.start[spin], g.size[spin] = place, size
+
+
+@called(**UNCOUNTED)
+def _collect(g: Any) -> None:
+    """Move all lists to the other pool, one after the other."""
+    pool, end = 1 - g.counters[POOL], np.int64(0)
+    for spin in range(g.start.size):
+        if g.is_left[spin]:
+            _compact(g, spin, pool, end)
+            g.room[spin] = g.size[spin] + SLACK
+            end += g.room[spin]
+    g.counters[POOL], g.counters[END] = pool, end
+
+
+@called(**UNCOUNTED)
+def reserve(g: Any, spin: Any, more: Any) -> None:
+    """Make room for ``more`` entries in the list of a spin. No other function drops entries or moves lists."""
+    if g.size[spin] + more <= g.room[spin] and g.size[spin] <= 2 * g.degree[spin] + 8:
+        return
+    pool = g.counters[POOL]
+    _compact(g, spin, pool, g.start[spin])
+    if g.size[spin] + more <= g.room[spin]:
+        return
+    needed = g.size[spin] + more
+    wanted = needed + (needed >> 1) + SLACK
+    if g.counters[END] + wanted > g.pools.shape[1]:
+        _collect(g)
+        pool = g.counters[POOL]
+        if more <= SLACK:
+            return
+        wanted = min(wanted, g.pools.shape[1] - g.counters[END])
+    _compact(g, spin, pool, g.counters[END])
+    g.room[spin] = wanted
+    g.counters[END] += wanted
 
 
 @inlined(**UNCOUNTED)
-def unlink(g: Any, half: Any, spin: Any) -> None:
-    """Take a half-edge out of a spin's list."""
-    after, before = g.after[half], g.before[half]
-    if before >= 0:
-        g.after[before] = after
-    else:
-        g.head[spin] = after
-    if after >= 0:
-        g.before[after] = before
-    g.degree[spin] -= 1
+def _append(g: Any, spin: Any, edge: Any) -> None:
+    """Put an edge into the list of a spin, which has room."""
+    g.pools[g.counters[POOL], g.start[spin] + g.size[spin]] = edge
+    g.size[spin] += 1
 
 
 @inlined(**UNCOUNTED)
-def remove_edge(g: Any, edge: Any) -> None:
-    """Remove an edge from both lists; it is free then."""
-    size = abs(g.weights[edge])
-    for half in (2 * edge, 2 * edge + 1):
-        spin = g.ends[half ^ 1]
-        unlink(g, half, spin)
-        g.totals[spin] -= size
-    g.weights[edge] = 0
-    g.free[g.counters[FREE]] = edge
-    g.counters[FREE] += 1
+def other_end(g: Any, edge: Any, spin: Any) -> Any:
+    """The end of an edge that is not the spin."""
+    return g.rows[edge] ^ g.cols[edge] ^ spin
 
 
 @inlined(**UNCOUNTED)
 def find_edge(g: Any, u: Any, v: Any) -> Any:
     """The edge between two spins, -1 if there is none; takes as long as the shorter of their lists."""
-    if g.degree[u] > g.degree[v]:
+    if g.size[u] > g.size[v]:
         u, v = v, u
-    half = g.head[u]
-    while half >= 0:
-        if g.ends[half] == v:
-            return half >> 1
-        half = g.after[half]
+    pool, begin = g.counters[POOL], g.start[u]
+    for k in range(begin, begin + g.size[u]):
+        edge = g.pools[pool, k]
+        if g.rows[edge] ^ g.cols[edge] ^ u == v and g.weights[edge] != 0:
+            return edge
     return np.int32(-1)
 
 
 @inlined(**UNCOUNTED)
-def add_coupling(g: Any, u: Any, v: Any, weight: Any) -> None:
-    """Add to the coupling of two different spins, one of which may be the ghost."""
-    n = g.head.size
+def add_field(g: Any, spin: Any, field: Any) -> None:
+    """Add to the field of a spin."""
+    old = g.fields[spin]
+    g.fields[spin] = old + field
+    g.totals[spin] += abs(old + field) - abs(old)
+
+
+@inlined(**UNCOUNTED)
+def _resize(g: Any, spin: Any, old: Any, new: Any) -> None:
+    """Note at one of its ends that the size of an edge changes; 0: there is, or will be, none."""
+    g.totals[spin] += new - old
+    g.largest[spin] = max(g.largest[spin], new)
+    g.degree[spin] += (1 if new > 0 else 0) - (1 if old > 0 else 0)
+
+
+@inlined(**UNCOUNTED)
+def drop_edge(g: Any, edge: Any, spin: Any) -> None:
+    """Remove an edge of a spin that is taken out; ``spin`` is its other end. Its entries stay in the lists."""
+    _resize(g, spin, abs(g.weights[edge]), 0)
+    g.weights[edge] = 0
+
+
+@called(**UNCOUNTED)
+def add_coupling(g: Any, u: Any, v: Any, weight: Any, spare: Any) -> None:
+    """Add to the coupling of two different spins; if there was none, ``spare`` becomes their edge.
+
+    ``spare`` is a removed edge with an entry in the list of ``u`` and none in that of ``v``, which has room.
+    """
     if weight == 0:
         return
-    if u == n or v == n:
-        spin = v if u == n else u
-        old = g.fields[spin]
-        g.fields[spin] = old + weight
-        g.totals[spin] += abs(old + weight) - abs(old)
-        return
     edge = find_edge(g, u, v)
-    if edge < 0:
-        g.counters[FREE] -= 1
-        edge = g.free[g.counters[FREE]]
-        g.ends[2 * edge], g.ends[2 * edge + 1] = v, u
-        g.weights[edge] = weight
-        link(g, 2 * edge, u)
-        link(g, 2 * edge + 1, v)
-        g.totals[u] += abs(weight)
-        g.totals[v] += abs(weight)
+    if edge >= 0:
+        old = g.weights[edge]
+        g.weights[edge] = old + weight
+        _resize(g, u, abs(old), abs(old + weight))
+        _resize(g, v, abs(old), abs(old + weight))
         return
-    old = g.weights[edge]
-    if old + weight == 0:
-        remove_edge(g, edge)
-        return
-    g.weights[edge] = old + weight
-    g.totals[u] += abs(old + weight) - abs(old)
-    g.totals[v] += abs(old + weight) - abs(old)
+    g.rows[spare], g.cols[spare], g.weights[spare] = u, v, weight
+    _append(g, v, spare)
+    _resize(g, u, 0, abs(weight))
+    _resize(g, v, 0, abs(weight))
 
 
 @inlined(**UNCOUNTED)
 def push(g: Any, queue: Any, spin: Any) -> None:
     """Put a spin that is left at the end of a queue, unless it is in it."""
-    if spin == g.head.size or not g.is_left[spin] or g.is_queued[queue, spin]:
+    if spin == g.start.size or not g.is_left[spin] or g.is_queued[queue, spin]:
         return
     g.is_queued[queue, spin] = True
     g.queues[queue, g.lengths[queue]] = spin
@@ -164,10 +213,10 @@ def double(g: Any) -> Any:
     g.counters[CONSTANT] *= 2
     for edge in range(g.weights.size):
         g.weights[edge] *= 2
-    for spin in range(g.head.size):
+    for spin in range(g.fields.size):
         g.fields[spin] *= 2
         g.totals[spin] *= 2
-        g.scanned[spin] = min(g.scanned[spin], np.int64(1) << 61) * 2
+        g.largest[spin] *= 2
     return True
 
 
@@ -185,22 +234,46 @@ def record(g: Any, spin: Any, rule: Any) -> Any:
 @called(**UNCOUNTED)
 def merge(g: Any, spin: Any, other: Any, sign: Any, rule: Any) -> None:
     """Put ``sign`` times the value of another spin, or of the ghost, for a spin."""
-    n = g.head.size
+    ghost = g.start.size
+    if other != ghost:
+        reserve(g, other, g.degree[spin])
     place = record(g, spin, rule)
     g.partners[place, 0], g.couplings[place, 0] = other, -sign
-    half = g.head[spin]
-    while half >= 0:
-        after, neighbour, weight = g.after[half], g.ends[half], g.weights[half >> 1]
-        remove_edge(g, half >> 1)
+    pool, begin = g.counters[POOL], g.start[spin]
+    for k in range(begin, begin + g.size[spin]):
+        edge = g.pools[pool, k]
+        weight = g.weights[edge]
+        if weight == 0:
+            continue
+        neighbour = other_end(g, edge, spin)
+        drop_edge(g, edge, neighbour)
         if neighbour == other:
             g.counters[CONSTANT] += sign * weight
+            continue
+        if other == ghost:
+            add_field(g, neighbour, sign * weight)
         else:
-            add_coupling(g, other, neighbour, sign * weight)
-            push(g, FIRST, neighbour)
-        half = after
-    if other == n:
+            add_coupling(g, neighbour, other, sign * weight, edge)
+        push(g, FIRST, neighbour)
+    if other == ghost:
         g.counters[CONSTANT] += sign * g.fields[spin]
-    else:
-        add_coupling(g, other, n, sign * g.fields[spin])
-    g.fields[spin] = 0
+        return
+    add_field(g, other, sign * g.fields[spin])
     push(g, FIRST, other)
+
+
+@called(**UNCOUNTED)
+def fill_lists(g: Any) -> None:
+    """Set the lists of all spins, and what follows from edges and fields."""
+    for edge in range(g.weights.size):
+        _resize(g, g.rows[edge], 0, abs(g.weights[edge]))
+        _resize(g, g.cols[edge], 0, abs(g.weights[edge]))
+    end = np.int64(0)
+    for spin in range(g.start.size):
+        g.totals[spin] += abs(g.fields[spin])
+        g.start[spin], g.room[spin] = end, g.degree[spin] + SLACK
+        end += g.room[spin]
+    g.counters[END] = end
+    for edge in range(g.weights.size):
+        _append(g, g.rows[edge], edge)
+        _append(g, g.cols[edge], edge)

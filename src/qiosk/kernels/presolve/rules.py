@@ -24,37 +24,43 @@ from qiosk.kernels.presolve.graph import (
     FIRST,
     FIXED,
     PAIR,
+    PAIR_DEGREE,
     PAIRS,
+    POOL,
     REMOVED,
     STARS,
     add_coupling,
+    add_field,
     double,
-    link,
+    drop_edge,
+    fill_lists,
     merge,
+    other_end,
     pop,
     push,
     record,
-    remove_edge,
+    reserve,
 )
 
-HUB_DEGREE = 64
-"""Edges from which a spin's own are compared with its total only once that has halved; its neighbours compare theirs
-with it whenever they are looked at."""
-PAIR_DEGREE = 16
-"""Edges of a spin up to which the pair rule is tried."""
+LONG = 64
+"""Entries of a neighbour's list up to which the pair rule reads it."""
 
 
 @called(**UNCOUNTED)
 def _eliminate(g: Any, spin: Any) -> Any:
     """Minimize out a spin of at most three neighbours; False, and nothing done, if int64 has no room."""
-    n = g.head.size
-    others, x = g.partners[g.counters[REMOVED]], g.couplings[g.counters[REMOVED]]
-    k, half = 0, g.head[spin]
-    while half >= 0:
-        others[k], x[k] = g.ends[half], g.weights[half >> 1]
-        k, half = k + 1, g.after[half]
+    ghost = g.start.size
+    others, x, edges = g.partners[g.counters[REMOVED]], g.couplings[g.counters[REMOVED]], g.near
+    pool, begin = g.counters[POOL], g.start[spin]
+    k = 0
+    for at in range(begin, begin + g.size[spin]):
+        edge = g.pools[pool, at]
+        if g.weights[edge] != 0:
+            others[k], x[k], edges[k] = other_end(g, edge, spin), g.weights[edge], edge
+            k += 1
+    degree = k
     if g.fields[spin] != 0:
-        others[k], x[k] = n, g.fields[spin]
+        others[k], x[k] = ghost, g.fields[spin]
         k += 1
     if k == 3 and (x[0] + x[1] + x[2]) % 2 != 0:
         if not double(g):
@@ -63,28 +69,37 @@ def _eliminate(g: Any, spin: Any) -> Any:
             return False
         for q in range(3):
             x[q] *= 2
+    for q in range(degree):
+        reserve(g, others[q], 1)
     record(g, spin, k)
-    while g.head[spin] >= 0:
-        remove_edge(g, g.head[spin] >> 1)
-    g.fields[spin] = 0
+    for q in range(degree):
+        drop_edge(g, edges[q], others[q])
     # values of |x0 s0 + x1 s1 + x2 s2| where all are +1, and where spin 2, 1 or 0 alone is -1
     f, f2 = abs(x[0] + x[1] + x[2]), abs(x[0] + x[1] - x[2])
     f1, f0 = abs(x[0] - x[1] + x[2]), abs(-x[0] + x[1] + x[2])
     g.counters[CONSTANT] -= (f + f2 + f1 + f0) // 4
-    if k >= 2:
-        add_coupling(g, others[0], others[1], -((f + f2 - f1 - f0) // 4))
-    if k == 3:
-        add_coupling(g, others[0], others[2], -((f - f2 + f1 - f0) // 4))
-        add_coupling(g, others[1], others[2], -((f - f2 - f1 + f0) // 4))
+    first, second, third = -((f + f2 - f1 - f0) // 4), -((f - f2 - f1 + f0) // 4), -((f - f2 + f1 - f0) // 4)
+    # each edge of the spin may become one of the new edges, of the same neighbour
+    if degree == 3:
+        add_coupling(g, others[0], others[1], first, edges[0])
+        add_coupling(g, others[1], others[2], second, edges[1])
+        add_coupling(g, others[2], others[0], third, edges[2])
+    elif degree == 2:
+        add_coupling(g, others[0], others[1], first, edges[0])
+        if k == 3:
+            add_field(g, others[0], third)
+            add_field(g, others[1], second)
+    elif k == 2:
+        add_field(g, others[0], first)
     for q in range(k):
         push(g, FIRST, others[q])
     return True
 
 
 @inlined(**UNCOUNTED)
-def _dominates(size: Any, total: Any, is_strict: Any) -> Any:
-    """Whether one of the numbers that add up to ``total`` is at least as large as the others, or larger."""
-    return 2 * size > total or (2 * size == total and not is_strict)
+def _outweighs(size: Any, rest: Any, is_strict: Any) -> Any:
+    """Whether a number is at least as large as the rest, or larger."""
+    return size > rest or (size == rest and not is_strict)
 
 
 @called(**UNCOUNTED)
@@ -99,65 +114,77 @@ def _merge_neighbours(g: Any, u: Any, v: Any, weight: Any, rule: Any) -> None:
 
 @called(**UNCOUNTED)
 def _try_dominated(g: Any, spin: Any, is_strict: Any) -> Any:
-    """Merge a spin by its field or one of its edges, if one dominates it or the spin at the other end."""
+    """Merge a spin by its field or one of its edges, if that dominates it.
+
+    The neighbours are looked at themselves whenever their totals or couplings change.
+    """
     total, field = g.totals[spin], g.fields[spin]
-    if field != 0 and _dominates(abs(field), total, is_strict):
-        merge(g, spin, g.head.size, -1 if field > 0 else 1, FIXED)
+    if field != 0 and _outweighs(abs(field), total - abs(field), is_strict):
+        merge(g, spin, g.start.size, -1 if field > 0 else 1, FIXED)
         return True
-    if g.degree[spin] > HUB_DEGREE:
-        if 2 * total > g.scanned[spin]:
-            return False
-        g.scanned[spin] = total
-    half = g.head[spin]
-    while half >= 0:
-        other, weight = g.ends[half], g.weights[half >> 1]
-        if _dominates(abs(weight), min(total, g.totals[other]), is_strict):
-            _merge_neighbours(g, spin, other, weight, DOMINATED)
-            return True
-        half = g.after[half]
-    return False
+    if not _outweighs(g.largest[spin], total - g.largest[spin], is_strict):
+        return False
+    largest, found, degree = np.int64(0), np.int32(-1), 0
+    pool, begin = g.counters[POOL], g.start[spin]
+    for k in range(begin, begin + g.size[spin]):
+        edge = g.pools[pool, k]
+        size = abs(g.weights[edge])
+        if size != 0:
+            g.pools[pool, begin + degree] = edge
+            degree += 1
+            if size > largest:
+                largest, found = size, edge
+    g.size[spin] = degree
+    g.largest[spin] = largest
+    if found < 0 or not _outweighs(largest, total - largest, is_strict):
+        return False
+    _merge_neighbours(g, spin, other_end(g, found, spin), g.weights[found], DOMINATED)
+    return True
 
 
 @inlined(**UNCOUNTED)
-def _outside(g: Any, spin: Any, other: Any, weight: Any) -> Any:
+def _outside(g: Any, spin: Any, other: Any, weight: Any, degree: Any, filter: Any) -> Any:
     """The most that all others gain if the product of two spins has the sign that their coupling is against.
 
-    Needs the spin's couplings in ``g.marks``.
+    Needs the spin's neighbours and couplings in ``g.near`` and ``g.sizes``, and one bit in ``filter`` for each.
     """
     p = -1 if weight > 0 else 1
     most = g.totals[spin] + g.totals[other] - 2 * abs(weight)
     x, y = g.fields[spin], g.fields[other]
     most += abs(x - p * y) - abs(x) - abs(y)
-    half = g.head[other]
-    while half >= 0:
-        x, y = g.marks[g.ends[half]], g.weights[half >> 1]
-        most += abs(x - p * y) - abs(x) - abs(y)
-        half = g.after[half]
+    pool, begin = g.counters[POOL], g.start[other]
+    for k in range(begin, begin + g.size[other]):
+        edge = g.pools[pool, k]
+        end = other_end(g, edge, other)
+        if filter >> (end & 63) & 1:
+            for q in range(degree):
+                if g.near[q] == end:
+                    x, y = g.sizes[q], g.weights[edge]
+                    most += abs(x - p * y) - abs(x) - abs(y)
     return most
 
 
 @called(**UNCOUNTED)
 def _try_pair(g: Any, spin: Any, is_strict: Any) -> Any:
     """Merge a spin and a neighbour by what both together are to the others."""
-    half = g.head[spin]
-    while half >= 0:
-        g.marks[g.ends[half]] = g.weights[half >> 1]
-        half = g.after[half]
-    found, half = np.int64(-1), g.head[spin]
-    while half >= 0 and found < 0:
-        other, weight = g.ends[half], g.weights[half >> 1]
-        if g.degree[other] <= HUB_DEGREE:
-            most = _outside(g, spin, other, weight)
-            if 2 * abs(weight) > most or (2 * abs(weight) == most and not is_strict):
-                found = half
-        half = g.after[half]
-    half = g.head[spin]
-    while half >= 0:
-        g.marks[g.ends[half]] = 0
-        half = g.after[half]
-    if found >= 0:
-        _merge_neighbours(g, spin, g.ends[found], g.weights[found >> 1], PAIR)
-    return found >= 0
+    degree, filter = 0, np.int64(0)
+    pool, begin = g.counters[POOL], g.start[spin]
+    for k in range(begin, begin + g.size[spin]):
+        edge = g.pools[pool, k]
+        if g.weights[edge] != 0:
+            end = other_end(g, edge, spin)
+            g.near[degree], g.sizes[degree] = end, g.weights[edge]
+            filter |= np.int64(1) << (end & 63)
+            degree += 1
+    for q in range(degree):
+        other, weight = g.near[q], g.sizes[q]
+        # what is outside is at least the difference of the totals
+        if g.size[other] > LONG or abs(g.totals[spin] - g.totals[other]) > 2 * abs(weight):
+            continue
+        if _outweighs(2 * abs(weight), _outside(g, spin, other, weight, degree, filter), is_strict):
+            _merge_neighbours(g, spin, other, weight, PAIR)
+            return True
+    return False
 
 
 @cache
@@ -196,17 +223,11 @@ def rules() -> Any:
 
 
 @cache
-def link_all() -> Any:
-    """``link_all(graph)``: puts all edges, whose ends and weights are set, into the lists of their spins."""
+def make_lists() -> Any:
+    """``make(graph)``: sets the lists of all spins, from edges and fields."""
 
     @uncounted_kernel
-    def link_edges(g: Any) -> None:
-        for spin in range(g.head.size):
-            g.totals[spin] += abs(g.fields[spin])
-        for edge in range(g.weights.size - 1, -1, -1):
-            for half in (2 * edge, 2 * edge + 1):
-                spin = g.ends[half ^ 1]
-                link(g, half, spin)
-                g.totals[spin] += abs(g.weights[edge])
+    def make(g: Any) -> None:
+        fill_lists(g)
 
-    return link_edges
+    return make
