@@ -22,7 +22,8 @@ ROWS = [
     {"adapters"},
     {"bootstrap"},
     {"client", "server", "supervisor"},
-    {"optimization", "aio", "studies", "testing"},
+    {"optimization", "studies", "testing"},
+    {"aio"},
     {"azure", "azure_bootstrap", "interop"},
     {"cli"},
 ]

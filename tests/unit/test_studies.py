@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import math
 from collections import Counter
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from qiosk import Problem, Study, Workspace
+from qiosk import Problem, Study, Workspace, aio
 from qiosk.contract.jobs import JobQuery, JobStatus, JobView, SubmitJob, TracePoint
 from qiosk.errors import Conflict, InvalidValue, NotEnoughMemory, QuotaExceeded, UnreadableInput
 from qiosk.studies.rows import gap_to, time_to
@@ -178,6 +179,43 @@ def test_rows_are_read_in_batches_and_those_of_ended_jobs_once(batch: int, monke
     assert {row.status for row in rows} == {"Succeeded"}
     monkeypatch.setattr(limited, "list", None, raising=False)  # nothing is to be listed
     assert study.rows() == rows
+
+
+def test_a_run_that_is_told_to_stop_leaves_its_jobs() -> None:
+    limited = Limited()
+    study = Study(limited.workspace, "a", [chain()], tabu(), seeds=6, jobs_in_flight=2)
+    study.run(show_progress=False, should_stop=lambda: len(job_ids(limited.workspace)) >= 4)
+    assert Counter(row.status for row in study.rows()) == {"Succeeded": 4, "NotSubmitted": 2}
+    study.run(show_progress=False)
+    assert {row.status for row in study.rows()} == {"Succeeded"}
+
+
+def test_asyncio_programs_run_studies_too(folder: Path) -> None:
+    memory = MemoryService(is_deferred=True)
+
+    async def main() -> list[str]:
+        async with aio.Workspace(api=memory.service) as workspace:
+            study = await aio.Study.from_file(workspace, folder / "study.toml")
+            running = asyncio.create_task(study.run())
+            while {state for _, state in await study.counts()} != {"Waiting"}:
+                await asyncio.sleep(0.01)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            states = {row.status for row in await study.rows()}
+            memory.run_waiting()
+            await study.run()
+            await study.write(folder / "rows.csv")
+            assert (await study.plot("ranks")).get_xlabel()
+            assert await study.cancel() == 0
+            other = aio.Study(workspace, study.name, ["*.rud"], tabu(), seeds=1, folder=folder)
+            return [*states, *(row.status for row in await study.rows()), repr(other), *map(str, await other.rows())]
+
+    pytest.importorskip("matplotlib")
+    found = asyncio.run(main())
+    assert found[:9] == ["Waiting", *["Succeeded"] * 8]
+    assert found[9] == "<Study 'first' of 2 instances>"
+    assert len((folder / "rows.csv").read_text().splitlines()) == 9
 
 
 def test_a_quota_of_the_workspace_lets_the_study_wait() -> None:

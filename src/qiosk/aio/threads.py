@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 from qiosk.forks import PerProcess
 
 MAX_THREADS = 64
-"""Most calls at once; further ones wait. No call takes longer than a request."""
+"""Most calls at once; further ones wait. Only the runs of studies take longer than a request."""
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -124,8 +124,11 @@ class StudyRun:
         self._look_at = monotonic()
         self.errors: dict[str, str] = {}
 
-    def run(self) -> None:
-        """Submit and wait. Raises Conflict if the study is cancelled meanwhile, and what requests raise."""
+    def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Submit and wait, until all jobs have ended or ``should_stop``.
+
+        Raises Conflict if the study is cancelled meanwhile, and what requests raise.
+        """
         query = JobQuery(tags=(self._settings.tag,))
         active: dict[str, datetime] = {}
         for view in self._api.list(query):
@@ -133,6 +136,8 @@ class StudyRun:
                 self._note(view, active)
         waiting = deque(job_id for job_id in self._trials if job_id not in self._status)
         while waiting or active:
+            if should_stop():
+                return
             self._fill(waiting, active)
             self._tell()
             self._wait(active)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -114,7 +114,13 @@ class Study:
         """
         return all_trials(self._where, self.settings, self._instances)
 
-    def run(self, *, retry: bool = False, show_progress: bool = True) -> None:
+    def run(
+        self,
+        *,
+        retry: bool = False,
+        show_progress: bool = True,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Submit the jobs that are missing, a limited number at a time, and return when all have ended.
 
         An instance that cannot be read, or a job that fails, does not stop the others; :meth:`rows` shows what was
@@ -123,6 +129,8 @@ class Study:
         Args:
             retry: delete the jobs that have failed or were cancelled, and run them again.
             show_progress: whether the table is shown.
+            should_stop: called about twice a second; once it returns True, no more jobs are submitted, and the method
+                returns. Those that were submitted continue.
 
         Raises Conflict if the study is cancelled meanwhile; QuotaExceeded if not a single job may be submitted.
         """
@@ -131,7 +139,7 @@ class Study:
         with ProgressTable(self.name, enabled=show_progress) as table:
             run = StudyRun(self.workspace, self.settings, self.trials, table.update)
             try:
-                run.run()
+                run.run(should_stop)
             finally:
                 self._errors = run.errors
 
