@@ -41,7 +41,7 @@ def xorsat(n=30, seed=2):
 
 @pytest.mark.parametrize("method", ["auto", "elimination"])
 def test_a_run_ends_as_optimal_when_its_cost_is_the_bound(method):
-    result = solve(torus(6), timeout=HANG_S, seed=1, bound=method)
+    result = solve(torus(8), timeout=HANG_S, seed=1, bound=method)
     assert result.stop_reason == "optimal"
     assert result.cost == result.bound
     assert (result.gap, result.gap_absolute, result.bound_method) == (0.0, 0.0, "elimination")
@@ -103,7 +103,7 @@ def test_large_problems_get_no_bound_without_being_asked_for(monkeypatch):
 
 
 def test_results_documents_have_the_bound_as_a_member_of_their_own():
-    result = solve(torus(6), timeout=HANG_S, seed=1, bound="auto")
+    result = solve(torus(8), timeout=HANG_S, seed=1, bound="auto")
     found = decode(result.to_json().encode())
     assert found.extra["bound"] == {"value": result.bound, "gap": 0.0, "method": "elimination"}
     assert json.loads(result.to_json())["cost"] == result.cost

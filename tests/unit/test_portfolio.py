@@ -69,7 +69,7 @@ def paced(portfolio: Portfolio, seconds: float, chunk: int = 50):
 
 @pytest.fixture
 def never_enumerated(monkeypatch):
-    monkeypatch.setattr(searched, "is_enumerable", lambda problem: False)
+    monkeypatch.setattr(searched.Searched, "is_proof_tried", False)
 
 
 @pytest.mark.usefixtures("never_enumerated")

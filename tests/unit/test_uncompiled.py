@@ -19,7 +19,7 @@ from qiosk.solvers.solve import solve
 from qiosk.solvers.targets.catalogue import targets
 from strategies import cost_function
 
-searched.is_enumerable = lambda problem: False
+searched.Searched.is_proof_tried = False
 pairs = cost_function("ising", [(1.0, [0, 1]), (-2.0, [1, 5]), (1.5, [5, 0]), (1.0, [5])])
 groups = cost_function("pubo_grouped", [(-3.0, [0, 1, 2]), (1.0, [])], [(1.0, [(1.0, 0), (2.0, 1), (-2.0, None)])])
 little = {

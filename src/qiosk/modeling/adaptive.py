@@ -36,7 +36,7 @@ from qiosk.modeling.seeded import SeededRuns
 from qiosk.modeling.solution import Solution
 from qiosk.modeling.weights import round_up
 from qiosk.problem import Problem
-from qiosk.solvers.reports import EXHAUSTIVE
+from qiosk.solvers.exact.minimum import EXACT_KERNELS
 from qiosk.solvers.result import Result
 from qiosk.solvers.search.solver import StopReason
 from qiosk.solvers.solve import Setup, followed
@@ -135,7 +135,7 @@ def solve_in_rounds(
         if turns.is_infeasible:
             seconds = min(seconds, FIRST_SHARE * time_limit)
         result = run(problem, max(0.0, seconds - built), len(found.rounds))
-        is_exact = result.statistics["kernel"] == EXHAUSTIVE
+        is_exact = result.statistics["kernel"] in EXACT_KERNELS and result.gap == 0.0
         judged, reason = _take(model, found, result, is_exact=is_exact)
         violated = tuple(report.name for report in judged.violated)
         loading = 0.0 if found.rounds else result.statistics["compile_seconds"]
@@ -201,7 +201,7 @@ def _take(model: Weighted, found: Standing, result: Result, *, is_exact: bool) -
     best, reason = ranked[0][0], StopReason(result.stop_reason)
     # of all configurations in the order of their costs, the first feasible one is the best there is
     judged = best if is_exact else decoded[0][0]
-    if judged.violated and reason is StopReason.CONVERGED:
+    if judged.violated and reason in (StopReason.CONVERGED, StopReason.OPTIMAL):
         reason = StopReason.VIOLATED
     if found.best is None or _rank(model, best) < _rank(model, found.best[0]):
         violated = [Violation(report.name, report.violation) for report in best.violated]

@@ -16,7 +16,7 @@ from qiosk.model.cost_function import I64
 if TYPE_CHECKING:
     from qiosk.kernels.presolve.graph import Graph
 
-EFFORT = Effort(width=16, entries=1 << 22, looked=300_000)
+EFFORT = Effort(width=16, work=1 << 25, looked=300_000)
 """Of one component: some 0.2 s at most."""
 MOST_COUPLINGS = 10_000
 """Couplings of a component that is tried."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -17,16 +17,15 @@ from qiosk.contract.provenance import Provenance
 from qiosk.solvers.bounding import Bounding
 from qiosk.solvers.checkpoint import origin, pack
 from qiosk.solvers.driver import Run
+from qiosk.solvers.exact.minimum import Exact
 from qiosk.solvers.provenance import RunFacts, now
-from qiosk.solvers.result import ENUMERATION, Result, Solution, columns
+from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.solver import StopReason
 from qiosk.solvers.searched import Searched
 from qiosk.solvers.targets.documents import RUNNING, ResultsContent
 from qiosk.solvers.targets.target import Target
 
-EXHAUSTIVE = "exhaustive"
-"""The kernel that tries all configurations."""
 _NOT_LASTING = ("timeout", "bound", "gap")
 """Parameters that may be others when a run goes on from a checkpoint."""
 
@@ -87,15 +86,20 @@ class Reports:
             solutions=lambda: self._searched.solutions(run.state.incumbents),
         )
 
-    def of_enumeration(
-        self, found: Incumbents, parameters: Mapping[str, Any], trace: Sequence[TracePoint], seconds: float
+    def of_exact(
+        self,
+        exact: Exact,
+        found: Incumbents,
+        parameters: Mapping[str, Any],
+        trace: Sequence[TracePoint],
+        seconds: float,
     ) -> ChunkReport:
-        """The only report of an enumeration, which took some ``seconds``."""
+        """The only report where the best was found before any search, in some ``seconds``."""
         return ChunkReport(
-            progress=JobProgress(fraction=1.0, best_cost=found.best, seconds=seconds),
+            progress=JobProgress(fraction=1.0, best_cost=found.best, seconds=seconds, bound=exact.bound.value),
             new_trace=trace,
             best=lambda: self._document(found, parameters, seconds),
-            checkpoint=lambda: pack(self._begun(EXHAUSTIVE)),
+            checkpoint=lambda: pack(self._begun(exact.kernel)),
             provenance=lambda: self._facts.so_far(parameters),
             solutions=lambda: self._searched.solutions(found),
         )
@@ -112,8 +116,9 @@ class Reports:
         trace: Sequence[TracePoint],
         statistics: Mapping[str, Any],
         bounding: Bounding | None = None,
+        exact: Exact | None = None,
     ) -> Result:
-        """The result of a run that has ended, with the bound of ``bounding``, or of an enumeration."""
+        """The result of a run that has ended, with the bound of ``bounding`` or of what was proved before a search."""
         solutions = self._searched.solutions(found)
         violated = self._searched.violated(solutions[0].values)
         if violated and statistics["stop_reason"] in (StopReason.CONVERGED, StopReason.OPTIMAL):
@@ -129,16 +134,20 @@ class Reports:
             ended_at=now(),
             input_data_uri=self._input_data_uri,
             document=self._target.document,
-            lower_bound=self._bound(solutions[0], bounding, is_enumerated=statistics["kernel"] == EXHAUSTIVE),
+            lower_bound=self._bound(solutions[0], bounding, exact),
         )
 
-    def _bound(self, best: Solution, bounding: Bounding | None, *, is_enumerated: bool) -> Bound | None:
-        """The lower bound that a result has; of an enumeration the cost of the best, where no rounding changes that."""
+    def _bound(self, best: Solution, bounding: Bounding | None, exact: Exact | None) -> Bound | None:
+        """The lower bound that a result has; of what was proved the cost of the best, if no rounding changes that."""
         if bounding is not None:
             return bounding.reported(best.cost, best.values)
-        if is_enumerated and self._searched.is_exact:
-            return Bound(value=best.cost, method=ENUMERATION, seconds=0.0, certificate={}, exact=Fraction(best.cost))
-        return None
+        if exact is None or not self._searched.is_exact:
+            return None
+        if not exact.is_proved:
+            return exact.bound
+        if not exact.bound.certificate:
+            return replace(exact.bound, value=best.cost, exact=Fraction(best.cost))
+        return replace(exact.bound, value=best.cost)
 
     def _parameters_of(self, run: Run[Any]) -> dict[str, Any]:
         return self.parameters(run.solver.parameters(run.state))
@@ -195,7 +204,7 @@ def statistics_of(
     prepare_seconds: float = 0.0,
     threads: int = 1,
 ) -> dict[str, Any]:
-    """What every result has, documented at ``Result``; the defaults are those of an enumeration."""
+    """What every result has, documented at ``Result``; the defaults are those where there was no search."""
     return {
         "kernel": kernel,
         "spin_updates": spin_updates,

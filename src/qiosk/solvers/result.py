@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import to_builtins
 
 from qiosk.bounds.bound import Bound
+from qiosk.bounds.branch.tree import METHOD as BRANCH
 from qiosk.contract.jobs import TracePoint
 from qiosk.contract.provenance import Provenance
 from qiosk.formats.qio.results import SolutionColumns
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 ENUMERATION = "enumeration"
-"""The method of a bound where all configurations were tried."""
+"""The method of a bound where all configurations were tried, or excluded by a search tree."""
 ENUMERATION_RECEIPT_S = 1.0
 """Time to prove such a bound by another method, which has a receipt."""
 
@@ -55,7 +56,8 @@ class Result:
     ``parameters`` holds the values in effect, under the names of the parameterized target. ``trace`` has a point for
     every new best. ``statistics``:
 
-    - ``kernel``: the sweep kernel and its arithmetic; ``exhaustive`` and ``propagation`` where there were no sweeps;
+    - ``kernel``: the sweep kernel and its arithmetic; ``exhaustive``, ``tree``,
+      ``elimination`` and ``propagation`` where there were no sweeps;
     - ``spin_updates``: attempted, summed over replicas; ``sweeps``: of every replica, one after the other;
     - ``seconds``: sweeping alone; before it ``compile_seconds``, for loading the compiler and compiling or loading
       kernels, which no time limit counts, and ``prepare_seconds``; ``threads``;
@@ -125,7 +127,7 @@ class Result:
         own = self.lower_bound
         if own is None or own.has_receipt:
             return None if own is None else own.receipt()
-        if own.method != ENUMERATION:
+        if own.method == BRANCH:
             return None
         other = other_bound(self.facts.cost_function, own, ENUMERATION_RECEIPT_S)
         return other.receipt() if is_as_good(other, own, self.facts.cost_function) else None

@@ -23,9 +23,9 @@ from qiosk.solvers import bounding
 from qiosk.solvers.bounding import Bounding
 from qiosk.solvers.checkpoint import check_origin, unpack
 from qiosk.solvers.driver import Limits, Run, drive
-from qiosk.solvers.exact.exhaustive import enumerate_best
+from qiosk.solvers.exact.minimum import Exact
 from qiosk.solvers.provenance import RunFacts, now
-from qiosk.solvers.reports import EXHAUSTIVE, ChunkReport, Reports, given, statistics_of
+from qiosk.solvers.reports import ChunkReport, Reports, given, statistics_of
 from qiosk.solvers.result import Result
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.interruption import GRACE_S, Interrupted, Interruption, offer_any
@@ -127,10 +127,11 @@ class Task:
         searched.compile()
         if self.saved:
             check_origin(self.saved["origin"], self.reports.origin)
-        if searched.is_enumerated():
-            return self._enumerate(began, is_cancelled, on_chunk)
+        time_limit = self._allowed[0]
+        if (exact := searched.exact(time_limit)) is not None:
+            return self._proved(exact, began + self._compile_seconds, is_cancelled, on_chunk)
         before = self.clock()
-        import qiosk.solvers.samplers.planner  # noqa: F401  # loads the compiler; enumerated problems need none
+        import qiosk.solvers.samplers.planner  # noqa: F401  # loads the compiler; the smallest problems need none
 
         self._importing += self.clock() - before
         interruption = self._interruption(began, is_cancelled)
@@ -139,8 +140,8 @@ class Task:
                 searched.reduce(self.saved, lambda: self.clock() - self._compile_seconds, interruption.check_at_once)
             except Interrupted as interrupted:
                 return self._interrupted(searched.context(self.seed), began, interrupted.reason)
-            if searched.is_enumerated():
-                return self._enumerate(began + self._compile_seconds, is_cancelled, on_chunk)
+            if (exact := searched.exact(time_limit)) is not None:
+                return self._proved(exact, began + self._compile_seconds, is_cancelled, on_chunk)
         context = searched.context(self.seed)
         context.checks.append(interruption.check)
         try:
@@ -251,21 +252,21 @@ class Task:
             raise UnreadableCheckpoint(f"checkpoint: kernel must be {solver.kernel}, found {self.saved['kernel']}")
         return unpack(self._resume or b"")["state"]
 
-    def _enumerate(
-        self, began: float, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]
+    def _proved(
+        self, exact: Exact, began: float, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]
     ) -> Result:
+        """The result where the best configurations were found before any search."""
         searched, found = self.searched, Incumbents(self.target.solutions(self.values))
-        enumerate_best(searched.problem, found)
+        for x in exact.configurations:
+            found.offer(x, cost_of(searched.problem, x), 0)
         seconds = self.clock() - began
         trace = [TracePoint(seconds, 0, found.best)]
         parameters = self.reports.parameters(self._advice(found))
-        on_chunk(self.reports.of_enumeration(found, parameters, trace, seconds))
-        stop = StopReason.CONVERGED if self.target.is_parameter_free else StopReason.FINISHED
-        if searched.problem.n == 0 and searched.reduced is not None and searched.is_exact:
-            stop = StopReason.OPTIMAL  # integers decided all variables
+        on_chunk(self.reports.of_exact(exact, found, parameters, trace, seconds))
+        stop = StopReason.OPTIMAL if exact.is_proved and searched.is_exact else StopReason.CONVERGED
         stop = StopReason.CANCELLED if is_cancelled() else stop
-        statistics = statistics_of(EXHAUSTIVE, stop, seconds) | searched.presolve
-        return self.reports.result(found, parameters, trace, statistics)
+        statistics = statistics_of(exact.kernel, stop, seconds) | searched.presolve
+        return self.reports.result(found, parameters, trace, statistics, exact=exact)
 
     def _advice(self, found: Incumbents) -> dict[str, Any]:
         if self.target.advice is None:

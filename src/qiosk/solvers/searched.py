@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qiosk.bounds.choice import AUTO
 from qiosk.model.check import initial_values
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction
-from qiosk.model.flips import largest_cost
+from qiosk.model.domain import multiplied_out
+from qiosk.model.flips import largest_cost, magnitude
 from qiosk.model.hard_constraints import HARD_CONSTRAINTS, HardConstraints, Violation, read_hard_constraints
 from qiosk.model.one_hot import ONE_HOT, OneHot
 from qiosk.model.slack import SLACK
 from qiosk.presolve.reduced import Reduced
 from qiosk.solvers import presolving
 from qiosk.solvers.exact.dominated import dominated_groups
-from qiosk.solvers.exact.exhaustive import is_enumerable
+from qiosk.solvers.exact.exhaustive import enumerated, is_enumerable
+from qiosk.solvers.exact.minimum import MANY, Exact, exact_minimum
 from qiosk.solvers.exact.slack import proven_rows
 from qiosk.solvers.kept import KEPT
 from qiosk.solvers.result import Solution
@@ -30,6 +33,11 @@ from qiosk.solvers.targets.target import Target
 
 if TYPE_CHECKING:
     from qiosk.solvers.search.context import SearchContext
+
+EXACT = 2.0**53
+"""Integers are exact in float64 below this."""
+MOST_TERMS = 20_000
+"""Variables and terms of a problem of which the best configurations may be proved before a search."""
 
 
 class Searched:
@@ -59,14 +67,20 @@ class Searched:
         without where the solver does not know them.
         """
         if not self._target.keeps_groups(self._kernel):
-            plain = KEPT.problem(self.cost_function, None, lambda: compile_problem(self.cost_function))
+            plain = self._plain
             return replace(plain, one_hot=None, slack=()) if plain.one_hot is not None or plain.slack else plain
         # where several solutions are wanted, bits that are not declared as slack may make the difference
         is_sought = SLACK not in self.cost_function.metadata and self._target.solutions(self._values) == 1
         return KEPT.problem(self.cost_function, is_sought, lambda: self._with_promises(is_sought=is_sought))
 
+    @cached_property
+    def _plain(self) -> CompiledProblem:
+        """The whole problem with what is declared of it, and no more."""
+        return KEPT.problem(self.cost_function, None, lambda: compile_problem(self.cost_function))
+
     def _with_promises(self, *, is_sought: bool) -> CompiledProblem:
-        problem, metadata = compile_problem(self.cost_function), self.cost_function.metadata
+        problem = self._plain if self._is_small else compile_problem(self.cost_function)
+        metadata = self.cost_function.metadata
         problem = replace(problem, slack=proven_rows(problem, is_sought=is_sought))
         if ONE_HOT in metadata:  # even if there are none
             return problem
@@ -80,19 +94,64 @@ class Searched:
         return self.whole if self.reduced is None else self.reduced.problem
 
     def compile(self) -> None:
-        """Compile the whole problem and read ``initial``. Raises InvalidValue if sums of costs are infinite."""
-        largest_cost(self.whole)  # no search works where they are
+        """Compile the problem and read ``initial``. Raises InvalidValue if sums of costs are infinite."""
+        largest_cost(self._plain if self._is_small else self.whole)  # no search works where they are
         self.initial = initial_values(self.cost_function)
 
     def let_go(self) -> None:
         """Forget what is derived from the problem, if it was compiled, unless it is kept for the next solve."""
-        if "whole" in vars(self):
-            KEPT.let_go(self.whole)
+        for name in ("_plain", "whole"):
+            if name in vars(self):
+                KEPT.let_go(vars(self)[name])
 
-    def is_enumerated(self) -> bool:
-        """Whether to try all configurations: where there is one only, or they are few and no search was asked for."""
+    @property
+    def _is_small(self) -> bool:
+        """Whether it is worth a moment to try whether the best configurations can be proved."""
+        return self.cost_function.n_terms + len(self.cost_function.variables) <= MOST_TERMS
+
+    @property
+    def is_proof_tried(self) -> bool:
+        """Whether the best may be found without the search: where neither that nor a bound by name was asked for."""
         is_search_wanted = not self._target.is_parameter_free or self._kernel is not None
-        return self.problem.n == 0 or (not is_search_wanted and is_enumerable(self.problem))
+        return not is_search_wanted and (self._values.get("bound") in (None, AUTO) or self._is_tiny)
+
+    @property
+    def _is_tiny(self) -> bool:
+        return len(self.cost_function.variables) <= MANY
+
+    def exact(self, time_limit: float) -> Exact | None:
+        """The best configurations of what is searched, where they are found at once.
+
+        That is where there is one only, or no search was asked for and a run of ``time_limit`` [s] has a moment for it.
+        """
+        wanted = self._target.solutions(self._values)
+        if len(self.cost_function.variables) == 0 or (self.reduced is not None and self.reduced.problem.n == 0):
+            return exact_minimum(self.problem, wanted, time_limit)
+        if not self.is_proof_tried:
+            return None
+        eliminates = self._values.get("presolve") is not False
+        if self.reduced is not None:
+            return _uncertified(exact_minimum(self.reduced.problem, wanted, time_limit, eliminates=eliminates))
+        if not self._is_small:
+            return None
+        promises = self._plain.one_hot
+        problem = self._without_squares if promises is None or promises.is_empty else None
+        if problem is not None:
+            found = exact_minimum(problem, wanted, time_limit, eliminates=eliminates)
+            if found is not None:
+                return found if problem is self._plain else _uncertified(found)
+        return enumerated(self.whole, wanted) if is_enumerable(self.whole) else None
+
+    @property
+    def _without_squares(self) -> CompiledProblem | None:
+        """The whole problem with its squares multiplied out; None where numbers would have to be rounded."""
+        plain = self._plain
+        if not len(plain.group_values):
+            return plain
+        numbers = np.concatenate([plain.group_values, plain.group_weights, plain.group_offsets])
+        if magnitude(plain) >= EXACT or np.any(numbers != np.rint(numbers)):
+            return None
+        return multiplied_out(plain)
 
     @property
     def is_reduction_tried(self) -> bool:
@@ -186,3 +245,8 @@ class Searched:
         costs = np.atleast_1d(evaluate(self.cost_function, configurations))
         order = np.argsort(costs, kind="stable")[: len(found.costs)]
         return [Solution(variables, configurations[k], float(costs[k])) for k in order]
+
+
+def _uncertified(found: Exact | None) -> Exact | None:
+    """The same without the certificate: that is of another problem than the whole."""
+    return None if found is None else replace(found, bound=replace(found.bound, certificate={}))

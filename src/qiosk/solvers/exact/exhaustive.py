@@ -1,4 +1,4 @@
-"""Problems small enough to try every configuration.
+"""Problems with promises that are small enough to try every configuration, in float64.
 
 All 2^n costs are computed at once: the coefficients are laid out by the bit mask of their variables, and one butterfly
 for each variable turns them into costs (a Walsh-Hadamard transform for spins, a subset-sum transform for bits); squared
@@ -8,13 +8,20 @@ terms, and some 2^n more for every combination.
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
+from qiosk.bounds.bound import Bound
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
-from qiosk.model.flips import cost_of
+from qiosk.model.flips import cost_of, magnitude
 from qiosk.model.one_hot import OneHot
+from qiosk.model.units import common_unit
+from qiosk.solvers.exact.minimum import EXHAUSTIVE, Exact
+from qiosk.solvers.result import ENUMERATION
 from qiosk.solvers.samplers.one_hot.core import core_of
 from qiosk.solvers.search.incumbents import Incumbents
 
@@ -22,6 +29,9 @@ from qiosk.solvers.search.incumbents import Incumbents
 MAX_VARIABLES = 20
 # Additions that take some 0.2 s: time limits and cancellations are not checked before they are done.
 MAX_WORK = 40 << 20
+MOST_UNITS = 2.0**40
+ROUNDING = 2.0**-44
+"""Of the sum of all sizes: some hundred times the error of float64 sums."""
 # Fewer additions than this in one pass take no less time.
 LEAST_PASS = 1 << 12
 
@@ -53,11 +63,33 @@ def all_costs(problem: CompiledProblem, widths: F64 | None = None) -> F64:
     return costs
 
 
-def enumerate_best(problem: CompiledProblem, found: Incumbents) -> None:
-    """Fill ``found`` with the best configurations there are, of those that keep the one-hot groups.
+def enumerated(problem: CompiledProblem, wanted: int) -> Exact:
+    """The best ``wanted`` configurations there are, of those that keep the one-hot groups.
 
-    Groups that cannot be kept all together are disregarded. Slack is not tried: it has its best values.
+    Groups that cannot be kept all together are disregarded. Slack is not tried: it has its best values. That is proved
+    where all costs are whole multiples of a unit, and rounding is much smaller than that.
     """
+    found = Incumbents(wanted)
+    enumerate_best(problem, found)
+    is_proved, cost = _is_decisive(problem), found.best
+    value = cost if is_proved else cost - ROUNDING * magnitude(problem)
+    bound = Bound(value=value, method=ENUMERATION, seconds=0.0, certificate={}, exact=Fraction(value))
+    return Exact(configurations=found.configurations, kernel=EXHAUSTIVE, bound=bound, is_proved=is_proved)
+
+
+def _is_decisive(problem: CompiledProblem) -> bool:
+    """Whether costs that differ do so by much more than float64 rounds them."""
+    parts = [problem.linear, problem.pair_values, problem.term_values]
+    indptr = problem.group_indptr.tolist()
+    for g, (first, end) in enumerate(pairwise(indptr)):
+        weights = np.append(problem.group_weights[first:end], problem.group_offsets[g])
+        parts.append((problem.group_values[g] * np.multiply.outer(weights, weights)).ravel())
+    unit = common_unit(np.concatenate(parts))
+    return unit is not None and magnitude(problem) < MOST_UNITS * unit
+
+
+def enumerate_best(problem: CompiledProblem, found: Incumbents) -> None:
+    """Fill ``found`` with the configurations of ``enumerated``."""
     core = core_of(problem) if problem.slack else None
     tried = problem if core is None else core.problem
     costs = all_costs(tried, None if core is None else core.widths)

@@ -1,0 +1,1 @@
+"""The best configurations of small problems, of all that there are."""
