@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -127,3 +129,13 @@ def test_fragments_of_the_changelog_have_a_type_and_are_paragraphs():
         path.name for path in fragments if not re.fullmatch(r"[\w-]+\.(added|changed|fixed|removed)\.md", path.name)
     ]
     assert not [path.name for path in fragments if path.read_text().startswith("- ")]  # towncrier adds the bullet
+
+
+def test_the_next_section_of_the_changelog_has_links_from_where_it_will_be():
+    command = [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "next"]
+    section = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    texts = [path.read_text() for path in (ROOT / "changelog.d").glob("*.md")]
+    assert section.count("\n- ") >= len(texts)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", section)
+    assert len(links) == sum(len(re.findall(r"\]\((?!https?:)[^)#]+", text)) for text in texts)
+    assert [link for link in links if not (ROOT / link).is_file()] == []

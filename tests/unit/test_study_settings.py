@@ -61,6 +61,7 @@ def test_what_is_left_out_has_a_default() -> None:
     targets = [each.target for each in found.configurations]
     assert targets == ["qiosk.auto", "1qbit.tabu"]
     assert read_settings("s", {**LEAST, "seeds": 3}).seeds == (0, 1, 2)
+    assert read_settings("s", {**LEAST, "seeds": {"first": 7, "count": 2}}).seeds == (7, 8)
 
 
 def target(name: str = "paralleltempering", **members: Any) -> dict[str, Any]:
@@ -123,8 +124,12 @@ def files(**members: Any) -> dict[str, Any]:
             target(grid={"sweeps": [*range(1, 1002)], "replicas": [*range(1, 1002)]}),
             "must have at most 1000000",
         ),
-        ({"seeds": "3"}, "s: seeds: must be a number of seeds or a list of seeds, found '3'"),
-        ({"seeds": True}, "s: seeds: must be a number of seeds or a list of seeds, found True"),
+        ({"seeds": "3"}, "s: seeds: must be a number of seeds, a list or a table, found '3'"),
+        ({"seeds": True}, "s: seeds: must be a number of seeds, a list or a table, found True"),
+        ({"seeds": {"first": 3}}, "s: seeds: count is missing"),
+        ({"seeds": {"first": -1, "count": 3}}, "s: seeds: first: must be from 0 to"),
+        ({"seeds": {"first": 1, "count": 0}}, "s: seeds: count: must be from 1 to 1000000, found 0"),
+        ({"seeds": {"first": 1, "last": 2}}, "s: seeds: the key 'last' is unknown"),
         ({"seeds": 0}, "s: seeds: must be from 1 to 1000000, found 0"),
         ({"seeds": []}, "s: seeds: must have at least one seed"),
         ({"seeds": [1, 2, 1]}, "s: seeds: must be different, found 1 twice"),

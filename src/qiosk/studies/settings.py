@@ -96,7 +96,7 @@ class StudySettings:
     - ``targets``: a list of tables: ``target``, a name as ``--target`` takes it; ``parameters``, a table of values;
       ``grid``, a table of lists of values, whose combinations are run; ``label``, a name for tables and plots.
     - ``seeds``: how many runs there are of each instance, target and combination, with the seeds 0, 1, …; or a list of
-      seeds. Default: 1.
+      seeds; or a table with the ``first`` one and their ``count``. Default: 1.
     - ``timeout``: time limit of each run [s], where the parameters of a target give none.
     - ``target_gap``: how far from the best known cost the cost may be that counts as reached, as a share of the best
       known one. Default: 0.
@@ -178,8 +178,12 @@ def _seeds(table: Table) -> tuple[int, ...]:
         return (0,)
     if isinstance(given, int) and not isinstance(given, bool):
         return tuple(range(integer(place, given, least=1, most=MAX_JOBS)))
+    if isinstance(given, Mapping):
+        span = Table(place, given, ("first", "count"))
+        first = integer(span.place("first"), span.required("first"), least=0, most=_MAX_SEED - MAX_JOBS)
+        return tuple(range(first, first + integer(span.place("count"), span.required("count"), least=1, most=MAX_JOBS)))
     if isinstance(given, str) or not isinstance(given, list | tuple | range):
-        raise WrongType(f"{place}: must be a number of seeds or a list of seeds, found {shown(given)}")
+        raise WrongType(f"{place}: must be a number of seeds, a list or a table, found {shown(given)}")
     seeds = tuple(integer(f"{place}[{k}]", seed, least=0, most=_MAX_SEED) for k, seed in enumerate(given))
     if not seeds:
         raise InvalidValue(f"{place}: must have at least one seed, found an empty list")
