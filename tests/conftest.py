@@ -24,55 +24,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.timeout = patience.TEST_S
 
 
-LONG = (
-    "contract/test_blob_store.py",
-    "contract/test_plain_values.py",
-    "unit/server/test_server_connections.py::test_a_head_that_does_not_end",
-    "unit/server/test_server_health.py::test_a_storage_that_does_not_work",
-    "unit/server/test_server_health.py::test_a_full_disk",
-    "unit/test_bounds.py",
-    "unit/test_compact.py",
-    "unit/test_domain.py",
-    "unit/test_examples_in_docstrings.py",
-    "unit/test_formats_files.py::test_round_trips",
-    "unit/test_formats_protobuf.py",
-    "unit/test_formats_scanner.py",
-    "unit/test_isoenergetic.py",
-    "unit/test_modeling.py::test_no_document",
-    "unit/test_modeling_weights.py",
-    "unit/test_no_console.py",
-    "unit/test_one_hot.py",
-    "unit/test_parameters.py::test_any_json",
-    "unit/test_population_annealing.py",
-    "unit/test_planner.py",
-    "unit/test_presolve.py",
-    "unit/test_verify.py",
-    "unit/test_quantum_monte_carlo.py",
-    "unit/test_remote_client.py",
-    "unit/test_samplers.py",
-    "unit/test_simulated_bifurcation.py",
-    "unit/test_solvers.py::test_a_resumed_run",
-    "unit/test_solvers.py::test_a_target_cost",
-    "unit/test_solvers.py::test_a_time_out",
-    "unit/test_solvers.py::test_any_small_problem",
-    "unit/test_solvers.py::test_every_target",
-    "unit/test_solvers.py::test_extreme_coefficients",
-    "unit/test_solvers.py::test_ten_random",
-    "unit/test_solvers.py::test_threads_and_chunks",
-    "unit/test_substochastic.py",
-    "unit/test_tabu.py",
-    "unit/test_uncompiled.py",
-    "unit/test_warm_solvers.py",
-)
-"""Beginnings of the names of tests that together take two thirds of the time; ``make check`` leaves them out, too."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.nodeid.removeprefix("tests/").startswith(LONG):
-            item.add_marker(pytest.mark.slow)
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _own_home():
     """Programs that name no home get one that is thrown away."""

@@ -35,6 +35,8 @@ from qiosk.service.blobs.store import LEAST_BYTES, PIECE, PLAIN, BlobHeaders, Bl
 from qiosk.service.jobs.job import BlobRef
 from qiosk.testing import MemoryBlobStore
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["memory", "local", "s3", "azure"])
 def blobs(request, tmp_path):

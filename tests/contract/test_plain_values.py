@@ -20,6 +20,8 @@ from qiosk.contract.sessions import OpenSession
 from qiosk.errors import InvalidFilter, InvalidJobDefinition, JobNotFound, SessionNotFound
 from served import served
 
+pytestmark = pytest.mark.slow
+
 TARGET = "microsoft.tabu.cpu"
 HALF = "a\ud800b"
 

@@ -31,6 +31,8 @@ from qiosk.problem.problem import Problem
 from small_problems import least_cost, problems
 from strategies import cost_function, cost_functions
 
+pytestmark = pytest.mark.slow
+
 ANY_SIZE = ("trivial", "elimination", "diffusion", "auto")
 QUADRATIC = ("cycles", "cycles-lp", "sdp", "sdp-triangles")
 

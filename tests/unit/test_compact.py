@@ -38,6 +38,8 @@ from qiosk.solvers.search.descent import Descent
 from qiosk.solvers.solve import solve
 from strategies import cost_function, cost_functions, ids, integers, reals
 
+pytestmark = pytest.mark.slow
+
 BLOCK_OWNERS = ("cost_function", "compact", "pairs", "cost")
 LARGE_OWNERS = ("qiosk.model.compile", "qiosk.formats.columns", "qiosk.formats.qio.document")
 

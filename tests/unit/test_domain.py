@@ -11,6 +11,8 @@ from qiosk.errors import NotEnoughMemory
 from qiosk.model.domain import flattened, to_bits, to_spins
 from strategies import cost_function, cost_functions
 
+pytestmark = pytest.mark.slow
+
 
 def as_spins(configuration):
     return {i: 2 * value - 1 for i, value in configuration.items()}

@@ -12,6 +12,8 @@ import pytest
 from homes import shared_home
 from qiosk.client.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 LIBRARIES = {
     "qiosk.plots": "matplotlib",
     "qiosk.studies.plots": "matplotlib",

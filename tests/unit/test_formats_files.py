@@ -293,6 +293,7 @@ def quadratic(draw, kind, linear=True):
     return cost_function(kind, [*terms, *((0.0, [i]) for i in range(n))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUADRATIC)
 @pytest.mark.parametrize("kind", ["ising", "pubo"])
 @given(data=st.data())

@@ -22,6 +22,8 @@ from qiosk.kernels import compiler
 from qiosk.model.cost_function import CostFunction, ProblemType
 from strategies import cost_function, cost_functions, integers, reals
 
+pytestmark = pytest.mark.slow
+
 # Written by azure-quantum 0.27: 2.5 s0 s300 + 0 s(2**40) - 1, an Ising problem called "ship é".
 OF_THE_SDK = bytes.fromhex(
     "0a2c08011203312e301a0e090000000000000440120300ac021a0812068080808080201a0909000000000000f0bf"

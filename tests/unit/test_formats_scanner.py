@@ -20,7 +20,10 @@ from qiosk.kernels.scan import json_terms as qio_scan
 from qiosk.model.cost_function import CostFunction
 from strategies import cost_functions
 
-pytestmark = pytest.mark.skipif(not compiler.jit_enabled(), reason="nothing is scanned without compiled kernels")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not compiler.jit_enabled(), reason="nothing is scanned without compiled kernels"),
+]
 
 
 def general(data: bytes) -> CostFunction:

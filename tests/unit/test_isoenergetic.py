@@ -27,6 +27,8 @@ from qiosk.solvers.solve import Hooks, run_target, solve
 from qiosk.solvers.targets.catalogue import target
 from strategies import cost_function, cost_functions
 
+pytestmark = pytest.mark.slow
+
 PTICM = "1qbit.pticm"
 CHAIN = cost_function("ising", [(-1.0 if i % 3 else 2.0, [i, i + 1]) for i in range(39)] + [(0.5, [0])])
 

@@ -187,6 +187,7 @@ def test_documents_decode_elsewhere():
     assert again.problem().to_json() == problem.to_json()
 
 
+@pytest.mark.slow
 @given(
     st.recursive(st.none() | st.integers() | st.text(max_size=3), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
 )

@@ -21,6 +21,8 @@ from qiosk.modeling.rows import row_of
 from qiosk.modeling.weights import _Terms, automatic_weight
 from random_models import models
 
+pytestmark = pytest.mark.slow
+
 RANGES = [(0, 9), (-9, 0), (-9, 9)]
 
 

@@ -20,6 +20,8 @@ from qiosk.contract.jobs import JobProgress
 from qiosk.problem import Problem, Term
 from qiosk.server.web.logs import configure_logs
 
+pytestmark = pytest.mark.slow
+
 
 class Writer:
     """A stream of a program's own, as graphical programs set."""

@@ -33,6 +33,8 @@ from qiosk.solvers.search.one_hot_moves import OneHotMoves
 from qiosk.solvers.targets.catalogue import full_name, target
 from qiosk.solvers.targets.parameters import read_parameters
 
+pytestmark = pytest.mark.slow
+
 NAMES = [name for name in GROUPS if name != "none"]
 KINDS = [("pubo", 2), ("pubo_grouped", 4), ("ising_grouped", 3)]
 

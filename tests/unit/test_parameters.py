@@ -132,6 +132,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", targets(), ids=lambda t: t.id)
 @given(data=st.data())
 def test_any_json_is_read_or_refused_in_our_own_words(found, data):

@@ -21,6 +21,8 @@ from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.solve import solve
 from strategies import cost_function
 
+pytestmark = pytest.mark.slow
+
 needs_simd = pytest.mark.skipif(not simd_available(), reason="everything is planned as plain loops")
 
 

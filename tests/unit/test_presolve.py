@@ -31,6 +31,8 @@ from qiosk.problem.problem import Problem
 from qiosk.solvers.exact.exhaustive import all_costs
 from strategies import cost_function
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = {
     "units": st.integers(-1, 1),
     "few": st.integers(-3, 3),

@@ -16,6 +16,8 @@ from qiosk.solvers.solve import solve
 from qiosk.solvers.targets.catalogue import target
 from strategies import cost_function
 
+pytestmark = pytest.mark.slow
+
 QMC = "microsoft.qmc.cpu"
 PROBLEMS = {
     "spins": cost_function("ising", [(0.7, [0]), (-1.0, [0, 1]), (0.6, [1, 2]), (0.8, [0, 2]), (0.5, [])]),

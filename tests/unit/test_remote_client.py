@@ -53,6 +53,8 @@ from qiosk.errors import (
 from qiosk.server.blobs.errors import as_refusal, refusal_reply
 from qiosk.service.filters import job_query
 
+pytestmark = pytest.mark.slow
+
 KEY = "qk_1_secret"
 PATH = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Quantum/workspaces/w"
 VIEW = JobView(

@@ -18,6 +18,8 @@ from qiosk.solvers.samplers.incidence import Incidence
 from qiosk.solvers.samplers.planner import KERNELS, plan
 from strategies import cost_function, cost_functions, integers, reals
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "spin": random_problem("ising", 7, locality=2, seed=1),
     "bit": random_problem("pubo", 7, locality=2, seed=2),

@@ -27,6 +27,8 @@ from qiosk.solvers.targets.bifurcation import TARGETS
 from qiosk.solvers.targets.parameters import read_parameters
 from strategies import cost_function, cost_functions
 
+pytestmark = pytest.mark.slow
+
 SBM = "toshiba.sbm.ising"
 (TARGET,) = TARGETS
 DISCRETE, BALLISTIC = Dynamics(True, 0.8), Dynamics(False, 0.8)

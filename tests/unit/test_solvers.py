@@ -127,6 +127,7 @@ FAMILY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("never_enumerated")
 @pytest.mark.parametrize(
     ("target", "name"), [(target, name) for target in TARGETS for name in FAMILY if takes(target, FAMILY[name])]
@@ -136,6 +137,7 @@ def test_every_target_finds_the_optimum_of_small_problems(target, name):
     assert result.cost == pytest.approx(optimum(FAMILY[name]), abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("never_enumerated")
 @pytest.mark.parametrize("target", TARGETS)
 @settings(max_examples=15, deadline=None)
@@ -149,6 +151,7 @@ def test_any_small_problem_ends_at_its_optimum_with_its_exact_cost(target, cf):
         assert result.cost == optimum(cf)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("never_enumerated")
 @pytest.mark.parametrize("target", TARGETS)
 def test_ten_random_variables_end_at_their_optimum(target):
@@ -269,6 +272,7 @@ EXTREMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("never_enumerated")
 @pytest.mark.parametrize("name", EXTREMES)
 @pytest.mark.parametrize("target", TARGETS)
@@ -294,6 +298,7 @@ def outcome(result):
     return parts, result.parameters, [(p.sweep, p.cost) for p in result.trace], found
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("never_enumerated")
 @pytest.mark.parametrize("name", ["three-local", "grouped bits", "larger"])
 @pytest.mark.parametrize("target", TARGETS)
@@ -307,6 +312,7 @@ def test_threads_and_chunks_do_not_change_the_result(target, name, monkeypatch):
     assert outcome(solve(cf, target, threads=3, **params)) == outcome(one)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("never_enumerated")
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_resumed_run_equals_an_uninterrupted_one(target, monkeypatch):
@@ -399,6 +405,7 @@ def test_seeds_are_taken_from_the_clock_and_reported(target):
     assert solve(cf, target, seed=-7, **params).parameters["seed"] == -7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", PARAMETERIZED)
 def test_a_time_out_ends_a_long_run_and_keeps_the_best(target):
     cf = glass(200, 7)
@@ -450,6 +457,7 @@ def test_a_cancelled_run_keeps_the_best(target):
     assert result.cost == float(naive.cost(cf, result.configuration))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("never_enumerated")
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_target_cost_ends_the_run(target):

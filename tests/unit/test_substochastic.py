@@ -21,6 +21,8 @@ from qiosk.solvers.search.solver import Budget
 from qiosk.solvers.solve import solve
 from strategies import cost_function
 
+pytestmark = pytest.mark.slow
+
 TARGET = "microsoft.substochasticmontecarlo.cpu"
 FREE = "microsoft.substochasticmontecarlo-parameterfree.cpu"
 PROBLEMS = {

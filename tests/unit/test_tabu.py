@@ -23,6 +23,8 @@ from qiosk.solvers.targets.catalogue import target
 from qiosk.solvers.targets.parameters import read_parameters
 from strategies import cost_function, cost_functions, integers, reals
 
+pytestmark = pytest.mark.slow
+
 RULES = Rules(tenure=2, spread=3, patience=12, largest_kick=4)
 
 

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from patience import HANG_S, SLOWNESS
+
+pytestmark = pytest.mark.slow
 
 PROGRAM = """
 import sys

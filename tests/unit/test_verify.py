@@ -27,6 +27,8 @@ from qiosk.modeling import Model, total
 from qiosk.solvers.solve import solve
 from strategies import cost_function
 
+pytestmark = pytest.mark.slow
+
 CHECKER = Path(verify.__file__)
 
 

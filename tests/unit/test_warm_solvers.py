@@ -7,6 +7,8 @@ import pytest
 
 from patience import HANG_S
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import sys
 import numpy as np

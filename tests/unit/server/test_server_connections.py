@@ -142,6 +142,7 @@ def test_the_connection_that_is_idle_for_longest_makes_room(begin: bytes) -> Non
         assert answer(idle[0]) == b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begin", [b"", REQUEST])
 @pytest.mark.parametrize("piece", [b"", b"\r\n", b"X-A: b\r\n"], ids=["nothing", "empty lines", "headers"])
 def test_a_head_that_does_not_end_ends_the_connection(

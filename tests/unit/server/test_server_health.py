@@ -105,6 +105,7 @@ def test_a_mistake_of_the_server_is_answered_and_logged_under_its_id(
     assert [entry["event"] for entry in logs][:2] == ["request failed", "request"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_to_be_one(memory: MemoryParts) -> None:
     def fail(_workspace: str) -> None:
         raise OSError(28, "No space left on device")
@@ -114,6 +115,7 @@ def test_a_full_disk_is_said_to_be_one(memory: MemoryParts) -> None:
     assert (response.status_code, response.json()["error"]["code"]) == (507, "StorageFull")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "message"),
     [
