@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 import qiosk.solvers.parameter_free.rounds as parameter_free
 from patience import HANG_S
+from qiosk.bounds.semidefinite import eigenvalue_proof
+from qiosk.bounds.trivial import attains_every_term
 from qiosk.kernels.lattice import reduce_lattice
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of
 from qiosk.solvers.exact import parities
-from qiosk.solvers.exact.lower_bounds import EigenspaceState, LowestEigenspace, unfrustrated
+from qiosk.solvers.exact.lower_bounds import EigenspaceState, LowestEigenspace, is_proven, unfrustrated
 from qiosk.solvers.solve import solve
 from strategies import cost_function
 
@@ -200,7 +202,64 @@ def test_parameter_free_targets_end_at_a_proof(target):
     assert (result.cost, result.stop_reason) == (-60.0, "optimal")
     function, least = planted_wishart(60, 30, seed=2)
     result = solve(function, target, timeout=HANG_S, seed=1)
-    assert (result.cost, result.stop_reason) == (least, "converged")
+    assert (result.cost, result.stop_reason, result.gap, result.bound_method) == (least, "optimal", 0.0, "sdp")
+    assert result.lower_bound.has_receipt
+
+
+@pytest.mark.parametrize("n", [12, 30])
+def test_a_planted_wishart_problem_is_proven_by_its_least_eigenvalue(n):
+    function, least = planted_wishart(n, n // 2, seed=1)
+    problem = compile_problem(function)
+    proof, spins = eigenvalue_proof(problem), searched(problem) if n > 12 else None
+    assert proof.least == least
+    if spins is not None:
+        assert is_proven(problem, spins)
+        spins[0] *= -1
+        assert not is_proven(problem, spins)
+
+
+def test_an_eigenvalue_proves_nothing_where_coefficients_have_no_unit():
+    function, _ = planted_wishart(40, 20, seed=1)
+    terms = [(float(c) * np.pi * 1.1**i, ids) for i, (c, ids) in enumerate(_terms(compile_problem(function)))]
+    problem = compile_problem(cost_function("ising", [(c, [int(i) for i in ids]) for c, ids in terms]))
+    assert eigenvalue_proof(problem).scale.error > 0
+    assert not is_proven(problem, np.ones(40, np.int8))
+
+
+@given(st.integers(1, 9), st.integers(0, 2**32), st.booleans(), st.booleans())
+def test_every_term_is_attained_iff_each_is_at_its_least(n, seed, is_spin, is_planted):
+    rng = np.random.default_rng(seed)
+    values = np.array([-1, 1] if is_spin else [0, 1], np.int8)
+    x = rng.choice(values, n)
+    sets = [rng.choice(n, rng.integers(1, min(n, 4) + 1), replace=False).tolist() for _ in range(6)]
+    sets = [list(ids) for ids in {tuple(sorted(ids)) for ids in sets}]
+    coefficients = rng.normal(size=len(sets))
+    if is_planted:  # so that x has every term at its least
+        products = np.array([np.prod(x[ids]) for ids in sets])
+        coefficients = -np.abs(coefficients) * (products if is_spin else 2 * products - 1)
+    problem = compile_problem(cost_function("ising" if is_spin else "pubo", list(zip(coefficients, sets, strict=True))))
+    costs = [c * np.prod(x[ids]) for c, ids in zip(coefficients, sets, strict=True)]
+    leasts = [-abs(c) if is_spin else min(c, 0.0) for c in coefficients]
+    used = sorted({i for ids in sets for i in ids})
+    assert attains_every_term(problem, x[used]) == (costs == leasts)
+    assert is_planted <= (costs == leasts)
+
+
+@pytest.mark.slow
+def test_terms_without_a_unit_that_all_can_be_at_their_least_are_proven():
+    rng = np.random.default_rng(5)
+    problem = compile_problem(planted_xorsat(60, seed=3))
+    sets = problem.term_variables.reshape(-1, 3).tolist()
+    values = problem.term_values * np.abs(rng.normal(size=len(sets)))
+    result = solve(cost_function("ising", list(zip(values.tolist(), sets, strict=True))), timeout=HANG_S, seed=1)
+    assert (result.stop_reason, result.gap) == ("optimal", 0.0)
+
+
+@pytest.mark.slow
+def test_a_needle_is_proven():
+    needle = cost_function("pubo", [(-1.0, list(range(40))), *((1.0, [i]) for i in range(40, 60))])
+    result = solve(needle, timeout=HANG_S, seed=1)
+    assert (result.cost, result.stop_reason, result.gap) == (-1.0, "optimal", 0.0)
 
 
 def test_with_several_solutions_to_find_the_search_goes_on_after_a_proof(monkeypatch):

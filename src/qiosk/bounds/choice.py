@@ -16,7 +16,8 @@ from qiosk.bounds.bound import Bound, Proof
 from qiosk.bounds.branch import tree
 from qiosk.bounds.graph import SpinGraph, spin_graph
 from qiosk.bounds.polynomial import Polynomial, polynomial
-from qiosk.bounds.trivial import trivial, trivial_of_graph
+from qiosk.bounds.trivial import METHOD as TRIVIAL
+from qiosk.bounds.trivial import attains_every_term, trivial, trivial_of_graph
 from qiosk.errors import InvalidValue
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
@@ -93,8 +94,19 @@ class Bounder:
 
     def is_attained(self, x: I8) -> bool:
         """Whether a configuration (n,) costs exactly as much as the bound: it is optimal then."""
-        has_groups = bool(len(self.problem.group_values))  # too large to be multiplied out
-        return not has_groups and self.terms.scale.error == 0 and self.cost(x) == self._best.least
+        if len(self.problem.group_values):  # too large to be multiplied out
+            return False
+        if self.terms.scale.error:
+            return self._best.method == TRIVIAL and attains_every_term(self.problem, x)
+        return self.cost(x) == self._best.least
+
+    def take(self, proof: Proof) -> bool:
+        """Take what was proved elsewhere; returns whether the bound became better."""
+        if proof.least <= self._best.least:
+            return False
+        self._best = proof
+        self._bound = self._bound_of(proof)
+        return True
 
     def step(self) -> bool:
         """A part of the work, mostly some 20 ms; returns whether the bound became better."""
@@ -107,11 +119,7 @@ class Bounder:
         except StopIteration:
             self.is_done = True
         self.seconds += time.perf_counter() - began
-        if proof is None or proof.least <= self._best.least:
-            return False
-        self._best = proof
-        self._bound = self._bound_of(proof)
-        return True
+        return proof is not None and self.take(proof)
 
     def _bound_of(self, proof: Proof) -> Bound:
         """Without a certificate where squares are bounded one by one, which no checker repeats."""

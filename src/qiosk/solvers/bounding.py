@@ -12,6 +12,7 @@ import numpy as np
 from qiosk.bounds.bound import Bound
 from qiosk.bounds.branch.tree import METHOD as BRANCH
 from qiosk.bounds.choice import AUTO, NONE, Bounder
+from qiosk.bounds.semidefinite import eigenvalue_proof
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8, CostFunction, ProblemType
@@ -94,6 +95,13 @@ class Bounding:
         allowed = math.inf if has_aim else max(LEAST_AFTERWARDS_S, seconds)
         while self.share and self._bounder.seconds < allowed and not is_over() and self.outcome(found) is None:
             self._step(found, problem)
+
+    def confirmed(self, found: Incumbents) -> StopReason | None:
+        """OPTIMAL where the bound of the problem is what a search says that its best attains."""
+        x = self._in_whole(found.configurations[0])
+        if not self._bounder.is_attained(x) and (proof := self._bounder.problem.derived(eigenvalue_proof)) is not None:
+            self._bounder.take(proof)
+        return StopReason.OPTIMAL if self._bounder.is_attained(x) else None
 
     def outcome(self, found: Incumbents) -> StopReason | None:
         """OPTIMAL where the best costs exactly as much as the bound, GAP where that is close enough."""

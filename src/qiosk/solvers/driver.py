@@ -118,6 +118,8 @@ def drive(
         challenge(run.solver.context, run.state.incumbents, run.state.sweeps_done)
         if not run.solver.context.may_converge(run.state.incumbents):
             reason = StopReason.VIOLATED
+    if reason is StopReason.OPTIMAL and run.bounding is not None:
+        reason = run.bounding.confirmed(run.state.incumbents) or StopReason.CONVERGED
     if reason in (StopReason.CONVERGED, StopReason.FINISHED):
         reason = _bound_at_last(run, clock, is_cancelled) or reason
     if reason in CUT_SHORT:

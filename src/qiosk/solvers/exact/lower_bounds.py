@@ -28,6 +28,11 @@ from functools import cached_property
 
 import numpy as np
 
+from qiosk.bounds.branch.merging import level_of
+from qiosk.bounds.graph import spin_graph
+from qiosk.bounds.semidefinite import eigenvalue_proof
+from qiosk.bounds.semidefinite import warm_up as warm_up_factor
+from qiosk.bounds.trivial import attains_every_term
 from qiosk.kernels.lattice import reduce_lattice
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
@@ -81,6 +86,26 @@ def unfrustrated(problem: CompiledProblem) -> I8 | None:
         return None if bits is None else np.asarray(1 - bits, np.int8)
     bits = _even_bits(problem, problem.linear) if problem.is_quadratic else _bits(problem)
     return None if bits is None else np.asarray(1 - 2 * bits, np.int8)
+
+
+def is_proven(problem: CompiledProblem, x: I8) -> bool:
+    """Whether integers prove that no configuration costs less than x (n,), which attains one of the two bounds.
+
+    Coefficients without a common unit permit that only where every term is at its least.
+    """
+    if attains_every_term(problem, x):
+        return True
+    if not problem.is_quadratic or len(problem.group_values):
+        return False
+    graph = spin_graph(problem)
+    if graph.scale.error:
+        return False
+    spins = x if problem.is_spin else (1 - 2 * x).astype(np.int8)
+    level = level_of(graph, np.append(spins, np.ones(int(graph.has_ghost), np.int8)))
+    if level == graph.least:
+        return True
+    proof = problem.derived(eigenvalue_proof) if problem.n <= LARGEST_MATRIX else None
+    return proof is not None and proof.level == level
 
 
 def _only_negative_terms(problem: CompiledProblem) -> I8 | None:
@@ -180,7 +205,8 @@ class LowestEigenspace:
         return bool(np.count_nonzero(p.pair_values) >= DENSE_SHARE * p.n * (p.n - 1) / 2)
 
     def warm_up(self) -> None:
-        """Compile, or load, what the search needs: nothing in most cases, where the least eigenvalue is alone."""
+        """Compile, or load, what the search needs: only a proof in most cases, where the least eigenvalue is alone."""
+        warm_up_factor()
         if 1 < self._spectrum[1].shape[1] <= self._largest:
             reduce_lattice()(np.eye(2, dtype=np.int64), LOVASZ_DELTA, 1)
 

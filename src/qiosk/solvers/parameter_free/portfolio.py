@@ -74,7 +74,9 @@ class Portfolio(Solver[PortfolioState]):
         if self._running(state).is_waiting:
             entry.end(self.members[state.turn].parts(self._running(state).sweeps))
             self._next_turn(state, budget)
-        if self.outcome(state) is not None:
+        if (outcome := self.outcome(state)) is not None:
+            if outcome is StopReason.OPTIMAL:  # the member that has just begun found it
+                self._adopt(state, state.incumbents.best)
             state.sweeps_done += 1
             return
         if self._race.yields(state, budget):
@@ -89,10 +91,12 @@ class Portfolio(Solver[PortfolioState]):
             self._end_round(state)
 
     def outcome(self, state: PortfolioState) -> StopReason | None:
-        """CONVERGED by agreement or proof; TIMEOUT when no useful round fits the time."""
+        """OPTIMAL by proof, CONVERGED by agreement; TIMEOUT when no useful round fits the time."""
         if state.is_alone:
             return self.members[0].search.outcome(self._running(state))
-        if state.has_converged or any(entry.search is not None and entry.search.is_proven for entry in state.entries):
+        if any(entry.search is not None and entry.search.is_proven for entry in state.entries):
+            return StopReason.OPTIMAL
+        if state.has_converged:
             return StopReason.CONVERGED
         return StopReason.TIMEOUT if state.is_out_of_time else None
 

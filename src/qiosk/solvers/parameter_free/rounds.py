@@ -25,7 +25,7 @@ from qiosk.model.cost_function import F64, I8
 from qiosk.model.flips import cost_of
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.exact.challenge import challenge
-from qiosk.solvers.exact.lower_bounds import EigenspaceState, LowestEigenspace, unfrustrated
+from qiosk.solvers.exact.lower_bounds import EigenspaceState, LowestEigenspace, is_proven, unfrustrated
 from qiosk.solvers.search.agreement import Agreement
 from qiosk.solvers.search.incumbents import Improvement, Incumbents
 from qiosk.solvers.search.pacing import next_length
@@ -157,8 +157,10 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
 
     @final
     def outcome(self, state: RoundsState[Inner]) -> StopReason | None:
-        """CONVERGED when enough rounds and searches agreed, or by proof; TIMEOUT when no useful round fits the time."""
-        if state.is_proven or self.agreement.is_enough(state.rounds_agreed, state.searches_agreed):
+        """OPTIMAL by proof; CONVERGED when enough rounds and searches agreed; TIMEOUT when no useful round fits."""
+        if state.is_proven:
+            return StopReason.OPTIMAL
+        if self.agreement.is_enough(state.rounds_agreed, state.searches_agreed):
             return StopReason.CONVERGED
         return StopReason.TIMEOUT if state.is_out_of_time else None
 
@@ -229,11 +231,11 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         return LowestEigenspace(self.context.problem)
 
     def _take_best(self, state: RoundsState[Inner], configuration: I8 | None) -> None:
-        """Offer a configuration of least cost, if there is one; that ends a search for one solution."""
+        """Offer a configuration of least cost, if there is one; a proof of that ends a search for one solution."""
         if configuration is not None:
-            cost = cost_of(self.context.problem, configuration)
-            state.incumbents.offer(configuration, cost, state.sweeps_done)
-            state.is_proven = state.incumbents.capacity == 1
+            problem = self.context.problem
+            state.incumbents.offer(configuration, cost_of(problem, configuration), state.sweeps_done)
+            state.is_proven = state.incumbents.capacity == 1 and is_proven(problem, configuration)
 
     def _restart(self, state: RoundsState[Inner], sweeps: int) -> None:
         state.sweeps_before, state.updates_before = state.sweeps_done, state.spin_updates
