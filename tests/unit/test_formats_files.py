@@ -13,7 +13,8 @@ import naive
 from qiosk.errors import InvalidInput, InvalidValue, UnreadableInput
 from qiosk.formats import files
 from qiosk.formats.files import FORMATS, by_content, by_name, by_suffix, read_file, renumbered, write_file
-from qiosk.formats.text import lp, mps, orlib
+from qiosk.formats.programs import lp, mps
+from qiosk.formats.text import orlib
 from strategies import cost_function
 
 NAMES = [form.name for form in FORMATS]

@@ -8,7 +8,7 @@ import pytest
 
 from qiosk.errors import InvalidValue
 from qiosk.formats.files import read_program
-from qiosk.formats.text.implied_integers import with_implied_integers
+from qiosk.formats.programs.implied_integers import with_implied_integers
 from qiosk.modeling import Model, Status
 
 

@@ -14,9 +14,10 @@ from qiosk.contract.jobs import QIO_INPUT_FORMAT
 from qiosk.errors import InvalidValue, UnreadableInput
 from qiosk.formats import columns, registry
 from qiosk.formats.compression import MAX_CONTENT_BYTES, compressed, decompressed, without_suffix
+from qiosk.formats.programs import lp, mps, qplib
+from qiosk.formats.programs.program import Program
 from qiosk.formats.qio import json_codec
-from qiosk.formats.text import biqmac, coo, lp, mps, orlib, qplib, qubo, rudy, wcnf
-from qiosk.formats.text.programs import Program
+from qiosk.formats.text import biqmac, coo, orlib, qubo, rudy, wcnf
 from qiosk.model.cost_function import CONSTANT, CostFunction
 from qiosk.model.domain import flattened, to_bits, to_spins
 from qiosk.model.hard_constraints import read_hard_constraints, to_metadata

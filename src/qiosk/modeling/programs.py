@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 
 from qiosk.errors import InvalidValue
-from qiosk.formats.text.implied_bounds import with_implied_bounds
-from qiosk.formats.text.implied_integers import with_implied_integers
-from qiosk.formats.text.programs import Column, Program, Row
+from qiosk.formats.programs.implied_bounds import with_implied_bounds
+from qiosk.formats.programs.implied_integers import with_implied_integers
+from qiosk.formats.programs.program import Column, Program, Row
 from qiosk.modeling.expression import Condition, Expression, total
 
 

@@ -1,1 +1,1 @@
-"""The text formats of other programs, one module per format."""
+"""The text formats of other programs for problems without constraints, one module per format."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from qiosk.formats.text.implied_bounds import with_implied_bounds
-from qiosk.formats.text.programs import Column, Program, Row
+from qiosk.formats.programs.implied_bounds import with_implied_bounds
+from qiosk.formats.programs.program import Column, Program, Row
 
 UNBOUNDED = 2.0**53 - 1
 """A bound of an integer of dimod that stands for none."""

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from qiosk.formats.text.programs import Column, Program, Row
+from qiosk.formats.programs.program import Column, Program, Row
 
 
 def with_implied_integers(program: Program) -> Program:

@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from qiosk.errors import UnreadableInput
-from qiosk.formats.text import highs
-from qiosk.formats.text.brackets import Terms
+from qiosk.formats.programs import highs
+from qiosk.formats.programs.brackets import Terms
+from qiosk.formats.programs.named import to_named
+from qiosk.formats.programs.program import Program, Row
 from qiosk.formats.text.lines import Line, shown, to_number, word_of
-from qiosk.formats.text.named import to_named
-from qiosk.formats.text.programs import Program, Row
 from qiosk.model.cost_function import CostFunction
 
 _FORM = "mps"

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from qiosk.errors import UnreadableInput
+from qiosk.formats.programs.program import Column, Program, Row
 from qiosk.formats.text.lines import Lines, is_count, shown, word_of
-from qiosk.formats.text.programs import Column, Program, Row
 from qiosk.formats.text.quadratic import check_size, to_entries
 from qiosk.model.cost_function import F64, I64, CostFunction, ProblemType
 

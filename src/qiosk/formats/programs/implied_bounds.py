@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.formats.text.programs import Program, Row
+from qiosk.formats.programs.program import Program, Row
 from qiosk.model.cost_function import F64, I64
 
 _ROUNDING = 1e-12  # relative errors of sums of float64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from qiosk.formats.text.programs import NAMES
+from qiosk.formats.programs.program import NAMES
 from qiosk.formats.text.quadratic import Quadratic, to_entries
 from qiosk.model.cost_function import CostFunction, ProblemType
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 
 from qiosk.errors import UnreadableInput
-from qiosk.formats.text import highs
-from qiosk.formats.text.brackets import without_brackets
+from qiosk.formats.programs import highs
+from qiosk.formats.programs.brackets import without_brackets
+from qiosk.formats.programs.named import to_named
+from qiosk.formats.programs.program import Program
 from qiosk.formats.text.lines import shown
-from qiosk.formats.text.named import to_named
-from qiosk.formats.text.programs import Program
 from qiosk.model.cost_function import CostFunction
 
 _FORM = "lp"

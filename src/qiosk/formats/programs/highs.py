@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from qiosk.errors import UnreadableInput, extra
-from qiosk.formats.text.brackets import Terms
-from qiosk.formats.text.programs import Column, Program, Row, distinct, numbered
+from qiosk.formats.programs.brackets import Terms
+from qiosk.formats.programs.program import Column, Program, Row, distinct, numbered
 from qiosk.formats.text.quadratic import check_size
 from qiosk.model.cost_function import F64, I64
 

@@ -1,0 +1,1 @@
+"""Mathematical programs: objectives over bounded columns, with constraints, in the formats of other programs."""
