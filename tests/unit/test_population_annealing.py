@@ -163,6 +163,6 @@ def test_extreme_betas_do_no_harm():
 
 def test_more_sweeps_bring_larger_populations():
     cf = cost_function("ising", [(float((7 * i + 3 * j) % 5 - 2), [i, j]) for i in range(40) for j in range(i)])
-    found = solve(cf, FREE, seed=2, timeout=HANG_S)
+    found = solve(cf, FREE, seed=2, timeout=HANG_S, bound="none")
     assert found.stop_reason == "converged"
     assert found.parameters["population"] > 4 * 64

@@ -63,7 +63,7 @@ def test_what_is_left_may_be_enumerated_or_nothing():
 
 
 def test_parameter_free_targets_reduce_where_it_pays():
-    problem = sparse(300, 330, 7)
+    problem = sparse(1500, 2600, 7)
     result = solve(problem, FREE, seed=1, timeout=2)
     check(result, problem)
     assert result.statistics["presolve"]["is_used"]
@@ -140,7 +140,7 @@ def test_narrow_problems_are_optimal_without_a_search():
 
 
 def test_a_run_that_is_cancelled_during_the_reduction_ends_with_a_configuration():
-    problem = sparse(2000, 2600, 7)
+    problem = sparse(2000, 3500, 7)
     asked = []
 
     def is_cancelled():

@@ -434,7 +434,7 @@ def test_compiling_does_not_count_against_the_time_limit(target, monkeypatch):
     monkeypatch.setattr(announcements, "_spent", [])
     monkeypatch.setattr(contexts, "warm_up", compile_for_an_hour)
     found = registry.target(target)
-    values = read_parameters(found.parameters, {"seed": 1, "timeout": 600.0})
+    values = read_parameters(found.parameters, {"seed": 1, "timeout": 600.0, "bound": "none"})
     task = Task(found, values, glass(30), clock=clock)
     result = task.run(is_cancelled=lambda: False, on_chunk=lambda report: None)
     assert result.stop_reason == "converged"
@@ -512,7 +512,7 @@ def test_a_wrong_initial_configuration_is_refused(initial, message):
 @pytest.mark.usefixtures("never_enumerated")
 @pytest.mark.parametrize("target", PARAMETER_FREE)
 def test_easy_problems_converge_long_before_the_time_is_over(target):
-    result = solve(glass(60, 9), target, timeout=HANG_S, seed=1)
+    result = solve(glass(60, 9), target, timeout=HANG_S, seed=1, bound="none")
     assert result.stop_reason == "converged"
     back = target.replace("-parameterfree", "")
     left_out = {"timeout", "number_of_solutions", "target_cost", "presolve", "bound", "gap"}

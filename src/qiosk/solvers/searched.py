@@ -129,15 +129,15 @@ class Searched:
             return exact_minimum(self.problem, wanted, time_limit)
         if not self.is_proof_tried:
             return None
-        eliminates = self._values.get("presolve") is not False
+        presolve = self._values.get("presolve")
         if self.reduced is not None:
-            return _uncertified(exact_minimum(self.reduced.problem, wanted, time_limit, eliminates=eliminates))
+            return _uncertified(exact_minimum(self.reduced.problem, wanted, time_limit))
         if not self._is_small:
             return None
         promises = self._plain.one_hot
         problem = self._without_squares if promises is None or promises.is_empty else None
         if problem is not None:
-            found = exact_minimum(problem, wanted, time_limit, eliminates=eliminates)
+            found = exact_minimum(problem, wanted, time_limit, eliminates=presolve is None)
             if found is not None:
                 return found if problem is self._plain else _uncertified(found)
         return enumerated(self.whole, wanted) if is_enumerable(self.whole) else None
