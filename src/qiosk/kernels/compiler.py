@@ -115,9 +115,14 @@ def kernel(function: Callable[..., Any], **options: Any) -> Any:
     The closure of ``function`` may hold numbers, strings, NumPy dtypes and compiled functions; anything else
     has no text for a file name and raises TypeError.
     """
+    if not jit_enabled():
+        return function
+    cache = KernelCache(function)
+    # The linker takes functions of one name for one function, and Numba numbers those of a process only: two closures
+    # that different processes have compiled could have the same name, and one would run in place of the other.
+    function.__qualname__ = f"{function.__qualname__}_{cache.digest}"
     dispatcher = numba.njit(**OPTIONS, **options)(function)
-    if jit_enabled():
-        dispatcher._cache = KernelCache(function)
+    dispatcher._cache = cache
     return dispatcher
 
 
@@ -240,6 +245,11 @@ class KernelCache(_Cache):
         self._name = function.__qualname__.replace("<locals>.", "")
         self._key = f"{function.__module__}.{function.__qualname__}({_closure_key(function)})"
         self._enabled = True
+
+    @property
+    def digest(self) -> str:
+        """A name for the function and its closure."""
+        return hashlib.sha256(self._key.encode()).hexdigest()[:12]
 
     @property
     def cache_path(self) -> str:

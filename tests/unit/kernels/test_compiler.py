@@ -238,6 +238,44 @@ def test_constants_of_a_closure_are_part_of_its_name(monkeypatch, tmp_path):
     assert [compiler.kernel(adder(step))(1) for step in (1, 2, np.int64(3))] == [2, 3, 4]
 
 
+# Two kernels of a name, one of which calls the other; the steps are closed over.
+CLOSURES = """
+import sys
+import numpy as np
+from qiosk.kernels.compiler import kernel
+
+def searched(step):
+    @kernel
+    def walk(x):
+        total = 0
+        for k in range(x.size):
+            for j in range(x.size):
+                x[k] = (x[k] * step + x[j]) % 1009
+                total += x[k] // (j + step)
+        return total
+
+    @kernel
+    def walk_twice(x):
+        return walk(x) + walk(x)
+
+    return walk_twice
+
+print(*(searched(int(step))(np.arange(9)) for step in sys.argv[1:]))
+"""
+
+
+def test_kernels_of_one_name_that_other_processes_compiled_stay_apart(tmp_path):
+    def found(*steps):
+        env = os.environ | {"QIOSK_CACHE_DIR": str(tmp_path)}
+        command = [sys.executable, "-c", CLOSURES, *steps]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=HANG_S)
+        return done.stdout.split()
+
+    first, second = found("3"), found("7")
+    assert first != second
+    assert found("3", "7") == first + second
+
+
 def test_one_line_says_that_kernels_are_compiled_and_none_that_they_are_there(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(compiler.config, "CACHE_DIR", str(tmp_path))
     assert [compiler.kernel(adder(step))(1) for step in (1, 2)] == [2, 3]
