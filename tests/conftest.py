@@ -80,7 +80,7 @@ def azure_storage(azure_environment, monkeypatch):
 def postgres():
     """A PostgreSQL database with our tables, for the whole run; tests empty it."""
     from databases import postgres_schema
-    from qiosk.adapters.sql.database import parse_url
+    from qiosk.adapters.sql.databases.database import parse_url
     from qiosk.adapters.sql.schema import open_database
 
     with postgres_schema() as url:

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from patience import HANG_S
-from qiosk.adapters.sql.database import Database, parse_url
+from qiosk.adapters.sql.databases.database import Database, parse_url
 from qiosk.adapters.sql.tables import metadata
 
 DEFAULT_URL = "postgresql://postgres@127.0.0.1:5432/test"

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from qiosk.adapters.sql.database import Database, parse_url
+from qiosk.adapters.sql.databases.database import Database, parse_url
 from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.schema import open_database
 from qiosk.adapters.sql.tables import jobs, to_row

@@ -67,7 +67,7 @@ MAX_DURATION = timedelta(days=36_500)
 """Longest time that a setting or option may name."""
 
 DATABASE_SCHEMES = ("postgresql://", "postgresql+psycopg://", "postgres://", "sqlite:////")
-"""What the URL of a database begins with; ``adapters.sql.database`` opens it."""
+"""What the URL of a database begins with; ``adapters.sql.databases.database`` opens it."""
 
 _UNITS = {
     "s": timedelta(seconds=1),

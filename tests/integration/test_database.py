@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 
 import databases
 from qiosk.adapters.sql import migrations
-from qiosk.adapters.sql.database import Database, parse_url
+from qiosk.adapters.sql.databases.database import Database, parse_url
 from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.schema import REVISION, open_database, open_sqlite_database, revision_of, upgrade
 from qiosk.adapters.sql.tables import metadata
@@ -235,7 +235,7 @@ def test_a_lost_connection_is_said_and_replaced(postgres, lonely):
 
 
 def test_connections_that_were_lost_while_idle_are_not_noticed(postgres, lonely, monkeypatch):
-    monkeypatch.setattr("qiosk.adapters.sql.database.PING_S", 0.0)
+    monkeypatch.setattr("qiosk.adapters.sql.databases.database.PING_S", 0.0)
     with lonely.read() as connection:
         process = own_process(connection)
     lose_connection(postgres, process)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from qiosk.adapters.sql.clock import MEASURE_S, DatabaseClock
+from qiosk.adapters.sql.databases.clock import MEASURE_S, DatabaseClock
 from qiosk.errors import ServiceUnavailable
 from qiosk.testing import ManualClock
 

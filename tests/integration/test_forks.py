@@ -20,7 +20,7 @@ from homes import close_home, eventually, finished, open_home, submit
 from patience import HANG_S
 from qiosk import Workspace, aio
 from qiosk.adapters.home.home import Home, ServerPresence, SupervisorLock
-from qiosk.adapters.sql.database import Database, parse_url
+from qiosk.adapters.sql.databases.database import Database, parse_url
 from qiosk.bootstrap.storage import open_storage
 from qiosk.client.remote.connection import Connection
 from qiosk.client.remote.jobs import HttpJobs

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.databases.database import Database
 from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.sessions import SqlSessionStore
 from qiosk.contract.items import ItemQuery

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from homes import close_home, open_home, processes_of, submit, supervisor_pid, wait_until
-from qiosk.adapters.sql.database import parse_url
+from qiosk.adapters.sql.databases.database import parse_url
 from qiosk.client.remote.connection import KEY_VARIABLE
 from qiosk.server.settings import ServerSettings
 from qiosk.settings import Settings, is_secret_variable, variable

@@ -14,7 +14,7 @@ import pytest
 
 import databases
 import homes
-from qiosk.adapters.sql.database import parse_url
+from qiosk.adapters.sql.databases.database import parse_url
 from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.schema import open_database
 from qiosk.contract.jobs import JobStatus

@@ -12,7 +12,7 @@ import pytest
 
 from fake_jobs import FakeJobs
 from qiosk import errors, plots
-from qiosk.adapters.sql.database import Database, parse_url
+from qiosk.adapters.sql.databases.database import Database, parse_url
 from qiosk.bootstrap.storage import open_storage
 from qiosk.client.results import Results
 from qiosk.client.workspace import Workspace

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from qiosk.adapters.sql.database import Database
-from qiosk.adapters.sql.examination import Examination
+from qiosk.adapters.sql.databases.database import Database
+from qiosk.adapters.sql.databases.examination import Examination
 from qiosk.adapters.sql.schema import open_sqlite_database
 from qiosk.adapters.sql.tables import metadata
 from qiosk.errors import ServiceUnavailable

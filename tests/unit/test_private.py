@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from qiosk.adapters import private
-from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.databases.database import Database
 from qiosk.bootstrap import open_embedded
 from qiosk.errors import ServiceUnavailable
 from qiosk.settings import Settings

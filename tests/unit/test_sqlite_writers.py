@@ -20,8 +20,8 @@ import pytest
 import sqlalchemy as sa
 
 from patience import HANG_S
-from qiosk.adapters.sql import database as sql_database
-from qiosk.adapters.sql.database import Database, parse_url
+from qiosk.adapters.sql.databases import database as sql_database
+from qiosk.adapters.sql.databases.database import Database, parse_url
 from qiosk.adapters.sql.quotas import SqlLimitStore
 from qiosk.adapters.sql.schema import open_sqlite_database
 from qiosk.errors import ServiceUnavailable

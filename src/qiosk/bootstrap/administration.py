@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import final
 
 from qiosk.adapters.home.home import Home
-from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.databases.database import Database
 from qiosk.adapters.sql.schema import REVISION, revision_of, upgrade
 from qiosk.bootstrap.stores import Stores, database_url
 from qiosk.contract.quotas import QuotaView

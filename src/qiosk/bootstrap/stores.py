@@ -8,9 +8,9 @@ from typing import final
 import sqlalchemy as sa
 
 from qiosk.adapters.home.home import Home
-from qiosk.adapters.sql.clock import DatabaseClock
-from qiosk.adapters.sql.database import parse_url
-from qiosk.adapters.sql.examination import Examination
+from qiosk.adapters.sql.databases.clock import DatabaseClock
+from qiosk.adapters.sql.databases.database import parse_url
+from qiosk.adapters.sql.databases.examination import Examination
 from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.keys import SqlKeyStore
 from qiosk.adapters.sql.quotas import SqlLimitStore

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from qiosk.adapters.sql.database import Database
-from qiosk.adapters.sql.readable import is_text
+from qiosk.adapters.sql.databases.database import Database
+from qiosk.adapters.sql.databases.readable import is_text
 from qiosk.adapters.sql.tables import RUNNING, jobs, jobs_of, to_time
 from qiosk.service.jobs.job import Job, JobState
 

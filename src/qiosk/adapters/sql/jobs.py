@@ -20,10 +20,10 @@ from sqlalchemy.exc import IntegrityError
 from qiosk.adapters.sql import logs
 from qiosk.adapters.sql.claims import Claimant, claim
 from qiosk.adapters.sql.conditions import is_among, item_conditions
-from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.databases.database import Database
+from qiosk.adapters.sql.databases.readable import readable
 from qiosk.adapters.sql.paging import AT_ONCE, Place, read_page
 from qiosk.adapters.sql.quotas import book, run_seconds
-from qiosk.adapters.sql.readable import readable
 from qiosk.adapters.sql.schema import open_sqlite_database
 from qiosk.adapters.sql.tables import (
     INPUT_IS_ELSEWHERE,

@@ -8,8 +8,8 @@ from typing import Any, final
 
 import sqlalchemy as sa
 
-from qiosk.adapters.sql.database import Database
-from qiosk.adapters.sql.readable import has_key, readable
+from qiosk.adapters.sql.databases.database import Database
+from qiosk.adapters.sql.databases.readable import has_key, readable
 from qiosk.adapters.sql.tables import TEXT, from_time, metadata, to_time
 from qiosk.errors import KeyNotFound
 from qiosk.service.accounts.keys import ApiKey

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.databases.database import Database
 from qiosk.adapters.sql.tables import to_time
 from qiosk.contract.paging import ItemOrder
 from qiosk.service.paging import Cursor

@@ -9,8 +9,8 @@ from typing import Any, cast, final
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from qiosk.adapters.sql.database import Database
-from qiosk.adapters.sql.readable import is_text
+from qiosk.adapters.sql.databases.database import Database
+from qiosk.adapters.sql.databases.readable import is_text
 from qiosk.adapters.sql.tables import TEXT, metadata
 from qiosk.contract.quotas import Dimension
 from qiosk.service.accounts.quotas import month_of

@@ -14,7 +14,7 @@ from qiosk.adapters.sql import keys as sql_keys
 from qiosk.adapters.sql import quotas as sql_quotas
 from qiosk.adapters.sql import sessions as sql_sessions
 from qiosk.adapters.sql import tables as sql_tables
-from qiosk.adapters.sql.database import Database, parse_url
+from qiosk.adapters.sql.databases.database import Database, parse_url
 from qiosk.errors import Conflict
 
 REVISION = "0015"

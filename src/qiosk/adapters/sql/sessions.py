@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from qiosk.adapters.sql.conditions import item_conditions
-from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.databases.database import Database
+from qiosk.adapters.sql.databases.readable import choice, has_key, readable
 from qiosk.adapters.sql.paging import Place, read_page
-from qiosk.adapters.sql.readable import choice, has_key, readable
 from qiosk.adapters.sql.tables import (
     TEXT,
     from_error,

@@ -9,8 +9,8 @@ from typing import Any, final
 
 import sqlalchemy as sa
 
-from qiosk.adapters.sql.database import Database
-from qiosk.adapters.sql.readable import choice, is_text, readable
+from qiosk.adapters.sql.databases.database import Database
+from qiosk.adapters.sql.databases.readable import choice, is_text, readable
 from qiosk.adapters.sql.tables import from_time, jobs, to_time
 from qiosk.service.jobs.job import JobState
 from qiosk.service.jobs.statistics import EndedJob

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from qiosk.adapters.sql.readable import choice, has_key, readable
+from qiosk.adapters.sql.databases.readable import choice, has_key, readable
 from qiosk.contract import codec
 from qiosk.contract.jobs import CONTAINER_PREFIX, ErrorData, JobProgress
 from qiosk.contract.paging import ItemOrder

@@ -15,7 +15,7 @@ from typing import final
 
 from sqlalchemy import exc
 
-from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.databases.database import Database
 from qiosk.errors import ServiceUnavailable
 
 EXAMINE_S = 5.0

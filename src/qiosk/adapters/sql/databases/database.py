@@ -24,9 +24,9 @@ from sqlalchemy import exc
 
 from qiosk.adapters import private
 from qiosk.adapters.denied import denied, is_denied
-from qiosk.adapters.sql.fork_gate import gate
-from qiosk.adapters.sql.readable import decode_text
-from qiosk.adapters.sql.sqlite_file import SqliteFile
+from qiosk.adapters.sql.databases.fork_gate import gate
+from qiosk.adapters.sql.databases.readable import decode_text
+from qiosk.adapters.sql.databases.sqlite_file import SqliteFile
 from qiosk.errors import Conflict, InvalidValue, QioskError, ServiceUnavailable, StorageFull, extra
 from qiosk.forks import PerProcess
 

@@ -10,7 +10,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import final
 
-from qiosk.adapters.sql.database import Database
+from qiosk.adapters.sql.databases.database import Database
 from qiosk.errors import ServiceUnavailable
 from qiosk.service.ports import Clock
 
