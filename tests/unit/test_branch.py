@@ -215,3 +215,12 @@ def test_the_minimum_is_that_of_all_configurations(n, form, relaxation, kind):
     last = proofs_of(graph, relaxation(graph, 1))[-1]
     assert last.level == levels.min()
     assert level_of(graph, np.append(last.configuration, np.ones(int(graph.has_ghost), np.int8))) == levels.min()
+
+
+def test_nodes_without_what_their_parents_leave_prove_the_same(monkeypatch):
+    graph = dense(50, 1, 30)
+    warm = proofs_of(graph, TriangleRelaxation(graph, 1))[-1]
+    monkeypatch.setattr("qiosk.bounds.branch.tree.MOST_WARM", 0)
+    cold = proofs_of(graph, TriangleRelaxation(graph, 1))[-1]
+    assert warm.level == cold.level
+    assert int(cold.arrays["nodes"]) > 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import count
 from typing import Any, Protocol
@@ -17,6 +17,8 @@ from qiosk.bounds.graph import SpinGraph
 from qiosk.model.cost_function import I8
 
 METHOD = "branch"
+MOST_WARM = 10_000
+"""Open nodes that keep what their parents leave, some 20 KB each; further ones begin without it."""
 Known = Callable[[], I8 | None]
 """The best spins (n,) that the search has found so far; None if there are none."""
 
@@ -92,6 +94,7 @@ class Tree:
     def push(self, node: Node) -> None:
         """Decide a part later, unless it needs no decision."""
         if not self.is_cut(node.level):
+            node = node if len(self._open) < MOST_WARM else replace(node, warm=None)
             heapq.heappush(self._open, (node.level, -next(self._numbers), node))
 
     def pop(self) -> Node | None:

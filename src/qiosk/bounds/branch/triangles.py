@@ -25,9 +25,9 @@ LEAST_ROUNDS, MOST_ROUNDS = 5, 16
 AHEAD = 3.0
 """A node is branched on where so many rounds like the last one would not close it."""
 FIRST_EXCESS, NEXT_EXCESS = 0.2, 0.1
-"""By how much the first new triangles of a node must be violated: at the root, and at others."""
-HYPERPLANES, MORE_HYPERPLANES = 3, 40
-"""Roundings after a round, and at the root."""
+"""By how much the first new triangles of a node must be violated: where the parent left nothing, and at others."""
+HYPERPLANES, MORE_HYPERPLANES = 3, 10
+"""Roundings after a round, and where the parent left nothing."""
 WITHIN = 1e-3
 """Share of the distance of levels by which a bound is to be above what is needed."""
 POWER = 2.0
@@ -82,21 +82,21 @@ class TriangleRelaxation:
 
     def solve(self, node: Node, tree: Tree) -> Generator[None, None, Branching]:
         """Rounds of vectors and multipliers, each with further triangles, until the node is cut or gains too little."""
-        part, is_root = part_of(self.graph, node.merging), node.warm is None
+        part, is_cold = part_of(self.graph, node.merging), node.warm is None
         if len(part.roots) == 1:
             tree.offer(node.merging.signs * 1)
             return Branching(node=replace(node, level=max(node.level, Fraction(part.constant))), pair=None)
         relaxed, before = Relaxed(part.weights / part.scale, self._start(part, node)), -np.inf
-        least = FIRST_EXCESS if is_root else NEXT_EXCESS
+        least = FIRST_EXCESS if is_cold else NEXT_EXCESS
         for k in range(MOST_ROUNDS):
-            if k or is_root:
+            if k or is_cold:
                 relaxed.shake(SHAKE * CALMER**k, self._rng)
             yield from relaxed.descend(STEPS)
-            self._round(relaxed, part, node.merging, tree, MORE_HYPERPLANES if is_root else HYPERPLANES)
+            self._round(relaxed, part, node.merging, tree, MORE_HYPERPLANES if is_cold else HYPERPLANES)
             tree.look()
             found = self._multipliers(relaxed, part)
             level = yield from self._cut(found, part, node, tree)
-            if level is None and is_root and found is not None:
+            if level is None and is_cold and found is not None:
                 level = yield from found.best_proved()
             if level is not None:
                 node = replace(node, level=max(level, node.level))
@@ -109,7 +109,7 @@ class TriangleRelaxation:
             before = value
             if k + 1 < MOST_ROUNDS:
                 _, least = yield from relaxed.separate(least)
-        if not is_root and found is not None:
+        if not is_cold and found is not None:
             level = yield from found.best_proved()
             node = replace(node, level=max(level or node.level, node.level))
         return self._branching(node, relaxed, part)
