@@ -133,13 +133,8 @@ def row(name: str, limit: float, peer_limit: float) -> str:
     if peer_limit:
         taken, best, bound = by_highs(problems[0], peer_limit)
         is_done = abs(best - bound) <= 1e-6 * max(1.0, abs(best))
-        ratio = taken / max(found[0][0], 1e-9)
-        gap = 100 * (best - bound) / max(1.0, abs(best))
-        cells.append(
-            f"{taken:.2g} ({ratio:.2g} times)"
-            if is_done
-            else f"not in {taken:.0f}: gap {gap:.0f} % ({ratio:.2g} times)"
-        )
+        ratio, gap = taken / max(found[0][0], 1e-9), 100 * (best - bound) / max(1.0, abs(best))
+        cells.append(f"{taken:.2g} ({ratio:.2g} times)" if is_done else f"not in {taken:.0f}: gap {gap:.0f} %")
     return f"| {' | '.join(cells)} |"
 
 
