@@ -194,7 +194,7 @@ def test_what_takes_long_to_enumerate_is_searched():
     pairs = [(float(i % 3 - 1), [i, (i + 1) % n]) for i in range(n)]
     groups = [(1.0, [(0.5 * (1 + (g + i) % 3), i) for i in (g % n, (g + 5) % n)]) for g in range(200)]
     assert solve(cost_function("pubo_grouped", pairs, groups[:5])).statistics["kernel"] == "exhaustive"
-    many = solve(cost_function("pubo_grouped", pairs, groups), timeout=0.2, seed=1)
+    many = solve(cost_function("pubo_grouped", pairs, groups), timeout=2, seed=1)
     assert many.statistics["kernel"].startswith("klocal")
 
 
