@@ -17,7 +17,9 @@ from qiosk.kernels.search import tabu_flips as kernels
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of, deltas, flip
 from qiosk.solvers.algorithms.tabu_search import next_readout
-from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers, automatic_tenure
+from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers, automatic_tenure, narrowest
+from qiosk.solvers.samplers.planner import plan
+from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.solve import Hooks, run_target, solve
 from qiosk.solvers.targets.catalogue import target
 from qiosk.solvers.targets.parameters import read_parameters
@@ -86,6 +88,32 @@ def test_larger_problems_keep_exact_books(problem, kernel):
     assert np.array_equal(found, deltas(problem, present(walkers, walker)))
     cost, configuration = walkers.best(walker)
     assert cost == cost_of(problem, configuration()) < cost_of(problem, start_x)
+
+
+@pytest.mark.parametrize("is_spin", [True, False])
+def test_a_walker_begins_at_a_local_minimum_with_exact_books(is_spin):
+    """On dense problems by flips from all low: what it stores is what sums over all pairs give."""
+    problem = problems(130, 0.4, is_spin=is_spin)
+    walkers = TabuWalkers(problem)
+    context = SearchContext(problem, lambda p: plan(p, replicas=64, kernel=None), seed=1)
+    assert walkers.kernel == "tabu-dense-int32"
+    seen = set()
+    for seed in range(5):
+        walker = walkers.begin(context, RULES, (seed,))
+        x = present(walkers, walker)
+        expected = deltas(problem, x)
+        assert (expected >= 0.0).all()
+        np.testing.assert_array_equal(walker.arrays["deltas"][:130], expected * scale(walkers))
+        cost, best = walkers.best(walker)
+        assert cost == cost_of(problem, x)
+        np.testing.assert_array_equal(best(), x)
+        seen.add(x.tobytes())
+    assert len(seen) == 5
+
+
+@pytest.mark.parametrize(("largest", "dtype"), [(127, np.int8), (-128, np.int8), (128, np.int16), (40_000, np.int32)])
+def test_a_matrix_has_the_narrowest_type_that_holds_it(largest, dtype):
+    assert narrowest(np.array([0, largest, -1], np.int64)) is dtype
 
 
 def test_a_move_takes_the_least_delta_that_is_free_or_makes_a_record():

@@ -271,6 +271,31 @@ def tabu_moves(*kind: bool) -> Any:
 
 
 @cache
+def settle(*kind: bool) -> Any:
+    """``settle(tables, walker, configuration, descends)``: move to a configuration (n,), 1 where high.
+
+    With ``descends`` on to a local minimum, by flips of least delta. Nothing is tabu, and nothing is recorded.
+    """
+    flip = _compiled_flip(*kind)
+
+    @kernel
+    def settle(tables: Any, walker: Any, configuration: Any, descends: Any) -> None:
+        tables_at, walker_at = table_addresses(tables), walker_addresses(walker)
+        high, deltas, blocks = walker_at[0], walker_at[1], tables_at[0][1]
+        for i in range(configuration.size):
+            if (high[i] & 1) != configuration[i]:
+                flip(i, tables_at, walker_at)
+        while descends:
+            _refresh(walker_at)
+            i = _choose(blocks, walker_at)
+            if deltas[i] >= 0:
+                break
+            flip(i, tables_at, walker_at)
+
+    return settle
+
+
+@cache
 def relink(*kind: bool) -> Any:
     """``relink(tables, walker, begin, target, first, last, is_greedy)``: stay at the best of a path.
 

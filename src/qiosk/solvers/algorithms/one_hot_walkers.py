@@ -12,6 +12,7 @@ from qiosk.kernels.one_hot import tabu as kernels
 from qiosk.kernels.one_hot.places import one_hot_costs, one_hot_fill
 from qiosk.kernels.rng import combine_seed
 from qiosk.model.cost_function import I8
+from qiosk.solvers.algorithms.starts import local_minimum
 from qiosk.solvers.algorithms.tabu_walkers import Rules, automatic_tenure
 from qiosk.solvers.samplers.one_hot.layout import Layout
 from qiosk.solvers.samplers.one_hot.sampler import STATE, place_arrays
@@ -68,6 +69,15 @@ class OneHotWalkers:
         patience = max(SHORTEST_PATIENCE, PATIENCE_PER_CHOICE * self._choices)
         large = max(2, self._choices // 2)
         return Rules(tenure, spread, patience, large), Rules(tenure, spread, patience, min(large, SMALL_KICK))
+
+    @property
+    def records_minima(self) -> bool:
+        """Not in the sense of all moves."""
+        return False
+
+    def begin(self, context: SearchContext, rules: Rules, seed: tuple[int, ...]) -> LaneGroup:
+        """A walker at the given initial configuration, or at the local minimum that a random one leads to."""
+        return self.start(local_minimum(context, seed), rules, seed)
 
     def start(self, configuration: I8, rules: Rules, seed: tuple[int, ...]) -> LaneGroup:
         """A walker at the configuration nearest to this one that keeps the groups, with nothing tabu."""

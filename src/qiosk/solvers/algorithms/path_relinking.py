@@ -16,7 +16,6 @@ from typing import Any, final
 import numpy as np
 
 from qiosk.model.cost_function import I8, I64
-from qiosk.solvers.algorithms.tabu_search import local_minimum
 from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
@@ -161,7 +160,7 @@ class PathRelinking(Solver[RelinkingState]):
         state.tries_left -= state.active
         for k in range(state.active):
             seed = (self.context.seed, state.begun)
-            walker = self.walkers.start(local_minimum(self.context, seed), self.rules, seed)
+            walker = self.walkers.begin(self.context, self.rules, seed)
             state.walkers[k : k + 1] = [walker]
             state.begun += 1
 

@@ -32,6 +32,8 @@ WAVE_WALKERS = 16
 # Sweeps between readouts of the walkers, at least; more where a readout takes longer.
 SWEEPS_BETWEEN_READOUTS = 1024
 FIRST_READOUT = 32
+# The cost of a configuration takes as long as so many moves, for each pair that a variable is in.
+READOUT_MOVES = 4
 # Sweeps without an end, for searches that a cutoff ends.
 ENDLESS = 2**62
 
@@ -54,8 +56,17 @@ class Walkers(Protocol):
         """Moves without improvement after which a search has little left to find."""
         ...
 
+    @property
+    def records_minima(self) -> bool:
+        """Whether the best configuration of a walker that began at a local minimum is one, too, by exact costs."""
+        ...
+
     def rules(self, tenure: int = 0, spread: int = 0) -> tuple[Rules, Rules]:
         """Rules with large and with small kicks; a tenure or a spread of 0 is chosen here."""
+        ...
+
+    def begin(self, context: SearchContext, rules: Rules, seed: tuple[int, ...]) -> LaneGroup:
+        """A walker at the given initial configuration, or at the local minimum that a random one leads to."""
         ...
 
     def start(self, configuration: I8, rules: Rules, seed: tuple[int, ...]) -> LaneGroup:
@@ -140,13 +151,17 @@ class TabuSearch(Solver[TabuState]):
         return state.sweeps_done / self._total
 
     def offer_replicas(self, state: TabuState) -> None:
-        """Offer what the walkers have found."""
-        for k, walker in enumerate(state.walkers):
-            cost, configuration = self.walkers.best(walker)
+        """Offer what the walkers have found, the best first."""
+        are_minima = self.walkers.records_minima and self.context.start is None
+        found = sorted(
+            ((*self.walkers.best(walker), k) for k, walker in enumerate(state.walkers)), key=lambda item: item[0]
+        )
+        for cost, configuration, k in found:
             if cost < state.offered[k]:
                 state.offered[k] = cost
                 if cost < state.incumbents.threshold:
-                    self.context.improve(configuration(), state.incumbents, state.sweeps_done)
+                    offer = self.context.offer if are_minima else self.context.improve
+                    offer(configuration(), state.incumbents, state.sweeps_done)
 
     def parameters(self, state: TabuState) -> dict[str, Any]:
         """sweeps, tabu_tenure, restarts; or the tenure and the parameters of the cutoff."""
@@ -167,7 +182,9 @@ class TabuSearch(Solver[TabuState]):
     def walker(self, k: int, start: I8 | None = None) -> LaneGroup:
         """Walker number k at ``start`` (n,), by default near a random configuration."""
         seed = (self.context.seed, self.stream, k)
-        return self.walkers.start(local_minimum(self.context, seed) if start is None else start, self._rules(k), seed)
+        if start is None:
+            return self.walkers.begin(self.context, self._rules(k), seed)
+        return self.walkers.start(start, self._rules(k), seed)
 
     def _rules(self, k: int) -> Rules:
         return self.rules[k % len(self.rules)]
@@ -175,7 +192,9 @@ class TabuSearch(Solver[TabuState]):
     def _next_readout(self, state: TabuState) -> int:
         """Index of the sweep after which the walkers are read out next."""
         begin = state.wave * self.sweeps
-        spacing = max(SWEEPS_BETWEEN_READOUTS, self.context.problem.n // 8)
+        problem = self.context.problem
+        changes = READOUT_MOVES * problem.n_pairs // max(1, problem.n)
+        spacing = max(SWEEPS_BETWEEN_READOUTS, problem.n // 8, changes)
         if self.cutoff is not None:
             spacing = min(spacing, self.cutoff)
         return begin + min(next_readout(state.sweeps_done - begin, spacing), self.sweeps)
@@ -203,10 +222,3 @@ def next_readout(done: int, spacing: int) -> int:
     if done < spacing:
         return min(spacing, max(FIRST_READOUT, 1 << done.bit_length()))
     return (done // spacing + 1) * spacing
-
-
-def local_minimum(context: SearchContext, seed: tuple[int, ...]) -> I8:
-    """The given initial configuration, or the local minimum that a random one leads to."""
-    if context.start is not None:
-        return context.moves.nearest(context.start)
-    return context.descent(context.moves.random(np.random.default_rng([part % 2**64 for part in seed])))

@@ -23,6 +23,7 @@ from qiosk.kernels.search import tabu_flips as layout
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
 from qiosk.model.flips import cost_of, deltas, largest_cost
+from qiosk.solvers.algorithms.starts import local_minimum, random_configuration
 from qiosk.solvers.samplers.incidence import Incidence, index_by_variable, symmetric_rows
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
@@ -199,6 +200,11 @@ class TabuWalkers:
         """Tenure [moves] that suits many problems."""
         return automatic_tenure(self.problem.n)
 
+    @property
+    def records_minima(self) -> bool:
+        """Whether deltas are exact: then every record is a local minimum."""
+        return self._exponent != self._finest
+
     def rules(self, tenure: int = 0, spread: int = 0) -> tuple[Rules, Rules]:
         """Rules for this many variables, with large and with small kicks; a tenure or a spread of 0 is chosen here."""
         n = self.problem.n
@@ -226,20 +232,57 @@ class TabuWalkers:
         """Moves of a short search, from a configuration that is good already."""
         return max(SHORTEST_PATIENCE, IMPROVEMENT_PER_VARIABLE * self.problem.n)
 
+    def begin(self, context: SearchContext, rules: Rules, seed: tuple[int, ...]) -> LaneGroup:
+        """A walker at the given initial configuration, or at the local minimum that a random one leads to."""
+        if context.start is not None or not self._is_quick:
+            return self.start(local_minimum(context, seed), rules, seed)
+        return self._settled(random_configuration(context, seed), rules, seed, descends=True)
+
     def start(self, configuration: I8, rules: Rules, seed: tuple[int, ...]) -> LaneGroup:
         """A walker at a configuration (n,), with nothing tabu."""
-        p, n, padded = self.problem, self.problem.n, self._padded
+        if self._is_quick:
+            return self._settled(configuration, rules, seed, descends=False)
+        change = self._scaled(deltas(self.problem, configuration))
+        return self._at(configuration > 0, change, self._cost_of(configuration), rules, seed)
+
+    @property
+    def _is_quick(self) -> bool:
+        """Whether flips from another configuration are exact, and sooner done than sums over all pairs."""
+        return self._is_dense and self.dtype is np.int32 and self.problem.is_quadratic
+
+    @cached_property
+    def _low(self) -> tuple[NDArray[Any], int]:
+        """Deltas (n,) and cost where all variables are low."""
+        low = np.full(self.problem.n, -1 if self.problem.is_spin else 0, np.int8)
+        return self._scaled(deltas(self.problem, low)), self._cost_of(low)
+
+    def _cost_of(self, configuration: I8) -> int:
+        return round(math.ldexp(cost_of(self.problem, configuration) - self.problem.constant, self._exponent))
+
+    def _settled(self, configuration: I8, rules: Rules, seed: tuple[int, ...], *, descends: bool) -> LaneGroup:
+        """A walker that flips from all low to a configuration (n,), and may descend from there."""
+        walker = self._at(np.zeros(self.problem.n, np.bool_), *self._low, rules, seed)
+        with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
+            high = (configuration > 0).astype(np.int8)
+            kernels.settle(*self._kind)(self._tables, self._arrays(walker), high, descends)
+        self._drop_records(walker)
+        return walker
+
+    def _at(
+        self, is_high: NDArray[np.bool_], delta: NDArray[Any], cost: int, rules: Rules, seed: tuple[int, ...]
+    ) -> LaneGroup:
+        """A walker where variables are high (n,), with deltas (n,) and a cost as integers."""
+        n, padded = self.problem.n, self._padded
         largest = np.iinfo(self.dtype).max // 2
-        is_high = configuration > 0
         high = np.zeros(padded, np.int8)
         high[:n] = -is_high.astype(np.int8)
         change = np.full(padded, largest, self.dtype)
-        change[:n] = self._scaled(deltas(p, configuration))
+        change[:n] = delta
         penalties = np.full(padded, largest, self.dtype)
         penalties[:n] = -largest
         blocks = padded // layout.BLOCK
         numbers = np.zeros(layout.NUMBERS, np.int64)
-        numbers[layout.COST] = round(math.ldexp(cost_of(p, configuration) - p.constant, self._exponent))
+        numbers[layout.COST] = cost
         numbers[[layout.HOME, layout.TRAIL]] = numbers[layout.COST], layout.UNSEEN
         numbers[layout.STALE] = blocks
         numbers[layout.PATIENCE] = rules.patience
@@ -288,6 +331,10 @@ class TabuWalkers:
         begin, target = ((end > 0).astype(np.int8) for end in ends)
         with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
             kernels.relink(*self._kind)(self._tables, arrays, begin, target, band[0], band[1], is_greedy)
+        self._drop_records(walker)
+
+    def _drop_records(self, walker: LaneGroup) -> None:
+        """The present configuration is the only one that a walker knows."""
         numbers = walker.arrays["numbers"]
         for name in ("home", "trail"):
             walker.arrays[name][:] = walker.arrays["high"][: self.problem.n] & 1

@@ -182,7 +182,10 @@ class SearchContext:
 
     def improve(self, configuration: I8, found: Incumbents, sweep: int) -> tuple[I8, float]:
         """The local minimum that a configuration leads to, and its cost; it is offered to the incumbents."""
-        minimum = self.descent(configuration)
+        return self.offer(self.descent(configuration), found, sweep)
+
+    def offer(self, minimum: I8, found: Incumbents, sweep: int) -> tuple[I8, float]:
+        """A local minimum as it is, and its cost; it is offered to the incumbents."""
         cost = cost_of(self.problem, minimum)
         found.offer(minimum, cost, sweep)
         return minimum, cost
