@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import deque
+from collections.abc import Iterable
 from fractions import Fraction
 
 from qiosk.model.compiled import CompiledProblem
@@ -83,3 +86,58 @@ def persistent(problem: CompiledProblem) -> dict[int, int]:
         for a, b in path:
             capacity[a][b] -= least
             capacity[b][a] += least
+
+
+def twins(given: Couplings, *, is_strict: bool) -> set[tuple[int, int]]:
+    """Pairs of spins that are merged because what they feel of all others is proportional."""
+    found = set()
+    for u, v in itertools.combinations(given, 2):
+        mine, its = ({k: w for k, w in given[a].items() if k not in (u, v)} for a in (u, v))
+        if not mine or set(mine) != set(its):
+            continue
+        ratios = {mine[k] / its[k] for k in mine}
+        if len(ratios) > 1:
+            continue
+        (ratio,) = ratios
+        between = given[u].get(v, Fraction(0))
+        if between:
+            if abs(ratio) == 1 and between * ratio < 0:
+                found.add((u, v))
+        elif not is_strict or is_odd(mine.values()):
+            found.add((u, v))
+    return found
+
+
+def is_odd(weights: Iterable[Fraction]) -> bool:
+    """Whether the sum of weights is an odd multiple of their common divisor, so that no signs make it 0."""
+    weights = list(weights)
+    scale = math.lcm(*(w.denominator for w in weights))
+    whole = [int(w * scale) for w in weights]
+    return sum(whole) // math.gcd(*whole) % 2 == 1
+
+
+def blocks(edges: set[tuple[int, int]]) -> list[set[tuple[int, int]]]:
+    """Biconnected components: two edges are in one if no vertex separates them."""
+    found: list[set[tuple[int, int]]] = []
+    for edge in sorted(edges):
+        for block in found:
+            if are_together(edges, edge, next(iter(block))):
+                block.add(edge)
+                break
+        else:
+            found.append({edge})
+    return found
+
+
+def are_together(edges: set[tuple[int, int]], first: tuple[int, int], second: tuple[int, int]) -> bool:
+    """Whether two edges are connected, also where any one vertex is removed, to which edges then lead from one side."""
+    for vertex in {v for edge in edges for v in edge} | {None}:
+        reached, grows = {first}, True
+        while grows:
+            ends = {v for edge in reached for v in edge} - {vertex}
+            more = {edge for edge in edges if ends & set(edge)} | reached
+            grows = len(more) > len(reached)
+            reached = more
+        if second not in reached:
+            return False
+    return True

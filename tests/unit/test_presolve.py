@@ -17,16 +17,17 @@ from hypothesis import strategies as st
 import naive_presolve
 from patience import HANG_S
 from qiosk.errors import InvalidValue
-from qiosk.kernels.presolve.components import join_vertices
-from qiosk.kernels.presolve.graph import RULES
+from qiosk.kernels.presolve.blocks import label_blocks
+from qiosk.kernels.presolve.graph import REMOVED, RULES
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import ProblemType
 from qiosk.model.exact import spin_integers
 from qiosk.model.flips import cost_of
-from qiosk.presolve import reduce
+from qiosk.presolve import blocks, reduce
 from qiosk.presolve.graph import make_graph
 from qiosk.presolve.reduction import reduce_compiled
 from qiosk.presolve.roof import fix_persistent_spins
+from qiosk.presolve.twins import merge_twins
 from qiosk.problem.problem import Problem
 from qiosk.solvers.exact.exhaustive import all_costs
 from strategies import cost_function
@@ -314,6 +315,81 @@ def side_by_side(first, second):
     return cost_function("ising" if first.is_spin else "pubo", terms)
 
 
+@given(quadratic())
+def test_blocks_are_biconnected_components(problem):
+    graph = make_graph(spin_integers(problem), lambda: None)
+    search = blocks.new_search(graph)
+    count = label_blocks()(graph, search)
+    edges = [*zip(graph.rows.tolist(), graph.cols.tolist(), strict=True)]
+    ends = [*edges, *((u, problem.n) for u in range(problem.n))]
+    labels = search.labels.tolist()
+    assert [k >= 0 for k in labels] == [True] * len(edges) + (graph.fields != 0).tolist()
+    found = [{pair for pair, label in zip(ends, labels, strict=True) if label == k} for k in range(count)]
+    expected = naive_presolve.blocks({pair for pair, label in zip(ends, labels, strict=True) if label >= 0})
+    assert sorted(map(sorted, found)) == sorted(map(sorted, expected))
+
+
+@st.composite
+def twins(draw):
+    """A problem of spins with some whose couplings are a multiple of another's, perhaps coupled to it."""
+    problem = draw(quadratic(["ising"], weights=["few"], most=7))
+    given = naive_presolve.couplings(problem)
+    for _ in range(draw(st.integers(1, 3))):
+        u, v = draw(st.integers(0, problem.n - 1)), len(given)
+        ratio = draw(st.sampled_from([1, -1, 2, -3]))
+        given[v] = {k: ratio * weight for k, weight in given[u].items()}
+        if between := draw(st.integers(-2, 2)):
+            given[u][v] = given[v][u] = between
+        for k, weight in given[v].items():
+            if k != naive_presolve.GHOST:
+                given[k][v] = weight
+    terms = [
+        (float(w), [u] if v == naive_presolve.GHOST else [u, v]) for u in given for v, w in given[u].items() if v < u
+    ]
+    return compile_problem(cost_function("ising", [*terms, *((0.0, [u]) for u in given)]))
+
+
+@given(twins(), st.booleans())
+def test_twins_are_merged(problem, is_strict):
+    graph = make_graph(spin_integers(problem), lambda: None)
+    expected = naive_presolve.twins(naive_presolve.couplings(problem), is_strict=is_strict)
+    count = merge_twins(graph, is_strict=is_strict)
+    assert (count > 0) == bool(expected)
+    reduced = reduce_compiled(problem, is_strict=is_strict)
+    left = naive_presolve.couplings(reduced.problem)
+    assert not naive_presolve.twins(left, is_strict=is_strict)
+    costs = all_costs(reduced.problem)
+    assert costs.min() == all_costs(problem).min()
+    if is_strict:
+        found = {
+            y.tobytes()
+            for x in configurations(reduced.problem)[costs == costs.min()]
+            for y in reduced.lift_all(x, 1 << problem.n)
+        }
+        assert found == optima(problem)
+
+
+@given(twins())
+def test_merged_twins_are_so_in_an_optimum(problem):
+    graph = make_graph(spin_integers(problem), lambda: None)
+    merge_twins(graph, is_strict=False)
+    count = int(graph.counters[REMOVED])
+    best = configurations(problem)[all_costs(problem) == all_costs(problem).min()]
+    partners = np.column_stack([best, np.ones(len(best), np.int8)])[:, graph.partners[:count, 0]]
+    assert np.any(np.all(best[:, graph.removed[:count]] == -graph.couplings[:count, 0] * partners, axis=1))
+
+
+def test_narrow_blocks_of_a_wide_component_are_eliminated():
+    rng = np.random.default_rng(5)
+    wide = [(float(rng.choice([-1, 1])), pair) for pair in itertools.combinations(range(30), 2)]
+    narrow = [(c * float(rng.choice([-1, 1])), [29 + a, 29 + b]) for c, (a, b) in ring_of_triangles(20)]
+    problem = compile_problem(cost_function("ising", [*wide, *narrow, (0.5, [3]), (0.5, [4])]))
+    reduced = reduce_compiled(problem, eliminates=True)
+    assert set(reduced.problem.variables.tolist()) <= set(range(30))
+    x = np.ones(reduced.problem.n, np.int8)
+    assert cost_of(problem, reduced.lift(x)) == cost_of(reduced.problem, x)
+
+
 def test_only_narrow_components_are_eliminated():
     rng = np.random.default_rng(5)
     wide = [(float(rng.choice([-1, 1])), pair) for pair in itertools.combinations(range(30), 2)]
@@ -323,9 +399,3 @@ def test_only_narrow_components_are_eliminated():
     assert reduced.counts["eliminated"] == 40
     strict = reduce_compiled(compile_problem(cost_function("ising", narrow)), is_strict=True, eliminates=True)
     assert "eliminated" not in strict.counts
-
-
-def test_components_are_joined():
-    parents = np.arange(6)
-    join_vertices()(parents, np.array([5, 3, 1], np.int32), np.array([3, 1, 2], np.int32))
-    assert parents.tolist() == [0, 1, 1, 1, 4, 1]

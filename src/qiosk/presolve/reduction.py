@@ -9,16 +9,19 @@ from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.exact import spin_integers
 from qiosk.model.sources import cost_function_of
-from qiosk.presolve.components import eliminate_components
+from qiosk.presolve.blocks import eliminate_blocks
 from qiosk.presolve.graph import make_graph, what_is_left
 from qiosk.presolve.reduced import Records, Reduced
 from qiosk.presolve.roof import try_roof_duality
+from qiosk.presolve.twins import merge_twins
 
 if TYPE_CHECKING:
     from qiosk.kernels.presolve.graph import Graph
 
 STEPS = 10_000
 """Spins that are looked at before the caller is asked whether to go on; some 20 ms."""
+MOST_ROUNDS = 10
+"""How often twins are sought: merges may make further ones."""
 
 
 def reduce(problem: Any, *, is_strict: bool = False, eliminates: bool = False) -> Reduced:
@@ -28,8 +31,8 @@ def reduce(problem: Any, *, is_strict: bool = False, eliminates: bool = False) -
         problem: quadratic, in any form that :func:`qiosk.solve` takes, without squared linear combinations and one-hot
             groups.
         is_strict: drop no optimum. Without it some optimum is kept, which takes out more variables.
-        eliminates: after the rules, also take out whole components that are so narrow that elimination finds an
-            optimum of each at once; not with ``is_strict``.
+        eliminates: after the rules, also take out biconnected components that are so narrow that elimination finds
+            an optimum of each at once; not with ``is_strict``.
 
     Raises:
         InvalidValue: the problem has larger terms, squared linear combinations or one-hot groups.
@@ -65,13 +68,18 @@ def reduce_compiled(
     _apply_rules(graph, is_strict, check)
     if try_roof_duality(graph, check):
         _apply_rules(graph, is_strict, check)
-    eliminated = eliminate_components(graph, check) if eliminates and not is_strict else 0
+    for _ in range(MOST_ROUNDS):
+        if not merge_twins(graph, is_strict=is_strict):
+            break
+        _apply_rules(graph, is_strict, check)
+    if eliminates and not is_strict and eliminate_blocks(graph, check):
+        _apply_rules(graph, is_strict, check)
     count = int(graph.counters[REMOVED])
     counts = {rule: int(k) for rule, k in zip(RULES, graph.counts, strict=True) if k}
     return Reduced(
         problem=what_is_left(problem, integers, graph, check),
         original=problem,
-        counts=counts | ({"eliminated": eliminated} if eliminated else {}),
+        counts=counts,
         is_strict=is_strict,
         is_exact=integers.is_exact,
         records=Records(graph.removed[:count], graph.partners[:count], graph.couplings[:count]),

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.kernels.compiler import UNCOUNTED, called, inlined
+from qiosk.kernels.compiler import INTERNAL, called, inlined
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -26,8 +26,19 @@ I64 = NDArray[np.int64]
 REMOVED, CONSTANT, DOUBLINGS, MOST_DOUBLINGS, POOL, END = range(6)
 """Places in ``Graph.counters``: spins taken out; the constant; how often all numbers were doubled, and may be; the pool
 that is used, and where its free part begins."""
-RULES = ("degree 0", "degree 1", "degree 2", "degree 3", "dominated", "pair", "fixed", "roof duality")
-DOMINATED, PAIR, FIXED, ROOF = 4, 5, 6, 7
+RULES = (
+    "degree 0",
+    "degree 1",
+    "degree 2",
+    "degree 3",
+    "dominated",
+    "pair",
+    "fixed",
+    "roof duality",
+    "twins",
+    "eliminated",
+)
+DOMINATED, PAIR, FIXED, ROOF, TWINS, ELIMINATED = range(4, 10)
 FIRST, STARS, PAIRS = range(3)
 """The queues: spins to look at, those for the rule of degree 3, and those for the pair rule."""
 SLACK = 2
@@ -56,7 +67,7 @@ class Graph(NamedTuple):
     partners: I32  # (n, 3) what the value of a removed spin depends on; -1: none
     couplings: I64  # (n, 3) a removed spin is -sign(sum_k coupling_k s_k)
     counters: I64  # (6,)
-    counts: I64  # (8,) spins that each rule took out
+    counts: I64  # (10,) spins that each rule took out
     queues: I32  # (3, n) spins that wait; the last is next
     lengths: I64  # (3,) of the queues
     near: I32  # (16,) neighbours of the spin that the pair rule looks at
@@ -68,7 +79,7 @@ def pool_size(n: int, m: int) -> int:
     return (2 * m + SLACK * n) + (2 * min(n, m) + 2 * SLACK) + max(n, m)
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def _compact(g: Any, spin: Any, pool: Any, place: Any) -> None:
     """Move the list of a spin to a place in a pool, without edges that were removed."""
     old, begin = g.counters[POOL], g.start[spin]
@@ -81,7 +92,7 @@ def _compact(g: Any, spin: Any, pool: Any, place: Any) -> None:
     g.start[spin], g.size[spin] = place, size
 
 
-@called(**UNCOUNTED)
+@called(**INTERNAL)
 def _collect(g: Any) -> None:
     """Move all lists to the other pool, one after the other."""
     pool, end = 1 - g.counters[POOL], np.int64(0)
@@ -93,7 +104,7 @@ def _collect(g: Any) -> None:
     g.counters[POOL], g.counters[END] = pool, end
 
 
-@called(**UNCOUNTED)
+@called(**INTERNAL)
 def reserve(g: Any, spin: Any, more: Any) -> None:
     """Make room for ``more`` entries in the list of a spin. No other function drops entries or moves lists."""
     if g.size[spin] + more <= g.room[spin] and g.size[spin] <= 2 * g.degree[spin] + 8:
@@ -115,20 +126,20 @@ def reserve(g: Any, spin: Any, more: Any) -> None:
     g.counters[END] += wanted
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def _append(g: Any, spin: Any, edge: Any) -> None:
     """Put an edge into the list of a spin, which has room."""
     g.pools[g.counters[POOL], g.start[spin] + g.size[spin]] = edge
     g.size[spin] += 1
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def other_end(g: Any, edge: Any, spin: Any) -> Any:
     """The end of an edge that is not the spin."""
     return g.rows[edge] ^ g.cols[edge] ^ spin
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def find_edge(g: Any, u: Any, v: Any) -> Any:
     """The edge between two spins, -1 if there is none; takes as long as the shorter of their lists."""
     if g.size[u] > g.size[v]:
@@ -141,7 +152,7 @@ def find_edge(g: Any, u: Any, v: Any) -> Any:
     return np.int32(-1)
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def add_field(g: Any, spin: Any, field: Any) -> None:
     """Add to the field of a spin."""
     old = g.fields[spin]
@@ -149,7 +160,7 @@ def add_field(g: Any, spin: Any, field: Any) -> None:
     g.totals[spin] += abs(old + field) - abs(old)
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def _resize(g: Any, spin: Any, old: Any, new: Any) -> None:
     """Note at one of its ends that the size of an edge changes; 0: there is, or will be, none."""
     g.totals[spin] += new - old
@@ -157,14 +168,21 @@ def _resize(g: Any, spin: Any, old: Any, new: Any) -> None:
     g.degree[spin] += (1 if new > 0 else 0) - (1 if old > 0 else 0)
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def drop_edge(g: Any, edge: Any, spin: Any) -> None:
     """Remove an edge of a spin that is taken out; ``spin`` is its other end. Its entries stay in the lists."""
     _resize(g, spin, abs(g.weights[edge]), 0)
     g.weights[edge] = 0
 
 
-@called(**UNCOUNTED)
+@inlined(**INTERNAL)
+def remove_edge(g: Any, edge: Any) -> None:
+    """Remove an edge of two spins that may stay. Its entries stay in the lists."""
+    _resize(g, g.rows[edge], abs(g.weights[edge]), 0)
+    drop_edge(g, edge, g.cols[edge])
+
+
+@called(**INTERNAL)
 def add_coupling(g: Any, u: Any, v: Any, weight: Any, spare: Any) -> None:
     """Add to the coupling of two different spins; if there was none, ``spare`` becomes their edge.
 
@@ -185,7 +203,7 @@ def add_coupling(g: Any, u: Any, v: Any, weight: Any, spare: Any) -> None:
     _resize(g, v, 0, abs(weight))
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def push(g: Any, queue: Any, spin: Any) -> None:
     """Put a spin that is left at the end of a queue, unless it is in it."""
     if spin == g.start.size or not g.is_left[spin] or g.is_queued[queue, spin]:
@@ -195,7 +213,7 @@ def push(g: Any, queue: Any, spin: Any) -> None:
     g.lengths[queue] += 1
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def pop(g: Any, queue: Any) -> Any:
     """Take the spin that came last into a queue that is not empty: its neighbours are in the cache."""
     g.lengths[queue] -= 1
@@ -204,7 +222,7 @@ def pop(g: Any, queue: Any) -> Any:
     return spin
 
 
-@called(**UNCOUNTED)
+@called(**INTERNAL)
 def double(g: Any) -> Any:
     """Double all numbers, so that halves are whole; False, and nothing done, if int64 has no room."""
     if g.counters[DOUBLINGS] == g.counters[MOST_DOUBLINGS]:
@@ -220,7 +238,7 @@ def double(g: Any) -> Any:
     return True
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def record(g: Any, spin: Any, rule: Any) -> Any:
     """Note that a spin is taken out; returns its place in the records."""
     place = g.counters[REMOVED]
@@ -231,7 +249,7 @@ def record(g: Any, spin: Any, rule: Any) -> Any:
     return place
 
 
-@called(**UNCOUNTED)
+@called(**INTERNAL)
 def merge(g: Any, spin: Any, other: Any, sign: Any, rule: Any) -> None:
     """Put ``sign`` times the value of another spin, or of the ghost, for a spin."""
     ghost = g.start.size
@@ -262,7 +280,7 @@ def merge(g: Any, spin: Any, other: Any, sign: Any, rule: Any) -> None:
     push(g, FIRST, other)
 
 
-@called(**UNCOUNTED)
+@called(**INTERNAL)
 def fill_lists(g: Any) -> None:
     """Set the lists of all spins, and what follows from edges and fields."""
     for edge in range(g.weights.size):

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.kernels.compiler import UNCOUNTED, called, inlined, uncounted_kernel
+from qiosk.kernels.compiler import INTERNAL, called, inlined, uncounted_kernel
 from qiosk.kernels.presolve.graph import POOL, ROOF, merge, other_end
 
 I32 = NDArray[np.int32]
@@ -42,7 +42,7 @@ class Flow(NamedTuple):
     counters: I64  # (5,)
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def _enqueue(f: Any, node: Any) -> None:
     """Put a node at the end of the queue, unless it is in it."""
     if not f.is_queued[node]:
@@ -51,7 +51,7 @@ def _enqueue(f: Any, node: Any) -> None:
         f.counters[TAIL] += 1
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def _dequeue(f: Any) -> Any:
     """Take the first node from the queue."""
     node = f.queue[f.counters[HEAD] % f.queue.size]
@@ -60,14 +60,14 @@ def _dequeue(f: Any) -> Any:
     return node
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def _across(g: Any, edge: Any, node: Any) -> Any:
     """The node at the other end of an edge that agrees with a node of one of its ends."""
     flip = 1 if g.weights[edge] > 0 else 0
     return 2 * other_end(g, edge, node >> 1) + (node & 1 ^ flip)
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def _copy(g: Any, edge: Any, node: Any, across: Any) -> Any:
     """Which of the two flows of an edge a node's is, and its sign seen from there."""
     if g.rows[edge] == node >> 1:
@@ -75,7 +75,7 @@ def _copy(g: Any, edge: Any, node: Any, across: Any) -> Any:
     return across & 1, -1
 
 
-@called(**UNCOUNTED)
+@called(**INTERNAL)
 def _begin_search(f: Any) -> None:
     """Begin to compute distances."""
     far = f.height.size + 1
@@ -89,7 +89,7 @@ def _begin_search(f: Any) -> None:
             _enqueue(f, node)
 
 
-@called(**UNCOUNTED)
+@called(**INTERNAL)
 def _end_search(f: Any) -> None:
     """All distances are computed: the nodes with an excess that can go on wait."""
     far = f.height.size + 1
@@ -102,7 +102,7 @@ def _end_search(f: Any) -> None:
             _enqueue(f, node)
 
 
-@called(**UNCOUNTED)
+@called(**INTERNAL)
 def _search_from(g: Any, f: Any, node: Any) -> None:
     """Note the distance of the nodes from which an edge leads to this one."""
     far, spin = f.height.size + 1, node >> 1
@@ -120,7 +120,7 @@ def _search_from(g: Any, f: Any, node: Any) -> None:
                 _enqueue(f, across)
 
 
-@called(**UNCOUNTED)
+@called(**INTERNAL)
 def _discharge(g: Any, f: Any, node: Any) -> None:
     """Send the excess of a node on, and lift the node where that is needed."""
     far, spin = f.height.size + 1, node >> 1
@@ -201,7 +201,7 @@ def push_flow() -> Any:
     return push
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def _next(f: Any) -> Any:
     """The first node of the queue during a search, where every node comes once: it stays marked."""
     node = f.queue[f.counters[HEAD]]

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from qiosk.kernels.compiler import UNCOUNTED, called, inlined, uncounted_kernel
+from qiosk.kernels.compiler import INTERNAL, called, inlined, uncounted_kernel
 from qiosk.kernels.presolve.graph import (
     CONSTANT,
     DOMINATED,
@@ -46,7 +46,7 @@ LONG = 64
 """Entries of a neighbour's list up to which the pair rule reads it."""
 
 
-@called(**UNCOUNTED)
+@called(**INTERNAL)
 def _eliminate(g: Any, spin: Any) -> Any:
     """Minimize out a spin of at most three neighbours; False, and nothing done, if int64 has no room."""
     ghost = g.start.size
@@ -96,13 +96,13 @@ def _eliminate(g: Any, spin: Any) -> Any:
     return True
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def _outweighs(size: Any, rest: Any, is_strict: Any) -> Any:
     """Whether a number is at least as large as the rest, or larger."""
     return size > rest or (size == rest and not is_strict)
 
 
-@called(**UNCOUNTED)
+@called(**INTERNAL)
 def _merge_neighbours(g: Any, u: Any, v: Any, weight: Any, rule: Any) -> None:
     """Merge two spins of a coupling that decides; the one of fewer edges goes."""
     sign = -1 if weight > 0 else 1
@@ -112,7 +112,7 @@ def _merge_neighbours(g: Any, u: Any, v: Any, weight: Any, rule: Any) -> None:
         merge(g, u, v, sign, rule)
 
 
-@called(**UNCOUNTED)
+@called(**INTERNAL)
 def _try_dominated(g: Any, spin: Any, is_strict: Any) -> Any:
     """Merge a spin by its field or one of its edges, if that dominates it.
 
@@ -142,7 +142,7 @@ def _try_dominated(g: Any, spin: Any, is_strict: Any) -> Any:
     return True
 
 
-@inlined(**UNCOUNTED)
+@inlined(**INTERNAL)
 def _outside(g: Any, spin: Any, other: Any, weight: Any, degree: Any, filter: Any) -> Any:
     """The most that all others gain if the product of two spins has the sign that their coupling is against.
 
@@ -164,7 +164,7 @@ def _outside(g: Any, spin: Any, other: Any, weight: Any, degree: Any, filter: An
     return most
 
 
-@called(**UNCOUNTED)
+@called(**INTERNAL)
 def _try_pair(g: Any, spin: Any, is_strict: Any) -> Any:
     """Merge a spin and a neighbour by what both together are to the others."""
     degree, filter = 0, np.int64(0)

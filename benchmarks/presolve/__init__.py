@@ -1,0 +1,1 @@
+"""How much presolve leaves of a problem, and how long it takes."""
