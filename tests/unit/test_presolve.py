@@ -396,6 +396,6 @@ def test_only_narrow_components_are_eliminated():
     narrow = [(c, [30 + a, 30 + b]) for c, (a, b) in ring_of_triangles(40)]
     reduced = reduce_compiled(compile_problem(cost_function("ising", wide + narrow)), eliminates=True)
     assert reduced.problem.variables.tolist() == list(range(30))
-    assert reduced.counts["eliminated"] == 40
+    assert reduced.counts == {"eliminated": 39, "degree 0": 1}
     strict = reduce_compiled(compile_problem(cost_function("ising", narrow)), is_strict=True, eliminates=True)
     assert "eliminated" not in strict.counts

@@ -89,11 +89,11 @@ def reduced_sums() -> Any:
 
 @called(**INTERNAL)
 def _ratio(g: Any, u: Any, v: Any, a: Any, b: Any, marks: Any) -> Any:
-    """The sign of the ratio of the couplings of u and v to all others; 0 if these are not as a to b in size.
+    """The sign of the ratio of the couplings of u and v to all others; 0 if these are not as a to b in size, or none.
 
     marks: (n,) zeros, and zeros again on return.
     """
-    if g.degree[u] != g.degree[v] or (g.fields[u] != 0) != (g.fields[v] != 0):
+    if a == 0 or g.degree[u] != g.degree[v] or (g.fields[u] != 0) != (g.fields[v] != 0):
         return 0
     pool = g.counters[POOL]
     for k in range(g.start[u], g.start[u] + g.size[u]):
