@@ -141,11 +141,10 @@ def test_descents_pass_by_pass_equal_whole_ones_and_end_between_passes(monkeypat
 
 def test_a_search_that_was_given_up_returns_something_even_if_descents_take_too_long(monkeypatch):
     small_parts(monkeypatch, 1)
-    monkeypatch.setattr("qiosk.solvers.search.interruption.SET_UP_GRACE_S", -1.0)
     problem = QUADRATIC["ising"]
     context = SearchContext(problem, lambda p: plan(p, replicas=1), 1, checks=[stop])
     found = context.incumbents()
-    offer_any(context, found)
+    offer_any(context, found, -1.0)
     assert np.isfinite(found.best)
 
 

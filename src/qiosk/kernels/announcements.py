@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 COMPILING = "compiling kernels (once)…"
 """What listeners are told: machine code is kept on disk, so that later runs only load it."""
@@ -49,10 +51,18 @@ def compiling_seconds() -> float:
 
 
 def record_loading(seconds: float) -> None:
-    """Count the time that loading a kernel from the disk took [s]."""
+    """Count the time that loading the compiler, or a kernel from the disk, took [s]."""
     _loaded.append(seconds)
 
 
 def setup_seconds() -> float:
-    """How long this process has compiled kernels, and loaded them from the disk, so far [s]."""
+    """How long this process has loaded the compiler, compiled kernels, and loaded them from the disk, so far [s]."""
     return sum(_spent) + sum(_loaded)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When something began, on the monotonic clock [s], and what ``setup_seconds`` were then."""
+
+    at: float = field(default_factory=time.monotonic)
+    setup_seconds: float = field(default_factory=setup_seconds)

@@ -26,12 +26,14 @@ from qiosk.solvers.search.solver import Budget, S, Solver, StopReason
 CHUNK_SECONDS = 0.05
 FIRST_CHUNK_SECONDS = 0.004
 CHUNK_SHARE = 0.1  # of the time so far
-LATE_SECONDS = 0.05  # after the deadline that a chunk may end, as far as that is known before
+LATE_SECONDS = 0.02  # after the deadline that a chunk may end, as far as that is known before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """When to stop: ``deadline`` on the driver's clock [s], and a cost that is good enough.
+
+    ``end_seconds`` is how much sooner than the deadline the search must end, because of what follows it.
 
     ``is_run_limit``: the deadline is that of the longest run that is allowed, not a time-out that the caller gave.
     """
@@ -39,6 +41,7 @@ class Limits:
     deadline: float = np.inf
     target_cost: float = -np.inf
     is_run_limit: bool = False
+    end_seconds: Callable[[], float] = lambda: 0.0
 
 
 @dataclass(slots=True)
@@ -56,6 +59,11 @@ class Run(Generic[S]):
     is_interrupted: bool = False  # in the middle of a sweep, so that the state cannot be continued
     bounding: Bounding | None = None  # lower bounds beside the search
 
+    @property
+    def deadline(self) -> float:
+        """When the search must end."""
+        return self.limits.deadline - self.limits.end_seconds()
+
     def progress(self) -> JobProgress:
         """Where the run stands."""
         best = self.state.incumbents.best
@@ -69,8 +77,8 @@ class Run(Generic[S]):
 
     def _fraction(self) -> float:
         planned = self.solver.fraction(self.state)
-        if np.isfinite(self.limits.deadline):
-            allowed = max(self.limits.deadline - self.began, 1e-9)
+        if np.isfinite(self.deadline):
+            allowed = max(self.deadline - self.began, 1e-9)
             planned = max(planned, (self.now - self.began) / allowed)
         return float(min(1.0, planned))
 
@@ -110,7 +118,7 @@ def drive(
         run.reported = len(run.trace)
         wanted = min(CHUNK_SECONDS, max(FIRST_CHUNK_SECONDS, CHUNK_SHARE * run.seconds))
         each = (run.now - before) / max(1, run.state.sweeps_done - done)
-        left = max(0.0, run.limits.deadline - run.now)
+        left = max(0.0, run.deadline - run.now)
         chunk = int(max(1, min(_next_chunk(chunk, wanted / max(each, 1e-9)), left / max(each, 1e-9))))
     if reason is StopReason.CONVERGED:
         from qiosk.solvers.exact.challenge import challenge  # loads the compiler
@@ -140,7 +148,7 @@ def _reason(run: Run[S], now: float, is_cancelled: Callable[[], bool]) -> StopRe
         return StopReason.TARGET
     if (outcome := run.solver.outcome(run.state)) is not None:
         return outcome
-    if now >= run.limits.deadline and run.state.sweeps_done > 0:
+    if now >= run.deadline and run.state.sweeps_done > 0:
         return StopReason.RUN_LIMIT if run.limits.is_run_limit else StopReason.TIMEOUT
     return None
 
@@ -149,7 +157,7 @@ def _bound(run: Run[S], clock: Callable[[], float], is_cancelled: Callable[[], b
     """Look for a better bound, for its share of the time."""
     if run.bounding is not None and run.bounding.share:
         found, problem = run.state.incumbents, run.solver.context.problem
-        run.bounding.advance(found, problem, run.seconds, lambda: is_cancelled() or clock() >= run.limits.deadline)
+        run.bounding.advance(found, problem, run.seconds, lambda: is_cancelled() or clock() >= run.deadline)
         run.now = clock()
 
 
@@ -158,15 +166,15 @@ def _bound_at_last(run: Run[S], clock: Callable[[], float], is_cancelled: Callab
     if run.bounding is None:
         return None
     found, problem = run.state.incumbents, run.solver.context.problem
-    run.bounding.go_on(found, problem, run.seconds, lambda: is_cancelled() or clock() >= run.limits.deadline)
+    run.bounding.go_on(found, problem, run.seconds, lambda: is_cancelled() or clock() >= run.deadline)
     return run.bounding.outcome(found)
 
 
 def _budget(run: Run[S], now: float) -> Budget:
-    if not np.isfinite(run.limits.deadline):
+    if not np.isfinite(run.deadline):
         return Budget(np.inf, spent=run.seconds)
     share = 1.0 if run.bounding is None else 1.0 - run.bounding.share
-    left = share * max(0.0, run.limits.deadline - now)
+    left = share * max(0.0, run.deadline - now)
     if run.seconds == 0.0 or run.state.spin_updates == 0:
         return Budget(None, left, run.seconds)
     return Budget(left * run.state.spin_updates / run.seconds, left, run.seconds)

@@ -14,7 +14,8 @@ from qiosk.bounds.choice import NONE
 from qiosk.contract.jobs import TracePoint
 from qiosk.contract.provenance import CUT_SHORT
 from qiosk.errors import InvalidValue, NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
-from qiosk.kernels.announcements import setup_seconds
+from qiosk.kernels.announcements import Start, setup_seconds
+from qiosk.kernels.loading import load_compiler
 from qiosk.machine import cpu_count
 from qiosk.model.compile import MANY_TERMS, compile_problem
 from qiosk.model.cost_function import I8, CostFunction
@@ -28,7 +29,7 @@ from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.reports import ChunkReport, Reports, given, statistics_of
 from qiosk.solvers.result import Result
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.interruption import GRACE_S, Interrupted, Interruption, offer_any
+from qiosk.solvers.search.interruption import LEAST_GRACE_S, Interrupted, Interruption, grace_after, offer_any
 from qiosk.solvers.search.neighbours import fill_up
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.solver import Solver, StopReason
@@ -44,15 +45,12 @@ _log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
-FILL_UP_S = 1.0
-"""Seconds that a run may take beyond its time limit, to find more solutions than its search found."""
-
 
 class Task:
     """A target with its parameter values, on one cost function.
 
     With ``is_round`` other runs may follow, with other weights of constraints, and ``max_seconds`` is its share of the
-    time limit.
+    time limit. The time limit counts from ``start``, by default from the call of ``run``.
     """
 
     def __init__(
@@ -68,6 +66,7 @@ class Task:
         input_data_uri: str = "",
         max_seconds: float | None = None,
         is_round: bool = False,
+        start: Start | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         self.target = target
@@ -79,6 +78,7 @@ class Task:
         self.is_round = is_round
         self.clock = clock
         self.searched = Searched(target, values, cost_function, kernel)
+        self._start = start
         self._importing = self._set_up = 0.0  # seconds, see ``_compile_seconds``
         # the state later: its classes are those of the solver's module, which is loaded when the solver is built
         self.saved: Any = unpack(resume, without="state") if resume is not None else None
@@ -118,11 +118,10 @@ class Task:
         return self.reports.result(found, self.reports.parameters({}), trace, statistics_of(kernel, stop, seconds))
 
     def _run(self, is_cancelled: Callable[[], bool], on_chunk: Callable[[ChunkReport], None]) -> Result:
-        began, self._set_up = self.clock(), setup_seconds()
+        start = self._start or Start(self.clock(), setup_seconds())
+        began, self._set_up = start.at, start.setup_seconds
         if self.cost_function.n_terms >= MANY_TERMS:
-            import qiosk.kernels.compiler  # loads Numba, which compiling a smaller problem does not need
-
-            self._importing = self.clock() - began
+            load_compiler()  # which compiling a smaller problem does not need
         searched = self.searched
         searched.compile()
         if self.saved:
@@ -130,8 +129,9 @@ class Task:
         time_limit = self._allowed[0]
         if (exact := searched.exact(time_limit)) is not None:
             return self._proved(exact, began + self._compile_seconds, is_cancelled, on_chunk)
+        load_compiler()  # the smallest problems need none
         before = self.clock()
-        import qiosk.solvers.samplers.planner  # noqa: F401  # loads the compiler; the smallest problems need none
+        import qiosk.solvers.samplers.planner  # noqa: F401
 
         self._importing += self.clock() - before
         interruption = self._interruption(began, is_cancelled)
@@ -139,10 +139,11 @@ class Task:
             try:
                 searched.reduce(self.saved, lambda: self.clock() - self._compile_seconds, interruption.check_at_once)
             except Interrupted as interrupted:
-                return self._interrupted(searched.context(self.seed), began, interrupted.reason)
+                return self._interrupted(searched.context(self.seed), began, interrupted.reason, LEAST_GRACE_S)
             if (exact := searched.exact(time_limit)) is not None:
                 return self._proved(exact, began + self._compile_seconds, is_cancelled, on_chunk)
         context = searched.context(self.seed)
+        interruption.grace = -context.end_seconds
         context.checks.append(interruption.check)
         try:
             solver = self.target.build(context, self.values)
@@ -150,11 +151,12 @@ class Task:
             state = self._saved_state(solver) if self._resume is not None else solver.init()
             bounds = self._bounding()
         except Interrupted as interrupted:
-            return self._interrupted(context, began, interrupted.reason)
+            interruption.grace = self._grace
+            return self._interrupted(context, began, interrupted.reason, max(LEAST_GRACE_S, interruption.left))
         compile_seconds = self._compile_seconds
         run = self._begin(context, solver, state, began + compile_seconds, bounds)
         prepare_seconds = self.clock() - began - compile_seconds
-        interruption.grace = GRACE_S
+        interruption.grace = self._grace
         parallel = Parallel(self.threads, interruption.check)
         try:
             stop = drive(
@@ -167,7 +169,7 @@ class Task:
         finally:
             parallel.close()
         if not run.state.incumbents.costs:
-            offer_any(context, run.state.incumbents)
+            offer_any(context, run.state.incumbents, max(LEAST_GRACE_S, interruption.left))
             run.extend_trace()
         if stop in CUT_SHORT and not run.is_interrupted:
             on_chunk(replace(self.reports.of_chunk(run), is_last=True))
@@ -183,7 +185,7 @@ class Task:
         )
         statistics |= solver.statistics(run.state) | searched.presolve
         parameters = self.reports.parameters(solver.parameters(run.state))
-        enough = max(run.limits.deadline, self.clock() + (0.0 if self.is_round else FILL_UP_S))
+        enough = max(run.limits.deadline, self.clock() + (0.0 if self.is_round else self._grace))
         fill_up(
             searched.problem,
             context.moves,
@@ -222,11 +224,15 @@ class Task:
             reason=reason,
         )
 
-    def _interrupted(self, context: SearchContext, began: float, stop: StopReason) -> Result:
+    @property
+    def _grace(self) -> float:
+        return grace_after(self._allowed[0])
+
+    def _interrupted(self, context: SearchContext, began: float, stop: StopReason, patience: float) -> Result:
         """The result where the time was over, or the run was cancelled, while the search was being set up."""
         found = context.incumbents()
         if not found.costs:
-            offer_any(context, found)
+            offer_any(context, found, patience)
         seconds = self.clock() - began - self._compile_seconds
         trace = [TracePoint(seconds, 0, found.best)]
         statistics = statistics_of("descent", stop, 0.0, compile_seconds=self._compile_seconds, prepare_seconds=seconds)
@@ -285,6 +291,7 @@ class Task:
         limits = Limits(
             deadline=began + allowed,
             is_run_limit=reason is StopReason.RUN_LIMIT,
+            end_seconds=lambda: context.end_seconds,
             target_cost=-np.inf if target_cost is None else target_cost + context.resolution.of_sum(target_cost),
         )
         run = Run(solver, state, limits, began - self._elapsed, self.clock(), bounding=bounds)

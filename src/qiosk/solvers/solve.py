@@ -11,7 +11,7 @@ from msgspec import structs
 
 from qiosk.contract.jobs import JobProgress
 from qiosk.errors import WrongType
-from qiosk.kernels.announcements import announced_to
+from qiosk.kernels.announcements import Start, announced_to
 from qiosk.model.cost_function import I8, CostFunction
 from qiosk.model.sources import cost_function_of
 from qiosk.solvers.reports import ChunkReport
@@ -51,7 +51,8 @@ class Hooks:
     ``resume`` is a checkpoint to continue from. With ``is_extension`` it is that of a run that has ended: the time of
     that run does not count against the time limit. ``input_data_uri`` is where the problem is stored, for results
     documents that contain it. ``max_seconds`` ends the run like a time limit, whatever time limit the parameters have;
-    what was done before the checkpoint does not count.
+    what was done before the checkpoint does not count. ``start`` is when the time that the run may take began; by
+    default when the run begins.
     """
 
     is_cancelled: Callable[[], bool] = lambda: False
@@ -61,6 +62,7 @@ class Hooks:
     is_extension: bool = False
     input_data_uri: str = ""
     max_seconds: float | None = None
+    start: Start | None = None
 
 
 def solve(
@@ -106,10 +108,11 @@ def solve(
     >>> qiosk.solve(problem, "microsoft.simulatedannealing.cpu", sweeps=10, restarts=4, seed=1).cost
     -1.0
     """
+    start = Start()
     given = {"timeout": timeout, "seed": seed, "threads": threads, "kernel": kernel}
     setup = set_up(solver, given, params)
     with followed(progress) as hooks:
-        return setup.run(cost_function_of(problem), hooks)
+        return setup.run(cost_function_of(problem), replace(hooks, start=start))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +186,7 @@ class Setup:
             input_data_uri=hooks.input_data_uri,
             max_seconds=hooks.max_seconds,
             is_round=number is not None,
+            start=hooks.start,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from qiosk.errors import InsufficientResources, NotEnoughMemory
+from qiosk.kernels.announcements import Start, setup_seconds
 from qiosk.machine import physical_memory
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
@@ -21,6 +23,7 @@ from qiosk.solvers.samplers.planner import warm_up
 from qiosk.solvers.samplers.sampler import LaneGroup, Sampler
 from qiosk.solvers.samplers.shuffled import ShuffledSampler
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.interruption import Interrupted
 from qiosk.solvers.search.moves import Flips, Moves
 from qiosk.solvers.search.one_hot_moves import OneHotMoves
 from qiosk.solvers.search.parallel import Parallel
@@ -33,6 +36,8 @@ ONE_HOT_WEIGHT = 64
 """Updates of bit-packed spins that take about as long as one of a bit in one-hot groups."""
 ARRAY_BYTES = 200
 """What an array takes besides its content."""
+END_S_PER_ID, DESCENT_S_PER_ID = 1e-8, 1e-8
+"""Seconds for each id of a problem that the end of a run takes, and a descent, before one was made."""
 REPLICA_BYTES = 64
 """What costs, weights, places and orders of a replica take besides its lane group, at most at the same time."""
 
@@ -55,6 +60,7 @@ class SearchContext:
     starts_at_random: bool = False
     violates: Callable[[I8], bool] | None = None
     checks: list[Callable[[], None]] = field(default_factory=list)  # see ``check``
+    _descents: list[tuple[float, I8]] = field(default_factory=list)  # the last: seconds, and where it led to
 
     @property
     def start(self) -> I8 | None:
@@ -99,15 +105,29 @@ class SearchContext:
             return self.problem.n * math.log(2.0)
         return self.layout.structure.log_configurations
 
+    def descent(self, configuration: I8) -> I8:
+        """The local minimum that a configuration leads to."""
+        start = Start()
+        minimum = self.moves.descend(configuration)
+        self._descents[:] = [(time.monotonic() - start.at - (setup_seconds() - start.setup_seconds), minimum)]
+        return minimum
+
     @property
-    def descent(self) -> Callable[[I8], I8]:
-        """Leads a configuration into its local minimum."""
-        return self.moves.descend
+    def minimum(self) -> I8 | None:
+        """The local minimum that was found last, None before the first."""
+        return self._descents[0][1] if self._descents else None
+
+    @property
+    def end_seconds(self) -> float:
+        """About how long it takes to read out a search, and to compute the costs of what it has found [s]."""
+        p = self.problem
+        ids = p.n + 2 * p.n_pairs + len(p.term_variables) + len(p.group_variables)
+        return END_S_PER_ID * ids + (self._descents[0][0] if self._descents else DESCENT_S_PER_ID * ids)
 
     @cached_property
     def beta_range(self) -> BetaRange:
         """Betas between which the problem freezes."""
-        return beta_range(self.problem, self.seed, self.moves)
+        return beta_range(self.problem, self.seed, self.moves, self.descent)
 
     @cached_property
     def resolution(self) -> Resolution:
@@ -181,8 +201,16 @@ class SearchContext:
         return self.improve(self._configuration(groups, lane), found, sweep)[1]
 
     def improve(self, configuration: I8, found: Incumbents, sweep: int) -> tuple[I8, float]:
-        """The local minimum that a configuration leads to, and its cost; it is offered to the incumbents."""
-        return self.offer(self.descent(configuration), found, sweep)
+        """The local minimum that a configuration leads to, and its cost; it is offered to the incumbents.
+
+        If the descent is interrupted, the configuration itself is offered.
+        """
+        try:
+            minimum = self.descent(configuration)
+        except Interrupted:
+            found.offer(configuration, cost_of(self.problem, configuration), sweep)
+            raise
+        return self.offer(minimum, found, sweep)
 
     def offer(self, minimum: I8, found: Incumbents, sweep: int) -> tuple[I8, float]:
         """A local minimum as it is, and its cost; it is offered to the incumbents."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
     from qiosk.solvers.search.context import SearchContext
 
 GRACE_S = 2.0
-"""How long a chunk may go on after the time is over, or the run was cancelled: what it has found would be lost."""
-SET_UP_GRACE_S = 0.25
-"""The same of a set-up, which has found nothing yet, and of the descent that is made where it was given up."""
+"""How long a chunk may go on after the time is over, or the run was cancelled, at most: what it has found would be
+lost."""
+GRACE_SHARE, LEAST_GRACE_S = 0.02, 0.02
+"""The same as a share of the time limit, and what is added to that [s]."""
+
+
+def grace_after(allowed: float) -> float:
+    """How long a chunk may go on after ``allowed`` seconds are over, or after a cancellation."""
+    return min(GRACE_S, GRACE_SHARE * allowed + LEAST_GRACE_S)
 
 
 class Interrupted(Exception):
@@ -36,7 +43,8 @@ class Interrupted(Exception):
 class Interruption:
     """Raises ``Interrupted`` from ``check``, ``grace`` [s] after the deadline or after a cancellation.
 
-    ``deadline`` is on the same clock as ``clock``; it may change, since the compilation of kernels does not count.
+    ``deadline`` is on the same clock as ``clock``; it may change, since the compilation of kernels does not count. The
+    grace is negative while a search is set up, so that the time suffices to find something else.
     """
 
     def __init__(
@@ -47,12 +55,17 @@ class Interruption:
         deadline: Callable[[], float],
         reason: StopReason,
     ) -> None:
-        self.grace = SET_UP_GRACE_S
+        self.grace = 0.0
         self._clock = clock
         self._is_cancelled = is_cancelled
         self._deadline = deadline
         self._reason = reason
         self._cancelled_at: float | None = None
+
+    @property
+    def left(self) -> float:
+        """Seconds until it is time to give up, the cancellation apart."""
+        return self._deadline() + self.grace - self._clock()
 
     def check(self) -> None:
         """Raise Interrupted if it is time to give up."""
@@ -66,24 +79,27 @@ class Interruption:
         now = self._clock()
         if self._cancelled_at is None and self._is_cancelled():
             self._cancelled_at = now
-        if self._cancelled_at is not None and now >= self._cancelled_at + grace:
+        if self._cancelled_at is not None and now >= self._cancelled_at + max(0.0, grace):
             raise Interrupted(StopReason.CANCELLED)
         if now >= self._deadline() + grace:
             raise Interrupted(self._reason)
 
 
-def offer_any(context: SearchContext, found: Incumbents) -> None:
-    """Offer the local minimum near a random configuration, for a search that was given up before it found any.
+def offer_any(context: SearchContext, found: Incumbents, patience: float) -> None:
+    """Offer a local minimum, for a search that was given up before it found any: the last that a descent led to.
 
-    If the descent takes longer than ``SET_UP_GRACE_S``, the configuration itself.
+    Without any it is the one near a random configuration, or if the descent takes more than ``patience`` [s], that
+    configuration itself.
     """
     context.checks.clear()
-    start, began = context.moves.random(np.random.default_rng((context.seed % 2**64, 0xA11))), time.monotonic()
-    patience = Interruption(
-        clock=time.monotonic, is_cancelled=lambda: False, deadline=lambda: began, reason=StopReason.TIMEOUT
+    if context.minimum is not None:
+        found.offer(context.minimum, cost_of(context.problem, context.minimum), 0)
+        return
+    start = context.moves.random(np.random.default_rng((context.seed % 2**64, 0xA11)))
+    end = time.monotonic() + patience
+    limit = Interruption(
+        clock=time.monotonic, is_cancelled=lambda: False, deadline=lambda: end, reason=StopReason.TIMEOUT
     )
-    context.checks.append(patience.check)
-    try:
+    context.checks.append(limit.check)
+    with suppress(Interrupted):
         context.improve(start, found, 0)
-    except Interrupted:
-        found.offer(start, cost_of(context.problem, start), 0)
