@@ -50,10 +50,34 @@ def pair_sums() -> Any:
 
 
 @cache
+def row_slopes() -> Any:
+    """``add(upper, lower, x, slopes)``: what the pairs of each variable add to the slope of the cost.
+
+    upper: the pairs of each variable with larger ones, (n + 1,) int64, (P,) int32, and (P,) numbers of any type; lower:
+    the same with smaller ones. x: (n,) int8. slopes: (n,) float64; the sums over both are added, one after the other.
+    """
+
+    @kernel
+    def add(upper: Any, lower: Any, x: Any, slopes: Any) -> None:
+        indptr, cols, values = upper
+        lower_indptr, rows, lower_values = lower
+        for i in range(slopes.size):
+            above, below = 0.0, 0.0
+            for k in range(indptr[i], indptr[i + 1]):
+                above += np.float64(values[k]) * x[cols[k]]
+            for k in range(lower_indptr[i], lower_indptr[i + 1]):
+                below += np.float64(lower_values[k]) * x[rows[k]]
+            slopes[i] = slopes[i] + above + below
+
+    return add
+
+
+@cache
 def pair_products() -> Any:
     """``multiply(indptr, cols, values, x, rows, out)``: value * x_i * x_j of each pair, in their order.
 
-    indptr, cols, values, x, rows: as in ``pair_sums``. out: (pairs of these rows,) float64, written.
+    indptr, cols, values, rows: as in ``pair_sums``. x: (n,) numbers of any type. out: (pairs of these
+    rows,) float64, written.
     """
 
     @kernel

@@ -9,7 +9,7 @@ import numpy as np
 
 from qiosk.errors import InvalidValue
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import F64, I8
+from qiosk.model.cost_function import BLOCK, F64, I8, I32, I64, Column
 from qiosk.model.pairs import MANY_PAIRS
 
 
@@ -18,7 +18,7 @@ def cost_of(problem: CompiledProblem, x: I8) -> float:
     # sums of products, not inner products: those may wake the threads of a BLAS, which takes longer on busy machines
     v = x.astype(np.float64)
     cost = problem.constant + (problem.linear * v).sum()
-    for products in _pair_products(problem, v):
+    for products in _pair_products(problem, x):
         cost += products.sum()
     if len(problem.term_values):
         products = np.multiply.reduceat(v[problem.term_variables], problem.term_indptr[:-1])
@@ -81,14 +81,20 @@ def deltas(problem: CompiledProblem, x: I8) -> F64:
     """(n,) change of cost if variable i alone took its other value."""
     v = x.astype(np.float64)
     step = -2.0 * v if problem.is_spin else 1.0 - 2.0 * v  # change of x_i
-    return step * term_slopes(problem, v) + _group_deltas(problem, v, step)
+    return step * term_slopes(problem, x) + _group_deltas(problem, v, step)
 
 
-def term_slopes(problem: CompiledProblem, v: F64) -> F64:
-    """(n,) derivative of the terms, groups apart, by each x_i at the values ``v`` (n,)."""
+def term_slopes(problem: CompiledProblem, x: I8) -> F64:
+    """(n,) derivative of the terms, groups apart, by each x_i at the values ``x`` (n,)."""
     slopes: F64 = problem.linear.copy()
-    for sums in pair_sums(problem, v):
-        slopes += sums
+    v = x.astype(np.float64)
+    if problem.n_pairs < MANY_PAIRS:
+        for sums in pair_sums(problem, v):
+            slopes += sums
+    else:
+        from qiosk.kernels.pair_sums import row_slopes  # here: small problems need no Numba
+
+        row_slopes()(problem.pairs.by_row(problem.n), problem.derived(smaller_rows), x, slopes)
     if len(problem.term_values):
         sizes = np.diff(problem.term_indptr)
         members = v[problem.term_variables]
@@ -98,6 +104,20 @@ def term_slopes(problem: CompiledProblem, v: F64) -> F64:
         weights = np.repeat(problem.term_values, sizes) * others
         slopes += np.bincount(problem.term_variables, weights, problem.n)
     return slopes
+
+
+def smaller_rows(problem: CompiledProblem) -> tuple[I64, I32, Column]:
+    """The pairs of each variable with smaller ones, as ``by_row`` has those with larger ones."""
+    from qiosk.kernels.pairs import lower_rows  # here: small problems need no Numba
+
+    above, cols, values = problem.pairs.by_row(problem.n)
+    indptr = np.zeros(problem.n + 1, np.int64)
+    for start in range(0, len(cols), BLOCK):
+        indptr[1:] += np.bincount(cols[start : start + BLOCK], minlength=problem.n)
+    np.cumsum(indptr, out=indptr)
+    rows, below = np.empty(len(cols), np.int32), np.empty(len(cols), values.dtype)
+    lower_rows()(above, cols, values, indptr[:-1].copy(), rows, below)
+    return indptr, rows, below
 
 
 def pair_sums(problem: CompiledProblem, v: F64, *, share: float = 1.0, is_absolute: bool = False) -> Iterator[F64]:
@@ -121,9 +141,10 @@ def pair_sums(problem: CompiledProblem, v: F64, *, share: float = 1.0, is_absolu
         yield below
 
 
-def _pair_products(problem: CompiledProblem, v: F64) -> Iterator[F64]:
+def _pair_products(problem: CompiledProblem, x: I8) -> Iterator[F64]:
     """Coefficients of pairs times the values of their variables, in blocks."""
     if problem.n_pairs < MANY_PAIRS:
+        v = x.astype(np.float64)
         for rows, cols, values in problem.pair_blocks():
             yield values * v[rows] * v[cols]
         return
@@ -132,7 +153,7 @@ def _pair_products(problem: CompiledProblem, v: F64) -> Iterator[F64]:
     indptr, cols, values = problem.pairs.by_row(problem.n)
     for some in problem.pairs.row_ranges(problem.n):
         products = np.empty(int(indptr[some[1]] - indptr[some[0]]))
-        pair_products()(indptr, cols, values, v, some, products)
+        pair_products()(indptr, cols, values, x, some, products)
         yield products
 
 

@@ -188,15 +188,14 @@ class Searched:
 
     def context(self, seed: int) -> SearchContext:
         """What the search works on."""
-        from qiosk.solvers.samplers.planner import plan, useful_replicas
+        from qiosk.solvers.samplers.planner import Planned, useful_replicas
         from qiosk.solvers.search.context import SearchContext
 
         target, wanted = self._target, self._replicas
         return SearchContext(
             self.problem,
-            lambda p: plan(
-                p,
-                replicas=useful_replicas(wanted, p.n) if target.prefers_long_searches else wanted,
+            Planned(
+                useful_replicas(wanted, self.problem.n) if target.prefers_long_searches else wanted,
                 kernel=self._kernel,
                 ladder=target.has_ladder,
             ),

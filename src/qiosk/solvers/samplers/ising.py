@@ -214,11 +214,11 @@ class ListForm(IsingForm):
 
     def lay_out(self, factor: float, dtype: DTypeLike) -> tuple[I64, I32, NDArray[Any]]:
         """As ``neighbors``, aligned, with ``factor`` J / scale, which are rounded if ``dtype`` is of integers."""
-        indptr, neighbors, couplings = self.neighbors()
-        scaled = factor * couplings / self.scale
+        scaled = factor * self.couplings / self.scale
         if np.dtype(dtype).kind == "i":
-            scaled = np.rint(scaled)
-        return indptr, aligned_copy(neighbors), aligned_copy(scaled, dtype)
+            np.rint(scaled, out=scaled)
+        indptr, neighbors, couplings = symmetric_rows(self.rows, self.cols, scaled.astype(dtype, copy=False), self.n)
+        return indptr, aligned_copy(neighbors), aligned_copy(couplings)
 
     def lay_out_by(self, order: I64, factor: float, dtype: DTypeLike) -> tuple[I64, I32, NDArray[Any]]:
         """As ``lay_out``, of reals, with variable ``order[k]`` as number k; rows are not sorted."""

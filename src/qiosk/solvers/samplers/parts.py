@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I64
 
-PART_STEPS = 30_000_000
-"""Steps of a kernel call, at most, unless a single variable takes more: from some hundredths of a second, if what they
-read is in the cache, to about a second."""
+PART_STEPS = 4_000_000
+"""Steps of a kernel call, at most, unless a single variable takes more: from some milliseconds, if what they read is in
+the cache, to about a tenth of a second."""
 
 
 class Parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
@@ -59,6 +60,19 @@ def plan(problem: CompiledProblem, *, replicas: int, kernel: str | None = None, 
         kernel = choose(problem, replicas, ladder)
     check_kernel(kernel)
     return KERNELS[kernel](problem, replicas)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """``plan`` with its other arguments; equal ones make equal samplers of a problem."""
+
+    replicas: int
+    kernel: str | None = None
+    ladder: bool = False
+
+    def __call__(self, problem: CompiledProblem) -> Sampler:
+        """The sampler of a problem."""
+        return plan(problem, replicas=self.replicas, kernel=self.kernel, ladder=self.ladder)
 
 
 def check_kernel(name: str) -> None:

@@ -10,6 +10,8 @@ that those that are near each other stay so in memory.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,10 +35,10 @@ class ShuffledSampler:
         plan: Callable[[CompiledProblem], Sampler],
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        self._order = shuffled_order(problem.n)
-        # a list of pairs is kept, since sorting it takes long; the pairs of large problems are not sorted
-        self._inner = plan(problem.derived(_shuffled) if problem.pairs.source is None else _shuffled(problem))
-        if isinstance(self._inner, Interruptible):
+        self._order = problem.derived(_order)
+        self._inner = copy(problem.derived(_Planned(plan)))
+        if isinstance(self._inner, Interruptible):  # what is kept may be in use by another search at the same time
+            self._inner.parts = copy(self._inner.parts)
             self._inner.parts.check = check
         self.kernel = self._inner.kernel
         self.n = problem.n
@@ -73,8 +75,23 @@ class ShuffledSampler:
         self._inner.copy(group, to, source, lanes)
 
 
+@dataclass(frozen=True)
+class _Planned:
+    """Makes the sampler of the shuffled problem; equal plans make equal ones, so one is kept for each."""
+
+    plan: Callable[[CompiledProblem], Sampler]
+
+    def __call__(self, problem: CompiledProblem) -> Sampler:
+        # a list of pairs is kept, since sorting it takes long; the pairs of large problems are not sorted
+        return self.plan(problem.derived(_shuffled) if problem.pairs.source is None else _shuffled(problem))
+
+
 def _shuffled(problem: CompiledProblem) -> CompiledProblem:
-    return reorder(problem, shuffled_order(problem.n))
+    return reorder(problem, problem.derived(_order))
+
+
+def _order(problem: CompiledProblem) -> I64:
+    return shuffled_order(problem.n)
 
 
 def shuffled_order(n: int) -> I64:

@@ -23,7 +23,6 @@ from qiosk.solvers.samplers.planner import warm_up
 from qiosk.solvers.samplers.sampler import LaneGroup, Sampler
 from qiosk.solvers.samplers.shuffled import ShuffledSampler
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.interruption import Interrupted
 from qiosk.solvers.search.moves import Flips, Moves
 from qiosk.solvers.search.one_hot_moves import OneHotMoves
 from qiosk.solvers.search.parallel import Parallel
@@ -77,9 +76,11 @@ class SearchContext:
         """The sampler, and what a replica of it takes [bytes]."""
         if not self.problem.is_spin:  # the spins of a term are kept as one product, its bits are not
             check_sweep("64 replicas", int(long_term_steps(self.problem).sum()))
-        sampler = self._sampler()
-        arrays = sum(array.nbytes + ARRAY_BYTES for array in warm_up(sampler).arrays.values())
-        return sampler, -(-arrays // sampler.lanes) + REPLICA_BYTES
+        sampler, sizes = self._sampler(), self.problem.derived(_replica_sizes)
+        if self.plan not in sizes:
+            arrays = sum(array.nbytes + ARRAY_BYTES for array in warm_up(sampler).arrays.values())
+            sizes[self.plan] = -(-arrays // sampler.lanes) + REPLICA_BYTES
+        return sampler, sizes[self.plan]
 
     def _sampler(self) -> Sampler:
         if self.problem.one_hot is None:
@@ -109,7 +110,8 @@ class SearchContext:
         """The local minimum that a configuration leads to."""
         start = Start()
         minimum = self.moves.descend(configuration)
-        self._descents[:] = [(time.monotonic() - start.at - (setup_seconds() - start.setup_seconds), minimum)]
+        taken = time.monotonic() - start.at - (setup_seconds() - start.setup_seconds)  # other threads may compile, too
+        self._descents[:] = [(max(0.0, taken), minimum)]
         return minimum
 
     @property
@@ -207,7 +209,7 @@ class SearchContext:
         """
         try:
             minimum = self.descent(configuration)
-        except Interrupted:
+        except Exception:  # whatever a check raises
             found.offer(configuration, cost_of(self.problem, configuration), sweep)
             raise
         return self.offer(minimum, found, sweep)
@@ -230,6 +232,11 @@ class SearchContext:
     def updates(self, n_groups: int, sweeps: int) -> int:
         """Attempted spin updates of that many sweeps, over all replicas."""
         return n_groups * self.sampler.lanes * self.problem.n * sweeps
+
+
+def _replica_sizes(problem: CompiledProblem) -> dict[Callable[[CompiledProblem], Sampler], int]:
+    """What a replica takes [bytes], by the plan of its sampler; filled as samplers are warmed up."""
+    return {}
 
 
 def check_sweep(what: str, steps: int) -> None:

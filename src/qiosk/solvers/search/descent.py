@@ -9,12 +9,11 @@ from itertools import chain
 
 import numpy as np
 
-from qiosk.kernels.pairs import lower_rows
 from qiosk.kernels.plain.general import general_descent
 from qiosk.kernels.search.descent import pair_descent
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import BLOCK, F64, I8, I32, I64, Column
-from qiosk.model.flips import pair_sums, term_magnitude, term_slopes
+from qiosk.model.cost_function import F64, I8, I32, I64, Column
+from qiosk.model.flips import pair_sums, smaller_rows, term_magnitude, term_slopes
 from qiosk.solvers.samplers.incidence import Incidence
 from qiosk.solvers.samplers.parts import PART_STEPS
 
@@ -75,7 +74,7 @@ class Descent:
         """With stored slopes. Where rounding adds up in them, they are computed again until nothing flips."""
         p, tables = self.problem, self._tables
         for _ in range(_REFRESHES):
-            slopes = term_slopes(p, values.astype(np.float64))
+            slopes = term_slopes(p, values)
             arrays = *tables.upper, *tables.lower, slopes, p.is_spin, values, tables.tolerances
             if not self._descend(partial(pair_descent(), *arrays)) or tables.are_slopes_exact:
                 return
@@ -115,17 +114,10 @@ class _Tables:
         """The pairs of each variable with larger ones: indptr (n + 1,), cols and values (P,)."""
         return self.problem.pairs.by_row(self.problem.n)
 
-    @cached_property
+    @property
     def lower(self) -> tuple[I64, I32, Column]:
         """The pairs of each variable with smaller ones: indptr (n + 1,), rows and values (P,)."""
-        above, cols, values = self.upper
-        indptr = np.zeros(self.problem.n + 1, np.int64)
-        for start in range(0, len(cols), BLOCK):
-            indptr[1:] += np.bincount(cols[start : start + BLOCK], minlength=self.problem.n)
-        np.cumsum(indptr, out=indptr)
-        rows, below = np.empty(len(cols), np.int32), np.empty(len(cols), values.dtype)
-        lower_rows()(above, cols, values, indptr[:-1].copy(), rows, below)
-        return indptr, rows, below
+        return self.problem.derived(smaller_rows)
 
 
 def pair_bounds(problem: CompiledProblem) -> F64:

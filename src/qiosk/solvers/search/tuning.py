@@ -32,6 +32,9 @@ LEAST_REJECTION = 0.02
 # Configurations that are sampled, at most; fewer where they have many moves.
 MOST_SAMPLES = 8
 MOVES_TO_SEE = 1_000_000
+# Variables from which one configuration is sampled, and moves that are looked at, evenly spread, at most.
+ONE_SAMPLE = 200_000
+MOST_MOVES = 100_000
 # Newton's method ends with a step of this share of beta; mostly after ten.
 NEWTON_TOLERANCE = 1e-9
 NEWTON_STEPS = 1000
@@ -61,7 +64,7 @@ def beta_range(
     """
     rng = np.random.default_rng((seed % 2**64, 0xBE7A))
     terms = problem.n_pairs + len(problem.term_variables) + len(problem.group_variables) + problem.n
-    samples = int(np.clip(MOVES_TO_SEE // max(1, terms), 2, MOST_SAMPLES))
+    samples = int(np.clip(MOVES_TO_SEE // max(1, terms), 1 if problem.n >= ONE_SAMPLE else 2, MOST_SAMPLES))
     starts = [moves.random(rng) for _ in range(samples)]
     cold_gains = [moves.gains((descend or moves.descend)(x)) for x in starts]
     cold_moves = _uphill(cold_gains)
@@ -89,6 +92,7 @@ def beta_range(
 
 def _uphill(samples: list[F64]) -> F64:
     moves = np.concatenate(samples)
+    moves = moves[:: -(-len(moves) // MOST_MOVES) or 1]
     scale = np.abs(moves).max(initial=0.0)
     uphill: F64 = moves[moves > 1e-12 * scale]
     return uphill
