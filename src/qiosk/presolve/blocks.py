@@ -31,6 +31,9 @@ MOST_DEGREE = 12
 MOST_WORK, MOST_BLOCKS = 60_000, 1_000
 """Couplings and fields of all blocks that are tried together, and blocks: some 0.5 s."""
 
+MOST_LABELLED = 300_000
+"""Couplings and fields of a graph whose blocks are sought: some 0.1 s."""
+
 
 def eliminate_blocks(graph: Graph, check: Callable[[], None]) -> int:
     """Merge the spins of narrow blocks, if they are few and small; returns how many spins these are.
@@ -39,6 +42,8 @@ def eliminate_blocks(graph: Graph, check: Callable[[], None]) -> int:
     """
     from qiosk.kernels.presolve.blocks import label_blocks
 
+    if np.count_nonzero(graph.weights) + np.count_nonzero(graph.fields[graph.is_left]) > MOST_LABELLED:
+        return 0
     search = new_search(graph)
     check()
     count = int(label_blocks()(graph, search))
