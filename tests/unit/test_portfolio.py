@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 import naive
+from benchmarks.generators import wishart
 from one_hot_problems import one_hot_problem
 from patience import HANG_S
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.solvers import searched
 from qiosk.solvers.parameter_free import members as makers
-from qiosk.solvers.parameter_free.entries import Entry, worse_half
-from qiosk.solvers.parameter_free.members import ANNEALING, TABU, members
+from qiosk.solvers.parameter_free.entries import Entry, hopeless, worse_half
+from qiosk.solvers.parameter_free.members import ANNEALING, POPULATIONS, TABU, members
 from qiosk.solvers.parameter_free.portfolio import Portfolio
-from qiosk.solvers.parameter_free.race import LAST_MARGIN, RACE_SHARE
+from qiosk.solvers.parameter_free.race import LAST_MARGIN, RACE_SHARE, WAITING
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.parallel import Parallel
@@ -112,7 +113,7 @@ def test_the_course_of_a_race_does_not_depend_on_chunks_or_threads():
 
 def test_a_race_is_resumed_where_it_was(monkeypatch):
     monkeypatch.setattr("qiosk.solvers.driver.CHUNK_SECONDS", 0.0)
-    cf, saved = glass(40, 120, 4), []
+    cf, saved = glass(120, 400, 5), []
     given = {"params": {"seed": 5, "timeout": 200.0}}
     hooks = Hooks(on_chunk=lambda report: saved.append(report.checkpoint()))
     whole = run_target(AUTO, given, cf, threads=1, hooks=hooks)
@@ -182,17 +183,64 @@ def test_a_search_in_rounds_tells_whether_the_time_set_their_length(m):
 
 
 def test_members_that_are_expected_to_end_higher_are_dropped():
-    pair = portfolio_of(glass(300, 600, 1)).members[::-1]
+    pair = portfolio_of(glass(300, 600, 1)).members[1::-1]
     three = [*pair, pair[1]]
-    steady, rising, late = Entry(best=-10.0, found_at=5.0), Entry(best=-8.0, gain=4.0), Entry(best=-10.0, found_at=9.0)
+    steady, rising, late = (
+        Entry(best=-10.0, found_at=5.0),
+        Entry(best=-8.0, before=-4.0),
+        Entry(best=-10.0, found_at=9.0),
+    )
     assert worse_half(pair, [steady, rising], [0, 1], 0.0) == [0]
     assert worse_half(pair, [steady, late], [0, 1], 0.0) == [1]
     assert worse_half(three, [steady, late, rising], [0, 1, 2], 0.0) == [1]
     rising.doublings = 20.0
     assert worse_half(pair, [steady, rising], [0, 1], 0.0) == [1]
-    rising.doublings = 1.0
-    few = portfolio_of(glass(100, 200, 1)).members[::-1]
-    assert worse_half(few, [steady, rising], [0, 1], 0.0) == [1]
+
+
+def test_a_member_that_is_not_expected_to_reach_what_another_has_is_hopeless():
+    pair = portfolio_of(glass(300, 600, 1)).members[1::-1]
+    ahead, behind = Entry(best=-10.0, begun=2), Entry(best=-8.0, before=-7.5, begun=2)
+    assert hopeless(pair, [ahead, behind], [0, 1], 0.0) == [1]
+    assert hopeless(pair, [ahead, behind], [0, 1], 1.0) == []  # what it expects is within the tolerance
+    assert hopeless(pair, [behind, ahead], [0, 1], 0.0) == [0]
+    assert hopeless(pair, [ahead, Entry(best=-8.0, begun=1)], [0, 1], 0.0) == []  # nothing is known of its gains
+
+
+def test_gains_of_a_round_that_is_hardly_longer_are_added_to_those_before_it():
+    entry = Entry()
+    for sweeps, costs in ((100, (-5.0, -6.0)), (200, (-8.0,)), (150, (-9.0,)), (800, (-9.5,))):
+        entry.begin(sweeps)
+        for cost in costs:
+            entry.improve(cost, 1.0)
+        found = entry.gain, entry.doublings
+        assert found == {100: (0.0, 1.0), 200: (2.0, 1.0), 150: (3.0, 1.0), 800: (0.5 / 3.0, 2.0)}[sweeps]
+
+
+def test_population_annealing_takes_the_place_of_annealing_once_rounds_are_long():
+    portfolio = portfolio_of(glass(1200, 4800, 3), violates=lambda x: True)
+    state, _ = paced(portfolio, 4.0)
+    found = portfolio.statistics(state)["portfolio"]
+    assert [some["member"] for some in found] == [ANNEALING, TABU, POPULATIONS]
+    assert found[0]["fate"].startswith("populationannealing took its place")
+    assert found[2]["share"] > 0.5
+    portfolio = portfolio_of(glass(1200, 4800, 3), violates=lambda x: True)
+    state, _ = paced(portfolio, 0.05)
+    assert portfolio.statistics(state)["portfolio"][2]["fate"] == WAITING
+
+
+def test_exactly_one_member_looks_for_a_proof():
+    portfolio = portfolio_of(wishart(80, 0.75, 1).cost_function)
+    state, handed = portfolio.init(), False
+    for _ in range(40):
+        if portfolio.outcome(state) is not None:
+            break
+        portfolio.step(state, 3, Parallel(1), Budget(math.inf))
+        searches = [entry.search for entry in state.entries if entry.search is not None]
+        open_ = [search for search in searches if not search.eigenspace.is_over]
+        assert len(open_) <= 1
+        assert not open_ or open_[0] is state.entries[state.turn].search
+        handed |= bool(open_) and state.turn > 0
+    assert handed
 
 
 def test_a_pace_tells_the_beginning_of_rounds_from_updates():
@@ -232,8 +280,8 @@ def test_tabu_search_begins_half_of_its_walkers_at_what_was_found(monkeypatch):
 
 def test_a_large_problem_has_one_member_that_plans_by_itself(monkeypatch):
     monkeypatch.setattr(makers, "LARGE_VARIABLES", 50)
-    result = solve(glass(60, 150, 1), AUTO, seed=3, timeout=HANG_S)
-    alone = solve(glass(60, 150, 1), "microsoft.simulatedannealing-parameterfree.cpu", seed=3, timeout=HANG_S)
+    result = solve(glass(150, 450, 1), AUTO, seed=3, timeout=HANG_S)
+    alone = solve(glass(150, 450, 1), "microsoft.simulatedannealing-parameterfree.cpu", seed=3, timeout=HANG_S)
     assert result.cost == alone.cost
     assert [some["fate"] for some in result.statistics["portfolio"]] == ["alone"]
 

@@ -16,8 +16,10 @@ RACING, LAST, POLISHING = "racing", "last", "polishing"
 """Stages of a portfolio."""
 SLOWEST_RATIO = 0.02
 """Share of the mean pace that each part of a fitted one has, at least: others are noise."""
+DIFFERENT_LENGTHS = 1.5
+"""Ratio of the updates of two rounds from which on their beginning and their updates can be told apart."""
 SHORTEST_DOUBLING = 0.5
-"""Doublings of the length of its rounds over which a gain counts, at least."""
+"""Doublings of the length of a member's rounds from which on they count as longer."""
 
 
 @checkpointed
@@ -30,21 +32,38 @@ class Entry:
     found_at: float = 0.0  # own work until then [ns]
     work: float = 0.0  # own [ns]
     work_before: float = 0.0  # this round [ns]
-    gain: float = 0.0  # of its best in this round [cost]
-    doublings: float = 1.0  # of the length of its rounds, by this one
+    before: float = math.inf  # its best when its rounds grew last
+    doublings: float = 1.0  # of the length of its rounds, by which they did
+    begun: int = 0  # rounds
+    longest: int = 0  # sweeps of a round
     seconds: float = 0.0  # that the steps of this round took
     past: list[list[float]] = field(default_factory=list)  # latest rounds: work of start and updates [ns], seconds
     fate: str = ""  # why it went; empty while it races
 
     def expected(self, member: Member) -> float:
-        """The best cost that longer rounds are expected to find."""
-        return self.best - member.trust * self.gain / self.doublings
+        """The best cost that longer rounds are expected to find: as it has gained so far."""
+        return self.best - member.trust * self.gain
+
+    @property
+    def gain(self) -> float:
+        """What the last doubling of the length of its rounds has brought [cost]; 0 if there was none.
+
+        Each is taken to have brought half of the one before.
+        """
+        return (self.before - self.best) / (2.0**self.doublings - 1.0) if math.isfinite(self.before) else 0.0
 
     def begin(self, sweeps: int) -> None:
-        """Begin a round of so many sweeps."""
-        if self.search is not None:
-            self.doublings = max(SHORTEST_DOUBLING, math.log2(sweeps / self.search.sweeps))
-        self.work_before, self.seconds, self.gain = self.work, 0.0, 0.0
+        """Begin a round of so many sweeps. The gains of one that is hardly longer are added to those before it."""
+        growth = math.log2(sweeps / self.longest) if self.longest else 0.0
+        if growth >= SHORTEST_DOUBLING:
+            self.before, self.doublings = self.best, growth
+        self.work_before, self.seconds = self.work, 0.0
+        self.begun, self.longest = self.begun + 1, max(self.longest, sweeps)
+
+    def succeed(self, other: Entry, sweeps: int) -> None:
+        """Take the place of another member, with a round of so many sweeps: its best and its pace count as own."""
+        self.best, self.before, self.doublings, self.begun = other.best, other.before, other.doublings, other.begun
+        self.past, self.longest, self.fate = other.past[-1:], -(-sweeps // 2), ""
 
     def end(self, parts: Sequence[float]) -> None:
         """Note what the round took whose work has these parts."""
@@ -52,7 +71,6 @@ class Entry:
 
     def improve(self, cost: float, work: float) -> None:
         """Note a better cost of its own, after so much own work [ns]."""
-        self.gain += self.best - cost if math.isfinite(self.best) else 0.0
         self.best, self.found_at = cost, work
 
     @property
@@ -60,9 +78,9 @@ class Entry:
         """From the latest rounds: from two of them, if their beginning and their updates can be told apart."""
         if not self.past or self.past[-1][2] <= 0.0:
             return 1e-9, 1e-9
-        (start, updates, seconds), common = self.past[-1], self.past[-1][2] / (self.past[-1][0] + self.past[-1][1])
-        if len(self.past) > 1:
-            before = self.past[-2]
+        start, updates, seconds = longest = max(self.past, key=lambda some: some[1])
+        common, before = seconds / (start + updates), min(self.past, key=lambda some: some[1])
+        if longest[1] > DIFFERENT_LENGTHS * before[1]:
             determinant = before[0] * updates - start * before[1]
             if determinant:
                 each = (before[2] * updates - seconds * before[1]) / determinant
@@ -100,6 +118,12 @@ class PortfolioState:
     is_paced: bool = False  # the time limit has set the length of a round, or has ended the race
     sweeps_done: int = 0
     spin_updates: int = 0
+
+
+def hopeless(members: Sequence[Member], entries: Sequence[Entry], alive: Sequence[int], near: float) -> list[int]:
+    """The members that are not expected to come within ``near`` [cost] of what another one has found already."""
+    lowest = min(entries[m].best for m in alive)
+    return [m for m in alive if entries[m].begun > 1 and entries[m].expected(members[m]) > lowest + near]
 
 
 def worse_half(members: Sequence[Member], entries: Sequence[Entry], alive: Sequence[int], near: float) -> list[int]:

@@ -1,7 +1,7 @@
 """Which searches a portfolio chooses from, and how long their spin updates take.
 
-Simulated annealing and tabu search: one of them is best, or next to it, on nearly every problem. On large problems only
-annealing.
+Simulated annealing, population annealing in its place once rounds are long enough, and tabu search: one of them is
+best, or next to it, on nearly every problem. On large problems only annealing.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ import numpy as np
 
 from qiosk.model.compiled import CompiledProblem
 from qiosk.solvers.algorithms.one_hot_walkers import warm_one_hot_walkers
-from qiosk.solvers.algorithms.tabu_search import Walkers
+from qiosk.solvers.algorithms.tabu_search import WAVE_WALKERS, Walkers
 from qiosk.solvers.algorithms.tabu_walkers import TabuWalkers, warm_walkers
 from qiosk.solvers.parameter_free.annealing import ParameterFreeAnnealing
-from qiosk.solvers.parameter_free.rounds import Rounds
+from qiosk.solvers.parameter_free.populations import ParameterFreePopulationAnnealing
+from qiosk.solvers.parameter_free.rounds import LONG_ROUND, Rounds
 from qiosk.solvers.parameter_free.tabu import SHORTEST_ROUND, ParameterFreeTabu
 from qiosk.solvers.search.context import SearchContext
 
-TABU, ANNEALING = "tabu", "simulatedannealing"
-SMALL_VARIABLES = 250
-"""Variables up to which tabu search mostly ends lower, unless annealing is ahead at once."""
-LARGE_TRUST = 2.0
-"""What longer anneals bring on others, in units of the latest gain per doubling of their length."""
+TABU, ANNEALING, POPULATIONS = "tabu", "simulatedannealing", "populationannealing"
+ANNEALING_TRUST = 2.0
+"""What longer anneals bring, in units of the gain of the latest doubling of their length."""
 LARGE_VARIABLES = 50_000
 """Variables from which annealing is the only member: to set up another one, and to compare them, takes too long."""
 
@@ -43,13 +42,23 @@ KERNEL_NANOSECONDS = {
 }
 SLOW_KERNEL = (1.2, 0.1)
 """The same of kernels that sweep replicas one by one."""
-MOVE_NANOSECONDS = (200.0, 4.5, 0.15)
+MOVE_NANOSECONDS = (200.0, 4.5, 0.8)
 """Nanoseconds of a tabu move, and those for each change of cost that a flip changes: read at random, or in order."""
 ONE_HOT_MOVE_NANOSECONDS = (300.0, 3.0)
 """Nanoseconds of a tabu move that keeps one-hot groups, and those for each variable."""
 START_NANOSECONDS = 1e6
 """Of the beginning of a round."""
-PREPARATION_S, MOST_PREPARATION = 6e-7, 0.25
+POPULATION_VARIABLES = 1000
+"""Variables from which population annealing is a member: on fewer, weighing many small populations takes long."""
+SHORTEST_POPULATION = 64
+"""Sweeps of a round of population annealing from which on resampling is worth its time."""
+POPULATION_WORK = 1.6
+"""Work of a round of population annealing, in units of one of annealing with as many updates."""
+ISLAND_NANOSECONDS = 4e6
+"""Of weighing and resampling a population in a short round."""
+DESCENT_NANOSECONDS = 50.0
+"""Of the descents that a round of tabu search begins with, for each variable of a larger term."""
+PREPARATION_S, MOST_PREPARATION = 1e-7, 0.25
 """Seconds for each pair of a second member and its first rounds, and their largest share of the time limit."""
 
 Pace = tuple[float, float]
@@ -63,7 +72,8 @@ class Member:
     ``update`` and ``start`` are what a spin update, and the beginning of a round, take [ns], about.
     ``is_steady``: it gains throughout a round, and not only at its end; it also looks for a provable optimum.
     ``least_sweeps``: of a round worth its time.
-    ``trust``: what longer rounds are expected to bring, in units of the latest gain per doubling of their length.
+    ``succeeds``: the member whose place it takes when rounds are long enough for it; empty if it races from the start.
+    ``trust``: what longer rounds are expected to bring, in units of the gain of the latest doubling of their length.
     """
 
     name: str
@@ -72,6 +82,7 @@ class Member:
     start: float
     is_steady: bool = False
     least_sweeps: int = 16
+    succeeds: str = ""
     trust: float = 1.0
 
     def parts(self, sweeps: int) -> tuple[float, float]:
@@ -81,6 +92,10 @@ class Member:
     def work(self, sweeps: int) -> float:
         """Both together [ns]."""
         return sum(self.parts(sweeps))
+
+    def is_able(self, work: float) -> bool:
+        """Whether a round of so much work [ns] is worth its time."""
+        return self.work(self.least_sweeps) <= work
 
     def sweeps(self, most: float, pace: Pace = (1.0, 1.0)) -> int:
         """Of the longest round of so much work [ns], or of so many seconds at a pace; 1 at least."""
@@ -102,23 +117,46 @@ def members(context: SearchContext, *, is_short: bool = False) -> Sequence[Membe
     """The searches that may be best on a problem, in order; the first has its kernels compiled, and all unless
     ``is_short``.
     """
-    trust = LARGE_TRUST if context.problem.n > SMALL_VARIABLES else 0.0
     search = ParameterFreeAnnealing(context, context.beta_range)
-    annealing = Member(ANNEALING, search, _sweep_nanoseconds(context), START_NANOSECONDS, trust=trust)
+    annealing = Member(ANNEALING, search, _sweep_nanoseconds(context), START_NANOSECONDS, trust=ANNEALING_TRUST)
     if context.problem.one_hot is None and context.problem.n >= LARGE_VARIABLES:
         return [annealing]
     walkers = context.problem.derived(TabuWalkers) if is_short else _walkers(context)
-    return [
-        annealing,
-        Member(
-            TABU,
-            ParameterFreeTabu(context, walkers),
-            _move_nanoseconds(context, "dense" if is_short else walkers.kernel),
-            START_NANOSECONDS,
-            is_steady=True,
-            least_sweeps=SHORTEST_ROUND,
-        ),
-    ]
+    tabu = Member(
+        TABU,
+        ParameterFreeTabu(context, walkers),
+        _move_nanoseconds(context, "dense" if is_short else walkers.kernel),
+        START_NANOSECONDS + DESCENT_NANOSECONDS * _descended(context),
+        is_steady=True,
+        least_sweeps=SHORTEST_ROUND,
+    )
+    return [annealing, tabu, _populations(context)] if _resamples_well(context) and not is_short else [annealing, tabu]
+
+
+def _resamples_well(context: SearchContext) -> bool:
+    """Whether weighing and copying replicas takes less than to sweep them some times."""
+    sampler, problem = context.sampler, context.problem
+    is_cheap = sampler.lanes > 1 and "bit-sliced" not in sampler.kernel and problem.one_hot is None
+    return is_cheap and problem.n >= POPULATION_VARIABLES
+
+
+def _populations(context: SearchContext) -> Member:
+    search = ParameterFreePopulationAnnealing(context, context.beta_range, long_round=LONG_ROUND)
+    search.warm_up()
+    return Member(
+        POPULATIONS,
+        search,
+        POPULATION_WORK * _sweep_nanoseconds(context),
+        START_NANOSECONDS + ISLAND_NANOSECONDS * search.islands,
+        least_sweeps=SHORTEST_POPULATION,
+        succeeds=ANNEALING,
+        trust=ANNEALING_TRUST,
+    )
+
+
+def _descended(context: SearchContext) -> int:
+    """Variables of larger terms that the descents of a round look at."""
+    return WAVE_WALKERS * (len(context.problem.term_variables) + len(context.problem.group_variables))
 
 
 def _walkers(context: SearchContext) -> Walkers:

@@ -23,7 +23,7 @@ VARIABLES_OF_ISLANDS = 4000
 ISLANDS_TO_AGREE = Agreement(share=0.75, total=24)
 # A few walkers often do not: with the rule of populations they ran a hundred times as long.
 WALKERS_TO_AGREE = Agreement(share=0.25, total=12)
-# From so many sweeps on every second doubling of the effort goes into larger populations.
+# Sweeps from which on a round has more replicas, unless a caller has other ones.
 LONG_ROUND = 1024
 # Replicas of a population; beyond, there are more populations.
 MOST_ISLAND_REPLICAS = 256
@@ -49,11 +49,15 @@ def islands_for(n: int, variables: int, bounds: tuple[int, int]) -> int:
 @final
 @dataclass(frozen=True)
 class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
-    """Population annealing in rounds. The last round is made to end with the time."""
+    """Population annealing in rounds. The last round is made to end with the time.
+
+    From ``long_round`` sweeps on every second doubling of the effort goes into larger populations.
+    """
 
     agreement: ClassVar[Agreement] = ISLANDS_TO_AGREE
     context: SearchContext
     betas: BetaRange
+    long_round: int = LONG_ROUND
 
     def warm_up(self) -> None:
         """Compile what the rounds need."""
@@ -61,7 +65,7 @@ class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
 
     def _round(self, setting: F64, round_: int, sweeps: int) -> PopulationAnnealing:
         replicas = self._groups(sweeps) * self.context.sampler.lanes
-        islands = max(self._islands, replicas // MOST_ISLAND_REPLICAS)
+        islands = max(self.islands, replicas // MOST_ISLAND_REPLICAS)
         return PopulationAnnealing(
             self.context,
             Schedule(float(setting[0]), float(setting[1])),
@@ -73,10 +77,11 @@ class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
         )
 
     def _groups(self, sweeps: int) -> int:
-        return groups_in(sweeps, self.context.sampler.lanes, self._islands, LONG_ROUND)
+        return groups_in(sweeps, self.context.sampler.lanes, self.islands, self.long_round)
 
     @property
-    def _islands(self) -> int:
+    def islands(self) -> int:
+        """Populations of a round, at least."""
         return islands_for(self.context.problem.n, VARIABLES_OF_ISLANDS, ISLAND_BOUNDS)
 
     def _searches(self, state: RoundsState[PopulationState]) -> F64:

@@ -173,12 +173,15 @@ class Portfolio(Solver[PortfolioState]):
         state.turn = m
         entry.begin(state.rounds[m])
         if entry.search is None:
-            entry.search = member.search.init_led(state.rounds[m], is_prover=member.is_steady)
+            entry.search = member.search.init_led(state.rounds[m], is_prover=m == 0)
             member.search.learn(entry.search, state.incumbents)
         else:
             member.search.learn(entry.search, state.incumbents)
             starts = () if state.stage == RACING else tuple(state.pool.configurations)
             member.search.go_on(entry.search, state.rounds[m], starts)
+        for other in state.entries:
+            if other.search is not None and other is not entry and not other.search.eigenspace.is_over:
+                entry.search.eigenspace, other.search.eigenspace = other.search.eigenspace, entry.search.eigenspace
 
     def _adopt(self, state: PortfolioState, before: float) -> None:
         """Take over what the running member has found; ``before``: the best cost when its step began."""

@@ -11,6 +11,7 @@ from qiosk.solvers.parameter_free.entries import (
     POLISHING,
     RACING,
     PortfolioState,
+    hopeless,
     why_dropped,
     worse_half,
 )
@@ -18,10 +19,12 @@ from qiosk.solvers.parameter_free.members import TABU, Member
 from qiosk.solvers.search.resolution import Resolution
 from qiosk.solvers.search.solver import Budget
 
+WAITING = "there was no time for it"
+"""Fate of a member whose turn has not come."""
 FIRST_WORK = 2_000_000.0
 """Work of a round in the first heat, at least [ns]."""
 RACE_SHARE = 0.25
-"""Share of the time after which the race ends; half of it while more than two members race."""
+"""Share of the time after which the race ends."""
 SHORTEST_HEAT = 0.5
 """Share of the heat before that a heat must have, to be run at all."""
 LAST_MARGIN = 0.97
@@ -30,7 +33,7 @@ POLISH_SHARE = 0.06
 """Share of the time that tabu search gets in the end, from the best of another winner."""
 LEAST_LEFT = 0.02
 """Share of the time below which no further round begins."""
-AGAIN = 2.0
+AGAIN = 1.0
 """Times that the last round took, of which so much time must be left that another one follows."""
 LEAST_AGAIN = 0.1
 """The same where there is nothing to refine, and a round begins at random."""
@@ -47,21 +50,24 @@ class Race:
 
     @property
     def first_work(self) -> float:
-        """Work of a round in the first heat: of the member with the shortest useful ones [ns]."""
-        return max(FIRST_WORK, min(member.work(member.least_sweeps) for member in self.members))
+        """Work of a round in the first heat: of a useful one of the first member [ns]."""
+        return max(FIRST_WORK, self.members[0].work(self.members[0].least_sweeps))
 
     def start(self, state: PortfolioState) -> None:
         """The first heat."""
-        self._call_all(state, range(len(self.members)), self.first_work)
+        for member, entry in zip(self.members, state.entries, strict=True):
+            entry.fate = WAITING if member.succeeds else ""
+        self._call_all(state, self.first_work)
 
     def plan(self, state: PortfolioState, budget: Budget) -> None:
         """The next heat, or the last round, or the end."""
         while state.stage == RACING:
-            alive = [m for m, entry in enumerate(state.entries) if not entry.fate]
-            if self._calls_heat(state, alive, budget):
+            self._drop_hopeless(state)
+            if self._calls_heat(state, budget):
                 return
+            alive = self._alive(state)
             if len(alive) > 1:
-                self._drop(state, alive)
+                self._drop_worse(state, alive)
             else:
                 self._begin_last(state, alive[0], budget)
                 return
@@ -91,41 +97,63 @@ class Race:
         self._alone(state, second, LAST_MARGIN * budget.seconds)
         return True
 
-    def _call_all(self, state: PortfolioState, alive: Sequence[int], work: float) -> None:
+    def _call_all(self, state: PortfolioState, work: float) -> None:
         """A heat of so much work for each [ns]. Members for whom it is too short do not take part yet."""
-        able = [m for m in alive if self.members[m].work(self.members[m].least_sweeps) <= work or len(alive) == 1]
+        self._let_succeed(state, work)
         state.heat, state.heats = work, state.heats + 1
-        state.queue, state.rounds = able, [member.sweeps(work) for member in self.members]
+        state.queue, state.rounds = self._able(state, work), [member.sweeps(work) for member in self.members]
 
-    def _calls_heat(self, state: PortfolioState, alive: Sequence[int], budget: Budget) -> bool:
+    def _able(self, state: PortfolioState, work: float) -> list[int]:
+        """Members that race and for whom a round of so much work [ns] is not too short; one at least."""
+        alive = self._alive(state)
+        return [m for m in alive if self.members[m].is_able(work)] or alive[:1]
+
+    def _let_succeed(self, state: PortfolioState, work: float) -> None:
+        """Members for whom rounds of so much work [ns] are long enough take the places of others."""
+        for member, entry in zip(self.members, state.entries, strict=True):
+            if entry.fate != WAITING or not member.is_able(work):
+                continue
+            for k in self._alive(state):
+                other = state.entries[k]
+                if member.succeeds == self.members[k].name and other.past:
+                    entry.succeed(other, member.sweeps(work))
+                    other.fate = f"{member.name} took its place after {state.heats} heats"
+
+    def _calls_heat(self, state: PortfolioState, budget: Budget) -> bool:
         """Begin the next heat, if there is time for it."""
-        growth = 2.0
-        if len(alive) == 1 and math.isfinite(budget.seconds):
-            state.is_paced = True
-            return False
+        growth, room = 2.0, math.inf
         if math.isfinite(budget.seconds):
-            share = RACE_SHARE if len(alive) == 2 else RACE_SHARE / 2
-            room = share * (state.spent + budget.seconds) - state.spent
-            takes = [
-                state.entries[m].seconds_of(self.members[m], self.members[m].sweeps(2.0 * state.heat)) for m in alive
-            ]
-            growth = 2.0 * room / max(sum(takes), 1e-9)
+            room = RACE_SHARE * (state.spent + budget.seconds) - state.spent
+            able = self._able(state, 2.0 * state.heat)
+            lengths = {m: self.members[m].sweeps(2.0 * state.heat) for m in able}
+            takes = sum(state.entries[m].seconds_of(self.members[m], sweeps) for m, sweeps in lengths.items())
+            growth = min(2.0, 2.0 * room / max(takes, 1e-9))
             state.is_paced |= growth < 2.0
             if growth < SHORTEST_HEAT:
                 return False
-        self._call_all(state, alive, min(growth, 2.0) * state.heat)
+        self._call_all(state, growth * state.heat)
         if growth < 2.0:  # the time decides: then rounds of equal seconds
-            state.queue = list(alive)
-            state.rounds = [self._length(state, m, room / len(alive)) for m in range(len(self.members))]
-        return bool(state.queue)
+            state.rounds = [self._length(state, m, room / len(state.queue)) for m in range(len(self.members))]
+        return True
 
     def _length(self, state: PortfolioState, m: int, seconds: float) -> int:
         """Sweeps of a member's round that takes so long."""
         return self.members[m].sweeps(seconds, state.entries[m].pace)
 
-    def _drop(self, state: PortfolioState, alive: Sequence[int]) -> None:
+    def _alive(self, state: PortfolioState) -> list[int]:
+        return [m for m, entry in enumerate(state.entries) if not entry.fate]
+
+    def _drop_hopeless(self, state: PortfolioState) -> None:
+        alive, tolerance = self._alive(state), self.resolution.of_kernel(state.incumbents.best)
+        self._drop(state, hopeless(self.members, state.entries, alive, tolerance))
+
+    def _drop_worse(self, state: PortfolioState, alive: Sequence[int]) -> None:
         tolerance = self.resolution.of_kernel(state.incumbents.best)
-        for m in worse_half(self.members, state.entries, alive, tolerance):
+        self._drop(state, worse_half(self.members, state.entries, alive, tolerance))
+
+    def _drop(self, state: PortfolioState, dropped: Sequence[int]) -> None:
+        alive, tolerance = self._alive(state), self.resolution.of_kernel(state.incumbents.best)
+        for m in dropped:
             why = why_dropped(state.entries, alive, m, tolerance)
             state.entries[m].fate = f"{why} after {state.heats} heats"
 
