@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +16,10 @@ from patience import HANG_S
 from qiosk.errors import InvalidValue
 from qiosk.formats.qio.results import decode
 from qiosk.model.compile import compile_problem
-from qiosk.solvers.bounding import relative_gap
+from qiosk.model.flips import cost_of
+from qiosk.solvers.bounding import Bounding, Wanted, relative_gap
+from qiosk.solvers.checkpoint import pack, unpack
+from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.solve import solve
 from strategies import cost_function
 
@@ -63,7 +67,7 @@ def test_a_gap_that_is_small_enough_ends_a_run():
 
 
 def test_the_trivial_bound_is_there_without_being_asked_for_and_ends_what_attains_it():
-    result = solve(xorsat(), timeout=HANG_S, seed=1)
+    result = solve(xorsat(), timeout=HANG_S, seed=1, bound="none")  # else its least cost is found before a search
     assert (result.cost, result.bound, result.bound_method) == (-30.0, -30.0, "trivial")
     assert result.stop_reason == "optimal"
     planned = solve(xorsat(), "microsoft.simulatedannealing.cpu", sweeps=200, restarts=8, seed=1)
@@ -95,11 +99,69 @@ def test_a_bound_on_the_whole_problem_serves_a_search_on_a_smaller_one():
     assert result.bound == result.cost
 
 
-def test_large_problems_get_no_bound_without_being_asked_for(monkeypatch):
-    monkeypatch.setattr("qiosk.solvers.bounding.MOST_TRIVIAL_TERMS", 100)
+@pytest.fixture
+def early(monkeypatch):
+    """Bounds that were not asked for begin with the search."""
+    monkeypatch.setattr("qiosk.solvers.bounding.DEFAULT_BEGIN_S", 0.0)
+
+
+def test_every_answer_has_a_bound_that_costs_nothing(early, monkeypatch):
+    monkeypatch.setattr("qiosk.solvers.bounding.DEFAULT_TERMS", 100)
     result = solve(torus(9), timeout=0.2, seed=1)
-    assert (result.bound, result.gap, result.gap_absolute, result.bound_method) == (None, None, None, None)
-    assert solve(torus(9), timeout=0.2, seed=1, bound="trivial").bound == -162.0
+    assert (result.bound, result.bound_method) == (-162.0, "trivial")
+    assert result.receipt()[:2] == b"PK"
+    assert solve(torus(9), timeout=0.2, seed=1, bound="none").bound == -162.0
+
+
+@pytest.mark.parametrize(
+    ("target", "sweeps"), [("microsoft.simulatedannealing.cpu", 200_000), ("microsoft.tabu.cpu", 2_000_000)]
+)
+def test_bounds_that_were_not_asked_for_change_no_answer(early, target, sweeps):
+    some = {"restarts": 4, "sweeps": sweeps, "seed": 3, "threads": 1}
+    found = solve(torus(6), target, **some)
+    plain = solve(torus(6), target, bound="none", **some)
+    assert (found.bound_method, plain.bound_method) == ("elimination", "trivial")
+    assert (found.configuration, found.stop_reason) == (plain.configuration, plain.stop_reason)
+    assert found.bound == found.cost
+
+
+def test_bounds_that_were_not_asked_for_wait_until_the_search_has_run_for_a_while():
+    result = solve(torus(6), "microsoft.simulatedannealing.cpu", restarts=1, sweeps=2, seed=3)
+    assert result.bound_method == "trivial"
+
+
+def test_an_answer_of_elimination_is_used_where_a_time_limit_ends_the_search(early):
+    worst = dict.fromkeys(range(64), 1)
+    problem = replace(torus(8), initial_configuration=worst)
+    some = {"restarts": 1, "sweeps": 10**7, "beta_start": 1e-9, "beta_stop": 2e-9, "seed": 1, "timeout": 2.0}
+    result = solve(problem, "microsoft.simulatedannealing.cpu", **some)
+    assert (result.gap, result.bound_method, result.stop_reason) == (0.0, "elimination", "timeout")
+
+
+def test_a_run_goes_on_with_the_bound_of_its_checkpoint():
+    problem = compile_problem(torus(30))
+    first = Bounding(problem, Wanted(method="cycles"), 1)
+    found = Incumbents(1)
+    x = np.ones(900, np.int8)
+    found.offer(x, cost_of(problem, x), 0)
+    first.advance(found, problem, 5.0, lambda: False)
+    assert first.best.method == "cycles"
+    later = Bounding(problem, Wanted(method="cycles"), 1)
+    later.resume(unpack(pack({"bound": first.saved()}))["bound"])
+    assert (later.best.exact, later.best.value) == (first.best.exact, first.best.value)
+    assert later.best.receipt() == first.best.receipt()
+
+
+def test_bounds_end_when_they_gain_little():
+    problem = compile_problem(torus(30))
+    found = Incumbents(1)
+    x = np.ones(900, np.int8)
+    found.offer(x, cost_of(problem, x), 0)
+    plain, aimed = Bounding(problem, Wanted(method="cycles"), 1), Bounding(problem, Wanted(gap=0.0), 1)
+    assert plain.share == 0.15
+    assert aimed.share == 0.3
+    plain.advance(found, problem, 1000.0, lambda: False)
+    assert plain.share == 0.0
 
 
 def test_results_documents_have_the_bound_as_a_member_of_their_own():

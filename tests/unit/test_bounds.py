@@ -22,14 +22,16 @@ from qiosk.bounds.choice import Bounder
 from qiosk.bounds.factors import factors_of
 from qiosk.bounds.graph import spin_graph
 from qiosk.bounds.polynomial import polynomial
+from qiosk.bounds.quick import quick_bound
 from qiosk.bounds.semidefinite import is_proved, is_suited
 from qiosk.errors import InvalidValue
 from qiosk.kernels.bounds.factor import factor_rows
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
+from qiosk.model.flips import magnitude
 from qiosk.problem.problem import Problem
 from small_problems import least_cost, problems
-from strategies import cost_function, cost_functions
+from strategies import cost_function, cost_functions, reals
 
 pytestmark = pytest.mark.slow
 
@@ -86,6 +88,24 @@ def test_no_bound_of_squares_is_above_the_least_cost(method, function):
     assert bounder.best.exact <= int(least)
     if method == "elimination" and bounder.best.method == "elimination":
         assert bounder.best.exact == int(least)
+
+
+@given(problems(locality=4, most=8))
+def test_the_quick_bound_is_the_trivial_one_but_for_rounding(function):
+    problem = compile_problem(function)
+    quick, exact = quick_bound(problem), Bounder(problem).best
+    assert quick.exact <= exact.exact
+    assert quick.value == pytest.approx(exact.value, rel=1e-10)
+    if magnitude(problem) < 2**50:
+        assert quick.exact == exact.exact
+
+
+@given(cost_functions(reals))
+def test_the_quick_bound_of_any_coefficients_is_sound(function):
+    n = len(function.variables)
+    bits = (np.arange(1 << n)[:, None] >> np.arange(n) & 1).astype(np.int8)
+    costs = evaluate(function, 1 - 2 * bits if function.problem_type.is_ising else bits)
+    assert quick_bound(compile_problem(function)).value <= costs.min()
 
 
 @given(problems(most=8))

@@ -57,13 +57,16 @@ class Bounder:
     others have found: it is where branch and bound begins.
     """
 
-    def __init__(self, problem: CompiledProblem, method: str = AUTO, seed: int = 0) -> None:
+    def __init__(
+        self, problem: CompiledProblem, method: str = AUTO, seed: int = 0, effort: elimination.Effort | None = None
+    ) -> None:
         check_method(method)
         self.whole = problem
         self.problem = problem
         if 0 < products_of_groups(problem) <= MOST_PRODUCTS:
             self.problem = multiplied_out(problem)
         self.method = method
+        self._effort = effort or elimination.Effort()
         self.seed = seed
         self.is_done = False
         self.known: I8 | None = None
@@ -92,13 +95,13 @@ class Bounder:
         """The exact cost of a configuration (n,), as far as the problem is exact in integers: see ``is_attained``."""
         return self.terms.scale.cost(self.terms.level(x))
 
-    def is_attained(self, x: I8) -> bool:
-        """Whether a configuration (n,) costs exactly as much as the bound: it is optimal then."""
+    def is_attained(self, x: I8, least: Fraction | None = None) -> bool:
+        """Whether a configuration (n,) costs exactly as much as a bound, by default the best: it is optimal then."""
         if len(self.problem.group_values):  # too large to be multiplied out
             return False
         if self.terms.scale.error:
             return self._best.method == TRIVIAL and attains_every_term(self.problem, x)
-        return self.cost(x) == self._best.least
+        return self.cost(x) == (self._best.least if least is None else least)
 
     def take(self, proof: Proof) -> bool:
         """Take what was proved elsewhere; returns whether the bound became better."""
@@ -187,8 +190,9 @@ class Bounder:
         count = len(self.terms.values)
         if count == 0 or count > MOST_TERMS:
             return
-        if count <= MOST_ELIMINATED:
-            for proof in elimination.elimination(self.terms):
+        is_wide = self.problem.is_quadratic and count > (self._effort.width + 1) * self.problem.n
+        if count <= MOST_ELIMINATED and not is_wide:
+            for proof in elimination.elimination(self.terms, self._effort):
                 yield proof
                 if proof is not None:
                     return
@@ -229,7 +233,7 @@ def bound(
         method: ``auto`` chooses by size and density; else one of ``qiosk.bounds.METHODS``.
         seconds: when to stop looking for a better one [s]; parts of the work that have begun are ended.
         seed: any integer; the same seed gives the same bound, unless the time is over before.
-        is_enough: is called with every better bound, and returns whether to stop.
+        is_enough: is called with the trivial bound and every better one, and returns whether to stop.
 
     Raises:
         InvalidValue: no such method, or it is not for problems like this one.
@@ -241,7 +245,7 @@ def bound(
     -2.0
     """
     bounder = Bounder(compile_problem(cost_function_of(problem)), method, seed)
-    while not bounder.is_done and bounder.seconds < seconds:
-        if bounder.step() and is_enough(bounder.best):
-            break
+    is_over = is_enough(bounder.best)
+    while not is_over and not bounder.is_done and bounder.seconds < seconds:
+        is_over = bounder.step() and is_enough(bounder.best)
     return bounder.best

@@ -91,7 +91,7 @@ def packed_cycles(graph: SpinGraph, seed: int, growth: float) -> Iterator[Packin
     values = np.empty(len(found.indptr))
     roots = np.random.default_rng((seed % 2**64, 0xB0)).permutation(graph.vertices)
     limit = 3.0 * float(lengths.min())
-    best, gained_at, parts, told = 0.0, limit, 0, 8
+    best, gained_at, parts, told = 0.0, limit, 0, 2
     pack = pack_cycles()
 
     def so_far() -> Packing:

@@ -40,9 +40,7 @@ TargetCost = Annotated[float | None, typer.Option("--target-cost", help="Stop wh
 Gap = Annotated[
     float | None, typer.Option("--gap", help="Stop when the cost is proved to be within this share of the least.")
 ]
-Bound = Annotated[
-    str | None, typer.Option("--bound", help="Lower bound to compute: auto, none or a method; none unless given.")
-]
+Bound = Annotated[str | None, typer.Option("--bound", help="Lower bound to compute: auto, none or a method.")]
 Receipt = Annotated[
     Path | None,
     typer.Option("--receipt", metavar="FILE", help="Write what proves the bound there; 'qiosk verify' checks it."),

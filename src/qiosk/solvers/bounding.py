@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qiosk.bounds import covering, factors, packing, triangles, trivial
 from qiosk.bounds.bound import Bound
 from qiosk.bounds.branch.tree import METHOD as BRANCH
-from qiosk.bounds.choice import AUTO, NONE, Bounder
+from qiosk.bounds.choice import AUTO, NONE, SPARSE_DEGREE, Bounder
+from qiosk.bounds.elimination import Effort
+from qiosk.bounds.quick import quick_bound
 from qiosk.bounds.semidefinite import eigenvalue_proof
+from qiosk.kernels.announcements import setup_seconds
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8, CostFunction, ProblemType
+from qiosk.model.domain import products_of_groups
 from qiosk.model.flips import cost_of
 from qiosk.solvers.search.solver import StopReason
 
@@ -23,77 +30,148 @@ if TYPE_CHECKING:
     from qiosk.solvers.search.incumbents import Incumbents
 
 SHARE, GAP_SHARE = 0.15, 0.3
-"""Share of the time that bounds get beside a search, and where a gap was asked for."""
+"""Share of the time that bounds get beside a search where they were asked for, and where a gap was."""
+DEFAULT_SHARE = 0.15
+"""The same where nothing was asked for."""
 PROOF_SHARE = 0.8
 """The same of branch and bound, which proves an optimum."""
-MOST_TRIVIAL_TERMS = 200_000
-"""Terms of the largest problem that gets the trivial bound without being asked to: some 20 ms."""
+DEFAULT_TERMS = 200_000
+"""Terms of the largest problem that gets more than the trivial bound without being asked to."""
+DEFAULT_BEGIN_S = 0.02
+"""Time that must have come together for bounds that were not asked for before they begin: short runs have none."""
+DEFAULT_EFFORT = Effort(looked=200_000, work=1 << 24)
+"""Of an elimination that was not asked for: some 0.1 s to find an order, and as long for its tables."""
 LEAST_AFTERWARDS_S = 5.0
 """Time for bounds after a search that ended early, at least, where they were asked for."""
+SDP_SPEED = 2e9
+"""Operations of the semidefinite bound in a second, about."""
 NEARBY = 1e-6
 """Share of a cost within which it is compared with the bound exactly."""
+LEAST_GAIN = 1e-3
+"""Gain of a proof, as a share of the bound, that counts as small."""
+SMALL_GAINS = 2
+"""Small gains in a row of a method that no better one follows, after which bounds end, unless a gap was asked for."""
+LAST_METHODS = (packing.METHOD, covering.METHOD, triangles.METHOD, factors.METHOD)
+TRIVIAL_METHODS = (trivial.METHOD, trivial.OF_SPINS)
+LARGEST_SAVED = 1 << 20
+"""Bytes of the largest certificate that is kept in a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What bounds a run has: a ``method``, None where none was asked for; and the relative ``gap`` at which it may end.
+
+    Without ``may_end`` no bound that was not asked for ends it.
+    """
+
+    method: str | None = None
+    gap: float | None = None
+    may_end: bool = True
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether bounds were asked for."""
+        return (self.method is not None and self.method != NONE) or self.gap is not None
 
 
 class Bounding:
-    """The bounds of one run.
+    """The bounds of one run on the ``whole`` problem, of which a search may work on a smaller one.
 
     ``in_whole`` makes a configuration of the whole problem of one that the search works on, and ``in_search`` the other
-    way round. ``gap`` is the relative gap at which the run may end; None: no gap is good enough. Without ``may_end`` no
-    bound ends it.
+    way round. ``time_limit`` is that of the run [s].
+
+    Where nothing was asked for, bounds leave the search alone: they offer no configuration unless a time limit has
+    ended it, and begin only when the search has run for a while.
     """
 
     def __init__(
         self,
-        bounder: Bounder,
-        gap: float | None,
+        whole: CompiledProblem,
+        wanted: Wanted,
+        seed: int,
+        time_limit: float = math.inf,
         *,
-        is_wanted: bool,
-        may_end: bool,
         in_whole: Callable[[I8], I8] = lambda x: x,
         in_search: Callable[[I8], I8] = lambda x: x,
     ) -> None:
-        self._bounder = bounder
-        self._gap = gap
-        self._is_wanted = is_wanted
-        self._may_end = may_end
+        self._whole = whole
+        self._wanted = wanted
+        self._seed = seed
+        self._time_limit = time_limit
         self._in_whole = in_whole
         self._in_search = in_search
+        self._best = quick_bound(whole)
+        self._setup = 0.0  # seconds of the bounder that went into loading kernels
+        self._small_gains = 0
         self._known = math.inf  # cost of the best that the bounder was told
         self._judged: tuple[Any, StopReason | None] = (None, None)
+        self._share = self._first_share()
+        self._has_begun = wanted.is_asked
+        if wanted.is_asked:
+            self._take(self._bounder.best)
+
+    @cached_property
+    def _bounder(self) -> Bounder:
+        wanted = self._wanted
+        if wanted.is_asked:
+            return Bounder(self._whole, wanted.method or AUTO, self._seed)
+        method = NONE if self._share == 0.0 else AUTO
+        return Bounder(self._whole, method, self._seed, DEFAULT_EFFORT)
+
+    def _first_share(self) -> float:
+        wanted, whole = self._wanted, self._whole
+        if wanted.is_asked:
+            if wanted.method == BRANCH:
+                return PROOF_SHARE
+            return SHARE if wanted.gap is None else GAP_SHARE
+        terms = whole.n + whole.n_pairs + len(whole.term_values) + products_of_groups(whole)
+        is_suited = wanted.method is None and terms <= DEFAULT_TERMS
+        return DEFAULT_SHARE if is_suited and self._time_limit * DEFAULT_SHARE > _least_seconds(whole) else 0.0
 
     @property
     def best(self) -> Bound:
         """The best bound so far."""
-        return self._bounder.best
+        return self._best
 
     @property
     def share(self) -> float:
         """Share of the time that bounds get from now on."""
-        if self._bounder.is_done or not self._is_wanted:
-            return 0.0
-        if self._bounder.method == BRANCH:
-            return PROOF_SHARE
-        return SHARE if self._gap is None else GAP_SHARE
+        return 0.0 if self._has_begun and self._is_done else self._share
+
+    @property
+    def _is_done(self) -> bool:
+        return self._bounder.is_done or (self._wanted.gap is None and self._small_gains >= SMALL_GAINS)
 
     def advance(self, found: Incumbents, problem: CompiledProblem, seconds: float, is_over: Callable[[], bool]) -> None:
         """Take the share of a search that has taken so many ``seconds``, once it has found something.
 
         A configuration that attains the bound is offered to ``found``, as one of the ``problem`` that is searched.
         """
-        if not found.costs:
+        share = self.share
+        allowed = seconds * share / (1.0 - share)
+        if not found.costs or not share or (not self._has_begun and allowed < DEFAULT_BEGIN_S):
             return
-        allowed = seconds * self.share / (1.0 - self.share)
-        while not self._bounder.is_done and self._bounder.seconds < allowed and not is_over():
+        if not self._has_begun:
+            self._has_begun = True
+            self._take(self._bounder.best)
+        while self.share and self._spent < allowed and not is_over():
             self._step(found, problem)
 
+    @property
+    def _spent(self) -> float:
+        return self._bounder.seconds - self._setup
+
     def go_on(self, found: Incumbents, problem: CompiledProblem, seconds: float, is_over: Callable[[], bool]) -> None:
-        """After a search that ended by itself: until the gap is reached, or as long again as the search took.
+        """After a search that ended by itself, if bounds were asked for: until the gap is reached, or as long again as
+        the search took.
 
         Branch and bound goes on until it has proved the optimum.
         """
-        has_aim = self._gap is not None or self._bounder.method == BRANCH
+        if not self._wanted.is_asked:
+            return
+        has_aim = self._wanted.gap is not None or self._bounder.method == BRANCH
         allowed = math.inf if has_aim else max(LEAST_AFTERWARDS_S, seconds)
-        while self.share and self._bounder.seconds < allowed and not is_over() and self.outcome(found) is None:
+        while self.share and self._spent < allowed and not is_over() and self.outcome(found) is None:
             self._step(found, problem)
 
     def confirmed(self, found: Incumbents) -> StopReason | None:
@@ -101,11 +179,16 @@ class Bounding:
         x = self._in_whole(found.configurations[0])
         if not self._bounder.is_attained(x) and (proof := self._bounder.problem.derived(eigenvalue_proof)) is not None:
             self._bounder.take(proof)
+        self._take(self._bounder.best)
         return StopReason.OPTIMAL if self._bounder.is_attained(x) else None
 
     def outcome(self, found: Incumbents) -> StopReason | None:
-        """OPTIMAL where the best costs exactly as much as the bound, GAP where that is close enough."""
-        if not found.costs or not self._may_end:
+        """OPTIMAL where the best costs exactly as much as the bound, GAP where that is close enough.
+
+        Of bounds that were not asked for only the trivial one ends a run: when others are there depends on the machine.
+        """
+        may_end = self._wanted.is_asked or (self._wanted.may_end and self.best.method in TRIVIAL_METHODS)
+        if not found.costs or not may_end:
             return None
         state = (found.best, self.best.exact)
         if state != self._judged[0]:
@@ -114,49 +197,77 @@ class Bounding:
 
     def reported(self, cost: float, x: I8) -> Bound:
         """The bound for a best solution x (n,) of the whole: its own cost, if that is exactly the bound."""
-        value = cost if self._bounder.is_attained(x) else min(cost, self.best.value)
+        value = cost if self._is_attained(cost, x) else min(cost, self.best.value)
         return replace(self.best, value=value)
+
+    def resume(self, saved: Mapping[str, Any] | None) -> None:
+        """Begin with the best bound of a run that this one continues; None: it had none."""
+        if saved is not None:
+            self._take(Bound(**{**saved, "exact": Fraction(saved["exact"]), "configuration": None}))
+
+    def saved(self) -> dict[str, Any]:
+        """The best bound for ``resume``, without a large certificate."""
+        best = self.best
+        is_small = sum(array.nbytes for array in best.certificate.values()) <= LARGEST_SAVED
+        return {
+            "value": best.value,
+            "method": best.method,
+            "seconds": best.seconds,
+            "exact": str(best.exact),
+            "certificate": dict(best.certificate) if is_small else {},
+        }
+
+    def offer(self, found: Incumbents, problem: CompiledProblem) -> None:
+        """Offer the configuration that attains the bound, if there is one, as one of the problem that is searched."""
+        if self.best.configuration is not None and problem.one_hot is None:
+            x = self._in_search(self.best.configuration)
+            found.offer(x, cost_of(problem, x), 0)
+
+    def _take(self, bound: Bound) -> bool:
+        """Make a bound the best one, if it is better, or as good and proved."""
+        before = self._best
+        is_better = bound.exact > before.exact or bound.value > before.value
+        if is_better or (bound.value == before.value and bound.has_receipt and not before.has_receipt):
+            self._best = bound
+        return is_better
 
     def _step(self, found: Incumbents, problem: CompiledProblem) -> None:
         if found.costs and found.best < self._known:
             self._known = found.best
             self._bounder.known = self._in_whole(found.configurations[0])
-        if self._bounder.step() and self.best.configuration is not None and problem.one_hot is None:
-            x = self._in_search(self.best.configuration)
-            found.offer(x, cost_of(problem, x), 0)
+        before, setup = self.best, setup_seconds()
+        is_better = self._bounder.step() and self._take(self._bounder.best)
+        self._setup += setup_seconds() - setup
+        if not is_better:
+            return
+        gain = self.best.value - before.value
+        is_small = gain < LEAST_GAIN * abs(self.best.value) and self.best.method == before.method
+        self._small_gains = self._small_gains + 1 if is_small and before.method in LAST_METHODS else 0
+        if self._wanted.is_asked:
+            self.offer(found, problem)
 
     def _outcome(self, found: Incumbents) -> StopReason | None:
         cost, value = found.best, self.best.value
-        if cost - value <= NEARBY * (abs(cost) + abs(value)) and self._bounder.is_attained(
-            self._in_whole(found.configurations[0])
-        ):
+        if self._is_attained(cost, self._in_whole(found.configurations[0])):
             return StopReason.OPTIMAL
-        is_close = self._gap is not None and relative_gap(cost, value) <= self._gap
+        is_close = self._wanted.gap is not None and relative_gap(cost, value) <= self._wanted.gap
         return StopReason.GAP if is_close else None
 
+    def _is_attained(self, cost: float, x: I8) -> bool:
+        """Whether x (n,) costs exactly as much as the bound, compared in integers where the two are close."""
+        value = self.best.value
+        if cost - value > NEARBY * (abs(cost) + abs(value)):
+            return False
+        self._take(self._bounder.best)  # the trivial one in integers, which is a little better than in float64
+        return self._bounder.is_attained(x, self.best.exact)
 
-def bounding(
-    problem: CompiledProblem,
-    method: str | None,
-    gap: float | None,
-    seed: int,
-    *,
-    may_end: bool,
-    in_whole: Callable[[I8], I8],
-    in_search: Callable[[I8], I8],
-) -> Bounding | None:
-    """The bounds of a run on the whole ``problem``; None for large ones, unless a method or a gap was given.
 
-    ``may_end``: whether the run may end because of the trivial bound, if that is all that there is.
-    """
-    is_wanted = (method is not None and method != NONE) or gap is not None
-    terms = problem.n + problem.n_pairs + len(problem.term_values)
-    if not is_wanted and terms > MOST_TRIVIAL_TERMS:
-        return None
-    bounder = Bounder(problem, method or (AUTO if is_wanted else NONE), seed)
-    return Bounding(
-        bounder, gap, is_wanted=is_wanted, may_end=may_end or is_wanted, in_whole=in_whole, in_search=in_search
-    )
+def _least_seconds(problem: CompiledProblem) -> float:
+    """About the time until there is more than the trivial bound [s]."""
+    if not problem.is_quadratic or 2 * problem.n_pairs <= SPARSE_DEGREE * problem.n:
+        return DEFAULT_BEGIN_S
+    n = problem.n
+    return DEFAULT_BEGIN_S + (n**3 / 3 + 2 * problem.n_pairs * math.sqrt(2 * n) * 60) / SDP_SPEED
 
 
 def relative_gap(cost: float, bound: float) -> float:

@@ -130,6 +130,8 @@ def drive(
         reason = run.bounding.confirmed(run.state.incumbents) or StopReason.CONVERGED
     if reason in (StopReason.CONVERGED, StopReason.FINISHED):
         reason = _bound_at_last(run, clock, is_cancelled) or reason
+    if reason in CUT_SHORT and run.bounding is not None and run.state.incumbents.capacity == 1:
+        run.bounding.offer(run.state.incumbents, run.solver.context.problem)
     if reason in CUT_SHORT:
         with suppress(Interrupted):  # what was offered before stays
             run.solver.offer_replicas(run.state)

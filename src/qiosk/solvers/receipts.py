@@ -19,7 +19,7 @@ def other_bound(cost_function: CostFunction, own: Bound | None, seconds: float) 
     return bound(
         cost_function,
         seconds=seconds,
-        is_enough=lambda found: own is not None and is_as_good(found, own, cost_function),
+        is_enough=lambda found: own is not None and found.has_receipt and is_as_good(found, own, cost_function),
     )
 
 

@@ -172,6 +172,7 @@ class Reports:
                 "state": run.state,
                 "seconds": run.now - run.began,
                 "stepping": run.seconds,
+                "bound": None if run.bounding is None else run.bounding.saved(),
                 "trace": trace,
             }
         )

@@ -107,8 +107,9 @@ class Result:
 
     @property
     def bound(self) -> float | None:
-        """No configuration costs less than this; equal to the cost where that is proved to be the least. None if no
-        bound was computed."""
+        """No configuration costs less than this; equal to the cost where that is proved to be the least. None where the
+        run was interrupted before it began.
+        """
         return None if self.lower_bound is None else self.lower_bound.value
 
     @property
@@ -119,8 +120,9 @@ class Result:
     def receipt(self) -> bytes | None:
         """What proves the bound, as an npz file that ``qiosk verify`` checks.
 
-        A bound by enumeration is proved by elimination, if that takes a second at most. None for a bound by branch and
-        bound, and where weights of constraints are no longer those of the problem that the search began with.
+        A bound by enumeration is proved by elimination, if that takes a second at most, and a trivial one in integers.
+        None for a bound by branch and bound, and where weights of constraints are no longer those of the problem that
+        the search began with.
         """
         from qiosk.solvers.receipts import is_as_good, other_bound
 
@@ -130,7 +132,8 @@ class Result:
         if own.method == BRANCH:
             return None
         other = other_bound(self.facts.cost_function, own, ENUMERATION_RECEIPT_S)
-        return other.receipt() if is_as_good(other, own, self.facts.cost_function) else None
+        is_enough = other.has_receipt and is_as_good(other, own, self.facts.cost_function)
+        return other.receipt() if is_enough else None
 
     @property
     def gap_absolute(self) -> float | None:

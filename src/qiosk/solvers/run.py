@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qiosk.bounds.choice import NONE
 from qiosk.contract.jobs import TracePoint
 from qiosk.contract.provenance import CUT_SHORT
 from qiosk.errors import InvalidValue, NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
@@ -21,7 +20,7 @@ from qiosk.model.compile import MANY_TERMS, compile_problem
 from qiosk.model.cost_function import I8, CostFunction
 from qiosk.model.flips import cost_of
 from qiosk.solvers import bounding
-from qiosk.solvers.bounding import Bounding
+from qiosk.solvers.bounding import Bounding, Wanted
 from qiosk.solvers.checkpoint import check_origin, unpack
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exact.minimum import Exact
@@ -199,17 +198,22 @@ class Task:
         """What the run has spent so far on loading the compiler, and on compiling kernels or loading them."""
         return self._importing + setup_seconds() - self._set_up
 
-    def _bounding(self) -> Bounding | None:
-        """The bounds of the whole problem. Kernels are compiled here, before the deadline is known."""
-        method, gap = self.values.get("bound"), self.values.get("gap")
-        if (method is not None and method != NONE) or gap is not None:
-            bounding.warm_up(self.searched.problem)
-        return bounding.bounding(
-            self.searched.whole,
-            method,
-            gap,
-            self.seed,
+    def _bounding(self) -> Bounding:
+        """The bounds of the whole problem. Kernels of those that were asked for are compiled here, before the deadline
+        is known.
+        """
+        wanted = Wanted(
+            method=self.values.get("bound"),
+            gap=self.values.get("gap"),
             may_end=self.target.is_parameter_free and self.kernel is None,
+        )
+        if wanted.is_asked:
+            bounding.warm_up(self.searched.problem)
+        return Bounding(
+            self.searched.whole,
+            wanted,
+            self.seed,
+            self._allowed[0],
             in_whole=self.searched.lift,
             in_search=self.searched.restrict,
         )
@@ -284,7 +288,7 @@ class Task:
         return self.target.advice(problem.n, betas)
 
     def _begin(
-        self, context: SearchContext, solver: Solver[Any], state: Any, began: float, bounds: Bounding | None
+        self, context: SearchContext, solver: Solver[Any], state: Any, began: float, bounds: Bounding
     ) -> Run[Any]:
         allowed, reason = self._allowed
         target_cost = self.target.target_cost(self.values)
@@ -298,6 +302,7 @@ class Task:
         if self.saved:
             run.trace.extend(TracePoint(s, int(k), c) for s, k, c in self.saved["trace"].tolist())
             run.seconds = self.saved["stepping"]
+            bounds.resume(self.saved.get("bound"))  # a checkpoint of an older version has none
         return run
 
     def _new_seed(self) -> int:
