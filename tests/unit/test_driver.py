@@ -9,7 +9,7 @@ import pytest
 from qiosk.solvers.driver import LATE_SECONDS, Limits, Run, drive
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.solver import StopReason
+from qiosk.solvers.search.stopping import StopReason
 
 
 class Clock:

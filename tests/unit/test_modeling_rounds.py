@@ -17,7 +17,7 @@ from qiosk.modeling.propagation.turns import Turns
 from qiosk.modeling.seeded import SeededRuns
 from qiosk.problem import Problem
 from qiosk.solvers.result import Solution
-from qiosk.solvers.search.solver import StopReason
+from qiosk.solvers.search.stopping import StopReason
 from qiosk.solvers.solve import Hooks, set_up
 
 

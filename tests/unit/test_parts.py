@@ -27,6 +27,7 @@ from qiosk.solvers.search.interruption import offer_any
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
 from qiosk.solvers.search.solver import Budget, Solver
+from qiosk.solvers.search.stopping import Interrupted, StopReason
 from strategies import cost_function
 
 Check = Callable[[], None]
@@ -146,6 +147,20 @@ def test_a_search_that_was_given_up_returns_something_even_if_descents_take_too_
     found = context.incumbents()
     offer_any(context, found, -1.0)
     assert np.isfinite(found.best)
+
+
+@pytest.mark.parametrize(("raised", "offered"), [(Interrupted(StopReason.TIMEOUT), 1), (Stop(), 0)])
+def test_a_descent_that_is_interrupted_offers_its_start(monkeypatch, raised, offered):
+    def fail() -> None:
+        raise raised
+
+    small_parts(monkeypatch, 1)
+    problem = QUADRATIC["ising"]
+    context = SearchContext(problem, lambda p: plan(p, replicas=1), 1, checks=[fail])
+    found = context.incumbents()
+    with pytest.raises(type(raised)):
+        context.improve(np.ones(problem.n, np.int8), found, 0)
+    assert len(found.costs) == offered
 
 
 def test_kicks_of_long_terms_are_short():

@@ -23,7 +23,8 @@ from qiosk.solvers.parameter_free.race import LAST_MARGIN, RACE_SHARE, WAITING
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.solver import Budget, StopReason
+from qiosk.solvers.search.solver import Budget
+from qiosk.solvers.search.stopping import StopReason
 from qiosk.solvers.solve import Hooks, run_target, solve
 from strategies import cost_function
 

@@ -38,7 +38,7 @@ from qiosk.modeling.weights import round_up
 from qiosk.problem import Problem
 from qiosk.solvers.exact.minimum import EXACT_KERNELS
 from qiosk.solvers.result import Result
-from qiosk.solvers.search.solver import StopReason
+from qiosk.solvers.search.stopping import StopReason
 from qiosk.solvers.solve import Setup, followed
 
 MOST_ROUNDS = 16

@@ -26,7 +26,7 @@ from qiosk.modeling.seeded import SeededRuns
 from qiosk.problem import Problem
 from qiosk.solvers.reports import ChunkReport
 from qiosk.solvers.result import Result, Solution
-from qiosk.solvers.search.solver import StopReason
+from qiosk.solvers.search.stopping import StopReason
 from qiosk.solvers.solve import Hooks, Setup
 
 _log = logging.getLogger(__name__)

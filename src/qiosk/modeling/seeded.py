@@ -13,7 +13,7 @@ from qiosk.modeling.propagation.turns import KERNEL
 from qiosk.problem import Problem
 from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.result import Result
-from qiosk.solvers.search.solver import StopReason
+from qiosk.solvers.search.stopping import StopReason
 from qiosk.solvers.solve import Hooks, Setup
 
 

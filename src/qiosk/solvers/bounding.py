@@ -24,7 +24,7 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8, CostFunction, ProblemType
 from qiosk.model.domain import products_of_groups
 from qiosk.model.flips import cost_of
-from qiosk.solvers.search.solver import StopReason
+from qiosk.solvers.search.stopping import StopReason
 
 if TYPE_CHECKING:
     from qiosk.solvers.search.incumbents import Incumbents

@@ -17,9 +17,9 @@ import numpy as np
 from qiosk.contract.jobs import JobProgress, TracePoint
 from qiosk.contract.provenance import CUT_SHORT
 from qiosk.solvers.bounding import Bounding
-from qiosk.solvers.search.interruption import Interrupted
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.solver import Budget, S, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, S, Solver
+from qiosk.solvers.search.stopping import Interrupted, StopReason
 
 # Long enough that the overhead of a chunk and of threads waiting for each other at its end is small, short enough that
 # a cancellation takes effect at once; and at first so short that an early hit of the target ends the run early.

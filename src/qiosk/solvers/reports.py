@@ -21,7 +21,7 @@ from qiosk.solvers.exact.minimum import Exact
 from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.solver import StopReason
+from qiosk.solvers.search.stopping import StopReason
 from qiosk.solvers.searched import Searched
 from qiosk.solvers.targets.documents import RUNNING, ResultsContent
 from qiosk.solvers.targets.target import Target

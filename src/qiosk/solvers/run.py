@@ -28,10 +28,11 @@ from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.reports import ChunkReport, Reports, given, statistics_of
 from qiosk.solvers.result import Result
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.interruption import LEAST_GRACE_S, Interrupted, Interruption, grace_after, offer_any
+from qiosk.solvers.search.interruption import LEAST_GRACE_S, Interruption, grace_after, offer_any
 from qiosk.solvers.search.neighbours import fill_up
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.solver import Solver, StopReason
+from qiosk.solvers.search.solver import Solver
+from qiosk.solvers.search.stopping import Interrupted, StopReason
 from qiosk.solvers.search.tuning import beta_range
 from qiosk.solvers.searched import Searched
 from qiosk.solvers.targets.parameters import new_seed

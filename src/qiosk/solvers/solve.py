@@ -17,7 +17,7 @@ from qiosk.model.sources import cost_function_of
 from qiosk.solvers.reports import ChunkReport
 from qiosk.solvers.result import Result
 from qiosk.solvers.run import Task
-from qiosk.solvers.search.solver import StopReason
+from qiosk.solvers.search.stopping import StopReason
 from qiosk.solvers.targets.catalogue import DEFAULT_TARGET, full_name, target
 from qiosk.solvers.targets.parameters import integer, read_parameters
 from qiosk.solvers.targets.target import Target

@@ -11,7 +11,7 @@ from qiosk.modeling.expression import Expression
 from qiosk.modeling.rows import Row
 from qiosk.problem import Problem
 from qiosk.solvers.result import Result
-from qiosk.solvers.search.solver import StopReason
+from qiosk.solvers.search.stopping import StopReason
 
 if TYPE_CHECKING:
     from qiosk.modeling.propagation.tree import Tree

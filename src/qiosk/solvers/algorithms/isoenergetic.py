@@ -34,7 +34,8 @@ from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.solver import Budget, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Solver
+from qiosk.solvers.search.stopping import StopReason
 from qiosk.solvers.search.tuning import even_ladder
 
 # Between cluster moves, which take as much time as some sweeps.

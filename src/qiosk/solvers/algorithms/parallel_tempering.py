@@ -21,7 +21,8 @@ from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.counter import stream_state
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.solver import Budget, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Solver
+from qiosk.solvers.search.stopping import StopReason
 
 # The dispatch of an exchange costs as much as this many spin updates of a lane; small problems exchange less often.
 # And measuring all costs takes as much time as a sweep.

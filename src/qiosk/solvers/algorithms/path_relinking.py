@@ -22,7 +22,8 @@ from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.solver import Budget, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Solver
+from qiosk.solvers.search.stopping import StopReason
 
 # Walkers that improve at the same time.
 BATCH_WALKERS = 8

@@ -27,7 +27,8 @@ from qiosk.solvers.search.counter import uniforms
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Budget, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Solver
+from qiosk.solvers.search.stopping import StopReason
 
 # Weighing a lane group costs as much as this many spin updates of a lane, besides half a sweep.
 UPDATES_PER_TEMPERATURE = 6000

@@ -31,7 +31,8 @@ from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.pacing import next_length
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.solver import Budget, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Solver
+from qiosk.solvers.search.stopping import StopReason
 
 LOOP_LANES = 32
 """Trajectories in a loop: four AVX2 registers of positions."""

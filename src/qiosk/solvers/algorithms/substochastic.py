@@ -27,7 +27,8 @@ from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
-from qiosk.solvers.search.solver import Budget, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Solver
+from qiosk.solvers.search.stopping import StopReason
 
 # Readouts of the best walkers in the second half of the run; before that after every doubling.
 READOUTS = 16

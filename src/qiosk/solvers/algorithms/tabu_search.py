@@ -25,7 +25,8 @@ from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.solver import Budget, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Solver
+from qiosk.solvers.search.stopping import StopReason
 
 # Walkers that search at the same time; further restarts follow in further waves.
 WAVE_WALKERS = 16

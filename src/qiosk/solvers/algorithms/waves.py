@@ -13,7 +13,8 @@ from typing import Generic, Protocol, TypeVar, final
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.solver import Budget, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Solver
+from qiosk.solvers.search.stopping import StopReason
 
 # A readout costs about as much as a few sweeps. So many of them in the colder half cost little if they are far enough
 # apart.

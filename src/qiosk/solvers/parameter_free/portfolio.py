@@ -30,7 +30,8 @@ from qiosk.solvers.search.agreement import ROUNDS_TO_AGREE
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Improvement, Incumbents
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.solver import Budget, Solver, StopReason
+from qiosk.solvers.search.solver import Budget, Solver
+from qiosk.solvers.search.stopping import StopReason
 
 POOL = 8
 """Configurations that tabu search may begin from in the end."""

@@ -30,7 +30,8 @@ from qiosk.solvers.search.agreement import Agreement
 from qiosk.solvers.search.incumbents import Improvement, Incumbents
 from qiosk.solvers.search.pacing import next_length
 from qiosk.solvers.search.parallel import Parallel
-from qiosk.solvers.search.solver import Budget, Solver, SolverState, StopReason
+from qiosk.solvers.search.solver import Budget, Solver, SolverState
+from qiosk.solvers.search.stopping import StopReason
 from qiosk.solvers.search.tuning import BetaRange
 
 # Spin updates of one lane group in the first round, and the bounds of its sweeps.

@@ -27,6 +27,7 @@ from qiosk.solvers.search.moves import Flips, Moves
 from qiosk.solvers.search.one_hot_moves import OneHotMoves
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.resolution import Resolution
+from qiosk.solvers.search.stopping import Interrupted
 from qiosk.solvers.search.tuning import BetaRange, beta_range
 
 MOST_SWEEP_STEPS = 20_000_000_000
@@ -209,7 +210,7 @@ class SearchContext:
         """
         try:
             minimum = self.descent(configuration)
-        except Exception:  # whatever a check raises
+        except Interrupted:
             found.offer(configuration, cost_of(self.problem, configuration), sweep)
             raise
         return self.offer(minimum, found, sweep)

@@ -15,7 +15,7 @@ import numpy as np
 
 from qiosk.model.flips import cost_of
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.solver import StopReason
+from qiosk.solvers.search.stopping import Interrupted, StopReason
 
 if TYPE_CHECKING:
     from qiosk.solvers.search.context import SearchContext
@@ -30,14 +30,6 @@ GRACE_SHARE, LEAST_GRACE_S = 0.02, 0.02
 def grace_after(allowed: float) -> float:
     """How long a chunk may go on after ``allowed`` seconds are over, or after a cancellation."""
     return min(GRACE_S, GRACE_SHARE * allowed + LEAST_GRACE_S)
-
-
-class Interrupted(Exception):
-    """A set-up or a chunk was given up; ``reason`` says why the run ends."""
-
-    def __init__(self, reason: StopReason) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
 
 
 class Interruption:

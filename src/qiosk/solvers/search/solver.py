@@ -9,28 +9,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.stopping import StopReason
 
 if TYPE_CHECKING:
     from qiosk.solvers.search.context import SearchContext
-
-
-class StopReason(StrEnum):
-    """Why a run ended."""
-
-    FINISHED = "finished"  # the planned work is done
-    CONVERGED = "converged"  # more work keeps finding the same best
-    TARGET = "target"  # the target cost was reached
-    OPTIMAL = "optimal"  # proved: the best costs exactly as much as a lower bound
-    GAP = "gap"  # the best is as close to a lower bound as was asked for
-    VIOLATED = "violated"  # as converged, but the best violates a constraint
-    TIMEOUT = "timeout"
-    RUN_LIMIT = "run_limit"  # no job of the workspace may run longer
-    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
