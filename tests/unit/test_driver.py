@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from qiosk.kernels.announcements import record_loading
 from qiosk.solvers.driver import LATE_SECONDS, Limits, Run, drive
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
@@ -26,6 +27,8 @@ class Slow:
     def __init__(self, clock, seconds):
         self.clock, self.seconds = clock, seconds
 
+    context = SimpleNamespace(problem=None)
+
     def step(self, state, n_sweeps, parallel, budget):
         self.clock.now += self.seconds * n_sweeps
         state.sweeps_done += n_sweeps
@@ -41,11 +44,33 @@ class Slow:
         pass
 
 
-def run_for(limit, seconds):
+class BoundsThatCompile:
+    """Bounds whose kernels take so many seconds to compile, when they begin."""
+
+    share, best = 0.15, SimpleNamespace(value=0.0)
+
+    def __init__(self, clock, seconds):
+        self.clock, self.seconds = clock, seconds
+
+    def outcome(self, found):
+        return None
+
+    def offer(self, found, problem):
+        pass
+
+    def advance(self, found, problem, seconds, is_over):
+        self.clock.now += self.seconds
+        record_loading(self.seconds)
+        self.seconds = 0.0
+
+
+def run_for(limit, seconds, compiling=None):
     """Sweeps that were done, and the time that passed."""
     clock = Clock()
     state = SimpleNamespace(incumbents=Incumbents(1), sweeps_done=0, spin_updates=0)
     run = Run(Slow(clock, seconds), state, Limits(deadline=clock.now + limit), clock.now, clock.now)
+    if compiling is not None:
+        run.bounding = BoundsThatCompile(clock, compiling)
     reason = drive(run, Parallel(1), clock=clock, is_cancelled=lambda: False, on_chunk=lambda run: None)
     assert reason is StopReason.TIMEOUT
     return state.sweeps_done, clock.now - 100.0
@@ -60,3 +85,8 @@ def test_runs_end_in_time(seconds):
 
 def test_a_sweep_is_done_however_short_the_time_is():
     assert run_for(0.1, 7.0) == (1, 7.0)
+
+
+def test_a_search_has_all_of_its_time_where_bounds_compile_kernels_beside_it():
+    sweeps, passed = run_for(2.0, 1e-3, compiling=0.0)
+    assert run_for(2.0, 1e-3, compiling=50.0) == pytest.approx((sweeps, passed + 50.0))

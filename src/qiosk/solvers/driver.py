@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic
 
 import numpy as np
 
 from qiosk.contract.jobs import JobProgress, TracePoint
 from qiosk.contract.provenance import CUT_SHORT
+from qiosk.kernels.announcements import setup_seconds
 from qiosk.solvers.bounding import Bounding
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.solver import Budget, S, Solver
@@ -63,6 +64,11 @@ class Run(Generic[S]):
     def deadline(self) -> float:
         """When the search must end."""
         return self.limits.deadline - self.limits.end_seconds()
+
+    def put_off(self, seconds: float) -> None:
+        """Do not count so many seconds until now, which compiling or loading kernels took: the deadline moves."""
+        self.began += seconds
+        self.limits = replace(self.limits, deadline=self.limits.deadline + seconds)
 
     def progress(self) -> JobProgress:
         """Where the run stands."""
@@ -158,8 +164,9 @@ def _reason(run: Run[S], now: float, is_cancelled: Callable[[], bool]) -> StopRe
 def _bound(run: Run[S], clock: Callable[[], float], is_cancelled: Callable[[], bool]) -> None:
     """Look for a better bound, for its share of the time."""
     if run.bounding is not None and run.bounding.share:
-        found, problem = run.state.incumbents, run.solver.context.problem
+        found, problem, before = run.state.incumbents, run.solver.context.problem, setup_seconds()
         run.bounding.advance(found, problem, run.seconds, lambda: is_cancelled() or clock() >= run.deadline)
+        run.put_off(setup_seconds() - before)
         run.now = clock()
 
 

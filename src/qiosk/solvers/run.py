@@ -179,7 +179,7 @@ class Task:
             run.seconds,
             spin_updates=run.state.spin_updates,
             sweeps=run.state.sweeps_done,
-            compile_seconds=compile_seconds,
+            compile_seconds=self._compile_seconds,
             prepare_seconds=prepare_seconds,
             threads=self.threads,
         )
