@@ -118,7 +118,7 @@ def drive(
             return interrupted.reason
         run.now = clock()
         run.seconds += run.now - before
-        _bound(run, clock, is_cancelled)
+        before += _bound(run, clock, is_cancelled)
         run.extend_trace()
         on_chunk(run)
         run.reported = len(run.trace)
@@ -161,13 +161,16 @@ def _reason(run: Run[S], now: float, is_cancelled: Callable[[], bool]) -> StopRe
     return None
 
 
-def _bound(run: Run[S], clock: Callable[[], float], is_cancelled: Callable[[], bool]) -> None:
-    """Look for a better bound, for its share of the time."""
-    if run.bounding is not None and run.bounding.share:
-        found, problem, before = run.state.incumbents, run.solver.context.problem, setup_seconds()
-        run.bounding.advance(found, problem, run.seconds, lambda: is_cancelled() or clock() >= run.deadline)
-        run.put_off(setup_seconds() - before)
-        run.now = clock()
+def _bound(run: Run[S], clock: Callable[[], float], is_cancelled: Callable[[], bool]) -> float:
+    """Look for a better bound, for its share of the time; returns the seconds that kernels took, which do not count."""
+    if run.bounding is None or not run.bounding.share:
+        return 0.0
+    found, problem, before = run.state.incumbents, run.solver.context.problem, setup_seconds()
+    run.bounding.advance(found, problem, run.seconds, lambda: is_cancelled() or clock() >= run.deadline)
+    seconds = setup_seconds() - before
+    run.put_off(seconds)
+    run.now = clock()
+    return seconds
 
 
 def _bound_at_last(run: Run[S], clock: Callable[[], float], is_cancelled: Callable[[], bool]) -> StopReason | None:
