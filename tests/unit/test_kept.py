@@ -23,7 +23,7 @@ def ring(n=30, c=1.0):
 
 @pytest.fixture
 def store(monkeypatch):
-    own = Kept(2**20)
+    own = Kept(2**20, 2**20)
     monkeypatch.setattr(searched, "KEPT", own)
     return own
 
@@ -77,10 +77,10 @@ def test_it_goes_with_the_cost_function(store):
 
 
 def test_the_oldest_go_and_what_is_too_large_is_never_kept():
-    some = [ring(n) for n in (30, 40, 50, 4000)]
+    some = [ring(n) for n in (40, 50, 60, 4000)]
     functions = [problem.cost_function() for problem in some]
     sizes = [bytes_of(compile_problem(function)) for function in functions]
-    store = Kept(sizes[1] + sizes[2])
+    store = Kept(sizes[1] + sizes[2], sizes[3] - 1)
     problems = [store.problem(f, None, lambda f=f: compile_problem(f)) for f in functions[:2]]
     assert store.problem(functions[0], None, lambda: None) is problems[0]  # now the second one is the oldest
     problems[1].derived(len_of)
@@ -96,6 +96,22 @@ def test_the_oldest_go_and_what_is_too_large_is_never_kept():
     problems[0].derived(len_of)
     store.let_go(problems[0])
     assert "_derived" in vars(problems[0])
+
+
+def test_a_large_problem_is_kept_alone():
+    functions = [ring(n).cost_function() for n in (40, 4000, 50)]
+    sizes = [bytes_of(compile_problem(function)) for function in functions]
+    store = Kept(sizes[0] + sizes[2], sizes[1])
+    small = store.problem(functions[0], None, lambda: compile_problem(functions[0]))
+    small.derived(len_of)
+    large = store.problem(functions[1], None, lambda: compile_problem(functions[1]))
+    large.derived(len_of)
+    assert store.problem(functions[1], None, lambda: None) is large
+    assert len(store) == 1
+    assert "_derived" not in vars(small)
+    store.problem(functions[2], None, lambda: compile_problem(functions[2]))
+    assert len(store) == 1
+    assert "_derived" not in vars(large)
 
 
 def len_of(problem):
@@ -125,4 +141,12 @@ def test_a_forked_child_has_a_lock_of_its_own(store):
 
 
 def test_there_is_room_on_this_machine():
-    assert 0 < kept.KEPT.most_bytes <= kept.MOST_BYTES
+    assert 0 < kept.KEPT.most_bytes <= min(kept.MOST_BYTES, kept.KEPT.largest)
+
+
+@pytest.mark.parametrize(
+    ("memory", "expected"),
+    [(0, (2**30, 2**30)), (2**32, (2**29, 2**29)), (2**35, (2**30, 2**32))],
+)
+def test_a_share_of_the_memory_is_used(memory, expected):
+    assert kept.limits(memory) == expected

@@ -2,7 +2,7 @@
 
 A cost function never changes, so its compiled problem stays right, and so does what is derived from that: a ``Problem``
 that changes makes a new cost function. Both go with the cost function, and the oldest go when they take too much memory
-together; a problem that takes more than all of it is not kept.
+together. The latest may take more than that if it is the only one: large problems are those that take long to make.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import CostFunction
 
 MOST_BYTES = 2**30
-"""Memory of all that is kept [bytes], at most; and no more than ``MOST_SHARE`` of the machine's."""
+"""Memory of all that is kept [bytes], at most, if it is of several cost functions."""
 MOST_SHARE = 0.125
+"""Share of the machine's memory that all of it may take, whether of one or of several."""
 PAIR_BYTES, ID_BYTES = 150, 100
 """About what a pair, and what an id of a larger term takes, with all that is derived from them."""
-DENSE_SHARE = 0.15
-"""Share of all pairs from which a matrix is made of them."""
+DENSE_SHARE = 0.06
+"""Share of all pairs from which a matrix may be made of them."""
 
 
 @dataclass(slots=True)
@@ -38,10 +39,10 @@ class _Entry:
 
 
 class Kept:
-    """Compiled problems by cost function."""
+    """Compiled problems by cost function: of several together ``most_bytes``, of one alone ``largest``, at most."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self.most_bytes = most_bytes
+    def __init__(self, most_bytes: int, largest: int) -> None:
+        self.most_bytes, self.largest = most_bytes, largest
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
         self._lock = RLock()  # the collector may run a callback at any time
 
@@ -62,13 +63,13 @@ class Kept:
                 self._entries.move_to_end(key)
                 return entry.problems[variant]
         made = make()
-        if bytes_of(made) <= self.most_bytes:
+        if bytes_of(made) <= self.largest:
             with self._lock:
                 if key not in self._entries:
                     self._entries[key] = _Entry(weakref.ref(cost_function, lambda _: self._drop(key)))
                 self._entries[key].problems[variant] = made
                 self._entries.move_to_end(key)
-                while sum(entry.size for entry in self._entries.values()) > self.most_bytes:
+                while self._is_too_much():
                     self._drop(next(iter(self._entries)))
         return made
 
@@ -81,6 +82,10 @@ class Kept:
     def renew_lock(self) -> None:
         """In a forked child: the lock may be that of a thread that is not there."""
         self._lock = RLock()
+
+    def _is_too_much(self) -> bool:
+        together = sum(entry.size for entry in self._entries.values())
+        return together > (self.most_bytes if len(self._entries) > 1 else self.largest)
 
     def _drop(self, key: int) -> None:
         with self._lock:
@@ -97,11 +102,12 @@ def bytes_of(problem: CompiledProblem) -> int:
     return PAIR_BYTES * pairs + ID_BYTES * ids + (8 * n * n if is_dense else 0)
 
 
-def _most_bytes() -> int:
-    there = physical_memory()
-    return min(MOST_BYTES, int(MOST_SHARE * there)) if there > 0 else MOST_BYTES
+def limits(memory: int) -> tuple[int, int]:
+    """Bytes that problems of several cost functions, and those of one, may take with this much memory; 0 if unknown."""
+    largest = int(MOST_SHARE * memory) if memory > 0 else MOST_BYTES
+    return min(MOST_BYTES, largest), largest
 
 
-KEPT = Kept(_most_bytes())
+KEPT = Kept(*limits(physical_memory()))
 """Those of this process."""
 os.register_at_fork(after_in_child=KEPT.renew_lock)
