@@ -251,6 +251,13 @@ def test_a_pace_tells_the_beginning_of_rounds_from_updates():
     assert Entry(past=[[1e6, 1e6, 0.009], [1e6, 3e6, 0.005]]).pace == pytest.approx((1.25e-9, 1.25e-9))
 
 
+def test_a_tabu_move_over_a_matrix_takes_as_long_whatever_its_density():
+    some = [portfolio_of(glass(200, terms, 3)).members[1] for terms in (2400, 9000, 400, 800)]
+    assert [member.search.walkers.kernel for member in some] == ["tabu-dense-int32"] * 2 + ["tabu-sparse-int32"] * 2
+    assert some[0].update == some[1].update
+    assert some[2].update < some[3].update
+
+
 @pytest.mark.parametrize("seconds", [1e-4, 1e-3, 1e-2, 1.0])
 def test_rounds_are_as_long_as_was_asked_for(seconds):
     for member in portfolio_of(glass(200, 800, 3)).members:

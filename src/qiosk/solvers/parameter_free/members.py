@@ -42,8 +42,10 @@ KERNEL_NANOSECONDS = {
 }
 SLOW_KERNEL = (1.2, 0.1)
 """The same of kernels that sweep replicas one by one."""
-MOVE_NANOSECONDS = (200.0, 4.5, 0.8)
-"""Nanoseconds of a tabu move, and those for each change of cost that a flip changes: read at random, or in order."""
+MOVE_NANOSECONDS = (200.0, 4.5)
+"""Nanoseconds of a tabu move, and those for each change of cost that a flip changes, read at random."""
+ROW_NANOSECONDS = {"dense-int32": 0.15, "dense-int64": 0.35}
+"""Those for each variable where pairs are a matrix, of which a move reads a row, by the kernel."""
 ONE_HOT_MOVE_NANOSECONDS = (300.0, 3.0)
 """Nanoseconds of a tabu move that keeps one-hot groups, and those for each variable."""
 START_NANOSECONDS = 1e6
@@ -125,7 +127,7 @@ def members(context: SearchContext, *, is_short: bool = False) -> Sequence[Membe
     tabu = Member(
         TABU,
         ParameterFreeTabu(context, walkers),
-        _move_nanoseconds(context, "dense" if is_short else walkers.kernel),
+        _move_nanoseconds(context, "dense-int32" if is_short else walkers.kernel),
         START_NANOSECONDS + DESCENT_NANOSECONDS * _descended(context),
         is_steady=True,
         least_sweeps=SHORTEST_ROUND,
@@ -174,8 +176,10 @@ def _move_nanoseconds(context: SearchContext, kernel: str) -> float:
     if context.problem.one_hot is not None:
         base, each = ONE_HOT_MOVE_NANOSECONDS
         return base / n + each
-    base, at_random, in_order = MOVE_NANOSECONDS
-    return (base + (in_order if "dense" in kernel else at_random) * changes(context.problem)) / n
+    base, each = MOVE_NANOSECONDS
+    at_random = each * 2.0 * context.problem.n_pairs / n
+    pairs = next((of_row * n for name, of_row in ROW_NANOSECONDS.items() if name in kernel), at_random)
+    return (base + pairs + each * larger_changes(context.problem)) / n
 
 
 def neighbours(problem: CompiledProblem) -> float:
@@ -184,7 +188,7 @@ def neighbours(problem: CompiledProblem) -> float:
     return found / max(1, problem.n)
 
 
-def changes(problem: CompiledProblem) -> float:
-    """Mean number of changes of cost that change with a flip, those of several terms counted several times."""
+def larger_changes(problem: CompiledProblem) -> float:
+    """Mean number of changes of cost that change with a flip through larger terms, each counted as often."""
     sizes = [np.diff(indptr).astype(np.float64) for indptr in (problem.term_indptr, problem.group_indptr)]
-    return (2.0 * problem.n_pairs + sum(float(size @ size) for size in sizes)) / max(1, problem.n)
+    return sum(float(size @ size) for size in sizes) / max(1, problem.n)
