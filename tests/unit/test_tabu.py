@@ -16,6 +16,7 @@ from qiosk.errors import InvalidValue, WrongType
 from qiosk.kernels.search import tabu_flips as kernels
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of, deltas, flip
+from qiosk.solvers.algorithms.starts import random_configuration
 from qiosk.solvers.algorithms.tabu_search import next_readout
 from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers, automatic_tenure, narrowest
 from qiosk.solvers.samplers.planner import plan
@@ -109,6 +110,37 @@ def test_a_walker_begins_at_a_local_minimum_with_exact_books(is_spin):
         np.testing.assert_array_equal(best(), x)
         seen.add(x.tobytes())
     assert len(seen) == 5
+
+
+def descended(problem, x):
+    """The local minimum that flips of least delta lead to, by a plain loop; no two flips may be equally good."""
+    while (change := deltas(problem, x)).min() < 0.0:
+        assert np.count_nonzero(change == change.min()) == 1
+        x = flip(problem, x, int(change.argmin()))
+    return x
+
+
+@pytest.mark.parametrize("is_spin", [True, False])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_dense_walker_is_put_where_a_plain_loop_ends(is_spin, seed):
+    rng = np.random.default_rng(seed)
+    rows = [(float(rng.integers(-30_000, 30_001)), [i, j]) for i in range(100) for j in range(i) if rng.random() < 0.6]
+    rows += [(float(rng.integers(-30_000, 30_001)), [i]) for i in range(100)]
+    problem = compile_problem(cost_function("ising" if is_spin else "pubo", rows))
+    walkers = TabuWalkers(problem)
+    context = SearchContext(problem, lambda p: plan(p, replicas=64, kernel=None), seed=1)
+    begin = random_configuration(context, (seed,))
+    low = np.full(100, -1 if is_spin else 0, np.int8)
+    settled = [walkers.start(x, RULES, (seed,)) for x in (low, np.ones(100, np.int8), begin)]
+    settled.append(walkers.begin(context, RULES, (seed,)))
+    assert walkers.kernel == "tabu-dense-int32"
+    for walker, expected in zip(settled, (low, np.ones(100), begin, descended(problem, begin)), strict=True):
+        np.testing.assert_array_equal(present(walkers, walker), expected)
+        np.testing.assert_array_equal(walkers._configuration(walker.arrays["home"]), expected)
+        np.testing.assert_array_equal(walker.arrays["deltas"][:100], deltas(problem, expected) * scale(walkers))
+        assert walkers.best(walker)[0] == cost_of(problem, expected)
+        assert walker.arrays["numbers"][kernels.CHANGED] == walker.arrays["marks"].sum() == 0
+        assert (walker.arrays["penalties"][:100] < 0).all()
 
 
 @pytest.mark.parametrize(("largest", "dtype"), [(127, np.int8), (-128, np.int8), (128, np.int16), (40_000, np.int32)])
