@@ -107,3 +107,16 @@ def test_mqlib_maximizes_the_negative_cost(kind, tmp_path):
 def test_a_library_that_is_not_installed_has_no_version():
     assert versions(("no-such-distribution",)) is None
     assert versions(("numpy",)) == f"numpy {np.__version__}"
+
+
+def test_a_heuristic_that_does_not_stop_is_ended(monkeypatch, tmp_path):
+    program = tmp_path / "MQLib"
+    program.write_text("#!/bin/sh\nwhile :; do :; done\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(mqlib, "PROGRAM", str(program))
+    monkeypatch.setattr(mqlib, "MOST_MORE", 0.2)
+    instance = random_instance(ProblemType.pubo, 2)
+    heuristic, race = mqlib.Heuristic(instance, "BURER2002"), Race(0.1)
+    heuristic(race, 1)
+    heuristic.folder.cleanup()
+    assert race.best(instance) is None
