@@ -24,7 +24,7 @@ from qiosk.model.flips import cost_of
 from qiosk.model.one_hot import OneHot, read_one_hot
 from qiosk.modeling import Model, total
 from qiosk.optimization import Problem, ProblemType
-from qiosk.solvers.algorithms.one_hot_walkers import OneHotWalkers
+from qiosk.solvers.algorithms.tabu.one_hot_walkers import OneHotWalkers
 from qiosk.solvers.run import Task
 from qiosk.solvers.samplers.one_hot.layout import Layout
 from qiosk.solvers.samplers.one_hot.sampler import OneHotSampler

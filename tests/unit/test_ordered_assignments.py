@@ -15,7 +15,7 @@ from qiosk.kernels.one_hot.orders import CYCLE, LINE, NO_ORDER
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of
 from qiosk.optimization import Problem, ProblemType
-from qiosk.solvers.algorithms.one_hot_walkers import OneHotWalkers
+from qiosk.solvers.algorithms.tabu.one_hot_walkers import OneHotWalkers
 from qiosk.solvers.samplers.one_hot.layout import Layout
 from qiosk.solvers.samplers.one_hot.sampler import OneHotSampler
 from qiosk.solvers.search.one_hot_moves import OneHotMoves

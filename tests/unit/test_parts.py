@@ -13,7 +13,8 @@ from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.solvers.algorithms.simulated_bifurcation import SimulatedBifurcation
 from qiosk.solvers.algorithms.substochastic import SubstochasticMonteCarlo
-from qiosk.solvers.algorithms.tabu_walkers import KICK_STEPS, TabuWalkers
+from qiosk.solvers.algorithms.tabu.rules import KICK_STEPS
+from qiosk.solvers.algorithms.tabu.walkers import TabuWalkers
 from qiosk.solvers.algorithms.world_lines import WorldLines
 from qiosk.solvers.samplers import parts
 from qiosk.solvers.samplers.parts import Parts

@@ -20,7 +20,7 @@ from qiosk.model.transform import fix_variables
 from qiosk.modeling import Model, total
 from qiosk.modeling.answer import Status
 from qiosk.optimization import Problem, ProblemType
-from qiosk.solvers.algorithms.one_hot_walkers import OneHotWalkers
+from qiosk.solvers.algorithms.tabu.one_hot_walkers import OneHotWalkers
 from qiosk.solvers.exact.exhaustive import enumerate_best, is_enumerable
 from qiosk.solvers.exact.slack import proven_rows
 from qiosk.solvers.samplers.one_hot.core import core_of

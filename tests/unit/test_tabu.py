@@ -17,8 +17,10 @@ from qiosk.kernels.search import tabu_flips as kernels
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of, deltas, flip
 from qiosk.solvers.algorithms.starts import random_configuration
-from qiosk.solvers.algorithms.tabu_search import next_readout
-from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers, automatic_tenure, narrowest
+from qiosk.solvers.algorithms.tabu.rules import Rules, automatic_tenure
+from qiosk.solvers.algorithms.tabu.search import next_readout
+from qiosk.solvers.algorithms.tabu.tables import narrowest
+from qiosk.solvers.algorithms.tabu.walkers import TabuWalkers
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.solve import Hooks, run_target, solve
@@ -44,7 +46,7 @@ def present(walkers, walker):
 
 
 def scale(walkers):
-    return 2.0**walkers._exponent
+    return 2.0**walkers.tables.exponent
 
 
 def problems(n, density, *, is_spin=True, seed=0):
@@ -63,7 +65,7 @@ def test_stored_deltas_and_costs_equal_recomputed_ones(cf, moves):
     walkers, walker, _ = start(problem)
     walkers.run(walker, RULES, moves)
     x = present(walkers, walker)
-    largest = walkers._largest_cost
+    largest = walkers.tables.largest_cost
     assert walker.arrays["deltas"][: problem.n] / scale(walkers) == pytest.approx(
         deltas(problem, x), abs=1e-12 * largest
     )
@@ -244,9 +246,9 @@ def test_a_greedy_path_takes_the_least_delta_at_every_step():
 def test_coefficients_become_integers(coefficients, dtype, exponent):
     cf = cost_function("ising", [(c, [k, k + 1]) for k, c in enumerate(coefficients)])
     walkers = TabuWalkers(compile_problem(cf))
-    assert walkers.dtype is dtype
+    assert walkers.tables.dtype is dtype
     if exponent is not None:
-        assert walkers._exponent == exponent
+        assert walkers.tables.exponent == exponent
     result = solve(cf, "microsoft.tabu.cpu", sweeps=20, restarts=2, seed=1)
     assert result.cost == -sum(abs(c) for c in coefficients)
 
@@ -262,7 +264,8 @@ def test_compiled_and_interpreted_walkers_agree():
         "import numpy as np\n"
         "from qiosk.model.compile import compile_problem\n"
         "from qiosk.problem import Problem, ProblemType\n"
-        "from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers\n"
+        "from qiosk.solvers.algorithms.tabu.rules import Rules\n"
+        "from qiosk.solvers.algorithms.tabu.walkers import TabuWalkers\n"
         "ids = [[i, (7 * i + 3) % 41] for i in range(41)] + [[i, (i + 1) % 41, (i + 5) % 41] for i in range(41)]\n"
         "for kind in (ProblemType.ising, ProblemType.pubo):\n"
         "    rows = [i for i in ids if len(set(i)) == len(i)]\n"

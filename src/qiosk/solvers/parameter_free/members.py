@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from qiosk.model.compiled import CompiledProblem
-from qiosk.solvers.algorithms.one_hot_walkers import warm_one_hot_walkers
-from qiosk.solvers.algorithms.tabu_search import WAVE_WALKERS, Walkers
-from qiosk.solvers.algorithms.tabu_walkers import TabuWalkers, warm_walkers
+from qiosk.solvers.algorithms.tabu.one_hot_walkers import warm_one_hot_walkers
+from qiosk.solvers.algorithms.tabu.search import WAVE_WALKERS, Walkers
+from qiosk.solvers.algorithms.tabu.walkers import TabuWalkers, warm_walkers
 from qiosk.solvers.parameter_free.annealing import ParameterFreeAnnealing
 from qiosk.solvers.parameter_free.populations import ParameterFreePopulationAnnealing
 from qiosk.solvers.parameter_free.rounds import LONG_ROUND, Rounds

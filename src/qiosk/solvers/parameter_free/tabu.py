@@ -9,8 +9,8 @@ from typing import ClassVar, final
 import numpy as np
 
 from qiosk.model.cost_function import F64, I8
-from qiosk.solvers.algorithms.tabu_search import WAVE_WALKERS, TabuSearch, TabuState, Walkers
-from qiosk.solvers.algorithms.tabu_walkers import Rules
+from qiosk.solvers.algorithms.tabu.rules import Rules
+from qiosk.solvers.algorithms.tabu.search import WAVE_WALKERS, TabuSearch, TabuState, Walkers
 from qiosk.solvers.parameter_free.rounds import Rounds, RoundsState
 from qiosk.solvers.search.agreement import Agreement
 from qiosk.solvers.search.context import SearchContext

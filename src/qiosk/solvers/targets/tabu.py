@@ -11,7 +11,7 @@ from qiosk.solvers.targets.parameters import COMMON, flag, integer, number
 from qiosk.solvers.targets.target import ADVISED_SWEEPS, DEFAULT_RESTARTS, DEFAULT_SWEEPS, MICROSOFT, Target
 
 if TYPE_CHECKING:
-    from qiosk.solvers.algorithms.tabu_search import Walkers
+    from qiosk.solvers.algorithms.tabu.search import Walkers
     from qiosk.solvers.search.context import SearchContext
     from qiosk.solvers.search.solver import Solver
     from qiosk.solvers.search.tuning import BetaRange
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 def _walkers(context: SearchContext) -> Walkers:
     """Walkers that flip variables, or that keep one-hot groups."""
     if context.problem.one_hot is not None:
-        from qiosk.solvers.algorithms.one_hot_walkers import warm_one_hot_walkers
+        from qiosk.solvers.algorithms.tabu.one_hot_walkers import warm_one_hot_walkers
 
         return warm_one_hot_walkers(context)
-    from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
+    from qiosk.solvers.algorithms.tabu.walkers import warm_walkers
 
     return warm_walkers(context)
 
 
 def _tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.algorithms.tabu_search import TabuSearch
+    from qiosk.solvers.algorithms.tabu.search import TabuSearch
 
     walkers = _walkers(context)
     rules = walkers.rules(tenure=values["tabu_tenure"])
@@ -47,7 +47,7 @@ def _tabu_advice(n: int, betas: BetaRange) -> dict[str, Any]:
 
 
 def _oneqbit_tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.algorithms.tabu_search import ENDLESS, WAVE_WALKERS, TabuSearch
+    from qiosk.solvers.algorithms.tabu.search import ENDLESS, WAVE_WALKERS, TabuSearch
 
     require_quadratic(context.problem, "1qbit.tabu")
     walkers = _walkers(context)
@@ -58,8 +58,8 @@ def _oneqbit_tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[A
 
 
 def _oneqbit_relinking(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
-    from qiosk.solvers.algorithms.path_relinking import PathRelinking
-    from qiosk.solvers.algorithms.tabu_walkers import warm_walkers
+    from qiosk.solvers.algorithms.tabu.path_relinking import PathRelinking
+    from qiosk.solvers.algorithms.tabu.walkers import warm_walkers
 
     require_quadratic(context.problem, "1qbit.pathrelinking")
     walkers = warm_walkers(context, with_paths=True)

@@ -19,7 +19,7 @@ from typing import Any, Protocol, final
 import numpy as np
 
 from qiosk.model.cost_function import F64, I8
-from qiosk.solvers.algorithms.tabu_walkers import Rules
+from qiosk.solvers.algorithms.tabu.rules import Rules
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext

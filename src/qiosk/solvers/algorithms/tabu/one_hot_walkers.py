@@ -13,7 +13,7 @@ from qiosk.kernels.one_hot.places import one_hot_costs, one_hot_fill
 from qiosk.kernels.rng import combine_seed
 from qiosk.model.cost_function import I8
 from qiosk.solvers.algorithms.starts import local_minimum
-from qiosk.solvers.algorithms.tabu_walkers import Rules, automatic_tenure
+from qiosk.solvers.algorithms.tabu.rules import Rules, automatic_tenure
 from qiosk.solvers.samplers.one_hot.layout import Layout
 from qiosk.solvers.samplers.one_hot.sampler import STATE, place_arrays
 from qiosk.solvers.samplers.sampler import LaneGroup

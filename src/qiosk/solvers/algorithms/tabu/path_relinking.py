@@ -16,7 +16,8 @@ from typing import Any, final
 import numpy as np
 
 from qiosk.model.cost_function import I8, I64
-from qiosk.solvers.algorithms.tabu_walkers import Rules, TabuWalkers
+from qiosk.solvers.algorithms.tabu.rules import Rules
+from qiosk.solvers.algorithms.tabu.walkers import TabuWalkers
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.context import SearchContext
