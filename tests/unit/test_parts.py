@@ -11,6 +11,7 @@ import pytest
 from problems import random_problem
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
+from qiosk.solvers.algorithms import simulated_bifurcation, world_lines
 from qiosk.solvers.algorithms.simulated_bifurcation import SimulatedBifurcation
 from qiosk.solvers.algorithms.substochastic import SubstochasticMonteCarlo
 from qiosk.solvers.algorithms.tabu.rules import KICK_STEPS
@@ -67,8 +68,10 @@ def test_parts_cover_every_variable_of_every_sweep_once():
 
 
 def swept(problem: CompiledProblem, kernel: str, check: Check = go_on) -> list[np.ndarray]:
-    sampler = ShuffledSampler(problem, lambda p: plan(p, replicas=3, kernel=kernel), check)
+    checks = [go_on]
+    sampler = ShuffledSampler(problem, lambda p: plan(p, replicas=3, kernel=kernel), lambda: checks[-1]())
     group = sampler.start((1, 2))
+    checks.append(check)
     sampler.sweep(group, np.linspace(0.1, 2.0, 5))
     sampler.sweep_ladder(group, np.linspace(0.1, 3.0, sampler.lanes), 4)
     return list(group.arrays.values())
@@ -89,8 +92,10 @@ def test_sweeps_in_parts_equal_whole_ones_and_end_between_them(monkeypatch, kern
 @pytest.mark.parametrize("kind", ["ising", "pubo"])
 def test_world_lines_in_parts_equal_whole_ones_and_end_between_them(monkeypatch, kind):
     def run(check: Check = go_on) -> np.ndarray:
-        lines = WorldLines(GROUPED[kind], 12, check)
+        checks = [go_on]
+        lines = WorldLines(GROUPED[kind], 12, lambda: checks[-1]())
         group = lines.start((4,))
+        checks.append(check)
         lines.sweep(group, np.full(6, 0.8), np.full(6, 0.1))
         return group.arrays["values"]
 
@@ -162,6 +167,34 @@ def test_a_descent_that_is_interrupted_offers_its_start(monkeypatch, raised, off
     with pytest.raises(type(raised)):
         context.improve(np.ones(problem.n, np.int8), found, 0)
     assert len(found.costs) == offered
+
+
+def test_samplers_can_be_given_up_while_they_are_set_up():
+    with pytest.raises(Stop):
+        ShuffledSampler(QUADRATIC["pubo"], lambda p: plan(p, replicas=3), stop)
+
+
+@pytest.mark.parametrize("kind", ["ising", "pubo"])
+def test_world_lines_drawn_in_blocks_equal_those_drawn_at_once(monkeypatch, kind):
+    whole = WorldLines(QUADRATIC[kind], 12).start((4,)).arrays["values"]
+    monkeypatch.setattr(world_lines, "DRAWN_AT_ONCE", 128)
+    npt.assert_array_equal(WorldLines(QUADRATIC[kind], 12).start((4,)).arrays["values"], whole)
+    with pytest.raises(Stop):
+        WorldLines(QUADRATIC[kind], 12, stop).start((4,))
+
+
+def test_trajectories_drawn_in_blocks_equal_those_drawn_at_once(monkeypatch):
+    context = SearchContext(QUADRATIC["ising"], lambda p: plan(p, replicas=1), 1)
+    solver = SimulatedBifurcation(context, loops=2)
+    whole = solver.init().groups
+    monkeypatch.setattr(simulated_bifurcation, "DRAWN_AT_ONCE", 1000)
+    for found, expected in zip(solver.init().groups, whole, strict=True):
+        for name in ("positions", "momenta"):
+            npt.assert_array_equal(found.arrays[name], expected.arrays[name])
+            assert np.abs(found.arrays[name]).max() < simulated_bifurcation.SPREAD
+    context.checks.append(stop)
+    with pytest.raises(Stop):
+        solver.init()
 
 
 def test_kicks_of_long_terms_are_short():

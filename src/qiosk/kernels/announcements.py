@@ -66,3 +66,8 @@ class Start:
 
     at: float = field(default_factory=time.monotonic)
     setup_seconds: float = field(default_factory=setup_seconds)
+
+    @property
+    def working_seconds(self) -> float:
+        """Seconds since then, without those of compiling kernels, which other threads may do, too."""
+        return max(0.0, time.monotonic() - self.at - (setup_seconds() - self.setup_seconds))

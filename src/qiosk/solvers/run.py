@@ -296,7 +296,7 @@ class Task:
         limits = Limits(
             deadline=began + allowed,
             is_run_limit=reason is StopReason.RUN_LIMIT,
-            end_seconds=lambda: context.end_seconds,
+            end_seconds=lambda: context.end_seconds + solver.end_seconds(state),
             target_cost=-np.inf if target_cost is None else target_cost + context.resolution.of_sum(target_cost),
         )
         run = Run(solver, state, limits, began - self._elapsed, self.clock(), bounding=bounds)

@@ -20,6 +20,8 @@ from qiosk.solvers.search.context import check_memory
 
 # Forces beyond this are cut: sums over every neighbour stay finite in float32, and a wall is hit in one step anyway.
 _LARGEST_FORCE = 1e30
+# Forces computed at once: what they take on the way stays in the cache.
+_FORCES_AT_ONCE = 1 << 16
 # Bytes that a pair takes while it is laid out, in every array together.
 _PAIR_BYTES = 160
 
@@ -78,9 +80,13 @@ class Network:
 
     def forces(self, strength: float) -> NDArray[np.float32]:
         """(2P,) -strength J in the order of ``neighbors``."""
-        with np.errstate(over="ignore"):
-            forces = -strength * self.neighbors[2]
-        return np.clip(forces, -_LARGEST_FORCE, _LARGEST_FORCE).astype(np.float32)
+        couplings = self.neighbors[2]
+        forces = np.empty(len(couplings), np.float32)
+        for first in range(0, len(forces), _FORCES_AT_ONCE):
+            some = slice(first, first + _FORCES_AT_ONCE)
+            with np.errstate(over="ignore"):
+                forces[some] = np.clip(-strength * couplings[some], -_LARGEST_FORCE, _LARGEST_FORCE)
+        return forces
 
     def configuration(self, positions: NDArray[np.float32]) -> I8:
         """(variables,) values of the problem's variables where the oscillators are at ``positions`` (n,)."""

@@ -70,6 +70,10 @@ class SimulatedAnnealing(WaveSolver[AnnealingState]):
         """replica_costs: of the replicas of the last wave, after their last sweep."""
         return {"replica_costs": state.final_costs.tolist()}
 
+    def end_seconds(self, state: AnnealingState) -> float:
+        """The costs of all replicas of the wave."""
+        return self.context.costs_seconds(len(state.groups))
+
     @property
     def _waves(self) -> Waves:
         return Waves(-(-self._n_groups // self._wave_groups), self.sweeps, QUENCH_SWEEPS)

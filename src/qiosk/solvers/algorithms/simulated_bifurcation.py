@@ -17,7 +17,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.kernels.aligned import aligned_copy
+from qiosk.kernels.aligned import aligned_empty
 from qiosk.kernels.dynamics.bifurcation import bifurcation_steps
 from qiosk.kernels.plain.bifurcation import sign_costs
 from qiosk.kernels.rng import combine_seed, random_words
@@ -36,6 +36,8 @@ from qiosk.solvers.search.stopping import StopReason
 
 LOOP_LANES = 32
 """Trajectories in a loop: four AVX2 registers of positions."""
+VECTOR = 8
+"""Trajectories whose forces are added up at once: a step."""
 
 # Multiplications in one loop whose steps were not given, some seconds' work; and the bounds of its steps.
 AUTO_PRODUCTS = 2e10
@@ -47,6 +49,10 @@ WAVE_PRODUCTS = 4e6
 WAVE_LOOPS = (2, 8)
 # Positions and momenta are drawn from -SPREAD..SPREAD: far from the walls at 1.
 SPREAD = 0.1
+# Seconds for each product of a step, that the costs of trajectories take.
+COST_S_PER_PRODUCT = 5e-10
+# Numbers drawn at once: what they take on the way stays in the cache.
+DRAWN_AT_ONCE = 1 << 16
 # A readout costs as much as some fifty steps of a large sparse network, and trajectories are not useful long before
 # their end.
 FIRST_READOUT = 256
@@ -119,6 +125,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
     def network(self) -> Network:
         """The problem as a network; its kernels are compiled when it is first asked for."""
         network = Network.of(self.context.problem)
+        self.context.check()
         nothing, spins = np.zeros(0, np.float32), np.zeros(LOOP_LANES, np.float32)
         no_pairs = np.zeros(2, np.int64), np.zeros(0, np.int32)
         for dynamics in self.candidates:
@@ -166,6 +173,10 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         """Offer the trajectories as they are."""
         self._offer(state, self._costs(state, Parallel(1)))
 
+    def end_seconds(self, state: BifurcationState) -> float:
+        """The costs of all trajectories."""
+        return COST_S_PER_PRODUCT * self._products * len(state.groups)
+
     def parameters(self, state: BifurcationState) -> dict[str, Any]:
         """loops (begun, in an endless search), steps of the longest, C, and dt and algo of the latest."""
         dynamics = self.candidates[state.chosen]
@@ -187,6 +198,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
 
     @cached_property
     def _forces(self) -> NDArray[np.float32]:
+        self.context.check()
         return self.network.forces(self._strength)
 
     @property
@@ -209,14 +221,23 @@ class SimulatedBifurcation(Solver[BifurcationState]):
 
     def _start(self, loop: int) -> LaneGroup:
         """Random positions and momenta; with an initial configuration, positions on its sides."""
-        size = self.network.n * LOOP_LANES
-        words = random_words(combine_seed((self.context.seed, loop)), 2 * size) >> np.uint64(40)
-        draws = (words.astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-23) - np.float32(1.0)
-        positions, momenta = np.float32(SPREAD) * draws[:size], np.float32(SPREAD) * draws[size:]
+        size, seed = self.network.n * LOOP_LANES, combine_seed((self.context.seed, loop))
+        positions, momenta = aligned_empty(size, np.float32), aligned_empty(size, np.float32)
+        self._draw(positions, seed, 0)
+        self._draw(momenta, seed, size)
         if self.context.initial is not None:
             spins = np.repeat(self.network.spins(self.context.initial), LOOP_LANES)
-            positions = np.copysign(positions, spins.astype(np.float32))
-        return LaneGroup({"positions": aligned_copy(positions), "momenta": aligned_copy(momenta)})
+            np.copysign(positions, spins.astype(np.float32), out=positions)
+        return LaneGroup({"positions": positions, "momenta": momenta})
+
+    def _draw(self, values: NDArray[np.float32], seed: int, first: int) -> None:
+        """Draw values from -SPREAD..SPREAD, number ``first`` and on; in blocks, between which the run may end."""
+        for begin in range(0, len(values), DRAWN_AT_ONCE):
+            self.context.check()
+            block = values[begin : begin + DRAWN_AT_ONCE]
+            words = random_words(seed, len(block), first=first + begin) >> np.uint64(40)
+            draws = (words.astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-23) - np.float32(1.0)
+            np.multiply(np.float32(SPREAD), draws, out=block)
 
     def _integrate(self, state: BifurcationState, n: int, parallel: Parallel) -> None:
         dynamics = self.candidates[state.chosen]
@@ -238,7 +259,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
 
     @cached_property
     def _parts(self) -> Parts:
-        parts = Parts(np.diff(self.network.neighbors[0]) + 1)
+        parts = Parts(np.diff(self.network.neighbors[0]) + 1, LOOP_LANES / VECTOR)
         parts.check = self.context.check
         return parts
 

@@ -16,8 +16,10 @@ from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows
 from qiosk.solvers.samplers.parts import Parts, long_term_steps
 from qiosk.solvers.samplers.sampler import LaneGroup
 
-VECTOR = 4
-"""Slices that are added up at once: a step."""
+VECTOR = 2
+"""Slices that are added up in the time of a step."""
+DRAWN_AT_ONCE = 1 << 20
+"""Values drawn at once, a multiple of 64."""
 
 
 class WorldLines:
@@ -43,14 +45,21 @@ class WorldLines:
         base, n = combine_seed(seed), self.problem.n
         values = np.empty((n, self.slices), np.int8)
         if initial is None:
-            bits = np.unpackbits(random_words(base, -(-values.size // 64)).view(np.uint8), count=values.size)
-            values[:] = bits.reshape(values.shape)
-            if self.problem.is_spin:
-                values *= 2
-                values -= 1
+            self._draw(values.reshape(-1), base)
         else:
             values[:] = initial[:, None]
         return LaneGroup({"values": values, "state": random_words(base, 1, stream=1)})
+
+    def _draw(self, values: I8, seed: int) -> None:
+        """Random values, in blocks between which the run may end."""
+        for first in range(0, len(values), DRAWN_AT_ONCE):
+            self._check()
+            block = values[first : first + DRAWN_AT_ONCE]
+            words = random_words(seed, -(-len(block) // 64), first=first // 64)
+            block[:] = np.unpackbits(words.view(np.uint8), count=len(block))
+            if self.problem.is_spin:
+                block *= 2
+                block -= 1
 
     def sweep(self, group: LaneGroup, betas: F64, cuts: F64) -> None:
         """One sweep per entry: slices at ``betas`` [1/cost], ties between equal neighbours cut with chance ``cuts``.
@@ -90,7 +99,9 @@ class WorldLines:
         p = self.problem
         groups = (p.group_indptr, p.group_variables, p.group_weights, p.group_values, p.group_offsets)
         terms = (p.term_indptr, p.term_variables, p.term_values)
+        self._check()
         pairs = symmetric_rows(p.pair_rows, p.pair_cols, p.pair_values, p.n)
+        self._check()
         return p.linear, pairs, terms, groups, self._by_variable()
 
     def _by_variable(self) -> tuple[Any, ...]:

@@ -177,6 +177,11 @@ class Rounds(Solver[RoundsState[Inner]], Generic[Inner]):
         self._adopt(state)
 
     @final
+    def end_seconds(self, state: RoundsState[Inner]) -> float:
+        """Those of the round in progress."""
+        return self._search(state).end_seconds(state.inner)
+
+    @final
     def parameters(self, state: RoundsState[Inner]) -> dict[str, Any]:
         """Those of the longest round, in the names of the parameterized target."""
         return self._round(state.setting, state.round, state.most_sweeps).parameters(state.inner)

@@ -26,7 +26,7 @@ BLOCK = 1024
 class ShuffledSampler:
     """Metropolis dynamics of ``problem`` by the sampler that ``plan`` makes for the shuffled problem.
 
-    ``check`` is called between the parts of long sweeps; what it raises ends them.
+    ``check`` is called between the steps of the set-up, and the parts of long sweeps; what it raises ends them.
     """
 
     def __init__(
@@ -36,7 +36,8 @@ class ShuffledSampler:
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self._order = problem.derived(_order)
-        self._inner = copy(problem.derived(_Planned(plan)))
+        check()
+        self._inner = copy(problem.derived(_Planned(plan), check=check))
         if isinstance(self._inner, Interruptible):  # what is kept may be in use by another search at the same time
             self._inner.parts = copy(self._inner.parts)
             self._inner.parts.check = check
@@ -81,9 +82,11 @@ class _Planned:
 
     plan: Callable[[CompiledProblem], Sampler]
 
-    def __call__(self, problem: CompiledProblem) -> Sampler:
+    def __call__(self, problem: CompiledProblem, check: Callable[[], None]) -> Sampler:
         # a list of pairs is kept, since sorting it takes long; the pairs of large problems are not sorted
-        return self.plan(problem.derived(_shuffled) if problem.pairs.source is None else _shuffled(problem))
+        shuffled = problem.derived(_shuffled) if problem.pairs.source is None else _shuffled(problem)
+        check()
+        return self.plan(shuffled)
 
 
 def _shuffled(problem: CompiledProblem) -> CompiledProblem:

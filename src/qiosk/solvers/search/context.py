@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from qiosk.errors import InsufficientResources, NotEnoughMemory
-from qiosk.kernels.announcements import Start, setup_seconds
+from qiosk.kernels.announcements import Start
 from qiosk.machine import physical_memory
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
@@ -38,6 +37,8 @@ ARRAY_BYTES = 200
 """What an array takes besides its content."""
 END_S_PER_ID, DESCENT_S_PER_ID = 1e-8, 1e-8
 """Seconds for each id of a problem that the end of a run takes, and a descent, before one was made."""
+COSTS_S_PER_ID = 3e-11
+"""The same for the costs of each replica of a lane group, before some were computed."""
 REPLICA_BYTES = 64
 """What costs, weights, places and orders of a replica take besides its lane group, at most at the same time."""
 
@@ -60,6 +61,7 @@ class SearchContext:
     starts_at_random: bool = False
     violates: Callable[[I8], bool] | None = None
     checks: list[Callable[[], None]] = field(default_factory=list)  # see ``check``
+    _costs: list[float] = field(default_factory=list)  # seconds of those of a lane group, when last computed
     _descents: list[tuple[float, I8]] = field(default_factory=list)  # the last: seconds, and where it led to
 
     @property
@@ -111,8 +113,7 @@ class SearchContext:
         """The local minimum that a configuration leads to."""
         start = Start()
         minimum = self.moves.descend(configuration)
-        taken = time.monotonic() - start.at - (setup_seconds() - start.setup_seconds)  # other threads may compile, too
-        self._descents[:] = [(max(0.0, taken), minimum)]
+        self._descents[:] = [(start.working_seconds, minimum)]
         return minimum
 
     @property
@@ -123,9 +124,14 @@ class SearchContext:
     @property
     def end_seconds(self) -> float:
         """About how long it takes to read out a search, and to compute the costs of what it has found [s]."""
-        p = self.problem
-        ids = p.n + 2 * p.n_pairs + len(p.term_variables) + len(p.group_variables)
+        ids = self._ids
         return END_S_PER_ID * ids + (self._descents[0][0] if self._descents else DESCENT_S_PER_ID * ids)
+
+    @cached_property
+    def _ids(self) -> int:
+        """Variables, and ids in all terms of more than one."""
+        p = self.problem
+        return p.n + 2 * p.n_pairs + len(p.term_variables) + len(p.group_variables)
 
     @cached_property
     def beta_range(self) -> BetaRange:
@@ -182,7 +188,15 @@ class SearchContext:
 
     def costs(self, groups: list[LaneGroup], parallel: Parallel) -> F64:
         """(n_groups * lanes,) costs of all replicas."""
-        return np.concatenate(parallel.map(self.sampler.costs, groups))
+        start = Start()
+        found = np.concatenate(parallel.map(self.sampler.costs, groups))
+        self._costs[:] = [start.working_seconds * parallel.threads / max(1, len(groups))]
+        return found
+
+    def costs_seconds(self, n_groups: int) -> float:
+        """About how long one thread takes to compute the costs of so many lane groups [s]."""
+        each = COSTS_S_PER_ID * self.sampler.lanes * self._ids
+        return n_groups * (self._costs[0] if self._costs else each)
 
     def gather(self, groups: list[LaneGroup], costs: F64, found: Incumbents, sweep: int) -> None:
         """Offer the best replicas, each after a float64 descent to its local minimum."""

@@ -79,6 +79,10 @@ class Solver(ABC, Generic[S]):
     def offer_replicas(self, state: S) -> None:
         """Offer the present replicas to the incumbents: called when a run is cut off."""
 
+    def end_seconds(self, state: S) -> float:
+        """About how long ``offer_replicas`` takes to compute the costs that it compares [s]; 0 where that is short."""
+        return 0.0
+
     @abstractmethod
     def parameters(self, state: S) -> dict[str, Any]:
         """Parameters in effect, under the names of the parameterized target."""
