@@ -77,10 +77,12 @@ def test_the_time_before_does_not_count_against_the_new_limit():
     first, after = cut(target, limited, resume=checkpoint, is_extension=True, stop_after=10**9)
     assert first.stop_reason == "timeout"
     assert after[-1].progress.seconds - before >= before / 2
-    _, again = cut(target, limited, resume=after[-1].checkpoint(), stop_after=10**9)
-    _, not_extended = cut(target, limited, resume=checkpoint, stop_after=10**9)
-    for reports in (again, not_extended):
-        assert [report.is_last for report in reports] == [True]  # its time was over when it began
+    again, reports = cut(target, limited, resume=after[-1].checkpoint(), stop_after=10**9)
+    assert [report.is_last for report in reports] == [True]  # its time was over when it began
+    assert again.cost == first.cost
+    not_extended, reports = cut(target, limited, resume=checkpoint, stop_after=10**9)
+    assert [report.is_last for report in reports] == [True]
+    assert not_extended.cost >= first.cost
 
 
 @pytest.mark.parametrize("is_wanted", [True, False])

@@ -135,15 +135,18 @@ class Task:
 
         self._importing += self.clock() - before
         interruption = self._interruption(began, is_cancelled)
+        if self._resume is not None:
+            interruption.grace = np.inf  # until what the run before has found is read from the checkpoint
         if searched.is_reduction_tried if self.saved is None else self.saved["is_reduced"]:
             try:
-                searched.reduce(self.saved, lambda: self.clock() - self._compile_seconds, interruption.check_at_once)
+                searched.reduce(self.saved, lambda: self.clock() - self._compile_seconds, interruption.check)
             except Interrupted as interrupted:
                 return self._interrupted(searched.context(self.seed), began, interrupted.reason, LEAST_GRACE_S)
             if (exact := searched.exact(time_limit)) is not None:
                 return self._proved(exact, began + self._compile_seconds, is_cancelled, on_chunk)
         context = searched.context(self.seed)
-        interruption.grace = -context.end_seconds
+        if self._resume is None:
+            interruption.grace = -context.end_seconds
         context.checks.append(interruption.check)
         try:
             solver = self.target.build(context, self.values)

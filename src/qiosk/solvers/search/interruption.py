@@ -61,19 +61,12 @@ class Interruption:
 
     def check(self) -> None:
         """Raise Interrupted if it is time to give up."""
-        self._check(self.grace)
-
-    def check_at_once(self) -> None:
-        """The same without grace, for what loses nothing by it."""
-        self._check(0.0)
-
-    def _check(self, grace: float) -> None:
         now = self._clock()
         if self._cancelled_at is None and self._is_cancelled():
             self._cancelled_at = now
-        if self._cancelled_at is not None and now >= self._cancelled_at + max(0.0, grace):
+        if self._cancelled_at is not None and now >= self._cancelled_at + max(0.0, self.grace):
             raise Interrupted(StopReason.CANCELLED)
-        if now >= self._deadline() + grace:
+        if now >= self._deadline() + self.grace:
             raise Interrupted(self._reason)
 
 
