@@ -24,6 +24,7 @@ from qiosk.bounds.bound import Bound, Scale, rounded_down, scale_of
 from qiosk.bounds.elimination import METHOD as ELIMINATION
 from qiosk.bounds.elimination import Effort, elimination
 from qiosk.bounds.polynomial import Polynomial, polynomial
+from qiosk.bounds.trivial import attains_every_term
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8, I64
 from qiosk.model.exact import spin_integers
@@ -97,8 +98,9 @@ def _eliminated(problem: CompiledProblem, effort: Effort) -> Exact | None:
         proof = found
     if proof is None or proof.configuration is None:
         return None
-    bound, is_proved = Bound.of(proof, time.perf_counter() - began), proof.scale.error == 0
-    return Exact(configurations=[proof.configuration], kernel=ELIMINATION, bound=bound, is_proved=is_proved)
+    bound, x = Bound.of(proof, time.perf_counter() - began), proof.configuration
+    is_proved = proof.scale.error == 0 or attains_every_term(problem, x)
+    return Exact(configurations=[x], kernel=ELIMINATION, bound=bound, is_proved=is_proved)
 
 
 def _enumerated(problem: CompiledProblem, wanted: int) -> Exact:
