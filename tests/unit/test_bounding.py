@@ -17,7 +17,8 @@ from qiosk.errors import InvalidValue
 from qiosk.formats.qio.results import decode
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of
-from qiosk.solvers.bounding import Bounding, Wanted, relative_gap
+from qiosk.solvers.allotment import Wanted, seconds_afterwards, seconds_beside
+from qiosk.solvers.bounding import Bounding, relative_gap
 from qiosk.solvers.checkpoint import pack, unpack
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.solve import solve
@@ -102,11 +103,25 @@ def test_a_bound_on_the_whole_problem_serves_a_search_on_a_smaller_one():
 @pytest.fixture
 def early(monkeypatch):
     """Bounds that were not asked for begin with the search."""
-    monkeypatch.setattr("qiosk.solvers.bounding.DEFAULT_BEGIN_S", 0.0)
+    monkeypatch.setattr("qiosk.solvers.allotment.DEFAULT_BEGIN_S", 0.0)
+
+
+def test_bounds_begin_when_enough_time_has_come_together():
+    assert seconds_beside(0.1, 0.15, has_begun=False) == 0.0
+    assert seconds_beside(0.1, 0.15, has_begun=True) == pytest.approx(0.1 * 0.15 / 0.85)
+    assert seconds_beside(1.0, 0.15, has_begun=False) == seconds_beside(1.0, 0.15, has_begun=True)
+    assert seconds_beside(1.0, 0.0, has_begun=True) == 0.0
+
+
+def test_bounds_after_a_search_take_as_long_again_unless_they_have_an_aim():
+    assert seconds_afterwards(1.0, Wanted(method="auto")) == 5.0
+    assert seconds_afterwards(9.0, Wanted(method="auto")) == 9.0
+    assert seconds_afterwards(1.0, Wanted(gap=0.1)) == math.inf
+    assert seconds_afterwards(1.0, Wanted(method="branch")) == math.inf
 
 
 def test_every_answer_has_a_bound_that_costs_nothing(early, monkeypatch):
-    monkeypatch.setattr("qiosk.solvers.bounding.DEFAULT_TERMS", 100)
+    monkeypatch.setattr("qiosk.solvers.allotment.DEFAULT_TERMS", 100)
     result = solve(torus(9), timeout=0.2, seed=1)
     assert (result.bound, result.bound_method) == (-162.0, "trivial")
     assert result.receipt()[:2] == b"PK"

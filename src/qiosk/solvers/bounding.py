@@ -1,10 +1,10 @@
-"""Lower bounds beside a search: how much of its time they get, and when the search may end because of them."""
+"""Lower bounds beside a search, and when it may end because of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,7 @@ import numpy as np
 
 from qiosk.bounds import covering, factors, packing, triangles, trivial
 from qiosk.bounds.bound import Bound
-from qiosk.bounds.branch.tree import METHOD as BRANCH
-from qiosk.bounds.choice import AUTO, NONE, SPARSE_DEGREE, Bounder
+from qiosk.bounds.choice import AUTO, NONE, Bounder
 from qiosk.bounds.elimination import Effort
 from qiosk.bounds.quick import quick_bound
 from qiosk.bounds.semidefinite import eigenvalue_proof
@@ -22,29 +21,15 @@ from qiosk.kernels.announcements import setup_seconds
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8, CostFunction, ProblemType
-from qiosk.model.domain import products_of_groups
 from qiosk.model.flips import cost_of
+from qiosk.solvers.allotment import Wanted, seconds_afterwards, seconds_beside, share_of
 from qiosk.solvers.search.stopping import StopReason
 
 if TYPE_CHECKING:
     from qiosk.solvers.search.incumbents import Incumbents
 
-SHARE, GAP_SHARE = 0.15, 0.3
-"""Share of the time that bounds get beside a search where they were asked for, and where a gap was."""
-DEFAULT_SHARE = 0.15
-"""The same where nothing was asked for."""
-PROOF_SHARE = 0.8
-"""The same of branch and bound, which proves an optimum."""
-DEFAULT_TERMS = 200_000
-"""Terms of the largest problem that gets more than the trivial bound without being asked to."""
-DEFAULT_BEGIN_S = 0.02
-"""Time that must have come together for bounds that were not asked for before they begin: short runs have none."""
 DEFAULT_EFFORT = Effort(looked=200_000, work=1 << 24)
 """Of an elimination that was not asked for: some 0.1 s to find an order, and as long for its tables."""
-LEAST_AFTERWARDS_S = 5.0
-"""Time for bounds after a search that ended early, at least, where they were asked for."""
-SDP_SPEED = 2e9
-"""Operations of the semidefinite bound in a second, about."""
 NEARBY = 1e-6
 """Share of a cost within which it is compared with the bound exactly."""
 LEAST_GAIN = 1e-3
@@ -55,23 +40,6 @@ LAST_METHODS = (packing.METHOD, covering.METHOD, triangles.METHOD, factors.METHO
 TRIVIAL_METHODS = (trivial.METHOD, trivial.OF_SPINS)
 LARGEST_SAVED = 1 << 20
 """Bytes of the largest certificate that is kept in a checkpoint."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What bounds a run has: a ``method``, None where none was asked for; and the relative ``gap`` at which it may end.
-
-    Without ``may_end`` no bound that was not asked for ends it.
-    """
-
-    method: str | None = None
-    gap: float | None = None
-    may_end: bool = True
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether bounds were asked for."""
-        return (self.method is not None and self.method != NONE) or self.gap is not None
 
 
 class Bounding:
@@ -97,7 +65,6 @@ class Bounding:
         self._whole = whole
         self._wanted = wanted
         self._seed = seed
-        self._time_limit = time_limit
         self._in_whole = in_whole
         self._in_search = in_search
         self._best = quick_bound(whole)
@@ -105,7 +72,7 @@ class Bounding:
         self._small_gains = 0
         self._known = math.inf  # cost of the best that the bounder was told
         self._judged: tuple[Any, StopReason | None] = (None, None)
-        self._share = self._first_share()
+        self._share = share_of(whole, wanted, time_limit)
         self._has_begun = wanted.is_asked
         if wanted.is_asked:
             self._take(self._bounder.best)
@@ -117,16 +84,6 @@ class Bounding:
             return Bounder(self._whole, wanted.method or AUTO, self._seed)
         method = NONE if self._share == 0.0 else AUTO
         return Bounder(self._whole, method, self._seed, DEFAULT_EFFORT)
-
-    def _first_share(self) -> float:
-        wanted, whole = self._wanted, self._whole
-        if wanted.is_asked:
-            if wanted.method == BRANCH:
-                return PROOF_SHARE
-            return SHARE if wanted.gap is None else GAP_SHARE
-        terms = whole.n + whole.n_pairs + len(whole.term_values) + products_of_groups(whole)
-        is_suited = wanted.method is None and terms <= DEFAULT_TERMS
-        return DEFAULT_SHARE if is_suited and self._time_limit * DEFAULT_SHARE > _least_seconds(whole) else 0.0
 
     @property
     def best(self) -> Bound:
@@ -147,9 +104,8 @@ class Bounding:
 
         A configuration that attains the bound is offered to ``found``, as one of the ``problem`` that is searched.
         """
-        share = self.share
-        allowed = seconds * share / (1.0 - share)
-        if not found.costs or not share or (not self._has_begun and allowed < DEFAULT_BEGIN_S):
+        allowed = seconds_beside(seconds, self.share, has_begun=self._has_begun)
+        if not found.costs or not allowed:
             return
         if not self._has_begun:
             self._has_begun = True
@@ -169,8 +125,7 @@ class Bounding:
         """
         if not self._wanted.is_asked:
             return
-        has_aim = self._wanted.gap is not None or self._bounder.method == BRANCH
-        allowed = math.inf if has_aim else max(LEAST_AFTERWARDS_S, seconds)
+        allowed = seconds_afterwards(seconds, self._wanted)
         while self.share and self._spent < allowed and not is_over() and self.outcome(found) is None:
             self._step(found, problem)
 
@@ -260,14 +215,6 @@ class Bounding:
             return False
         self._take(self._bounder.best)  # the trivial one in integers, which is a little better than in float64
         return self._bounder.is_attained(x, self.best.exact)
-
-
-def _least_seconds(problem: CompiledProblem) -> float:
-    """About the time until there is more than the trivial bound [s]."""
-    if not problem.is_quadratic or 2 * problem.n_pairs <= SPARSE_DEGREE * problem.n:
-        return DEFAULT_BEGIN_S
-    n = problem.n
-    return DEFAULT_BEGIN_S + (n**3 / 3 + 2 * problem.n_pairs * math.sqrt(2 * n) * 60) / SDP_SPEED
 
 
 def relative_gap(cost: float, bound: float) -> float:

@@ -20,7 +20,8 @@ from qiosk.model.compile import MANY_TERMS, compile_problem
 from qiosk.model.cost_function import I8, CostFunction
 from qiosk.model.flips import cost_of
 from qiosk.solvers import bounding
-from qiosk.solvers.bounding import Bounding, Wanted
+from qiosk.solvers.allotment import Wanted
+from qiosk.solvers.bounding import Bounding
 from qiosk.solvers.checkpoint import check_origin, unpack
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exact.minimum import Exact
