@@ -160,7 +160,12 @@ class Task:
         compile_seconds = self._compile_seconds
         run = self._begin(context, solver, state, began + compile_seconds, bounds)
         prepare_seconds = self.clock() - began - compile_seconds
-        interruption.grace = self._grace
+        interruption.grace = self._grace - context.end_seconds
+
+        def on_step(run: Run[Any]) -> None:
+            interruption.grace = self._grace  # from now on there is something that a longer search may lose
+            on_chunk(self.reports.of_chunk(run))
+
         parallel = Parallel(self.threads, interruption.check)
         try:
             stop = drive(
@@ -168,11 +173,12 @@ class Task:
                 parallel,
                 clock=self.clock,
                 is_cancelled=is_cancelled,
-                on_chunk=lambda run: on_chunk(self.reports.of_chunk(run)),
+                on_chunk=on_step,
             )
         finally:
             parallel.close()
         if not run.state.incumbents.costs:
+            interruption.grace = 0.0
             offer_any(context, run.state.incumbents, max(LEAST_GRACE_S, interruption.left))
             run.extend_trace()
         if stop in CUT_SHORT and not run.is_interrupted:

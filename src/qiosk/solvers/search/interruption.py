@@ -36,7 +36,8 @@ class Interruption:
     """Raises ``Interrupted`` from ``check``, ``grace`` [s] after the deadline or after a cancellation.
 
     ``deadline`` is on the same clock as ``clock``; it may change, since the compilation of kernels does not count. The
-    grace is negative while a search is set up, so that the time suffices to find something else.
+    grace is negative while a search is set up, and shorter in its first chunk, so that the time suffices to find
+    something else.
     """
 
     def __init__(
