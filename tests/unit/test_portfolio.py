@@ -306,6 +306,21 @@ def test_a_time_too_short_for_two_searches_is_given_to_one_which_may_go_on_longe
     assert [some["fate"] for some in result.statistics["portfolio"]] == ["alone"]
 
 
+@pytest.mark.parametrize(("terms", "member"), [(1000, ANNEALING), (12_000, TABU)])
+def test_with_little_time_tabu_search_is_alone_on_a_dense_problem(monkeypatch, terms, member):
+    monkeypatch.setattr(makers, "PREPARATION_S", 1e6)
+    cf, saved = glass(200, terms, 1), []
+    hooks = Hooks(on_chunk=lambda report: saved.append(report.checkpoint()))
+    found = run_target(AUTO, {"params": {"seed": 2, "timeout": 1.0}}, cf, threads=1, hooks=hooks)
+    assert [(some["member"], some["fate"]) for some in found.statistics["portfolio"]] == [(member, "alone")]
+    assert found.statistics["portfolio"][0]["best"] == found.cost
+    monkeypatch.setattr(makers, "PREPARATION_S", 0.0)
+    longer = Hooks(resume=saved[-1], is_extension=True)
+    more = run_target(AUTO, {"params": {"seed": 2, "timeout": 1.5}}, cf, threads=1, hooks=longer)
+    assert [(some["member"], some["fate"]) for some in more.statistics["portfolio"]] == [(member, "alone")]
+    assert more.cost <= found.cost
+
+
 def test_several_solutions_are_those_of_all_members():
     result = solve(glass(40, 120, 4), AUTO, seed=1, timeout=HANG_S, number_of_solutions=5)
     costs = [solution.cost for solution in result.solutions]

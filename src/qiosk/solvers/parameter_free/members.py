@@ -16,6 +16,7 @@ import numpy as np
 from qiosk.model.compiled import CompiledProblem
 from qiosk.solvers.algorithms.tabu.one_hot_walkers import warm_one_hot_walkers
 from qiosk.solvers.algorithms.tabu.search import WAVE_WALKERS, Walkers
+from qiosk.solvers.algorithms.tabu.tables import DENSE_SHARE
 from qiosk.solvers.algorithms.tabu.walkers import TabuWalkers, warm_walkers
 from qiosk.solvers.parameter_free.annealing import ParameterFreeAnnealing
 from qiosk.solvers.parameter_free.populations import ParameterFreePopulationAnnealing
@@ -75,6 +76,7 @@ class Member:
     ``is_steady``: it gains throughout a round, and not only at its end; it also looks for a provable optimum.
     ``least_sweeps``: of a round worth its time.
     ``succeeds``: the member whose place it takes when rounds are long enough for it; empty if it races from the start.
+    ``is_best_alone``: where there is no time for another, it is better than the first.
     ``trust``: what longer rounds are expected to bring, in units of the gain of the latest doubling of their length.
     """
 
@@ -86,6 +88,7 @@ class Member:
     least_sweeps: int = 16
     succeeds: str = ""
     trust: float = 1.0
+    is_best_alone: bool = False
 
     def parts(self, sweeps: int) -> tuple[float, float]:
         """Estimated work of a round of so many sweeps [ns]: its beginning, and its updates."""
@@ -117,22 +120,30 @@ def is_short(problem: CompiledProblem, time_limit: float) -> bool:
 
 def members(context: SearchContext, *, is_short: bool = False) -> Sequence[Member]:
     """The searches that may be best on a problem, in order; the first has its kernels compiled, and all unless
-    ``is_short``.
+    ``is_short``; then tabu search has if pairs are a matrix, where it is best.
     """
     search = ParameterFreeAnnealing(context, context.beta_range)
     annealing = Member(ANNEALING, search, _sweep_nanoseconds(context), START_NANOSECONDS, trust=ANNEALING_TRUST)
     if context.problem.one_hot is None and context.problem.n >= LARGE_VARIABLES:
         return [annealing]
-    walkers = context.problem.derived(TabuWalkers) if is_short else _walkers(context)
+    is_dense = has_matrix(context.problem)
+    walkers = _walkers(context) if is_dense or not is_short else context.problem.derived(TabuWalkers)
     tabu = Member(
         TABU,
         ParameterFreeTabu(context, walkers),
-        _move_nanoseconds(context, "dense-int32" if is_short else walkers.kernel),
+        _move_nanoseconds(context, walkers.kernel if is_dense or not is_short else "sparse"),
         START_NANOSECONDS + DESCENT_NANOSECONDS * _descended(context),
         is_steady=True,
         least_sweeps=SHORTEST_ROUND,
+        is_best_alone=is_dense,
     )
     return [annealing, tabu, _populations(context)] if _resamples_well(context) and not is_short else [annealing, tabu]
+
+
+def has_matrix(problem: CompiledProblem) -> bool:
+    """Whether tabu search may keep the pairs of a quadratic problem without one-hot groups as a matrix."""
+    n = problem.n
+    return problem.one_hot is None and problem.is_quadratic and problem.n_pairs >= DENSE_SHARE * n * (n - 1) / 2
 
 
 def _resamples_well(context: SearchContext) -> bool:

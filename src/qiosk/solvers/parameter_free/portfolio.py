@@ -42,7 +42,7 @@ POOL = 8
 class Portfolio(Solver[PortfolioState]):
     """Members in a race. A sweep is as much work as one of the member whose sweeps take longest, or the end of a turn.
 
-    With ``is_short``, or where there is only one member, the first one searches alone.
+    With ``is_short``, or where there is only one member, one searches alone: the one that is best alone, or the first.
     """
 
     context: SearchContext
@@ -55,7 +55,8 @@ class Portfolio(Solver[PortfolioState]):
         state = PortfolioState(self.context.incumbents(), entries, Incumbents(POOL))
         state.is_alone = self.is_short or len(self.members) == 1
         if state.is_alone:
-            entries[0].search = self.members[0].search.init()
+            state.turn = next((m for m, member in enumerate(self.members) if member.is_best_alone), 0)
+            entries[state.turn].search = self.members[state.turn].search.init()
             self._mirror(state)
             return state
         self._race.start(state)
@@ -66,7 +67,7 @@ class Portfolio(Solver[PortfolioState]):
     def step(self, state: PortfolioState, n_sweeps: int, parallel: Parallel, budget: Budget) -> None:
         """Some sweeps of the member whose turn it is; at most to the end of its round, so that its pace is known."""
         if state.is_alone:
-            self.members[0].search.step(self._running(state), n_sweeps, parallel, budget)
+            self.members[state.turn].search.step(self._running(state), n_sweeps, parallel, budget)
             self._mirror(state)
             return
         entry = state.entries[state.turn]
@@ -94,7 +95,7 @@ class Portfolio(Solver[PortfolioState]):
     def outcome(self, state: PortfolioState) -> StopReason | None:
         """OPTIMAL by proof, CONVERGED by agreement; TIMEOUT when no useful round fits the time."""
         if state.is_alone:
-            return self.members[0].search.outcome(self._running(state))
+            return self.members[state.turn].search.outcome(self._running(state))
         if any(entry.search is not None and entry.search.is_proven for entry in state.entries):
             return StopReason.OPTIMAL
         if state.has_converged:
@@ -122,8 +123,8 @@ class Portfolio(Solver[PortfolioState]):
         """portfolio: of each member in order, its share of the work, its rounds, what it found and why it went; and
         is_paced.
         """
-        count = 1 if state.is_alone else len(self.members)
-        return {"portfolio": [self._described(state, m) for m in range(count)], "is_paced": state.is_paced}
+        those = [state.turn] if state.is_alone else range(len(self.members))
+        return {"portfolio": [self._described(state, m) for m in those], "is_paced": state.is_paced}
 
     def _described(self, state: PortfolioState, m: int) -> dict[str, Any]:
         member, entry = self.members[m], state.entries[m]
@@ -143,7 +144,7 @@ class Portfolio(Solver[PortfolioState]):
 
     def _mirror(self, state: PortfolioState) -> None:
         """All is as the only member has it."""
-        search, entry = self._running(state), state.entries[0]
+        search, entry = self._running(state), state.entries[state.turn]
         state.incumbents, state.sweeps_done, state.spin_updates = (
             search.incumbents,
             search.sweeps_done,
