@@ -17,7 +17,9 @@ from qiosk.bounds.order import front_order, min_fill
 from qiosk.bounds.polynomial import polynomial
 from qiosk.kernels.exact.tree import LOW, search_tree, suffix_minima
 from qiosk.model.compile import compile_problem
+from qiosk.modeling import Model, total
 from qiosk.solvers.exact import minimum
+from qiosk.solvers.exact.exhaustive import enumerated
 from qiosk.solvers.exact.minimum import all_levels, exact_minimum
 from qiosk.solvers.solve import solve
 from strategies import cost_function, cost_functions, reals
@@ -200,3 +202,17 @@ def test_small_problems_end_as_optimal_whatever_the_target(target, n):
     assert (result.stop_reason, result.bound, result.bound_method) == ("optimal", result.cost, "enumeration")
     searched = solve(cost_function("ising", pairs), "microsoft.tabu.cpu", seed=1, sweeps=2000, restarts=20)
     assert result.cost <= searched.cost
+
+
+@pytest.mark.parametrize("wanted", [1, 2])
+def test_squares_that_float64_rounds_are_compared_in_fractions(wanted):
+    """Both subsets have the right sum; one has fewer members, which rounding hides."""
+    model = Model("subset sum")
+    take = model.bits("take", [332882804, 119036466, 295734885, 747654155])
+    model.add(total(size * bit for size, bit in take.items()) == 747654155, "exactly")
+    model.minimize(total(take.values()))
+    problem = compile_problem(model.problem().cost_function())
+    assert len(problem.group_values)
+    found = enumerated(problem, wanted)
+    assert found.is_proved
+    assert [x.tolist() for x in found.configurations] == [[0, 0, 0, 1], [1, 1, 1, 0]][:wanted]

@@ -35,6 +35,7 @@ from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.flips import cost_of
 from qiosk.solvers import searched
+from qiosk.solvers.kept import Kept
 from qiosk.solvers.run import Task
 from qiosk.solvers.search import context as contexts
 from qiosk.solvers.search.context import warm_up
@@ -390,6 +391,7 @@ print(run_target("microsoft.tabu.cpu", {{"params": CHECKPOINTED}}, SAVED, thread
 
 
 def test_a_checkpoint_of_other_kernels_is_refused(checkpoint, monkeypatch):
+    monkeypatch.setattr("qiosk.solvers.searched.KEPT", Kept(0, 0))  # no plan of an earlier solve
     monkeypatch.setattr("qiosk.solvers.samplers.planner.choose", lambda *problem: "packed-int16")
     with pytest.raises(UnreadableCheckpoint, match="kernel must be packed-int16x64, found packed-int8x64"):
         run_target(ANNEALING, {"params": CHECKPOINTED}, SAVED, threads=1, hooks=Hooks(resume=checkpoint))
@@ -572,7 +574,7 @@ def test_results_documents_hold_what_was_found():
         (
             lambda: solve(glass(4), sweep=3),
             InvalidValue,
-            "`sweep`: microsoft.* has no such parameter; it takes",
+            "`sweep`: qiosk.auto has no such parameter; it takes",
         ),
         (lambda: solve(glass(4), "microsoft.qmc.cpu", sweep=3), InvalidValue, "did you mean `sweeps`?"),
         (

@@ -135,7 +135,7 @@ class Bounder:
             self._of_squares = trivial(polynomial(self.whole))
             proof = max(proof, self._of_squares, key=lambda each: each.least)
         is_small = self.problem.is_quadratic and not self.problem.is_spin and len(self.terms.values) <= MOST_TERMS
-        if method in (NONE, "trivial") or not is_small:
+        if method == NONE or not is_small:
             return proof
         other = trivial_of_graph(self._graph)
         return other if other.least > proof.least else proof
