@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from qiosk.errors import InvalidInitialConfiguration, InvalidValue, RepeatedVariable
-from qiosk.kernels.loading import load_compiler
 from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, rows_of
 from qiosk.model.hard_constraints import read_hard_constraints
 from qiosk.model.one_hot import read_one_hot
@@ -102,7 +101,9 @@ def _owner(indptr: I64, k: int) -> int:
 def _first_repeat(indptr: I64, ids: I64) -> tuple[int, int] | None:
     """First row in which an id occurs twice, and that id; None if there is none."""
     if len(indptr) > MANY_TERMS:
-        load_compiler()  # here: small problems need no Numba
+        from qiosk.kernels.loading import load_compiler  # here: small problems need no Numba
+
+        load_compiler()
         from qiosk.kernels.terms import first_repeat
 
         where = np.empty(2, np.int64)

@@ -11,7 +11,6 @@ from qiosk.cli.commands.jobs import first_of, print_jobs, target_cell
 from qiosk.cli.commands.workspaces import open_workspace
 from qiosk.cli.output import print_json, reported, when
 from qiosk.cli.table import Cell, Column, print_table
-from qiosk.solvers.targets.catalogue import DEFAULT_TARGET
 
 if TYPE_CHECKING:
     from qiosk.client.session import Session
@@ -37,7 +36,7 @@ _CONTINUE_HELP = "Take more jobs after one has failed; otherwise the first failu
 @sessions.command("open")
 def open_session(
     name: Annotated[str, typer.Argument(help="Name of the session; not unique.")],
-    target: Annotated[str, typer.Option("--target", help=_TARGET_HELP)] = DEFAULT_TARGET,
+    target: Annotated[str, typer.Option("--target", help=_TARGET_HELP)] = "qiosk.auto",
     keep_going: Annotated[bool, typer.Option("--continue", help=_CONTINUE_HELP)] = False,
     home: options.Home = None,
     url: options.Url = None,
