@@ -22,6 +22,7 @@ from patience import HANG_S
 from qiosk.contract.jobs import JobQuery, JobStatus, JobView
 from qiosk.formats import registry as formats
 from qiosk.service.jobs.job_service import JobService
+from qiosk.service.names import receipt_name
 from qiosk.solvers.solve import Hooks, run_target
 
 JOBS = 50
@@ -156,4 +157,4 @@ def check_result(service: JobService, view: JobView) -> int:
         assert found == again
         assert sources[0]["problem"] == sources[1]["problem"]
     assert service.trace(view.id)[-1].cost == found["cost"]
-    return len(set(service.list_blobs(f"job-{view.id}")) - {"inputData", output})
+    return len(set(service.list_blobs(f"job-{view.id}")) - {"inputData", output, receipt_name(output)})

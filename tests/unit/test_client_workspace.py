@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import pytest
 
 from fake_jobs import START, FakeJobs
-from qiosk.client.solvers import ParallelTempering, SimulatedAnnealing, Solver
+from qiosk.client.solvers import Auto, ParallelTempering, SimulatedAnnealing, Solver
 from qiosk.client.workspace import Workspace
 from qiosk.console.progress_bar import ProgressBar
 from qiosk.contract.jobs import JobProgress, JobStatus, SubmitJob, TracePoint
@@ -134,9 +134,9 @@ def test_cancel_takes_a_job_or_its_id_and_updates_the_job(workspace: Workspace) 
 def test_get_targets_hides_the_parameter_free_ones_and_knows_the_classes(workspace: Workspace) -> None:
     targets = workspace.get_targets()
     assert isinstance(targets, list)
-    assert [type(target) for target in targets] == [SimulatedAnnealing, ParallelTempering, Solver]
-    assert "other.newsolver" in repr(targets[2])
-    assert "7 s, Available" in repr(targets[2])
+    assert [type(target) for target in targets] == [SimulatedAnnealing, ParallelTempering, Auto, Solver]
+    assert "other.newsolver" in repr(targets[3])
+    assert "7 s, Available" in repr(targets[3])
 
 
 def test_get_targets_gives_the_one_asked_for(workspace: Workspace) -> None:

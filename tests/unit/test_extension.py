@@ -214,10 +214,10 @@ def test_a_job_of_a_model_goes_on_in_the_round_in_which_it_ended(weight):
     model = packing()
     workspace = MemoryService().workspace()
     problem = model.problem(weights=dict.fromkeys(model.weights(), weight))
-    job = SimulatedAnnealing(workspace, timeout=0.5, seed=1, sweeps=10**8, restarts=2).submit(problem)
+    job = SimulatedAnnealing(workspace, timeout=1.5, seed=1, sweeps=10**8, restarts=2).submit(problem)
     job.wait_until_completed()
     assert job.details.can_extend
-    longer = job.extend(timeout=0.5)
+    longer = job.extend(timeout=1.5)
     longer.wait_until_completed()
     assert (str(longer.status), longer.details.can_extend) == ("Succeeded", True)
     before, after = (len(each.provenance.statistics["rounds"]) for each in (job, longer))

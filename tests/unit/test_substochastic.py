@@ -184,7 +184,7 @@ def test_a_single_walker_and_extreme_betas_do_no_harm():
 
 def test_the_search_without_parameters_converges():
     cf = cost_function("ising", [(float((7 * i + 3 * j) % 5 - 2), [i, j]) for i in range(40) for j in range(i)])
-    found = solve(cf, FREE, seed=2, timeout=HANG_S)
+    found = solve(cf, FREE, seed=2, timeout=HANG_S, bound="none")
     assert found.stop_reason == "converged"
     assert found.cost == solve(cf, seed=2, timeout=HANG_S).cost
 
