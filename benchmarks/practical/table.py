@@ -43,7 +43,7 @@ def report(measured: Measured, known: Mapping[str, Known]) -> str:
 
 
 def documented(measured: Measured, known: Mapping[str, Known], text: str) -> str:
-    """A page, with the part between its marks written anew. Raises ValueError if there are no marks, or no runs."""
+    """A page with a new part between its marks. Raises ValueError if there are no marks, or no runs."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

@@ -108,7 +108,7 @@ def test_equal_parameters_are_the_same_job_however_they_are_written() -> None:
 
 
 class Limited:
-    """A workspace whose jobs run when somebody waits; ``most`` is how many were active at once."""
+    """A workspace whose jobs run when a caller waits for them; ``most`` is how many were active at once."""
 
     def __init__(self, quota: int = 10**9, clock: ManualClock | None = None) -> None:
         self.memory = MemoryService(is_deferred=True, clock=clock)

@@ -29,14 +29,14 @@ sessions = typer.Typer(
     rich_markup_mode=None,
 )
 
-_TARGET_HELP = "Target of the session; its jobs may be sent to other targets, too."
+_TARGET_HELP = "Target of the session; its jobs may be sent to other targets, too; qiosk.auto unless given."
 _CONTINUE_HELP = "Take more jobs after one has failed; otherwise the first failure ends the session."
 
 
 @sessions.command("open")
 def open_session(
     name: Annotated[str, typer.Argument(help="Name of the session; not unique.")],
-    target: Annotated[str, typer.Option("--target", help=_TARGET_HELP)] = "qiosk.auto",
+    target: Annotated[str | None, typer.Option("--target", help=_TARGET_HELP)] = None,
     keep_going: Annotated[bool, typer.Option("--continue", help=_CONTINUE_HELP)] = False,
     home: options.Home = None,
     url: options.Url = None,
@@ -45,10 +45,11 @@ def open_session(
 ) -> None:
     """Open a session, and print its id, which 'qiosk submit --session' takes."""
     from qiosk.client.session import Session
+    from qiosk.solvers.targets.catalogue import DEFAULT_TARGET
 
     with reported(), open_workspace(home, url, workspace_name) as workspace:
         policy = "Continue" if keep_going else "Abort"
-        session = Session(workspace, target=target, name=name, job_failure_policy=policy).open()
+        session = Session(workspace, target=target or DEFAULT_TARGET, name=name, job_failure_policy=policy).open()
         if as_json:
             print_json(session.details.as_dict())
         else:

@@ -66,7 +66,7 @@ class Descent(NamedTuple):
 
 @called(**UNCOUNTED)
 def _inner(a: Any, b: Any, sums: Any) -> Any:
-    """The inner product of two matrices."""
+    """The inner product of two matrices; ``sums`` (n,) are written with those of their columns."""
     d, n = a.shape
     for i in range(n):
         sums[i] = 0.0
@@ -92,11 +92,7 @@ def _add(a: Any, factor: Any, b: Any) -> None:
 def _project(a: Any, vectors: Any, sums: Any) -> None:
     """Take from each column of a what is along its vector."""
     d, n = a.shape
-    for i in range(n):
-        sums[i] = 0.0
-    for k in range(d):
-        for i in range(n):
-            sums[i] += a[k, i] * vectors[k, i]
+    _inner(a, vectors, sums)
     for k in range(d):
         for i in range(n):
             a[k, i] -= sums[i] * vectors[k, i]

@@ -8,9 +8,7 @@ terms, and some 2^n more for every combination.
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -22,7 +20,7 @@ from qiosk.model.cost_function import F64, I8
 from qiosk.model.flips import cost_of, magnitude
 from qiosk.model.one_hot import OneHot
 from qiosk.model.units import common_unit
-from qiosk.solvers.exact.minimum import EXHAUSTIVE, UNDECIDED, Exact
+from qiosk.solvers.exact.minimum import EXHAUSTIVE, UNDECIDED, Exact, in_exact_order
 from qiosk.solvers.result import ENUMERATION
 from qiosk.solvers.samplers.one_hot.core import core_of
 from qiosk.solvers.search.incumbents import Incumbents
@@ -80,29 +78,11 @@ def enumerated(problem: CompiledProblem, wanted: int) -> Exact:
         least = found.best + 2.0 * ROUNDING * magnitude(problem)
         near = int(np.count_nonzero(np.array(found.costs) <= least))
         if is_proved := near < found.capacity:
-            configurations = [*sorted(configurations[:near], key=partial(_exact_cost, problem)), *configurations[near:]]
+            configurations = [*in_exact_order(problem, configurations[:near]), *configurations[near:]]
     cost = cost_of(problem, configurations[0])
     value = cost if is_proved else cost - ROUNDING * magnitude(problem)
     bound = Bound(value=value, method=ENUMERATION, seconds=0.0, certificate={}, exact=Fraction(value))
     return Exact(configurations=configurations[:wanted], kernel=EXHAUSTIVE, bound=bound, is_proved=is_proved)
-
-
-def _exact_cost(problem: CompiledProblem, configuration: I8) -> Fraction:
-    """Without the constant and without rounding."""
-    x = configuration.tolist()
-    cost = sum((Fraction(c) * x[i] for i, c in enumerate(problem.linear.tolist())), Fraction(0))
-    for rows, cols, values in problem.pair_blocks():
-        for i, j, c in zip(rows.tolist(), cols.tolist(), values.tolist(), strict=True):
-            cost += Fraction(c) * x[i] * x[j]
-    ids = problem.term_variables.tolist()
-    for (first, end), c in zip(pairwise(problem.term_indptr.tolist()), problem.term_values.tolist(), strict=True):
-        cost += Fraction(c) * math.prod(x[i] for i in ids[first:end])
-    members, weights = problem.group_variables.tolist(), problem.group_weights.tolist()
-    for g, (first, end) in enumerate(pairwise(problem.group_indptr.tolist())):
-        root = Fraction(float(problem.group_offsets[g]))
-        root += sum(Fraction(weights[k]) * x[members[k]] for k in range(first, end))
-        cost += Fraction(float(problem.group_values[g])) * root**2
-    return cost
 
 
 def _is_decisive(problem: CompiledProblem) -> bool:

@@ -194,7 +194,7 @@ def _exact(problem: CompiledProblem, scale: Scale, wanted: int, masks: I64, leve
 
 
 def in_exact_order(problem: CompiledProblem, configurations: Sequence[I8]) -> list[I8]:
-    """Configurations (n,) of a problem without squares, ordered by their costs without rounding."""
+    """Configurations (n,) of a problem, ordered by their costs without rounding."""
     terms: list[tuple[int, ...]] = [(i,) for i in range(problem.n)]
     terms += zip(problem.pair_rows.tolist(), problem.pair_cols.tolist(), strict=True)
     ids = problem.term_variables.tolist()
@@ -203,9 +203,25 @@ def in_exact_order(problem: CompiledProblem, configurations: Sequence[I8]) -> li
     parts, exponents = np.frexp(np.concatenate([problem.linear, problem.pair_values, problem.term_values]))
     shifts = (exponents - exponents.min()).tolist()
     whole = [part << shift for part, shift in zip((parts * 2.0**53).astype(np.int64).tolist(), shifts, strict=True)]
+    unit = Fraction(2) ** (int(exponents.min()) - 53)
+    squares = [
+        (
+            Fraction(float(problem.group_values[g])) / unit,
+            Fraction(float(problem.group_offsets[g])),
+            list(map(Fraction, problem.group_weights[first:end].tolist())),
+            problem.group_variables[first:end].tolist(),
+        )
+        for g, (first, end) in enumerate(pairwise(problem.group_indptr.tolist()))
+    ]
 
-    def cost(x: I8) -> int:
+    def cost(x: I8) -> int | Fraction:
         values = x.tolist()
-        return sum(c * math.prod(values[i] for i in term) for c, term in zip(whole, terms, strict=True))
+        total: int | Fraction = sum(
+            c * math.prod(values[i] for i in term) for c, term in zip(whole, terms, strict=True)
+        )
+        for c, offset, weights, ids in squares:
+            root: Fraction = offset + sum(w * values[i] for w, i in zip(weights, ids, strict=True))
+            total += c * root**2
+        return total
 
     return sorted(configurations, key=cost)

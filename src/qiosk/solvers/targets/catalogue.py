@@ -15,7 +15,7 @@ from qiosk.solvers.targets import annealing, auto, bifurcation, population, ptic
 from qiosk.solvers.targets.target import Target
 
 DEFAULT_TARGET = auto.AUTO
-"""The target of whoever names none."""
+"""The target of a run for which none was named."""
 
 _FREE = "-parameterfree"
 
