@@ -71,7 +71,8 @@ def test_a_study_is_run_shown_and_written(file: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["performance-profile", "time-to-target", "ranks"])
 def test_plots_are_drawn_to_files(file: str, tmp_path: Path, kind: str) -> None:
     pytest.importorskip("matplotlib")
-    assert qiosk("run", file).exit_code == 0
+    done = qiosk("run", file)
+    assert done.exit_code == 0, done.output
     path = tmp_path / "a.png"
     done = qiosk("plot", file, "--kind", kind, "-o", str(path))
     assert (done.exit_code, done.stdout) == (0, f"{path}\n")

@@ -76,6 +76,23 @@ def test_it_goes_with_the_cost_function(store):
     assert len(store) == 0
 
 
+def test_cost_functions_may_be_collected_while_sizes_are_added_up(monkeypatch):
+    own, functions, measured = Kept(2**40, 2**40), [ring(c=c).cost_function() for c in (1.0, 2.0, 3.0)], []
+    for k in range(3):
+        own.problem(functions[k], None, lambda k=k: compile_problem(functions[k]))
+
+    def collecting(problem):
+        measured.append(problem)
+        if len(measured) == 2:  # the first is that of the new one
+            functions.clear()
+        return bytes_of(problem)
+
+    monkeypatch.setattr(kept, "bytes_of", collecting)
+    latest = ring(c=4.0).cost_function()
+    own.problem(latest, None, lambda: compile_problem(latest))
+    assert (len(own), len(measured)) == (1, 5)
+
+
 def test_the_oldest_go_and_what_is_too_large_is_never_kept():
     some = [ring(n) for n in (40, 50, 60, 4000)]
     functions = [problem.cost_function() for problem in some]

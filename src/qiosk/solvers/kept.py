@@ -76,15 +76,19 @@ class Kept:
     def let_go(self, problem: CompiledProblem) -> None:
         """Forget what is derived from a problem that a solve is done with, unless the problem is kept."""
         with self._lock:
-            if not any(problem in entry.problems.values() for entry in self._entries.values()):
+            if not any(problem in entry.problems.values() for entry in self._now()):
                 problem.forget()
 
     def renew_lock(self) -> None:
         """In a forked child: the lock may be that of a thread that is not there."""
         self._lock = RLock()
 
+    def _now(self) -> list[_Entry]:
+        """A copy: the collector may drop entries while the lock is held, in the same thread."""
+        return list(self._entries.values())
+
     def _is_too_much(self) -> bool:
-        together = sum(entry.size for entry in self._entries.values())
+        together = sum(entry.size for entry in self._now())
         return together > (self.most_bytes if len(self._entries) > 1 else self.largest)
 
     def _drop(self, key: int) -> None:
