@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.contender import Contender, LongAnneals, Race, Restarts
+from benchmarks.contenders import Target
 from benchmarks.instance import Instance, catalogue, load
 from benchmarks.quality.__main__ import Comparison
 from benchmarks.quality.cells import Cell, Cells, best_of_each
@@ -128,6 +129,35 @@ def test_only_missing_cells_run_and_only_the_best_settings_for_long(monkeypatch,
     runs.clear()
     comparison.run(["chain"], 10.0, 2, every=False)
     assert [run for run in runs if run[1] == 10.0] == [("b", 10.0, 0), ("c", 10.0, 0), ("b", 10.0, 1), ("c", 10.0, 1)]
+
+
+def test_what_came_late_is_run_again(cells, chain):
+    def search(race, seed):
+        late.append(race.seconds)
+        race.found(lambda: np.ones(3, np.int8), at=2.0 * race.seconds if len(late) < 3 else 0.0)
+
+    late = []
+    contender = Contender("qubovert", "a", lambda instance: True, lambda instance: search)
+    Comparison([contender], cells, lambda name: chain).run(["chain"], 0.3, 1, every=True)
+    assert late[:3] == [0.2, 0.3, 0.3]  # the first is a warm-up
+    assert [some.cost for some in cells] == [-2.0]
+
+
+def test_only_a_run_of_about_that_length_tells_how_late_a_target_is(monkeypatch, chain):
+    now, timeouts, set_up = [0.0], [], 1.1
+
+    def run(timeout, seed):
+        timeouts.append(timeout)
+        now[0] += max(timeout, set_up) + 0.02
+        return np.ones(3, np.int8)
+
+    monkeypatch.setattr("benchmarks.contender.time.perf_counter", lambda: now[0])
+    target = Target("qiosk.auto", chain, {})
+    monkeypatch.setattr(target, "_solve", run)
+    for seconds in (0.2, 1.0, 1.0):
+        target(Race(seconds), 0)
+        set_up = 0.0  # it is kept
+    assert timeouts == pytest.approx([0.2, 1.0, 0.98])
 
 
 def test_a_race_counts_only_what_was_found_in_time(monkeypatch, chain):
