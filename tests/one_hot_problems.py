@@ -9,7 +9,7 @@ import numpy as np
 
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.one_hot import OneHot
+from qiosk.model.constraints.one_hot import OneHot
 from strategies import cost_function
 
 

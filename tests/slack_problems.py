@@ -10,9 +10,9 @@ import numpy as np
 from one_hot_problems import exactly
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
+from qiosk.model.constraints.one_hot import OneHot
+from qiosk.model.constraints.slack import SLACK, SlackRow
 from qiosk.model.cost_function import CostFunction
-from qiosk.model.one_hot import OneHot
-from qiosk.model.slack import SLACK, SlackRow
 from qiosk.solvers.exact.slack import proven_rows
 from strategies import cost_function
 

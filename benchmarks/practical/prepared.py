@@ -11,9 +11,9 @@ import numpy as np
 from benchmarks.instance import Instance
 from benchmarks.practical.problems.practical_problem import PracticalProblem
 from qiosk.model.compile import compile_problem
+from qiosk.model.constraints.one_hot import ONE_HOT
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction, ProblemType
-from qiosk.model.one_hot import ONE_HOT
 from qiosk.modeling import Model, Solution
 
 # Configurations of a call that are looked at, lowest cost first.

@@ -19,15 +19,15 @@ from qiosk.adapters.blobs.local import LocalBlobStore
 from qiosk.errors import BlobNotFound, InvalidInput, InvalidValue, RepeatedVariable, UnreadableInput
 from qiosk.formats import columns, registry
 from qiosk.formats.qio import json_codec as qio_json
+from qiosk.model.arrays.compact import narrowed
+from qiosk.model.arrays.pairs import PairRows, ReorderedRows
 from qiosk.model.check import check
-from qiosk.model.compact import narrowed
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction
 from qiosk.model.flips import cost_of, deltas
-from qiosk.model.pairs import PairRows, ReorderedRows
-from qiosk.model.reorder import reorder
+from qiosk.model.transforms.reorder import reorder
 from qiosk.service.blobs.store import MapsBlobs
 from qiosk.service.jobs.job import BlobRef
 from qiosk.solvers.samplers.arithmetic import quantile_is_at_least
@@ -40,7 +40,7 @@ from strategies import cost_function, cost_functions, ids, integers, reals
 
 pytestmark = pytest.mark.slow
 
-BLOCK_OWNERS = ("cost_function", "compact", "pairs", "cost")
+BLOCK_OWNERS = ("cost_function", "arrays.compact", "arrays.pairs", "cost")
 LARGE_OWNERS = ("qiosk.model.compile", "qiosk.formats.columns", "qiosk.formats.qio.document")
 
 

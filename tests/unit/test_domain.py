@@ -8,7 +8,7 @@ from hypothesis import given
 
 import naive
 from qiosk.errors import NotEnoughMemory
-from qiosk.model.domain import flattened, to_bits, to_spins
+from qiosk.model.transforms.domain import flattened, to_bits, to_spins
 from strategies import cost_function, cost_functions
 
 pytestmark = pytest.mark.slow

@@ -303,7 +303,7 @@ def test_round_trips(name, kind, data):
     if name == "rudy" and kind == "pubo":
         problem = cost_function("pubo", [])  # pairs of bits are linear in spins
     if name == "orlib":
-        from qiosk.model.domain import to_bits
+        from qiosk.model.transforms.domain import to_bits
 
         problem, _ = files.without_constant(to_bits(problem))
     back = read_file(f"a.{name}", write_file("a.gz", problem, name), name)

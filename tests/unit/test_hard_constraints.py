@@ -16,7 +16,7 @@ from qiosk.errors import InvalidInput, InvalidValue
 from qiosk.formats import columns
 from qiosk.formats.files import read_file, renumbered
 from qiosk.formats.qio import json_codec
-from qiosk.model.hard_constraints import HardConstraint, HardConstraints, read_hard_constraints, to_metadata
+from qiosk.model.constraints.hard_constraints import HardConstraint, HardConstraints, read_hard_constraints, to_metadata
 from qiosk.modeling import Model, total
 from qiosk.optimization import ContentType
 from qiosk.problem import Problem, ProblemType

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import naive
 from qiosk.errors import InvalidValue, NotEnoughMemory, WrongType
 from qiosk.model.compile import compile_problem
-from qiosk.model.fix import fix
 from qiosk.model.flips import cost_of
+from qiosk.model.transforms.fix import fix
 from qiosk.solvers.algorithms.cluster_moves import Clusters, is_symmetric
 from qiosk.solvers.algorithms.consensus import SampleConsensus
 from qiosk.solvers.algorithms.parallel_tempering import ParallelTempering

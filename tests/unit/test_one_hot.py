@@ -20,8 +20,8 @@ from qiosk.errors import InvalidValue, WrongType
 from qiosk.formats import columns
 from qiosk.formats.files import renumbered
 from qiosk.model.compile import compile_problem
+from qiosk.model.constraints.one_hot import OneHot, read_one_hot
 from qiosk.model.flips import cost_of
-from qiosk.model.one_hot import OneHot, read_one_hot
 from qiosk.modeling import Model, total
 from qiosk.optimization import Problem, ProblemType
 from qiosk.solvers.algorithms.tabu.one_hot_walkers import OneHotWalkers

@@ -16,13 +16,14 @@ from qiosk.kernels.pair_sums import pair_matrix, pair_tiles
 from qiosk.kernels.terms import common_divisor
 from qiosk.model import check as checks
 from qiosk.model import compile as compiling
-from qiosk.model import cost, flips, matrix, pairs, units
+from qiosk.model import cost, flips, matrix, units
+from qiosk.model.arrays import pairs
+from qiosk.model.arrays.pairs import PairList
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction
 from qiosk.model.flips import cost_of, deltas, pair_sums, term_slopes
 from qiosk.model.matrix import terms_from_matrix
-from qiosk.model.pairs import PairList
 from qiosk.solvers.exact.dominated import _BothWays, _partners
 from qiosk.solvers.samplers.incidence import index_by_variable, symmetric_rows
 from strategies import cost_functions, reals

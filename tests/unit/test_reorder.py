@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of
-from qiosk.model.reorder import reorder
+from qiosk.model.transforms.reorder import reorder
 from qiosk.solvers.samplers.plain import PlainSampler
 from qiosk.solvers.samplers.shuffled import BLOCK, ShuffledSampler, shuffled_order
 from qiosk.solvers.solve import solve

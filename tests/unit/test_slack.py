@@ -13,10 +13,10 @@ import qiosk
 from qiosk.errors import InvalidValue, WrongType
 from qiosk.formats.files import renumbered
 from qiosk.model.compile import compile_problem
+from qiosk.model.constraints.one_hot import OneHot
+from qiosk.model.constraints.slack import SLACK, read_slack
 from qiosk.model.flips import cost_of
-from qiosk.model.one_hot import OneHot
-from qiosk.model.slack import SLACK, read_slack
-from qiosk.model.transform import fix_variables
+from qiosk.model.transforms.fix_variables import fix_variables
 from qiosk.modeling import Model, total
 from qiosk.modeling.answer import Status
 from qiosk.optimization import Problem, ProblemType

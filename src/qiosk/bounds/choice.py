@@ -22,8 +22,8 @@ from qiosk.errors import InvalidValue
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8
-from qiosk.model.domain import multiplied_out, products_of_groups
 from qiosk.model.sources import cost_function_of
+from qiosk.model.transforms.domain import multiplied_out, products_of_groups
 
 AUTO, NONE = "auto", "none"
 METHODS = (

@@ -28,8 +28,8 @@ import numpy as np
 from qiosk.errors import InvalidValue, MissingSection, UnreadableInput, WrongType
 from qiosk.formats import archive
 from qiosk.formats.compression import MAX_CONTENT_BYTES
+from qiosk.model.arrays.compact import LARGE_TERMS
 from qiosk.model.check import check
-from qiosk.model.compact import LARGE_TERMS
 from qiosk.model.cost_function import CONSTANT, F64, I64, Column, CostFunction, Groups, ProblemType
 
 NAME = "qiosk.columns.v1"

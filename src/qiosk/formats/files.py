@@ -18,11 +18,11 @@ from qiosk.formats.programs import lp, mps, qplib
 from qiosk.formats.programs.program import Program
 from qiosk.formats.qio import json_codec
 from qiosk.formats.text import biqmac, coo, orlib, qubo, rudy, wcnf
+from qiosk.model.constraints.hard_constraints import read_hard_constraints, to_metadata
+from qiosk.model.constraints.one_hot import ONE_HOT, read_one_hot
+from qiosk.model.constraints.slack import read_slack, slack_metadata
 from qiosk.model.cost_function import CONSTANT, CostFunction
-from qiosk.model.domain import flattened, to_bits, to_spins
-from qiosk.model.hard_constraints import read_hard_constraints, to_metadata
-from qiosk.model.one_hot import ONE_HOT, read_one_hot
-from qiosk.model.slack import read_slack, slack_metadata
+from qiosk.model.transforms.domain import flattened, to_bits, to_spins
 
 _HEAD_BYTES = 4096  # enough to detect a format
 

@@ -12,7 +12,7 @@ import numpy as np
 from qiosk.errors import MissingValue
 from qiosk.model.check import by_id
 from qiosk.model.cost_function import CostFunction
-from qiosk.model.domain import flattened
+from qiosk.model.transforms.domain import flattened
 from qiosk.problem import Problem, ProblemType
 
 T = TypeVar("T")

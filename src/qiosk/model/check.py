@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from qiosk.errors import InvalidInitialConfiguration, InvalidValue, RepeatedVariable
+from qiosk.model.constraints.hard_constraints import read_hard_constraints
+from qiosk.model.constraints.one_hot import read_one_hot
+from qiosk.model.constraints.slack import read_slack
 from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, rows_of
-from qiosk.model.hard_constraints import read_hard_constraints
-from qiosk.model.one_hot import read_one_hot
-from qiosk.model.slack import read_slack
 
 T = TypeVar("T")
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from qiosk.errors import InvalidValue, NotEnoughMemory, RepeatedVariable
-from qiosk.model.compact import LARGE_TERMS
+from qiosk.model.arrays.compact import LARGE_TERMS
+from qiosk.model.arrays.pairs import PairList, Pairs
+from qiosk.model.arrays.rows import collect_list, collect_rows
 from qiosk.model.compiled import CompiledProblem
+from qiosk.model.constraints.one_hot import read_one_hot
+from qiosk.model.constraints.slack import read_slack
 from qiosk.model.cost_function import CONSTANT, F64, I32, I64, CostFunction, distinct_degrees, rows_of
-from qiosk.model.one_hot import read_one_hot
-from qiosk.model.pairs import PairList, Pairs
-from qiosk.model.rows import collect_list, collect_rows
-from qiosk.model.slack import read_slack
 
 MANY_TERMS = 1 << 14
 """Terms, none of three or more ids, from which counting is worth loading Numba."""

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from qiosk.model.arrays.pairs import PairBlock, Pairs
+from qiosk.model.constraints.one_hot import OneHot
+from qiosk.model.constraints.slack import SlackRow
 from qiosk.model.cost_function import F64, I32, I64
-from qiosk.model.one_hot import OneHot
-from qiosk.model.pairs import PairBlock, Pairs
-from qiosk.model.slack import SlackRow
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from qiosk.errors import InvalidValue
+from qiosk.model.arrays.pairs import MANY_PAIRS
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import BLOCK, F64, I8, I32, I64, Column
-from qiosk.model.pairs import MANY_PAIRS
 
 
 def cost_of(problem: CompiledProblem, x: I8) -> float:

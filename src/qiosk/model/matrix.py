@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qiosk.errors import InvalidValue, WrongType, extra
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import F64, I64, CostFunction
-from qiosk.model.domain import flattened
+from qiosk.model.transforms.domain import flattened
 
 MANY_ENTRIES = 1 << 14
 """Entries of a dense matrix from which compiled passes are worth loading Numba."""

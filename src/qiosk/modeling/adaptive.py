@@ -27,7 +27,7 @@ from typing import Protocol
 
 from qiosk.contract.jobs import JobProgress
 from qiosk.kernels.announcements import compiling_seconds
-from qiosk.model.hard_constraints import Violation
+from qiosk.model.constraints.hard_constraints import Violation
 from qiosk.modeling.answer import Answer, Round, Status, members
 from qiosk.modeling.expression import Expression
 from qiosk.modeling.propagation.turns import KERNEL, Propagation, Turns

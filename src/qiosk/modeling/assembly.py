@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from qiosk.model.slack import SLACK, SlackRow
+from qiosk.model.constraints.slack import SLACK, SlackRow
 from qiosk.modeling.expression import Expression, Monomial, Sense, total
 from qiosk.modeling.penalties import magnitude, penalty_for
 from qiosk.modeling.rows import EXACT, Row

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from msgspec import to_builtins
 
+from qiosk.model.constraints.hard_constraints import Violation
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction
-from qiosk.model.hard_constraints import Violation
 from qiosk.modeling.solution import Solution
 from qiosk.solvers.reports import ChunkReport
 from qiosk.solvers.result import Solution as Configuration

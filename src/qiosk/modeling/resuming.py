@@ -16,8 +16,8 @@ import numpy as np
 
 from qiosk.contract.jobs import TracePoint
 from qiosk.errors import MissingValue, UnreadableCheckpoint
+from qiosk.model.constraints.hard_constraints import Violation
 from qiosk.model.cost_function import CostFunction
-from qiosk.model.hard_constraints import Violation
 from qiosk.modeling.answer import Round
 from qiosk.modeling.rounds import Standing
 from qiosk.modeling.solution import Solution

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from qiosk.model.hard_constraints import HardConstraint, to_metadata
+from qiosk.model.constraints.hard_constraints import HardConstraint, to_metadata
 from qiosk.modeling.expression import Condition, Expression, Monomial, Sense
 
 EXACT = 2**53

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qiosk.model.arrays.pairs import PairList
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.exact import SpinIntegers
-from qiosk.model.pairs import PairList
 
 if TYPE_CHECKING:
     from qiosk.kernels.presolve.graph import Graph

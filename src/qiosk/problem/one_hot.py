@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from qiosk.model.constraints.one_hot import ONE_HOT, OneHot, read_one_hot
 from qiosk.model.cost_function import ProblemType
-from qiosk.model.one_hot import ONE_HOT, OneHot, read_one_hot
 
 
 class OneHotGroups:

@@ -25,13 +25,13 @@ from qiosk.formats import registry
 from qiosk.formats.compression import compressed
 from qiosk.formats.qio import json_codec, protobuf_codec, protobuf_writer
 from qiosk.model.check import by_id, check, check_finite
+from qiosk.model.constraints.hard_constraints import HARD_CONSTRAINTS
+from qiosk.model.constraints.one_hot import ONE_HOT, checked_members
+from qiosk.model.constraints.slack import SLACK
 from qiosk.model.cost import check_domain, evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
-from qiosk.model.hard_constraints import HARD_CONSTRAINTS
 from qiosk.model.matrix import MatrixForm, matrix_form, terms_from_matrix
-from qiosk.model.one_hot import ONE_HOT, checked_members
-from qiosk.model.slack import SLACK
-from qiosk.model.transform import fix_variables
+from qiosk.model.transforms.fix_variables import fix_variables
 from qiosk.problem import npz
 from qiosk.problem.collection import TermCollection
 from qiosk.problem.columns import as_float, checked_arrays

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from qiosk.bounds.branch.tree import METHOD as BRANCH
 from qiosk.bounds.choice import NONE, SPARSE_DEGREE
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.domain import products_of_groups
+from qiosk.model.transforms.domain import products_of_groups
 
 SHARE, GAP_SHARE = 0.15, 0.3
 """Share of the time that bounds get beside a search where they were asked for, and where a gap was."""

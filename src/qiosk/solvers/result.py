@@ -16,8 +16,8 @@ from qiosk.bounds.branch.tree import METHOD as BRANCH
 from qiosk.contract.jobs import TracePoint
 from qiosk.contract.provenance import Provenance
 from qiosk.formats.qio.results import SolutionColumns
+from qiosk.model.constraints.hard_constraints import Violation
 from qiosk.model.cost_function import I8, I64
-from qiosk.model.hard_constraints import Violation
 from qiosk.solvers.bounding import relative_gap
 from qiosk.solvers.provenance import RunFacts
 from qiosk.solvers.targets.documents import Document, ResultsContent, microsoft_document

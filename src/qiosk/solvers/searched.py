@@ -13,13 +13,13 @@ from qiosk.bounds.choice import AUTO
 from qiosk.model.check import initial_values
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
+from qiosk.model.constraints.hard_constraints import HARD_CONSTRAINTS, HardConstraints, Violation, read_hard_constraints
+from qiosk.model.constraints.one_hot import ONE_HOT, OneHot
+from qiosk.model.constraints.slack import SLACK
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import I8, CostFunction
-from qiosk.model.domain import multiplied_out
 from qiosk.model.flips import largest_cost, magnitude
-from qiosk.model.hard_constraints import HARD_CONSTRAINTS, HardConstraints, Violation, read_hard_constraints
-from qiosk.model.one_hot import ONE_HOT, OneHot
-from qiosk.model.slack import SLACK
+from qiosk.model.transforms.domain import multiplied_out
 from qiosk.presolve.reduced import Reduced
 from qiosk.solvers import presolving
 from qiosk.solvers.exact.dominated import dominated_groups

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from qiosk.errors import InvalidInitialConfiguration, InvalidValue, MissingSection, WrongType
+from qiosk.model.arrays.compact import LARGE_TERMS, compacted
 from qiosk.model.check import check
-from qiosk.model.compact import LARGE_TERMS, compacted
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups, ProblemType
 
 VERSIONS = ("1.0", "1.1")

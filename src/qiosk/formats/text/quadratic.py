@@ -10,7 +10,7 @@ import numpy as np
 from qiosk.errors import InvalidValue, UnreadableInput
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import F64, I64, CostFunction, ProblemType
-from qiosk.model.domain import flattened, to_bits, to_spins
+from qiosk.model.transforms.domain import flattened, to_bits, to_spins
 
 MAX_VARIABLES = 1 << 27
 """Largest number of variables that a file may announce; each is stored, even if no term contains it."""

@@ -24,9 +24,9 @@ from qiosk.errors import UnreadableInput
 from qiosk.formats.text.lines import Line, Lines, is_count, shown, to_number
 from qiosk.formats.text.quadratic import check_numbering, check_size
 from qiosk.formats.text.qubo import constant_of
+from qiosk.model.constraints.hard_constraints import HardConstraint, to_metadata
 from qiosk.model.cost_function import CostFunction, ProblemType
-from qiosk.model.domain import flattened, to_bits
-from qiosk.model.hard_constraints import HardConstraint, to_metadata
+from qiosk.model.transforms.domain import flattened, to_bits
 
 _FORM = "wcnf"
 AUXILIARY = "auxiliary_variables"

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.model.cost_function import F64, I8
-from qiosk.model.fix import fix
 from qiosk.model.flips import cost_of
+from qiosk.model.transforms.fix import fix
 from qiosk.solvers.algorithms.cluster_moves import Clusters
 from qiosk.solvers.algorithms.consensus import SampleConsensus
 from qiosk.solvers.algorithms.parallel_tempering import (

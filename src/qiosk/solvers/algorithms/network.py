@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from qiosk.model.arrays.pairs import PairList
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I32, I64
-from qiosk.model.pairs import PairList
 from qiosk.solvers.samplers.ising import ListForm
 from qiosk.solvers.search.context import check_memory
 

@@ -27,10 +27,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from qiosk.model.arrays.pairs import MANY_PAIRS
 from qiosk.model.compiled import CompiledProblem
+from qiosk.model.constraints.one_hot import OneHot
 from qiosk.model.cost_function import F64, I64
-from qiosk.model.one_hot import OneHot
-from qiosk.model.pairs import MANY_PAIRS
 from qiosk.solvers.samplers.one_hot.structure import structure_of
 
 # Pairs up to which groups are looked for: some 0.2 s.

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from qiosk.bounds.bound import Bound
 from qiosk.model.compiled import CompiledProblem
+from qiosk.model.constraints.one_hot import OneHot
 from qiosk.model.cost_function import F64, I8
 from qiosk.model.flips import cost_of, magnitude
-from qiosk.model.one_hot import OneHot
 from qiosk.model.units import common_unit
 from qiosk.solvers.exact.minimum import EXHAUSTIVE, UNDECIDED, Exact, in_exact_order
 from qiosk.solvers.result import ENUMERATION

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.model.compiled import CompiledProblem
+from qiosk.model.constraints.slack import SlackRow
 from qiosk.model.cost_function import F64
-from qiosk.model.slack import SlackRow
 from qiosk.solvers.samplers.one_hot.core import Rest
 
 MOST_PAIRS = 20_000_000

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from qiosk.kernels.aligned import aligned_copy, aligned_empty
+from qiosk.model.arrays.pairs import PairBlock, inverse
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I32, I64
 from qiosk.model.flips import pair_sums
-from qiosk.model.pairs import PairBlock, inverse
 from qiosk.model.units import common_unit_of
 from qiosk.solvers.samplers.arithmetic import (
     ARITHMETICS,

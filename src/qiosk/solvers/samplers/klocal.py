@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_copy, aligned_empty
 from qiosk.kernels.sweeps.klocal import klocal_costs, klocal_sweeps
+from qiosk.model.arrays.pairs import PairList
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
-from qiosk.model.pairs import PairList
 from qiosk.model.units import common_unit
 from qiosk.solvers.samplers.arithmetic import (
     ARITHMETICS,

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from qiosk.kernels.aligned import aligned_copy, aligned_empty
+from qiosk.model.arrays.pairs import PairBlock, PairRows, ReorderedRows
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import BLOCK, F64, I32, I64
-from qiosk.model.pairs import PairBlock, PairRows, ReorderedRows
 from qiosk.solvers.samplers.arithmetic import RESOLVED, ROUNDING32, quantile_is_at_least
 from qiosk.solvers.samplers.ising import CANCELLED, CostRows, IsingForm, ListForm, sums_over
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I64
-from qiosk.model.reorder import reorder
+from qiosk.model.transforms.reorder import reorder
 from qiosk.solvers.samplers.sampler import Interruptible, LaneGroup, Sampler
 
 BLOCK = 1024

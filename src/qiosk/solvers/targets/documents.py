@@ -8,7 +8,7 @@ from typing import Any
 
 from qiosk.formats.qio import results as qio_results
 from qiosk.formats.qio.results import SolutionColumns
-from qiosk.model.hard_constraints import Violation
+from qiosk.model.constraints.hard_constraints import Violation
 
 RUNNING = "running"
 """The message of a document about a run in progress."""

@@ -18,13 +18,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from qiosk.model.arrays.pairs import PairList
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
+from qiosk.model.constraints.one_hot import OneHot
+from qiosk.model.constraints.slack import SlackRow
 from qiosk.model.cost_function import CONSTANT, F64, I8, I64, CostFunction, Groups, ProblemType
-from qiosk.model.domain import to_bits
-from qiosk.model.one_hot import OneHot
-from qiosk.model.pairs import PairList
-from qiosk.model.slack import SlackRow
+from qiosk.model.transforms.domain import to_bits
 
 ROUNDING = 2.0**-44
 """Share of what was added up below which a rest is rounding: some 500 units in the last place."""

@@ -23,8 +23,8 @@ from math import lgamma
 import numpy as np
 from numpy.typing import NDArray
 
+from qiosk.model.constraints.one_hot import OneHot
 from qiosk.model.cost_function import I64
-from qiosk.model.one_hot import OneHot
 
 NOTHING, FORBIDDEN = -1, -2
 """Places without a variable: one that may be taken, and one that may not."""

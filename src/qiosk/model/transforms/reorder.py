@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from qiosk.model.arrays.pairs import inverse
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I32, I64
-from qiosk.model.pairs import inverse
 
 
 def reorder(problem: CompiledProblem, order: I64) -> CompiledProblem:

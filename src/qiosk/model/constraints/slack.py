@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from qiosk.errors import InvalidValue, WrongType
+from qiosk.model.constraints.one_hot import checked_members
 from qiosk.model.cost_function import F64, I64
-from qiosk.model.one_hot import checked_members
 
 SLACK = "slack"
 """The member of the metadata."""

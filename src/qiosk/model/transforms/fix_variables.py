@@ -1,4 +1,4 @@
-"""Cost functions made from others."""
+"""Cost functions with some of their variables at fixed values."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from qiosk.model.constraints.hard_constraints import HARD_CONSTRAINTS, read_hard_constraints, to_metadata
+from qiosk.model.constraints.one_hot import ONE_HOT, read_one_hot
+from qiosk.model.constraints.slack import SLACK, read_slack
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction, Groups
-from qiosk.model.hard_constraints import HARD_CONSTRAINTS, read_hard_constraints, to_metadata
-from qiosk.model.one_hot import ONE_HOT, read_one_hot
-from qiosk.model.slack import SLACK, read_slack
 
 
 def fix_variables(cost_function: CostFunction, fixed: Mapping[int, float]) -> CostFunction:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from qiosk.errors import RepeatedVariable
-from qiosk.model.compact import narrowed
+from qiosk.model.arrays.compact import narrowed
+from qiosk.model.arrays.pairs import PairList, PairRows
 from qiosk.model.cost_function import F64, I32, I64, CostFunction
-from qiosk.model.pairs import PairList, PairRows
 
 
 def collect_rows(cost_function: CostFunction) -> tuple[PairRows, F64, float]:

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from qiosk.errors import InvalidValue, WrongType
+from qiosk.model.constraints.one_hot import checked_id, places_of, written_ids
 from qiosk.model.cost_function import F64, I64
-from qiosk.model.one_hot import checked_id, places_of, written_ids
 
 HARD_CONSTRAINTS = "hard_constraints"
 """The member of the metadata."""

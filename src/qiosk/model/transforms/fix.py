@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from qiosk.model.arrays.pairs import PairList
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8
-from qiosk.model.pairs import PairList
 
 
 def fix(problem: CompiledProblem, is_fixed: NDArray[np.bool_], values: I8) -> CompiledProblem:

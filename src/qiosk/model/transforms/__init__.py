@@ -1,0 +1,1 @@
+"""Problems made from others: over the other domain, with variables fixed, or numbered in another order."""
