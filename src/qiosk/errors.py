@@ -370,3 +370,5 @@ class SupervisorUnavailable(QioskError, RuntimeError):
 
 class UnreadableCheckpoint(QioskError):
     """Not a checkpoint, or one that this version, or the kernels of this machine, cannot continue."""
+
+    code = "UnreadableCheckpoint"
