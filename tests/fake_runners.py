@@ -16,7 +16,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from qiosk.contract.jobs import JobProgress, TracePoint
+from qiosk.contract.jobs import BoundPoint, JobProgress, TracePoint
 from qiosk.contract.provenance import Provenance, environment
 from qiosk.errors import InvalidValue
 from qiosk.service.jobs.runs import ChunkReport, JobSpec
@@ -100,7 +100,13 @@ def _count(spec, order, is_cancelled, on_chunk, resume) -> FakeResult:
         point = TracePoint(done * CHUNK_S, done, -float(done))
         points.append(point)
         unsaid.append(point)
-        progress = JobProgress(fraction=done / chunks, sweeps=done, best_cost=point.cost, seconds=point.seconds)
+        progress = JobProgress(
+            fraction=done / chunks,
+            sweeps=done,
+            best_cost=point.cost,
+            seconds=point.seconds,
+            bounds=tuple(BoundPoint(*each) for each in order.get("bounds", ())),
+        )
         on_chunk(FakeReport(progress, tuple(unsaid), done))
         unsaid.clear()
         while done == chunks and "gate" in order and not (Path(order["gate"]).exists() or is_cancelled()):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.contract.jobs import TracePoint
+from qiosk.contract.jobs import BoundPoint, TracePoint
 from qiosk.errors import InvalidValue, extra
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ EARLIEST_S = 1e-3
 """Start of logarithmic time axes; solutions that were found earlier are drawn here."""
 
 
-def search(run: Any, *, ax: Axes | None = None, label: str | None = None, log_time: bool = True) -> Axes:
+def search(
+    run: Any, *, ax: Axes | None = None, label: str | None = None, log_time: bool = True, bound: bool = False
+) -> Axes:
     """Plot the best cost over time, as steps; returns the axes.
 
     Args:
@@ -34,6 +36,7 @@ def search(run: Any, *, ax: Axes | None = None, label: str | None = None, log_ti
         ax: axes to draw in; None creates a figure.
         label: label of the line in a legend.
         log_time: whether the time axis is logarithmic.
+        bound: whether to draw the lower bound, too, as a dashed line; trace points have none.
 
     Raises InvalidValue for a run without solutions, MissingExtra without matplotlib.
 
@@ -50,6 +53,12 @@ def search(run: Any, *, ax: Axes | None = None, label: str | None = None, log_ti
     axes.step([*seconds, end], [*costs, costs[-1]], where="post", label=label)
     axes.plot(seconds, costs, ".", color=axes.lines[-1].get_color())
     axes.set(xlabel="time [s]", ylabel="best cost", title=None if label else _name(run))
+    if bound and (points := _bounds(run)):
+        times = [max(point.seconds, EARLIEST_S) for point in points]
+        values = [point.bound for point in points]
+        color = axes.lines[-1].get_color()
+        axes.step([*times, max(end, times[-1])], [*values, values[-1]], where="post", linestyle="--", color=color)
+        axes.set(ylabel="best cost, bound (dashed)")
     if log_time:
         axes.set_xscale("log")
     return axes
@@ -195,6 +204,12 @@ def _steps(run: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         raise InvalidValue(f"{_name(run) or 'run'}: has found nothing yet")
     seconds = np.maximum([point.seconds for point in trace], EARLIEST_S)
     return seconds, np.array([point.cost for point in trace])
+
+
+def _bounds(run: Any) -> Sequence[BoundPoint]:
+    """How the bound of a job or a result became better."""
+    points: Sequence[BoundPoint] = run.progress.bounds if hasattr(run, "progress") else getattr(run, "bounds", ())
+    return points
 
 
 def _at(times: NDArray[Any], seconds: NDArray[Any], costs: NDArray[Any]) -> NDArray[Any]:

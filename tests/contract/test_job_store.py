@@ -19,7 +19,7 @@ from msgspec import structs
 
 import databases
 from qiosk.adapters.sql.jobs import SqlJobStore, open_sqlite
-from qiosk.contract.jobs import ErrorData, JobProgress, JobQuery, JobStatus, SubmitJob, TracePoint
+from qiosk.contract.jobs import BoundPoint, ErrorData, JobProgress, JobQuery, JobStatus, SubmitJob, TracePoint
 from qiosk.contract.logs import MAX_LOG_BYTES, LogLine
 from qiosk.contract.paging import ItemOrder
 from qiosk.contract.provenance import environment
@@ -282,7 +282,14 @@ def test_a_report_is_stored_and_extends_the_lease(store):
     store.add(a_job())
     job = claim(store)
     update = RunUpdate(
-        progress=JobProgress(fraction=0.5, sweeps=10, best_cost=-3.0, seconds=1.0),
+        progress=JobProgress(
+            fraction=0.5,
+            sweeps=10,
+            best_cost=-3.0,
+            seconds=1.0,
+            bound=-4.0,
+            bounds=(BoundPoint(0.1, -9.0), BoundPoint(0.2, -4.0)),
+        ),
         trace=[TracePoint(0.1, 1, -1.0), TracePoint(0.2, 2, -3.0)],
         trace_start=0,
         best_blob="bestSoFar",

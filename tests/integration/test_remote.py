@@ -87,6 +87,15 @@ def test_many_threads_share_a_workspace(server: Served) -> None:
     workspace.close()
 
 
+def test_jobs_tell_how_their_bounds_became_better(server: Served) -> None:
+    with Workspace(server.url, api_key=KEY) as workspace:
+        job = SimulatedAnnealing(workspace, sweeps=100, seed=1, params={"bound": "cycles"}).submit(ring(51))
+        job.wait_until_completed(timeout_secs=HANG_S, print_progress=False)
+        points = job.progress.bounds
+        assert [point.bound for point in points] == sorted({point.bound for point in points})
+        assert points[-1].bound == job.progress.bound
+
+
 def test_keys_open_what_they_are_for(server: Served) -> None:
     with pytest.raises(Unauthorized), Workspace(server.url, api_key="wrong") as stranger:
         stranger.list_jobs()

@@ -20,8 +20,11 @@ from qiosk.model.flips import cost_of
 from qiosk.solvers.allotment import Wanted, seconds_afterwards, seconds_beside
 from qiosk.solvers.bounding import Bounding, relative_gap
 from qiosk.solvers.checkpoint import pack, unpack
+from qiosk.solvers.run import Task
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.solve import solve
+from qiosk.solvers.targets.catalogue import target
+from qiosk.solvers.targets.parameters import read_parameters
 from strategies import cost_function
 
 
@@ -191,6 +194,47 @@ def test_progress_tells_the_bound():
     solve(torus(6), timeout=HANG_S, seed=1, bound="auto", progress=lambda progress: seen.append(progress.bound))
     assert seen[-1] is not None
     assert all(later >= earlier for earlier, later in pairwise(seen) if earlier is not None)
+
+
+def test_a_run_tells_how_its_bound_became_better():
+    seen = []
+    result = solve(
+        torus(30),
+        "microsoft.tabu.cpu",
+        sweeps=300,
+        seed=1,
+        gap=0.01,
+        bound="cycles",
+        timeout=HANG_S,
+        progress=seen.append,
+    )
+    bounds = [point.bound for point in result.bounds]
+    assert len(bounds) > 1
+    assert bounds == sorted(set(bounds))
+    assert bounds[0] == -1800.0, "the trivial one"
+    assert bounds[-1] == result.bound
+    assert all(a.seconds <= b.seconds for a, b in pairwise(result.bounds))
+    assert [point.bound for point in seen[-1].bounds] == bounds
+
+
+def test_a_resumed_run_keeps_the_bounds_of_the_earlier_one():
+    function, reports = torus(30), []
+    first = task(function, reports)
+    again = task(function, [], resume=reports[-1].checkpoint())
+    assert again.bounds[: len(first.bounds)] == first.bounds
+
+
+def task(function, reports, **more):
+    tabu = target("microsoft.tabu.cpu")
+    values = read_parameters(tabu.parameters, {"sweeps": 100, "seed": 1, "bound": "cycles"})
+    run = Task(tabu, values, function, threads=1, **more)
+    return run.run(is_cancelled=lambda: False, on_chunk=reports.append)
+
+
+@pytest.mark.parametrize("bound", ["auto", "none"])
+def test_what_is_proved_before_a_search_has_one_bound(bound):
+    result = solve(cost_function("ising", [(1.0, [0, 1])]), seed=1, bound=bound)
+    assert [point.bound for point in result.bounds] == [result.bound] == [-1.0]
 
 
 def test_unknown_methods_and_gaps_are_refused():

@@ -6,6 +6,7 @@ import json
 import pickle
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from qiosk import errors
 from qiosk.contract import codec, error_codec, requests
 from qiosk.contract.jobs import (
+    MOST_BOUND_POINTS,
+    BoundPoint,
     ErrorData,
     JobProgress,
     JobStatus,
@@ -21,6 +24,7 @@ from qiosk.contract.jobs import (
     SubmitJob,
     TargetView,
     TracePoint,
+    with_bound,
 )
 from qiosk.errors import InvalidJobDefinition, JobNotFound, QioskError, UnreadableInput
 
@@ -76,6 +80,7 @@ def test_a_job_is_written_in_the_words_of_the_wire() -> None:
         "bestCost": -1.5,
         "seconds": 0.25,
         "bound": None,
+        "bounds": [],
         "activity": None,
     }
     assert members["beginExecutionTime"] is None
@@ -104,6 +109,18 @@ def test_trace_points_are_rows() -> None:
     rows = json.loads(codec.encode(points))
     assert rows == [[0.5, 3, -1.0], [1.0, 4, -2.0]]
     assert codec.convert(list[TracePoint], rows) == points
+
+
+def test_better_bounds_are_rows_of_which_the_most_important_are_kept() -> None:
+    points: tuple[BoundPoint, ...] = ()
+    for second, bound in enumerate([-900.0, -900.0, -500.0, *np.linspace(-499.0, -490.0, 60), None, -100.0]):
+        points = with_bound(points, float(second), bound)
+    kept = [point.bound for point in points]
+    assert len(points) == MOST_BOUND_POINTS
+    assert kept == sorted(set(kept))
+    assert kept[:2] == [-900.0, -500.0]
+    assert kept[-1] == -100.0
+    assert json.loads(codec.encode(JobProgress(bounds=points[:1])))["bounds"] == [[0.0, -900.0]]
 
 
 def test_a_submission_has_defaults() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import qiosk
 from qiosk import plots
-from qiosk.contract.jobs import TracePoint
+from qiosk.contract.jobs import BoundPoint, TracePoint
 from qiosk.errors import InvalidValue
 from qiosk.problem import Problem, Term
 
@@ -34,6 +36,17 @@ def test_a_search_is_drawn_as_steps():
     assert line.get_xdata().tolist() == [plots.EARLIEST_S, 1.0, 1.0]
     assert line.get_ydata().tolist() == [5.0, -3.0, -3.0]
     assert axes.get_xscale() == "log"
+
+
+def test_the_bound_is_drawn_below_the_cost():
+    problem = Problem("p", [Term(c=1, indices=[0, 1])])
+    result = replace(qiosk.solve(problem, seed=1), trace=SLOW, bounds=[BoundPoint(0.0, -8.0), BoundPoint(0.5, -3.0)])
+    axes = result.plot(bound=True)
+    dashed = axes.lines[-1]
+    assert (dashed.get_linestyle(), dashed.get_color()) == ("--", axes.lines[0].get_color())
+    assert dashed.get_xdata().tolist() == [plots.EARLIEST_S, 0.5, 1.0]
+    assert dashed.get_ydata().tolist() == [-8.0, -3.0, -3.0]
+    assert len(plots.search(SLOW, bound=True).lines) == len(plots.search(SLOW).lines)
 
 
 def test_results_draw_themselves():

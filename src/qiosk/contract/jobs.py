@@ -50,12 +50,37 @@ class ErrorData(Struct, rename="camel", frozen=True, kw_only=True):
     message: str
 
 
+class BoundPoint(Struct, array_like=True, frozen=True):
+    """A better lower bound: seconds since the solver began, and a cost that none is below. In JSON a row of two."""
+
+    seconds: float
+    bound: float
+
+
+MOST_BOUND_POINTS = 32
+"""Points that are kept: they are part of the properties of every job."""
+
+
+def with_bound(points: Sequence[BoundPoint], seconds: float, bound: float | None) -> tuple[BoundPoint, ...]:
+    """The points and a further one, if its bound is better than the last one's.
+
+    Of more than ``MOST_BOUND_POINTS`` the one goes that changes the curve least; the first and the last stay.
+    """
+    if bound is None or (points and bound <= points[-1].bound):
+        return tuple(points)
+    longer = [*points, BoundPoint(seconds, bound)]
+    if len(longer) > MOST_BOUND_POINTS:
+        del longer[min(range(1, len(longer) - 1), key=lambda k: longer[k].bound - longer[k - 1].bound)]
+    return tuple(longer)
+
+
 class JobProgress(Struct, rename="camel", frozen=True, kw_only=True):
     """Progress of a running job.
 
     ``fraction`` is 0..1 of the planned work or of the time limit, whichever is reached first; ``best_cost`` is None
     before the first configuration was evaluated; ``seconds`` is the time since the solver began. ``bound`` is a cost
-    that no configuration is below; None if none was computed. ``activity`` is what the run does instead of searching,
+    that no configuration is below; None if none was computed. ``bounds`` has a point for every better one, of many only
+    those that changed most. ``activity`` is what the run does instead of searching,
     such as ``compiling kernels (once)…``; None while it searches.
     """
 
@@ -64,6 +89,7 @@ class JobProgress(Struct, rename="camel", frozen=True, kw_only=True):
     best_cost: float | None = None
     seconds: float = 0.0
     bound: float | None = None
+    bounds: tuple[BoundPoint, ...] = ()
     activity: str | None = None
 
 

@@ -139,7 +139,10 @@ class _Rounds:
             waiting.clear()
             self._trace.extend(new)
             self._best.take(report)
-            progress = structs.replace(report.progress, seconds=seconds, fraction=fraction, best_cost=self._best.cost)
+            bounds = tuple(structs.replace(p, seconds=earlier + p.seconds) for p in report.progress.bounds)
+            progress = structs.replace(
+                report.progress, seconds=seconds, fraction=fraction, best_cost=self._best.cost, bounds=bounds
+            )
             self._hooks.on_chunk(
                 replace(
                     report,

@@ -14,7 +14,7 @@ from typing import Generic
 
 import numpy as np
 
-from qiosk.contract.jobs import JobProgress, TracePoint
+from qiosk.contract.jobs import BoundPoint, JobProgress, TracePoint, with_bound
 from qiosk.contract.provenance import CUT_SHORT
 from qiosk.kernels.announcements import setup_seconds
 from qiosk.solvers.bounding import Bounding
@@ -59,6 +59,7 @@ class Run(Generic[S]):
     reported: int = 0  # points of the trace that were reported after earlier chunks
     is_interrupted: bool = False  # in the middle of a sweep, so that the state cannot be continued
     bounding: Bounding | None = None  # lower bounds beside the search
+    bounds: tuple[BoundPoint, ...] = ()  # how they became better
 
     @property
     def deadline(self) -> float:
@@ -79,6 +80,7 @@ class Run(Generic[S]):
             best_cost=best if np.isfinite(best) else None,
             seconds=self.now - self.began,
             bound=None if self.bounding is None else self.bounding.best.value,
+            bounds=self.bounds,
         )
 
     def _fraction(self) -> float:
@@ -89,9 +91,11 @@ class Run(Generic[S]):
         return float(min(1.0, planned))
 
     def extend_trace(self) -> None:
-        """Stamp the improvements that are not in the trace yet with the present time."""
+        """Stamp the improvements that are not in the trace yet with the present time, and a better bound."""
         for found in self.state.incumbents.improvements[len(self.trace) :]:
             self.trace.append(TracePoint(self.now - self.began, found.sweep, found.cost))
+        if self.bounding is not None:
+            self.bounds = with_bound(self.bounds, self.now - self.began, self.bounding.best.value)
 
 
 def drive(
@@ -135,7 +139,7 @@ def drive(
     if reason is StopReason.OPTIMAL and run.bounding is not None:
         reason = run.bounding.confirmed(run.state.incumbents) or StopReason.CONVERGED
     if reason in (StopReason.CONVERGED, StopReason.FINISHED):
-        reason = _bound_at_last(run, clock, is_cancelled) or reason
+        reason = _bound_at_last(run, clock, is_cancelled, on_chunk) or reason
     if reason in CUT_SHORT and run.bounding is not None and run.state.incumbents.capacity == 1:
         run.bounding.offer(run.state.incumbents, run.solver.context.problem)
     if reason in CUT_SHORT:
@@ -173,12 +177,26 @@ def _bound(run: Run[S], clock: Callable[[], float], is_cancelled: Callable[[], b
     return seconds
 
 
-def _bound_at_last(run: Run[S], clock: Callable[[], float], is_cancelled: Callable[[], bool]) -> StopReason | None:
+def _bound_at_last(
+    run: Run[S], clock: Callable[[], float], is_cancelled: Callable[[], bool], on_chunk: Callable[[Run[S]], None]
+) -> StopReason | None:
     """Look for a better bound after the search ended by itself; what that proves of its best."""
     if run.bounding is None:
         return None
     found, problem = run.state.incumbents, run.solver.context.problem
-    run.bounding.go_on(found, problem, run.seconds, lambda: is_cancelled() or clock() >= run.deadline)
+    known = run.bounds
+
+    def is_over() -> bool:
+        nonlocal known
+        run.now = clock()
+        run.extend_trace()
+        if run.bounds != known:
+            known = run.bounds
+            on_chunk(run)
+            run.reported = len(run.trace)
+        return is_cancelled() or run.now >= run.deadline
+
+    run.bounding.go_on(found, problem, run.seconds, is_over)
     return run.bounding.outcome(found)
 
 

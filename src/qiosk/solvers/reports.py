@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import to_builtins
 
 from qiosk.bounds.bound import Bound
-from qiosk.contract.jobs import JobProgress, TracePoint
+from qiosk.contract.jobs import BoundPoint, JobProgress, TracePoint
 from qiosk.contract.provenance import Provenance
 from qiosk.solvers.bounding import Bounding
 from qiosk.solvers.checkpoint import origin, pack
@@ -96,7 +96,13 @@ class Reports:
     ) -> ChunkReport:
         """The only report where the best was found before any search, in some ``seconds``."""
         return ChunkReport(
-            progress=JobProgress(fraction=1.0, best_cost=found.best, seconds=seconds, bound=exact.bound.value),
+            progress=JobProgress(
+                fraction=1.0,
+                best_cost=found.best,
+                seconds=seconds,
+                bound=exact.bound.value,
+                bounds=(BoundPoint(seconds, exact.bound.value),),
+            ),
             new_trace=trace,
             best=lambda: self._document(found, parameters, seconds),
             checkpoint=lambda: pack(self._begun(exact.kernel)),
@@ -117,12 +123,17 @@ class Reports:
         statistics: Mapping[str, Any],
         bounding: Bounding | None = None,
         exact: Exact | None = None,
+        bounds: Sequence[BoundPoint] = (),
     ) -> Result:
-        """The result of a run that has ended, with the bound of ``bounding`` or of what was proved before a search."""
+        """The result of a run that has ended, with the bound of ``bounding`` or of what was proved before a search.
+
+        ``bounds`` are how that became better until the search had ended.
+        """
         solutions = self._searched.solutions(found)
         violated = self._searched.violated(solutions[0].values)
         if violated and statistics["stop_reason"] in (StopReason.CONVERGED, StopReason.OPTIMAL):
             statistics = {**statistics, "stop_reason": str(StopReason.VIOLATED)}
+        lower_bound = self._bound(solutions[0], bounding, exact)
         return Result(
             target=self._target.id,
             solutions=solutions,
@@ -134,7 +145,8 @@ class Reports:
             ended_at=now(),
             input_data_uri=self._input_data_uri,
             document=self._target.document,
-            lower_bound=self._bound(solutions[0], bounding, exact),
+            lower_bound=lower_bound,
+            bounds=() if lower_bound is None else bounds,
         )
 
     def _bound(self, best: Solution, bounding: Bounding | None, exact: Exact | None) -> Bound | None:
@@ -174,6 +186,7 @@ class Reports:
                 "stepping": run.seconds,
                 "bound": None if run.bounding is None else run.bounding.saved(),
                 "trace": trace,
+                "bounds": [(p.seconds, p.bound) for p in run.bounds],
             }
         )
 

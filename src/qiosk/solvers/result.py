@@ -13,7 +13,7 @@ from msgspec import to_builtins
 
 from qiosk.bounds.bound import Bound
 from qiosk.bounds.branch.tree import METHOD as BRANCH
-from qiosk.contract.jobs import TracePoint
+from qiosk.contract.jobs import BoundPoint, TracePoint
 from qiosk.contract.provenance import Provenance
 from qiosk.formats.qio.results import SolutionColumns
 from qiosk.model.constraints.hard_constraints import Violation
@@ -54,7 +54,8 @@ class Result:
     """Distinct solutions, best first, and how they were found.
 
     ``parameters`` holds the values in effect, under the names of the parameterized target. ``trace`` has a point for
-    every new best. ``statistics``:
+    every new best, and ``bounds`` one for every better lower bound, of many for those that changed most.
+    ``statistics``:
 
     - ``kernel``: the sweep kernel and its arithmetic; ``exhaustive``, ``tree``,
       ``elimination`` and ``propagation`` where there were no sweeps;
@@ -96,6 +97,7 @@ class Result:
     input_data_uri: str = ""
     document: Document = microsoft_document
     lower_bound: Bound | None = None
+    bounds: Sequence[BoundPoint] = ()
     violated: Sequence[Violation] | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
     covers_earlier_runs: bool = False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qiosk.contract.jobs import TracePoint
+from qiosk.contract.jobs import BoundPoint, TracePoint
 from qiosk.contract.provenance import CUT_SHORT
 from qiosk.errors import InvalidValue, NotEnoughMemory, TimeoutTooSmall, UnreadableCheckpoint
 from qiosk.kernels.announcements import Start, setup_seconds
@@ -202,7 +202,7 @@ class Task:
             run.state.incumbents,
             lambda: self.clock() < enough and not is_cancelled(),
         )
-        return self.reports.result(run.state.incumbents, parameters, run.trace, statistics, bounds)
+        return self.reports.result(run.state.incumbents, parameters, run.trace, statistics, bounds, bounds=run.bounds)
 
     @property
     def _compile_seconds(self) -> float:
@@ -287,7 +287,8 @@ class Task:
         stop = StopReason.OPTIMAL if exact.is_proved and searched.is_exact else StopReason.CONVERGED
         stop = StopReason.CANCELLED if is_cancelled() else stop
         statistics = statistics_of(exact.kernel, stop, seconds) | searched.presolve
-        return self.reports.result(found, parameters, trace, statistics, exact=exact)
+        bounds = [BoundPoint(seconds, exact.bound.value)]
+        return self.reports.result(found, parameters, trace, statistics, exact=exact, bounds=bounds)
 
     def _advice(self, found: Incumbents) -> dict[str, Any]:
         if self.target.advice is None:
@@ -314,6 +315,7 @@ class Task:
             run.trace.extend(TracePoint(s, int(k), c) for s, k, c in self.saved["trace"].tolist())
             run.seconds = self.saved["stepping"]
             bounds.resume(self.saved.get("bound"))  # a checkpoint of an older version has none
+            run.bounds = tuple(BoundPoint(s, b) for s, b in self.saved.get("bounds", ()))
         return run
 
     def _new_seed(self) -> int:

@@ -17,7 +17,7 @@ from qiosk.adapters.sql import tables as sql_tables
 from qiosk.adapters.sql.databases.database import Database, parse_url
 from qiosk.errors import Conflict
 
-REVISION = "0015"
+REVISION = "0016"
 """The newest revision in ``migrations``."""
 DECLARATIONS = (sql_tables, sql_sessions, sql_keys, sql_quotas)
 """All modules that declare tables: importing them completes the metadata."""

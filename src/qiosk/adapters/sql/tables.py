@@ -10,18 +10,20 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from qiosk.adapters.sql.databases.readable import choice, has_key, readable
 from qiosk.contract import codec
-from qiosk.contract.jobs import CONTAINER_PREFIX, ErrorData, JobProgress
+from qiosk.contract.jobs import CONTAINER_PREFIX, BoundPoint, ErrorData, JobProgress
 from qiosk.contract.paging import ItemOrder
 from qiosk.contract.provenance import Provenance
 from qiosk.errors import UnreadableInput
 from qiosk.service.jobs.job import BlobRef, Job, JobKey, JobState
 from qiosk.service.paging import name_key
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ jobs = sa.Table(
     sa.Column("progress_best_cost", sa.Float),
     sa.Column("progress_seconds", sa.Float, nullable=False),
     sa.Column("progress_bound", sa.Float),
+    sa.Column("progress_bounds", TEXT),
     sa.Column("progress_activity", TEXT),
     sa.Column("best_blob", TEXT),
     sa.Column("best_cost", sa.Float),
@@ -189,6 +192,7 @@ def to_progress(progress: JobProgress) -> dict[str, Any]:
         "progress_best_cost": progress.best_cost,
         "progress_seconds": progress.seconds,
         "progress_bound": progress.bound,
+        "progress_bounds": codec.encode(progress.bounds).decode() if progress.bounds else None,
         "progress_activity": progress.activity,
     }
 
@@ -219,14 +223,14 @@ def to_provenance(provenance: Provenance | None) -> str | None:
     return None if provenance is None else codec.encode(provenance).decode()
 
 
-def _from_provenance(row: Mapping[str, Any]) -> Provenance | None:
-    """The provenance of a row; None if there is none, or it is unreadable."""
-    if row["provenance"] is None:
+def _decoded(kind: type[T], row: Mapping[Any, Any], column: str) -> T | None:
+    """The record in a column; None if there is none, or it is unreadable."""
+    if row[column] is None:
         return None
     try:
-        return codec.decode(Provenance, row["provenance"])
+        return codec.decode(kind, row[column])
     except UnreadableInput as error:
-        _log.warning("%s %s: its provenance cannot be read: %s", row["workspace"], row["id"], error)
+        _log.warning("%s %s: its %s cannot be read: %s", row["workspace"], row["id"], column, error)
         return None
 
 
@@ -288,6 +292,7 @@ def from_row(stored: Mapping[Any, Any]) -> Job:
             best_cost=row["progress_best_cost"],
             seconds=row["progress_seconds"],
             bound=row["progress_bound"],
+            bounds=_decoded(tuple[BoundPoint, ...], row, "progress_bounds") or (),
             activity=row["progress_activity"],
         ),
         input_params=_readable(row, "input_params"),
@@ -296,7 +301,7 @@ def from_row(stored: Mapping[Any, Any]) -> Job:
         input=BlobRef(row["input_container"], row["input_blob"]),
         state=choice(JobState, row, "state", JobState.FAILED),
         error=from_error(row),
-        provenance=_from_provenance(row),
+        provenance=_decoded(Provenance, row, "provenance"),
     )
 
 
@@ -333,4 +338,5 @@ def _strings(metadata: Any) -> Mapping[str, str] | None:
 
 def weight_of(row: Mapping[Any, Any]) -> int:
     """The ``weight`` of the job of a row."""
-    return sum(len(str(row[column] or "")) for column in ("input_params", "metadata", "tags", "provenance"))
+    large = ("input_params", "metadata", "tags", "provenance", "progress_bounds")
+    return sum(len(str(row[column] or "")) for column in large)

@@ -28,7 +28,7 @@ from typing import TypeVar, final
 
 from msgspec import structs
 
-from qiosk.contract.jobs import OUTPUT_BLOB, ErrorData, TracePoint
+from qiosk.contract.jobs import OUTPUT_BLOB, ErrorData, TracePoint, with_bound
 from qiosk.errors import BlobNotFound, InvalidInput, NotEnoughMemory, QioskError, StorageFull
 from qiosk.service.blobs.store import JSON, PLAIN, BlobHeaders, BlobStore, MapsBlobs
 from qiosk.service.jobs.job import BlobRef
@@ -211,12 +211,14 @@ class Reporter:
     def finish(self, result: RunResult) -> RunOutcome:
         """Send the last update and store the results, which takes as long as the storage is full or unreachable."""
         is_cut_off = result.stop_reason in ("cancelled", "run_limit")
+        seconds = self._progress.seconds or self._monotonic() - self._began
         progress = structs.replace(
             self._progress,
             fraction=self._progress.fraction if is_cut_off else 1.0,
             best_cost=result.cost,
             bound=result.bound,
-            seconds=self._progress.seconds or self._monotonic() - self._began,
+            bounds=with_bound(self._progress.bounds, seconds, result.bound),
+            seconds=seconds,
         )
         update = RunUpdate(progress=progress, trace=tuple(result.trace), trace_start=0, is_solved=True)
         provenance = self.retry_while_unavailable(lambda: result.provenance)
