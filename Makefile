@@ -15,7 +15,7 @@ VENV := $(PYTHON) -m venv --clear .venv && $(BIN)/python -m pip install --quiet 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: azurite bench changelog check clean demo docs fmt goldens gallery help lint package peers picture serve setup site test types
+.PHONY: azurite bench browser changelog check clean demo docs fmt goldens gallery help lint package peers picture serve setup site test types
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -42,6 +42,10 @@ test: setup  ## the whole test suite, with coverage (25 min of processor time)
 
 azurite:  ## install the emulator of Azure storage, for the tests that need it (npm, 10 s)
 	npm install --silent --no-audit --no-fund --prefix .azurite azurite@3
+
+browser:  ## install Chromium and axe-core, for the tests of the dashboard (apt and npm, 1 min)
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { apt-get update -q && apt-get install -y -q chromium; }
+	npm install --silent --no-audit --no-fund --prefix .browser axe-core@4
 
 lint: setup  ## ruff: style and mistakes (2 s)
 	$(BIN)/ruff check .

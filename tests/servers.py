@@ -18,6 +18,7 @@ from fake_runners import run as run_fake
 from patience import HANG_S
 from qiosk.bootstrap import ServerParts
 from qiosk.contract.quotas import Dimension
+from qiosk.dashboard import create_dashboard
 from qiosk.server.app import create_app
 from qiosk.server.settings import ServerSettings
 from qiosk.server.web.admission import MAX_EXTRA, Admission, Room
@@ -121,13 +122,14 @@ class AppTransport(httpx.BaseTransport):
             return response
 
         response = self._portal.call(send)
-        return httpx.Response(response.status_code, headers=response.headers.raw, content=response.content)
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"]
+        return httpx.Response(response.status_code, headers=headers, content=response.content)  # it is decoded
 
 
 @contextmanager
 def serving(parts: ServerParts, **settings) -> Iterator[httpx.Client]:
     """A client of a server over these parts."""
-    app = create_app(parts, ServerSettings(**{"hosts": ("jobs.test",), **settings}))
+    app = create_app(parts, ServerSettings(**{"hosts": ("jobs.test",), **settings}), create_pages=create_dashboard)
     with (
         anyio.from_thread.start_blocking_portal() as portal,
         portal.wrap_async_context_manager(app.router.lifespan_context(app)),
@@ -141,7 +143,7 @@ def listening(parts: ServerParts, *, extras: int = MAX_EXTRA, **settings) -> Ite
     """The URL of a server over these parts, on a socket of the loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         chosen = ServerSettings(**settings)
-        app = create_app(parts, chosen)
+        app = create_app(parts, chosen, create_pages=create_dashboard)
         config = uvicorn.Config(app, log_config=None, access_log=False)
         port = listener.getsockname()[1]
         server = Server(config, listener, Admission(Room(chosen.max_connections, extras)))

@@ -24,7 +24,7 @@ ROWS = [
     {"client", "server", "supervisor"},
     {"optimization", "studies", "testing"},
     {"aio"},
-    {"azure", "azure_bootstrap", "interop"},
+    {"azure", "azure_bootstrap", "dashboard", "interop"},
     {"cli"},
 ]
 RANK = {layer: rank for rank, row in enumerate(ROWS) for layer in row}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.datastructures import Headers, State
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qiosk.bootstrap import ServerParts
 from qiosk.server.auth.auth import open_gate
@@ -30,9 +32,15 @@ from qiosk.server.web.routing import Route, RouteTable
 
 _OF_WORKSPACE = (jobs.router, events.router, sessions.router, workspace.router)
 
+CreatePages = Callable[[State], ASGIApp]
+"""Makes the application of the pages for browsers, of the state of the server's application."""
 
-def create_app(parts: ServerParts, settings: ServerSettings) -> Starlette:
-    """The server's application. The caller closes ``parts`` after it."""
+
+def create_app(parts: ServerParts, settings: ServerSettings, *, create_pages: CreatePages | None = None) -> Starlette:
+    """The server's application. The caller closes ``parts`` after it.
+
+    What ``create_pages`` makes answers ``/`` to browsers, and all paths below ``/ui``.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -52,8 +60,22 @@ def create_app(parts: ServerParts, settings: ServerSettings) -> Starlette:
     app.state.streams = StreamLimits(settings.max_connections)
     app.state.readiness = health.Readiness(parts.checks)
     app.state.registry = registry
-    app.router.default = RouteTable(all_routes(), BlobEndpoint(_blob_service(parts, settings)))
+    table = RouteTable(all_routes(), BlobEndpoint(_blob_service(parts, settings)))
+    app.router.default = table if create_pages is None else _beside(create_pages(app.state), table)
     return app
+
+
+def _beside(pages: ASGIApp, table: ASGIApp) -> ASGIApp:
+    """An application that passes on what browsers ask for to ``pages``, and everything else to ``table``."""
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        is_page = path == "/ui" or path.startswith("/ui/")
+        if path == "/":
+            is_page = "text/html" in Headers(scope=scope).get("accept", "")
+        await (pages if is_page else table)(scope, receive, send)
+
+    return dispatch
 
 
 def all_routes() -> Sequence[Route]:

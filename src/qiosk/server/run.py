@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from qiosk.bootstrap import ServerParts
 from qiosk.errors import Forbidden, ServiceUnavailable
-from qiosk.server.app import create_app
+from qiosk.server.app import CreatePages, create_app
 from qiosk.server.opening import Opening
 from qiosk.server.settings import ServerSettings
 from qiosk.server.web.admission import BURST, Admission, room_for
@@ -32,6 +32,7 @@ def serve(
     settings: ServerSettings,
     *,
     announce: Callable[[str], None],
+    create_pages: CreatePages | None = None,
     may_wait: bool = False,
 ) -> None:
     """Answer requests until SIGTERM or SIGINT, then let open requests end and running jobs save their state.
@@ -49,7 +50,7 @@ def serve(
 
     def create(parts: ServerParts) -> Starlette:
         check_exposure(parts, settings)
-        return create_app(parts, replace(settings, max_connections=limits.most))
+        return create_app(parts, replace(settings, max_connections=limits.most), create_pages=create_pages)
 
     opening = Opening(open_parts, create, may_wait=may_wait)
     try:

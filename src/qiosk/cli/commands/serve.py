@@ -41,6 +41,7 @@ def serve(
         from qiosk.bootstrap import open_server
 
         with extra("server", "qiosk serve"):
+            from qiosk.dashboard import create_dashboard
             from qiosk.server.run import serve as run
             from qiosk.server.settings import read_server_settings
             from qiosk.server.web.logs import configure_logs
@@ -67,5 +68,6 @@ def serve(
             open_parts,
             chosen,
             announce=lambda url: typer.echo(f"Qiosk serves {settings.home} at {url}"),
+            create_pages=create_dashboard,
             may_wait=settings.has_database_server,
         )

@@ -1,0 +1,100 @@
+"""The application of the pages: routes, static files, error pages and the headers of every response."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.datastructures import State
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from qiosk.dashboard.live import follow_changes
+from qiosk.dashboard.pages import jobs, sign_in
+from qiosk.dashboard.render import STATIC, Renderer
+from qiosk.dashboard.sign_in import Sessions
+from qiosk.dashboard.visits import error_page
+from qiosk.errors import QioskError
+from qiosk.server.settings import ServerSettings
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_PATH: Final = "/ui"
+_FOREVER: Final = b"public, max-age=31536000, immutable"
+
+
+class _WorkspaceConvertor(StringConvertor):
+    """The key of a workspace in a path: ``default``, or three names."""
+
+    regex = "default|[^/]+/[^/]+/[^/]+"
+
+
+register_url_convertor("key", _WorkspaceConvertor())
+
+
+def create_dashboard(state: State) -> Starlette:
+    """The application of the pages of a server, whose own application has ``state``.
+
+    It answers ``/`` and all paths below ``/ui``.
+    """
+    settings: ServerSettings = state.settings
+    app = Starlette(
+        routes=_routes(),
+        middleware=[Middleware(_Headers), Middleware(GZipMiddleware, minimum_size=1000)],
+        exception_handlers={QioskError: error_page, HTTPException: error_page},
+    )
+    app.state = state
+    state.dashboard_sessions = Sessions(state.parts.secret, path=settings.base_path)
+    state.renderer = Renderer(settings.base_path)
+    return app
+
+
+def _routes() -> list[BaseRoute]:
+    of_workspace: list[BaseRoute] = [
+        *jobs.routes,
+        Route("/live", follow_changes),
+    ]
+    return [
+        Route("/", _home),
+        Route(_PATH, _home),
+        Mount(f"{_PATH}/static", StaticFiles(directory=STATIC)),
+        Mount(f"{_PATH}/w/{{workspace:key}}", routes=of_workspace),
+        Mount(_PATH, routes=[Route("/", _home), *sign_in.routes]),  # last: it answers all that is left below /ui
+    ]
+
+
+async def _home(request: Request) -> Response:
+    return RedirectResponse(request.app.state.renderer.link("/ui/workspaces"), status_code=303)
+
+
+class _Headers:
+    """Middleware that adds the headers of every page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                is_versioned = scope["path"].startswith(f"{_PATH}/static/") and scope["query_string"].startswith(b"v=")
+                present = {name for name, _ in message["headers"]}
+                added = [
+                    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+                    (b"referrer-policy", b"same-origin"),  # without a referrer, forms have no origin either
+                    (b"cache-control", _FOREVER if is_versioned and message["status"] == 200 else b"no-store"),
+                ]
+                message["headers"] = [*message["headers"], *(pair for pair in added if pair[0] not in present)]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

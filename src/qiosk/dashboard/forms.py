@@ -1,0 +1,61 @@
+"""Reads forms, with limits on their size and on the time that they take to arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from starlette.datastructures import FormData
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message
+
+from qiosk.errors import InvalidJobDefinition, RequestTimeout
+from qiosk.server.settings import ServerSettings
+from qiosk.server.web.bodies import too_large
+
+MAX_FORM_BYTES: Final = 1 << 20
+"""Largest form without files."""
+_MAX_FIELDS: Final = 2000
+
+
+@asynccontextmanager
+async def read_form(request: Request, *, max_bytes: int = MAX_FORM_BYTES) -> AsyncIterator[FormData]:
+    """The form in a request; its files are closed afterwards.
+
+    Raises RequestTooLarge as soon as it is too long, RequestTimeout if it does not arrive in time, InvalidJobDefinition
+    if the connection ends before.
+    """
+    settings: ServerSettings = request.app.state.settings
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > max_bytes):
+        raise too_large(max_bytes)
+    size = 0
+
+    async def receive() -> Message:
+        nonlocal size
+        message = await request.receive()
+        size += len(message.get("body", b""))
+        if size > max_bytes:
+            raise too_large(max_bytes)
+        return message
+
+    limited = Request(request.scope, receive)
+    try:
+        async with asyncio.timeout(settings.body_seconds):
+            form = await limited.form(max_fields=_MAX_FIELDS, max_files=1, max_part_size=max_bytes)
+    except TimeoutError:
+        raise RequestTimeout(f"request body: must arrive within {settings.body_seconds:g} s") from None
+    except ClientDisconnect as error:
+        raise InvalidJobDefinition("request body: the connection ended before it was complete") from error
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+def text_of(form: FormData, name: str) -> str:
+    """A field's text without blanks around it; empty if it is missing or a file."""
+    value = form.get(name, "")
+    return value.strip() if isinstance(value, str) else ""

@@ -1,0 +1,95 @@
+// What every page needs: a live stream while the page is visible, confirmations, selections, menus that close.
+"use strict";
+
+// An EventSource that is open only while the page is visible. Browsers allow some six connections to a host over
+// HTTP/1.1, so many tabs with a stream each would block one another. Whatever was missed meanwhile is one "changed".
+class VisibleEventSource extends EventTarget {
+  constructor(url) {
+    super();
+    this.url = url;
+    this.onopen = null;
+    this.onerror = null;
+    this.readyState = EventSource.CONNECTING;
+    this.wasOpen = false;
+    this.toggle = () => (document.hidden ? this.pause() : this.open());
+    document.addEventListener("visibilitychange", this.toggle);
+    this.toggle();
+  }
+
+  open() {
+    if (this.source) return;
+    this.source = new EventSource(this.url);
+    this.source.addEventListener("changed", () => this.dispatchEvent(new Event("changed")));
+    this.source.onopen = (event) => {
+      this.readyState = EventSource.OPEN;
+      this.onopen?.(event);
+      if (this.wasOpen) this.dispatchEvent(new Event("changed"));
+      this.wasOpen = true;
+    };
+    this.source.onerror = (event) => {
+      this.readyState = this.source?.readyState ?? EventSource.CLOSED;
+      if (this.readyState === EventSource.CLOSED) this.close();
+      this.onerror?.(event);
+    };
+  }
+
+  pause() {
+    this.source?.close();
+    this.source = null;
+  }
+
+  close() {
+    document.removeEventListener("visibilitychange", this.toggle);
+    this.pause();
+    this.readyState = EventSource.CLOSED;
+  }
+}
+
+htmx.createEventSource = (url) => new VisibleEventSource(url);
+
+// A press of a button with data-confirm asks first.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-confirm]");
+  if (button && !window.confirm(button.dataset.confirm)) event.preventDefault();
+});
+
+// Menus close by Escape and by a click elsewhere.
+document.addEventListener("click", (event) => {
+  document.querySelectorAll("details.menu[open]").forEach((menu) => {
+    if (!menu.contains(event.target)) menu.open = false;
+  });
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const menu = event.target.closest?.("details.menu[open]") ?? document.querySelector("details.menu[open]");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// The URL keeps which jobs are selected, so that it can be sent, and so that live updates keep them.
+function keepSelection(form) {
+  const url = new URL(window.location);
+  url.searchParams.delete("selected");
+  const chosen = [...form.querySelectorAll("input[name=selected]:checked")];
+  chosen.forEach((box) => url.searchParams.append("selected", box.value));
+  history.replaceState(history.state, "", url);
+  form.dataset.chosen = String(chosen.length);
+}
+
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("[data-selection]");
+  if (!form) return;
+  if (event.target.matches("[data-select-all]")) {
+    form.querySelectorAll("input[name=selected]").forEach((box) => (box.checked = event.target.checked));
+  }
+  if (event.target.matches("[data-select-all], input[name=selected]")) keepSelection(form);
+});
+
+// What happened is said once to screen readers, by an element that the server marks.
+document.addEventListener("htmx:afterSwap", () => {
+  const said = document.querySelector("[data-announce]");
+  const announcer = document.getElementById("announcer");
+  if (said && announcer && announcer.textContent !== said.dataset.announce) announcer.textContent = said.dataset.announce;
+});

@@ -1,0 +1,74 @@
+"""The list of jobs in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from browsers import opened, screenshot, session, tab, violations
+from qiosk.contract.jobs import SubmitJob
+from servers import MemoryParts, listening
+
+
+@pytest.fixture
+def memory() -> MemoryParts:
+    return MemoryParts()
+
+
+@pytest.fixture
+def url(memory: MemoryParts) -> Iterator[str]:
+    with listening(memory.parts) as url:
+        yield url
+
+
+def submit(memory: MemoryParts, name: str, **members) -> str:
+    command = SubmitJob(name=name, provider_id="qiosk", target="qiosk.auto", input_data=b"{}", **members)
+    return memory.jobs("default").submit(command).id
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_everybody_can_use_the_list(browser: Browser, url: str, memory: MemoryParts, scheme: str, width: int) -> None:
+    for number in range(5):
+        submit(memory, f"job {number}", tags=("a tag",))
+    with tab(browser, url, color_scheme=scheme, viewport={"width": width, "height": 800}) as page:
+        page.goto("/")
+        expect(page.get_by_role("row", name="job 4")).to_be_visible()
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        screenshot(page, f"jobs-{scheme}-{width}")
+
+
+def test_new_jobs_appear_by_themselves_and_selected_ones_stay_so(
+    browser: Browser, url: str, memory: MemoryParts
+) -> None:
+    job_id = submit(memory, "the first")
+    with session(browser, url) as context, opened(context) as page, opened(context) as other:
+        page.goto("/")
+        page.get_by_label("Select the first").check()
+        assert f"selected={job_id}" in page.url
+        other.goto(page.url)
+        expect(other.get_by_label("Select the first")).to_be_checked()
+        submit(memory, "the second")
+        page.bring_to_front()
+        expect(page.get_by_role("link", name="the second")).to_be_visible()
+        expect(page.get_by_label("Select the first")).to_be_checked()
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator(f"#job-{job_id}")).to_contain_text("Cancelled")
+
+
+def test_filters_are_in_the_url_and_the_back_button_takes_them_back(
+    browser: Browser, url: str, memory: MemoryParts
+) -> None:
+    submit(memory, "alpha")
+    submit(memory, "beta")
+    with tab(browser, url) as page:
+        page.goto("/")
+        page.get_by_role("searchbox").fill("al")
+        page.get_by_role("searchbox").press("Enter")
+        expect(page.get_by_role("link", name="beta")).to_have_count(0)
+        assert "q=al" in page.url
+        page.go_back()
+        expect(page.get_by_role("link", name="beta")).to_be_visible()

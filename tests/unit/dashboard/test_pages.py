@@ -1,0 +1,240 @@
+"""The pages: who may see and do what, and what every page has in common."""
+
+from __future__ import annotations
+
+import doctest
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from pages import HTML, Page, send, sign_in, visit
+from qiosk.contract.jobs import SubmitJob
+from qiosk.dashboard import units
+from qiosk.dashboard.render import STATIC
+from qiosk.dashboard.sign_in import SESSION_S, Sessions, new_session
+from qiosk.service.accounts.keys import KeyService
+from servers import MemoryParts, serving
+
+KEY = "abc-1/group/mine"
+PLACE = f"/ui/w/{KEY}"
+HOSTILE = "<script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}'\"&{{7*7}}"
+
+
+@pytest.fixture
+def memory() -> MemoryParts:
+    return MemoryParts()
+
+
+@pytest.fixture
+def http(memory: MemoryParts) -> Iterator[httpx.Client]:
+    with serving(memory.parts) as client:
+        yield client
+
+
+def make_key(memory: MemoryParts, **members: Any) -> str:
+    return KeyService(memory.keys, memory.clock).create("tester", **{"workspace": KEY, **members})[1]
+
+
+def submit(memory: MemoryParts, name: str = "a job", workspace: str = KEY, **members: Any) -> str:
+    command = SubmitJob(name=name, provider_id="qiosk", target="qiosk.auto", input_data=b"{}", **members)
+    return memory.jobs(workspace).submit(command).id
+
+
+def test_a_browser_is_led_from_the_root_to_the_jobs(http: httpx.Client) -> None:
+    assert "No jobs yet" in visit(http, "/").text
+    assert http.get("/", headers={"accept": "application/json"}).status_code == 404
+
+
+def test_the_units_are_as_their_examples_say() -> None:
+    assert doctest.testmod(units).failed == 0
+
+
+def test_the_files_of_others_are_those_of_the_manifest() -> None:
+    packages = json.loads((STATIC / "vendor" / "manifest.json").read_text())
+    listed = {name: digest for package in packages for name, digest in package["sha256"].items()}
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (STATIC / "vendor").iterdir()}
+    del found["manifest.json"]
+    assert found == listed
+    for package in packages:
+        assert package["version"] in package["source"]
+        assert any(name.endswith(".LICENSE") for name in package["sha256"])
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/nothing"])
+def test_pages_load_nothing_from_elsewhere_and_have_no_inline_code(http: httpx.Client, path: str) -> None:
+    response = http.get(PLACE + path, headers=HTML)
+    page = Page(response.text)
+    assert page.inline == []
+    for source in page.sources:
+        assert source.startswith("/ui/static/")
+        answer = http.get(source)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    policy = response.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert response.headers["cache-control"] == "no-store"
+
+
+def test_without_a_key_the_page_leads_to_signing_in_and_back(http: httpx.Client, memory: MemoryParts) -> None:
+    key = make_key(memory)
+    response = http.get(f"{PLACE}/jobs?sort=name", headers=HTML)
+    assert response.status_code == 303
+    asked = visit(http, response.headers["location"])
+    answer = send(http, "/ui/sign-in", asked, follow=False, key=key, next=asked.fields["next"][-1])
+    assert answer.headers["location"] == f"{PLACE}/jobs?sort=name"
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert key not in cookie
+    assert "No jobs yet" in visit(http, f"{PLACE}/jobs").text
+
+
+def test_a_wrong_key_is_refused_and_repeated_nowhere(http: httpx.Client, memory: MemoryParts) -> None:
+    make_key(memory)
+    response = sign_in(http, "qk_wrong_secretsecret")
+    assert response.status_code == 401
+    assert "secretsecret" not in response.text
+
+
+@pytest.mark.parametrize("end", ["expiry", "revocation", "time", "signing out"])
+def test_a_session_ends(http: httpx.Client, memory: MemoryParts, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = KeyService(memory.keys, memory.clock)
+    key, text = service.create("tester", workspace=KEY, expires_at=memory.clock.now() + timedelta(hours=1))
+    sign_in(http, text)
+    page = visit(http, f"{PLACE}/jobs")
+    if end == "expiry":
+        memory.clock.sleep(3601)
+    elif end == "revocation":
+        service.revoke(key.id)
+        memory.clock.sleep(10)
+    elif end == "time":
+        monkeypatch.setattr("qiosk.dashboard.sign_in.SESSION_S", -1)
+    else:
+        send(http, "/ui/sign-out", page)
+    monkeypatch.setattr("qiosk.server.auth.auth.Gate.recall", lambda *_: None)
+    assert http.get(f"{PLACE}/jobs", headers=HTML).status_code == 303
+    asked = http.get(f"{PLACE}/jobs", headers={**HTML, "hx-request": "true"})
+    assert asked.headers["hx-redirect"].startswith("/ui/sign-in")
+
+
+def test_a_key_shows_its_own_workspace_only(http: httpx.Client, memory: MemoryParts) -> None:
+    submit(memory, "secret job", workspace="another/one/here")
+    sign_in(http, make_key(memory))
+    assert "secret job" not in visit(http, "/ui/workspaces").text
+    assert "secret job" not in visit(http, "/ui/w/another/one/here/jobs", status=403).text
+
+
+def test_a_key_for_reading_sees_no_buttons_and_changes_nothing(http: httpx.Client, memory: MemoryParts) -> None:
+    job_id = submit(memory)
+    sign_in(http, make_key(memory, is_read_only=True))
+    page = visit(http, f"{PLACE}/jobs")
+    assert "a job" in page.text
+    actions = [given.get("value") for tag, given in page.tags if tag == "button"]
+    assert "cancel" not in actions
+    assert "delete" not in actions
+    assert send(http, f"{PLACE}/jobs", page, action="cancel", selected=job_id).status_code == 403
+    assert memory.jobs(KEY).get(job_id).status == "Waiting"
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "ümlaut"])
+def test_a_form_without_the_sessions_token_changes_nothing(http: httpx.Client, memory: MemoryParts, token: str) -> None:
+    job_id = submit(memory)
+    visit(http, f"{PLACE}/jobs")
+    data = {"csrf": token, "action": "delete", "selected": job_id}
+    assert http.post(f"{PLACE}/jobs", data=data, headers=HTML).status_code == 403
+    assert memory.jobs(KEY).get(job_id).id == job_id
+
+
+def test_forged_cookies_are_no_session() -> None:
+    one, other = (Sessions(secret, path="") for secret in (b"one secret", b"another secret"))
+    response = httpx.Response(200)
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    kept = Response()
+    one.write(kept, new_session("a key"), is_secure=True)
+    assert "Secure" in kept.headers["set-cookie"]
+    value = kept.headers["set-cookie"].partition(";")[0]
+    request = Request({"type": "http", "headers": [(b"cookie", value.encode())]})
+    assert one.read(request) is not None
+    renamed = value.split("=", 1)[1]
+    forged = Request({"type": "http", "headers": [(b"cookie", f"{other._name}={renamed}".encode())]})
+    assert other.read(forged) is None
+    assert SESSION_S > 0
+    assert response.status_code == 200
+
+
+def test_hostile_texts_are_shown_as_texts(http: httpx.Client, memory: MemoryParts) -> None:
+    submit(memory, HOSTILE, tags=(HOSTILE.replace("\N{RIGHT-TO-LEFT OVERRIDE}", ""), "x" * 200))
+    response = http.get(f"{PLACE}/jobs", headers=HTML)
+    page = Page(response.text)
+    assert page.inline == []
+    assert "alert(1)" in page.text
+    assert "{{7*7}}" in page.text
+
+
+@pytest.mark.parametrize("query", ["sort=nothing", "status=nothing", "since=yesterday", "token=nothing", "q=id:%20!"])
+def test_a_wrong_url_says_what_is_wrong(http: httpx.Client, query: str) -> None:
+    page = visit(http, f"{PLACE}/jobs?{query}", status=400)
+    assert query.partition("=")[0] in page.text or "id prefix" in page.text
+
+
+def test_filters_and_order_are_in_the_url(http: httpx.Client, memory: MemoryParts) -> None:
+    submit(memory, "beta", tags=("red",))
+    submit(memory, "alpha")
+    names = [text for text in visit(http, f"{PLACE}/jobs?sort=name").text.split() if text in ("alpha", "beta")]
+    assert names == ["alpha", "beta"]
+    page = visit(http, f"{PLACE}/jobs?tag=red&q=BE&status=Waiting&target=qiosk.auto")
+    assert "beta" in page.text
+    assert "alpha" not in page.text
+    assert "No jobs match" in visit(http, f"{PLACE}/jobs?q=gamma").text
+
+
+def test_pages_of_the_list_follow_one_another(http: httpx.Client, memory: MemoryParts) -> None:
+    for number in range(120):
+        memory.clock.sleep(1)
+        submit(memory, f"job-{number:03}")
+    path, found = f"{PLACE}/jobs?sort=name", []
+    while path:
+        page = visit(http, path)
+        found += [word for word in page.text.split() if word.startswith("job-")]
+        path = next((link for link in page.links if "token=" in link), "")
+    assert found == [f"job-{number:03}" for number in range(120)]
+
+
+def test_selected_jobs_are_cancelled_and_deleted(http: httpx.Client, memory: MemoryParts) -> None:
+    ids = [submit(memory, f"job {number}") for number in range(3)]
+    page = visit(http, f"{PLACE}/jobs")
+    answer = send(http, f"{PLACE}/jobs", page, action="cancel", selected=ids[:2], query="sort=name")
+    assert answer.url.query == b"sort=name"
+    assert [memory.jobs(KEY).get(job_id).status for job_id in ids] == ["Cancelled", "Cancelled", "Waiting"]
+    send(http, f"{PLACE}/jobs", page, action="delete", selected=[ids[0], "unknown"])
+    assert "job 0" not in visit(http, f"{PLACE}/jobs").text
+    refused = send(http, f"{PLACE}/jobs", page, action="explode", selected=ids[1])
+    assert refused.status_code == 400
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", ""])
+def test_the_choice_of_colours_is_kept(http: httpx.Client, theme: str) -> None:
+    page = visit(http, f"{PLACE}/jobs")
+    send(http, "/ui/theme", page, theme=theme, next=f"{PLACE}/jobs")
+    root = next(given for tag, given in visit(http, f"{PLACE}/jobs").tags if tag == "html")
+    assert root.get("data-theme") == (theme or None)
+
+
+@pytest.mark.parametrize("place", ["https://evil.test/", "//evil.test", "/\\evil.test", "javascript:alert(1)"])
+def test_signing_in_leads_to_no_other_host(http: httpx.Client, memory: MemoryParts, place: str) -> None:
+    page = visit(http, "/ui/sign-in")
+    answer = send(http, "/ui/sign-in", page, follow=False, key=make_key(memory), next=place)
+    assert answer.headers["location"] == "/ui/workspaces"
+
+
+def test_a_form_that_is_too_large_is_refused(http: httpx.Client) -> None:
+    page = visit(http, f"{PLACE}/jobs")
+    assert send(http, f"{PLACE}/jobs", page, action="x" * (2 << 20)).status_code == 413
