@@ -16,8 +16,9 @@ from patience import HANG_S
 from qiosk.errors import InvalidValue
 from qiosk.formats.qio.results import decode
 from qiosk.model.compile import compile_problem
+from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.flips import cost_of
-from qiosk.solvers.allotment import Wanted, seconds_afterwards, seconds_beside
+from qiosk.solvers.allotment import Wanted, seconds_afterwards, seconds_beside, share_of
 from qiosk.solvers.bounding import Bounding, relative_gap
 from qiosk.solvers.checkpoint import pack, unpack
 from qiosk.solvers.run import Task
@@ -114,6 +115,15 @@ def test_bounds_begin_when_enough_time_has_come_together():
     assert seconds_beside(0.1, 0.15, has_begun=True) == pytest.approx(0.1 * 0.15 / 0.85)
     assert seconds_beside(1.0, 0.15, has_begun=False) == seconds_beside(1.0, 0.15, has_begun=True)
     assert seconds_beside(1.0, 0.0, has_begun=True) == 0.0
+
+
+def test_many_larger_terms_get_bounds_only_where_there_is_time_to_put_them_into_tables():
+    rng = np.random.default_rng(1)
+    ids = np.unique(np.sort(np.argsort(rng.random((60_000, 60)), axis=1)[:, :4], axis=1), axis=0)
+    indptr = np.arange(0, 4 * len(ids) + 1, 4)
+    problem = compile_problem(CostFunction(ProblemType.ising, np.ones(len(ids)), indptr, ids.ravel()))
+    assert share_of(problem, Wanted(), 1.0) == 0.0
+    assert share_of(problem, Wanted(), 30.0) > 0.0
 
 
 def test_bounds_after_a_search_take_as_long_again_unless_they_have_an_aim():

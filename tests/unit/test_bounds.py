@@ -19,6 +19,7 @@ from patience import HANG_S
 from qiosk.bounds import METHODS, bound
 from qiosk.bounds.bound import rounded_down
 from qiosk.bounds.choice import Bounder
+from qiosk.bounds.elimination import Effort, is_wide, planned
 from qiosk.bounds.factors import factors_of
 from qiosk.bounds.graph import spin_graph
 from qiosk.bounds.polynomial import polynomial
@@ -252,6 +253,24 @@ def test_factors_add_up_to_the_terms(function):
             total += int(factors.tables[factors.starts[f] + index])
         values = np.array([1 - 2 * v if terms.is_spin else v for v in x], np.int8)
         assert total == terms.level(values) << factors.shift
+
+
+def plan_of(terms, effort):
+    search = planned(terms, effort)
+    while True:
+        try:
+            next(search)
+        except StopIteration as end:
+            return end.value
+
+
+@given(problems(locality=4, most=8), st.integers(0, 7))
+def test_no_order_is_narrow_where_there_are_too_many_neighbours(function, width):
+    terms = polynomial(compile_problem(function))
+    neighbours = {pair for ids in terms.scopes() for pair in itertools.combinations(ids, 2)}
+    assert is_wide(terms, width) == (len(neighbours) > width * terms.n)
+    if is_wide(terms, width):
+        assert plan_of(terms, Effort(width=width)) is None
 
 
 def test_an_empty_problem_costs_its_constant():

@@ -190,8 +190,7 @@ class Bounder:
         count = len(self.terms.values)
         if count == 0 or count > MOST_TERMS:
             return
-        is_wide = self.problem.is_quadratic and count > (self._effort.width + 1) * self.problem.n
-        if count <= MOST_ELIMINATED and not is_wide:
+        if count <= MOST_ELIMINATED and not elimination.is_wide(self.terms, self._effort.width):
             for proof in elimination.elimination(self.terms, self._effort):
                 yield proof
                 if proof is not None:

@@ -62,6 +62,22 @@ class Plan:
         return int((added << (np.diff(self.indptr) + 1)).sum())
 
 
+def is_wide(terms: Polynomial, width: int) -> bool:
+    """Whether in every order some variable depends on more than ``width`` others: there are too many pairs of them.
+
+    Each variable of an elimination of that width has at most so many neighbours that come after it.
+    """
+    keys = [np.empty(0, np.int64)]
+    sizes = np.diff(terms.indptr)
+    for size in np.unique(sizes).tolist():
+        members = terms.variables[terms.indptr[:-1][sizes == size, None] + np.arange(size)]
+        keys += [members[:, a] * terms.n + members[:, b] for a in range(size) for b in range(a + 1, size)]
+        keys = [np.unique(np.concatenate(keys))]
+        if len(keys[0]) > width * terms.n:
+            return True
+    return False
+
+
 def planned(terms: Polynomial, effort: Effort = Effort()) -> Generator[None, None, Plan | None]:
     """The order of elimination; None where that takes more effort. Yields between parts of the work.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 
 import numpy as np
 
@@ -17,6 +19,8 @@ MOST_VARIABLES = 12
 """Variables of a term, at most."""
 MOST_ENTRIES = 1 << 24
 """Entries of all tables together: 128 MB."""
+PART = 1 << 20
+"""Entries of tables that terms are added to at a time."""
 MOST_SHIFT = 20
 BITS = 60
 """All tables together stay below 2**60, in units of 2**-shift."""
@@ -73,36 +77,54 @@ def factors_of(terms: Polynomial) -> Factors | None:
     starts = np.zeros(len(scopes) + 1, np.int64)
     np.cumsum([1 << len(scope) for scope in scopes], out=starts[1:]) if scopes else None
     tables, own = np.zeros(int(starts[-1]), np.int64), np.zeros((terms.n, 2), np.int64)
-    for ids, value, home in zip(terms.scopes(), terms.values.tolist(), homes, strict=True):
-        if home < 0:
-            own[ids[0]] += np.array([value, -value] if terms.is_spin else [0, value], np.int64) << shift
-            continue
-        scope = scopes[home]
-        where, index = np.arange(1 << len(scope)), [scope.index(i) for i in ids]
-        ones = np.bitwise_count(where & sum(1 << b for b in index)).astype(np.int64)
-        products = 1 - 2 * (ones & 1) if terms.is_spin else ones == len(ids)
-        tables[starts[home] : starts[home + 1]] += (value << shift) * products
+    values, is_alone = terms.values << shift, sizes == 1
+    alone = terms.variables[terms.indptr[:-1][is_alone]]
+    own[alone, 1] = -values[is_alone] if terms.is_spin else values[is_alone]
+    own[alone, 0] = values[is_alone] if terms.is_spin else 0
+    masks = np.array(
+        [
+            sum(1 << scopes[f].index(i) for i in ids) if f >= 0 else 0
+            for ids, f in zip(terms.scopes(), homes, strict=True)
+        ],
+        np.int64,
+    )
+    home = np.array(homes, np.int64)
+    for rows in _alike(home, np.array([len(scope) for scope in scopes], np.int64)):
+        where = np.arange(starts[home[rows[0]] + 1] - starts[home[rows[0]]])
+        ones = np.bitwise_count(masks[rows, None] & where).astype(np.int64)
+        products = 1 - 2 * (ones & 1) if terms.is_spin else (ones == sizes[rows, None]).astype(np.int64)
+        np.add.at(tables, starts[home[rows], None] + where, values[rows, None] * products)
     return Factors(scopes=scopes, starts=starts, tables=tables, own=own, shift=shift)
 
 
+def _alike(homes: I64, sizes: I64) -> Iterator[I64]:
+    """Terms in scopes of the same size, so many at a time that their tables have ``PART`` entries."""
+    there = np.flatnonzero(homes >= 0)
+    for size in np.unique(sizes).tolist():
+        rows, step = there[sizes[homes[there]] == size], max(1, PART >> size)
+        yield from (rows[first : first + step] for first in range(0, len(rows), step))
+
+
 def _scopes(terms: Polynomial) -> tuple[list[list[int]], list[int]]:
-    """Largest sets of variables of the terms, and for each term one that contains it; -1 for terms of one variable."""
+    """Largest sets of variables of the terms, and for each term one that contains it; -1 for terms of one variable.
+
+    No term contains another one of its size, so those of one size are looked for in larger ones only.
+    """
     every = terms.scopes()
-    scopes, holders = list[list[int]](), dict[int, list[int]]()
-    sets, homes = list[set[int]](), [-1] * len(every)
-    for t in sorted(range(len(every)), key=lambda t: -len(every[t])):
-        ids = every[t]
-        if len(ids) == 1:
-            continue
-        rarest = min(ids, key=lambda i: len(holders.get(i, ())))
-        home = next((f for f in holders.get(rarest, ()) if sets[f].issuperset(ids)), None)
-        if home is None:
-            home = len(scopes)
-            scopes.append(ids)
-            sets.append(set(ids))
-            for i in ids:
-                holders.setdefault(i, []).append(home)
-        homes[t] = home
+    scopes, holders = list[list[int]](), defaultdict[int, set[int]](set)
+    homes = [-1] * len(every)
+    order = sorted((t for t in range(len(every)) if len(every[t]) > 1), key=lambda t: -len(every[t]))
+    for _, alike in groupby(order, key=lambda t: len(every[t])):
+        first = len(scopes)
+        for t in alike:
+            smallest, *others = sorted((holders[i] for i in every[t]), key=len)
+            around = smallest.intersection(*others)
+            homes[t] = min(around) if around else len(scopes)
+            if not around:
+                scopes.append(every[t])
+        for f in range(first, len(scopes)):
+            for i in scopes[f]:
+                holders[i].add(f)
     return scopes, homes
 
 

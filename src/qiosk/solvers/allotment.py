@@ -22,6 +22,8 @@ DEFAULT_BEGIN_S = 0.02
 """Time that must have come together for bounds that were not asked for before they begin: short runs have none."""
 LEAST_AFTERWARDS_S = 5.0
 """Time for bounds after a search that ended early, at least, where they were asked for."""
+LARGER_TERM_S = 8e-6
+"""Seconds to put a term of more than two variables into tables, about."""
 SDP_SPEED = 2e9
 """Operations of the semidefinite bound in a second, about."""
 
@@ -71,7 +73,9 @@ def seconds_afterwards(search: float, wanted: Wanted) -> float:
 
 def _least_seconds(problem: CompiledProblem) -> float:
     """About the time until there is more than the trivial bound [s]."""
-    if not problem.is_quadratic or 2 * problem.n_pairs <= SPARSE_DEGREE * problem.n:
+    if not problem.is_quadratic:
+        return DEFAULT_BEGIN_S + LARGER_TERM_S * len(problem.term_values)
+    if 2 * problem.n_pairs <= SPARSE_DEGREE * problem.n:
         return DEFAULT_BEGIN_S
     n = problem.n
     return DEFAULT_BEGIN_S + (n**3 / 3 + 2 * problem.n_pairs * math.sqrt(2 * n) * 60) / SDP_SPEED
