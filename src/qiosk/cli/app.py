@@ -9,6 +9,7 @@ import typer
 
 from qiosk.cli import options
 from qiosk.cli.commands.admin import admin
+from qiosk.cli.commands.dashboard import dashboard
 from qiosk.cli.commands.db import db
 from qiosk.cli.commands.jobs import jobs
 from qiosk.cli.commands.keys import keys
@@ -43,6 +44,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(admin, name="admin")
 app.add_typer(db, name="db")
 app.command()(serve)
+app.command()(dashboard)
 app.command()(rerun)
 app.command()(verify)
 

@@ -41,10 +41,11 @@ class _WorkspaceConvertor(StringConvertor):
 register_url_convertor("key", _WorkspaceConvertor())
 
 
-def create_dashboard(state: State) -> Starlette:
+def create_dashboard(state: State, *, opening_token: str | None = None) -> Starlette:
     """The application of the pages of a server, whose own application has ``state``.
 
-    It answers ``/`` and all paths below ``/ui``.
+    It answers ``/`` and all paths below ``/ui``. ``opening_token`` is a key that a URL may contain: only for a server
+    that one user starts for themselves, and that forgets the key when it ends.
     """
     settings: ServerSettings = state.settings
     app = Starlette(
@@ -55,6 +56,7 @@ def create_dashboard(state: State) -> Starlette:
     app.state = state
     state.dashboard_sessions = Sessions(state.parts.secret, path=settings.base_path)
     state.renderer = Renderer(settings.base_path)
+    state.opening_token = opening_token
     return app
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -46,6 +48,18 @@ async def sign_in(request: Request) -> Response:
         return visit.page("sign_in.html", status=401, next=following, error=f"{error.message}.".capitalize())
     response = RedirectResponse(following or request.app.state.renderer.link("/ui/workspaces"), status_code=303)
     sessions.write(response, new_session(credential), is_secure=is_secure(request))
+    return response
+
+
+async def open_pages(request: Request) -> Response:
+    """Begin a session for the user who started this server, by the token in the URL that the server printed."""
+    token: str | None = request.app.state.opening_token
+    sent = request.query_params.get("token", "").encode("utf-8", "replace")
+    if token is None or not hmac.compare_digest(sent, token.encode()):
+        raise HTTPException(404)
+    sessions: Sessions = request.app.state.dashboard_sessions
+    response = RedirectResponse(request.app.state.renderer.link("/ui/workspaces"), status_code=303)
+    sessions.write(response, new_session(token), is_secure=is_secure(request))
     return response
 
 
@@ -96,6 +110,7 @@ def _local(url: str | None) -> str | None:
 routes: Final[list[BaseRoute]] = [
     Route("/sign-in", show_sign_in, methods=["GET"]),
     Route("/sign-in", sign_in, methods=["POST"]),
+    Route("/open", open_pages),
     Route("/sign-out", sign_out, methods=["POST"]),
     Route("/theme", choose_theme, methods=["POST"]),
     Route("/workspaces", show_workspaces),
