@@ -37,3 +37,8 @@ def aligned_copy(values: ArrayLike, dtype: DTypeLike | None = None) -> NDArray[A
     array = aligned_empty(source.shape, dtype if dtype is not None else source.dtype)
     array[...] = source
     return array
+
+
+def is_aligned(array: NDArray[Any]) -> bool:
+    """Whether the data of a contiguous array begins where that of ``aligned_empty`` would."""
+    return array.ctypes.data % ALIGNMENT == 0

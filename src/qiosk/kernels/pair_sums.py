@@ -51,23 +51,25 @@ def pair_sums() -> Any:
 
 @cache
 def row_slopes() -> Any:
-    """``add(upper, lower, x, slopes)``: what the pairs of each variable add to the slope of the cost.
+    """``add(upper, lower, x, every, slopes)``: what the pairs of some variables add to the slope of the cost.
 
     upper: the pairs of each variable with larger ones, (n + 1,) int64, (P,) int32, and (P,) numbers of any type; lower:
-    the same with smaller ones. x: (n,) int8. slopes: (n,) float64; the sums over both are added, one after the other.
+    the same with smaller ones. x: (n,) int8. slopes: float64, entry k of variable k * every; the sums over both are
+    added, one after the other.
     """
 
     @kernel
-    def add(upper: Any, lower: Any, x: Any, slopes: Any) -> None:
+    def add(upper: Any, lower: Any, x: Any, every: Any, slopes: Any) -> None:
         indptr, cols, values = upper
         lower_indptr, rows, lower_values = lower
-        for i in range(slopes.size):
+        for place in range(slopes.size):
+            i = every * place
             above, below = 0.0, 0.0
             for k in range(indptr[i], indptr[i + 1]):
                 above += np.float64(values[k]) * x[cols[k]]
             for k in range(lower_indptr[i], lower_indptr[i + 1]):
                 below += np.float64(lower_values[k]) * x[rows[k]]
-            slopes[i] = slopes[i] + above + below
+            slopes[place] = slopes[place] + above + below
 
     return add
 

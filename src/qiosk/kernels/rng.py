@@ -10,19 +10,23 @@ References: Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2660193.2660195 (splitm
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.kernels.aligned import aligned_copy
-from qiosk.kernels.compiler import inlined
+from qiosk.kernels.aligned import aligned_copy, aligned_empty
+from qiosk.kernels.compiler import inlined, kernel
 
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
 
 GENERATORS = 32
 """Generators in a vector: two AVX-512 registers per word, eight for the whole state."""
+
+MANY_WORDS = 1 << 18
+"""Random words at once from which a compiled pass is worth loading: NumPy's take ten times as long."""
 
 _MASK64 = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -62,7 +66,30 @@ def combine_seed(parts: tuple[int, ...]) -> int:
 def random_words(seed: int, count: int, stream: int = 0, first: int = 0) -> U64:
     """(count,) uniformly random uint64, those number ``first`` and on; streams of one seed are unrelated."""
     start = combine_seed((seed, stream))
+    if count >= MANY_WORDS:
+        words = aligned_empty(count, np.uint64)
+        with np.errstate(over="ignore"):  # they wrap when this runs uncompiled
+            mixed_words()(np.uint64((start + first + 1) & _MASK64), words)
+        return words
     return splitmix64(np.arange(first + 1, first + count + 1, dtype=np.uint64) + np.uint64(start))
+
+
+@cache
+def mixed_words() -> Any:
+    """``mix(first, out)``: ``splitmix64`` of the counters ``first``, ``first`` + 1 and so on, into out (m,) uint64.
+
+    ``splitmix64`` is its reference.
+    """
+
+    @kernel
+    def mix(first: Any, out: Any) -> None:
+        for k in range(out.size):
+            x = (first + np.uint64(k)) * np.uint64(0x9E3779B97F4A7C15)
+            x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            out[k] = x ^ (x >> np.uint64(31))
+
+    return mix
 
 
 def generator_states(seed: int, generators: int = GENERATORS) -> U32:

@@ -77,25 +77,38 @@ def flip(problem: CompiledProblem, x: I8, variable: int) -> I8:
     return flipped
 
 
-def deltas(problem: CompiledProblem, x: I8) -> F64:
-    """(n,) change of cost if variable i alone took its other value."""
+def deltas(problem: CompiledProblem, x: I8, every: int = 1) -> F64:
+    """(n,) change of cost if variable i alone took its other value; or of variables 0, ``every`` and so on only."""
+    if problem.is_quadratic and problem.n_pairs >= MANY_PAIRS:
+        return steps(problem, x[::every]) * _pair_slopes(problem, x, every)
+    step = steps(problem, x)
+    return (step * term_slopes(problem, x) + _group_deltas(problem, x.astype(np.float64), step))[::every]
+
+
+def steps(problem: CompiledProblem, x: I8) -> F64:
+    """Change of each variable whose value is in ``x`` when it takes the other one."""
     v = x.astype(np.float64)
-    step = -2.0 * v if problem.is_spin else 1.0 - 2.0 * v  # change of x_i
-    return step * term_slopes(problem, x) + _group_deltas(problem, v, step)
+    return -2.0 * v if problem.is_spin else 1.0 - 2.0 * v
+
+
+def _pair_slopes(problem: CompiledProblem, x: I8, every: int = 1) -> F64:
+    from qiosk.kernels.pair_sums import row_slopes  # here: small problems need no Numba
+
+    slopes = problem.linear[::every].copy()
+    row_slopes()(problem.pairs.by_row(problem.n), problem.derived(smaller_rows), x, every, slopes)
+    return slopes
 
 
 def term_slopes(problem: CompiledProblem, x: I8) -> F64:
     """(n,) derivative of the terms, groups apart, by each x_i at the values ``x`` (n,)."""
-    slopes: F64 = problem.linear.copy()
-    v = x.astype(np.float64)
-    if problem.n_pairs < MANY_PAIRS:
-        for sums in pair_sums(problem, v):
-            slopes += sums
+    if problem.n_pairs >= MANY_PAIRS:
+        slopes = _pair_slopes(problem, x)
     else:
-        from qiosk.kernels.pair_sums import row_slopes  # here: small problems need no Numba
-
-        row_slopes()(problem.pairs.by_row(problem.n), problem.derived(smaller_rows), x, slopes)
+        slopes = problem.linear.copy()
+        for sums in pair_sums(problem, x.astype(np.float64)):
+            slopes += sums
     if len(problem.term_values):
+        v = x.astype(np.float64)
         sizes = np.diff(problem.term_indptr)
         members = v[problem.term_variables]
         others = np.repeat(_products(problem, members), sizes)

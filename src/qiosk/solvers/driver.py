@@ -117,6 +117,7 @@ def drive(
             run.solver.step(run.state, chunk, parallel, _budget(run, before))
         except Interrupted as interrupted:  # in the middle of a sweep: only what was found before is sound
             run.now = clock()
+            run.seconds += run.now - before
             run.is_interrupted = True
             run.extend_trace()
             return interrupted.reason

@@ -155,7 +155,7 @@ class Task:
             state = self._saved_state(solver) if self._resume is not None else solver.init()
             bounds = self._bounding()
         except Interrupted as interrupted:
-            interruption.grace = self._grace
+            interruption.grace = self._grace - context.result_seconds
             return self._interrupted(context, began, interrupted.reason, max(LEAST_GRACE_S, interruption.left))
         compile_seconds = self._compile_seconds
         run = self._begin(context, solver, state, began + compile_seconds, bounds)
@@ -178,7 +178,7 @@ class Task:
         finally:
             parallel.close()
         if not run.state.incumbents.costs:
-            interruption.grace = 0.0
+            interruption.grace = self._grace - context.result_seconds
             offer_any(context, run.state.incumbents, max(LEAST_GRACE_S, interruption.left))
             run.extend_trace()
         if stop in CUT_SHORT and not run.is_interrupted:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qiosk.kernels.aligned import aligned_copy
+from qiosk.kernels.aligned import aligned_copy, is_aligned
 from qiosk.kernels.lanes import copy_lanes
 from qiosk.kernels.rng import combine_seed, generator_states, random_words
 from qiosk.model.cost_function import I8, I64
@@ -21,7 +21,8 @@ _ALL = np.uint64(2**64 - 1)
 def start_bits(seed: int, n: int, words: int, is_spin: bool, initial: I8 | None) -> U64:
     """(n * words,) random bits, or every lane at ``initial`` (n,)."""
     if initial is None:
-        return aligned_copy(random_words(seed, n * words))
+        drawn = random_words(seed, n * words)
+        return drawn if is_aligned(drawn) else aligned_copy(drawn)
     return aligned_copy(np.repeat(np.where(_is_set(initial, is_spin), _ALL, np.uint64(0)), words))
 
 

@@ -63,6 +63,7 @@ class SearchContext:
     checks: list[Callable[[], None]] = field(default_factory=list)  # see ``check``
     _costs: list[float] = field(default_factory=list)  # seconds of those of a lane group, when last computed
     _descents: list[tuple[float, I8]] = field(default_factory=list)  # the last: seconds, and where it led to
+    _reached: list[I8] = field(default_factory=list)  # where the last came to that was given up
 
     @property
     def start(self) -> I8 | None:
@@ -112,7 +113,11 @@ class SearchContext:
     def descent(self, configuration: I8) -> I8:
         """The local minimum that a configuration leads to."""
         start = Start()
-        minimum = self.moves.descend(configuration)
+        try:
+            minimum = self.moves.descend(configuration)
+        except Interrupted as interrupted:
+            self._reached[:] = [configuration if interrupted.reached is None else interrupted.reached]
+            raise
         self._descents[:] = [(start.working_seconds, minimum)]
         return minimum
 
@@ -122,10 +127,19 @@ class SearchContext:
         return self._descents[0][1] if self._descents else None
 
     @property
+    def reached(self) -> I8 | None:
+        """How far the last descent came that was given up; None if none was."""
+        return self._reached[0] if self._reached else None
+
+    @property
     def end_seconds(self) -> float:
         """About how long it takes to read out a search, and to compute the costs of what it has found [s]."""
-        ids = self._ids
-        return END_S_PER_ID * ids + (self._descents[0][0] if self._descents else DESCENT_S_PER_ID * ids)
+        return self.result_seconds + (self._descents[0][0] if self._descents else DESCENT_S_PER_ID * self._ids)
+
+    @property
+    def result_seconds(self) -> float:
+        """About how long the result takes once its configurations are known [s]."""
+        return END_S_PER_ID * self._ids
 
     @cached_property
     def _ids(self) -> int:
@@ -220,18 +234,19 @@ class SearchContext:
     def improve(self, configuration: I8, found: Incumbents, sweep: int) -> tuple[I8, float]:
         """The local minimum that a configuration leads to, and its cost; it is offered to the incumbents.
 
-        If the descent is interrupted, the configuration itself is offered.
+        If the descent is interrupted, the configuration that it has reached is offered.
         """
         try:
             minimum = self.descent(configuration)
-        except Interrupted:
+        except Interrupted as interrupted:
+            configuration = configuration if interrupted.reached is None else interrupted.reached
             found.offer(configuration, cost_of(self.problem, configuration), sweep)
             raise
         return self.offer(minimum, found, sweep)
 
     def offer(self, minimum: I8, found: Incumbents, sweep: int) -> tuple[I8, float]:
         """A local minimum as it is, and its cost; it is offered to the incumbents."""
-        cost = cost_of(self.problem, minimum)
+        cost = self.moves.cost(minimum)
         found.offer(minimum, cost, sweep)
         return minimum, cost
 

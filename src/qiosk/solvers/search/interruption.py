@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qiosk.model.flips import cost_of
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.stopping import Interrupted, StopReason
 
@@ -74,14 +73,16 @@ class Interruption:
 def offer_any(context: SearchContext, found: Incumbents, patience: float) -> None:
     """Offer a local minimum, for a search that was given up before it found any: the last that a descent led to.
 
-    Without any it is the one near a random configuration, or if the descent takes more than ``patience`` [s], that
-    configuration itself.
+    Without any it is the one near a random configuration, or if the descent takes more than ``patience`` [s], what it
+    has reached by then. A descent that was given up goes on.
     """
     context.checks.clear()
     if context.minimum is not None:
-        found.offer(context.minimum, cost_of(context.problem, context.minimum), 0)
+        context.offer(context.minimum, found, 0)
         return
-    start = context.moves.random(np.random.default_rng((context.seed % 2**64, 0xA11)))
+    start = context.reached
+    if start is None:
+        start = context.moves.random(np.random.default_rng((context.seed % 2**64, 0xA11)))
     end = time.monotonic() + patience
     limit = Interruption(
         clock=time.monotonic, is_cancelled=lambda: False, deadline=lambda: end, reason=StopReason.TIMEOUT

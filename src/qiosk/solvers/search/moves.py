@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
-from qiosk.model.flips import deltas, flip
-from qiosk.solvers.search.descent import Descent
+from qiosk.model.flips import cost_of, deltas, flip
+from qiosk.solvers.search.descent import Descent, Minimum
 
 
 class Moves(Protocol):
@@ -35,8 +35,14 @@ class Moves(Protocol):
         """The local minimum that moves lead to from the nearest configuration."""
         ...
 
-    def gains(self, configuration: I8) -> F64:
-        """(moves,) change of cost [cost] by every move."""
+    def gains(self, configuration: I8, most: int | None = None) -> F64:
+        """(moves,) change of cost [cost] by every move; where there are more than ``most``, of some of them if that is
+        faster, evenly spread.
+        """
+        ...
+
+    def cost(self, configuration: I8) -> float:
+        """The cost of a configuration (n,), constant included."""
         ...
 
     def neighbours(self, configuration: I8) -> Iterator[I8]:
@@ -51,6 +57,8 @@ class Flips:
     problem: CompiledProblem
     check: Callable[[], None] = lambda: None
     """Called during long descents; what it raises ends them."""
+    _last: list[Minimum] = field(default_factory=list)
+    """The minimum of the last descent, of which more is known; it must not be changed."""
 
     @cached_property
     def descent(self) -> Descent:
@@ -73,11 +81,23 @@ class Flips:
 
     def descend(self, configuration: I8) -> I8:
         """The local minimum that flips lead to."""
-        return self.descent(configuration)
+        minimum = self.descent.minimum(configuration)
+        self._last[:] = [minimum]
+        return minimum.values
 
-    def gains(self, configuration: I8) -> F64:
-        """(n,) change of cost by every flip."""
-        return deltas(self.problem, configuration)
+    def gains(self, configuration: I8, most: int | None = None) -> F64:
+        """(n,) change of cost by every flip, or by every second, every third and so on."""
+        every = max(1, -(-self.problem.n // most)) if most is not None else 1
+        known = self._known(configuration)
+        return deltas(self.problem, configuration, every) if known is None else known.gains(every)
+
+    def cost(self, configuration: I8) -> float:
+        """The cost of a configuration (n,), constant included."""
+        known = self._known(configuration)
+        return cost_of(self.problem, configuration) if known is None else known.cost
+
+    def _known(self, configuration: I8) -> Minimum | None:
+        return next((minimum for minimum in self._last if minimum.values is configuration), None)
 
     def neighbours(self, configuration: I8) -> Iterator[I8]:
         """The configurations after one flip, cheapest first."""

@@ -10,6 +10,7 @@ import numpy as np
 from qiosk.kernels.one_hot.places import FORBIDDEN_COST, one_hot_fill
 from qiosk.kernels.one_hot.search import one_hot_descent, one_hot_gains
 from qiosk.model.cost_function import F64, I8, I64
+from qiosk.model.flips import cost_of
 from qiosk.solvers.samplers.one_hot.layout import Layout
 from qiosk.solvers.samplers.one_hot.sampler import STATE, place_arrays
 
@@ -44,10 +45,14 @@ class OneHotMoves:
         one_hot_descent()(*layout.tables, state, layout.tolerance, _PASSES)
         return layout.configuration(arrays["taken"][0])
 
-    def gains(self, configuration: I8) -> F64:
+    def gains(self, configuration: I8, most: int | None = None) -> F64:
         """(moves,) change of cost [cost] by every move."""
         out, _ = self._gains(configuration)
         return np.asarray(out[out < FORBIDDEN_COST / 2] * self.layout.scale, np.float64)
+
+    def cost(self, configuration: I8) -> float:
+        """The cost of a configuration (n,), constant included."""
+        return cost_of(self.layout.problem, configuration)
 
     def neighbours(self, configuration: I8) -> Iterator[I8]:
         """The configurations after one move, cheapest first."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class StopReason(StrEnum):
     """Why a run ended."""
@@ -20,8 +23,12 @@ class StopReason(StrEnum):
 
 
 class Interrupted(Exception):
-    """A set-up or a chunk was given up; ``reason`` says why the run ends."""
+    """A set-up or a chunk was given up; ``reason`` says why the run ends.
+
+    ``reached`` (n,) is where a descent had come by then; None if it was none that was given up.
+    """
 
     def __init__(self, reason: StopReason) -> None:
         super().__init__(str(reason))
         self.reason = reason
+        self.reached: NDArray[np.int8] | None = None

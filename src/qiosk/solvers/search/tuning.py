@@ -66,12 +66,13 @@ def beta_range(
     terms = problem.n_pairs + len(problem.term_variables) + len(problem.group_variables) + problem.n
     samples = int(np.clip(MOVES_TO_SEE // max(1, terms), 1 if problem.n >= ONE_SAMPLE else 2, MOST_SAMPLES))
     starts = [moves.random(rng) for _ in range(samples)]
-    cold_gains = [moves.gains((descend or moves.descend)(x)) for x in starts]
+    most = MOST_MOVES if samples == 1 else None
+    cold_gains = [moves.gains((descend or moves.descend)(x), most) for x in starts]
     cold_moves = _uphill(cold_gains)
     if problem.slack:
         cold_moves = hot_moves = _within_rows(cold_moves)
     else:
-        hot_moves = _uphill([moves.gains(x) for x in starts])
+        hot_moves = _uphill([moves.gains(x, most) for x in starts])
     if not len(hot_moves) or not len(cold_moves):
         return BetaRange(1.0, 2.0, 1.0)
     # in units of a power of two, which changes no digit, so that sums and squares stay in the range of a float

@@ -100,13 +100,18 @@ class TabuTables:
         pairs = float(p.n) ** 2 if self.is_dense else 2.0 * p.n_pairs
         return 1.0 + (pairs + float(terms @ terms) + float(groups @ groups)) / max(1, p.n)
 
-    def scaled_cost(self, configuration: I8) -> int:
-        """The cost of a configuration (n,) without the constant, as an integer."""
-        return round(math.ldexp(cost_of(self.problem, configuration) - self.problem.constant, self.exponent))
+    def scaled_cost(self, cost: float) -> int:
+        """A cost without the constant, as an integer."""
+        return round(math.ldexp(cost - self.problem.constant, self.exponent))
 
-    def scaled_deltas(self, configuration: I8) -> NDArray[Any]:
-        """(n,) deltas at a configuration (n,), as integers of ``dtype``."""
-        return self._scaled(deltas(self.problem, configuration))
+    def scaled_deltas(self, gains: F64) -> NDArray[Any]:
+        """(n,) deltas as integers of ``dtype``."""
+        return self._scaled(gains)
+
+    def at(self, configuration: I8) -> tuple[NDArray[Any], int]:
+        """Deltas (n,) and cost of a configuration (n,), as integers."""
+        gains, cost = deltas(self.problem, configuration), cost_of(self.problem, configuration)
+        return self.scaled_deltas(gains), self.scaled_cost(cost)
 
     def cost(self, scaled: int) -> float:
         """The cost that is this integer."""
@@ -116,7 +121,7 @@ class TabuTables:
     def low(self) -> tuple[NDArray[Any], int]:
         """Deltas (n,) and cost where all variables are low, as integers."""
         low = np.full(self.problem.n, -1 if self.problem.is_spin else 0, np.int8)
-        return self.scaled_deltas(low), self.scaled_cost(low)
+        return self.at(low)
 
     @cached_property
     def arrays(self) -> tuple[Any, ...]:

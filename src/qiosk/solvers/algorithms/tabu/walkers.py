@@ -85,7 +85,11 @@ class TabuWalkers:
 
     def begin(self, context: SearchContext, rules: Rules, seed: tuple[int, ...]) -> LaneGroup:
         """A walker at the given initial configuration, or at the local minimum that a random one leads to."""
-        if context.start is not None or not self._is_quick:
+        if not self._is_quick:
+            x = local_minimum(context, seed)
+            change, cost = self.tables.scaled_deltas(context.moves.gains(x)), context.moves.cost(x)
+            return self._at(x > 0, change, self.tables.scaled_cost(cost), rules, seed)
+        if context.start is not None:
             return self.start(local_minimum(context, seed), rules, seed)
         return self._settled(random_configuration(context, seed), rules, seed, descends=True)
 
@@ -93,8 +97,7 @@ class TabuWalkers:
         """A walker at a configuration (n,), with nothing tabu."""
         if self._is_quick:
             return self._settled(configuration, rules, seed, descends=False)
-        change, cost = self.tables.scaled_deltas(configuration), self.tables.scaled_cost(configuration)
-        return self._at(configuration > 0, change, cost, rules, seed)
+        return self._at(configuration > 0, *self.tables.at(configuration), rules, seed)
 
     @property
     def _is_quick(self) -> bool:
