@@ -10,13 +10,17 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from homes import close_home, open_home, submit, wait_until
 from pages import HTML, Page
 from patience import HANG_S
 
 
-def test_the_pages_open_by_the_printed_address_only_and_jobs_outlive_them(tmp_path: Path) -> None:
+def test_the_pages_open_by_the_printed_address_only_and_jobs_outlive_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # for supervisors to find the fake runner
     home = tmp_path / "home"
     service = open_home(home)
     job = submit(service, {"chunks": 1, "gate": str(tmp_path / "gate")}, name="a long job")
