@@ -222,6 +222,7 @@ def test_a_job_of_a_model_goes_on_in_the_round_in_which_it_ended(weight):
     assert (str(longer.status), longer.details.can_extend) == ("Succeeded", True)
     before, after = (len(each.provenance.statistics["rounds"]) for each in (job, longer))
     assert after >= before
+    assert longer.provenance.statistics["is_paced"], "propagation has begun again"
     assert longer.details.progress.seconds >= job.details.progress.seconds
     assert len(model.decode(longer.get_results()).violated) <= len(model.decode(job.get_results()).violated)
     costs = [[point.cost for point in each.trace] for each in (job, longer)]

@@ -225,7 +225,7 @@ def test_more_solutions_than_a_search_finds_come_from_the_neighbourhood_and_no_c
     problem = compile_problem(glass(10, 3))
     found = Incumbents(1000)
     found.offer(np.ones(10, np.int8), cost_of(problem, np.ones(10, np.int8)), 0)
-    fill_up(problem, Flips(problem), found, lambda: True)
+    assert fill_up(problem, Flips(problem), found, lambda: True)
     assert len(found.costs) == len({x.tobytes() for x in found.configurations}) == 1000
 
 
@@ -233,7 +233,7 @@ def test_looking_for_more_solutions_ends_when_it_is_told():
     problem = compile_problem(glass(40, 3))
     found, asked = Incumbents(10_000), []
     found.offer(np.ones(40, np.int8), cost_of(problem, np.ones(40, np.int8)), 0)
-    fill_up(problem, Flips(problem), found, lambda: asked.append(None) or len(asked) < 20)
+    assert not fill_up(problem, Flips(problem), found, lambda: asked.append(None) or len(asked) < 20)
     assert 20 <= len(asked) <= 21
     assert 2 <= len(found.costs) <= 20
 

@@ -17,7 +17,7 @@ from qiosk.formats.qio.results import ResultsDocument, decode
 ROUNDS = "rounds"
 """The statistic of results of searches in rounds: why each round ended."""
 PACED = "is_paced"
-"""The statistic of parameter-free searches: whether the time limit has set the length of a round."""
+"""The statistic that tells whether time has changed what a search did, such as the length of its rounds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,9 @@ class Comparison:
     the costs of the best differ, they are ``cost_before`` and ``cost``. ``stop_reason_before`` and ``stop_reason`` tell
     why the runs ended. If ``is_decided_by_time``, one of them depends on how fast the machine is: it, or one of its
     rounds, was killed, or was ended by a time limit, a user, a target cost or a gap; a bound computed beside it ended
-    it, or the time limit has set the length of rounds. Then equal results cannot be expected. ``differences`` are
-    versions, properties of the machine, the kernel and parameters in effect that differ, as they were before and are
-    now, by name; without lists.
+    it; or the statistic ``is_paced`` says that time has changed what it did. Then equal results cannot be expected.
+    ``differences`` are versions, properties of the machine, the kernel and parameters in effect that differ, as they
+    were before and are now, by name; without lists.
     """
 
     is_same_cost: bool

@@ -67,7 +67,7 @@ class _Rounds:
                 decode=model.decode,
                 problem=lambda weights: self._prepared(model.penalized(weights)),
             )
-            self._runs.facts = self._saved.facts
+            self._runs.facts, self._runs.is_paced = self._saved.facts, self._saved.is_paced
             if hooks.is_extension:
                 self._standing.uncounted = self._standing.elapsed
             if self._standing.best is not None:
@@ -81,6 +81,8 @@ class _Rounds:
         own_limit = self._runs.setup.time_limit + standing.uncounted
         self._limit = min(own_limit, allowed)
         turns = Turns(self._model.propagation(), self._known, self._runs.setup.solutions == 1, hooks.is_cancelled)
+        if hooks.resume is not None and turns.propagation is not None:
+            self._runs.is_paced = True  # propagation begins again, at a time that a run in one go does not have
         answer = solve_in_rounds(
             self._model,
             self._search,
@@ -151,7 +153,13 @@ class _Rounds:
                     best=lambda: self._best.document(self._runs.setup.target, report, self._hooks.input_data_uri),
                     checkpoint=lambda: write_checkpoint(
                         self._standing,
-                        Saved(run=report.checkpoint(), seconds=spent, trace=before, facts=self._runs.facts),
+                        Saved(
+                            run=report.checkpoint(),
+                            seconds=spent,
+                            trace=before,
+                            facts=self._runs.facts,
+                            is_paced=self._runs.is_paced,
+                        ),
                     ),
                 )
             )

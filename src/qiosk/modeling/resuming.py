@@ -58,6 +58,7 @@ class _Search(msgspec.Struct):
     trace: list[TracePoint]
     found: _Found | None
     facts: _Facts | None
+    is_paced: bool = False  # a checkpoint of an older version does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +66,15 @@ class Saved:
     """What a checkpoint contains besides the standing.
 
     ``run`` is the checkpoint of the round in progress, which had searched for ``seconds`` [s]. ``trace`` is that of the
-    rounds before. ``facts`` are those of the first round, None before its end.
+    rounds before. ``facts`` are those of the first round, None before its end. ``is_paced``: time has changed what was
+    done.
     """
 
     run: bytes
     seconds: float = 0.0
     trace: Sequence[TracePoint] = ()
     facts: RunFacts | None = None
+    is_paced: bool = False
 
 
 def write_checkpoint(standing: Standing, saved: Saved) -> bytes:
@@ -90,6 +93,7 @@ def write_checkpoint(standing: Standing, saved: Saved) -> bytes:
         trace=list(saved.trace),
         found=None if result is None else _found(result),
         facts=None if saved.facts is None else _facts(saved.facts),
+        is_paced=saved.is_paced,
     )
     values = np.array([solution.values for solution in solutions], np.int8)
     text = msgspec.json.encode(search, enc_hook=lambda value: value.tolist())
@@ -133,7 +137,7 @@ def read_checkpoint(
     standing.weights.lost = Counter(search.lost)
     standing.rounds, standing.elapsed, standing.setup = search.rounds, search.elapsed, search.setup
     standing.uncounted = search.uncounted
-    return Saved(run=run, seconds=search.seconds, trace=search.trace, facts=facts)
+    return Saved(run=run, seconds=search.seconds, trace=search.trace, facts=facts, is_paced=search.is_paced)
 
 
 def _facts_of(search: _Search, setup: Setup, problem: Callable[[Mapping[str, float]], CostFunction]) -> RunFacts | None:

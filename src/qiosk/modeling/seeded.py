@@ -21,8 +21,7 @@ from qiosk.solvers.solve import Hooks, Setup
 class SeededRuns:
     """Runs of one target. The first one takes the seed that was given, or a new one, or that of its checkpoint.
 
-    ``facts`` are those of the first one, None before its end. ``is_paced``: the time limit has set the length of rounds
-    within one of the runs.
+    ``facts`` are those of the first one, None before its end. ``is_paced``: time has changed what one of the runs did.
     """
 
     setup: Setup
@@ -62,9 +61,10 @@ class SeededRuns:
         facts = self.facts
         if facts is None:
             return answer
-        stops = [each.stop_reason for each in answer.rounds]
+        stops, is_paced = [each.stop_reason for each in answer.rounds], self.is_paced
         if answer.propagated is not None:
             stops.insert(0, answer.propagated.stop_reason)
+            is_paced |= answer.propagated.is_paced
         own = answer.result.lower_bound
         if own is not None and answer.result.facts is not facts:
             own = replace(own, certificate={})  # which proves it for other weights
@@ -73,7 +73,7 @@ class SeededRuns:
             lower_bound=own,
             facts=facts,
             parameters={**answer.result.parameters, "seed": facts.seed},
-            statistics={**answer.result.statistics, PACED: self.is_paced, ROUNDS: stops, "status": str(answer.status)},
+            statistics={**answer.result.statistics, PACED: is_paced, ROUNDS: stops, "status": str(answer.status)},
             more={"model": answer.to_json()},
             ended_at=now(),
         )

@@ -70,6 +70,7 @@ class Bounding:
         self._best = quick_bound(whole)
         self._setup = 0.0  # seconds of the bounder that went into loading kernels
         self._small_gains = 0
+        self.has_offered = False  # beside the search: when that is depends on the machine
         self._known = math.inf  # cost of the best that the bounder was told
         self._judged: tuple[Any, StopReason | None] = (None, None)
         self._share = share_of(whole, wanted, time_limit)
@@ -158,6 +159,7 @@ class Bounding:
     def resume(self, saved: Mapping[str, Any] | None) -> None:
         """Begin with the best bound of a run that this one continues; None: it had none."""
         if saved is not None:
+            self.has_offered = self._wanted.is_asked  # perhaps
             self._take(Bound(**{**saved, "exact": Fraction(saved["exact"]), "configuration": None}))
 
     def saved(self) -> dict[str, Any]:
@@ -172,11 +174,13 @@ class Bounding:
             "certificate": dict(best.certificate) if is_small else {},
         }
 
-    def offer(self, found: Incumbents, problem: CompiledProblem) -> None:
-        """Offer the configuration that attains the bound, if there is one, as one of the problem that is searched."""
-        if self.best.configuration is not None and problem.one_hot is None:
-            x = self._in_search(self.best.configuration)
-            found.offer(x, cost_of(problem, x), 0)
+    def offer(self, found: Incumbents, problem: CompiledProblem) -> bool:
+        """Offer the configuration that attains the bound to the search of ``problem``; returns whether there is one."""
+        if self.best.configuration is None or problem.one_hot is not None:
+            return False
+        x = self._in_search(self.best.configuration)
+        found.offer(x, cost_of(problem, x), 0)
+        return True
 
     def _take(self, bound: Bound) -> bool:
         """Make a bound the best one, if it is better, or as good and proved."""
@@ -199,7 +203,7 @@ class Bounding:
         is_small = gain < LEAST_GAIN * abs(self.best.value) and self.best.method == before.method
         self._small_gains = self._small_gains + 1 if is_small and before.method in LAST_METHODS else 0
         if self._wanted.is_asked:
-            self.offer(found, problem)
+            self.has_offered |= self.offer(found, problem)
 
     def _outcome(self, found: Incumbents) -> StopReason | None:
         cost, value = found.best, self.best.value

@@ -134,9 +134,13 @@ def drive(
     if reason is StopReason.CONVERGED:
         from qiosk.solvers.exact.challenge import challenge  # loads the compiler
 
-        challenge(run.solver.context, run.state.incumbents, run.state.sweeps_done)
-        if not run.solver.context.may_converge(run.state.incumbents):
-            reason = StopReason.VIOLATED
+        try:
+            challenge(run.solver.context, run.state.incumbents, run.state.sweeps_done)
+        except Interrupted as interrupted:
+            reason = interrupted.reason
+        else:
+            if not run.solver.context.may_converge(run.state.incumbents):
+                reason = StopReason.VIOLATED
     if reason is StopReason.OPTIMAL and run.bounding is not None:
         reason = run.bounding.confirmed(run.state.incumbents) or StopReason.CONVERGED
     if reason in (StopReason.CONVERGED, StopReason.FINISHED):

@@ -68,7 +68,8 @@ class Result:
     - ``exchange_rates`` of parallel tempering, between neighbouring rungs; ``replica_costs`` of simulated annealing,
       after the last sweep: of the last round;
     - ``portfolio`` of ``qiosk.auto``: of each search its ``share`` of the work, its ``best`` and its ``fate``;
-    - ``is_paced`` of parameter-free targets: whether the time limit has set the length of a round;
+    - ``is_paced`` of parameter-free targets: whether the time limit has set the length of a round; of all, true where
+      time, or a cancellation, ended the search for further solutions, or a bound beside the search has offered one;
     - ``rounds`` of models: why each round of the search ended.
 
     ``document`` writes the results in the provider's format; ``input_data_uri`` is where a job's problem is stored.

@@ -196,12 +196,14 @@ class Task:
         statistics |= solver.statistics(run.state) | searched.presolve
         parameters = self.reports.parameters(solver.parameters(run.state))
         enough = max(run.limits.deadline, self.clock() + (0.0 if self.is_round else self._grace))
-        fill_up(
+        is_full = fill_up(
             searched.problem,
             context.moves,
             run.state.incumbents,
             lambda: self.clock() < enough and not is_cancelled(),
         )
+        if not is_full or bounds.has_offered:
+            statistics["is_paced"] = True
         return self.reports.result(run.state.incumbents, parameters, run.trace, statistics, bounds, bounds=run.bounds)
 
     @property

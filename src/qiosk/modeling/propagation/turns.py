@@ -31,7 +31,7 @@ class Propagated:
     It ended for ``stop_reason``: ``converged`` with a proof, ``finished`` where it had nothing more to do or had made
     all its steps, ``timeout`` or ``cancelled``. ``objective`` is that of its best solution, None if it found none.
     ``conflicts`` counts the dead ends from which it learned a clause each; ``fixed`` the bits that have one value in
-    all solutions; it took ``seconds``.
+    all solutions; it took ``seconds``. ``is_paced``: time, or a cancellation, ended one of its turns.
 
     >>> from qiosk.modeling import Model, total
     >>> model = Model()
@@ -48,6 +48,7 @@ class Propagated:
     conflicts: int
     fixed: int
     seconds: float
+    is_paced: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON values."""
@@ -68,6 +69,7 @@ class Propagation:
         self.fixed: dict[int, int] = {}
         self.seconds = 0.0
         self.stop_reason = StopReason.FINISHED
+        self.is_paced = False  # time, or a cancellation, has ended a turn
         self._make = rows, cost, n_bits
         self._tree: Tree | None = None
         self._clock = clock
@@ -121,6 +123,7 @@ class Propagation:
                 self.stop_reason = StopReason.CONVERGED if is_proof else StopReason.FINISHED
             elif is_stopped():
                 self.stop_reason = StopReason.CANCELLED if is_asked else StopReason.TIMEOUT
+                self.is_paced = True
                 break
             elif tree.steps >= end:
                 self.stop_reason = StopReason.FINISHED
@@ -135,6 +138,7 @@ class Propagation:
             conflicts=0 if self._tree is None else self._tree.conflicts,
             fixed=len(self.fixed),
             seconds=self.seconds,
+            is_paced=self.is_paced,
         )
 
 

@@ -96,6 +96,7 @@ class BifurcationState:
     waves_agreed: int = 0  # in a row
     lanes_agreed: int = 0  # in those waves
     is_out_of_time: bool = False
+    is_paced: bool = False  # the time limit has set the steps of a wave
     sweeps_done: int = 0
     spin_updates: int = 0
 
@@ -187,6 +188,10 @@ class SimulatedBifurcation(Solver[BifurcationState]):
             "C": self._strength,
             "algo": dynamics.algorithm,
         }
+
+    def statistics(self, state: BifurcationState) -> dict[str, Any]:
+        """is_paced of an endless search."""
+        return {"is_paced": state.is_paced} if self.loops is None else {}
 
     def loops_done(self, state: BifurcationState) -> int:
         """Loops that have come to their end."""
@@ -331,10 +336,10 @@ class SimulatedBifurcation(Solver[BifurcationState]):
             return self.steps
         tried = len(state.scores)
         growth = FINAL_SHARE if tried == len(self.candidates) else 2 if tried == self._trials else 1
-        step = self._wave_loops * LOOP_LANES * self.network.n
-        return next_length(
-            growth * state.steps, state.steps, state.spin_updates, budget, lambda updates: int(updates // step)
-        )
+        planned, step = growth * state.steps, self._wave_loops * LOOP_LANES * self.network.n
+        steps = next_length(planned, state.steps, state.spin_updates, budget, lambda updates: int(updates // step))
+        state.is_paced |= steps != planned
+        return steps
 
 
 def _next_readout(done: int, steps: int) -> int:

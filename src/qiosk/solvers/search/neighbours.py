@@ -14,18 +14,26 @@ if TYPE_CHECKING:
     from qiosk.solvers.search.moves import Moves
 
 
-def fill_up(problem: CompiledProblem, moves: Moves, found: Incumbents, should_continue: Callable[[], bool]) -> None:
-    """Add neighbours of what was found, fewest moves first, until there are as many solutions as were asked for."""
+def fill_up(problem: CompiledProblem, moves: Moves, found: Incumbents, should_continue: Callable[[], bool]) -> bool:
+    """Add neighbours of what was found, fewest moves first, until there are as many solutions as were asked for.
+
+    Returns whether there are, or no others: False where ``should_continue`` has ended it before.
+    """
     wanted = min(found.capacity, 1 << min(problem.n, 30))
     seen = {x.tobytes() for x in found.configurations}
     frontier = deque(found.configurations)
-    while frontier and len(found.costs) < wanted and should_continue():
+    while frontier and len(found.costs) < wanted:
+        if not should_continue():
+            return False
         x = frontier.popleft()
         for neighbour in moves.neighbours(x):
             if neighbour.tobytes() in seen:
                 continue
             found.offer(neighbour, cost_of(problem, neighbour), 0)
-            if len(found.costs) == wanted or not should_continue():
+            if len(found.costs) == wanted:
                 break
+            if not should_continue():
+                return False
             seen.add(neighbour.tobytes())
             frontier.append(neighbour)
+    return True
