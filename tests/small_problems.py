@@ -18,6 +18,9 @@ WEIGHTS = {
     "many": st.integers(-(10**6), 10**6),
     "decades": st.builds(lambda k, sign: sign * 10**k, st.integers(0, 6), st.sampled_from([-1, 1])),
     "huge": st.sampled_from([2**52, -(2**52), 1, -1, 2**52 - 1]),
+    "tiny": st.sampled_from([k * 2.0**-40 for k in (-3, -1, 1, 2)]),
+    "far": st.sampled_from([2**53, -(2**53), 1, 2.0**-40, -(2.0**-40)]),
+    "digits": st.sampled_from([0.6180339887498949, -0.7390851332151607, 0.5671432904097838, -0.26149721284764277]),
 }
 
 
@@ -50,6 +53,5 @@ def least_cost(function):
     values = 1 - 2 * bits if problem.is_spin else bits
     total = np.zeros(len(values), object)
     for c, ids in terms:
-        total = total + c.numerator * values[:, np.array(ids, np.int64)].prod(axis=1).astype(object)
-        assert c.denominator == 1
-    return Fraction(problem.constant) + int(min(total))
+        total = total + c * values[:, np.array(ids, np.int64)].prod(axis=1).astype(object)
+    return Fraction(problem.constant) + Fraction(min(total))

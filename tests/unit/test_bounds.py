@@ -24,12 +24,11 @@ from qiosk.bounds.factors import factors_of
 from qiosk.bounds.graph import spin_graph
 from qiosk.bounds.polynomial import polynomial
 from qiosk.bounds.quick import quick_bound
-from qiosk.bounds.semidefinite import is_proved, is_suited
+from qiosk.bounds.semidefinite import is_proved
 from qiosk.errors import InvalidValue
 from qiosk.kernels.bounds.factor import factor_rows
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
-from qiosk.model.flips import magnitude
 from qiosk.problem.problem import Problem
 from small_problems import least_cost, problems
 from strategies import cost_function, cost_functions, reals
@@ -60,8 +59,6 @@ def assert_sound(function, method, seed=1):
 def test_no_bound_of_pairs_is_above_the_least_cost(method, function):
     if method == "cycles-lp":
         pytest.importorskip("highspy")
-    if method.startswith("sdp") and not is_suited(spin_graph(compile_problem(function))):
-        return
     assert_sound(function, method)
 
 
@@ -71,8 +68,9 @@ def test_no_bound_of_pairs_is_above_the_least_cost(method, function):
 def test_no_bound_of_larger_terms_is_above_the_least_cost(method, function):
     bounder, least = assert_sound(function, method)
     if method == "elimination":
-        assert bounder.best.exact == least
-        if bounder.best.configuration is not None:
+        error = bounder.terms.scale.error
+        assert bounder.best.exact == least if error == 0 else bounder.best.exact >= least - 2 * error
+        if error == 0 and bounder.best.configuration is not None:
             assert bounder.is_attained(bounder.best.configuration)
 
 
@@ -98,7 +96,8 @@ def test_the_quick_bound_is_the_trivial_one_but_for_rounding(function):
     assert quick.exact <= exact.exact
     if not len(problem.group_values):  # squares multiplied out can have a better one
         assert quick.value == pytest.approx(exact.value, rel=1e-10)
-        if magnitude(problem) < 2**50:
+        is_whole = np.all(function.coefficients == np.rint(function.coefficients))
+        if is_whole and np.abs(function.coefficients).sum() < 2**50:
             assert quick.exact == exact.exact
 
 
@@ -212,9 +211,13 @@ def test_unknown_and_unsuited_methods_are_refused():
             bound_of("pubo", [(1.0, [0, 1, 2])], method)
 
 
-def test_weights_that_float64_does_not_hold_are_no_semidefinite_problem():
-    with pytest.raises(InvalidValue, match="coefficients below"):
-        bound_of("ising", [(2.0**53, [0, 1]), (1.0, [1, 2])], "sdp")
+@pytest.mark.parametrize("method", ["sdp", "sdp-triangles", "branch"])
+def test_weights_that_float64_does_not_hold_are_rounded_for_a_matrix(method):
+    rng = np.random.default_rng(1)
+    pairs = [(float(rng.choice([-1, 1]) * rng.integers(2**53, 2**54)), [j, i]) for i in range(6) for j in range(i)]
+    found = bound_of("ising", pairs, method)
+    least = least_cost(cost_function("ising", pairs))
+    assert (1 + 1e-6) * least <= found.exact <= least if method != "branch" else found.exact == least
 
 
 def test_auto_chooses_by_width_and_density():

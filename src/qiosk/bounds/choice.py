@@ -14,7 +14,7 @@ import numpy as np
 from qiosk.bounds import covering, elimination, factors, packing, semidefinite, triangles
 from qiosk.bounds.bound import Bound, Proof
 from qiosk.bounds.branch import tree
-from qiosk.bounds.graph import SpinGraph, spin_graph
+from qiosk.bounds.graph import SpinGraph, rounded_graph, spin_graph
 from qiosk.bounds.polynomial import Polynomial, polynomial
 from qiosk.bounds.trivial import METHOD as TRIVIAL
 from qiosk.bounds.trivial import attains_every_term, trivial, trivial_of_graph
@@ -22,6 +22,7 @@ from qiosk.errors import InvalidValue
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8
+from qiosk.model.exact import ExactCosts
 from qiosk.model.sources import cost_function_of
 from qiosk.model.transforms.domain import multiplied_out, products_of_groups
 
@@ -83,8 +84,22 @@ class Bounder:
         return polynomial(self.problem)
 
     @cached_property
+    def _costs(self) -> ExactCosts:
+        return ExactCosts(self.problem)
+
+    @cached_property
     def _graph(self) -> SpinGraph:
         return spin_graph(self.problem)
+
+    @cached_property
+    def _rounded(self) -> SpinGraph:
+        """The graph with weights of which float64 holds the sum."""
+        return rounded_graph(self.problem, self._graph)
+
+    @property
+    def _dense(self) -> SpinGraph:
+        """The graph with weights that float64 holds, unless there are none."""
+        return self._graph if semidefinite.is_suited(self._graph) else self._rounded
 
     @property
     def best(self) -> Bound:
@@ -92,15 +107,15 @@ class Bounder:
         return self._bound
 
     def cost(self, x: I8) -> Fraction:
-        """The exact cost of a configuration (n,), as far as the problem is exact in integers: see ``is_attained``."""
-        return self.terms.scale.cost(self.terms.level(x))
+        """The exact cost of a configuration (n,) of a problem whose squared linear combinations are multiplied out."""
+        return self._costs.of(x) if self.terms.scale.error else self.terms.scale.cost(self.terms.level(x))
 
     def is_attained(self, x: I8, least: Fraction | None = None) -> bool:
         """Whether a configuration (n,) costs exactly as much as a bound, by default the best: it is optimal then."""
         if len(self.problem.group_values):  # too large to be multiplied out
             return False
-        if self.terms.scale.error:
-            return self._best.method == TRIVIAL and attains_every_term(self.problem, x)
+        if self.terms.scale.error and self._best.method == TRIVIAL:
+            return attains_every_term(self.problem, x)
         return self.cost(x) == (self._best.least if least is None else least)
 
     def take(self, proof: Proof) -> bool:
@@ -160,13 +175,13 @@ class Bounder:
         if method == tree.METHOD:
             return self._branched() if len(self._graph.weights) else iter(())
         if method in (semidefinite.METHOD, triangles.METHOD):
-            if not semidefinite.is_suited(self._graph) and len(self._graph.weights):
+            if self._graph.vertices > semidefinite.MOST_VERTICES:
                 raise InvalidValue(
-                    f"bound {method!r}: is for at most {semidefinite.MOST_VERTICES} variables and coefficients below "
-                    f"2**53 units, found {self._graph.vertices} variables"
+                    f"bound {method!r}: is for at most {semidefinite.MOST_VERTICES} variables, found "
+                    f"{self._graph.vertices}"
                 )
             bounds = semidefinite.semidefinite if method == semidefinite.METHOD else triangles.with_triangles
-            return bounds(self._graph, self.seed)
+            return bounds(self._dense, self.seed)
         if method == covering.METHOD:
             if not covering.is_installed():
                 raise InvalidValue(f"bound {method!r}: needs highspy; install qiosk[lp]")
@@ -179,8 +194,8 @@ class Bounder:
         def known() -> I8 | None:
             return self.known if self.known is None or is_spin else (1 - 2 * self.known).astype(np.int8)
 
-        graph, is_spin = self._graph, self.problem.is_spin
-        for proof in tree.branched(graph, relaxation_of(graph, self.seed), known):
+        is_spin, relaxation = self.problem.is_spin, relaxation_of(self._graph, self.seed, lambda: self._rounded)
+        for proof in tree.branched(relaxation, known):
             if proof is not None and proof.configuration is not None and not is_spin:
                 proof = replace(proof, configuration=((1 - proof.configuration) // 2).astype(np.int8))
             yield proof
@@ -202,8 +217,8 @@ class Bounder:
         if not len(graph.weights):
             return
         is_sparse = 2 * len(graph.weights) <= SPARSE_DEGREE * graph.vertices
-        if not is_sparse and semidefinite.is_suited(graph):
-            yield from triangles.with_triangles(graph, self.seed)
+        if not is_sparse and graph.vertices <= semidefinite.MOST_VERTICES:
+            yield from triangles.with_triangles(self._dense, self.seed)
         elif covering.is_installed() and len(graph.weights) <= covering.MOST_EDGES:
             yield from covering.covering(graph, self.seed)
         else:

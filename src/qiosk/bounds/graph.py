@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -10,11 +11,13 @@ import numpy as np
 
 from qiosk.bounds.bound import Scale, scale_of
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import I64
-from qiosk.model.exact import spin_integers
+from qiosk.model.cost_function import I8, I64
+from qiosk.model.exact import MOST_BITS, ExactCosts, SpinIntegers, spin_integers
 
 ROUNDED_BITS = 50
 """Where coefficients must be rounded, their sum is below 2**50, so that float64 holds all weights."""
+DECIMALS = Fraction(5, 4)
+"""The error of rounded coefficients, if they are decimal fractions: those differ from their float64 numbers as well."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -30,6 +33,7 @@ class SpinGraph:
     weights: I64  # (E,) none is 0
     constant: int
     scale: Scale
+    costs: Callable[[I8], Fraction] | None = None  # of spins (n,), where coefficients were rounded
 
     @property
     def vertices(self) -> int:
@@ -80,6 +84,23 @@ class SpinGraph:
         return int(np.gcd.reduce(sums * 2, initial=2 * self.spacing)) or 2
 
     @cached_property
+    def slack(self) -> Fraction:
+        """How much a level may differ from the exact one, because coefficients were rounded."""
+        return self.scale.error / self.scale.unit
+
+    def level(self, spins: I8) -> int:
+        """Of a configuration of all vertices (V,)."""
+        products = spins[self.rows].astype(np.int64) * spins[self.cols]
+        return self.constant + int((self.weights * products).sum())
+
+    def exact_level(self, spins: I8) -> Fraction:
+        """The same without rounding."""
+        if self.costs is None:
+            return Fraction(self.level(spins))
+        own = spins[: self.n] * (spins[self.n] if self.has_ghost else 1)
+        return (self.costs(own) - self.scale.offset) / self.scale.unit
+
+    @cached_property
     def adjacency(self) -> tuple[I64, I64, I64]:
         """CSR: indptr (vertices + 1,); neighbours (2 E,); edges (2 E,), their numbers."""
         ends = np.concatenate([self.rows, self.cols])
@@ -92,9 +113,28 @@ class SpinGraph:
 
 def spin_graph(problem: CompiledProblem) -> SpinGraph:
     """The graph of a quadratic problem. Raises InvalidValue for other ones."""
-    integers = spin_integers(problem)
-    if not integers.is_exact:
-        integers = spin_integers(problem, ROUNDED_BITS)
+    integers = spin_integers(problem, MOST_BITS if problem.is_spin else MOST_BITS + 2)
+    if integers.is_exact:
+        return _graph_of(problem, integers)
+    exact = ExactCosts(problem)
+    return _rounded(problem, lambda spins: exact.of(spins if problem.is_spin else (1 - spins) // 2))
+
+
+def rounded_graph(problem: CompiledProblem, graph: SpinGraph) -> SpinGraph:
+    """The graph of a problem, or one that is rounded until the sum of its sizes is below 2**50."""
+    if graph.size < 2**ROUNDED_BITS:
+        return graph
+    ghost = np.ones(int(graph.has_ghost), np.int8)
+    return _rounded(problem, lambda spins: graph.scale.cost(graph.level(np.append(spins, ghost))))
+
+
+def _rounded(problem: CompiledProblem, costs: Callable[[I8], Fraction]) -> SpinGraph:
+    return _graph_of(problem, spin_integers(problem, ROUNDED_BITS), costs)
+
+
+def _graph_of(
+    problem: CompiledProblem, integers: SpinIntegers, costs: Callable[[I8], Fraction] | None = None
+) -> SpinGraph:
     fields, edges = np.flatnonzero(integers.fields), np.flatnonzero(integers.weights)
     count = int(np.count_nonzero(problem.linear) + np.count_nonzero(problem.pair_values))
     return SpinGraph(
@@ -104,10 +144,11 @@ def spin_graph(problem: CompiledProblem) -> SpinGraph:
         weights=np.concatenate([integers.weights[edges], integers.fields[fields]]),
         constant=integers.constant,
         scale=_scale(problem, integers.unit, count, is_exact=integers.is_exact),
+        costs=costs,
     )
 
 
 def _scale(problem: CompiledProblem, unit: float, count: int, *, is_exact: bool) -> Scale:
-    if problem.is_spin:
-        return scale_of(problem, unit, count, is_exact=is_exact)
-    return scale_of(problem, 4 * unit, count, is_exact=is_exact, quarters=4)
+    quarters = 1 if problem.is_spin else 4
+    scale = scale_of(problem, quarters * unit, count, is_exact=is_exact, quarters=quarters)
+    return replace(scale, error=DECIMALS * scale.error)

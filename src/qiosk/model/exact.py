@@ -1,16 +1,18 @@
-"""Coefficients as integers, in which nothing is rounded any more: units, and quadratic problems of spins."""
+"""Coefficients as integers, in which nothing is rounded any more: units, quadratic problems of spins, exact costs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import compress, pairwise
 
 import numpy as np
 
 from qiosk.errors import InvalidValue
 from qiosk.model.compiled import CompiledProblem
-from qiosk.model.cost_function import F64, I64
+from qiosk.model.cost_function import F64, I8, I64
 from qiosk.model.flips import term_magnitude
 from qiosk.model.units import common_unit_of
 
@@ -95,3 +97,40 @@ def integer_unit(problem: CompiledProblem, bits: int) -> tuple[float, bool]:
     count = problem.n + problem.n_pairs + len(problem.term_values)
     unit = 2.0 ** max(math.ceil(math.log2(size) - math.log2(room - count)), -1020)
     return unit, all(bool(np.all(np.rint(values / unit) == values / unit)) for values in blocks())
+
+
+class ExactCosts:
+    """Costs of configurations of a problem in fractions; coefficients count as the float64 numbers that they are."""
+
+    def __init__(self, problem: CompiledProblem) -> None:
+        self._problem = problem
+        # float64 numbers are integers times powers of two
+        parts, exponents = np.frexp(np.concatenate([problem.linear, problem.pair_values, problem.term_values]))
+        least = int(exponents.min(initial=0))
+        shifts = (exponents - least).tolist()
+        self._unit = Fraction(2) ** (least - 53)
+        self._whole = [
+            part << shift for part, shift in zip((parts * 2.0**53).astype(np.int64).tolist(), shifts, strict=True)
+        ]
+        self._squares = [
+            (
+                Fraction(float(problem.group_values[g])),
+                Fraction(float(problem.group_offsets[g])),
+                list(map(Fraction, problem.group_weights[first:end].tolist())),
+                problem.group_variables[first:end].tolist(),
+            )
+            for g, (first, end) in enumerate(pairwise(problem.group_indptr.tolist()))
+        ]
+
+    def of(self, x: I8) -> Fraction:
+        """Of a configuration (n,) [cost]."""
+        p = self._problem
+        products = [x, x[p.pair_rows] * x[p.pair_cols]]
+        if len(p.term_values):
+            products.append(np.multiply.reduceat(x[p.term_variables], p.term_indptr[:-1]))
+        values = np.concatenate(products)
+        total: Fraction = self._unit * (sum(compress(self._whole, values > 0)) - sum(compress(self._whole, values < 0)))
+        for c, offset, weights, ids in self._squares:
+            root = offset + sum((w * int(x[i]) for w, i in zip(weights, ids, strict=True)), Fraction(0))
+            total += c * root**2
+        return total + Fraction(p.constant)

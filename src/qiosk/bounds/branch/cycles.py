@@ -71,7 +71,7 @@ class CycleRelaxation:
                 extra += 1
                 found = yield from self._separate(z, is_fixed, is_one, EXTRAS[extra])
             if not found or stalled >= STALLED:
-                return Branching(node=node, pair=self._pair(z, is_fixed))
+                return Branching(node=node, pair=self._pair(z, is_fixed, merging, tree))
 
     def _begin(self) -> Generator[None, None, None]:
         """The cycles of a packing as first rows."""
@@ -127,11 +127,18 @@ class CycleRelaxation:
         round_products()(order, graph.rows, graph.cols, products, parents, signs, spins)
         tree.offer_descended(spins)
 
-    def _pair(self, z: F64, is_fixed: Mask) -> tuple[int, int] | None:
-        """The ends of the coupling to branch on: one that is little decided, and large."""
-        distance = np.where(is_fixed, 1.0, np.abs(z - 0.5))
-        if not len(z) or is_fixed.all():
+    def _pair(self, z: F64, is_fixed: Mask, merging: Merging, tree: Tree) -> tuple[int, int] | None:
+        """The ends of the coupling to branch on: one that is little decided, and large.
+
+        Two spins without a coupling, if all are decided, but some may have had one before it was rounded to 0.
+        """
+        if is_fixed.all():
+            roots = np.unique(merging.roots)
+            if self.graph.slack and len(roots) > 1:
+                return int(roots[0]), int(roots[1])
+            tree.offer(merging.signs)
             return None
+        distance = np.where(is_fixed, 1.0, np.abs(z - 0.5))
         score = (0.5 - distance + CLOSE) * np.abs(self.graph.weights)
         e = int(np.argmax(np.where(is_fixed, -1.0, score)))
         return int(self.graph.rows[e]), int(self.graph.cols[e])
@@ -139,7 +146,7 @@ class CycleRelaxation:
 
 def _share(before: Fraction, after: Fraction, tree: Tree) -> float:
     """How much of what is missing to the best a round has gained."""
-    if tree.best_level is None:
+    if tree.goal is None:
         return 1.0
-    missing = float(tree.best_level - before)
+    missing = float(tree.goal - before)
     return float(after - before) / missing if missing > 0 else 1.0

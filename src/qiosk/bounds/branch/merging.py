@@ -35,9 +35,3 @@ class Merging:
         is_fixed = self.roots[graph.rows] == self.roots[graph.cols]
         products = self.signs[graph.rows] * self.signs[graph.cols]
         return is_fixed, is_fixed & (graph.weights * products > 0)
-
-
-def level_of(graph: SpinGraph, spins: I8) -> int:
-    """Of a configuration of all vertices (V,)."""
-    products = spins[graph.rows].astype(np.int64) * spins[graph.cols]
-    return graph.constant + int((graph.weights * products).sum())

@@ -1,4 +1,9 @@
-"""The tree of branch and bound: the node of the least bound is next."""
+"""The tree of branch and bound: the node of the least bound is next.
+
+Where coefficients were rounded, a level is off by at most the slack of the graph. Configurations are compared by their
+exact levels, and a part is cut where all of its levels are above the best one by more than the slack. So the last proof
+is the exact minimum, too.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from qiosk.bounds.bound import Proof
-from qiosk.bounds.branch.merging import Merging, level_of
+from qiosk.bounds.branch.merging import Merging
 from qiosk.bounds.graph import SpinGraph
 from qiosk.model.cost_function import I8
 
@@ -41,7 +46,9 @@ class Branching:
 
 
 class Relaxation(Protocol):
-    """Bounds the nodes of a tree."""
+    """Bounds the nodes of a tree of this graph."""
+
+    graph: SpinGraph
 
     def solve(self, node: Node, tree: Tree) -> Generator[None, None, Branching]:
         """Yields None between parts of the work."""
@@ -49,12 +56,12 @@ class Relaxation(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Tree:
-    """The best configuration so far (V,), and what is not decided yet."""
+    """The best configuration so far (V,) with its exact level, and what is not decided yet."""
 
     graph: SpinGraph
     known: Known
     best: I8 | None = None
-    best_level: int | None = None
+    best_level: Fraction | None = None
     nodes: int = 0
     present: Fraction | None = None  # bound of the node that is worked on
     told: Fraction | None = None  # bound of the last proof
@@ -64,9 +71,14 @@ class Tree:
 
     def offer(self, spins: I8) -> None:
         """A configuration (V,), which is kept if it is the best so far."""
-        level = level_of(self.graph, spins)
-        if self.best_level is None or level < self.best_level:
-            self.best, self.best_level = spins.copy(), level
+        graph = self.graph
+        if self.best_level is not None and graph.level(spins) >= self.best_level + graph.slack:
+            return
+        is_rounded_off = bool(graph.slack) and not graph.has_ghost  # all fields, if there are any
+        for some in (spins, -spins) if is_rounded_off else (spins,):
+            level = graph.exact_level(some)
+            if self.best_level is None or level < self.best_level:
+                self.best, self.best_level = some.copy(), level
 
     def offer_descended(self, spins: I8) -> None:
         """The same after a descent; changes ``spins``."""
@@ -85,11 +97,16 @@ class Tree:
 
     def is_cut(self, level: Fraction) -> bool:
         """Whether nothing of at least this level can be better than the best."""
-        return self.best_level is not None and self.graph.attainable(level) >= self.best_level
+        return self.goal is not None and self.graph.attainable(level) >= self.goal
+
+    @property
+    def goal(self) -> Fraction | None:
+        """The least level from which on nothing can be better than the best; None without a best."""
+        return None if self.best_level is None else self.graph.attainable(self.best_level + self.graph.slack)
 
     def room(self, level: Fraction) -> Fraction | None:
         """How much may be added to a bound so that something can still be better than the best; None without a best."""
-        return None if self.best_level is None else self.best_level - self.graph.apart - level
+        return None if self.goal is None else self.goal - self.graph.apart - level
 
     def push(self, node: Node) -> None:
         """Decide a part later, unless it needs no decision."""
@@ -107,19 +124,20 @@ class Tree:
         return node
 
     def level(self) -> Fraction | None:
-        """No configuration has a lower level."""
-        levels = [Fraction(self.best_level)] if self.best_level is not None else []
+        """No configuration has a lower exact level."""
+        levels = [self.best_level] if self.best_level is not None else []
         least = [self._open[0][0]] if self._open else []
         least += [self.present] if self.present is not None else []
-        levels += [self.graph.attainable(level) for level in least]
+        levels += [self.graph.attainable(level) - self.graph.slack for level in least]
         return min(levels, default=None)
 
 
-def branched(graph: SpinGraph, relaxation: Relaxation, known: Known) -> Iterator[Proof | None]:
+def branched(relaxation: Relaxation, known: Known) -> Iterator[Proof | None]:
     """Yields None between parts of the work, each proof that is better than the one before, and at last the minimum.
 
     Configurations of proofs are spins.
     """
+    graph = relaxation.graph
     tree = Tree(graph, known)
     tree.push(Node(merging=Merging.none(graph.vertices), level=Fraction(graph.least)))
     while (node := tree.pop()) is not None:
@@ -151,7 +169,7 @@ def _news(tree: Tree) -> Proof | None:
 def _proof(tree: Tree) -> Proof:
     graph, configuration, level = tree.graph, None, tree.level()
     if level is None:
-        level = Fraction(graph.least)
+        level = graph.least - graph.slack
     tree.told = level
     if level == tree.best_level and tree.best is not None:
         spins = tree.best[: graph.n] * (tree.best[graph.n] if graph.has_ghost else 1)
@@ -159,7 +177,7 @@ def _proof(tree: Tree) -> Proof:
     return Proof(
         method=METHOD,
         level=level,
-        scale=graph.scale,
+        scale=replace(graph.scale, error=Fraction(0)),
         arrays={"nodes": np.array(tree.nodes)},
         configuration=configuration,
     )

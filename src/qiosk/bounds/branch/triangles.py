@@ -17,8 +17,6 @@ from qiosk.model.cost_function import F64, I8, I64
 
 MOST_VERTICES = 400
 """Rows of the largest matrix."""
-MOST_SIZE = 2**50
-"""Of all weights together, so that they are exact in float64."""
 STEPS = 20
 """Of the vectors in a round."""
 LEAST_ROUNDS, MOST_ROUNDS = 5, 16
@@ -68,13 +66,8 @@ def part_of(graph: SpinGraph, merging: Merging) -> Part:
     return Part(roots, exact, graph.constant + int(signed[is_inside].sum()), scale)
 
 
-def is_suited(graph: SpinGraph) -> bool:
-    """Whether the matrix is small enough, and exact."""
-    return 0 < graph.vertices <= MOST_VERTICES and graph.size < MOST_SIZE
-
-
 class TriangleRelaxation:
-    """Bounds nodes from where the search ended at their parents."""
+    """Bounds nodes from where the search ended at their parents; the size of the graph is below 2**50."""
 
     def __init__(self, graph: SpinGraph, seed: int) -> None:
         self.graph = graph
@@ -167,6 +160,6 @@ class TriangleRelaxation:
 
 def _needed(tree: Tree) -> float:
     """A bound above this cuts a node."""
-    if tree.best_level is None:
+    if tree.goal is None:
         return np.inf
-    return float(tree.best_level) - (1.0 - WITHIN) * tree.graph.apart
+    return float(tree.goal) - (1.0 - WITHIN) * tree.graph.apart

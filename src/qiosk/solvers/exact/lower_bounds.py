@@ -28,7 +28,6 @@ from functools import cached_property
 
 import numpy as np
 
-from qiosk.bounds.branch.merging import level_of
 from qiosk.bounds.graph import spin_graph
 from qiosk.bounds.semidefinite import eigenvalue_proof
 from qiosk.bounds.semidefinite import warm_up as warm_up_factor
@@ -101,7 +100,7 @@ def is_proven(problem: CompiledProblem, x: I8) -> bool:
     if graph.scale.error:
         return False
     spins = x if problem.is_spin else (1 - 2 * x).astype(np.int8)
-    level = level_of(graph, np.append(spins, np.ones(int(graph.has_ghost), np.int8)))
+    level = graph.level(np.append(spins, np.ones(int(graph.has_ghost), np.int8)))
     if level == graph.least:
         return True
     proof = problem.derived(eigenvalue_proof) if problem.n <= LARGEST_MATRIX else None

@@ -11,12 +11,10 @@ their costs in exact fractions.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 
 import numpy as np
 
@@ -27,7 +25,7 @@ from qiosk.bounds.polynomial import Polynomial, polynomial
 from qiosk.bounds.trivial import attains_every_term
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8, I64
-from qiosk.model.exact import spin_integers
+from qiosk.model.exact import ExactCosts, spin_integers
 from qiosk.model.flips import cost_of
 from qiosk.solvers.result import ENUMERATION
 
@@ -195,33 +193,4 @@ def _exact(problem: CompiledProblem, scale: Scale, wanted: int, masks: I64, leve
 
 def in_exact_order(problem: CompiledProblem, configurations: Sequence[I8]) -> list[I8]:
     """Configurations (n,) of a problem, ordered by their costs without rounding."""
-    terms: list[tuple[int, ...]] = [(i,) for i in range(problem.n)]
-    terms += zip(problem.pair_rows.tolist(), problem.pair_cols.tolist(), strict=True)
-    ids = problem.term_variables.tolist()
-    terms += [tuple(ids[first:end]) for first, end in pairwise(problem.term_indptr.tolist())]
-    # float64 numbers are integers times powers of two
-    parts, exponents = np.frexp(np.concatenate([problem.linear, problem.pair_values, problem.term_values]))
-    shifts = (exponents - exponents.min()).tolist()
-    whole = [part << shift for part, shift in zip((parts * 2.0**53).astype(np.int64).tolist(), shifts, strict=True)]
-    unit = Fraction(2) ** (int(exponents.min()) - 53)
-    squares = [
-        (
-            Fraction(float(problem.group_values[g])) / unit,
-            Fraction(float(problem.group_offsets[g])),
-            list(map(Fraction, problem.group_weights[first:end].tolist())),
-            problem.group_variables[first:end].tolist(),
-        )
-        for g, (first, end) in enumerate(pairwise(problem.group_indptr.tolist()))
-    ]
-
-    def cost(x: I8) -> int | Fraction:
-        values = x.tolist()
-        total: int | Fraction = sum(
-            c * math.prod(values[i] for i in term) for c, term in zip(whole, terms, strict=True)
-        )
-        for c, offset, weights, ids in squares:
-            root: Fraction = offset + sum(w * values[i] for w, i in zip(weights, ids, strict=True))
-            total += c * root**2
-        return total
-
-    return sorted(configurations, key=cost)
+    return sorted(configurations, key=ExactCosts(problem).of)
