@@ -55,6 +55,7 @@ ALLOWED = {("qiosk.client.opening", "bootstrap"), ("qiosk.client.solvers.rules",
 # Folders whose subfolders import in one direction only: an earlier one may import a later one.
 SIBLINGS = {
     "model": ["transforms", "arrays", "constraints"],
+    "modeling": ["rounds", "propagation", "penalties"],
     "solvers": ["targets", "parameter_free", "exact", "algorithms", "search", "samplers"],
     "server": ["routes", "blobs", "auth", "web"],
 }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import naive
 from qiosk.errors import InvalidValue
 from qiosk.modeling import Model, Status, total
-from qiosk.modeling.assembly import MAX_EXPANDED_TERMS
+from qiosk.modeling.penalties.assembly import MAX_EXPANDED_TERMS
 
 N = 4
 PAIRS = list(itertools.combinations(range(N), 2))

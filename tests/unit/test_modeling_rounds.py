@@ -12,9 +12,9 @@ import qiosk
 from qiosk.kernels import announcements
 from qiosk.kernels.compiler import kernel
 from qiosk.modeling import Model, Status, total
-from qiosk.modeling.adaptive import begin, solve_in_rounds
 from qiosk.modeling.propagation.turns import Turns
-from qiosk.modeling.seeded import SeededRuns
+from qiosk.modeling.rounds.adaptive import begin, solve_in_rounds
+from qiosk.modeling.rounds.seeded import SeededRuns
 from qiosk.problem import Problem
 from qiosk.solvers.result import Solution
 from qiosk.solvers.search.stopping import StopReason
@@ -123,7 +123,7 @@ def test_assignments_need_one_round_where_moves_keep_them(solver, is_kept, monke
         given.append(is_kept)
         return 0.3
 
-    monkeypatch.setattr("qiosk.modeling.rounds.Standing.share", share)
+    monkeypatch.setattr("qiosk.modeling.rounds.standing.Standing.share", share)
     answer = assignment().solve(solver, timeout=0.3, seed=1)
     assert given[0] is is_kept
     assert len(answer.rounds) == 1 or not is_kept

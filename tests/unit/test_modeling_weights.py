@@ -17,8 +17,8 @@ import qiosk
 from qiosk.errors import InvalidValue
 from qiosk.modeling import Model, Status, total
 from qiosk.modeling.expression import Condition, Expression, Sense
+from qiosk.modeling.penalties.weights import _Terms, automatic_weight
 from qiosk.modeling.rows import row_of
-from qiosk.modeling.weights import _Terms, automatic_weight
 from random_models import models
 
 pytestmark = pytest.mark.slow
@@ -191,7 +191,7 @@ def test_sums_of_bits_compared_to_one_become_the_same_terms_as_any_other_row(mod
     except InvalidValue:
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qiosk.modeling.assembly.Assembly._is_plain", lambda self, row, weight: False)
+        patch.setattr("qiosk.modeling.penalties.assembly.Assembly._is_plain", lambda self, row, weight: False)
         general = model.problem().cost_function()
     for name in ("coefficients", "indptr", "ids"):
         np.testing.assert_array_equal(getattr(direct, name), getattr(general, name))

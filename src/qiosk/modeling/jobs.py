@@ -16,13 +16,13 @@ from qiosk.contract.jobs import TracePoint
 from qiosk.errors import InvalidValue
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction
-from qiosk.modeling.adaptive import begin, solve_in_rounds
 from qiosk.modeling.answer import Answer, Round
-from qiosk.modeling.best_so_far import BestSoFar
 from qiosk.modeling.model import Model
 from qiosk.modeling.propagation.turns import Turns
-from qiosk.modeling.resuming import Saved, read_checkpoint, write_checkpoint
-from qiosk.modeling.seeded import SeededRuns
+from qiosk.modeling.rounds.adaptive import begin, solve_in_rounds
+from qiosk.modeling.rounds.best_so_far import BestSoFar
+from qiosk.modeling.rounds.resuming import Saved, read_checkpoint, write_checkpoint
+from qiosk.modeling.rounds.seeded import SeededRuns
 from qiosk.problem import Problem
 from qiosk.solvers.reports import ChunkReport
 from qiosk.solvers.result import Result, Solution

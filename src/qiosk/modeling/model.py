@@ -9,18 +9,18 @@ from qiosk.contract.jobs import JobProgress
 from qiosk.errors import InvalidValue, MissingValue, QioskError
 from qiosk.formats.files import read_program
 from qiosk.model.check import by_id
-from qiosk.modeling.adaptive import solve_here
 from qiosk.modeling.answer import Answer
-from qiosk.modeling.assembly import assemble
 from qiosk.modeling.document import ModelContent, read_document, write_document
 from qiosk.modeling.expression import Constraint, Expression
-from qiosk.modeling.penalties import are_kept_by_moves, check_exact, exact_row, one_hot_groups
+from qiosk.modeling.penalties.assembly import assemble
+from qiosk.modeling.penalties.conditions import are_kept_by_moves, check_exact, exact_row, one_hot_groups
+from qiosk.modeling.penalties.weights import automatic_weight
 from qiosk.modeling.programs import fill
 from qiosk.modeling.propagation.turns import Propagation
+from qiosk.modeling.rounds.adaptive import solve_here
 from qiosk.modeling.rows import Row, hard_constraints, row_of
 from qiosk.modeling.solution import Solution, report
 from qiosk.modeling.statement import Statement
-from qiosk.modeling.weights import automatic_weight
 from qiosk.problem import Problem
 from qiosk.solvers.exact.exhaustive import MAX_VARIABLES
 from qiosk.solvers.solve import HasTarget, set_up

@@ -15,9 +15,9 @@ from qiosk.formats.comparison import ROUNDS, Comparison, compare, provenance_of
 from qiosk.formats.qio.results import decode
 from qiosk.model.digest import problem_digest
 from qiosk.model.sources import cost_function_of
-from qiosk.modeling.adaptive import solve_here
 from qiosk.modeling.jobs import model_of, solve_job
 from qiosk.modeling.model import Model
+from qiosk.modeling.rounds.adaptive import solve_here
 from qiosk.solvers.result import Result
 from qiosk.solvers.solve import Setup, followed
 from qiosk.solvers.targets.catalogue import target

@@ -9,7 +9,7 @@ from typing import Any
 
 from qiosk.errors import InvalidValue, WrongType
 from qiosk.modeling.expression import Condition, Constraint, Expression, as_expression, bits_of, total
-from qiosk.modeling.soft import soften
+from qiosk.modeling.penalties.soft import soften
 from qiosk.modeling.variables import (
     Choice,
     Encoding,

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from qiosk.modeling.answer import Round
+from qiosk.modeling.penalties.weights import round_up
 from qiosk.modeling.solution import Solution
-from qiosk.modeling.weights import round_up
 from qiosk.solvers.result import Result
 
 FIRST_SHARE = 1 / 32

@@ -18,7 +18,7 @@ from itertools import combinations
 
 from qiosk.errors import InvalidValue
 from qiosk.modeling.expression import Condition, Expression, Sense
-from qiosk.modeling.reduction import reduced
+from qiosk.modeling.penalties.reduction import reduced
 from qiosk.modeling.rows import EXACT, Row, row_of
 from qiosk.modeling.variables import bounded_weights
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from qiosk.model.constraints.slack import SLACK, SlackRow
 from qiosk.modeling.expression import Expression, Monomial, Sense, total
-from qiosk.modeling.penalties import magnitude, penalty_for
+from qiosk.modeling.penalties.conditions import magnitude, penalty_for
 from qiosk.modeling.rows import EXACT, Row
 from qiosk.problem import Problem, ProblemType
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from qiosk.errors import InvalidValue
 from qiosk.modeling.expression import Condition, Expression, Sense
-from qiosk.modeling.penalties import exact_row
+from qiosk.modeling.penalties.conditions import exact_row
 from qiosk.modeling.rows import rational
 
 

@@ -19,7 +19,7 @@ from qiosk.errors import MissingValue, UnreadableCheckpoint
 from qiosk.model.constraints.hard_constraints import Violation
 from qiosk.model.cost_function import CostFunction
 from qiosk.modeling.answer import Round
-from qiosk.modeling.rounds import Standing
+from qiosk.modeling.rounds.standing import Standing
 from qiosk.modeling.solution import Solution
 from qiosk.solvers.checkpoint import pack, unpack
 from qiosk.solvers.provenance import RunFacts, now

@@ -30,11 +30,11 @@ from qiosk.kernels.announcements import compiling_seconds
 from qiosk.model.constraints.hard_constraints import Violation
 from qiosk.modeling.answer import Answer, Round, Status, members
 from qiosk.modeling.expression import Expression
+from qiosk.modeling.penalties.weights import round_up
 from qiosk.modeling.propagation.turns import KERNEL, Propagation, Turns
-from qiosk.modeling.rounds import FIRST_SHARE, Standing, Weights
-from qiosk.modeling.seeded import SeededRuns
+from qiosk.modeling.rounds.seeded import SeededRuns
+from qiosk.modeling.rounds.standing import FIRST_SHARE, Standing, Weights
 from qiosk.modeling.solution import Solution
-from qiosk.modeling.weights import round_up
 from qiosk.problem import Problem
 from qiosk.solvers.exact.minimum import EXACT_KERNELS
 from qiosk.solvers.result import Result

@@ -1,0 +1,1 @@
+"""Searches of models in rounds, between which the weights of penalties change."""
