@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk import errors
-from qiosk.contract import codec, error_codec, requests
+from qiosk.contract import codec
+from qiosk.contract.http import error_codec, requests
 from qiosk.contract.jobs import (
     MOST_BOUND_POINTS,
     BoundPoint,

@@ -16,8 +16,8 @@ from qiosk.client.filters import job_status, moment, name_pattern
 from qiosk.client.reruns import changes_to_repeat
 from qiosk.client.results import Results, read_results
 from qiosk.console.progress_bar import ProgressBar
-from qiosk.contract.blobs import uri_segments
 from qiosk.contract.codec import encode
+from qiosk.contract.http.blobs import uri_segments
 from qiosk.contract.jobs import (
     INPUT_BLOB,
     QIO_INPUT_FORMAT,

@@ -1,7 +1,7 @@
 """Records to JSON and back: members in camelCase, times in UTC, enums by their values.
 
 Replies may come from a newer or older server: members that are unknown here are ignored, and missing ones take their
-defaults. Requests are read strictly, by :mod:`qiosk.contract.requests`.
+defaults. Requests are read strictly, by :mod:`qiosk.contract.http.requests`.
 """
 
 from __future__ import annotations

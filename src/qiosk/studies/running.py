@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from qiosk.client.solvers.provider_formats import format_of
 from qiosk.client.workspace import Workspace
-from qiosk.contract.blobs import blob_uri
+from qiosk.contract.http.blobs import blob_uri
 from qiosk.contract.jobs import JobQuery, JobStatus, JobView, SubmitJob
 from qiosk.contract.sessions import JobFailurePolicy, OpenSession, SessionStatus
 from qiosk.errors import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from qiosk.contract import requests as job_requests
+from qiosk.contract.http import requests as job_requests
 from qiosk.server.blobs import operations
 from servers import WORKSPACE, MemoryParts, serving
 

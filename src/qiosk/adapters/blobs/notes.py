@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple, final
 import msgspec
 
 from qiosk.adapters import private
-from qiosk.contract.blobs import check_metadata, is_header_value
+from qiosk.contract.http.blobs import check_metadata, is_header_value
 from qiosk.errors import InvalidValue
 from qiosk.service.blobs.store import PLAIN, BlobHeaders, BlobProperties
 

@@ -24,7 +24,7 @@ from uuid import uuid4
 from qiosk.client.remote.transport import Answer, OnBytes, Request, Transfers, Transport, whole_size
 from qiosk.client.remote.xml import read_xml
 from qiosk.contract.blob_names import check_blob, check_container
-from qiosk.contract.blobs import blob_uri, check_metadata
+from qiosk.contract.http.blobs import blob_uri, check_metadata
 from qiosk.errors import BlobAlreadyExists, BlobNotFound, Forbidden, NotFound, QioskError
 from qiosk.forks import PerProcess, check_process
 

@@ -12,8 +12,8 @@ from urllib3.response import BaseHTTPResponse
 
 from qiosk import errors
 from qiosk.client.remote.xml import read_xml
-from qiosk.contract import error_codec
-from qiosk.contract.blobs import BLOB_ANSWERS
+from qiosk.contract.http import error_codec
+from qiosk.contract.http.blobs import BLOB_ANSWERS
 from qiosk.errors import QioskError, ServiceUnavailable, UnreadableInput
 
 MAX_RETRY_AFTER_S: Final = 30.0

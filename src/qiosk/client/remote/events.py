@@ -28,7 +28,8 @@ from urllib3.response import BaseHTTPResponse
 
 from qiosk.client.remote.errors import error_of
 from qiosk.client.remote.transport import Request, Transport
-from qiosk.contract import codec, error_codec
+from qiosk.contract import codec
+from qiosk.contract.http import error_codec
 from qiosk.contract.jobs import JobUpdate, JobView, not_completed
 from qiosk.errors import ServiceUnavailable, UnreadableInput
 

@@ -16,10 +16,11 @@ from qiosk.client.remote.calls import Calls, listed
 from qiosk.client.remote.connection import Connection
 from qiosk.client.remote.sessions import HttpSessions
 from qiosk.client.remote.transport import OnTransfer, RetryPolicy, Transfers, Transport
-from qiosk.contract import codec, requests
+from qiosk.contract import codec
 from qiosk.contract.api import BlobUpload
 from qiosk.contract.blob_names import check_blob, check_container
-from qiosk.contract.blobs import blob_uri, uri_segments
+from qiosk.contract.http import requests
+from qiosk.contract.http.blobs import blob_uri, uri_segments
 from qiosk.contract.jobs import (
     ACCOUNT,
     INPUT_BLOB,

@@ -9,7 +9,8 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from qiosk.client.remote.calls import Calls
-from qiosk.contract import codec, requests
+from qiosk.contract import codec
+from qiosk.contract.http import requests
 from qiosk.contract.items import ItemQuery, ItemType
 from qiosk.contract.jobs import JobView
 from qiosk.contract.paging import DEFAULT_PAGE, Page

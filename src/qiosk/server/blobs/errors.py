@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from starlette.responses import Response
 
 from qiosk import errors
-from qiosk.contract.blobs import BLOB_ANSWERS
+from qiosk.contract.http.blobs import BLOB_ANSWERS
 from qiosk.errors import QioskError
 from qiosk.server.web.errors import RETRY_S
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 from xml.parsers import expat
 
-from qiosk.contract.blobs import check_metadata, is_header_value
+from qiosk.contract.http.blobs import check_metadata, is_header_value
 from qiosk.errors import InvalidValue
 from qiosk.server.blobs.errors import BlobRefusal
 from qiosk.service.blobs.locations import split_path, without_account

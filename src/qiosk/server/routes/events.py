@@ -26,7 +26,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qiosk.contract import codec, error_codec
+from qiosk.contract import codec
+from qiosk.contract.http import error_codec
 from qiosk.contract.jobs import JobUpdate, JobView
 from qiosk.errors import QioskError
 from qiosk.server.auth import auth

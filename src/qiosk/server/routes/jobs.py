@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qiosk.contract import requests
+from qiosk.contract.http import requests
 from qiosk.contract.jobs import ExtendJob, JobView, PatchJob
 from qiosk.contract.logs import LogLine
 from qiosk.errors import ServiceUnavailable

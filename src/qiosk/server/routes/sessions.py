@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qiosk.contract import requests
+from qiosk.contract.http import requests
 from qiosk.contract.jobs import JobView
 from qiosk.contract.sessions import SessionView
 from qiosk.server.auth.access import Reading, Writing

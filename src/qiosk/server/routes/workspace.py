@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qiosk.contract import requests
+from qiosk.contract.http import requests
 from qiosk.contract.jobs import TargetView
 from qiosk.contract.quotas import QuotaView
 from qiosk.errors import InvalidJobDefinition, InvalidValue

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from qiosk import errors
-from qiosk.contract import error_codec
+from qiosk.contract.http import error_codec
 from qiosk.errors import QioskError
 from qiosk.server.web.replies import reply
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from qiosk.contract import error_codec
+from qiosk.contract.http import error_codec
 from qiosk.server.web.replies import JSON
 from qiosk.server.web.routing import Route
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import final
 
-from qiosk.contract.blobs import check_metadata
+from qiosk.contract.http.blobs import check_metadata
 from qiosk.forks import check_process
 from qiosk.service.blobs.store import LEAST_BYTES, BlobStore
 from qiosk.service.jobs.job import BlobRef

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from qiosk.contract.blobs import blob_uri
+from qiosk.contract.http.blobs import blob_uri
 from qiosk.contract.jobs import INPUT_BLOB, PatchJob, SubmitJob
 from qiosk.contract.plain import MAX_DEPTH
 from qiosk.contract.sessions import JobFailurePolicy, OpenSession

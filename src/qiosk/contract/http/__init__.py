@@ -1,0 +1,1 @@
+"""What passes over HTTP: bodies of requests, errors in replies, and how blobs are named and answered."""
