@@ -132,7 +132,10 @@ def loaded_by(statement):
         ("import qiosk.client.remote.jobs", {"numba", "sqlalchemy", "obstore"}),
         ("from qiosk.bootstrap import open_embedded", {"numba", "obstore", "alembic", "multiprocessing"}),
         ("import qiosk.supervisor.__main__", {"numpy", "sqlalchemy", "obstore"}),
-        ("import qiosk.supervisor.job_process, qiosk.bootstrap.supervised", {"numba", "sqlalchemy", "obstore"}),
+        (
+            "import qiosk.supervisor.processes.job_process, qiosk.bootstrap.supervised",
+            {"numba", "sqlalchemy", "obstore"},
+        ),
     ],
 )
 def test_what_is_not_needed_is_not_imported(statement, absent):

@@ -27,7 +27,7 @@ KINDS = ("int8", "float32", "float64")
 PROGRAM = """
 import json, resource, sys
 from pathlib import Path
-from qiosk.supervisor import warm_solvers
+from qiosk.supervisor.processes import warm_solvers
 from qiosk.formats import registry
 from qiosk.solvers.solve import solve
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.practical.finder import Finder
 from benchmarks.practical.problems.practical_problem import PracticalProblem
-from qiosk.supervisor.process_limits import die_with_parent, limit_memory
+from qiosk.supervisor.processes.process_limits import die_with_parent, limit_memory
 
 # Read by libraries when they are loaded: solvers have a parameter for it, but what they call may not.
 ONE_THREAD = dict.fromkeys(

@@ -26,7 +26,7 @@ from qiosk.service.jobs.job import BlobRef, JobEvent
 from qiosk.service.jobs.job_service import JobService
 from qiosk.service.jobs.runs import JobSpec
 from qiosk.settings import Settings
-from qiosk.supervisor.job_process import SOLVER_RUNNER, JobProcess, ProcessOptions, warm_context
+from qiosk.supervisor.processes.job_process import SOLVER_RUNNER, JobProcess, ProcessOptions, warm_context
 from qiosk.testing import MemoryBlobStore
 
 SHIP = {

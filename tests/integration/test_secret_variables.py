@@ -13,7 +13,7 @@ from qiosk.adapters.sql.databases.database import parse_url
 from qiosk.client.remote.connection import KEY_VARIABLE
 from qiosk.server.settings import ServerSettings
 from qiosk.settings import Settings, is_secret_variable, variable
-from qiosk.supervisor.secret_variables import drop_secrets, take_database_password
+from qiosk.supervisor.processes.secret_variables import drop_secrets, take_database_password
 
 
 def test_the_variables_of_all_secret_settings_are_known():

@@ -17,7 +17,7 @@ from qiosk.problem import Problem
 from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.runs import JobSpec
 from qiosk.solvers.checkpoint import pack, unpack
-from qiosk.supervisor import solver_runner
+from qiosk.supervisor.processes import solver_runner
 
 FORMATS = [(json_codec, "microsoft.qio.v2"), (columns, columns.NAME)]
 

@@ -12,8 +12,8 @@ import pytest
 from patience import HANG_S
 from qiosk.contract.jobs import ErrorData
 from qiosk.service.jobs.runs import Shortage
-from qiosk.supervisor import exits, process_limits
-from qiosk.supervisor.exits import classify_exit, describe_exit
+from qiosk.supervisor.processes import exits, process_limits
+from qiosk.supervisor.processes.exits import classify_exit, describe_exit
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_memory_is_not_limited_where_nobody_tells_what_is_mapped(tmp_path, monke
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not enforce address space limits")
 def test_a_memory_limit_counts_from_what_is_mapped_already():
     program = (
-        "from qiosk.supervisor.process_limits import limit_memory\n"
+        "from qiosk.supervisor.processes.process_limits import limit_memory\n"
         "kept = bytearray(200_000_000)\n"
         "limit_memory(100_000_000)\n"
         "bytearray(50_000_000)\n"

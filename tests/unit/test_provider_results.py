@@ -16,7 +16,7 @@ from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.runs import ChunkReport, JobSpec
 from qiosk.solvers.solve import Hooks, run_target, solve
 from qiosk.solvers.targets.catalogue import targets
-from qiosk.supervisor import solver_runner
+from qiosk.supervisor.processes import solver_runner
 from strategies import cost_function
 
 IDS = np.array([0, 2, 10])

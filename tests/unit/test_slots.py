@@ -15,9 +15,9 @@ from qiosk.service.jobs.definition import define_job
 from qiosk.service.jobs.job import JobEvent, JobKey, JobState
 from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate, Shortage
 from qiosk.settings import Settings
-from qiosk.supervisor import running_job
 from qiosk.supervisor import slots as module
-from qiosk.supervisor.running_job import RUN_GRACE_S, SLOW_START, claim_of
+from qiosk.supervisor.processes import running_job
+from qiosk.supervisor.processes.running_job import RUN_GRACE_S, SLOW_START, claim_of
 from qiosk.supervisor.shortages import Shortages
 from qiosk.supervisor.slots import HELD_STARTS, JobSlots
 from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore

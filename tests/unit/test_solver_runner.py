@@ -11,7 +11,7 @@ from qiosk.errors import InvalidValue, MissingSection
 from qiosk.formats.qio import json_codec as qio_json
 from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.runs import JobSpec
-from qiosk.supervisor import solver_runner
+from qiosk.supervisor.processes import solver_runner
 from strategies import cost_function
 
 GLASS = cost_function("ising", [(1.0, [i, (3 * i + 1) % 30]) for i in range(1, 30) if (3 * i + 1) % 30 != i])

@@ -13,7 +13,7 @@ PROGRAM = """
 import sys
 import numpy as np
 from numba.core.dispatcher import Dispatcher
-from qiosk.supervisor import warm_solvers
+from qiosk.supervisor.processes import warm_solvers
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.solvers import solve as api
 

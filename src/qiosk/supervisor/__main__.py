@@ -69,8 +69,8 @@ def supervise(
     """
     from qiosk.bootstrap.supervised import SupervisedHome
     from qiosk.settings import read_settings
-    from qiosk.supervisor.job_process import SOLVER_RUNNER, warm_context
-    from qiosk.supervisor.secret_variables import drop_secrets, take_database_password
+    from qiosk.supervisor.processes.job_process import SOLVER_RUNNER, warm_context
+    from qiosk.supervisor.processes.secret_variables import drop_secrets, take_database_password
     from qiosk.supervisor.temporary import provide_temporary_folder
 
     settings = take_database_password(read_settings(os.environ, home=home_path), os.environ)

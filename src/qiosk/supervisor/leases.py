@@ -16,7 +16,7 @@ from typing import final
 
 from qiosk.service.jobs.attempts import LEASE_S
 from qiosk.service.jobs.job import Job
-from qiosk.supervisor.running_job import Claim, claim_of
+from qiosk.supervisor.processes.running_job import Claim, claim_of
 
 LONGEST_STEP_S = 2.0
 """Between two looks at most so much time counts."""

@@ -25,9 +25,9 @@ from qiosk.service.jobs.attempts import SUSPICIOUS_DEATHS, Attempt, claim_next
 from qiosk.service.jobs.job import Job
 from qiosk.service.jobs.runs import JobSpec, RunUpdate
 from qiosk.settings import Settings
-from qiosk.supervisor.job_process import JobProcess
 from qiosk.supervisor.pauses import GrowingPause
-from qiosk.supervisor.running_job import Claim, RunningJob, claim_of
+from qiosk.supervisor.processes.job_process import JobProcess
+from qiosk.supervisor.processes.running_job import Claim, RunningJob, claim_of
 from qiosk.supervisor.shortages import Shortages
 
 START_PAUSES_S = (0.1, 10.0)

@@ -33,10 +33,10 @@ from qiosk.errors import ServiceUnavailable, StorageFull
 from qiosk.service.jobs.attempts import Attempt
 from qiosk.service.jobs.job import Job, JobState
 from qiosk.settings import Settings
-from qiosk.supervisor.job_process import JobProcess, ProcessOptions
 from qiosk.supervisor.leases import LeaseJudge
 from qiosk.supervisor.pauses import GrowingPause
-from qiosk.supervisor.running_job import claim_of
+from qiosk.supervisor.processes.job_process import JobProcess, ProcessOptions
+from qiosk.supervisor.processes.running_job import claim_of
 from qiosk.supervisor.slots import JobSlots
 
 POLL_S = 0.02

@@ -68,6 +68,6 @@ class MemoryService:
 
 def _solver_runner() -> JobRunner:
     # here, so that tests with a runner of their own load no solver
-    from qiosk.supervisor.solver_runner import run
+    from qiosk.supervisor.processes.solver_runner import run
 
     return run

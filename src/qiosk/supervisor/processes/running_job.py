@@ -36,9 +36,9 @@ from qiosk.service.jobs.job import Job, JobKey, JobState
 from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate, Shortage, Suspended
 from qiosk.service.jobs.worker import STORAGE_PATIENCE_S
 from qiosk.settings import Settings
-from qiosk.supervisor.exits import FORK_SERVER_DIED, classify_exit, describe_exit
-from qiosk.supervisor.job_process import JobProcess, Message
-from qiosk.supervisor.process_limits import oom_kills, peak_memory
+from qiosk.supervisor.processes.exits import FORK_SERVER_DIED, classify_exit, describe_exit
+from qiosk.supervisor.processes.job_process import JobProcess, Message
+from qiosk.supervisor.processes.process_limits import oom_kills, peak_memory
 
 EXIT_GRACE_S = 2.0
 """How long a process may take to exit after its last message."""

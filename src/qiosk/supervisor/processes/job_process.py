@@ -42,11 +42,11 @@ from qiosk.service.jobs.runs import (
     Suspended,
 )
 from qiosk.service.jobs.worker import run_job
-from qiosk.supervisor.process_limits import is_own_limit_tighter, set_limits
+from qiosk.supervisor.processes.process_limits import is_own_limit_tighter, set_limits
 
-SOLVER_RUNNER = "qiosk.supervisor.solver_runner:run"
+SOLVER_RUNNER = "qiosk.supervisor.processes.solver_runner:run"
 """The runner of real jobs; by name, so that only processes that run jobs import the solvers."""
-_SOLVER_WARM_UP = "qiosk.supervisor.warm_solvers"
+_SOLVER_WARM_UP = "qiosk.supervisor.processes.warm_solvers"
 
 Message = Begun | RunUpdate | RunOutcome | ErrorData | Suspended | Shortage | NotStarted
 """What a job's process sends: updates, the first one as soon as it lives, then how the run ended."""
