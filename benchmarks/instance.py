@@ -11,7 +11,7 @@ from qiosk.formats import registry
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import CostFunction
-from qiosk.solvers.search.moves import Flips
+from qiosk.solvers.search.moves.moves import Flips
 from qiosk.solvers.search.tuning import BetaRange, beta_range
 
 FOLDER = Path(__file__).parent / "instances"

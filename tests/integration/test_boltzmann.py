@@ -13,9 +13,9 @@ from problems import random_problem, sliceable_problem
 from qiosk.errors import InvalidValue
 from qiosk.model.compile import compile_problem
 from qiosk.solvers.samplers.arithmetic import ARITHMETICS
-from qiosk.solvers.samplers.bitsliced import BitSlicedSampler
-from qiosk.solvers.samplers.klocal import KLocalSampler
-from qiosk.solvers.samplers.packed import PackedSampler
+from qiosk.solvers.samplers.bit_packed.bitsliced import BitSlicedSampler
+from qiosk.solvers.samplers.bit_packed.klocal import KLocalSampler
+from qiosk.solvers.samplers.bit_packed.packed import PackedSampler
 from qiosk.solvers.samplers.planner import KERNELS, plan
 from strategies import cost_function
 

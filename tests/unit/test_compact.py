@@ -31,10 +31,10 @@ from qiosk.model.transforms.reorder import reorder
 from qiosk.service.blobs.store import MapsBlobs
 from qiosk.service.jobs.job import BlobRef
 from qiosk.solvers.samplers.arithmetic import quantile_is_at_least
+from qiosk.solvers.samplers.bit_packed.packed import PackedSampler
 from qiosk.solvers.samplers.cached import CachedSampler
-from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.row_form import RowForm, spin_form
-from qiosk.solvers.search.descent import Descent
+from qiosk.solvers.search.moves.descent import Descent
 from qiosk.solvers.solve import solve
 from strategies import cost_function, cost_functions, ids, integers, reals
 

@@ -12,7 +12,7 @@ import naive
 from problems import random_problem
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of, deltas, term_slopes
-from qiosk.solvers.search.descent import Descent
+from qiosk.solvers.search.moves.descent import Descent
 from qiosk.solvers.search.stopping import Interrupted, StopReason
 from strategies import cost_function
 

@@ -29,7 +29,7 @@ from qiosk.solvers.run import Task
 from qiosk.solvers.samplers.one_hot.layout import Layout
 from qiosk.solvers.samplers.one_hot.sampler import OneHotSampler
 from qiosk.solvers.samplers.one_hot.structure import structure_of
-from qiosk.solvers.search.one_hot_moves import OneHotMoves
+from qiosk.solvers.search.moves.one_hot import OneHotMoves
 from qiosk.solvers.targets.catalogue import full_name, target
 from qiosk.solvers.targets.parameters import read_parameters
 

@@ -18,7 +18,7 @@ from qiosk.optimization import Problem, ProblemType
 from qiosk.solvers.algorithms.tabu.one_hot_walkers import OneHotWalkers
 from qiosk.solvers.samplers.one_hot.layout import Layout
 from qiosk.solvers.samplers.one_hot.sampler import OneHotSampler
-from qiosk.solvers.search.one_hot_moves import OneHotMoves
+from qiosk.solvers.search.moves.one_hot import OneHotMoves
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,11 @@ from qiosk.solvers.samplers import parts
 from qiosk.solvers.samplers.parts import Parts
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.samplers.shuffled import ShuffledSampler
-from qiosk.solvers.search import descent
 from qiosk.solvers.search.context import SearchContext
-from qiosk.solvers.search.descent import Descent
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.interruption import offer_any
+from qiosk.solvers.search.moves import descent
+from qiosk.solvers.search.moves.descent import Descent
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
 from qiosk.solvers.search.solver import Budget, Solver

@@ -13,10 +13,10 @@ from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.units import common_unit
+from qiosk.solvers.samplers.bit_packed.klocal import HalfChanges
+from qiosk.solvers.samplers.bit_packed.pool import pool_entries
 from qiosk.solvers.samplers.incidence import Incidence
-from qiosk.solvers.samplers.klocal import HalfChanges
 from qiosk.solvers.samplers.planner import KERNELS, choose, memory_bytes, plan, warm_up
-from qiosk.solvers.samplers.pool import pool_entries
 from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.solve import solve
 from strategies import cost_function

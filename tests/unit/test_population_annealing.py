@@ -12,7 +12,7 @@ from problems import random_problem
 from qiosk.errors import InvalidValue, NotEnoughMemory
 from qiosk.solvers.algorithms.population_annealing import QUENCH_SWEEPS, PopulationAnnealing
 from qiosk.solvers.algorithms.resampling import spread
-from qiosk.solvers.samplers.packed import PackedSampler
+from qiosk.solvers.samplers.bit_packed.packed import PackedSampler
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.parallel import Parallel

@@ -27,7 +27,7 @@ from qiosk.solvers.samplers.one_hot.core import core_of
 from qiosk.solvers.samplers.one_hot.layout import Layout
 from qiosk.solvers.samplers.one_hot.sampler import OneHotSampler
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.one_hot_moves import OneHotMoves
+from qiosk.solvers.search.moves.one_hot import OneHotMoves
 from qiosk.solvers.search.tuning import beta_range
 from slack_problems import FORMS, least_costs, slack_cost_function, slack_problem
 

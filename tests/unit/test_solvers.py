@@ -40,7 +40,7 @@ from qiosk.solvers.run import Task
 from qiosk.solvers.search import context as contexts
 from qiosk.solvers.search.context import warm_up
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.moves import Flips
+from qiosk.solvers.search.moves.moves import Flips
 from qiosk.solvers.search.neighbours import fill_up
 from qiosk.solvers.solve import Hooks, run_target, solve
 from qiosk.solvers.targets import catalogue as registry

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qiosk.model.compile import compile_problem
-from qiosk.solvers.search.moves import Flips
+from qiosk.solvers.search.moves.moves import Flips
 from qiosk.solvers.search.tuning import BetaRange, beta_range, even_ladder, first_ladder
 from strategies import cost_function
 

@@ -295,7 +295,7 @@ class Task:
     def _advice(self, found: Incumbents) -> dict[str, Any]:
         if self.target.advice is None:
             return {}
-        from qiosk.solvers.search.moves import Flips
+        from qiosk.solvers.search.moves.moves import Flips
 
         problem = self.searched.problem
         betas = beta_range(problem, self.seed, Flips(problem), lambda x: found.configurations[0])

@@ -11,11 +11,11 @@ import pytest
 from problems import random_problem, sliceable_problem
 from qiosk.kernels.compiler import simd_available
 from qiosk.kernels.plain.cached import REFRESH_SWEEPS, color_order
-from qiosk.solvers.samplers.bitsliced import BitSlicedSampler
+from qiosk.solvers.samplers.bit_packed.bitsliced import BitSlicedSampler
+from qiosk.solvers.samplers.bit_packed.klocal import HalfChanges, KLocalSampler
+from qiosk.solvers.samplers.bit_packed.packed import PackedSampler
 from qiosk.solvers.samplers.cached import CachedSampler
 from qiosk.solvers.samplers.dense import DenseSampler
-from qiosk.solvers.samplers.klocal import HalfChanges, KLocalSampler
-from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.row_form import spin_form
 
 pytestmark = pytest.mark.skipif(not simd_available(), reason="without SIMD kernels there is nothing to compare")
@@ -34,13 +34,13 @@ LARGE = [random_problem("ising", 150, locality=2, seed=3, integers=integers) for
 SLICEABLE = [
     sliceable_problem(kind, n, most=most, seed=n) for kind in ("ising", "pubo") for n, most in ((1, 2), (9, 4), (41, 6))
 ]
-COSTS = ("packed", "bit_costs", ["packed_costs"])
+COSTS = ("packed", "qiosk.solvers.samplers.bit_packed.bit_costs", ["packed_costs"])
 PACKED = [("int8", 64), ("int8", 256), ("int8", 512), ("int16", 64), ("float32", 64), ("float32", 128), ("float64", 64)]
 
 
 def replace_by_reference_kernels(monkeypatch, family, module, names):
     plain = importlib.import_module(f"qiosk.kernels.plain.{family}")
-    users = importlib.import_module(f"qiosk.solvers.samplers.{module}")
+    users = importlib.import_module(module)
     for name in names:
         monkeypatch.setattr(users, name, getattr(plain, name))
 
@@ -54,7 +54,7 @@ def run_both(monkeypatch, sampler, family, names, costs=None):
     results = []
     for is_reference in (False, True):
         if is_reference:
-            replace_by_reference_kernels(monkeypatch, family, family, names)
+            replace_by_reference_kernels(monkeypatch, family, type(sampler).__module__, names)
             if costs:
                 replace_by_reference_kernels(monkeypatch, *costs)
         group = sampler.start((1, 2, 3))

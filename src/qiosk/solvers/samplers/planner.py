@@ -12,14 +12,14 @@ from qiosk.errors import InvalidValue
 from qiosk.kernels.compiler import simd_available
 from qiosk.model.compiled import CompiledProblem
 from qiosk.solvers.samplers.arithmetic import ARITHMETICS, Arithmetic, Real
-from qiosk.solvers.samplers.bitsliced import BitSlicedSampler, is_sliceable
+from qiosk.solvers.samplers.bit_packed.bitsliced import BitSlicedSampler, is_sliceable
+from qiosk.solvers.samplers.bit_packed.klocal import HalfChanges, KLocalSampler
+from qiosk.solvers.samplers.bit_packed.packed import PackedSampler
 from qiosk.solvers.samplers.cached import CachedSampler
 from qiosk.solvers.samplers.dense import DenseSampler, padded
 from qiosk.solvers.samplers.ising import IsingForm
-from qiosk.solvers.samplers.klocal import HalfChanges, KLocalSampler
 from qiosk.solvers.samplers.one_hot.layout import Layout
 from qiosk.solvers.samplers.one_hot.sampler import OneHotSampler
-from qiosk.solvers.samplers.packed import PackedSampler
 from qiosk.solvers.samplers.plain import PlainSampler
 from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.samplers.sampler import LaneGroup, Sampler

@@ -22,8 +22,8 @@ from qiosk.solvers.samplers.planner import warm_up
 from qiosk.solvers.samplers.sampler import LaneGroup, Sampler
 from qiosk.solvers.samplers.shuffled import ShuffledSampler
 from qiosk.solvers.search.incumbents import Incumbents
-from qiosk.solvers.search.moves import Flips, Moves
-from qiosk.solvers.search.one_hot_moves import OneHotMoves
+from qiosk.solvers.search.moves.moves import Flips, Moves
+from qiosk.solvers.search.moves.one_hot import OneHotMoves
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.resolution import Resolution
 from qiosk.solvers.search.stopping import Interrupted

@@ -11,7 +11,7 @@ from qiosk.model.flips import cost_of
 from qiosk.solvers.search.incumbents import Incumbents
 
 if TYPE_CHECKING:
-    from qiosk.solvers.search.moves import Moves
+    from qiosk.solvers.search.moves.moves import Moves
 
 
 def fill_up(problem: CompiledProblem, moves: Moves, found: Incumbents, should_continue: Callable[[], bool]) -> bool:

@@ -13,7 +13,7 @@ from qiosk.model.cost_function import F64, I8
 from qiosk.solvers.search.schedules import geometric
 
 if TYPE_CHECKING:
-    from qiosk.solvers.search.moves import Moves
+    from qiosk.solvers.search.moves.moves import Moves
 
 # Mean acceptance of uphill moves from random configurations at the hot end.
 HOT_ACCEPTANCE = 0.5

@@ -16,7 +16,7 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
 from qiosk.model.flips import cost_of, deltas, largest_cost
 from qiosk.solvers.samplers.incidence import Incidence, index_by_variable, symmetric_rows
-from qiosk.solvers.search.descent import pair_bounds
+from qiosk.solvers.search.moves.descent import pair_bounds
 
 # Share of all pairs from which they are kept as a matrix, whose rows are read in order and with SIMD: thirty times as
 # fast as neighbours at random if coefficients fit a byte, ten times if not.

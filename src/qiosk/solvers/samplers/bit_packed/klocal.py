@@ -23,10 +23,10 @@ from qiosk.solvers.samplers.arithmetic import (
     power_of_two_above,
     typical_small,
 )
-from qiosk.solvers.samplers.bits import WordLanes
+from qiosk.solvers.samplers.bit_packed.bits import WordLanes
+from qiosk.solvers.samplers.bit_packed.pool import ThresholdArguments, ThresholdPool, of_sweeps
 from qiosk.solvers.samplers.incidence import Incidence, index_by_variable
 from qiosk.solvers.samplers.parts import Parts, long_term_steps
-from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool, of_sweeps
 from qiosk.solvers.samplers.sampler import LaneGroup
 
 _FLOAT32_RANGE = 2.0**100  # sums of groups that have no unit, and their inverses, stay below it: float32 ends at 2**128

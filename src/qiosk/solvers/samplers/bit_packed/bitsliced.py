@@ -15,8 +15,8 @@ from qiosk.kernels.sweeps.bernoulli import CHUNK_BYTES, ROWS, thresholds
 from qiosk.kernels.sweeps.bitsliced import bitsliced_sweeps
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8, I32, I64
-from qiosk.solvers.samplers.bit_costs import BitCosts
-from qiosk.solvers.samplers.bits import WordLanes
+from qiosk.solvers.samplers.bit_packed.bit_costs import BitCosts
+from qiosk.solvers.samplers.bit_packed.bits import WordLanes
 from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.samplers.sampler import LaneGroup

@@ -12,7 +12,7 @@ import numpy as np
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I8
 from qiosk.model.flips import cost_of, deltas, flip
-from qiosk.solvers.search.descent import Descent, Minimum
+from qiosk.solvers.search.moves.descent import Descent, Minimum
 
 
 class Moves(Protocol):

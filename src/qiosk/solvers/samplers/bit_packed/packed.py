@@ -9,11 +9,11 @@ from qiosk.kernels.sweeps.packed import packed_sweeps
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
 from qiosk.solvers.samplers.arithmetic import Arithmetic
-from qiosk.solvers.samplers.bit_costs import BitCosts
-from qiosk.solvers.samplers.bits import WordLanes
+from qiosk.solvers.samplers.bit_packed.bit_costs import BitCosts
+from qiosk.solvers.samplers.bit_packed.bits import WordLanes
+from qiosk.solvers.samplers.bit_packed.pool import ThresholdArguments, ThresholdPool, of_sweeps
 from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.parts import Parts
-from qiosk.solvers.samplers.pool import ThresholdArguments, ThresholdPool, of_sweeps
 from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.samplers.sampler import LaneGroup
 

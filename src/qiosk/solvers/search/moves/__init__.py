@@ -1,0 +1,1 @@
+"""From one configuration to others: single moves, and descents to local minima."""
