@@ -41,16 +41,6 @@ RESULTS_BLOB = json.dumps(RESULTS).encode()
 
 
 @pytest.fixture
-def api() -> FakeJobs:
-    return FakeJobs()
-
-
-@pytest.fixture
-def workspace(api: FakeJobs) -> Workspace:
-    return Workspace(api=api)
-
-
-@pytest.fixture
 def job(workspace: Workspace) -> Job:
     return workspace.submit(
         SubmitJob(

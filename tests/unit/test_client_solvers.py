@@ -33,16 +33,6 @@ from qiosk.problem import Problem, ProblemType
 
 
 @pytest.fixture
-def api() -> FakeJobs:
-    return FakeJobs()
-
-
-@pytest.fixture
-def workspace(api: FakeJobs) -> Workspace:
-    return Workspace(api=api)
-
-
-@pytest.fixture
 def problem() -> Problem:
     made = Problem(name="ship", problem_type=ProblemType.ising)
     made.add_term(c=-9, indices=[0])

@@ -20,16 +20,6 @@ from qiosk.problem import Problem, Term
 RESOURCE_ID = "/subscriptions/ABC-1/resourceGroups/Group/providers/Microsoft.Quantum/Workspaces/Mine"
 
 
-@pytest.fixture
-def api() -> FakeJobs:
-    return FakeJobs()
-
-
-@pytest.fixture
-def workspace(api: FakeJobs) -> Workspace:
-    return Workspace(api=api)
-
-
 def submit(workspace: Workspace, name: str, target: str = "microsoft.paralleltempering.cpu") -> str:
     provider = "other" if target.startswith("other") else "Microsoft"
     return workspace.submit(SubmitJob(name=name, provider_id=provider, target=target, input_data=b"{}")).id

@@ -5,7 +5,6 @@ from __future__ import annotations
 import doctest
 import hashlib
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -18,22 +17,11 @@ from qiosk.dashboard import units
 from qiosk.dashboard.render import STATIC
 from qiosk.dashboard.sign_in import SESSION_S, Sessions, new_session
 from qiosk.service.accounts.keys import KeyService
-from servers import MemoryParts, serving
+from servers import MemoryParts
 
 KEY = "abc-1/group/mine"
 PLACE = f"/ui/w/{KEY}"
 HOSTILE = "<script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}'\"&{{7*7}}"
-
-
-@pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture
-def http(memory: MemoryParts) -> Iterator[httpx.Client]:
-    with serving(memory.parts) as client:
-        yield client
 
 
 def make_key(memory: MemoryParts, **members: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,22 +25,11 @@ from qiosk.server.auth.issuer_keys import KEPT_S, KEYS_S, REFETCH_S, IssuerKeys,
 from qiosk.server.run import check_exposure
 from qiosk.server.settings import ServerSettings, read_server_settings
 from qiosk.service.accounts.keys import Authenticator, KeyService
-from servers import WORKSPACE, MemoryParts, serving
+from servers import WORKSPACE, MemoryParts
 
 KEY = "abc-1/group/mine"
 ISSUER = "https://issuer.test"
 SIGNING = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-@pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture
-def http(memory: MemoryParts) -> Iterator[httpx.Client]:
-    with serving(memory.parts) as client:
-        yield client
 
 
 def make_key(memory: MemoryParts, **members: Any) -> str:

@@ -26,17 +26,6 @@ DOCS = Path(__file__).parents[3] / "docs"
 KEY = "abc-1/group/mine"
 
 
-@pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture
-def http(memory: MemoryParts) -> Iterator[httpx.Client]:
-    with serving(memory.parts) as client:
-        yield client
-
-
 def test_a_server_is_alive_and_ready(http: httpx.Client) -> None:
     assert http.get("/healthz").json() == {"status": "alive"}
     assert http.get("/readyz").json() == {"status": "ready", "checks": {"database": "ok"}}

@@ -23,11 +23,6 @@ ID = "327b4180-e648-11f1-b096-02fc00000001"
 
 
 @pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture
 def http(memory: MemoryParts) -> Iterator[httpx.Client]:
     with serving(memory.parts, max_body_bytes=10_000) as client:
         yield client

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
 from qiosk.contract.jobs import SubmitJob
-from servers import WORKSPACE, MemoryParts, serving
+from servers import WORKSPACE, MemoryParts
 
 KEY = "abc-1/group/mine"
 SESSIONS = f"{WORKSPACE}/sessions"
 BODY = {"name": "s", "providerId": "Microsoft", "target": "microsoft.tabu.cpu", "itemType": "Session"}
-
-
-@pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture
-def http(memory: MemoryParts) -> Iterator[httpx.Client]:
-    with serving(memory.parts) as client:
-        yield client
 
 
 def submit(memory: MemoryParts, session_id: str | None = None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,17 +14,6 @@ from servers import HOST, WORKSPACE, MemoryParts, serving
 
 ID = "327b4180-e648-11f1-b096-02fc00000001"
 BLOB = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-08-06"}
-
-
-@pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture
-def http(memory: MemoryParts) -> Iterator[httpx.Client]:
-    with serving(memory.parts) as client:
-        yield client
 
 
 def link(http: httpx.Client, **members: object) -> str:
