@@ -23,8 +23,7 @@ from qiosk.solvers.samplers.arithmetic import (
     power_of_two_above,
     typical_small,
 )
-from qiosk.solvers.samplers.bit_packed.bits import WordLanes
-from qiosk.solvers.samplers.bit_packed.pool import ThresholdArguments, ThresholdPool, of_sweeps
+from qiosk.solvers.samplers.bit_packed.pool import PooledLanes, ThresholdArguments, ThresholdPool, of_sweeps
 from qiosk.solvers.samplers.incidence import Incidence, index_by_variable
 from qiosk.solvers.samplers.parts import Parts, long_term_steps
 from qiosk.solvers.samplers.sampler import LaneGroup
@@ -149,7 +148,7 @@ class HalfChanges:
         return replace(p, linear=near(p.linear), pairs=pairs, term_values=near(p.term_values))
 
 
-class KLocalSampler(WordLanes):
+class KLocalSampler(PooledLanes):
     """Metropolis dynamics of any problem, ``lanes`` replicas (a multiple of 64) at once; no term or square is expanded.
 
     Arithmetic: int8 and int16 are exact for whole multiples of a unit. Other coefficients are rounded in int16: half
@@ -256,14 +255,6 @@ class KLocalSampler(WordLanes):
             start, step = p.constant + float(p.linear.sum()) + float(values.sum()), 2.0
         groups = (p.group_indptr, p.group_variables, steps, starts, p.group_values)
         return start, step * p.linear, (indptr, variables, step * values), groups
-
-    def sweep(self, group: LaneGroup, betas: F64) -> None:
-        """One sweep per entry of ``betas``."""
-        self._run(group, self._thresholds.uniform(betas), ladder=False)
-
-    def sweep_ladder(self, group: LaneGroup, betas: F64, sweeps: int) -> None:
-        """``sweeps`` sweeps, replica r at ``betas[r]``."""
-        self._run(group, self._thresholds.ladder(betas, sweeps), ladder=True)
 
     def _run(self, group: LaneGroup, thresholds: ThresholdArguments, *, ladder: bool) -> None:
         arrays = group.arrays

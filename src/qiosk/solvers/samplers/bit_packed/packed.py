@@ -10,15 +10,14 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64
 from qiosk.solvers.samplers.arithmetic import Arithmetic
 from qiosk.solvers.samplers.bit_packed.bit_costs import BitCosts
-from qiosk.solvers.samplers.bit_packed.bits import WordLanes
-from qiosk.solvers.samplers.bit_packed.pool import ThresholdArguments, ThresholdPool, of_sweeps
+from qiosk.solvers.samplers.bit_packed.pool import PooledLanes, ThresholdArguments, ThresholdPool, of_sweeps
 from qiosk.solvers.samplers.ising import IsingForm
 from qiosk.solvers.samplers.parts import Parts
 from qiosk.solvers.samplers.row_form import spin_form
 from qiosk.solvers.samplers.sampler import LaneGroup
 
 
-class PackedSampler(WordLanes):
+class PackedSampler(PooledLanes):
     """Metropolis dynamics of a quadratic problem, ``lanes`` (a multiple of 64) replicas as the bits of words.
 
     Arithmetic: int8 and int16 are exact; float32 and float64 have a field error of at most (degree + 2) * 2**-24 or
@@ -53,14 +52,6 @@ class PackedSampler(WordLanes):
         self._indptr, self._neighbors, self._couplings2 = form.lay_out(-2.0, dtype)
         self._base = aligned_copy(base, dtype)
         self.parts = Parts(np.diff(self._indptr) + 1, self._words)
-
-    def sweep(self, group: LaneGroup, betas: F64) -> None:
-        """One sweep per entry of ``betas``."""
-        self._run(group, self._thresholds.uniform(betas), ladder=False)
-
-    def sweep_ladder(self, group: LaneGroup, betas: F64, sweeps: int) -> None:
-        """``sweeps`` sweeps, replica r at ``betas[r]``."""
-        self._run(group, self._thresholds.ladder(betas, sweeps), ladder=True)
 
     def _run(self, group: LaneGroup, thresholds: ThresholdArguments, *, ladder: bool) -> None:
         arrays = group.arrays

@@ -19,6 +19,8 @@ from numpy.typing import DTypeLike, NDArray
 from qiosk.kernels.aligned import aligned_empty
 from qiosk.kernels.sweeps.thresholds import threshold_scales
 from qiosk.model.cost_function import F64
+from qiosk.solvers.samplers.bit_packed.bits import WordLanes
+from qiosk.solvers.samplers.sampler import LaneGroup
 
 F32 = NDArray[np.float32]
 
@@ -103,3 +105,20 @@ def of_sweeps(thresholds: ThresholdArguments, sweeps: slice) -> ThresholdArgumen
     scales, lane_scales, pool, offset_mask, period, cap, is_uniform, _ = thresholds
     some = scales[sweeps] if is_uniform else scales
     return some, lane_scales, pool, offset_mask, period, cap, is_uniform, sweeps.stop - sweeps.start
+
+
+class PooledLanes(WordLanes):
+    """Bit-packed samplers whose thresholds come from a pool."""
+
+    _thresholds: ThresholdPool
+
+    def sweep(self, group: LaneGroup, betas: F64) -> None:
+        """One sweep per entry of ``betas``."""
+        self._run(group, self._thresholds.uniform(betas), ladder=False)
+
+    def sweep_ladder(self, group: LaneGroup, betas: F64, sweeps: int) -> None:
+        """``sweeps`` sweeps, replica r at ``betas[r]``."""
+        self._run(group, self._thresholds.ladder(betas, sweeps), ladder=True)
+
+    def _run(self, group: LaneGroup, thresholds: ThresholdArguments, *, ladder: bool) -> None:
+        raise NotImplementedError
