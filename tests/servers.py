@@ -23,7 +23,7 @@ from qiosk.server.app import create_app
 from qiosk.server.settings import ServerSettings
 from qiosk.server.web.admission import MAX_EXTRA, Admission, Room
 from qiosk.server.web.serving import Server
-from qiosk.service.accounts.keys import Authenticator
+from qiosk.service.accounts.keys import Authenticator, KeyService
 from qiosk.service.accounts.quotas import QuotaService
 from qiosk.service.blobs.locations import ServedLocations
 from qiosk.service.jobs.job_service import JobService
@@ -67,12 +67,15 @@ class MemoryParts:
         self.parts = ServerParts(
             jobs=self.jobs,
             authenticator=Authenticator(self.keys, self.clock),
+            keys=KeyService(self.keys, self.clock),
+            limits=self.limits,
             storage=self.storage,
             secret=b"a secret of the tests",
             check_bytes=self.quotas.check_bytes,
             executor=self.executor("of nobody"),
             now=self.clock.now,
             statistics=JobStatistics(MemoryStatistics(self.store), self.clock),
+            running=self.store.running,
             version=self.store.version,
             checks={"database": lambda: None},
             examine=lambda: None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -16,9 +16,11 @@ from qiosk.adapters.home.launcher import SupervisorLauncher
 from qiosk.adapters.home.secret_key import load_secret
 from qiosk.bootstrap.stores import Stores
 from qiosk.machine import user_and_host
-from qiosk.service.accounts.keys import Authenticator
+from qiosk.service.accounts.keys import Authenticator, KeyService
+from qiosk.service.accounts.quotas import LimitStore
 from qiosk.service.blobs.locations import BlobLocations, ServedLocations
 from qiosk.service.blobs.store import Storage
+from qiosk.service.jobs.job import Job
 from qiosk.service.jobs.job_service import JobService
 from qiosk.service.jobs.statistics import JobStatistics
 from qiosk.service.ports import Executor
@@ -52,20 +54,23 @@ class ServerParts:
     """What a server serves. Services of a workspace are cheap.
 
     ``secret`` signs links to blobs. ``check_bytes(workspace, extra)`` raises QuotaExceeded if so many more bytes are
-    too many. ``version`` is the store's. ``checks`` are what has to work, by name: each one raises if it does not.
-    ``examine`` looks for damage in the database, which takes seconds, for the check of the database to find.
-    ``stop`` ends the work on jobs, which wait again then; False if that takes longer than the settings allow and
-    ``STOP_MARGIN_S`` on top.
+    too many. ``running`` are the jobs of all workspaces that are claimed now. ``version`` is the store's. ``checks``
+    are what has to work, by name: each one raises if it does not. ``examine`` looks for damage in the database, which
+    takes seconds, for the check of the database to find. ``stop`` ends the work on jobs, which wait again then; False
+    if that takes longer than the settings allow and ``STOP_MARGIN_S`` on top.
     """
 
     jobs: Callable[[str], JobService]
     storage: Storage
     secret: bytes = field(repr=False)
     authenticator: Authenticator
+    keys: KeyService
+    limits: LimitStore
     check_bytes: Callable[[str, int], None]
     executor: Executor
     now: Callable[[], datetime]
     statistics: JobStatistics
+    running: Callable[[], Sequence[Job]]
     version: Callable[[], int]
     checks: Mapping[str, Callable[[], object]]
     examine: Callable[[], object]
@@ -108,10 +113,13 @@ def open_server(
         storage=stores.storage,
         secret=load_secret(home.path / "secret.key") if secret_key is None else secret_key.encode(),
         authenticator=Authenticator(stores.keys, stores.clock, admin_key=admin_key),
+        keys=KeyService(stores.keys, stores.clock),
+        limits=stores.limits,
         check_bytes=stores.quotas.check_bytes,
         executor=executor,
         now=stores.clock.now,
         statistics=JobStatistics(stores.statistics, stores.clock),
+        running=stores.jobs.running,
         version=stores.jobs.version,
         checks={"database": stores.check_database, "storage": stores.check_storage, "supervisor": executor.check},
         examine=stores.examine,

@@ -41,19 +41,40 @@ class EndedJob(NamedTuple):
     seconds: float
 
 
+class EndedJobs(NamedTuple):
+    """Jobs of one workspace that ended in one hour, for one target, in one state. ``hour`` is its beginning.
+
+    ``begun`` is how many of them ran; these waited ``wait_s`` together. ``solver_s`` is the solvers' time, ``lost`` the
+    number of attempts that were lost.
+    """
+
+    hour: datetime
+    target: str
+    state: JobState
+    jobs: int
+    begun: int
+    wait_s: float
+    solver_s: float
+    lost: int
+
+
 class StatisticsStore(Protocol):
     """Counts of the jobs of all workspaces."""
 
-    def counts(self) -> Mapping[JobState, int]:
-        """How many jobs there are in each state."""
+    def counts(self, workspace: str | None = None) -> Mapping[JobState, int]:
+        """How many jobs there are in each state, in one workspace or in all."""
+        ...
+
+    def ended_by_hour(self, workspace: str, since: datetime) -> Sequence[EndedJobs]:
+        """The jobs of a workspace that ended at ``since`` or later, by hour, target and state, in this order."""
         ...
 
     def by_workspace(self, only: Collection[str] | None = None) -> Mapping[str, int]:
         """How many jobs each workspace has that has any; with ``only``, each of these workspaces."""
         ...
 
-    def oldest_waiting(self) -> datetime | None:
-        """When the job that has waited longest was created; None if none waits."""
+    def oldest_waiting(self, workspace: str | None = None) -> datetime | None:
+        """When the job that has waited longest was created, in one workspace or in all; None if none waits."""
         ...
 
     def ended_since(self, since: datetime, limit: int) -> Sequence[EndedJob]:
@@ -126,17 +147,21 @@ class JobStatistics:
             self._refresh()
             return self._totals
 
-    def counts(self) -> Mapping[JobState, int]:
-        """How many jobs there are in every state."""
-        return {**dict.fromkeys(JobState, 0), **self._store.counts()}
+    def counts(self, workspace: str | None = None) -> Mapping[JobState, int]:
+        """How many jobs there are in every state, in one workspace or in all."""
+        return {**dict.fromkeys(JobState, 0), **self._store.counts(workspace)}
+
+    def ended_by_hour(self, workspace: str, span: timedelta) -> Sequence[EndedJobs]:
+        """The jobs of a workspace that ended within the last ``span``, by hour, target and state, in this order."""
+        return self._store.ended_by_hour(workspace, self._clock.now() - span)
 
     def by_workspace(self, only: Collection[str] | None = None) -> Mapping[str, int]:
         """How many jobs each workspace has that has any; with ``only``, each of these workspaces."""
         return self._store.by_workspace(only)
 
-    def oldest_waiting_s(self) -> float:
-        """How long the oldest waiting job has waited; 0 if none waits."""
-        created_at = self._store.oldest_waiting()
+    def oldest_waiting_s(self, workspace: str | None = None) -> float:
+        """How long the oldest waiting job has waited, in one workspace or in all; 0 if none waits."""
+        created_at = self._store.oldest_waiting(workspace)
         return 0.0 if created_at is None else _seconds(self._clock.now() - created_at)
 
     def _refresh(self) -> None:
