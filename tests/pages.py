@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 import httpx
 
 HTML = {"accept": "text/html"}
+_INLINE = {"a", "bdi", "code", "small", "span", "strong", "time"}
 _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
 
@@ -38,6 +39,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
+        if tag not in _INLINE:
+            self._words.append(" ")
         self.tags.append((tag, given))
         assert "style" not in given, f"an inline style: {given}"
         for name in given:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from browsers import opened, screenshot, session, tab, violations
+from browsers import opened, session, tab
 from qiosk.contract.jobs import SubmitJob
 from servers import MemoryParts, listening
 
@@ -26,19 +26,6 @@ def url(memory: MemoryParts) -> Iterator[str]:
 def submit(memory: MemoryParts, name: str, **members) -> str:
     command = SubmitJob(name=name, provider_id="qiosk", target="qiosk.auto", input_data=b"{}", **members)
     return memory.jobs("default").submit(command).id
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
-def test_everybody_can_use_the_list(browser: Browser, url: str, memory: MemoryParts, scheme: str, width: int) -> None:
-    for number in range(5):
-        submit(memory, f"job {number}", tags=("a tag",))
-    with tab(browser, url, color_scheme=scheme, viewport={"width": width, "height": 800}) as page:
-        page.goto("/")
-        expect(page.get_by_role("row", name="job 4")).to_be_visible()
-        assert violations(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        screenshot(page, f"jobs-{scheme}-{width}")
 
 
 def test_new_jobs_appear_by_themselves_and_selected_ones_stay_so(

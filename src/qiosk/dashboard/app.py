@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qiosk.dashboard.live import follow_changes
-from qiosk.dashboard.pages import jobs, sign_in
+from qiosk.dashboard.pages import jobs, overview, quotas, sessions, sign_in
 from qiosk.dashboard.render import STATIC, Renderer
 from qiosk.dashboard.sign_in import Sessions
 from qiosk.dashboard.visits import error_page
@@ -63,6 +63,9 @@ def create_dashboard(state: State, *, opening_token: str | None = None) -> Starl
 def _routes() -> list[BaseRoute]:
     of_workspace: list[BaseRoute] = [
         *jobs.routes,
+        *overview.routes,
+        *sessions.routes,
+        *quotas.routes,
         Route("/live", follow_changes),
     ]
     return [

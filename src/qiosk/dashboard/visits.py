@@ -10,6 +10,7 @@ import functools
 import http
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, final
 from urllib.parse import quote, urlencode
 
@@ -19,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from qiosk.bootstrap import ServerParts
 from qiosk.dashboard.forms import MAX_FORM_BYTES, read_form, text_of
 from qiosk.dashboard.render import Renderer
 from qiosk.dashboard.sign_in import CSRF_FIELD, Session, Sessions, new_session
@@ -109,7 +111,7 @@ class Visit:
         """The page that a template makes of ``context``."""
         theme = self.request.cookies.get(THEME_COOKIE)
         text = self._renderer.render(
-            template, visit=self, theme=theme if theme in THEMES else None, now=self._now(), **context
+            template, visit=self, theme=theme if theme in THEMES else None, now=self.now, **context
         )
         return self._kept(Response(text, status, media_type="text/html"))
 
@@ -117,8 +119,11 @@ class Visit:
         """Send the browser to another page, after a form was accepted."""
         return self._kept(RedirectResponse(url, status_code=303))
 
-    def _now(self) -> Any:
-        return self.request.app.state.parts.now()
+    @property
+    def now(self) -> datetime:
+        """The time, by the server's clock."""
+        parts: ServerParts = self.request.app.state.parts
+        return parts.now()
 
     @property
     def _renderer(self) -> Renderer:
