@@ -35,7 +35,7 @@ from strategies import cost_function, cost_functions, reals
 
 pytestmark = pytest.mark.slow
 
-ANY_SIZE = ("trivial", "elimination", "diffusion", "auto")
+ANY_SIZE = ("trivial", "elimination", "diffusion", "mini-buckets", "auto")
 QUADRATIC = ("cycles", "cycles-lp", "sdp", "sdp-triangles")
 
 
@@ -235,7 +235,8 @@ def test_auto_chooses_by_width_and_density():
 
 
 def test_every_method_has_a_name():
-    assert METHODS == ("trivial", "elimination", "cycles", "cycles-lp", "sdp", "sdp-triangles", "diffusion", "branch")
+    quadratic = ("cycles", "cycles-lp", "sdp", "sdp-triangles")
+    assert ("trivial", "elimination", *quadratic, "diffusion", "mini-buckets", "branch") == METHODS
 
 
 @given(st.fractions(), st.integers(-50, 50))
@@ -295,7 +296,7 @@ rng = np.random.default_rng(1)
 for kind in ("ising", "pubo"):
     pairs = [(float(rng.integers(-9, 10)), [i, j]) for i in range(8) for j in range(i) if rng.random() < 0.6]
     function = cost_function(kind, [(c, ids[::-1]) for c, ids in pairs] + [(3.0, [2]), (1.0, [])])
-    for method in ("cycles", "sdp-triangles", "diffusion"):
+    for method in ("cycles", "sdp-triangles", "diffusion", "mini-buckets"):
         bounder, _ = assert_sound(function, method)
         print(kind, method, bounder.best.exact)
 """
@@ -311,7 +312,7 @@ def test_kernels_do_the_same_uncompiled():
         assert done.returncode == 0, done.stderr
         found.append(done.stdout)
     assert found[0] == found[1]
-    assert found[0].count("\n") == 6
+    assert found[0].count("\n") == 8
 
 
 @given(st.integers(1, 12), st.integers(0, 2**32 - 1), st.integers(1, 5))

@@ -96,6 +96,8 @@ CASES = {
     "sdp of bits": torus(5, "pubo"),
     "elimination of bits": cubic("pubo"),
     "diffusion of bits": cubic("pubo"),
+    "mini-buckets": cubic("ising"),
+    "mini-buckets of bits": cubic("pubo"),
     "trivial of bits": torus(4, "pubo"),
     **{
         f"{method} of {kind}, repeated": repeated(kind)
@@ -226,7 +228,7 @@ def changed_at_random(arrays, rng):
 
 
 def small(kind, method):
-    if method == "diffusion":
+    if method in ("diffusion", "mini-buckets"):
         return cubic(kind)
     rng = np.random.default_rng(9)
     sets = list(itertools.combinations(range(7), 2))
@@ -234,7 +236,7 @@ def small(kind, method):
 
 
 @pytest.mark.parametrize("kind", ["ising", "pubo"])
-@pytest.mark.parametrize("method", ["elimination", "cycles", "sdp", "sdp-triangles", "diffusion"])
+@pytest.mark.parametrize("method", ["elimination", "cycles", "sdp", "sdp-triangles", "diffusion", "mini-buckets"])
 def test_no_receipt_proves_more_than_the_least_cost(kind, method):
     function = small(kind, method)
     bounder = Bounder(compile_problem(function), method)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qiosk.bounds import covering, elimination, factors, packing, semidefinite, triangles
+from qiosk.bounds import buckets, covering, elimination, factors, packing, semidefinite, triangles
 from qiosk.bounds.bound import Bound, Proof
 from qiosk.bounds.branch import tree
 from qiosk.bounds.graph import SpinGraph, rounded_graph, spin_graph
@@ -35,6 +35,7 @@ METHODS = (
     semidefinite.METHOD,
     triangles.METHOD,
     factors.METHOD,
+    buckets.METHOD,
     tree.METHOD,
 )
 """Names of the methods."""
@@ -164,6 +165,8 @@ class Bounder:
             return elimination.elimination(self.terms)
         if method == factors.METHOD:
             return factors.diffusion(self.terms)
+        if method == buckets.METHOD:
+            return buckets.mini_buckets(self.terms)
         if not self.problem.is_quadratic:
             raise InvalidValue(
                 f"bound {method!r}: is for quadratic problems, and squared linear combinations of at most "
@@ -211,7 +214,7 @@ class Bounder:
                 if proof is not None:
                     return
         if not self.problem.is_quadratic:
-            yield from factors.diffusion(self.terms)
+            yield from buckets.mini_buckets(self.terms)
             return
         graph = self._graph
         if not len(graph.weights):

@@ -134,7 +134,7 @@ def elimination(terms: Polynomial, effort: Effort = Effort()) -> Iterator[Proof 
     plan = yield from planned(terms, effort)
     if plan is None or plan.work(terms) > effort.work:
         return
-    room = _room(plan)
+    room = room_of(plan)
     sizes = np.diff(plan.indptr)
     kept = np.concatenate([[0], np.cumsum(np.int64(1) << sizes)])
     widest = int(sizes.max(initial=0))
@@ -202,7 +202,7 @@ def _parts(kept: I64) -> list[int]:
     return [0, *(np.flatnonzero(np.diff(chunks)) + 1).tolist(), len(kept) - 1]
 
 
-def _room(plan: Plan) -> int:
+def room_of(plan: Plan) -> int:
     """Entries of the tables that exist at one time; room that is free again goes to tables of the same size."""
     room, free = 0, [0] * SIZES
     waiting: list[list[int]] = [[] for _ in plan.order]

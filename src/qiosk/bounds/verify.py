@@ -123,7 +123,7 @@ class Receipt:
         least, spacing = -sum(map(abs, self.terms.values())), math.gcd(*self.terms.values()) * (1 + self.is_spin)
         if self.method == "trivial":
             return least if self.is_spin else sum(min(k, 0) for k in self.terms.values()), least, spacing
-        refuse(self.method not in ("elimination", "diffusion"), f"method {self.method!r} is unknown")
+        refuse(self.method not in ("elimination", "diffusion", "mini-buckets"), f"method {self.method!r} is unknown")
         return self.by_elimination() if self.method == "elimination" else self.by_tables(), least, spacing
 
     def tables(self, shift):
@@ -167,7 +167,23 @@ class Receipt:
                 rest[tuple(sorted(scope[b] for b in range(len(scope)) if x >> b & 1))] += c
         off = [(c + 2**63) % 2**64 - 2**63 for c in rest.values()]
         refuse(sum(map(abs, off)) >= 2**62, "the tables are not the terms")
-        return Fraction(sum(int(table.min()) for _, table in parts) - sum(c for c in off if c > 0), 1 << self.shift)
+        least = self.by_buckets(parts) if self.method == "mini-buckets" else sum(int(table.min()) for _, table in parts)
+        return Fraction(least - sum(c for c in off if c > 0), 1 << self.shift)
+
+    def by_buckets(self, parts):
+        """Tables are added up and minimized over a variable. If others have it, too, this is less than the least."""
+        names = ("bucket_variables", "bucket_sizes", "bucket_tables")
+        variables, counts, members = (self.arrays[name].tolist() for name in names)
+        tables = {f: (scope[::-1], table) for f, (scope, table) in enumerate(parts)}  # the last axis is bit 0
+        for new, (v, count) in enumerate(zip(variables, counts, strict=True), len(parts)):
+            some, members = [tables.pop(f) for f in members[:count]], members[count:]  # each is taken once
+            scope = sorted({v}.union(*(s for s, _ in some)))
+            refuse(len(scope) > 24, "the width is too large")
+            joint = np.zeros((2,) * len(scope), int)
+            for s, table in some:
+                joint += table.transpose(np.argsort(s)).reshape([2 if u in s else 1 for u in scope])
+            tables[new] = [u for u in scope if u != v], joint.min(axis=scope.index(v))
+        return sum(int(table.min()) for _, table in tables.values())
 
 
 def main(problem_file, result_file, receipt_file=None):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qiosk.bounds import covering, factors, packing, triangles, trivial
+from qiosk.bounds import buckets, covering, packing, triangles, trivial
 from qiosk.bounds.bound import Bound
 from qiosk.bounds.choice import AUTO, NONE, Bounder
 from qiosk.bounds.elimination import Effort
@@ -36,7 +36,7 @@ LEAST_GAIN = 1e-3
 """Gain of a proof, as a share of the bound, that counts as small."""
 SMALL_GAINS = 2
 """Small gains in a row of a method that no better one follows, after which bounds end, unless a gap was asked for."""
-LAST_METHODS = (packing.METHOD, covering.METHOD, triangles.METHOD, factors.METHOD)
+LAST_METHODS = (packing.METHOD, covering.METHOD, triangles.METHOD, buckets.METHOD)
 TRIVIAL_METHODS = (trivial.METHOD, trivial.OF_SPINS)
 LARGEST_SAVED = 1 << 20
 """Bytes of the largest certificate that is kept in a checkpoint."""
@@ -230,7 +230,7 @@ def relative_gap(cost: float, bound: float) -> float:
 
 def warm_up(problem: CompiledProblem) -> None:
     """Compile the kernels of bounds, or load them from the disk: those for quadratic problems, or for other ones."""
-    for method in ("cycles", "sdp-triangles", "branch") if problem.is_quadratic else ("diffusion",):
+    for method in ("cycles", "sdp-triangles", "branch") if problem.is_quadratic else ("mini-buckets",):
         bounder = Bounder(_TRIANGLE, method)
         while not bounder.is_done:
             bounder.step()
