@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import logging
@@ -485,8 +486,22 @@ def test_listing_follows_links_by_their_token_only(server, api) -> None:
     assert first["filter"] == ["(State eq 'Failed')"]
     assert first["orderby"] == ["Name asc"]
     assert second["token"] == ["a+b"]
+    assert (first["top"], second["top"]) == (["100"], ["1000"])
     assert api.page(JobQuery(targets=[])).items == ()
     assert len(server.asked) == 2
+
+
+def test_lists_may_be_compressed(server, api) -> None:
+    page = json.dumps({"value": [json.loads(job(id="1"))], "nextLink": None}).encode()
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    server.script = [Reply(200, gzip.compress(page), headers), Reply(200, gzip.compress(page)[:-9], headers)]
+    assert [view.id for view in api.list(JobQuery())] == ["1"]
+    assert {name.lower(): value for name, value in server.asked[0].headers.items()}["accept-encoding"] == "gzip"
+    with pytest.raises(UnreadableInput, match="reply: is no JSON"):
+        api.page(JobQuery())
+    server.script = [Reply(200, b"no gzip", headers)]
+    with pytest.raises(UnreadableInput, match="reply: is no JSON"):
+        api.page(JobQuery())
 
 
 @given(

@@ -209,6 +209,32 @@ def test_lists_come_in_pages_that_links_lead_through(http: httpx.Client, memory:
     assert names == [f"job {{{number}}}" for number in range(1, 5)]
 
 
+@pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [
+        ("gzip", True),
+        ("br;q=1.0, GZIP ;q=0.8", True),
+        ("x-gzip", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("identity", False),
+        ("", False),
+    ],
+)
+def test_long_lists_are_compressed_for_clients_that_accept_it(
+    http: httpx.Client, memory: MemoryParts, accepted: str, is_compressed: bool
+) -> None:
+    for number in range(20):
+        submit(memory, f"job {number}")
+    headers = {"Accept-Encoding": accepted}
+    page = http.get(JOBS, headers=headers)
+    assert page.headers["vary"] == "Accept-Encoding"
+    assert len(page.json()["value"]) == 20
+    assert (int(page.headers["content-length"]) < len(page.content)) is is_compressed
+    short = http.get(f"{JOBS}?top=1", headers=headers)
+    assert int(short.headers["content-length"]) == len(short.content)
+
+
 COUNTS = ["top=x", "top=0", "$top=1e3", "top=", "skip=-1", "skip="]
 
 

@@ -34,12 +34,14 @@ class Calls:
         query: Mapping[str, str | None] | None = None,
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
+        accepts_gzip: bool = False,
         on_received: OnBytes | None = None,
     ) -> Answer:
         """Send a request with ``body`` as JSON, and return the answer. Raises the error in the server's response."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
         url = f"{self.root}{path}?{urlencode(given, quote_via=quote)}" if given else f"{self.root}{path}"
         headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": content_type})
+        headers |= {"Accept-Encoding": "gzip"} if accepts_gzip else {}
         data = None if body is None else msgspec.json.encode(body)
         request = Request(method=method, url=url, body=data, headers=headers, on_received=on_received)
         return self._transport.send(request)
@@ -66,7 +68,7 @@ class Calls:
         parameters |= {"top": str(top), "skip": str(skip) if skip else None}
         if is_empty(query):
             return Page(())
-        members = self.members("GET", path, query=parameters)
+        members = self.members("GET", path, query=parameters, accepts_gzip=True)
         return Page(tuple(map(read, listed(members, "value"))), _token(members.get("nextLink")))
 
 

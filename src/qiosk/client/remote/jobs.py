@@ -35,7 +35,7 @@ from qiosk.contract.jobs import (
     own_container,
 )
 from qiosk.contract.logs import LogLine
-from qiosk.contract.paging import DEFAULT_PAGE, Page
+from qiosk.contract.paging import DEFAULT_PAGE, MAX_PAGE, Page
 from qiosk.contract.plain import plain_job, plain_patch
 from qiosk.contract.quotas import QuotaView
 from qiosk.errors import (
@@ -240,7 +240,7 @@ class HttpJobs:
     def _pages(self, query: JobQuery, page: Page[JobView]) -> Iterator[JobView]:
         yield from page.items
         while page.next is not None:
-            page = self.page(query, token=page.next)
+            page = self.page(query, top=MAX_PAGE, token=page.next)
             yield from page.items
 
     def _find_blob_base(self) -> tuple[str, ...]:

@@ -16,10 +16,12 @@ else.
 
 from __future__ import annotations
 
+import gzip
 import logging
 import random
 import ssl
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -83,10 +85,11 @@ class Answer:
     tries: int = 1
 
     def json(self) -> Any:
-        """The body's JSON. Raises UnreadableInput."""
+        """The body's JSON, which may be compressed with gzip. Raises UnreadableInput."""
+        is_compressed = self.headers.get("Content-Encoding", "").lower() == "gzip"
         try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return msgspec.json.decode(gzip.decompress(self.body) if is_compressed else self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError, EOFError, zlib.error) as error:
             raise UnreadableInput(f"reply: is no JSON: {error}") from error
 
 

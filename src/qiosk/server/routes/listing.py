@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from qiosk.contract.paging import DEFAULT_PAGE, MAX_PAGE, Page
 from qiosk.errors import InvalidFilter
-from qiosk.server.web.replies import list_reply
+from qiosk.server.web.replies import compressed, list_reply
 
 _TOKEN = "token"
 _COUNT = re.compile(r"[0-9]{1,15}")
@@ -82,7 +82,7 @@ async def page_reply(
     def work() -> Response:
         query = read_query(asked.filter, asked.orderby)
         found = page(query, top=asked.top, skip=asked.skip, token=asked.token)
-        return list_reply(list(found.items), next_link(request, base, found.next))
+        return compressed(request, list_reply(list(found.items), next_link(request, base, found.next)))
 
     return await run_in_threadpool(work)
 

@@ -20,7 +20,7 @@ from qiosk.contract.jobs import (
     TracePoint,
 )
 from qiosk.contract.logs import LogLine
-from qiosk.contract.paging import DEFAULT_PAGE, Page
+from qiosk.contract.paging import DEFAULT_PAGE, MAX_PAGE, Page
 from qiosk.contract.plain import plain_patch
 from qiosk.contract.quotas import QuotaView
 from qiosk.errors import (
@@ -345,7 +345,7 @@ class JobService:
         page = self.page(query)
         yield from page.items
         while page.next is not None:
-            page = self.page(query, token=page.next)
+            page = self.page(query, top=MAX_PAGE, token=page.next)
             yield from page.items
 
     def _view(self, job: Job) -> JobView:
