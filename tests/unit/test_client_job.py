@@ -84,6 +84,7 @@ def test_details_as_dict_are_json_under_wire_names(job: Job, api: FakeJobs) -> N
         "seconds": 0.0,
         "bound": None,
         "activity": None,
+        "bounds": [],
     }
     assert wire["cancellationTime"] is None
 
