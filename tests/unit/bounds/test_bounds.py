@@ -307,7 +307,7 @@ def test_kernels_do_the_same_uncompiled():
     found = []
     for disabled in ("0", "1"):
         command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent)]
-        environment = os.environ | {"NUMBA_DISABLE_JIT": disabled, "PYTHONPATH": str(Path(__file__).parents[1])}
+        environment = os.environ | {"NUMBA_DISABLE_JIT": disabled, "PYTHONPATH": str(Path(__file__).parents[2])}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG_S, check=False)
         assert done.returncode == 0, done.stderr
         found.append(done.stdout)

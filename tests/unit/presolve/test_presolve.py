@@ -278,7 +278,7 @@ for kind in ("ising", "pubo"):
 
 
 def test_the_rules_do_uncompiled_what_they_do_compiled():
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(Path(__file__).parents[1])]
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(Path(__file__).parents[2])]
     results = []
     for variables in ({}, {"NUMBA_DISABLE_JIT": "1"}):
         done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=HANG_S)

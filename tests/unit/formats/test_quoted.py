@@ -16,7 +16,7 @@ from qiosk.formats import quoted
 from qiosk.formats.files import read_file, write_file
 from qiosk.formats.quoted import BestKnown, best_known, best_known_cost, quoted_values
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TRIANGLE = b"3 3\n1 2 1\n2 3 -2\n1 3 4\n"
 PATH = b"4 2\n1 2 3\n2 3 5\n"  # vertex 4 has no edges
 NEGATIVE = b"3 2\n1 2 -1\n2 3 -4\n"

@@ -42,7 +42,7 @@ for target in targets():
 
 
 def test_every_target_runs_uncompiled_without_a_warning():
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(Path(__file__).parents[1]), str(1.0 * SLOWNESS)]
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(Path(__file__).parents[3]), str(1.0 * SLOWNESS)]
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG_S)
     assert done.returncode == 0, done.stderr
