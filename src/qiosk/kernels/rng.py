@@ -92,6 +92,31 @@ def mixed_words() -> Any:
     return mix
 
 
+def draw_floats(out: NDArray[np.float32], seed: int, spread: np.float32, first: int) -> None:
+    """Fill out (m,) with floats from -spread..spread: the upper bits of ``random_words`` number ``first`` and on."""
+    with np.errstate(over="ignore"):  # words wrap when this runs uncompiled
+        mixed_floats()(np.uint64((combine_seed((seed, 0)) + first + 1) & _MASK64), spread, out)
+
+
+@cache
+def mixed_floats() -> Any:
+    """``mix(first, spread, out)``: the words of ``mixed_words`` as floats from -spread..spread, into out (m,) float32.
+
+    Reference: ``spread * (((word >> 40) + 0.5) * 2**-23 - 1)`` in float32, of ``splitmix64``.
+    """
+
+    @kernel
+    def mix(first: Any, spread: Any, out: Any) -> None:
+        for k in range(out.size):
+            x = (first + np.uint64(k)) * np.uint64(0x9E3779B97F4A7C15)
+            x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            x = (x ^ (x >> np.uint64(31))) >> np.uint64(40)
+            out[k] = spread * ((np.float32(x) + np.float32(0.5)) * np.float32(2.0**-23) - np.float32(1.0))
+
+    return mix
+
+
 def generator_states(seed: int, generators: int = GENERATORS) -> U32:
     """States of a vector of xoshiro128+ generators, uint32 (4 * generators,)."""
     return aligned_copy(random_words(seed, 2 * generators, stream=1).view(np.uint32))

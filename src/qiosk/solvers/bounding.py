@@ -67,7 +67,7 @@ class Bounding:
         self._seed = seed
         self._in_whole = in_whole
         self._in_search = in_search
-        self._best = quick_bound(whole)
+        self._best = whole.derived(quick_bound)
         self._setup = 0.0  # seconds of the bounder that went into loading kernels
         self._small_gains = 0
         self.has_offered = False  # beside the search: when that is depends on the machine

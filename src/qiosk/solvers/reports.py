@@ -49,7 +49,8 @@ class ChunkReport:
 class Reports:
     """The reports of one run of a target with its parameter values.
 
-    ``uncounted`` are the seconds of the run that do not count against its time limit.
+    ``uncounted`` are the seconds of the run that do not count against its time limit, ``planned`` is the limit by which
+    it was set up.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Reports:
         facts: RunFacts,
         *,
         uncounted: float,
+        planned: float,
         input_data_uri: str,
     ) -> None:
         self._target = target
@@ -67,6 +69,7 @@ class Reports:
         self._searched = searched
         self._facts = facts
         self._uncounted = uncounted
+        self._planned = planned
         self._input_data_uri = input_data_uri
 
     @cached_property
@@ -199,6 +202,7 @@ class Reports:
             "is_reduced": self._searched.reduced is not None,
             "eliminates": self._searched.eliminates,
             "uncounted": self._uncounted,
+            "planned": self._planned,
         }
 
 

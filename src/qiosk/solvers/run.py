@@ -86,12 +86,20 @@ class Task:
         self._resume = resume
         # seconds of the run that do not count against its time limit: those before it was extended
         self._uncounted = self._elapsed if is_extension else float(self.saved["uncounted"]) if self.saved else 0.0
+        # the time limit when it began, by which it is set up; a checkpoint of an older version has none
+        self._planned = float(self.saved.get("planned", np.inf)) if self.saved else self._allowed[0]
         self.seed: int = self.saved["seed"] if self.saved else self._new_seed()
         _log.info("seed %d", self.seed)  # of a run that does not end, too
         parameters = {**given(values), "seed": self.seed} | ({} if kernel is None else {"kernel": kernel})
         self.facts = RunFacts(target.id, self.seed, parameters, self.threads, now(), cost_function)
         self.reports = Reports(
-            target, values, self.searched, self.facts, uncounted=self._uncounted, input_data_uri=input_data_uri
+            target,
+            values,
+            self.searched,
+            self.facts,
+            uncounted=self._uncounted,
+            planned=self._planned,
+            input_data_uri=input_data_uri,
         )
         if kernel is not None and not target.has_kernels:
             raise InvalidValue(f"kernel {kernel!r}: {target.id} has no choice of kernels")
@@ -142,10 +150,12 @@ class Task:
             try:
                 searched.reduce(self.saved, lambda: self.clock() - self._compile_seconds, interruption.check)
             except Interrupted as interrupted:
-                return self._interrupted(searched.context(self.seed), began, interrupted.reason, LEAST_GRACE_S)
+                return self._interrupted(
+                    searched.context(self.seed, self._planned), began, interrupted.reason, LEAST_GRACE_S
+                )
             if (exact := searched.exact(time_limit)) is not None:
                 return self._proved(exact, began + self._compile_seconds, is_cancelled, on_chunk)
-        context = searched.context(self.seed)
+        context = searched.context(self.seed, self._planned)
         if self._resume is None:
             interruption.grace = -context.end_seconds
         context.checks.append(interruption.check)

@@ -186,8 +186,8 @@ class Searched:
         if self.initial is not None:
             self._whole_initial, self.initial = self.initial, reduced.restrict(self.initial)
 
-    def context(self, seed: int) -> SearchContext:
-        """What the search works on."""
+    def context(self, seed: int, seconds: float) -> SearchContext:
+        """What the search works on in a run of so many seconds."""
         from qiosk.solvers.samplers.planner import Planned, useful_replicas
         from qiosk.solvers.search.context import SearchContext
 
@@ -204,6 +204,7 @@ class Searched:
             initial=self.initial,
             starts_at_random=target.is_parameter_free,
             violates=self.violates if HARD_CONSTRAINTS in self.cost_function.metadata else None,
+            seconds=seconds,
         )
 
     @property

@@ -75,3 +75,34 @@ def bifurcation_steps(is_discrete: bool, lanes: int) -> Any:
                 store_mask(signs, i, (bits_as_uint32(x) & _SIGN) != _NONE)
 
     return steps
+
+
+@cache
+def sign_costs(lanes: int) -> Any:
+    """``costs(indptr, neighbors, couplings, positions, out)``: sum over pairs of J s s, with s the signs of positions.
+
+    indptr (n + 1,), neighbors (2P,), couplings (2P,) float64: each pair in both rows. positions: (n * lanes,) float32;
+    out: (lanes,) float64, written; ``lanes`` is 8, 16 or 32.
+    """
+    if not simd_available():
+        return plain.sign_costs()
+
+    @kernel
+    def costs(indptr: Any, neighbors: Any, couplings: Any, positions: Any, out: Any) -> None:
+        x_at, out_at = pointer(positions), pointer(out)
+        n = indptr.size - 1
+        signs = np.empty(n, np.uint32)  # never by its bare address: it is freed after the last use of its name
+        for i in range(n):
+            store_mask(signs, i, (bits_as_uint32(load(x_at, i * lanes, lanes)) & _SIGN) != _NONE)
+        out[:] = 0.0
+        total = load(out_at, 0, lanes)
+        for i in range(n):
+            row = splat(0.0, total)
+            for k in range(indptr[i], indptr[i + 1]):
+                is_negative = load_mask(signs, neighbors[k], lanes)
+                row = row + select(is_negative, splat(-couplings[k], row), splat(couplings[k], row))
+            half = row * 0.5
+            total = total + select(load_mask(signs, i, lanes), half * -1.0, half)
+        store(out_at, 0, total)
+
+    return costs

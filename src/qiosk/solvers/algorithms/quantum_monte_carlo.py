@@ -28,7 +28,8 @@ from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
 from qiosk.solvers.search.tuning import BetaRange
 
-# Systems swept at the same time, at most; further restarts follow in further waves: memory does not grow with them.
+# Systems swept at the same time, at most, and fewer where time is short; further restarts follow in further waves:
+# memory does not grow with them.
 WAVE_SYSTEMS = 32
 # Sweeps at beta = infinity after the schedule, every slice by itself: they carry it into its local minimum.
 QUENCH_SWEEPS = 4
@@ -37,6 +38,8 @@ QUENCH_SWEEPS = 4
 COLDNESS = 0.7
 # beta * field at the start: equal neighbours are then tied with probability 1 - tanh(3) = 0.005.
 STRONG_FIELD = 3.0
+# Seconds for each pair and slice that costs take.
+COST_S_PER_PRODUCT = 1.5e-9
 
 
 @checkpointed
@@ -76,7 +79,7 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
         one takes too long.
         """
         lines = WorldLines(self.context.problem, self.slices, self.context.check)
-        self.context.require_memory(min(WAVE_SYSTEMS, self.restarts) * self.slices, lines.slice_bytes)
+        self.context.require_memory(min(self._wave_systems, self.restarts) * self.slices, lines.slice_bytes)
         p = self.context.problem
         steps = p.n + 2 * p.n_pairs + len(p.group_variables) + int(long_term_steps(p).sum())
         check_sweep(f"{self.slices} slices", self.slices * steps)
@@ -84,11 +87,9 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
 
     def warm_up(self) -> None:
         """Compile, or load, all kernels that a run needs."""
-        lines = self.lines
-        group = lines.start((0,))
-        lines.sweep(group, np.empty(0), np.empty(0))
-        lines.costs(group)
-        self.context.descent(lines.configuration(group, 0))
+        self.lines.warm_up()
+        if self.context.minimum is None:
+            self.context.descent(self.context.moves.random(np.random.default_rng(0)))
 
     @property
     def kernel(self) -> str:
@@ -110,13 +111,25 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
             "transverse_field_stop": self.field.final,
         }
 
+    def end_seconds(self, state: PathState) -> float:
+        """The costs of all slices."""
+        return self._system_seconds * len(state.groups)
+
+    @property
+    def _system_seconds(self) -> float:
+        return COST_S_PER_PRODUCT * self.context.problem.n_pairs * self.slices
+
+    @property
+    def _wave_systems(self) -> int:
+        return self.context.at_once(WAVE_SYSTEMS, 2.0 * self._system_seconds)  # set up, and read out
+
     @property
     def _waves(self) -> Waves:
-        return Waves(-(-self.restarts // WAVE_SYSTEMS), self.sweeps, QUENCH_SWEEPS)
+        return Waves(-(-self.restarts // self._wave_systems), self.sweeps, QUENCH_SWEEPS)
 
     def _groups(self, wave: int) -> list[LaneGroup]:
-        first = wave * WAVE_SYSTEMS
-        systems = range(first, min(first + WAVE_SYSTEMS, self.restarts))
+        first = wave * self._wave_systems
+        systems = range(first, min(first + self._wave_systems, self.restarts))
         return [self._system(system) for system in systems]
 
     def _system(self, number: int) -> LaneGroup:

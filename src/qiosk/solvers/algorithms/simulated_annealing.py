@@ -19,7 +19,8 @@ from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.schedules import Schedule
 
-# Replicas annealed at the same time, at most; further restarts follow in further waves: memory does not grow with them.
+# Replicas annealed at the same time, at most, and less where time is short; further restarts follow in further waves:
+# memory does not grow with them.
 WAVE_REPLICAS = 1024
 # Sweeps at beta = infinity after the schedule: they carry nearly every replica into its local minimum.
 QUENCH_SWEEPS = 4
@@ -84,7 +85,8 @@ class SimulatedAnnealing(WaveSolver[AnnealingState]):
 
     @property
     def _wave_groups(self) -> int:
-        return max(1, WAVE_REPLICAS // self.context.sampler.lanes)
+        most = max(1, WAVE_REPLICAS // self.context.sampler.lanes)
+        return self.context.at_once(most, self.context.group_seconds)
 
     def _groups(self, wave: int) -> list[LaneGroup]:
         first = wave * self._wave_groups

@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.aligned import aligned_empty
-from qiosk.kernels.dynamics.bifurcation import bifurcation_steps
-from qiosk.kernels.plain.bifurcation import sign_costs
-from qiosk.kernels.rng import combine_seed, random_words
+from qiosk.kernels.dynamics.bifurcation import bifurcation_steps, sign_costs
+from qiosk.kernels.rng import combine_seed, draw_floats
 from qiosk.model.cost_function import F64, I8
 from qiosk.solvers.algorithms.network import Network
 from qiosk.solvers.checkpoint import checkpointed
@@ -50,9 +49,9 @@ WAVE_LOOPS = (2, 8)
 # Positions and momenta are drawn from -SPREAD..SPREAD: far from the walls at 1.
 SPREAD = 0.1
 # Seconds for each product of a step, that the costs of trajectories take.
-COST_S_PER_PRODUCT = 5e-10
+COST_S_PER_PRODUCT = 3e-10
 # Numbers drawn at once: what they take on the way stays in the cache.
-DRAWN_AT_ONCE = 1 << 16
+DRAWN_AT_ONCE = 1 << 20
 # A readout costs as much as some fifty steps of a large sparse network, and trajectories are not useful long before
 # their end.
 FIRST_READOUT = 256
@@ -125,14 +124,14 @@ class SimulatedBifurcation(Solver[BifurcationState]):
     @cached_property
     def network(self) -> Network:
         """The problem as a network; its kernels are compiled when it is first asked for."""
-        network = Network.of(self.context.problem)
+        network = self.context.problem.derived(Network.of)
         self.context.check()
         nothing, spins = np.zeros(0, np.float32), np.zeros(LOOP_LANES, np.float32)
         no_pairs = np.zeros(2, np.int64), np.zeros(0, np.int32)
         for dynamics in self.candidates:
             run = bifurcation_steps(dynamics.is_discrete, LOOP_LANES)
             run(*no_pairs, nothing, spins, spins.copy(), nothing, np.float32(dynamics.dt), (0, 1))
-        sign_costs()(*no_pairs, np.zeros(0), spins, np.zeros(LOOP_LANES))
+        sign_costs(LOOP_LANES)(*no_pairs, np.zeros(0), spins, np.zeros(LOOP_LANES))
         return network
 
     def init(self) -> BifurcationState:
@@ -218,6 +217,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
     @property
     def _wave_loops(self) -> int:
         fitting = int(np.clip(WAVE_PRODUCTS // self._products, *WAVE_LOOPS))
+        fitting = self.context.at_once(fitting, 2.0 * COST_S_PER_PRODUCT * self._products)  # set up, and read out
         return fitting if self.loops is None else min(self.loops, fitting)
 
     def _groups(self, first: int) -> list[LaneGroup]:
@@ -240,9 +240,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         for begin in range(0, len(values), DRAWN_AT_ONCE):
             self.context.check()
             block = values[begin : begin + DRAWN_AT_ONCE]
-            words = random_words(seed, len(block), first=first + begin) >> np.uint64(40)
-            draws = (words.astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-23) - np.float32(1.0)
-            np.multiply(np.float32(SPREAD), draws, out=block)
+            draw_floats(block, seed, np.float32(SPREAD), first=first + begin)
 
     def _integrate(self, state: BifurcationState, n: int, parallel: Parallel) -> None:
         dynamics = self.candidates[state.chosen]
@@ -274,7 +272,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
 
         def measure(group: LaneGroup) -> F64:
             costs = np.empty(LOOP_LANES)
-            sign_costs()(indptr, neighbors, couplings, group.arrays["positions"], costs)
+            sign_costs(LOOP_LANES)(indptr, neighbors, couplings, group.arrays["positions"], costs)
             return costs
 
         return np.array(parallel.map(measure, state.groups)) + self.network.form.constant

@@ -94,20 +94,37 @@ class WorldLines:
         parts.check = self._check
         return parts
 
-    @cached_property
+    @property
     def _arrays(self) -> tuple[Any, ...]:
-        p = self.problem
-        groups = (p.group_indptr, p.group_variables, p.group_weights, p.group_values, p.group_offsets)
-        terms = (p.term_indptr, p.term_variables, p.term_values)
-        self._check()
-        pairs = symmetric_rows(p.pair_rows, p.pair_cols, p.pair_values, p.n)
-        self._check()
-        return p.linear, pairs, terms, groups, self._by_variable()
+        return self.problem.derived(_arrays, check=self._check)
 
-    def _by_variable(self) -> tuple[Any, ...]:
-        p = self.problem
-        term_of = np.repeat(np.arange(len(p.term_values), dtype=np.int32), np.diff(p.term_indptr))
-        group_of = np.repeat(np.arange(len(p.group_values), dtype=np.int32), np.diff(p.group_indptr))
-        var_indptr, in_terms = index_by_variable(p.term_variables, p.n)
-        member_indptr, members = index_by_variable(p.group_variables, p.n)
-        return var_indptr, term_of[in_terms], member_indptr, group_of[members], p.group_weights[members]
+    def warm_up(self) -> None:
+        """Compile, or load, the kernels, with arrays of no variables."""
+        linear, *others, by_variable = self._arrays
+        starts = {0: 1, 2: 1}  # places of the beginnings of rows, of which there is one more than rows
+        few = [tuple(array[: 0 if k else 1] for k, array in enumerate(arrays)) for arrays in others]
+        few.append(tuple(array[: starts.get(k, 0)] for k, array in enumerate(by_variable)))
+        arrays, values, nothing = (linear[:0], *few), np.empty((0, self.slices), np.int8), np.empty(0)
+        sums, state = np.empty((0, self.slices)), random_words(0, 1)
+        with np.errstate(over="ignore"):  # random words wrap when this runs uncompiled
+            world_line_sweeps()(arrays, self.problem.is_spin, values, sums, state, nothing, nothing, (0, 0))
+        world_line_costs()(float(self.problem.constant), arrays, values, sums, np.empty(self.slices))
+
+
+def _arrays(problem: CompiledProblem, check: Callable[[], None]) -> tuple[Any, ...]:
+    """A problem as the kernels read it; kept with it."""
+    p = problem
+    groups = (p.group_indptr, p.group_variables, p.group_weights, p.group_values, p.group_offsets)
+    terms = (p.term_indptr, p.term_variables, p.term_values)
+    check()
+    pairs = symmetric_rows(p.pair_rows, p.pair_cols, p.pair_values, p.n)
+    check()
+    return p.linear, pairs, terms, groups, _by_variable(p)
+
+
+def _by_variable(p: CompiledProblem) -> tuple[Any, ...]:
+    term_of = np.repeat(np.arange(len(p.term_values), dtype=np.int32), np.diff(p.term_indptr))
+    group_of = np.repeat(np.arange(len(p.group_values), dtype=np.int32), np.diff(p.group_indptr))
+    var_indptr, in_terms = index_by_variable(p.term_variables, p.n)
+    member_indptr, members = index_by_variable(p.group_variables, p.n)
+    return var_indptr, term_of[in_terms], member_indptr, group_of[members], p.group_weights[members]

@@ -48,8 +48,9 @@ class ParameterFreeTabu(Rounds[TabuState]):
 
     @property
     def _restarts(self) -> int:
-        """Walkers of a round: all contenders at least once."""
-        return WALKERS_IF_LARGE if self._is_large else WAVE_WALKERS
+        """Walkers of a round: all contenders at least once, unless time is too short for so many."""
+        most = WALKERS_IF_LARGE if self._is_large else WAVE_WALKERS
+        return self.context.at_once(most, self.context.walker_seconds)
 
     def _first_sweeps(self) -> int:
         return max(SHORTEST_ROUND, (1 if self._is_large else FIRST_MOVES) * self.context.problem.n)
@@ -77,6 +78,8 @@ class ParameterFreeTabu(Rounds[TabuState]):
     def _adapt(self, state: RoundsState[TabuState], sweeps: int) -> None:
         costs, kicks = state.inner.search_costs, len(self.walkers.rules())
         contender = np.arange(len(costs)) // kicks % len(CONTENDERS)
+        if len(costs) < kicks * len(CONTENDERS):
+            return
         means = [float(costs[contender == k].mean()) for k in range(len(CONTENDERS))]
         best = min(range(len(CONTENDERS)), key=lambda k: (means[k], abs(CONTENDERS[k] - 1.0)))
         tenure = state.setting[0] * CONTENDERS[best]

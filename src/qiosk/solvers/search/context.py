@@ -35,8 +35,10 @@ ONE_HOT_WEIGHT = 64
 """Updates of bit-packed spins that take about as long as one of a bit in one-hot groups."""
 ARRAY_BYTES = 200
 """What an array takes besides its content."""
-END_S_PER_ID, DESCENT_S_PER_ID = 1e-8, 1e-8
+END_S_PER_ID, DESCENT_S_PER_ID = 6e-9, 1e-8
 """Seconds for each id of a problem that the end of a run takes, and a descent, before one was made."""
+SET_UP_SHARE = 0.1
+"""Share of a time limit in which the walkers or lane groups that search at the same time are set up and read out."""
 COSTS_S_PER_ID = 3e-11
 """The same for the costs of each replica of a lane group, before some were computed."""
 REPLICA_BYTES = 64
@@ -60,6 +62,7 @@ class SearchContext:
     initial: I8 | None = None
     starts_at_random: bool = False
     violates: Callable[[I8], bool] | None = None
+    seconds: float = math.inf  # the time limit of the run, as it began
     checks: list[Callable[[], None]] = field(default_factory=list)  # see ``check``
     _costs: list[float] = field(default_factory=list)  # seconds of those of a lane group, when last computed
     _descents: list[tuple[float, I8]] = field(default_factory=list)  # the last: seconds, and where it led to
@@ -192,6 +195,26 @@ class SearchContext:
         self.check()
         return self.sampler.start((self.seed, stream, number), self.start)
 
+    def at_once(self, most: int, seconds_each: float) -> int:
+        """How many of ``most`` walkers or lane groups to search with at the same time; the others follow later.
+
+        It is those whose set-ups and readouts take a tenth of the time limit, if each takes ``seconds_each``; at least
+        one.
+        """
+        if math.isinf(self.seconds):
+            return most
+        return max(1, min(most, int(SET_UP_SHARE * self.seconds / max(seconds_each, 1e-300))))
+
+    @property
+    def walker_seconds(self) -> float:
+        """About how long it takes to begin a walker in a local minimum [s]."""
+        return DESCENT_S_PER_ID * self._ids
+
+    @property
+    def group_seconds(self) -> float:
+        """About how long it takes to begin a lane group, and to compute its costs [s]."""
+        return COSTS_S_PER_ID * self.sampler.lanes * self._ids
+
     def require_memory(self, replicas: int, bytes_each: int | None = None) -> None:
         """Raises NotEnoughMemory if this machine has no memory for so many replicas at once.
 
@@ -209,8 +232,7 @@ class SearchContext:
 
     def costs_seconds(self, n_groups: int) -> float:
         """About how long one thread takes to compute the costs of so many lane groups [s]."""
-        each = COSTS_S_PER_ID * self.sampler.lanes * self._ids
-        return n_groups * (self._costs[0] if self._costs else each)
+        return n_groups * (self._costs[0] if self._costs else self.group_seconds)
 
     def gather(self, groups: list[LaneGroup], costs: F64, found: Incumbents, sweep: int) -> None:
         """Offer the best replicas, each after a float64 descent to its local minimum."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 import naive
 from problems import random_problem
 from qiosk.errors import InvalidInput, InvalidValue, MissingSection, NotEnoughMemory, WrongType
-from qiosk.kernels.dynamics.bifurcation import bifurcation_steps
+from qiosk.kernels.dynamics.bifurcation import bifurcation_steps, sign_costs
 from qiosk.kernels.plain import bifurcation as plain
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import cost_of
@@ -125,6 +125,18 @@ def test_networks_cost_what_their_problem_costs(cf):
         configuration = network.configuration(positions[:, lane])
         assert costs[lane] + network.form.constant == pytest.approx(cost_of(problem, configuration), abs=1e-9)
         npt.assert_array_equal(network.configuration(network.spins(configuration).astype(np.float32)), configuration)
+
+
+@pytest.mark.parametrize("lanes", [8, 32])
+def test_costs_of_signs_are_those_of_the_reference_kernel(lanes):
+    rng = np.random.default_rng(lanes)
+    indptr = np.concatenate([[0], np.cumsum(rng.integers(0, 6, 20))])
+    neighbors, couplings = rng.integers(0, 20, indptr[-1]).astype(np.int32), rng.normal(size=indptr[-1])
+    positions = rng.uniform(-1, 1, 20 * lanes).astype(np.float32)
+    found, wanted = np.empty(lanes), np.empty(lanes)
+    sign_costs(lanes)(indptr, neighbors, couplings, positions, found)
+    plain.sign_costs()(indptr, neighbors, couplings, positions, wanted)
+    npt.assert_array_equal(found, wanted)
 
 
 def test_linear_combinations_are_multiplied_out_and_merged_with_pairs():

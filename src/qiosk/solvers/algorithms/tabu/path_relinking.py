@@ -26,7 +26,7 @@ from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.solver import Budget, Solver
 from qiosk.solvers.search.stopping import StopReason
 
-# Walkers that improve at the same time.
+# Walkers that improve at the same time, at most, and less where time is short.
 BATCH_WALKERS = 8
 # Fresh sets in a row that found nothing better, before the search ends.
 FRUITLESS_REBUILDS = 2
@@ -158,7 +158,8 @@ class PathRelinking(Solver[RelinkingState]):
     def _begin_fresh(self, state: RelinkingState) -> None:
         """Walkers from local minima near random configurations."""
         wanted = self.ref_set_count - len(state.costs)
-        state.active = min(BATCH_WALKERS, wanted, state.tries_left)
+        at_once = self.context.at_once(BATCH_WALKERS, self.context.walker_seconds)
+        state.active = min(at_once, wanted, state.tries_left)
         state.tries_left -= state.active
         for k in range(state.active):
             seed = (self.context.seed, state.begun)

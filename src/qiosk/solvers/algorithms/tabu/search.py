@@ -28,7 +28,7 @@ from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.solver import Budget, Solver
 from qiosk.solvers.search.stopping import StopReason
 
-# Walkers that search at the same time; further restarts follow in further waves.
+# Walkers that search at the same time, fewer where time is short; further restarts follow in further waves.
 WAVE_WALKERS = 16
 # Sweeps between readouts of the walkers, at least; more where a readout takes longer.
 SWEEPS_BETWEEN_READOUTS = 1024
@@ -174,11 +174,15 @@ class TabuSearch(Solver[TabuState]):
 
     @property
     def _total(self) -> int:
-        return -(-self.restarts // WAVE_WALKERS) * self.sweeps
+        return -(-self.restarts // self._wave_walkers) * self.sweeps
+
+    @property
+    def _wave_walkers(self) -> int:
+        return self.context.at_once(WAVE_WALKERS, self.context.walker_seconds)
 
     def _wave(self, wave: int) -> list[LaneGroup]:
-        first = wave * WAVE_WALKERS
-        return [self.walker(k) for k in range(first, min(first + WAVE_WALKERS, self.restarts))]
+        first = wave * self._wave_walkers
+        return [self.walker(k) for k in range(first, min(first + self._wave_walkers, self.restarts))]
 
     def walker(self, k: int, start: I8 | None = None) -> LaneGroup:
         """Walker number k at ``start`` (n,), by default near a random configuration."""

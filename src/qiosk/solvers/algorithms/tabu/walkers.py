@@ -188,6 +188,23 @@ class TabuWalkers:
         numbers[[layout.HOME, layout.TRAIL]] = numbers[layout.COST], layout.UNSEEN
         numbers[layout.LAST] = numbers[layout.CLOCK]
 
+    @cached_property
+    def are_moves_loaded(self) -> bool:
+        """True; the kernels of moves are compiled or loaded when it is first asked for."""
+        self.run(self._low(), self.rules()[0], 1)
+        return True
+
+    @cached_property
+    def are_paths_loaded(self) -> bool:
+        """The same of those of paths."""
+        low = np.full(self.problem.n, -1 if self.problem.is_spin else 0, np.int8)
+        self.relink(self._low(), (low, low), (1, 0), is_greedy=False)
+        return True
+
+    def _low(self) -> LaneGroup:
+        """A walker where all variables are low."""
+        return self._at(np.zeros(self.problem.n, np.bool_), *self.tables.low, self.rules()[0], (0,))
+
     @staticmethod
     def _arrays(walker: LaneGroup) -> tuple[NDArray[Any], ...]:
         return tuple(walker.arrays[name] for name in ARRAYS)
@@ -206,10 +223,6 @@ class TabuWalkers:
 def warm_walkers(context: SearchContext, *, with_paths: bool = False) -> TabuWalkers:
     """Walkers for a problem, with all kernels compiled or loaded; those of paths if they are wanted."""
     walkers = context.problem.derived(TabuWalkers)
-    low = np.full(context.problem.n, -1 if context.problem.is_spin else 0, np.int8)
-    rules = walkers.rules()[0]
-    walker = walkers.start(low, rules, (0,))
-    walkers.run(walker, rules, 1)
-    if with_paths:
-        walkers.relink(walker, (low, low), (1, 0), is_greedy=False)
+    assert walkers.are_moves_loaded
+    assert walkers.are_paths_loaded or not with_paths
     return walkers
