@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qiosk.dashboard.live import follow_changes
-from qiosk.dashboard.pages import jobs, overview, quotas, sessions, sign_in
+from qiosk.dashboard.pages import administration, jobs, overview, quotas, sessions, sign_in
 from qiosk.dashboard.render import STATIC, Renderer
 from qiosk.dashboard.sign_in import Sessions
 from qiosk.dashboard.visits import error_page
@@ -73,7 +73,9 @@ def _routes() -> list[BaseRoute]:
         Route(_PATH, _home),
         Mount(f"{_PATH}/static", StaticFiles(directory=STATIC)),
         Mount(f"{_PATH}/w/{{workspace:key}}", routes=of_workspace),
-        Mount(_PATH, routes=[Route("/", _home), *sign_in.routes]),  # last: it answers all that is left below /ui
+        Mount(
+            _PATH, routes=[Route("/", _home), *sign_in.routes, *administration.routes]
+        ),  # last: it answers all that is left below /ui
     ]
 
 

@@ -73,8 +73,8 @@ class Visit:
 
     @property
     def is_administrator(self) -> bool:
-        """Whether the caller may change every workspace."""
-        return self.caller.may(ALL, write=True)
+        """Whether the caller has a key that may change every workspace."""
+        return self.is_signed_in and self.caller is not ANYBODY and self.caller.may(ALL, write=True)
 
     @property
     def is_signed_in(self) -> bool:

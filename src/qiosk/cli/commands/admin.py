@@ -11,12 +11,11 @@ import typer
 from qiosk.cli import options
 from qiosk.cli.output import counted, print_json, reported
 from qiosk.cli.table import Column, print_table
-from qiosk.errors import InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qiosk.contract.quotas import Dimension, QuotaView
+    from qiosk.contract.quotas import QuotaView
 
 admin = typer.Typer(help="Remove old jobs and data, and limit workspaces.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -79,13 +78,14 @@ def limit(
         from qiosk.bootstrap import open_administration
         from qiosk.contract.quotas import Dimension
         from qiosk.contract.workspaces import parse_workspace
+        from qiosk.service.accounts.quotas import parse_limit
 
         key, dimension = parse_workspace(workspace), Dimension[what.name]
         with open_administration(home) as administration:
             if value == "default":
                 administration.limits.unset(key, dimension)
             else:
-                administration.limits.set(key, dimension, _limit(dimension, value))
+                administration.limits.set(key, dimension, parse_limit(dimension, value))
             _print([quota for quota in administration.quotas(key) if quota.dimension == dimension])
 
 
@@ -119,16 +119,3 @@ def _print(found: Sequence[QuotaView]) -> None:
         for quota in found
     ]
     print_table((Column("QUOTA"), Column("USED"), Column("HELD"), Column("LIMIT")), rows)
-
-
-def _limit(dimension: Dimension, text: str) -> float | None:
-    from qiosk.service.accounts.quotas import check_limit
-
-    if text == "unlimited":
-        return None
-    try:
-        return check_limit(dimension, float(text))
-    except ValueError as error:
-        if isinstance(error, InvalidValue):
-            raise
-        raise InvalidValue(f"{dimension}: must be a number, 'unlimited' or 'default', found {text!r}") from error

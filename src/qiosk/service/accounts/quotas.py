@@ -274,6 +274,17 @@ def check_limit(dimension: Dimension, limit: float) -> float:
     return limit
 
 
+def parse_limit(dimension: Dimension, text: str) -> float | None:
+    """A limit as people write it, a number or ``unlimited`` (None). Raises InvalidValue."""
+    if text == "unlimited":
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        raise InvalidValue(f"{dimension}: must be a number, 'unlimited' or 'default', found {text[:100]!r}") from None
+    return check_limit(dimension, number)
+
+
 def default_limits(settings: Settings) -> Mapping[Dimension, float | None]:
     """The limits of workspaces that have none of their own."""
     return {
