@@ -20,7 +20,7 @@ from qiosk.model.constraints.one_hot import OneHot
 from qiosk.model.cost_function import F64, I8
 from qiosk.model.flips import cost_of, magnitude
 from qiosk.model.units import common_unit
-from qiosk.solvers.exact.minimum import EXHAUSTIVE, UNDECIDED, Exact, in_exact_order
+from qiosk.solvers.exact.minimum import EXHAUSTIVE, UNDECIDED, Exact, evaluate_everywhere, in_exact_order
 from qiosk.solvers.result import ENUMERATION
 from qiosk.solvers.samplers.one_hot.core import core_of
 from qiosk.solvers.search.incumbents import Incumbents
@@ -49,12 +49,7 @@ def all_costs(problem: CompiledProblem, widths: F64 | None = None) -> F64:
     ``widths`` are those of squared linear combinations (see ``samplers/one_hot/core.py``); none by default.
     """
     costs = _coefficients_by_mask(problem)
-    for i in range(problem.n):
-        low, high = np.moveaxis(costs.reshape(-1, 2, 1 << i), 1, 0)
-        if problem.is_spin:
-            low[:], high[:] = low + high, low - high
-        else:
-            high += low
+    evaluate_everywhere(costs, problem.n, problem.is_spin)
     for g in range(len(problem.group_values)):
         sums = _sums(problem, g)
         if widths is not None and widths[g] > 0:

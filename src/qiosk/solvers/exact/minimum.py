@@ -15,8 +15,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qiosk.bounds.bound import Bound, Scale, rounded_down, scale_of
 from qiosk.bounds.elimination import METHOD as ELIMINATION
@@ -122,13 +124,21 @@ def all_levels(terms: Polynomial) -> I64:
     if len(terms.values):
         masks = np.bitwise_or.reduceat(np.int64(1) << terms.variables, terms.indptr[:-1])
         levels[masks] = terms.values
-    for i in range(terms.n):
-        low, high = np.moveaxis(levels.reshape(-1, 2, 1 << i), 1, 0)
-        if terms.is_spin:
+    evaluate_everywhere(levels, terms.n, terms.is_spin)
+    return levels
+
+
+def evaluate_everywhere(values: NDArray[Any], n: int, is_spin: bool) -> None:
+    """From the coefficient of every set of n variables to the sum at every configuration, in place; (2^n,) each.
+
+    Bit i of an index is set where variable i is in the set, and where it is 1, or spin -1.
+    """
+    for i in range(n):
+        low, high = np.moveaxis(values.reshape(-1, 2, 1 << i), 1, 0)
+        if is_spin:
             low[:], high[:] = low + high, low - high
         else:
             high += low
-    return levels
 
 
 def _branched(problem: CompiledProblem, wanted: int, time_limit: float) -> Exact | None:
