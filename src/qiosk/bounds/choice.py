@@ -41,6 +41,10 @@ METHODS = (
 """Names of the methods."""
 SPARSE_DEGREE = 8.0
 """Mean number of neighbours up to which cycles are better than the semidefinite bound."""
+CYCLES_DEGREE = 24.0
+"""Mean number of neighbours up to which cycles come first where the semidefinite bound takes ``LATE_S``."""
+LATE_S = 0.2
+"""Time until the semidefinite bound proves anything that is long beside that of cycles, 0.1 s at most [s]."""
 MOST_TERMS = 5_000_000
 """Terms of problems that get more than the trivial bound."""
 MOST_PRODUCTS = 2_000_000
@@ -221,11 +225,18 @@ class Bounder:
             return
         is_sparse = 2 * len(graph.weights) <= SPARSE_DEGREE * graph.vertices
         if not is_sparse and graph.vertices <= semidefinite.MOST_VERTICES:
+            if has_cycles_first(graph.vertices, len(graph.weights)):
+                yield from packing.first_packing(graph, self.seed)
             yield from triangles.with_triangles(self._dense, self.seed)
         elif covering.is_installed() and len(graph.weights) <= covering.MOST_EDGES:
             yield from covering.covering(graph, self.seed)
         else:
             yield from packing.packing(graph, self.seed)
+
+
+def has_cycles_first(vertices: int, edges: int) -> bool:
+    """Whether ``auto`` proves something with cycles before the semidefinite bound, which is better but takes longer."""
+    return 2 * edges <= CYCLES_DEGREE * vertices and semidefinite.first_seconds(vertices, edges) > LATE_S
 
 
 def check_method(method: Any) -> None:

@@ -55,7 +55,7 @@ def covering(graph: SpinGraph, seed: int) -> Iterator[Proof | None]:
         if found is None:
             yield None
             continue
-        packed, proof = found, (yield from proved(graph, found))
+        packed, proof = found, (yield from proved(graph, found, is_first=best is None))
         if best is None or proof.level > best.level:
             best = proof
             yield proof

@@ -48,6 +48,8 @@ STALE = 2e-4
 PATIENCE = 7.0
 """How many times longer cycles may become without a gain until a packing is done."""
 MOST_PHASES = 1000
+FIRST_PARTS = 3
+"""Parts of filling after which there is a first proof: some 20 ms, while filling all takes 0.1 s and more."""
 SAFETY = 1.0 - 1e-12
 """So that values that were scaled to fit in float64 fit in integers, too."""
 
@@ -70,7 +72,7 @@ def packing(graph: SpinGraph, seed: int) -> Iterator[Proof | None]:
             if packed is None:
                 yield None
                 continue
-            proof = yield from proved(graph, packed)
+            proof = yield from proved(graph, packed, is_first=best is None)
             if best is None or proof.level > best:
                 best = proof.level
                 yield proof
@@ -119,8 +121,19 @@ def packed_cycles(graph: SpinGraph, seed: int, growth: float) -> Iterator[Packin
         yield so_far()
 
 
-def proved(graph: SpinGraph, packed: Packing) -> Generator[None, None, Proof]:
-    """The values scaled down, rounded down, and what is left of the edges filled."""
+def first_packing(graph: SpinGraph, seed: int) -> Iterator[Proof | None]:
+    """As ``packing``, up to its first proof."""
+    for proof in packing(graph, seed):
+        yield proof
+        if proof is not None:
+            return
+
+
+def proved(graph: SpinGraph, packed: Packing, *, is_first: bool = False) -> Generator[Proof | None, None, Proof]:
+    """The values scaled down, rounded down, and what is left of the edges filled.
+
+    The first time, it also yields what is proved before all is filled.
+    """
     from qiosk.kernels.bounds.frustrated import COUNT, FULL, PLACE, fill_cycles
 
     shift = max(0, min(MOST_SHIFT, BITS - graph.size.bit_length()))
@@ -131,13 +144,21 @@ def proved(graph: SpinGraph, packed: Packing) -> Generator[None, None, Proof]:
     found.counters[COUNT] = count
     values = np.zeros(len(found.indptr), np.int64)
     values[:count] = kept.values
+    parts = 0
     if len(left):
         lengths = np.where(left > 0, 1.0, np.inf)
         fill, work_space = fill_cycles(), cover(graph)
         roots = np.arange(graph.vertices)
         found.counters[PLACE] = found.counters[FULL] = 0
         while not fill(work_space, lengths, left, found, values, roots, MOST_EDGES + 0.5, MOST_NODES, WORK):
-            yield
+            parts += 1
+            yield _proof_of(graph, found, values, shift) if is_first and parts == FIRST_PARTS else None
+    return _proof_of(graph, found, values, shift)
+
+
+def _proof_of(graph: SpinGraph, found: Cycles, values: I64, shift: int) -> Proof:
+    from qiosk.kernels.bounds.frustrated import COUNT
+
     count = int(found.counters[COUNT])
     indptr, values = found.indptr[: count + 1], values[:count]
     members = found.members[: indptr[-1]]

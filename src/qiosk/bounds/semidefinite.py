@@ -32,6 +32,8 @@ from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I32, I64
 
 METHOD = "sdp"
+SPEED = 3e9
+"""Operations in a second, about."""
 MOST_VERTICES = 4000
 """Rows of the largest matrix: some 400 MB with its factor, and 3 s for a factorization."""
 LARGEST_WEIGHT = 2**53
@@ -91,6 +93,11 @@ def is_suited(graph: SpinGraph) -> bool:
     """Whether the matrix is small enough, and its entries are exact in float64."""
     is_small = len(graph.weights) > 0 and graph.vertices <= MOST_VERTICES
     return is_small and int(np.abs(graph.weights).max()) < LARGEST_WEIGHT
+
+
+def first_seconds(vertices: int, edges: int) -> float:
+    """About the time of the first proof [s]."""
+    return (vertices**3 / 3 + 2 * edges * math.sqrt(2 * vertices) * 60) / SPEED
 
 
 def couplings_of(graph: SpinGraph) -> Couplings:

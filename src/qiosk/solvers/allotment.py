@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 from qiosk.bounds.branch.tree import METHOD as BRANCH
-from qiosk.bounds.choice import NONE, SPARSE_DEGREE
+from qiosk.bounds.choice import NONE, SPARSE_DEGREE, has_cycles_first
+from qiosk.bounds.semidefinite import first_seconds
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.transforms.domain import products_of_groups
 
@@ -24,8 +25,8 @@ LEAST_AFTERWARDS_S = 5.0
 """Time for bounds after a search that ended early, at least, where they were asked for."""
 LARGER_TERM_S = 8e-6
 """Seconds to put a term of more than two variables into tables, about."""
-SDP_SPEED = 2e9
-"""Operations of the semidefinite bound in a second, about."""
+CYCLES_S = 0.1
+"""Time until cycles have proved something where they come before the semidefinite bound, about [s]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,5 +78,6 @@ def _least_seconds(problem: CompiledProblem) -> float:
         return DEFAULT_BEGIN_S + LARGER_TERM_S * len(problem.term_values)
     if 2 * problem.n_pairs <= SPARSE_DEGREE * problem.n:
         return DEFAULT_BEGIN_S
-    n = problem.n
-    return DEFAULT_BEGIN_S + (n**3 / 3 + 2 * problem.n_pairs * math.sqrt(2 * n) * 60) / SDP_SPEED
+    if has_cycles_first(problem.n, problem.n_pairs):
+        return DEFAULT_BEGIN_S + CYCLES_S
+    return DEFAULT_BEGIN_S + first_seconds(problem.n, problem.n_pairs)

@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patience import HANG_S
+from qiosk.bounds.choice import Bounder
 from qiosk.errors import InvalidValue
 from qiosk.formats.qio.results import decode
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.flips import cost_of
 from qiosk.solvers.allotment import Wanted, seconds_afterwards, seconds_beside, share_of
-from qiosk.solvers.bounding import Bounding, relative_gap
+from qiosk.solvers.bounding import DEFAULT_EFFORT, Bounding, relative_gap
 from qiosk.solvers.checkpoint import pack, unpack
 from qiosk.solvers.run import Task
 from qiosk.solvers.search.incumbents import Incumbents
@@ -124,6 +125,18 @@ def test_many_larger_terms_get_bounds_only_where_there_is_time_to_put_them_into_
     problem = compile_problem(CostFunction(ProblemType.ising, np.ones(len(ids)), indptr, ids.ravel()))
     assert share_of(problem, Wanted(), 1.0) == 0.0
     assert share_of(problem, Wanted(), 30.0) > 0.0
+
+
+def test_a_second_is_enough_for_cycles_where_the_semidefinite_bound_takes_longer():
+    rng = np.random.default_rng(1)
+    pairs = {tuple(sorted(rng.choice(2000, 2, replace=False).tolist())) for _ in range(9000)}
+    problem = compile_problem(cost_function("ising", [(1.0, list(pair)) for pair in sorted(pairs)]))
+    assert share_of(problem, Wanted(), 1.0) > 0.0
+    assert share_of(problem, Wanted(), 0.5) == 0.0
+    bounder = Bounder(problem, "auto", 1, DEFAULT_EFFORT)
+    while bounder.best.method == "trivial":
+        bounder.step()
+    assert bounder.best.method == "cycles"
 
 
 def test_bounds_after_a_search_take_as_long_again_unless_they_have_an_aim():
