@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.bounds.bound import Proof
-from qiosk.bounds.order import MOST_LOOKED, front_order, min_fill
+from qiosk.bounds.order import FRONT, MOST_LOOKED, front_order, min_fill
 from qiosk.bounds.polynomial import Polynomial
 from qiosk.model.cost_function import I8, I64
 
@@ -87,7 +87,9 @@ def planned(terms: Polynomial, effort: Effort = Effort()) -> Generator[None, Non
     if plan is not None and plan.work(terms) <= CHEAP:
         return plan
     yield
-    front = _with_scopes(terms, front_order(terms.n, terms.scopes()), effort.width)
+    order = yield from front_order(terms.n, terms.scopes())
+    front = yield from _with_scopes(terms, order, effort.width)
+    yield
     plans = [found for found in (plan, front) if found is not None]
     return min(plans, key=lambda found: found.work(terms)) if plans else None
 
@@ -105,10 +107,10 @@ def _filling(terms: Polynomial, effort: Effort) -> Generator[None, None, Plan | 
         rank[order] = np.arange(n)
         return Plan(order, indptr, scopes[: indptr[-1]].copy(), rank)
     found = yield from min_fill(n, terms.scopes(), effort.width, effort.looked)
-    return None if found is None else _with_scopes(terms, found, effort.width)
+    return None if found is None else (yield from _with_scopes(terms, found, effort.width))
 
 
-def _with_scopes(terms: Polynomial, order: list[int], width: int) -> Plan | None:
+def _with_scopes(terms: Polynomial, order: list[int], width: int) -> Generator[None, None, Plan | None]:
     """What each variable depends on at its turn, in a given order; None if that is more than ``width`` others."""
     rank = [0] * len(order)
     for turn, u in enumerate(order):
@@ -116,8 +118,11 @@ def _with_scopes(terms: Polynomial, order: list[int], width: int) -> Plan | None
     waiting: list[set[int]] = [set() for _ in order]
     for ids in terms.scopes():
         waiting[min(rank[i] for i in ids)].update(ids)
+    yield
     indptr, scopes = [0], list[int]()
     for turn, u in enumerate(order):
+        if turn % FRONT == FRONT - 1:
+            yield
         scope = sorted(waiting[turn] - {u}, key=rank.__getitem__)
         if len(scope) > width:
             return None

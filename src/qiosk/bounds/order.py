@@ -8,6 +8,8 @@ from itertools import combinations
 
 CHUNK = 20_000
 """Pairs of neighbours that are looked at before the caller is asked whether to go on; some 10 ms."""
+FRONT = 2000
+"""Variables of a front after which it is asked, too; some 10 ms."""
 MOST_LOOKED = 600_000
 """Pairs that are looked at before it is given up; some 0.5 s."""
 
@@ -46,11 +48,12 @@ def min_fill(
     return order
 
 
-def front_order(n: int, scopes: Iterable[Sequence[int]]) -> list[int]:
+def front_order(n: int, scopes: Iterable[Sequence[int]]) -> Generator[None, None, list[int]]:
     """The order in which a breadth-first search comes across variables 0..n-1, those with few neighbours first.
 
-    It begins at an end of each component. Reference: E. Cuthill, J. McKee, *Reducing the bandwidth of sparse symmetric
-    matrices*, ACM National Conference (1969), https://doi.org/10.1145/800195.805928.
+    It begins at an end of each component, and yields between parts of the work. Reference: E. Cuthill, J. McKee,
+    *Reducing the bandwidth of sparse symmetric matrices*, ACM National Conference (1969),
+    https://doi.org/10.1145/800195.805928.
     """
     neighbours: list[set[int]] = [set() for _ in range(n)]
     for scope in scopes:
@@ -61,17 +64,20 @@ def front_order(n: int, scopes: Iterable[Sequence[int]]) -> list[int]:
     for first in sorted(range(n), key=sizes.__getitem__):
         if is_placed[first]:
             continue
-        end = _front(_front(first, neighbours, sizes)[-1], neighbours, sizes)[-1]
-        component = _front(end, neighbours, sizes)
+        middle = yield from _front(first, neighbours, sizes)
+        end = yield from _front(middle[-1], neighbours, sizes)
+        component = yield from _front(end[-1], neighbours, sizes)
         for u in component:
             is_placed[u] = True
         order += component
     return order
 
 
-def _front(first: int, neighbours: Sequence[set[int]], sizes: Sequence[int]) -> list[int]:
+def _front(first: int, neighbours: Sequence[set[int]], sizes: Sequence[int]) -> Generator[None, None, list[int]]:
     found, seen = [first], {first}
-    for u in found:
+    for k, u in enumerate(found, 1):
+        if k % FRONT == 0:
+            yield
         new = sorted(neighbours[u] - seen, key=lambda v: (sizes[v], v))
         seen.update(new)
         found += new

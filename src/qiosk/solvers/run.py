@@ -135,15 +135,14 @@ class Task:
         searched.compile()
         if self.saved:
             check_origin(self.saved["origin"], self.reports.origin)
-        time_limit = self._allowed[0]
-        if (exact := searched.exact(time_limit)) is not None:
+        interruption = self._interruption(began, is_cancelled)
+        if (exact := self._exact(interruption)) is not None:
             return self._proved(exact, began + self._compile_seconds, is_cancelled, on_chunk)
         load_compiler()  # the smallest problems need none
         before = self.clock()
         import qiosk.solvers.samplers.planner  # noqa: F401
 
         self._importing += self.clock() - before
-        interruption = self._interruption(began, is_cancelled)
         if self._resume is not None:
             interruption.grace = np.inf  # until what the run before has found is read from the checkpoint
         if searched.is_reduction_tried if self.saved is None else self.saved["is_reduced"]:
@@ -153,7 +152,7 @@ class Task:
                 return self._interrupted(
                     searched.context(self.seed, self._planned), began, interrupted.reason, LEAST_GRACE_S
                 )
-            if (exact := searched.exact(time_limit)) is not None:
+            if (exact := self._exact(interruption)) is not None:
                 return self._proved(exact, began + self._compile_seconds, is_cancelled, on_chunk)
         context = searched.context(self.seed, self._planned)
         if self._resume is None:
@@ -215,6 +214,13 @@ class Task:
         if not is_full or bounds.has_offered:
             statistics["is_paced"] = True
         return self.reports.result(run.state.incumbents, parameters, run.trace, statistics, bounds, bounds=run.bounds)
+
+    def _exact(self, interruption: Interruption) -> Exact | None:
+        """What is found before any search. Where time is over, or the run was cancelled, the search notices it, too."""
+        try:
+            return self.searched.exact(self._allowed[0], interruption.check)
+        except Interrupted:
+            return None
 
     @property
     def _compile_seconds(self) -> float:

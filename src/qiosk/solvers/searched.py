@@ -119,10 +119,11 @@ class Searched:
     def _is_tiny(self) -> bool:
         return len(self.cost_function.variables) <= MANY
 
-    def exact(self, time_limit: float) -> Exact | None:
+    def exact(self, time_limit: float, check: Callable[[], None]) -> Exact | None:
         """The best configurations of what is searched, where they are found at once.
 
         That is where there is one only, or no search was asked for and a run of ``time_limit`` [s] has a moment for it.
+        ``check`` is called some 50 times a second and may raise.
         """
         wanted = self._target.solutions(self._values)
         if len(self.cost_function.variables) == 0 or (self.reduced is not None and self.reduced.problem.n == 0):
@@ -131,16 +132,16 @@ class Searched:
             return None
         presolve = self._values.get("presolve")
         if self.reduced is not None:
-            return _uncertified(exact_minimum(self.reduced.problem, wanted, time_limit))
+            return _uncertified(exact_minimum(self.reduced.problem, wanted, time_limit, check=check))
         if not self._is_small:
             return None
         promises = self._plain.one_hot
         problem = self._without_squares if promises is None or promises.is_empty else None
         if problem is not None:
-            found = exact_minimum(problem, wanted, time_limit, eliminates=presolve is None)
+            found = exact_minimum(problem, wanted, time_limit, eliminates=presolve is None, check=check)
             if found is not None:
                 return found if problem is self._plain else _uncertified(found)
-        return enumerated(self.whole, wanted) if is_enumerable(self.whole) else None
+        return enumerated(self.whole, wanted, check) if is_enumerable(self.whole) else None
 
     @property
     def _without_squares(self) -> CompiledProblem | None:

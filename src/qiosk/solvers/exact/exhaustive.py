@@ -8,6 +8,7 @@ terms, and some 2^n more for every combination.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 
@@ -27,7 +28,7 @@ from qiosk.solvers.search.incumbents import Incumbents
 
 # 2^20 costs: 8 MB and some 20 ms.
 MAX_VARIABLES = 20
-# Additions that take some 0.2 s: time limits and cancellations are not checked before they are done.
+# Additions that take some 0.2 s.
 MAX_WORK = 40 << 20
 MOST_UNITS = 2.0**40
 ROUNDING = 2.0**-44
@@ -43,22 +44,25 @@ def is_enumerable(problem: CompiledProblem) -> bool:
     return n <= MAX_VARIABLES and passes * max(LEAST_PASS, 1 << n) <= MAX_WORK
 
 
-def all_costs(problem: CompiledProblem, widths: F64 | None = None) -> F64:
+def all_costs(problem: CompiledProblem, widths: F64 | None = None, check: Callable[[], None] = lambda: None) -> F64:
     """(2^n,) cost of every configuration; bit i of the index is set where variable i is 1 (or spin -1).
 
     ``widths`` are those of squared linear combinations (see ``samplers/one_hot/core.py``); none by default.
+    ``check`` is called after each pass and may raise.
     """
     costs = _coefficients_by_mask(problem)
     evaluate_everywhere(costs, problem.n, problem.is_spin)
+    check()
     for g in range(len(problem.group_values)):
         sums = _sums(problem, g)
         if widths is not None and widths[g] > 0:
             sums = np.minimum(sums, 0.0) + np.maximum(sums - widths[g], 0.0)
         costs += problem.group_values[g] * sums**2
+        check()
     return costs
 
 
-def enumerated(problem: CompiledProblem, wanted: int) -> Exact:
+def enumerated(problem: CompiledProblem, wanted: int, check: Callable[[], None] = lambda: None) -> Exact:
     """The best ``wanted`` configurations there are, of those that keep the one-hot groups.
 
     Groups that cannot be kept all together are disregarded. Slack is not tried: it has its best values. That is proved
@@ -67,7 +71,7 @@ def enumerated(problem: CompiledProblem, wanted: int) -> Exact:
     """
     is_proved = _is_decisive(problem)
     found = Incumbents(wanted if is_proved else wanted + UNDECIDED)
-    enumerate_best(problem, found)
+    enumerate_best(problem, found, check)
     configurations = found.configurations
     if not is_proved and not problem.slack:
         least = found.best + 2.0 * ROUNDING * magnitude(problem)
@@ -91,11 +95,11 @@ def _is_decisive(problem: CompiledProblem) -> bool:
     return unit is not None and magnitude(problem) < MOST_UNITS * unit
 
 
-def enumerate_best(problem: CompiledProblem, found: Incumbents) -> None:
+def enumerate_best(problem: CompiledProblem, found: Incumbents, check: Callable[[], None] = lambda: None) -> None:
     """Fill ``found`` with the configurations of ``enumerated``."""
     core = core_of(problem) if problem.slack else None
     tried = problem if core is None else core.problem
-    costs = all_costs(tried, None if core is None else core.widths)
+    costs = all_costs(tried, None if core is None else core.widths, check)
     keep = min(found.capacity, len(costs))
     if tried.one_hot is not None and (is_kept := _is_kept(tried, tried.one_hot)).any():
         costs[~is_kept] = np.inf

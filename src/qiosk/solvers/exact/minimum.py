@@ -12,7 +12,7 @@ their costs in exact fractions.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -53,6 +53,8 @@ FREE = np.int64(2**62)
 """Larger than all costs."""
 LEAST_NODES, NODES_PER_SECOND = 20_000, 10_000
 """Nodes of a search tree: at least so many, some 10 ms; and for each second of the time limit, 2 % of it."""
+NODES_BETWEEN = 4000
+"""Nodes of a search tree before the caller is asked whether to go on; some 20 ms where they are largest."""
 MINIMA_SHARE = 5
 """Nodes of the trees for its bounds, for each of its own; they have one field where that has 32."""
 NODES_OF_30, NODES_PER_SPIN = 4000, 1.28
@@ -69,33 +71,42 @@ class Exact:
     is_proved: bool
 
 
-def exact_minimum(problem: CompiledProblem, wanted: int, time_limit: float, *, eliminates: bool = True) -> Exact | None:
+def exact_minimum(
+    problem: CompiledProblem,
+    wanted: int,
+    time_limit: float,
+    *,
+    eliminates: bool = True,
+    check: Callable[[], None] = lambda: None,
+) -> Exact | None:
     """The best ``wanted`` configurations of a problem without promises and squares; None where that takes more than a
     moment.
 
     ``time_limit``: of the whole run [s]. Without ``eliminates`` there is no elimination; it finds one configuration.
+    ``check`` is called some 50 times a second and may raise.
     """
     found, may_eliminate = None, eliminates and wanted == 1
     if problem.n <= FEW:
         return _enumerated(problem, wanted)
     if problem.is_quadratic:
-        found = _branched(problem, wanted, time_limit)
+        found = _branched(problem, wanted, time_limit, check)
     elif may_eliminate and NARROW <= problem.n <= MANY:
-        found = _eliminated(problem, Effort(work=1 << problem.n))
+        found = _eliminated(problem, Effort(work=1 << problem.n), check)
     if found is None and problem.n <= MANY and not problem.is_quadratic:
         return _enumerated(problem, wanted)
     if found is None and may_eliminate:
         seconds = MOST_TIME * min(time_limit, LONG)
         if PLANNING_SECONDS * (problem.n + problem.n_pairs + len(problem.term_values)) <= seconds:
-            return _eliminated(problem, Effort(work=int(seconds / ADDITION_SECONDS)))
+            return _eliminated(problem, Effort(work=int(seconds / ADDITION_SECONDS)), check)
     return found
 
 
-def _eliminated(problem: CompiledProblem, effort: Effort) -> Exact | None:
+def _eliminated(problem: CompiledProblem, effort: Effort, check: Callable[[], None]) -> Exact | None:
     """By elimination, unless that takes more effort."""
     proof, began = None, time.perf_counter()
     for found in elimination(polynomial(problem), effort):
         proof = found
+        check()
     if proof is None or proof.configuration is None:
         return None
     bound, x = Bound.of(proof, time.perf_counter() - began), proof.configuration
@@ -141,12 +152,12 @@ def evaluate_everywhere(values: NDArray[Any], n: int, is_spin: bool) -> None:
             high += low
 
 
-def _branched(problem: CompiledProblem, wanted: int, time_limit: float) -> Exact | None:
+def _branched(problem: CompiledProblem, wanted: int, time_limit: float, check: Callable[[], None]) -> Exact | None:
     """By a search tree, unless that would have too many nodes."""
     n, most = problem.n, int(max(LEAST_NODES, min(time_limit, 3600.0) * NODES_PER_SECOND))
     if wanted > MOST_SOLUTIONS or n > MOST_BITS or NODES_OF_30 * NODES_PER_SPIN ** (n - 30) > most:
         return None
-    from qiosk.kernels.exact.tree import LOW, search_tree, suffix_minima
+    from qiosk.kernels.exact.tree import LOW, begin_minima, begin_tree, search_tree, suffix_minima
 
     integers = spin_integers(problem)
     couplings = np.zeros((n, n), np.int64)
@@ -155,19 +166,32 @@ def _branched(problem: CompiledProblem, wanted: int, time_limit: float) -> Exact
     # first those that matter most
     order = np.argsort(-(np.abs(couplings).sum(axis=1) + np.abs(integers.fields)), kind="stable")
     couplings, fields = np.ascontiguousarray(couplings[np.ix_(order, order)]), integers.fields[order]
-    rest = np.zeros(n - LOW + 1, np.int64)
-    if suffix_minima()(np.ascontiguousarray(couplings[:-LOW, :-LOW]), MINIMA_SHARE * most, rest) > MINIMA_SHARE * most:
+    high, rest = np.ascontiguousarray(couplings[:-LOW, :-LOW]), np.zeros(n - LOW + 1, np.int64)
+    minima, tree, walk = suffix_minima(), search_tree(), begin_minima(n - LOW)
+    if not _is_ended(lambda nodes: bool(minima(high, MINIMA_SHARE * nodes, rest, walk)), most, check):
         return None
     quarters = 1 if problem.is_spin else 4
     count = problem.n + problem.n_pairs
     scale = scale_of(problem, integers.unit * quarters, count, is_exact=integers.is_exact, quarters=quarters)
     asked = min(1 << n, _asked(wanted, scale))
     levels, found = np.full(asked, FREE), np.zeros(asked, np.int64)
-    if search_tree()(couplings, fields, rest, most, wanted == 1 and not fields.any(), levels, found) > most:
+    is_symmetric, at = wanted == 1 and not fields.any(), begin_tree(n)
+    if not _is_ended(
+        lambda nodes: bool(tree(couplings, fields, rest, nodes, is_symmetric, levels, found, at)), most, check
+    ):
         return None
     levels[levels < FREE] += integers.constant
     bits = (found[:, None] >> np.argsort(order)) & 1
     return _exact(problem, scale, wanted, (bits << np.arange(n)).sum(axis=1), levels, TREE)
+
+
+def _is_ended(search: Callable[[int], bool], most: int, check: Callable[[], None]) -> bool:
+    """Whether a search ends with ``most`` nodes; called with how many there may be, it returns whether it has."""
+    for nodes in range(NODES_BETWEEN, most + NODES_BETWEEN, NODES_BETWEEN):
+        if search(min(nodes, most)):
+            return True
+        check()
+    return False
 
 
 def _asked(wanted: int, scale: Scale) -> int:

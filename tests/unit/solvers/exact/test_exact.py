@@ -15,13 +15,13 @@ import naive
 from qiosk.bounds.elimination import Effort, elimination, planned
 from qiosk.bounds.order import front_order, min_fill
 from qiosk.bounds.polynomial import polynomial
-from qiosk.kernels.exact.tree import LOW, search_tree, suffix_minima
+from qiosk.kernels.exact.tree import LOW, NODES, begin_minima, begin_tree, search_tree, suffix_minima
 from qiosk.model.compile import compile_problem
 from qiosk.modeling import Model, total
 from qiosk.solvers.exact import minimum
 from qiosk.solvers.exact.exhaustive import enumerated
 from qiosk.solvers.exact.minimum import all_levels, exact_minimum
-from qiosk.solvers.solve import solve
+from qiosk.solvers.solve import Hooks, job_setup, solve
 from strategies import cost_function, cost_functions, reals
 
 
@@ -115,14 +115,20 @@ def test_many_ties_within_rounding_are_converged_and_have_a_bound_below():
     assert result.bound < result.cost
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_search_tree_agrees_with_all_configurations(seed):
+@pytest.mark.parametrize(("seed", "chunk"), [(0, 1), (1, 3), (2, 10**6)])
+def test_a_search_tree_agrees_with_all_configurations(seed, chunk):
     rng = np.random.default_rng(seed)
     n = 11
     couplings = np.triu(rng.integers(-4, 5, (n, n)), 1)
     couplings, fields = couplings + couplings.T, rng.integers(-3, 4, n)
-    rest = np.zeros(n - LOW + 1, np.int64)
-    assert suffix_minima()(np.ascontiguousarray(couplings[:-LOW, :-LOW]), 10**6, rest) <= 10**6
+    rest, high, walk = (
+        np.zeros(n - LOW + 1, np.int64),
+        np.ascontiguousarray(couplings[:-LOW, :-LOW]),
+        begin_minima(n - LOW),
+    )
+    steps = itertools.count(0, chunk)
+    while not suffix_minima()(high, next(steps), rest, walk):
+        pass
     for first in range(n - LOW):
         part = couplings[first:-LOW, first:-LOW]
         spins = np.array(list(itertools.product((-1, 1), repeat=len(part))))
@@ -130,9 +136,49 @@ def test_a_search_tree_agrees_with_all_configurations(seed):
     spins = 1 - 2 * ((np.arange(1 << n)[:, None] >> np.arange(n)) & 1)
     costs = spins @ fields + ((spins @ couplings) * spins).sum(axis=1) // 2
     levels, found = np.full(6, 2**62), np.zeros(6, np.int64)
-    assert search_tree()(couplings, fields, rest, 10**6, False, levels, found) <= 10**6
+    walk, steps = begin_tree(n), itertools.count(0, chunk)
+    while not search_tree()(couplings, fields, rest, next(steps), False, levels, found, walk):
+        assert walk.counters[NODES] == next(steps) - chunk
     assert levels.tolist() == np.sort(costs)[:6].tolist() == costs[found].tolist()
-    assert search_tree()(couplings, fields, rest, 1, False, levels, found) > 1  # given up
+
+
+def cancelled_after(calls):
+    """Whether a run is cancelled, which it is from a call on."""
+    count = itertools.count()
+    return lambda: next(count) >= calls
+
+
+def normal_pairs(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return [(float(rng.normal()), list(pair)) for pair in itertools.combinations(range(n), 2)]
+
+
+STRIP = [
+    (c, [*first, *second])
+    for c, first, second in [
+        (float(w), [8 * x + y], [8 * (x + dx) + y + dy])
+        for (x, y, dx, dy), w in zip(
+            [(x, y, dx, dy) for x in range(99) for y in range(8) for dx, dy in ((1, 0), (0, 1), (1, 1)) if y + dy < 8],
+            itertools.cycle([1, -2, 3, -1, 2, -3, -1]),
+        )
+    ]
+]
+"""A strip, eight wide."""
+
+
+@pytest.mark.parametrize("terms", [normal_pairs(36), STRIP], ids=["tree", "elimination"])
+def test_what_comes_before_a_search_can_be_cancelled(terms, monkeypatch):
+    """Work is done in small parts here; without a cancellation the minimum would be found."""
+    monkeypatch.setattr(minimum, "NODES_BETWEEN", 100)
+    monkeypatch.setattr("qiosk.bounds.elimination.CHUNK", 1 << 10)
+    function, setup = (
+        cost_function("ising", terms),
+        job_setup("qiosk.auto", {"params": {"timeout": 10.0, "seed": 1}}, 1),
+    )
+    assert setup.run(function, Hooks()).stop_reason == "optimal"
+    stopped = setup.run(function, Hooks(is_cancelled=cancelled_after(3)))
+    assert (stopped.stop_reason, stopped.statistics["kernel"]) == ("cancelled", "descent")
+    assert np.isfinite(stopped.cost)
 
 
 def test_a_tree_that_would_take_long_is_left_to_the_search():
@@ -190,7 +236,7 @@ def test_a_grid_is_as_narrow_as_its_shorter_side():
     terms = polynomial(compile_problem(cost_function("ising", [(1.0, list(pair)) for pair in pairs])))
     plan = drained(planned(terms, Effort(width=cols)))
     assert np.diff(plan.indptr).max() == cols
-    assert sorted(front_order(terms.n, terms.scopes())) == list(range(terms.n))
+    assert sorted(drained(front_order(terms.n, terms.scopes()))) == list(range(terms.n))
 
 
 @pytest.mark.parametrize("target", ["qiosk.auto", "tabu", "simulatedannealing"])
