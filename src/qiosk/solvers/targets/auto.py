@@ -36,6 +36,7 @@ TARGETS = (
         id=AUTO,
         provider_id=QIOSK,
         title="Portfolio that chooses for itself",
+        summary="Lets several searches race on the problem, and gives the best of them most of the time.",
         parameters=COMMON,
         keeps_one_hot=True,
         build=_auto,

@@ -48,6 +48,7 @@ TARGETS = (
         id=SBM,
         provider_id=TOSHIBA,
         title="Simulated bifurcation",
+        summary="Lets oscillators, one for each variable, bifurcate to one side or the other; many of them at once.",
         parameters=(
             integer("steps", low=0, high=10**8, default=0, meaning="steps of every loop; 0: from the problem's size"),
             integer("loops", low=0, high=10**7, default=1, meaning="independent loops; 0: until the time is over"),
@@ -66,6 +67,7 @@ TARGETS = (
         section=flat_section,
         solutions=_solutions,
         target_cost=_target_cost,
+        is_quadratic_only=True,
         document=toshiba_document,
     ),
 )

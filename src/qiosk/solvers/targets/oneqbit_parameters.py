@@ -37,7 +37,12 @@ def timeout_from_ms(values: Mapping[str, Any]) -> float | None:
 
 
 oneqbit_target = partial(
-    Target, provider_id=ONEQBIT, section=string_section, timeout_s=timeout_from_ms, timeout_unit=MILLISECOND
+    Target,
+    provider_id=ONEQBIT,
+    section=string_section,
+    timeout_s=timeout_from_ms,
+    timeout_unit=MILLISECOND,
+    is_quadratic_only=True,
 )
 """A target of 1QBit's; arguments as those of ``Target``."""
 

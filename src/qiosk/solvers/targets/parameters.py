@@ -9,6 +9,7 @@ import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,23 @@ Check = Callable[[str, Any], Any]
 _SCHEDULES = ("linear", "geometric")
 
 
+class Kind(StrEnum):
+    """What the values of a parameter are, for forms."""
+
+    INTEGER = "integer"
+    NUMBER = "number"
+    CHOICE = "choice"
+    FLAG = "flag"
+    NUMBERS = "numbers"
+    SCHEDULE = "schedule"
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One parameter. ``read`` checks a given value and returns it in its own type; ``default`` is used if none is
     given.
 
-    A default of None means that the solver chooses, and reports what it chose.
+    A default of None means that the solver chooses, and reports what it chose. ``choices`` are all values of a choice.
     """
 
     name: str
@@ -34,6 +46,8 @@ class Parameter:
     default: Any
     meaning: str
     rule: str
+    kind: Kind
+    choices: tuple[str, ...] = ()
 
 
 def read_parameters(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +92,7 @@ def integer(name: str, *, low: int, high: int = 2**63 - 1, meaning: str, default
             raise InvalidValue(f"parameter `{name}`: must be {_range(low, high)}, found {value}")
         return int(value)
 
-    return Parameter(name, read, default, meaning, _range(low, high))
+    return Parameter(name, read, default, meaning, _range(low, high), Kind.INTEGER)
 
 
 def number(
@@ -103,7 +117,7 @@ def number(
             raise InvalidValue(f"parameter `{name}`: must be {rule}, found {value}")
         return found
 
-    return Parameter(name, read, default, meaning, rule)
+    return Parameter(name, read, default, meaning, rule, Kind.NUMBER)
 
 
 def choice(name: str, allowed: Sequence[str], *, default: str | None, meaning: str) -> Parameter:
@@ -117,7 +131,7 @@ def choice(name: str, allowed: Sequence[str], *, default: str | None, meaning: s
             raise InvalidValue(f"parameter `{name}`: must be {rule}, found {_shown(value)}")
         return value
 
-    return Parameter(name, read, default, meaning, rule)
+    return Parameter(name, read, default, meaning, rule, Kind.CHOICE, tuple(allowed))
 
 
 def flag(name: str, *, default: bool | None, meaning: str) -> Parameter:
@@ -128,7 +142,7 @@ def flag(name: str, *, default: bool | None, meaning: str) -> Parameter:
             raise WrongType(f"parameter `{name}`: must be true or false, found {_shown(value)}")
         return bool(value)
 
-    return Parameter(name, read, default, meaning, "true or false")
+    return Parameter(name, read, default, meaning, "true or false", Kind.FLAG)
 
 
 def numbers(name: str, *, low: float, meaning: str) -> Parameter:
@@ -146,7 +160,7 @@ def numbers(name: str, *, low: float, meaning: str) -> Parameter:
                 raise InvalidValue(f"parameter `{name}[{k}]`: must be at least {low:g}, found {item}")
         return found
 
-    return Parameter(name, read, None, meaning, rule)
+    return Parameter(name, read, None, meaning, rule, Kind.NUMBERS)
 
 
 def schedule(name: str, *, is_increasing: bool, meaning: str) -> Parameter:
@@ -176,7 +190,7 @@ def schedule(name: str, *, is_increasing: bool, meaning: str) -> Parameter:
             )
         return {"type": kind.lower(), "initial": initial, "final": final}
 
-    return Parameter(name, read, None, meaning, rule)
+    return Parameter(name, read, None, meaning, rule, Kind.SCHEDULE)
 
 
 def new_seed() -> int:

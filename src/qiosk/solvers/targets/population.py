@@ -105,6 +105,7 @@ TARGETS = (
         id="microsoft.populationannealing.cpu",
         provider_id=MICROSOFT,
         title="Population annealing",
+        summary="Cools a population of configurations together, and copies the good ones at the expense of the others.",
         parameters=(
             integer("sweeps", low=1, default=DEFAULT_SWEEPS, meaning="sweeps of every replica"),
             integer("population", low=1, default=DEFAULT_POPULATION, meaning="replicas, at least"),
@@ -126,6 +127,7 @@ TARGETS = (
         id="microsoft.populationannealing-parameterfree.cpu",
         provider_id=MICROSOFT,
         title="Population annealing, parameter-free",
+        summary="Population annealing in rounds of growing effort; for rugged problems of a thousand variables up.",
         parameters=COMMON,
         keeps_one_hot=True,
         build=_free_annealing,
@@ -137,6 +139,7 @@ TARGETS = (
         id="microsoft.substochasticmontecarlo.cpu",
         provider_id=MICROSOFT,
         title="Substochastic Monte Carlo",
+        summary="Walkers hop at random; those at low costs are copied and the others removed.",
         parameters=(
             integer("step_limit", low=1, default=DEFAULT_STEPS, meaning="variable updates of every walker"),
             integer("target_population", low=1, default=DEFAULT_POPULATION, meaning="walkers"),
@@ -151,6 +154,7 @@ TARGETS = (
         id="microsoft.substochasticmontecarlo-parameterfree.cpu",
         provider_id=MICROSOFT,
         title="Substochastic Monte Carlo, parameter-free",
+        summary="Substochastic Monte Carlo that finds its schedules itself.",
         parameters=COMMON,
         build=_free_substochastic,
         advice=_substochastic_advice,

@@ -146,6 +146,7 @@ TARGETS = (
     oneqbit_target(
         id=PTICM,
         title="Parallel tempering with isoenergetic cluster moves",
+        summary="Parallel tempering in which replicas also exchange clusters of variables; for sparse problems.",
         parameters=_PARAMETERS,
         build=_pticm,
         replicas=_replicas,

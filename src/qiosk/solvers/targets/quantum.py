@@ -33,6 +33,7 @@ TARGETS = (
         id="microsoft.qmc.cpu",
         provider_id=MICROSOFT,
         title="Quantum Monte Carlo",
+        summary="Simulates a quantum annealer: coupled copies of the system in a transverse field that is turned down.",
         parameters=(
             integer("sweeps", low=1, default=DEFAULT_SWEEPS, meaning="sweeps of every slice"),
             integer("trotter_number", low=2, default=72, meaning="slices in imaginary time of one system"),

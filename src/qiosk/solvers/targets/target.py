@@ -50,6 +50,7 @@ def target_cost(values: Mapping[str, Any]) -> float | None:
 class Target:
     """A solver that jobs can be sent to.
 
+    ``summary`` is a sentence about it. ``is_quadratic_only``: problems may have no terms of three or more variables.
     ``build`` sets up the solver for a problem and checked parameter values; it raises InvalidValue if it cannot take
     them. ``replicas`` is how many Metropolis replicas the values ask for; None where a solver sweeps by no kernel of
     the planner. ``has_ladder``: each replica has a beta of its own. ``prefers_long_searches``: on large problems a few
@@ -61,6 +62,7 @@ class Target:
     id: str
     provider_id: str
     title: str
+    summary: str
     parameters: tuple[Parameter, ...]
     build: Callable[[SearchContext, Mapping[str, Any]], Solver[Any]]
     replicas: Callable[[Mapping[str, Any]], int] | None = None
@@ -74,6 +76,7 @@ class Target:
     has_ladder: bool = False
     prefers_long_searches: bool = False
     keeps_one_hot: bool = False
+    is_quadratic_only: bool = False
     document: Document = microsoft_document  # the provider's format of results
 
     @property
