@@ -92,7 +92,7 @@ def _narrow_reals(values: F64) -> Column:
     return single if np.array_equal(single, values) else values
 
 
-def read(data: bytes, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
+def read(data: bytes, /, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
     """The cost function in an archive of at most ``max_size`` bytes when inflated.
 
     Large columns that are not deflated are views of ``data``, which may also be a mapped file: then they are read from

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def _head(pattern: bytes) -> re.Pattern[bytes]:
 
 
 _SPACE = rb"[ \t\r\f\v]*"  # in a line: if it matched line ends, blank lines would match in exponentially many ways
-_QIO = _head(rb"\s*\{")
+_QIO = _head(rb"\s*\{|(?s:.{257})ustar")  # JSON, or protobuf in a tar archive
 _COLUMNS = _head(re.escape(columns.MAGIC))
 _WCNF = _head(rb"(" + _SPACE + rb"(c.*)?\n)*(p[ \t]+w?cnf[ \t]|h[ \t]+-?\d)")
 _QUBO = _head(rb"(" + _SPACE + rb"([c#].*)?\n)*p[ \t]+qubo[ \t]")
@@ -117,8 +117,8 @@ def format_of(file: str, content: bytes, form: str | None = None) -> FileFormat:
     chosen = by_suffix(file) or by_content(content)
     if chosen.name == "rudy" and (loop := _loop(content)) is not None:
         raise UnreadableInput(
-            "rudy: a graph has no edge from a vertex to itself; the format must be given, `--from rudy` (max-cut) or"
-            f" `--from biqmac` (minimize x'Qx over bits), found {loop!r}"
+            "rudy: a graph has no edge from a vertex to itself; name the format, rudy (max-cut) or"
+            f" biqmac (minimize x'Qx over bits), found {loop!r}"
         )
     return chosen
 
@@ -151,22 +151,27 @@ def read_program(file: str, data: bytes, form: str | None = None, *, max_size: i
     return chosen.read_program(content)
 
 
-def job_input(file: str, data: bytes, form: str | None = None) -> tuple[bytes, str]:
-    """The content of a file in the format ``form``, or its own, as the input of a job; and the name of its format.
+class JobInput(NamedTuple):
+    """The input of a job: its bytes, the name of their format, and that of the file that they were read from."""
 
-    QIO documents and columns are returned unchanged; other formats are written as columns. Raises InvalidInput, also
-    for a wrong problem in a format that is returned unchanged.
+    data: bytes
+    input_format: str
+    file_format: str
+
+
+def job_input(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_CONTENT_BYTES) -> JobInput:
+    """The content of a file in the format ``form``, or its own, as the input of a job.
+
+    QIO documents and columns are returned unchanged; other formats are written as columns. ``max_size`` limits the
+    decompressed content [bytes]. Raises InvalidInput, also for a wrong problem in a format that is returned unchanged.
     """
-    content = decompressed(data)
+    content = decompressed(data, max_size)
     chosen = format_of(file, content, form)
-    problem = chosen.read(content)
-    match chosen.name:
-        case "qio":
-            return data, QIO_INPUT_FORMAT
-        case "columns":
-            return data, columns.NAME
-        case _:
-            return columns.write(problem), columns.NAME
+    input_format = QIO_INPUT_FORMAT if chosen.name == "qio" else columns.NAME
+    if chosen.name not in ("qio", "columns"):
+        return JobInput(columns.write(chosen.read(content)), input_format, chosen.name)
+    registry.read(content, input_format, max_size=max_size)
+    return JobInput(data, input_format, chosen.name)
 
 
 def destination_format(file: str, form: str | None = None) -> FileFormat:

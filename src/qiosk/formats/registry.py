@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 from qiosk.contract.jobs import QIO_INPUT_FORMAT
 from qiosk.errors import UnreadableInput
@@ -16,17 +16,25 @@ from qiosk.formats.qio import json_codec, protobuf_codec, tar
 from qiosk.model.cost_function import CostFunction
 
 
-def read_qio(content: bytes) -> CostFunction:
+class Reader(Protocol):
+    """Reads decompressed content; ``max_size`` limits what it decompresses itself [bytes]. Raises InvalidInput."""
+
+    def __call__(self, content: bytes, /, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
+        """The cost function in ``content``."""
+        ...
+
+
+def read_qio(content: bytes, /, *, max_size: int = MAX_CONTENT_BYTES) -> CostFunction:
     """The cost function in ``microsoft.qio.v2`` content: a tar archive of protobuf messages, or else JSON.
 
     Columns are read as well, so a client that has the URI of an uploaded problem need not know its format.
     """
     if content[: len(columns.MAGIC)] == columns.MAGIC:
-        return columns.read(content)
+        return columns.read(content, max_size=max_size)
     return protobuf_codec.read(content) if tar.is_tar(content) else json_codec.read(content)
 
 
-READERS: Mapping[str, Callable[[bytes], CostFunction]] = {QIO_INPUT_FORMAT: read_qio, columns.NAME: columns.read}
+READERS: Mapping[str, Reader] = {QIO_INPUT_FORMAT: read_qio, columns.NAME: columns.read}
 """Readers of decompressed content by the name of their format, in lower case."""
 
 
@@ -55,4 +63,4 @@ def read(data: bytes, input_format: str = QIO_INPUT_FORMAT, *, max_size: int = M
     reader = READERS.get(input_format.lower())
     if reader is None:
         raise UnreadableInput(f"input format must be one of {', '.join(READERS)}, found {input_format!r}")
-    return reader(decompressed(data, max_size))
+    return reader(decompressed(data, max_size), max_size=max_size)

@@ -80,7 +80,7 @@ class Instance:
         file, data = str(self.path), self.path.read_bytes()
         if self._files.is_model:
             return columns.write(self._model(file, data).problem().cost_function()), columns.NAME
-        return job_input(file, data, self._files.format)
+        return job_input(file, data, self._files.format)[:2]
 
     def _facts(self) -> InstanceFacts:
         if self.path is None or self._files is None:

@@ -142,7 +142,7 @@ def test_biqmac_counts_entries_off_the_diagonal_twice():
 
 @pytest.mark.parametrize("file", ["gka1a.txt", "gka1a.rud"])
 def test_what_may_be_a_graph_or_a_program_is_refused(file):
-    with pytest.raises(UnreadableInput, match="`--from rudy` .* or `--from biqmac` .*, found '1 1'"):
+    with pytest.raises(UnreadableInput, match="name the format, rudy .* or biqmac .*, found '1 1'"):
         read_file(file, BIQMAC)
     assert len(read_file(file, BIQMAC, "biqmac").variables) == 3
     cut = costs(read_file(file, BIQMAC, "rudy"))
