@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.datastructures import State
@@ -17,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qiosk.dashboard.live import follow_changes
-from qiosk.dashboard.pages import administration, jobs, overview, quotas, sessions, sign_in
+from qiosk.dashboard.pages import administration, jobs, new_job, overview, quotas, sessions, sign_in
 from qiosk.dashboard.render import STATIC, Renderer
 from qiosk.dashboard.sign_in import Sessions
 from qiosk.dashboard.visits import error_page
@@ -28,6 +29,8 @@ CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+PROBLEM_THREADS: Final = 2
+"""Problems that are read for pages at once: each may take some hundred MB."""
 _PATH: Final = "/ui"
 _FOREVER: Final = b"public, max-age=31536000, immutable"
 
@@ -57,6 +60,7 @@ def create_dashboard(state: State, *, opening_token: str | None = None) -> Starl
     state.dashboard_sessions = Sessions(state.parts.secret, path=settings.base_path)
     state.renderer = Renderer(settings.base_path)
     state.opening_token = opening_token
+    state.problem_limiter = CapacityLimiter(PROBLEM_THREADS)
     return app
 
 
@@ -66,6 +70,7 @@ def _routes() -> list[BaseRoute]:
         *overview.routes,
         *sessions.routes,
         *quotas.routes,
+        *new_job.routes,
         Route("/live", follow_changes),
     ]
     return [

@@ -17,6 +17,8 @@ from qiosk.server.web.bodies import too_large
 
 MAX_FORM_BYTES: Final = 1 << 20
 """Largest form without files."""
+BYTES_PER_S: Final = 1 << 19
+"""Rate at which a large form must arrive at least."""
 _MAX_FIELDS: Final = 2000
 
 
@@ -42,11 +44,12 @@ async def read_form(request: Request, *, max_bytes: int = MAX_FORM_BYTES) -> Asy
         return message
 
     limited = Request(request.scope, receive)
+    seconds = max(settings.body_seconds, max_bytes / BYTES_PER_S)
     try:
-        async with asyncio.timeout(settings.body_seconds):
+        async with asyncio.timeout(seconds):
             form = await limited.form(max_fields=_MAX_FIELDS, max_files=1, max_part_size=max_bytes)
     except TimeoutError:
-        raise RequestTimeout(f"request body: must arrive within {settings.body_seconds:g} s") from None
+        raise RequestTimeout(f"request body: must arrive within {seconds:g} s") from None
     except ClientDisconnect as error:
         raise InvalidJobDefinition("request body: the connection ended before it was complete") from error
     try:
