@@ -35,8 +35,10 @@ ONE_HOT_WEIGHT = 64
 """Updates of bit-packed spins that take about as long as one of a bit in one-hot groups."""
 ARRAY_BYTES = 200
 """What an array takes besides its content."""
-END_S_PER_ID, DESCENT_S_PER_ID = 6e-9, 1e-8
-"""Seconds for each id of a problem that the end of a run takes, and a descent, before one was made."""
+END_S_PER_VARIABLE, DESCENT_S_PER_VARIABLE = 2e-8, 3e-8
+"""Seconds for each variable that the end of a run takes, and a descent, before one was made."""
+PAIR_S_PER_ID, TERM_S_PER_ID = 3e-9, 1e-8
+"""Seconds for each id that either takes besides: of quadratic problems, and of others."""
 SET_UP_SHARE = 0.1
 """Share of a time limit in which the walkers or lane groups that search at the same time are set up and read out."""
 COSTS_S_PER_ID = 3e-11
@@ -137,12 +139,17 @@ class SearchContext:
     @property
     def end_seconds(self) -> float:
         """About how long it takes to read out a search, and to compute the costs of what it has found [s]."""
-        return self.result_seconds + (self._descents[0][0] if self._descents else DESCENT_S_PER_ID * self._ids)
+        return self.result_seconds + (self._descents[0][0] if self._descents else self.walker_seconds)
 
     @property
     def result_seconds(self) -> float:
         """About how long the result takes once its configurations are known [s]."""
-        return END_S_PER_ID * self._ids
+        return END_S_PER_VARIABLE * self.problem.n + self._reading_seconds
+
+    @property
+    def _reading_seconds(self) -> float:
+        """About how long a pass over all coefficients takes [s]."""
+        return (PAIR_S_PER_ID if self.problem.is_quadratic else TERM_S_PER_ID) * self._ids
 
     @cached_property
     def _ids(self) -> int:
@@ -208,7 +215,7 @@ class SearchContext:
     @property
     def walker_seconds(self) -> float:
         """About how long it takes to begin a walker in a local minimum [s]."""
-        return DESCENT_S_PER_ID * self._ids
+        return DESCENT_S_PER_VARIABLE * self.problem.n + self._reading_seconds
 
     @property
     def group_seconds(self) -> float:
