@@ -27,6 +27,7 @@ from qiosk.service.accounts.keys import Authenticator, KeyService
 from qiosk.service.accounts.quotas import QuotaService
 from qiosk.service.blobs.locations import ServedLocations
 from qiosk.service.jobs.job_service import JobService
+from qiosk.service.jobs.runs import JobRunner
 from qiosk.service.jobs.statistics import JobStatistics
 from qiosk.solvers.targets.catalogue import Catalogue
 from qiosk.testing import (
@@ -46,7 +47,9 @@ WORKSPACE = "/subscriptions/ABC-1/resourceGroups/Group/providers/Microsoft.Quant
 
 
 class MemoryParts:
-    """All that a server serves, in memory. ``run`` runs the jobs that wait, by ``fake_runners``."""
+    """All that a server serves, in memory. ``run`` runs the jobs that wait, by ``runner``."""
+
+    runner: JobRunner = staticmethod(run_fake)
 
     def __init__(self, **limits: float) -> None:
         self.clock = ManualClock()
@@ -84,7 +87,7 @@ class MemoryParts:
         )
 
     def executor(self, workspace: str) -> DeferredExecutor:
-        inner = InlineExecutor(self.store, self.storage.blobs(workspace), self.clock, run_fake)
+        inner = InlineExecutor(self.store, self.storage.blobs(workspace), self.clock, self.runner)
         return self.executors.setdefault(workspace, DeferredExecutor(inner))
 
     def run(self, workspace: str) -> None:

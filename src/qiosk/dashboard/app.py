@@ -17,8 +17,21 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from qiosk.dashboard.job.documents import Documents
 from qiosk.dashboard.live import follow_changes
-from qiosk.dashboard.pages import administration, jobs, new_job, overview, quotas, sessions, sign_in
+from qiosk.dashboard.pages import (
+    administration,
+    configuration,
+    errors,
+    job,
+    job_files,
+    jobs,
+    new_job,
+    overview,
+    quotas,
+    sessions,
+    sign_in,
+)
 from qiosk.dashboard.render import STATIC, Renderer
 from qiosk.dashboard.sign_in import Sessions
 from qiosk.dashboard.visits import error_page
@@ -61,6 +74,7 @@ def create_dashboard(state: State, *, opening_token: str | None = None) -> Starl
     state.renderer = Renderer(settings.base_path)
     state.opening_token = opening_token
     state.problem_limiter = CapacityLimiter(PROBLEM_THREADS)
+    state.documents = Documents()
     return app
 
 
@@ -71,6 +85,9 @@ def _routes() -> list[BaseRoute]:
         *sessions.routes,
         *quotas.routes,
         *new_job.routes,
+        *job.routes,
+        *job_files.routes,
+        *configuration.routes,
         Route("/live", follow_changes),
     ]
     return [
@@ -79,7 +96,7 @@ def _routes() -> list[BaseRoute]:
         Mount(f"{_PATH}/static", StaticFiles(directory=STATIC)),
         Mount(f"{_PATH}/w/{{workspace:key}}", routes=of_workspace),
         Mount(
-            _PATH, routes=[Route("/", _home), *sign_in.routes, *administration.routes]
+            _PATH, routes=[Route("/", _home), *sign_in.routes, *errors.routes, *administration.routes]
         ),  # last: it answers all that is left below /ui
     ]
 

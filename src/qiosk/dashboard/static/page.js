@@ -45,6 +45,15 @@ class VisibleEventSource extends EventTarget {
   }
 }
 
+// Live updates leave alone what a script has filled (data-kept), and what a person has opened.
+Idiomorph.defaults.callbacks.beforeNodeMorphed = (node) => !node.matches?.("[data-kept]");
+Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details"));
+
+// What is not there any more, or may not be seen any more, is not shown any longer.
+document.addEventListener("htmx:responseError", (event) => {
+  if ([403, 404].includes(event.detail.xhr.status)) window.location.reload();
+});
+
 htmx.createEventSource = (url) => new VisibleEventSource(url);
 
 // A press of a button with data-confirm asks first.

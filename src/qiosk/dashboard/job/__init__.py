@@ -1,0 +1,1 @@
+"""What the pages of one job show: read, selected and put into words, without HTTP."""
