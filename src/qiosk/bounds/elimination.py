@@ -65,15 +65,17 @@ class Plan:
 def is_wide(terms: Polynomial, width: int) -> bool:
     """Whether in every order some variable depends on more than ``width`` others: there are too many pairs of them.
 
-    Each variable of an elimination of that width has at most so many neighbours that come after it.
+    In an elimination of that width a variable has at most so many neighbours that come after it, the last ones fewer.
     """
+    width = min(width, terms.n - 1)
+    most = width * terms.n - width * (width + 1) // 2
     keys = [np.empty(0, np.int64)]
     sizes = np.diff(terms.indptr)
     for size in np.unique(sizes).tolist():
         members = terms.variables[terms.indptr[:-1][sizes == size, None] + np.arange(size)]
         keys += [members[:, a] * terms.n + members[:, b] for a in range(size) for b in range(a + 1, size)]
         keys = [np.unique(np.concatenate(keys))]
-        if len(keys[0]) > width * terms.n:
+        if len(keys[0]) > most:
             return True
     return False
 

@@ -1,7 +1,7 @@
 """Problems of which the best configurations are found, and proved to be the best, before any search.
 
-Few variables: all costs are computed. More, in a quadratic problem: a search tree. A problem of small width:
-elimination.
+Few variables: all costs are computed, of more variables if no term has more than four. More, in a quadratic problem: a
+search tree. A problem of small width: elimination.
 
 All that counts integers. Where the coefficients are whole multiples of a unit in the range of int64, these are exact;
 decimal fractions count as what they round to. Else each is rounded to a multiple, which changes the difference of two
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from qiosk.bounds.bound import Bound, Scale, rounded_down, scale_of
 from qiosk.bounds.elimination import METHOD as ELIMINATION
-from qiosk.bounds.elimination import Effort, elimination
+from qiosk.bounds.elimination import Effort, elimination, is_wide
 from qiosk.bounds.polynomial import Polynomial, polynomial
 from qiosk.bounds.trivial import attains_every_term
 from qiosk.model.compiled import CompiledProblem
@@ -43,6 +43,14 @@ EXACT_KERNELS = (EXHAUSTIVE, TREE)
 """Kernels that find the best configurations that there are, as many as are wanted."""
 FEW, MANY = 12, 21
 """Variables up to which all costs are computed, without compiled kernels and with them: some 0.2 and 6 ms."""
+GRAY_BITS, GRAY_SECONDS = 25, 3e-10
+"""Variables that may be free where no term has more than four, and what a configuration takes then [s]."""
+GRAY_WANTED = 100
+"""Solutions of more than ``MANY`` variables, at most."""
+GRAY_NARROW = 23
+"""Variables from which such problems are eliminated, if that is less work."""
+GRAY_SIZE = 1 << 31
+"""Sizes of all coefficients of such problems together, in their unit, are less."""
 MOST_BITS = 62
 """Variables of a search tree: configurations are integers."""
 MOST_SOLUTIONS = 10_000
@@ -90,6 +98,10 @@ def exact_minimum(
         return _enumerated(problem, wanted)
     if problem.is_quadratic:
         found = _branched(problem, wanted, time_limit, check)
+    elif (terms := _of_four(problem, wanted, time_limit)) is not None:
+        if may_eliminate and problem.n >= GRAY_NARROW:
+            found = _eliminated(problem, Effort(work=1 << (problem.n - 2)), check)
+        return found or _in_gray_order(problem, terms, wanted)
     elif may_eliminate and NARROW <= problem.n <= MANY:
         found = _eliminated(problem, Effort(work=1 << problem.n), check)
     if found is None and problem.n <= MANY and not problem.is_quadratic:
@@ -103,8 +115,10 @@ def exact_minimum(
 
 def _eliminated(problem: CompiledProblem, effort: Effort, check: Callable[[], None]) -> Exact | None:
     """By elimination, unless that takes more effort."""
-    proof, began = None, time.perf_counter()
-    for found in elimination(polynomial(problem), effort):
+    proof, began, terms = None, time.perf_counter(), polynomial(problem)
+    if is_wide(terms, min(effort.width, effort.work.bit_length() - 2)):  # its largest table alone would be too much
+        return None
+    for found in elimination(terms, effort):
         proof = found
         check()
     if proof is None or proof.configuration is None:
@@ -124,8 +138,35 @@ def _enumerated(problem: CompiledProblem, wanted: int) -> Exact:
     from qiosk.kernels.exact.halves import search_all
 
     levels, masks = np.full(count, FREE), np.zeros(count, np.int64)
-    is_symmetric = wanted == 1 and terms.is_spin and not np.any(np.diff(terms.indptr) % 2)
+    is_symmetric = _is_symmetric(terms, wanted)
     search_all()(terms.indptr, terms.variables, terms.values, terms.n, terms.is_spin, is_symmetric, levels, masks)
+    return _exact(problem, terms.scale, wanted, masks, levels, EXHAUSTIVE)
+
+
+def _is_symmetric(terms: Polynomial, wanted: int) -> bool:
+    """Whether of a configuration and its opposite one is enough."""
+    return wanted == 1 and terms.is_spin and not np.any(np.diff(terms.indptr) % 2)
+
+
+def _of_four(problem: CompiledProblem, wanted: int, time_limit: float) -> Polynomial | None:
+    """The terms of a problem of which all costs are computed in Gray order; None if they do not suit that."""
+    from qiosk.kernels.exact.gray import MOST_MEMBERS
+
+    if problem.locality > MOST_MEMBERS or problem.n > GRAY_BITS + 1:
+        return None
+    terms = polynomial(problem)
+    free = problem.n - _is_symmetric(terms, wanted)
+    is_quick = free <= GRAY_BITS and wanted <= GRAY_WANTED and GRAY_SECONDS * 2**free <= MOST_TIME * time_limit
+    return terms if terms.size < GRAY_SIZE and (problem.n <= MANY or is_quick) else None
+
+
+def _in_gray_order(problem: CompiledProblem, terms: Polynomial, wanted: int) -> Exact:
+    from qiosk.kernels.exact.gray import search_in_gray_order, tables_for
+
+    count = min(1 << problem.n, _asked(wanted, terms.scale))
+    levels, masks, tables = np.full(count, FREE), np.zeros(count, np.int64), tables_for(problem.n)
+    shape = terms.indptr, terms.variables, terms.values, terms.n, terms.is_spin, _is_symmetric(terms, wanted)
+    search_in_gray_order()(*shape, tables, levels, masks)
     return _exact(problem, terms.scale, wanted, masks, levels, EXHAUSTIVE)
 
 

@@ -20,7 +20,7 @@ from qiosk.model.compile import compile_problem
 from qiosk.modeling import Model, total
 from qiosk.solvers.exact import minimum
 from qiosk.solvers.exact.exhaustive import enumerated
-from qiosk.solvers.exact.minimum import all_levels, exact_minimum
+from qiosk.solvers.exact.minimum import _in_gray_order, all_levels, exact_minimum
 from qiosk.solvers.solve import Hooks, job_setup, solve
 from strategies import cost_function, cost_functions, reals
 
@@ -69,6 +69,37 @@ def test_more_than_the_table_holds_agrees_with_numpy(kind):
     levels = np.sort(all_levels(polynomial(problem)))
     found = exact_minimum(problem, 4, 10.0)
     assert [polynomial(problem).level(x) for x in found.configurations] == levels[:4].tolist()
+
+
+@pytest.mark.parametrize("kind", ["ising", "pubo"])
+@pytest.mark.parametrize("locality", [3, 4])
+@pytest.mark.parametrize(("n", "wanted"), [(13, 1), (13, 40), (16, 1), (17, 6)])
+def test_costs_in_gray_order_are_all_costs(kind, locality, n, wanted):
+    for seed in range(3):
+        problem = random_problem(n, seed, kind=kind, locality=locality, terms=60, values=WHOLE)
+        terms = polynomial(problem)
+        found = _in_gray_order(problem, terms, wanted)
+        levels = np.sort(all_levels(terms))[:wanted]
+        assert [terms.level(x) for x in found.configurations] == levels.tolist()
+        assert len({x.tobytes() for x in found.configurations}) == wanted
+
+
+def test_of_a_configuration_and_its_opposite_one_is_tried_in_gray_order():
+    rng = np.random.default_rng(4)
+    terms = [(float(rng.choice(WHOLE)), rng.choice(15, 4, replace=False).tolist()) for _ in range(90)]
+    problem = compile_problem(cost_function("ising", terms))
+    found = exact_minimum(problem, 1, 10.0)
+    assert polynomial(problem).level(found.configurations[0]) == all_levels(polynomial(problem)).min()
+
+
+@pytest.mark.parametrize(("n", "limit", "is_found"), [(22, 10.0, True), (22, 0.01, False), (27, 0.1, False)])
+def test_terms_of_four_are_enumerated_where_that_takes_a_moment(n, limit, is_found):
+    problem = random_problem(n, 1, kind="ising", locality=4, terms=400, values=WHOLE)
+    found = exact_minimum(problem, 1, limit)
+    assert (found is not None) == is_found
+    if found is not None:
+        assert found.kernel == "exhaustive"
+        assert polynomial(problem).level(found.configurations[0]) == all_levels(polynomial(problem)).min()
 
 
 @settings(max_examples=30)
