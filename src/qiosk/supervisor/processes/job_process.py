@@ -116,6 +116,7 @@ class JobProcess:
         """Why it could not be started."""
         self.is_starting = True
         self._is_given_up = False
+        self._is_silent = False  # its end of the pipe is closed
         self._connection, child = context.Pipe()
         self._process = _Process(target=_main, args=(child, spec, options), name=f"qiosk-job-{spec.id}", daemon=True)
         try:
@@ -142,14 +143,21 @@ class JobProcess:
         return self._process.pid
 
     def wait_on(self) -> Sequence[Connection | int]:
-        """What becomes readable when there is a message, or the process has exited or could not be started."""
-        return (self._connection,) if self.pid is None else (self._connection, self._process.sentinel)
+        """What becomes readable when there is a message, or the process has exited or could not be started.
+
+        A pipe whose other end is closed is always readable: then only the exit is waited for, which the fork server
+        reports a little later.
+        """
+        pipe = () if self._is_silent else (self._connection,)
+        return pipe if self.pid is None else (*pipe, self._process.sentinel)
 
     def messages(self) -> Iterator[Message]:
         """The messages that have arrived."""
-        with contextlib.suppress(EOFError, OSError):  # it has exited, perhaps in the middle of a message
+        try:
             while self._connection.poll():
                 yield cast(Message, self._connection.recv())
+        except (EOFError, OSError):  # it has exited, perhaps in the middle of a message
+            self._is_silent = True
 
     def exit_code(self) -> int | None:
         """None while it runs; negative: the signal that killed it; 1 if it could not be started."""
