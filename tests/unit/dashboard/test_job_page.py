@@ -122,10 +122,10 @@ def test_a_failed_job_tells_why_and_where_that_is_explained(http: httpx.Client, 
 def test_a_real_run_shows_its_solutions_values_and_statistics(http: httpx.Client, memory: MemoryParts) -> None:
     job_id = solved(memory, knapsack())
     page = visit(http, f"{PLACE}/jobs/{job_id}")
-    for text in ("all hold", "optimal", "Stop reason", "Objective15", "Versions", "Seed1"):
+    for text in ("all hold", "optimal", "Stop reason", "Objective 15", "Versions", "Seed 1"):
         assert text in page.text, text
     names = visit(http, f"{PLACE}/jobs/{job_id}/values?q=ROPE")
-    assert "take[rope]0" in names.text
+    assert "take[rope] 0" in names.text
     assert "take[lamp]" not in names.text
     ids = visit(http, f"{PLACE}/jobs/{job_id}/values?by=id&q=0,1")
     assert "2 variables, page 1 of 1" in ids.text
