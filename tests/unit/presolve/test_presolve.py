@@ -399,3 +399,17 @@ def test_only_narrow_components_are_eliminated():
     assert reduced.counts == {"eliminated": 39, "degree 0": 1}
     strict = reduce_compiled(compile_problem(cost_function("ising", narrow)), is_strict=True, eliminates=True)
     assert "eliminated" not in strict.counts
+
+
+@pytest.mark.parametrize(("degree", "is_left"), [(6, False), (10, True)])
+def test_roof_duality_is_given_up_where_it_takes_long_and_decides_little(degree, is_left, monkeypatch):
+    rng = np.random.default_rng(1)
+    n = 4000
+    pairs = {tuple(sorted(rng.choice(n, 2, replace=False).tolist())) for _ in range(degree * n // 2)}
+    terms = [(float(rng.integers(-100, 101)), list(pair)) for pair in sorted(pairs)]
+    problem = compile_problem(cost_function("pubo", terms + [(float(rng.integers(-100, 101)), [i]) for i in range(n)]))
+    assert "roof duality" in reduce_compiled(problem).counts
+    monkeypatch.setattr("qiosk.presolve.roof.LONG", 0)
+    monkeypatch.setattr("qiosk.presolve.roof.STEPS", 100)
+    reduced = reduce_compiled(problem)
+    assert ("roof duality" not in reduced.counts) == is_left
