@@ -36,7 +36,7 @@ def submit_file(
     if reading.is_model:
         data, input_format = columns.write(reading.read(file)), columns.NAME
     else:
-        data, input_format, _ = job_input(file, read_bytes(file), reading.form)
+        data, input_format, *_ = job_input(file, read_bytes(file), reading.form)
     with opened() as workspace:
         if session_id is not None and may_be_short(session_id):
             session_id = workspace.get_session(session_id).id

@@ -29,6 +29,8 @@ MAX_UPLOAD_BYTES: Final = 64_000_000
 """Largest file that the form takes; ``qiosk submit`` takes larger ones."""
 MAX_CONTENT_BYTES: Final = 256_000_000
 """Largest content of it when it is decompressed."""
+MAX_MODEL_BYTES: Final = 4_000_000
+"""Largest content whose constraints become penalties, which takes some 20 s."""
 AUTO: Final = "auto"
 _FORMAT, _NAME = "format", "file"
 _MAX_NAME: Final = 60
@@ -60,19 +62,25 @@ def convert(file: str, data: bytes, form: str | None, penalty: str, max_size: in
     if weight is None and penalty != AUTO:
         raise InvalidValue(f"penalty: must be a number or auto, found {penalty[:100]!r}")
     content = decompressed(data, max_size)
+    if len(content) > MAX_MODEL_BYTES:
+        raise InvalidValue(
+            f"penalty: constraints of files of at most {MAX_MODEL_BYTES} bytes become penalties here, found "
+            f"{len(content)}; `qiosk submit --penalty` takes larger ones"
+        )
     chosen = format_of(file, content, form)
     problem = Model.from_file(file, content, format=chosen.name, penalty=weight).problem().cost_function()
-    return JobInput(columns.write(problem), columns.NAME, chosen.name)
+    return JobInput(columns.write(problem), columns.NAME, chosen.name, problem.name)
 
 
 def store(jobs: JobService, file: str, data: bytes, form: str | None, penalty: str) -> str:
     """Store the content of a file as the input of a job; returns the job's id. Raises InvalidInput, QuotaExceeded."""
     found = convert(file, data, form, penalty)
+    name = problem_name(file) or found.name or "problem"
     draft = str(uuid4())
     upload = jobs.upload_blob(own_container(draft), INPUT_BLOB, overwrite=False)
     try:
         upload.write(found.data)
-        upload.commit({_FORMAT: found.file_format, _NAME: quote(problem_name(file)[:_MAX_NAME])})
+        upload.commit({_FORMAT: found.file_format, _NAME: quote(name[:_MAX_NAME])})
     finally:
         upload.abort()
     return draft
@@ -82,9 +90,9 @@ def problem_name(file: str) -> str:
     """The name of a file without its folder and what follows the first dot.
 
     >>> problem_name("graphs/G43.json.gz"), problem_name("")
-    ('G43', 'problem')
+    ('G43', '')
     """
-    return PurePath(file.replace("\\", "/")).name.split(".")[0] or "problem"
+    return PurePath(file.replace("\\", "/")).name.split(".")[0]
 
 
 def stored_input(blobs: BlobStore, draft: str) -> Input:

@@ -58,7 +58,8 @@ class Field:
         default = self.parameter.default
         if default is None:
             return "none" if self.parameter.name in ("target_cost", "gap") else "chosen by the solver"
-        return f"{default:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if _is_number(default) else str(default).lower()
+        is_chosen = self.parameter.kind in (Kind.FLAG, Kind.CHOICE)
+        return f"{_text(default)} (default)" if is_chosen else _text(default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

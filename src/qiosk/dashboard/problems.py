@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from qiosk.model.constraints.hard_constraints import HARD_CONSTRAINTS
 from qiosk.model.constraints.one_hot import read_one_hot
 from qiosk.model.cost_function import CONSTANT, F64, I64, CostFunction
-from qiosk.solvers.kept import ID_BYTES, PAIR_BYTES
 
 MOST_TERMS: Final = 4_000_000
 """Terms, and ids in them divided by eight, of the largest problem that is described: it takes some seconds."""
-BASE_BYTES: Final = 200_000_000
+BASE_BYTES: Final = 300_000_000
 """About what a job's process takes without a problem."""
-VARIABLE_BYTES: Final = 1500
-"""About what a variable takes, with its replicas."""
+VARIABLE_BYTES, PAIR_BYTES, ID_BYTES = 400, 110, 100
+"""About what a variable takes with its replicas, what a coupling, and what a variable in a larger term or a square."""
 EXACT: Final = 2.0**53
 _MANY_COLUMNS: Final = 64
 
@@ -126,7 +125,7 @@ def describe(problem: CostFunction) -> Description:
 
 
 def warnings_of(found: Description, *, memory_limit: int) -> Iterator[str]:
-    """What will go wrong with a problem, or may surprise, as sentences. ``memory_limit`` is in bytes; 0: none."""
+    """What will go wrong with a problem, as sentences. ``memory_limit`` is in bytes; 0: none."""
     if found.is_constant:
         yield "The cost is constant: every configuration is as good as any other."
     if not math.isfinite(found.magnitude):
@@ -139,6 +138,10 @@ def warnings_of(found: Description, *, memory_limit: int) -> Iterator[str]:
             yield "The smallest coefficients are lost beside the largest, which are more than 2⁵³ times as large."
     if 0 < memory_limit < found.memory_bytes:
         yield "The job may need more memory than a job of this server may use."
+
+
+def remarks_on(found: Description) -> Iterator[str]:
+    """What may surprise about a problem, as sentences."""
     if len(found.parts) > 1:
         yield (
             f"The problem falls into {len(found.parts)} parts without a term in common, the largest of "

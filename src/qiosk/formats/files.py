@@ -152,11 +152,12 @@ def read_program(file: str, data: bytes, form: str | None = None, *, max_size: i
 
 
 class JobInput(NamedTuple):
-    """The input of a job: its bytes, the name of their format, and that of the file that they were read from."""
+    """The input of a job: its bytes and the name of their format; the format of the file, and the problem's name."""
 
     data: bytes
     input_format: str
     file_format: str
+    name: str
 
 
 def job_input(file: str, data: bytes, form: str | None = None, *, max_size: int = MAX_CONTENT_BYTES) -> JobInput:
@@ -168,10 +169,11 @@ def job_input(file: str, data: bytes, form: str | None = None, *, max_size: int 
     content = decompressed(data, max_size)
     chosen = format_of(file, content, form)
     input_format = QIO_INPUT_FORMAT if chosen.name == "qio" else columns.NAME
-    if chosen.name not in ("qio", "columns"):
-        return JobInput(columns.write(chosen.read(content)), input_format, chosen.name)
-    registry.read(content, input_format, max_size=max_size)
-    return JobInput(data, input_format, chosen.name)
+    if chosen.name in ("qio", "columns"):
+        name = registry.read(content, input_format, max_size=max_size).name
+        return JobInput(data, input_format, chosen.name, name)
+    problem = chosen.read(content)
+    return JobInput(columns.write(problem), input_format, chosen.name, problem.name)
 
 
 def destination_format(file: str, form: str | None = None) -> FileFormat:

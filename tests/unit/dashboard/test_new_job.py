@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import gzip
 import io
 import json
@@ -166,6 +167,7 @@ def test_constraints_become_penalties(http: httpx.Client) -> None:
 
 
 def test_names_of_files_are_names_of_jobs(http: httpx.Client) -> None:
+    assert doctest.testmod(inputs).failed == 0
     for name, expected in (
         ("../../etc/G 43.qubo.gz", "G 43"),
         ("\N{SNOWMAN}.qubo", "\N{SNOWMAN}"),
@@ -188,6 +190,27 @@ def test_bombs_and_large_files_are_refused(http: httpx.Client, monkeypatch: pyte
         assert "limit of 10000" in Page(give(http, file=(name, buffer.getvalue())).text).text
     page = visit(http, NEW)
     assert send(http, f"{NEW}/input", page, text="x" * 66_000_000).status_code == 413
+
+
+def test_large_files_with_constraints_are_refused(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "MAX_MODEL_BYTES", 20)
+    response = give(http, file=("a.lp.gz", gzip.compress(LP.encode())), penalty="auto")
+    assert response.status_code == 400
+    assert "of at most 20 bytes become penalties here" in Page(response.text).text
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=x", "text/plain", ""])
+def test_bodies_that_are_no_forms_are_refused(http: httpx.Client, content_type: str) -> None:
+    token = visit(http, NEW).field("csrf")
+    headers = {"origin": str(http.base_url).rstrip("/"), "content-type": content_type, "x-csrf": token, **HTML}
+    response = http.post(f"{NEW}/input", content=b"\xff--y\r\n\r\n{", headers=headers)
+    assert response.status_code == 400
+    assert Page(response.text).inline == []
+
+
+def test_a_text_of_any_bytes_is_refused_or_read(http: httpx.Client) -> None:
+    for text in ("\x00\x01", "\N{SNOWMAN}" * 100, "{" * 100_000, "9" * 100_000, "p qubo 0 99999999999999999999 1 1\n"):
+        assert give(http, text).status_code == 400
 
 
 def test_a_quota_of_bytes_refuses_the_upload(memory: MemoryParts) -> None:
@@ -260,7 +283,8 @@ def test_a_fragment_replaces_the_url_and_reads_no_problem(http: httpx.Client, mo
 def test_terms_that_a_target_does_not_take_are_named(http: httpx.Client) -> None:
     document = {"cost_function": {"type": "pubo", "version": "1.0", "terms": [{"c": 1, "ids": [0, 1, 2]}]}}
     page = Page(give(http, json.dumps(document)).text)
-    assert "the job will fail" in visit(http, f"{NEW}?input={page.field('input')}&target=1qbit.tabu").text
+    assert "Not for this problem, whose terms have up to 3 variables" in page.text
+    assert "Not for this problem" not in Page(give(http, QUBO).text).text
 
 
 def test_a_form_that_is_sent_twice_makes_one_job_and_a_changed_one_another(

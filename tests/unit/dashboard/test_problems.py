@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from qiosk.dashboard.problems import describe, is_describable, warnings_of
+from qiosk.dashboard.problems import describe, is_describable, remarks_on, warnings_of
 from qiosk.model.cost_function import CONSTANT, CostFunction
 from strategies import cost_function, cost_functions, integers
 
@@ -86,7 +86,8 @@ def test_nothing_is_a_problem_too() -> None:
     ],
 )
 def test_warnings_name_what_will_go_wrong(terms, expected) -> None:
-    text = " ".join(warnings_of(describe(cost_function("ising", terms)), memory_limit=0))
+    found = describe(cost_function("ising", terms))
+    text = " ".join([*warnings_of(found, memory_limit=0), *remarks_on(found)])
     for part in expected:
         assert part in text
     assert bool(text) == bool(expected)
@@ -111,5 +112,5 @@ def test_constraints_and_groups_of_the_metadata_are_counted() -> None:
     text = b"maximize\n 6 x + 5 y\nsubject to\n 2 x + 3 y <= 4\nbinary\n x y\nend\n"
     found = describe(Model.from_file("a.lp", text).problem().cost_function())
     assert found.constraints == 1
-    assert any("penalties" in warning for warning in warnings_of(found, memory_limit=0))
+    assert any("penalties" in warning for warning in remarks_on(found))
     assert is_describable(cost_function("ising", []))

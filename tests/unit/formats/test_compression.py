@@ -171,7 +171,7 @@ def test_files_are_written_and_read(name, ending):
     assert is_compressed(packed)
     assert read_file(name + ending, packed).ids.tolist() == [0, 1, 1, 7]
     assert read_file("-", packed).ids.tolist() == [0, 1, 1, 7]
-    data, form, _ = job_input(name + ending, packed)
+    data, form, *_ = job_input(name + ending, packed)
     assert registry.read(data, form).ids.tolist() == [0, 1, 1, 7]
 
 

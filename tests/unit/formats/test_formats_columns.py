@@ -59,8 +59,8 @@ def test_jobs_and_files_know_it():
     data = columns.write(cost_function("pubo", [(1.0, [0])]))
     assert registry.read(data, "Qiosk.Columns.v1").variables.tolist() == [0]
     assert by_content(data) is by_suffix("a.npz")
-    assert job_input("a.npz", data) == (data, columns.NAME, "columns")
-    written, form, _ = job_input("a.rud", b"2 1\n1 2 1\n")
+    assert job_input("a.npz", data) == (data, columns.NAME, "columns", "")
+    written, form, *_ = job_input("a.rud", b"2 1\n1 2 1\n")
     assert form == columns.NAME
     assert columns.read(written).variables.tolist() == [0, 1]
 
