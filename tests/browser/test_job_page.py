@@ -87,7 +87,7 @@ def test_a_running_job_is_watched_and_cancelled(browser: Browser, url: str, memo
         run = Run(memory)
         run.report(5)
         expect(page.locator("#chart")).to_have_attribute("data-points", "5")
-        expect(page.get_by_text("became better 5 times")).to_be_visible()
+        expect(page.get_by_text("5 improvements: from")).to_be_visible()
         page.get_by_text("All improvements as a table").click()
         run.report(50)
         expect(page.locator("#chart")).to_have_attribute("data-points", "50")

@@ -100,9 +100,9 @@ def size(count: float | None) -> str:
 def percent(part: float | None) -> str:
     """A share such as ``12 %`` or ``0.013 %``; a dash if there is none.
 
-    >>> percent(0.5), percent(0.000131), percent(0.0)
-    ('50 %', '0.0131 %', '0 %')
+    >>> percent(0.5), percent(0.000131), percent(0.0), percent(57363.9)
+    ('50 %', '0.0131 %', '0 %', '5\u202f740\u202f000 %')
     """
     if part is None or not math.isfinite(part):
         return "–"
-    return f"{100 * part:.3g} %"
+    return f"{number(float(f'{100 * part:.3g}'))} %"

@@ -12,6 +12,7 @@ import pytest
 from pages import HTML, Page, send, sign_in, visit
 from qiosk import Problem
 from qiosk.contract.jobs import SubmitJob
+from qiosk.dashboard.job.documents import Documents
 from qiosk.formats.files import FORMATS, read_file
 from qiosk.formats.qio.json_codec import write
 from qiosk.modeling import Model
@@ -82,7 +83,7 @@ def test_a_waiting_job_can_be_cancelled(http: httpx.Client, memory: MemoryParts)
 def test_a_job_that_has_run_shows_its_convergence(http: httpx.Client, memory: MemoryParts) -> None:
     job_id = run(memory, {"chunks": 30, "bounds": [[0.0, -90.0]]})
     page = visit(http, f"{PLACE}/jobs/{job_id}")
-    assert "became better 30 times" in page.text
+    assert "30 improvements: from" in page.text
     assert "to −30" in page.text
     assert "sse-connect" not in page.source
     curves = http.get(f"{PLACE}/jobs/{job_id}/trace.json?points=100").json()
@@ -265,3 +266,33 @@ def test_a_job_is_deleted(http: httpx.Client, memory: MemoryParts) -> None:
     assert "No jobs yet" in Page(send(http, f"{PLACE}/jobs/{job_id}", page, action="delete").text).text
     visit(http, f"{PLACE}/jobs/{job_id}", status=404)
     assert send(http, f"{PLACE}/jobs/{job_id}", page, action="explode").status_code == 400
+
+
+def test_results_that_are_too_large_are_only_downloaded(
+    http: httpx.Client, memory: MemoryParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = solved(memory, knapsack())
+    monkeypatch.setattr("qiosk.dashboard.job.documents.MAX_READ_BYTES", 100)
+    assert "pages show at most 100 bytes" in visit(http, f"{PLACE}/jobs/{job_id}").text
+    visit(http, f"{PLACE}/jobs/{job_id}/values", status=400)
+    assert http.get(f"{PLACE}/jobs/{job_id}/results.json").json()["cost"] == -15
+
+
+def test_a_problem_that_is_too_large_is_not_converted(
+    http: httpx.Client, memory: MemoryParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(memory, write(knapsack().cost_function()))
+    monkeypatch.setattr("qiosk.dashboard.job.problems.MAX_STORED_BYTES", 10)
+    assert "qiosk convert" in visit(http, f"{PLACE}/jobs/{job_id}/problem?format=qubo", status=400).text
+    assert http.get(f"{PLACE}/jobs/{job_id}/problem").status_code == 200
+
+
+def test_documents_are_kept_until_others_need_their_room(memory: MemoryParts, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [solved(memory, knapsack(), name=name) for name in ("one", "other")]
+    documents, jobs = Documents(), memory.jobs(KEY)
+    first = documents.read(KEY, jobs, ids[0])
+    assert documents.read(KEY, jobs, ids[0]) is first
+    monkeypatch.setattr("qiosk.dashboard.job.documents.KEPT_BYTES", 10)
+    second = documents.read(KEY, jobs, ids[1])
+    assert documents.read(KEY, jobs, ids[1]) is second
+    assert documents.read(KEY, jobs, ids[0]) is not first

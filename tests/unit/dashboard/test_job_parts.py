@@ -84,7 +84,7 @@ def test_curves_are_steps_with_the_bound_and_end_now():
     assert found.seconds == [0.2, 0.5, 1.0, 1.5, 5.0]
     assert found.costs == [None, -1.0, -1.0, -2.0, -2.0]
     assert found.bounds == [-8.0, -8.0, -3.0, -3.0, -3.0]
-    assert found.sweeps == [None, 0, 0, 1, 9]
+    assert found.sweeps == [None, 0, None, 1, 9]
     assert found.points == 2
     assert not found.is_bound_near
 
@@ -192,7 +192,10 @@ def test_parameters_tell_what_was_found():
         ("timeout", "–", "–", False),
         ("sweeps", "–", "7", True),
     ]
-    assert shown.has_found_parameters(view(provenance=found))
+    free = {"target": "microsoft.tabu-parameterfree.cpu", "input_params": {"params": {}}}
+    assert shown.has_found_parameters(view(provenance=found, **free))
+    assert not shown.has_found_parameters(view(**free))
+    assert not shown.has_found_parameters(view(provenance=found))  # there is no such solver with sweeps
     assert not shown.has_found_parameters(view(provenance=found, target="microsoft.tabu.cpu"))
     assert not shown.has_found_parameters(view(provenance=found, target="unknown.target"))
 

@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from qiosk.contract.jobs import JobView
+from qiosk.dashboard.parameters import entries_found_by
 from qiosk.dashboard.units import number, percent, seconds
-from qiosk.errors import InvalidTarget
+from qiosk.errors import InvalidInput, InvalidTarget, NotFound
 from qiosk.solvers.targets.catalogue import target
 from qiosk.solvers.targets.target import Target
 
@@ -90,12 +91,14 @@ def parameters(view: JobView) -> list[Parameter]:
 
 
 def has_found_parameters(view: JobView) -> bool:
-    """Whether a run without parameters found some that another job can use."""
+    """Whether a parameter-free run found parameters that another job can use."""
     known = _target(view)
-    if known is None or not known.is_parameter_free or view.provenance is None:
+    if known is None or not known.is_parameter_free:
         return False
-    found = view.provenance
-    return any(name not in found.given for name in found.parameters) or "portfolio" in found.statistics
+    try:
+        return bool(entries_found_by(view))
+    except (NotFound, InvalidTarget, InvalidInput):
+        return False
 
 
 def takes_seed(view: JobView) -> bool:

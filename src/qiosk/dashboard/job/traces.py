@@ -22,8 +22,8 @@ NEAR: Final = 4.0
 class Curves(Struct, rename="camel", frozen=True, kw_only=True):
     """Columns of equal length: at each time [s] the sweeps done, the best cost and the bound; None before the first.
 
-    ``points`` is the number of points before thinning; ``is_bound_near``, whether the bound can be drawn on the axis
-    of the costs without making their curve flat.
+    Sweeps are None as well where only the bound became better. ``points`` is the number of points before thinning;
+    ``is_bound_near``, whether the bound can be drawn on the axis of the costs without making their curve flat.
     """
 
     seconds: list[float]
@@ -44,13 +44,15 @@ def curves(points: Sequence[TracePoint], progress: JobProgress, *, buckets: int,
     seconds, sweeps, costs, lower = [], [], [], []
     done = known = 0
     for at in times:
+        before = done
         while done < len(kept) and kept[done].seconds <= at:
             done += 1
         while known < len(bounds) and bounds[known][0] <= at:
             known += 1
         seconds.append(max(at, EARLIEST_S) if is_log else at)
         is_last = at == times[-1] and at >= progress.seconds
-        sweeps.append((max(kept[done - 1].sweep, progress.sweeps if is_last else 0)) if done else None)
+        is_known = done and (done > before or is_last)
+        sweeps.append(max(kept[done - 1].sweep, progress.sweeps if is_last else 0) if is_known else None)
         costs.append(kept[done - 1].cost if done else None)
         lower.append(bounds[known - 1][1] if known else None)
     return Curves(

@@ -157,12 +157,13 @@ def _joined(lines: Iterable[str], size: int = 1000) -> Iterator[str]:
 
 
 def _sent(reader: BlobReader, name: str, media_type: str) -> Response:
-    """A blob as an attachment, in pieces. It is not compressed on the way: that would hold up other requests."""
-    headers = {"Content-Type": media_type, "Content-Encoding": "identity"}
-    return _attached(BlobResponse(reader, None, headers), name)
+    """A blob as an attachment, in pieces."""
+    return _attached(BlobResponse(reader, None, {"Content-Type": media_type}), name)
 
 
 def _attached(response: Response, name: str) -> Response:
+    """The response as a file to save. It is not compressed on the way: that would hold up other requests."""
+    response.headers["Content-Encoding"] = "identity"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -10,6 +10,13 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const digits = (value, most) => (value == null ? "–" : value.toLocaleString("en", { maximumSignificantDigits: most }));
 
+  // Of the places 1 to 9 of each decade on a logarithmic axis, those that get a label.
+  function roundOnes(_chart, places) {
+    const digit = (place) => Math.round(place / 10 ** Math.floor(Math.log10(place) + 1e-9));
+    const wanted = places.length > 20 ? [1] : [1, 2, 5];
+    return places.map((place) => (wanted.includes(digit(place)) ? place : null));
+  }
+
   function options(curves) {
     const isLog = new URL(place.dataset.curves, window.location).searchParams.get("time") === "log";
     const showsBound = place.dataset.bound ? place.dataset.bound === "show" : curves.isBoundNear;
@@ -28,7 +35,7 @@
       width: place.clientWidth, height: HEIGHT,
       scales: { x: { time: false, distr: isLog ? 3 : 1, range: (_chart, low, high) => (low < high ? [low, high] : [low, low + 1]) }, sweeps: { range: (_chart, _low, high) => [0, high || 1] } },
       axes: [
-        axis({ label: "Time [s]" }),
+        axis({ label: "Time [s]", ...(isLog ? { filter: roundOnes } : {}) }),
         axis({ scale: "cost", label: "Best cost", size: 72 }),
         axis({ scale: "sweeps", label: "Sweeps", side: 1, grid: { show: false }, size: 72 }),
       ],
@@ -36,7 +43,7 @@
         { label: "Time [s]", value: (_chart, value) => digits(value, 4) },
         line("Best cost", "cost", "--series-1"),
         line("Bound", "cost", "--series-2", { dash: [6, 4], show: showsBound }),
-        line("Sweeps", "sweeps", "--series-7", { width: 1, paths: uPlot.paths.linear() }),
+        line("Sweeps", "sweeps", "--series-7", { width: 1, paths: uPlot.paths.linear(), spanGaps: true }),
       ],
     };
   }
