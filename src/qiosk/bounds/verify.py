@@ -1,9 +1,7 @@
 """Check a result of Qiosk, and the receipt of its lower bound: ``python verify.py PROBLEM RESULT [RECEIPT]``.
 
-This file needs NumPy alone, imports nothing of Qiosk and shares no code with what it checks. The problem is a file of
-the format microsoft.qio.v2, the result a results document, both perhaps compressed by gzip; the receipt is an npz file.
-The cost is computed again in exact fractions, and the bound is proved again from the arrays of the receipt. Terms count
-as whole multiples of the unit in the receipt; what they differ from that is taken off the bound.
+This file needs NumPy alone and shares no code with what it checks. PROBLEM has the format microsoft.qio.v2, RESULT is a
+results document, RECEIPT an npz file. Costs are exact fractions, bounds those of terms rounded to the receipt's unit.
 """
 
 import gzip
@@ -13,7 +11,7 @@ import sys
 from collections import Counter, defaultdict
 from fractions import Fraction
 from functools import reduce
-from itertools import combinations, pairwise, product
+from itertools import accumulate, combinations, pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +57,7 @@ class Receipt:
             if k:
                 self.terms[tuple(place[i] for i in key)] = k
         level, some, spacing = self.of_graph() if is_graph else self.of_terms()
-        # levels of configurations differ from one another by multiples of the spacing
-        level = some - (some - level) // spacing * spacing if spacing else some
+        level = some - (some - level) // spacing * spacing if spacing else some  # all levels are whole spacings apart
         self.bound = problem.constant + unit * level - error
 
     def of_graph(self):
@@ -105,9 +102,8 @@ class Receipt:
             matrix[at[u], at[v]] = matrix[at[v], at[u]] = w
         if self.method == "sdp-triangles":  # s1 x_ij + s2 x_ik + s1 s2 x_jk >= -1 with multipliers in 2^-shift
             (i, j, k, s1, s2), g = self.arrays["triangles"].astype(int).T, self.arrays["multipliers"].astype(float)
-            is_triangle = (abs(s1) == 1) & (abs(s2) == 1) & (i > j) & (j > k) & (k >= 0)
-            is_fine = (g >= 0) & (g * 2.0**self.shift % 1 == 0)
-            refuse(not np.all(is_triangle & is_fine), "a triangle or its multiplier is none")
+            is_fine = (abs(s1) == 1) & (abs(s2) == 1) & (i > j) & (j > k) & (k >= 0) & (g * 2.0**self.shift % 1 == 0)
+            refuse(not np.all(is_fine & (g >= 0)), "a triangle or its multiplier is none")
             total = sum(map(Fraction, g.tolist()), total)
             for u, v, sign in ((i, j, s1), (i, k, s2), (j, k, s1 * s2)):  # below the diagonal, which is what is read
                 np.subtract.at(matrix, (u, v), sign * g)
@@ -124,29 +120,16 @@ class Receipt:
         if self.method == "trivial":
             return least if self.is_spin else sum(min(k, 0) for k in self.terms.values()), least, spacing
         refuse(self.method not in ("elimination", "diffusion", "mini-buckets"), f"method {self.method!r} is unknown")
-        return self.by_elimination() if self.method == "elimination" else self.by_tables(), least, spacing
+        is_whole = self.method == "elimination"
+        level = self.by_buckets(self.tables(), self.arrays["order"].tolist()) if is_whole else self.by_tables()
+        return level, least, spacing
 
-    def tables(self, shift):
+    def tables(self):
         """An axis for each variable of a term; spins are 1, -1."""
         refuse(max(map(len, self.terms), default=0) > 24, "a term is too large")
-        refuse(sum(map(abs, self.terms.values())) << shift >= 2**61, "the numbers are too large")
+        refuse(sum(map(abs, self.terms.values())) << self.shift >= 2**61, "the numbers are too large")
         axis = np.array([1, -1] if self.is_spin else [0, 1])
-        return [(key, reduce(np.multiply.outer, [axis] * len(key), k << shift)) for key, k in self.terms.items()]
-
-    def by_elimination(self):
-        rank, buckets = {v: r for r, v in enumerate(self.arrays["order"].tolist())}, defaultdict(list)
-        refuse(len(rank) != len(self.arrays["order"]), "the order has a variable twice")
-        for key, table in self.tables(0):
-            scope = sorted(key, key=rank.__getitem__)
-            buckets[scope[0]].append((scope, table))  # any order of its axes is the same
-        for v in rank:
-            scope = sorted({v}.union(*(s for s, _ in buckets[v])), key=rank.__getitem__)
-            refuse(len(scope) > 24, "the width is too large")
-            joint = np.zeros((2,) * len(scope), int)
-            for s, table in buckets.pop(v):
-                joint += table.reshape([2 if u in s else 1 for u in scope])
-            buckets[scope[1] if scope[1:] else None].append((scope[1:], joint.min(axis=0)))
-        return sum(int(table) for _, table in buckets[None])
+        return [(key, reduce(np.multiply.outer, [axis] * len(key), k << self.shift)) for key, k in self.terms.items()]
 
     def by_tables(self):
         """Tables whose coefficients over bits are those of the terms, but for a rest that is taken off."""
@@ -158,7 +141,7 @@ class Receipt:
             at, first = at + k, first + len(table)
         refuse(sum(abs(table.astype(float)).max() for _, table in parts) >= 2.0**61, "the numbers are too large")
         rest = Counter()  # tables less terms; sums that overflow are right modulo 2^64
-        for scope, table in parts + [(key, -table) for key, table in self.tables(self.shift)]:
+        for scope, table in parts + [(key, -table) for key, table in self.tables()]:
             over = table.flatten()
             for b in range(len(scope)):
                 halves = over.reshape(-1, 2, 1 << b)
@@ -167,23 +150,25 @@ class Receipt:
                 rest[tuple(sorted(scope[b] for b in range(len(scope)) if x >> b & 1))] += c
         off = [(c + 2**63) % 2**64 - 2**63 for c in rest.values()]
         refuse(sum(map(abs, off)) >= 2**62, "the tables are not the terms")
-        least = self.by_buckets(parts) if self.method == "mini-buckets" else sum(int(table.min()) for _, table in parts)
+        order, counts, members = [self.arrays[k].tolist() for k in self.arrays if k[:7] == "bucket_"] or ([], [], [])
+        groups = [members[a:b] for a, b in pairwise(accumulate(counts, initial=0))]
+        least = self.by_buckets([(s[::-1], table) for s, table in parts], order, groups)  # the last axis is bit 0
         return Fraction(least - sum(c for c in off if c > 0), 1 << self.shift)
 
-    def by_buckets(self, parts):
-        """Tables are added up and minimized over a variable. If others have it, too, this is less than the least."""
-        names = ("bucket_variables", "bucket_sizes", "bucket_tables")
-        variables, counts, members = (self.arrays[name].tolist() for name in names)
-        tables = {f: (scope[::-1], table) for f, (scope, table) in enumerate(parts)}  # the last axis is bit 0
-        for new, (v, count) in enumerate(zip(variables, counts, strict=True), len(parts)):
-            some, members = [tables.pop(f) for f in members[:count]], members[count:]  # each is taken once
+    def by_buckets(self, parts, order, groups=None):
+        """Tables of a variable are added up, all or in groups (which only lowers the sum), and minimized over it."""
+        rank, buckets = defaultdict(lambda: math.inf, {v: -r for r, v in enumerate(reversed(order))}), defaultdict(dict)
+        for f, (scope, table) in enumerate(parts):
+            buckets[min(scope, key=rank.__getitem__)][f] = scope, table
+        for new, (v, group) in enumerate(zip(order, groups or [()] * len(set(order)), strict=True), len(parts)):
+            some = [buckets[v].pop(f) for f in group or list(buckets[v])]
             scope = sorted({v}.union(*(s for s, _ in some)))
             refuse(len(scope) > 24, "the width is too large")
-            joint = np.zeros((2,) * len(scope), int)
+            joint, left = np.zeros((2,) * len(scope), int), [u for u in scope if u != v]
             for s, table in some:
                 joint += table.transpose(np.argsort(s)).reshape([2 if u in s else 1 for u in scope])
-            tables[new] = [u for u in scope if u != v], joint.min(axis=scope.index(v))
-        return sum(int(table.min()) for _, table in tables.values())
+            buckets[min(left, key=rank.__getitem__, default=None)][new] = left, joint.min(axis=scope.index(v))
+        return sum(int(table.min()) for bucket in buckets.values() for _, table in bucket.values())
 
 
 def main(problem_file, result_file, receipt_file=None):
@@ -195,8 +180,8 @@ def main(problem_file, result_file, receipt_file=None):
     refuse(sorted(x) != problem.ids, "the result and the problem have different variables")
     refuse(not set(x.values()) <= ({-1, 1} if problem.is_spin else {0, 1}), "a value is none of its variable's")
     cost = sum(c * math.prod(x[i] for i in key) for key, c in problem.terms.items())
-    is_off = abs(cost - Fraction(float(best["cost"]))) > problem.rounding
-    refuse(is_off, f"the cost is {float(cost)!r}, not {best['cost']!r}")
+    off = abs(cost - Fraction(float(best["cost"])))
+    refuse(off > problem.rounding, f"the cost is {float(cost)!r}, not {best['cost']!r}")
     print(f"cost           {best['cost']!r}, computed again")
     if receipt_file is None:
         return print("bound          not checked: there is no receipt")
