@@ -17,10 +17,10 @@ from qiosk.contract.jobs import INPUT_BLOB, QIO_INPUT_FORMAT, own_container
 from qiosk.errors import BlobNotFound, InvalidValue
 from qiosk.formats import columns, registry
 from qiosk.formats.compression import decompressed
-from qiosk.formats.files import JobInput, format_of, job_input
+from qiosk.formats.files import FileFormat, JobInput, format_of, job_input
+from qiosk.formats.text import orlib
 from qiosk.formats.text.lines import to_number
 from qiosk.model.cost_function import CostFunction
-from qiosk.modeling import Model
 from qiosk.service.blobs.store import BlobStore
 from qiosk.service.jobs.job import BlobRef, Job
 from qiosk.service.jobs.job_service import JobService
@@ -51,30 +51,60 @@ class Input:
     draft: str | None = None
 
 
-def convert(file: str, data: bytes, form: str | None, penalty: str, max_size: int = MAX_CONTENT_BYTES) -> JobInput:
-    """The content of a file as the input of a job; its constraints become penalties, unless ``penalty`` is empty.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a file is read, as entered in a form; empty texts change nothing.
 
-    ``penalty`` is what the least violation costs, or ``auto``. Raises InvalidInput, MissingExtra.
+    ``form`` is the name of its format, ``penalty`` what the least violation of a constraint costs, or ``auto``;
+    ``grid`` the step of continuous variables; ``instance`` the number of a problem in a file of the OR-Library.
     """
-    if not penalty:
-        return job_input(file, data, form, max_size=max_size)
-    weight = None if penalty == AUTO else to_number(penalty)
-    if weight is None and penalty != AUTO:
-        raise InvalidValue(f"penalty: must be a number or auto, found {penalty[:100]!r}")
-    content = decompressed(data, max_size)
-    if len(content) > MAX_MODEL_BYTES:
-        raise InvalidValue(
-            f"penalty: constraints of files of at most {MAX_MODEL_BYTES} bytes become penalties here, found "
-            f"{len(content)}; `qiosk submit --penalty` takes larger ones"
-        )
-    chosen = format_of(file, content, form)
-    problem = Model.from_file(file, content, format=chosen.name, penalty=weight).problem().cost_function()
-    return JobInput(columns.write(problem), columns.NAME, chosen.name, problem.name)
+
+    form: str = ""
+    penalty: str = ""
+    grid: str = ""
+    instance: str = ""
+
+    def convert(self, file: str, data: bytes, max_size: int = MAX_CONTENT_BYTES) -> JobInput:
+        """The content of a file as the input of a job. Raises InvalidInput, MissingExtra."""
+        form = self.form or None
+        if self.instance:
+            content = decompressed(data, max_size)
+            if (chosen := format_of(file, content, form)).name != "orlib":
+                raise InvalidValue(f"instance: files of format {chosen.name} have one problem each")
+            if not self.instance.isdecimal() or len(self.instance) > 9:
+                raise InvalidValue(f"instance: must be a whole number, found {self.instance[:100]!r}")
+            return _columns(orlib.read(content, instance=int(self.instance)), chosen)
+        if not self.penalty and not self.grid:
+            return job_input(file, data, form, max_size=max_size)
+        from qiosk.modeling import Model  # here: the server needs it for nothing else
+
+        penalty = None if self.penalty in ("", AUTO) else _number("penalty", self.penalty)
+        grid = _number("grid", self.grid) if self.grid else None
+        content = decompressed(data, max_size)
+        if len(content) > MAX_MODEL_BYTES:
+            raise InvalidValue(
+                f"penalty: constraints of files of at most {MAX_MODEL_BYTES} bytes become penalties here, found "
+                f"{len(content)}; `qiosk submit --penalty` takes larger ones"
+            )
+        chosen = format_of(file, content, form)
+        model = Model.from_file(file, content, format=chosen.name, penalty=penalty, grid=grid)
+        return _columns(model.problem().cost_function(), chosen)
 
 
-def store(jobs: JobService, file: str, data: bytes, form: str | None, penalty: str) -> str:
+def _columns(problem: CostFunction, form: FileFormat) -> JobInput:
+    return JobInput(columns.write(problem), columns.NAME, form.name, problem.name)
+
+
+def _number(name: str, text: str) -> float:
+    value = to_number(text)
+    if value is None:
+        raise InvalidValue(f"{name}: must be a number, found {text[:100]!r}")
+    return value
+
+
+def store(jobs: JobService, file: str, data: bytes, reading: Reading) -> str:
     """Store the content of a file as the input of a job; returns the job's id. Raises InvalidInput, QuotaExceeded."""
-    found = convert(file, data, form, penalty)
+    found = reading.convert(file, data)
     name = problem_name(file) or found.name or "problem"
     draft = str(uuid4())
     upload = jobs.upload_blob(own_container(draft), INPUT_BLOB, overwrite=False)

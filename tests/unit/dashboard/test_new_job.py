@@ -32,6 +32,7 @@ KEY = "abc-1/group/mine"
 NEW = f"/ui/w/{KEY}/new"
 HOSTILE = "<script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}'\"&{{7*7}}"
 QUBO = "p qubo 0 3 2 2\n0 0 -1\n2 2 1.5\n0 2 2\n1 2 4\n"
+ORLIB = "2\n2 2\n1 1 5\n1 2 -3\n3 1\n2 3 7\n"
 LP = "maximize\n 6 x + 5 y\nsubject to\n 2 x + 3 y <= 4\nbinary\n x y\nend\n"
 
 
@@ -139,13 +140,19 @@ def test_protobuf_in_an_archive_is_recognised(http: httpx.Client) -> None:
         ("", {}, "there is no problem"),
         ("   \n ", {}, "there is no problem"),
         ("what is this", {}, "format cannot be detected"),
-        ("3 1\n1 2 x\n", {"format": "rudy"}, "rudy: line 2"),
+        ("3 1\n1 2 x\n", {"form": "rudy"}, "rudy: line 2"),
         ("3 3\n1 1 5\n1 2 -3\n3 3 1\n", {}, "name the format"),
         ('{"cost_function": {"terms": [{"c": 1e999, "ids": [0]}]}}', {}, "term"),
         (LP, {}, "constraints"),
-        (LP, {"penalty": "much"}, "penalty: must be a number or auto, found 'much'"),
+        (LP, {"penalty": "much"}, "penalty: must be a number, found 'much'"),
         (LP, {"penalty": "-1"}, "penalty: must be greater than 0"),
-        (QUBO, {"format": HOSTILE}, "file format: must be one of"),
+        (LP, {"penalty": "nan"}, "penalty: must be a number"),
+        (LP, {"grid": "fine"}, "grid: must be a number"),
+        (QUBO, {"instance": "2"}, "instance: files of format qubo have one problem each"),
+        (ORLIB, {}, "orlib: the file has 2 instances"),
+        (ORLIB, {"instance": "3"}, "orlib: instance must be from 1 to 2, found 3"),
+        (ORLIB, {"instance": "second"}, "instance: must be a whole number, found 'second'"),
+        (QUBO, {"form": HOSTILE}, "file format: must be one of"),
         (QUBO, {"example": HOSTILE}, "example: must be one of"),
     ],
 )
@@ -166,6 +173,13 @@ def test_constraints_become_penalties(http: httpx.Client) -> None:
     assert "1 constraint is held by penalties" in page.text
 
 
+def test_problems_of_a_file_are_told_apart_by_their_number(http: httpx.Client) -> None:
+    assert "Variables3" in Page(give(http, ORLIB, instance="2").text).text.replace(" ", "")
+    continuous = LP.replace("binary\n x y", "bounds\n x <= 1\n y <= 1")
+    assert give(http, continuous, penalty="auto").status_code == 400
+    assert give(http, continuous, penalty="auto", grid="0.5").status_code == 200
+
+
 def test_names_of_files_are_names_of_jobs(http: httpx.Client) -> None:
     assert doctest.testmod(inputs).failed == 0
     for name, expected in (
@@ -180,7 +194,7 @@ def test_names_of_files_are_names_of_jobs(http: httpx.Client) -> None:
 
 
 def test_bombs_and_large_files_are_refused(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs.convert, "__defaults__", (10_000,))
+    monkeypatch.setattr(inputs.Reading.convert, "__defaults__", (10_000,))
     bomb = gzip.compress(b"p qubo 0 1 1 0\n0 0 1\n" + b"c\n" * 10_000)
     assert "larger than the limit of 10000 bytes" in Page(give(http, file=("a.qubo.gz", bomb)).text).text
     buffer = io.BytesIO()

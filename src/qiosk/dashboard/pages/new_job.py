@@ -21,7 +21,7 @@ from qiosk.contract.items import ItemQuery, ItemType
 from qiosk.contract.sessions import SessionView
 from qiosk.dashboard import inputs, submissions
 from qiosk.dashboard.forms import MAX_FORM_BYTES, text_of
-from qiosk.dashboard.inputs import MAX_UPLOAD_BYTES
+from qiosk.dashboard.inputs import MAX_UPLOAD_BYTES, Reading
 from qiosk.dashboard.parameters import Entries, parameter_form
 from qiosk.dashboard.submissions import OWN_ENTRIES, Beginning, Examined
 from qiosk.dashboard.visits import Visit, changed, visited
@@ -56,14 +56,14 @@ async def show(visit: Visit) -> Response:
 
 async def take_problem(visit: Visit, form: FormData) -> Response:
     """Store the problem of the first step, and go on with the second one."""
-    kind, penalty = text_of(form, "format"), text_of(form, "penalty")
+    reading = Reading(**{name: text_of(form, name) for name in ("form", "penalty", "grid", "instance")})
     try:
         file, data = await _given_problem(form)
-        store = partial(inputs.store, visit.access.unsigned_jobs, file, data, kind or None, penalty)
+        store = partial(inputs.store, visit.access.unsigned_jobs, file, data, reading)
         draft = await run_sync(store, limiter=visit.request.app.state.problem_limiter)
     except QioskError as error:
-        shown = {"text": text_of(form, "text")[:MAX_SHOWN_TEXT], "kind": kind, "penalty": penalty}
-        return _first_step(visit, status=status_of(error), error=error.message, **shown)
+        text = text_of(form, "text")[:MAX_SHOWN_TEXT]
+        return _first_step(visit, text, reading, status=status_of(error), error=error.message)
     return visit.go(visit.link("/new", input=draft))
 
 
@@ -86,10 +86,19 @@ async def submit(visit: Visit, form: FormData) -> Response:
     return visit.go(visit.link(f"/jobs/{job_id}"))
 
 
-def _first_step(visit: Visit, *, status: int = 200, **shown: Any) -> Response:
-    defaults = {"error": None, "text": "", "kind": "", "penalty": ""}
-    context = {**defaults, **shown, "examples": EXAMPLES, "formats": FORMATS, "most_bytes": MAX_UPLOAD_BYTES}
-    return visit.page("new/problem.html", status=status, **context)
+def _first_step(
+    visit: Visit, text: str = "", reading: Reading | None = None, *, status: int = 200, error: str | None = None
+) -> Response:
+    return visit.page(
+        "new/problem.html",
+        status=status,
+        text=text,
+        reading=reading or Reading(),
+        error=error,
+        examples=EXAMPLES,
+        formats=FORMATS,
+        most_bytes=MAX_UPLOAD_BYTES,
+    )
 
 
 async def _second_step(
