@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qiosk.dashboard.job.documents import Documents
+from qiosk.dashboard.job.kept_traces import KeptTraces
 from qiosk.dashboard.live import follow_changes
 from qiosk.dashboard.pages import (
     administration,
@@ -75,6 +76,7 @@ def create_dashboard(state: State, *, opening_token: str | None = None) -> Starl
     state.opening_token = opening_token
     state.problem_limiter = CapacityLimiter(PROBLEM_THREADS)
     state.documents = Documents()
+    state.traces = KeptTraces()
     return app
 
 

@@ -125,6 +125,8 @@ def test_a_real_run_shows_its_solutions_values_and_statistics(http: httpx.Client
     page = visit(http, f"{PLACE}/jobs/{job_id}")
     for text in ("all hold", "optimal", "Stop reason", "Objective 15", "Versions", "Seed 1"):
         assert text in page.text, text
+    assert "capacity" in page.text
+    assert "holds" in page.text
     names = visit(http, f"{PLACE}/jobs/{job_id}/values?q=ROPE")
     assert "take[rope] 0" in names.text
     assert "take[lamp]" not in names.text
@@ -296,3 +298,25 @@ def test_documents_are_kept_until_others_need_their_room(memory: MemoryParts, mo
     second = documents.read(KEY, jobs, ids[1])
     assert documents.read(KEY, jobs, ids[1]) is second
     assert documents.read(KEY, jobs, ids[0]) is not first
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"no JSON",
+        b"[]",
+        b'{"solutions": []}',
+        b'{"solutions": [], "model": {"values": 1}, "violated": 7, "bound": "x"}',
+        b'{"solutions": [{"cost": 1, "configuration": {"0": 1}}], "bound": {"value": "x", "gap": []}, "model": []}',
+        b'{"solutions": [{"cost": 1e999, "configuration": {}}]}',
+        b'{"solutions": [{"cost": 2, "configuration": {}}]}',
+    ],
+)
+def test_results_that_were_overwritten_do_no_harm(http: httpx.Client, memory: MemoryParts, document: bytes) -> None:
+    job_id = run(memory, {"chunks": 1})
+    jobs = memory.jobs(KEY)
+    container, name = jobs.locate(jobs.get(job_id).output_data_uri or "")
+    jobs.put_blob(container, name, document)
+    visit(http, f"{PLACE}/jobs/{job_id}")
+    for file in ("values", "values.png", "solutions.csv"):
+        assert http.get(f"{PLACE}/jobs/{job_id}/{file}", headers=HTML).status_code in (200, 400)

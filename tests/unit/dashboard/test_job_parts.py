@@ -14,7 +14,7 @@ from msgspec import structs
 from qiosk.contract.jobs import BoundPoint, ErrorData, JobProgress, JobStatus, JobView, TracePoint
 from qiosk.contract.logs import LogLine
 from qiosk.contract.provenance import environment
-from qiosk.dashboard.job import configurations, problems, shown, traces
+from qiosk.dashboard.job import configurations, kept_traces, models, problems, shown, traces
 from qiosk.dashboard.job.timeline import timeline
 from qiosk.dashboard.pages.errors import anchor_of, documented
 from qiosk.errors import InvalidFilter
@@ -233,3 +233,71 @@ def test_every_error_of_a_job_is_explained():
     assert anchor_of("Unheard", "x") is None
     assert {"NotEnoughMemory", "UnreadableInput"} <= names
     assert all(each.meaning for each in documented())
+
+
+class StoredTrace:
+    """A job's trace, and which parts of it were read."""
+
+    def __init__(self, stored):
+        self.stored = stored
+        self.read = []
+
+    def trace(self, _job_id, after=0):
+        self.read.append(after)
+        return self.stored[after:]
+
+
+def test_of_a_kept_trace_only_what_is_new_is_read():
+    kept, jobs = kept_traces.KeptTraces(), StoredTrace(points([0, -1]))
+    for n, after in [(2, 0), (2, 1), (5, 1), (5, 4)]:
+        jobs.stored = points(range(0, -n, -1))
+        assert list(kept.read("default", jobs, "a")) == jobs.stored
+        assert jobs.read[-1] == after
+
+
+@pytest.mark.parametrize("costs", [[0, -9, -10, -11], [0, -9], [0], []])
+def test_a_trace_whose_end_was_replaced_is_read_again(costs):
+    kept, jobs = kept_traces.KeptTraces(), StoredTrace(points([0, -1, -2]))
+    kept.read("default", jobs, "a")
+    jobs.stored = points(costs)
+    assert list(kept.read("default", jobs, "a")) == jobs.stored
+
+
+def test_no_more_points_are_kept_than_allowed(monkeypatch):
+    monkeypatch.setattr(kept_traces, "KEPT_POINTS", 5)
+    kept, jobs = kept_traces.KeptTraces(), StoredTrace(points([0, -1, -2]))
+    for job_id in ("a", "b", "a"):
+        assert len(kept.read("default", jobs, job_id)) == 3
+    assert jobs.read == [0, 0, 0]
+
+
+@pytest.mark.parametrize("model", [3, [], {"rounds": 3}, {"values": [1]}, {"violated": [{"name": 1}]}, None])
+def test_results_that_are_no_models_are_not_read_as_one(model):
+    assert models.model_of({"model": model}) is None
+    assert models.model_of({}) is None
+    assert models.violations_of({"violated": model}) == []
+
+
+def test_constraints_of_a_model_have_their_weights_and_violations():
+    found = models.model_of(
+        {
+            "model": {
+                "violated": [{"name": "b", "violation": 2.0}],
+                "rounds": [{"weights": {"a": 1.0}}, {"weights": {"a": 3.0, "b": 4.0}}],
+            }
+        }
+    )
+    assert found is not None
+    assert found.constraints == [("b", 4.0, 2.0), ("a", 3.0, None)]
+
+
+def test_solutions_are_compared_with_the_first():
+    ids, values, cost = solution(5)
+    other = values.copy()
+    other[1] = -other[1]
+    assert configurations.distances([(ids, values, cost), (ids, other, cost), (ids[:2], values[:2], cost)]) == [
+        0,
+        1,
+        None,
+    ]
+    assert configurations.distances([]) == []

@@ -96,6 +96,14 @@ def counts(solution: SolutionColumns) -> dict[int, int]:
     return dict(zip(found.tolist(), numbers.tolist(), strict=True))
 
 
+def distances(solutions: Sequence[SolutionColumns]) -> list[int | None]:
+    """In how many variables each solution differs from the first; None if it has others."""
+    return [
+        int(np.count_nonzero(values != solutions[0][1])) if np.array_equal(ids, solutions[0][0]) else None
+        for ids, values, _ in solutions
+    ]
+
+
 def picture(values: I8) -> bytes:
     """A PNG with one pixel for each value, row by row, as square as possible."""
     width = max(_LEAST_SIDE, isqrt(max(0, len(values) - 1)) + 1)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from qiosk.dashboard.job import configurations
+from qiosk.dashboard.job.models import model_of
 from qiosk.dashboard.job.shown import text_of
 from qiosk.dashboard.pages.job_files import read_document
 from qiosk.dashboard.visits import Visit, visited
@@ -28,11 +29,11 @@ def _content(visit: Visit) -> dict[str, Any]:
     given = visit.request.query_params
     place = given.get("solution") or "0"
     solution = configurations.chosen(document.solutions, place)
-    model = document.extra.get("model")
-    names = model.get("values") if isinstance(model, dict) and place == "0" else None
-    by_name = isinstance(names, dict) and given.get("by") != "id"
+    model = model_of(document.extra)
+    names = model.values if model and place == "0" else {}
+    by_name = bool(names) and given.get("by") != "id"
     text, value, page = given.get("q", ""), given.get("value", ""), _page(given.get("page", "1"))
-    if by_name and isinstance(names, dict):
+    if by_name:
         found = configurations.values_by_name(names, text, page)
     else:
         if value not in _VALUES:
@@ -45,7 +46,7 @@ def _content(visit: Visit) -> dict[str, Any]:
         "cost": solution[2],
         "counts": configurations.counts(solution),
         "n_variables": len(solution[0]),
-        "has_names": isinstance(names, dict),
+        "has_names": bool(names),
         "by_name": by_name,
         "found": found,
         "text": text,

@@ -14,9 +14,10 @@ from starlette.routing import BaseRoute, Route
 from qiosk.client.details import JobDetails
 from qiosk.contract.jobs import ExtendJob, JobQuery, JobView
 from qiosk.dashboard.forms import text_of
-from qiosk.dashboard.job import configurations, shown, traces
+from qiosk.dashboard.job import configurations, models, shown, traces
 from qiosk.dashboard.job.timeline import timeline
 from qiosk.dashboard.pages.errors import anchor_of
+from qiosk.dashboard.pages.job_files import read_trace
 from qiosk.dashboard.pages.jobs import duration_s
 from qiosk.dashboard.visits import Visit, changed, visited
 from qiosk.errors import InvalidFilter, InvalidInput, InvalidValue
@@ -52,7 +53,7 @@ def _content(visit: Visit, job_id: str) -> dict[str, Any]:
     jobs = visit.access.unsigned_jobs
     view = jobs.get(job_id)
     lines = jobs.log(job_id)
-    points = jobs.trace(job_id)
+    points = read_trace(visit)
     results, trouble = _results(visit, jobs, view)
     extra = results.extra if results else {}
     best = results.solutions[0] if results and results.solutions else None
@@ -69,9 +70,10 @@ def _content(visit: Visit, job_id: str) -> dict[str, Any]:
         "results": results,
         "trouble": trouble,
         "solutions": results.solutions[:SHOWN_SOLUTIONS] if results else (),
+        "distances": configurations.distances(results.solutions[:SHOWN_SOLUTIONS]) if results else (),
         "counts": configurations.counts(best) if best else {},
-        "model": extra.get("model") if isinstance(extra.get("model"), dict) else None,
-        "violated": _violated(extra),
+        "model": models.model_of(extra),
+        "violated": models.violations_of(extra),
         "bound": bound,
         "gap": gap,
         "duration": duration_s(view, visit.request.app.state.parts.now()),
@@ -105,15 +107,6 @@ def _has_receipt(jobs: JobService, view: JobView) -> bool:
     if reader is not None:
         reader.close()
     return reader is not None
-
-
-def _violated(extra: Any) -> list[tuple[str, str]]:
-    """The constraints that the best solution violates, and by how much."""
-    found = extra.get("violated")
-    rows = found if isinstance(found, list) else []
-    return [
-        (shown.text_of(row.get("name")), shown.text_of(row.get("violation"))) for row in rows if isinstance(row, dict)
-    ]
 
 
 @changed

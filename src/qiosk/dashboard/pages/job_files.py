@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -11,8 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from qiosk.contract.jobs import JobView
+from qiosk.contract.jobs import JobView, TracePoint
 from qiosk.dashboard.job import configurations, traces
+from qiosk.dashboard.job.kept_traces import KeptTraces
 from qiosk.dashboard.job.problems import converted, file_name, suffix_of
 from qiosk.dashboard.visits import Visit, visited
 from qiosk.errors import BlobNotFound, InvalidFilter
@@ -41,7 +42,7 @@ async def send_curves(visit: Visit) -> Response:
     def work() -> bytes:
         jobs, job_id = visit.access.unsigned_jobs, visit.request.path_params["job_id"]
         progress = jobs.get(job_id).progress
-        found = traces.curves(jobs.trace(job_id), progress, buckets=int(text), is_log=given.get("time") == "log")
+        found = traces.curves(read_trace(visit), progress, buckets=int(text), is_log=given.get("time") == "log")
         return msgspec.json.encode(found)
 
     return Response(await run_in_threadpool(work), media_type="application/json")
@@ -111,7 +112,7 @@ async def send_trace(visit: Visit) -> Response:
     """All improvements of the best cost as CSV."""
     jobs, job_id = visit.access.unsigned_jobs, visit.request.path_params["job_id"]
     view = await run_in_threadpool(jobs.get, job_id)
-    points = await run_in_threadpool(jobs.trace, job_id)
+    points = await run_in_threadpool(read_trace, visit)
     lines = ("seconds,sweep,cost\n", *(f"{p.seconds!r},{p.sweep},{p.cost!r}\n" for p in points))
     return _attached(StreamingResponse(_joined(lines), media_type=_CSV), file_name(view, "trace.csv"))
 
@@ -143,6 +144,13 @@ def read_document(visit: Visit) -> tuple[JobView, ResultsDocument]:
     if document is None:
         raise BlobNotFound(f"job {job_id}: has no solution, it is {view.status}")
     return view, document
+
+
+def read_trace(visit: Visit) -> Sequence[TracePoint]:
+    """The trace of the job of a page. Raises JobNotFound."""
+    kept: KeptTraces = visit.request.app.state.traces
+    access = visit.access
+    return kept.read(access.workspace, access.unsigned_jobs, visit.request.path_params["job_id"])
 
 
 def _joined(lines: Iterable[str], size: int = 1000) -> Iterator[str]:
