@@ -35,6 +35,7 @@ class Renderer:
             "age": units.age,
             "exact": units.exact,
             "number": units.number,
+            "amount": units.amount,
             "size": units.size,
             "percent": units.percent,
         }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 _TIMES: Final = ((1e-3, 1e-6, "µs"), (1.0, 1e-3, "ms"), (60.0, 1.0, "s"))
 _AGES: Final = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (86400 * 60, 86400, "days"))
+_PREFIXES: Final = ("", "k", "M", "G", "T", "P")
 _SIZES: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -81,17 +83,28 @@ def number(value: float | None) -> str:
     return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
+def amount(count: float | None) -> str:
+    """A large number to three digits, such as ``754 M``; a dash if there is none.
+
+    >>> amount(12), amount(754_321_000), amount(10.5e9), amount(None)
+    ('12', '754 M', '10.5 G', '–')
+    """
+    return "–" if count is None else _prefixed(count, _PREFIXES).rstrip()
+
+
 def size(count: float | None) -> str:
     """Bytes, such as ``1.5 MB``; a dash if there is none.
 
     >>> size(0), size(1536), size(2_000_000)
     ('0 B', '1.54 kB', '2 MB')
     """
-    if count is None:
-        return "–"
+    return "–" if count is None else _prefixed(count, _SIZES)
+
+
+def _prefixed(count: float, names: Sequence[str]) -> str:
     left = float(count)
-    for name in _SIZES:
-        if abs(left) < 999.5 or name == _SIZES[-1]:
+    for name in names:
+        if abs(left) < 999.5 or name == names[-1]:
             return f"{left:.3g} {name}"
         left /= 1000
     raise AssertionError

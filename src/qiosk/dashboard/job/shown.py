@@ -9,7 +9,7 @@ import msgspec
 
 from qiosk.contract.jobs import JobView
 from qiosk.dashboard.parameters import entries_found_by
-from qiosk.dashboard.units import number, percent, seconds
+from qiosk.dashboard.units import amount, number, percent, seconds
 from qiosk.errors import InvalidInput, InvalidTarget, NotFound
 from qiosk.solvers.targets.catalogue import target
 from qiosk.solvers.targets.target import Target
@@ -123,12 +123,12 @@ def _target(view: JobView) -> Target | None:
 
 
 def updates_per_s(view: JobView) -> float | None:
-    """Updates of variables in a second of the search, to three digits; None if that is not known."""
+    """Updates of variables in a second of the search; None if that is not known."""
     found = {} if view.provenance is None else view.provenance.statistics
     updates, spent = found.get("spin_updates"), found.get("seconds")
     if not isinstance(updates, int) or not isinstance(spent, (int, float)) or spent <= 0:
         return None
-    return float(f"{updates / spent:.3g}")
+    return updates / spent
 
 
 def bound_of(view: JobView, extra: Mapping[str, Any]) -> tuple[float | None, float | None, str]:
@@ -165,7 +165,7 @@ def statistics(view: JobView, extra: Mapping[str, Any]) -> list[Fact]:
         facts.append(Fact("Stop reason", f"{text_of(reason)}: {meaning}" if meaning else text_of(reason)))
     facts += [Fact(label, text_of(found.pop(name))) for name, label in _TEXTS.items() if name in found]
     if (speed := updates_per_s(view)) is not None:
-        facts.append(Fact("Updates per second", number(speed)))
+        facts.append(Fact("Updates per second", amount(speed)))
     facts += [Fact(label, text_of(found.pop(name))) for name, label in _COUNTS.items() if name in found]
     facts += [Fact(label, _time(found.pop(name))) for name, label in _TIMES.items() if name in found]
     value, gap, method = bound_of(view, extra)

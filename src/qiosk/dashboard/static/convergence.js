@@ -10,11 +10,20 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const digits = (value, most) => (value == null ? "–" : value.toLocaleString("en", { maximumSignificantDigits: most }));
 
-  // Of the places 1 to 9 of each decade on a logarithmic axis, those that get a label.
-  function roundOnes(_chart, places) {
-    const digit = (place) => Math.round(place / 10 ** Math.floor(Math.log10(place) + 1e-9));
-    const wanted = places.length > 20 ? [1] : [1, 2, 5];
-    return places.map((place) => (wanted.includes(digit(place)) ? place : null));
+  // The places 1, 2, … 9 of each decade on a logarithmic axis; where there are hardly any, places at equal distances.
+  function decades(_chart, _axis, low, high) {
+    const places = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
+      for (let digit = 1; digit <= 9; digit++) places.push(Number(`${digit}e${power}`));
+    }
+    const inside = places.filter((place) => place >= low && place <= high);
+    return inside.length > 2 ? inside : [0, 1, 2, 3, 4].map((step) => low + ((high - low) * step) / 4);
+  }
+
+  // Of these places, those that get a label.
+  function labelled(_chart, places) {
+    const wanted = places.length > 25 ? ["1"] : places.length > 9 ? ["1", "2", "5"] : null;
+    return places.map((place) => (!wanted || wanted.includes(place.toExponential()[0]) ? place : null));
   }
 
   function options(curves) {
@@ -35,7 +44,7 @@
       width: place.clientWidth, height: HEIGHT,
       scales: { x: { time: false, distr: isLog ? 3 : 1, range: (_chart, low, high) => (low < high ? [low, high] : [low, low + 1]) }, sweeps: { range: (_chart, _low, high) => [0, high || 1] } },
       axes: [
-        axis({ label: "Time [s]", ...(isLog ? { filter: roundOnes } : {}) }),
+        axis({ label: "Time [s]", ...(isLog ? { splits: decades, filter: labelled } : {}) }),
         axis({ scale: "cost", label: "Best cost", size: 72 }),
         axis({ scale: "sweeps", label: "Sweeps", side: 1, grid: { show: false }, size: 72 }),
       ],
