@@ -25,9 +25,9 @@ from qiosk.service.blobs.store import BlobStore
 from qiosk.service.jobs.job import BlobRef, Job
 from qiosk.service.jobs.job_service import JobService
 
-MAX_UPLOAD_BYTES: Final = 64_000_000
-"""Largest file that the form takes; ``qiosk submit`` takes larger ones."""
-MAX_CONTENT_BYTES: Final = 256_000_000
+MAX_UPLOAD_BYTES: Final = 32_000_000
+"""Largest file that the form takes, which takes some 10 s and 1 GB to read; ``qiosk submit`` takes larger ones."""
+MAX_CONTENT_BYTES: Final = 128_000_000
 """Largest content of it when it is decompressed."""
 MAX_MODEL_BYTES: Final = 4_000_000
 """Largest content whose constraints become penalties, which takes some 20 s."""

@@ -203,7 +203,15 @@ def test_bombs_and_large_files_are_refused(http: httpx.Client, monkeypatch: pyte
     for name in ("a.npz", "a.json", "a"):
         assert "limit of 10000" in Page(give(http, file=(name, buffer.getvalue())).text).text
     page = visit(http, NEW)
-    assert send(http, f"{NEW}/input", page, text="x" * 66_000_000).status_code == 413
+    assert send(http, f"{NEW}/input", page, text="x" * 34_000_000).status_code == 413
+
+
+def test_the_largest_blob_of_the_settings_is_the_largest_upload(memory: MemoryParts) -> None:
+    with serving(memory.parts, max_blob_bytes=1024) as http:
+        assert "At most 1.02 kB" in visit(http, NEW).text
+        response = give(http, QUBO + "c\n" * 1000)
+        assert response.status_code == 413
+        assert "must have at most 1024 bytes" in Page(response.text).text
 
 
 def test_large_files_with_constraints_are_refused(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pytest
 from msgspec import structs
 
+from patience import HANG_S
+from qiosk import Problem, solve
 from qiosk.contract.jobs import JobStatus, JobView
 from qiosk.contract.provenance import environment
 from qiosk.dashboard.parameters import entries_found_by, entries_of, entries_of_job, parameter_form
 from qiosk.errors import NotFound
+from qiosk.model.cost_function import ProblemType
 from qiosk.solvers.targets.catalogue import target, targets
 
 SPREAD = {
@@ -123,3 +128,16 @@ def test_a_run_without_a_search_has_found_nothing() -> None:
     for found in (None, provenance):
         with pytest.raises(NotFound, match="found no parameters"):
             entries_found_by(job("qiosk.auto", {"params": {}}, provenance=found))
+
+
+@pytest.mark.parametrize("free", [each for each in targets() if each.is_parameter_free], ids=lambda found: found.id)
+def test_what_every_parameter_free_target_finds_is_valid_for_the_other_one(free) -> None:
+    weights = np.random.default_rng(1).normal(size=435)
+    problem = Problem.from_arrays(weights, list(combinations(range(30), 2)), problem_type=ProblemType.ising)
+    result = solve(problem, free.id, seed=1, timeout=HANG_S, bound="none")
+    found = entries_found_by(job(free.id, {"params": {"seed": 1, "bound": "none"}}, provenance=result.provenance))
+    chosen = target(found["target"])
+    form = parameter_form(chosen, found)
+    assert form.is_valid
+    assert not chosen.is_parameter_free
+    assert {"seed", "bound"} < set(form.values)

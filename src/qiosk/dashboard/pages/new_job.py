@@ -29,6 +29,8 @@ from qiosk.errors import InvalidJobDefinition, InvalidValue, QioskError, Session
 from qiosk.formats.examples import EXAMPLES, example
 from qiosk.formats.files import FORMATS
 from qiosk.server.auth.access import Access
+from qiosk.server.settings import ServerSettings
+from qiosk.server.web.bodies import too_large
 from qiosk.server.web.errors import status_of
 from qiosk.service.jobs.definition import PRIORITIES
 from qiosk.solvers.targets.catalogue import DEFAULT_TARGET, targets
@@ -59,6 +61,8 @@ async def take_problem(visit: Visit, form: FormData) -> Response:
     reading = Reading(**{name: text_of(form, name) for name in ("form", "penalty", "grid", "instance")})
     try:
         file, data = await _given_problem(form)
+        if len(data) > _most_bytes(visit):
+            raise too_large(_most_bytes(visit))
         store = partial(inputs.store, visit.access.unsigned_jobs, file, data, reading)
         draft = await run_sync(store, limiter=visit.request.app.state.problem_limiter)
     except QioskError as error:
@@ -97,8 +101,14 @@ def _first_step(
         error=error,
         examples=EXAMPLES,
         formats=FORMATS,
-        most_bytes=MAX_UPLOAD_BYTES,
+        most_bytes=_most_bytes(visit),
     )
+
+
+def _most_bytes(visit: Visit) -> int:
+    """Size of the largest problem that the form takes."""
+    settings: ServerSettings = visit.request.app.state.settings
+    return min(MAX_UPLOAD_BYTES, settings.max_blob_bytes)
 
 
 async def _second_step(
