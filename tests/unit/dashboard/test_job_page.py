@@ -320,3 +320,10 @@ def test_results_that_were_overwritten_do_no_harm(http: httpx.Client, memory: Me
     visit(http, f"{PLACE}/jobs/{job_id}")
     for file in ("values", "values.png", "solutions.csv"):
         assert http.get(f"{PLACE}/jobs/{job_id}/{file}", headers=HTML).status_code in (200, 400)
+
+
+@pytest.mark.parametrize("name", ["", " \N{NO-BREAK SPACE}"])
+def test_a_job_without_a_name_can_be_opened(http: httpx.Client, memory: MemoryParts, name: str) -> None:
+    job_id = submit(memory, {}, name=name)
+    assert "without a name" in visit(http, f"{PLACE}/jobs").text
+    assert f"{job_id} Waiting" in visit(http, f"{PLACE}/jobs/{job_id}").text

@@ -24,6 +24,7 @@ class Documents:
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str, str], tuple[ResultsDocument, int]] = OrderedDict()
         self._lock = threading.Lock()
+        self._decoding = threading.Lock()
 
     def read(self, workspace: str, jobs: JobService, job_id: str) -> ResultsDocument | None:
         """The results of a job, or its best solution so far; None if there is none.
@@ -38,13 +39,21 @@ class Documents:
             if size > MAX_READ_BYTES:
                 raise InvalidInput(f"results: pages show at most {MAX_READ_BYTES} bytes, found {size}")
             key = (workspace, job_id, reader.properties.etag)
-            with self._lock:
-                if key in self._kept:
-                    self._kept.move_to_end(key)
-                    return self._kept[key][0]
-            document = decode(b"".join(reader.pieces()))
-        self._keep(key, document, size)
-        return document
+            if (known := self._known(key)) is not None:
+                return known
+            with self._decoding:  # one at a time: it takes several times the memory of the document
+                if (known := self._known(key)) is not None:
+                    return known
+                document = decode(b"".join(reader.pieces()))
+                self._keep(key, document, size)
+                return document
+
+    def _known(self, key: tuple[str, str, str]) -> ResultsDocument | None:
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
 
     def _keep(self, key: tuple[str, str, str], document: ResultsDocument, size: int) -> None:
         with self._lock:
