@@ -22,6 +22,8 @@ PATHS = {
     "overview": "/ui/w/default/overview",
     "sessions": "/ui/w/default/sessions",
     "quotas": "/ui/w/default/quotas",
+    "comparison": "/ui/w/default/compare?job=first&job=second&job=unknown&scale=log",
+    "no comparison": "/ui/w/default/compare?job=first",
     "error": "/ui/w/default/nothing",
 }
 
@@ -33,6 +35,8 @@ def url() -> Iterator[str]:
     for order in ({}, {"do": "raise"}):
         jobs.submit(a_job("an ordinary name", order))
     jobs.submit(a_job("x" * 200, {}))
+    for job_id in ("first", "second"):
+        jobs.submit(a_job(HOSTILE, {"chunks": 3}, id=job_id, input_params={"params": {"x" * 200: "y" * 2000}}))
     memory.run("default")
     jobs.submit(a_job(HOSTILE.replace("\N{RIGHT-TO-LEFT OVERRIDE}", ""), {}, tags=("a" * 100, "short")))
     jobs.sessions.open(OpenSession(name="a session", provider_id="qiosk", target="qiosk.auto"))

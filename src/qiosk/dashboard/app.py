@@ -22,6 +22,7 @@ from qiosk.dashboard.job.kept_traces import KeptTraces
 from qiosk.dashboard.live import follow_changes
 from qiosk.dashboard.pages import (
     administration,
+    compare,
     configuration,
     errors,
     job,
@@ -90,6 +91,7 @@ def _routes() -> list[BaseRoute]:
         *job.routes,
         *job_files.routes,
         *configuration.routes,
+        *compare.routes,
         Route("/live", follow_changes),
     ]
     return [

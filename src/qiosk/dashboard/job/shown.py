@@ -76,12 +76,17 @@ def as_given(value: Any) -> str:
     return text_of(str(value) if isinstance(value, (int, float)) else value)
 
 
+def submitted_parameters(view: JobView) -> Mapping[str, Any]:
+    """The parameters of a job as they were submitted."""
+    submitted = view.input_params if isinstance(view.input_params, Mapping) else {}
+    inner = submitted.get("params")
+    return inner if isinstance(inner, Mapping) else submitted
+
+
 def parameters(view: JobView) -> list[Parameter]:
     """The parameters of a job: before its run has reported, only those that were submitted."""
     if view.provenance is None:
-        submitted = view.input_params if isinstance(view.input_params, Mapping) else {}
-        inner = submitted.get("params")
-        found = inner if isinstance(inner, Mapping) else submitted
+        found = submitted_parameters(view)
         return [Parameter(str(name), as_given(value), "", is_found=False) for name, value in found.items()]
     given, used = view.provenance.given, view.provenance.parameters
     return [

@@ -59,7 +59,7 @@ async def send_problem(visit: Visit) -> Response:
         return _sent(reader, file_name(view, f"problem{suffix_of(head)}"), _OCTETS)
     limiter: CapacityLimiter = visit.request.app.state.problem_limiter
     content = await to_thread.run_sync(converted, reader, view.input_data_format, form, limiter=limiter)
-    return _attached(Response(content, media_type=_OCTETS), file_name(view, f"problem{form.suffixes[0]}"))
+    return attached(Response(content, media_type=_OCTETS), file_name(view, f"problem{form.suffixes[0]}"))
 
 
 def _open_problem(visit: Visit) -> tuple[JobView, BlobReader]:
@@ -97,7 +97,7 @@ async def send_receipt(visit: Visit) -> Response:
 async def send_solutions(visit: Visit) -> Response:
     """All solutions as CSV: a row each, with its cost and a column for each variable."""
     view, document = await run_in_threadpool(read_document, visit)
-    return _attached(StreamingResponse(_solution_rows(document), media_type=_CSV), file_name(view, "solutions.csv"))
+    return attached(StreamingResponse(_solution_rows(document), media_type=_CSV), file_name(view, "solutions.csv"))
 
 
 def _solution_rows(document: ResultsDocument) -> Iterator[str]:
@@ -114,7 +114,7 @@ async def send_trace(visit: Visit) -> Response:
     view = await run_in_threadpool(jobs.get, job_id)
     points = await run_in_threadpool(read_trace, visit)
     lines = ("seconds,sweep,cost\n", *(f"{p.seconds!r},{p.sweep},{p.cost!r}\n" for p in points))
-    return _attached(StreamingResponse(_joined(lines), media_type=_CSV), file_name(view, "trace.csv"))
+    return attached(StreamingResponse(_joined(lines), media_type=_CSV), file_name(view, "trace.csv"))
 
 
 @visited
@@ -124,7 +124,7 @@ async def send_log(visit: Visit) -> Response:
     view = await run_in_threadpool(jobs.get, job_id)
     lines = await run_in_threadpool(jobs.log, job_id)
     text = "".join(f"{line.time.isoformat()} {line.level:<8} {line.text}\n" for line in lines)
-    return _attached(Response(text, media_type="text/plain"), file_name(view, "log.txt"))
+    return attached(Response(text, media_type="text/plain"), file_name(view, "log.txt"))
 
 
 @visited
@@ -166,10 +166,10 @@ def _joined(lines: Iterable[str], size: int = 1000) -> Iterator[str]:
 
 def _sent(reader: BlobReader, name: str, media_type: str) -> Response:
     """A blob as an attachment, in pieces."""
-    return _attached(BlobResponse(reader, None, {"Content-Type": media_type}), name)
+    return attached(BlobResponse(reader, None, {"Content-Type": media_type}), name)
 
 
-def _attached(response: Response, name: str) -> Response:
+def attached(response: Response, name: str) -> Response:
     """The response as a file to save. It is not compressed on the way: that would hold up other requests."""
     response.headers["Content-Encoding"] = "identity"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'

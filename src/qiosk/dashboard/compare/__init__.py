@@ -1,0 +1,1 @@
+"""What the page that compares jobs shows: read, compared and drawn, without HTTP."""
