@@ -80,6 +80,24 @@ def test_a_file_is_uploaded(browser: Browser, url: str, memory: MemoryParts) -> 
     assert only_job(memory).name == "made"
 
 
+def test_a_job_is_duplicated_with_another_seed(browser: Browser, url: str, memory: MemoryParts) -> None:
+    with tab(browser, url) as page:
+        page.goto(NEW)
+        page.get_by_role("button", name="Independent set").click()
+        page.get_by_role("textbox", name="seed").fill("1")
+        page.get_by_role("button", name="Submit").click()
+        page.wait_for_url("**/jobs/*")
+        first = only_job(memory)
+        page.get_by_role("link", name="Duplicate").click()
+        expect(page.get_by_role("textbox", name="seed")).to_have_value("1")
+        page.get_by_role("textbox", name="seed").fill("2")
+        page.get_by_role("button", name="Submit").click()
+        page.wait_for_url(lambda at: "/jobs/" in at and first.id not in at)
+    second = next(job for job in memory.jobs("default").page(JobQuery()).items if job.id != first.id)
+    assert second.input_params == {"params": {"seed": 2}}
+    assert second.input_data_uri == first.input_data_uri
+
+
 def test_without_scripts_a_button_shows_the_parameters(browser: Browser, url: str) -> None:
     with tab(browser, url, java_script_enabled=False) as page:
         page.goto(NEW)

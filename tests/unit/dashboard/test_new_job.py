@@ -18,7 +18,7 @@ import pytest
 from pages import HTML, Page, send, sign_in, visit
 from qiosk.contract.jobs import JobQuery, JobView, SubmitJob
 from qiosk.contract.sessions import OpenSession
-from qiosk.dashboard import inputs
+from qiosk.dashboard.new_job import inputs
 from qiosk.formats import columns, registry
 from qiosk.formats.examples import EXAMPLES
 from qiosk.formats.files import FORMATS, read_file, write_file
@@ -384,10 +384,10 @@ def test_inputs_that_no_job_uses_are_removed_after_a_day(http: httpx.Client, mem
 
 def test_large_inputs_are_not_described(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     draft = Page(give(http, QUBO).text).field("input")
-    monkeypatch.setattr("qiosk.dashboard.inputs.MAX_UPLOAD_BYTES", 10)
+    monkeypatch.setattr("qiosk.dashboard.new_job.inputs.MAX_UPLOAD_BYTES", 10)
     assert "too large to be described" in visit(http, f"{NEW}?input={draft}").text
     monkeypatch.undo()
-    monkeypatch.setattr("qiosk.dashboard.problems.MOST_TERMS", 1)
+    monkeypatch.setattr("qiosk.dashboard.new_job.problems.MOST_TERMS", 1)
     assert "too large to be described" in visit(http, f"{NEW}?input={draft}").text
 
 

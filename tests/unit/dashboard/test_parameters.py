@@ -14,7 +14,7 @@ from patience import HANG_S
 from qiosk import Problem, solve
 from qiosk.contract.jobs import JobStatus, JobView
 from qiosk.contract.provenance import environment
-from qiosk.dashboard.parameters import entries_found_by, entries_of, entries_of_job, parameter_form
+from qiosk.dashboard.new_job.parameters import entries_found_by, entries_of, entries_of_job, parameter_form
 from qiosk.errors import NotFound
 from qiosk.model.cost_function import ProblemType
 from qiosk.solvers.targets.catalogue import target, targets

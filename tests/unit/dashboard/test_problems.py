@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from qiosk.dashboard.problems import describe, is_describable, remarks_on, warnings_of
+from qiosk.dashboard.new_job.problems import describe, is_describable, remarks_on, warnings_of
 from qiosk.model.cost_function import CONSTANT, CostFunction
 from strategies import cost_function, cost_functions, integers
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from qiosk.contract.jobs import JobView
-from qiosk.dashboard.parameters import entries_found_by
+from qiosk.dashboard.new_job.parameters import entries_found_by
 from qiosk.dashboard.units import amount, number, percent, seconds
 from qiosk.errors import InvalidInput, InvalidTarget, NotFound
 from qiosk.solvers.targets.catalogue import target

@@ -19,11 +19,11 @@ from starlette.routing import BaseRoute, Route
 
 from qiosk.contract.items import ItemQuery, ItemType
 from qiosk.contract.sessions import SessionView
-from qiosk.dashboard import inputs, submissions
 from qiosk.dashboard.forms import MAX_FORM_BYTES, text_of
-from qiosk.dashboard.inputs import MAX_UPLOAD_BYTES, Reading
-from qiosk.dashboard.parameters import Entries, parameter_form
-from qiosk.dashboard.submissions import OWN_ENTRIES, Beginning, Examined
+from qiosk.dashboard.new_job import inputs, submissions
+from qiosk.dashboard.new_job.inputs import MAX_UPLOAD_BYTES, Reading
+from qiosk.dashboard.new_job.parameters import Entries, parameter_form
+from qiosk.dashboard.new_job.submissions import OWN_ENTRIES, Beginning, Examined
 from qiosk.dashboard.visits import Visit, changed, visited
 from qiosk.errors import InvalidJobDefinition, InvalidValue, QioskError, SessionClosed, SessionNotFound
 from qiosk.formats.examples import EXAMPLES, example

@@ -14,10 +14,11 @@ from msgspec import structs
 from qiosk.client.solvers.provider_formats import format_of
 from qiosk.contract.jobs import SubmitJob
 from qiosk.contract.quotas import Dimension, QuotaView
-from qiosk.dashboard import inputs, units
-from qiosk.dashboard.inputs import Input
-from qiosk.dashboard.parameters import LIMIT, PREFIX, Entries, Form, entries_found_by, entries_of_job
-from qiosk.dashboard.problems import Description, describe, is_describable, remarks_on, warnings_of
+from qiosk.dashboard import units
+from qiosk.dashboard.new_job import inputs
+from qiosk.dashboard.new_job.inputs import Input
+from qiosk.dashboard.new_job.parameters import LIMIT, PREFIX, Entries, Form, entries_found_by, entries_of_job
+from qiosk.dashboard.new_job.problems import Description, describe, is_describable, remarks_on, warnings_of
 from qiosk.errors import InvalidInput, InvalidTarget, JobAlreadyExists, JobNotFound
 from qiosk.server.auth.access import Access
 from qiosk.settings import read_settings
