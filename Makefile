@@ -43,8 +43,9 @@ test: setup  ## the whole test suite, with coverage (25 min of processor time)
 azurite:  ## install the emulator of Azure storage, for the tests that need it (npm, 10 s)
 	npm install --silent --no-audit --no-fund --prefix .azurite azurite@3
 
-browser:  ## install Chromium and axe-core, for the tests of the dashboard (apt and npm, 1 min)
-	@command -v chromium || command -v chromium-browser || command -v google-chrome || { apt-get update -q && apt-get install -y -q chromium; }
+browser: setup  ## install Chromium and axe-core, for the tests of the dashboard (apt or Playwright, and npm; 1 min)
+	@command -v chromium || command -v chromium-browser || command -v google-chrome \
+		|| { apt-get update -q && apt-get install -y -q chromium; } || $(BIN)/playwright install chromium
 	npm install --silent --no-audit --no-fund --prefix .browser axe-core@4
 
 lint: setup  ## ruff: style and mistakes (2 s)
