@@ -59,9 +59,14 @@ def test_a_view_can_be_reloaded_after_another_target_was_chosen(browser: Browser
         page.get_by_role("button", name="Ship loading").click()
         page.get_by_role("textbox", name="seed").fill("5")
         page.get_by_text("Other targets").click()
+        limit = page.get_by_role("textbox", name="Time limit")
+        expect(limit).to_have_attribute("placeholder", "30 s")
+        limit.fill("7")
         page.get_by_role("radio", name="Quantum Monte Carlo").check()
         expect(page.get_by_role("textbox", name="trotter_number")).to_be_visible()
         expect(page.get_by_role("textbox", name="seed")).to_have_value("5")
+        expect(limit).to_have_attribute("placeholder", "none")
+        expect(limit).to_have_value("7")
         assert "target=microsoft.qmc.cpu" in page.url
         assert "csrf" not in page.url
         page.reload()

@@ -57,6 +57,14 @@ def test_parameters_of_a_job_are_those_of_the_next_one(target_id: str) -> None:
     assert dict(parameter_form(target(target_id), again).values) == SPREAD[target_id]
 
 
+@pytest.mark.parametrize(
+    ("target_id", "seconds"),
+    [("qiosk.auto", 30.0), ("toshiba.sbm.ising", 10.0), ("1qbit.tabu", None), ("microsoft.qmc.cpu", None)],
+)
+def test_the_time_limit_by_default_is_the_targets(target_id: str, seconds: float | None) -> None:
+    assert parameter_form(target(target_id), {"limit": "3"}).default_limit == seconds
+
+
 def test_every_provider_gets_its_own_form() -> None:
     assert parameter_form(target("qiosk.auto"), {"p.seed": "3"}).input_params == {"params": {"seed": 3}}
     relinking = parameter_form(target("1qbit.pathrelinking"), {"p.seed": "3", "limit": "2"})

@@ -6,6 +6,7 @@ Fields have the names of their parameters after ``p.``; a schedule has three: ``
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from qiosk.contract.provenance import Provenance
 from qiosk.errors import InvalidInput, NotFound
 from qiosk.solvers.targets.catalogue import full_name
 from qiosk.solvers.targets.catalogue import target as target_of
-from qiosk.solvers.targets.parameters import COMMON, Kind, Parameter
+from qiosk.solvers.targets.parameters import COMMON, Kind, Parameter, read_parameters
 from qiosk.solvers.targets.target import Target
 
 PREFIX: Final = "p."
@@ -75,6 +76,12 @@ class Form:
     def is_valid(self) -> bool:
         """Whether nothing is wrong."""
         return self.limit_error is None and all(field.error is None for field in self.fields)
+
+    @property
+    def default_limit(self) -> float | None:
+        """The time limit if none is given [s]; None if there is none."""
+        limit = self.target.time_limit(read_parameters(self.target.parameters, {}))
+        return limit if math.isfinite(limit) else None
 
     @property
     def input_params(self) -> dict[str, Any]:
