@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import string
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -699,3 +700,13 @@ def test_the_log_of_a_removed_job_is_gone(store):
         store.log(job.key, 0)
     store.add(a_job())
     assert store.log(job.key, 0) == []
+
+
+@pytest.mark.parametrize("prefix", ["a", "a\ud7ff", "a\U0010ffff", "\U0010ffff", "\ue000"])
+def test_names_begin_with_a_prefix_whatever_its_last_character(store: JobStore, prefix: str) -> None:
+    last = chr(sys.maxunicode)
+    names = [prefix, f"{prefix}{last}{last}", f"{prefix}b", f"{prefix[:-1]}{last}{last}{last}", "\ud7fe", "B", last]
+    for number, name in enumerate(names):
+        store.add(a_job(str(number), name=name))
+    expected = {str(number) for number, name in enumerate(names) if name.casefold().startswith(prefix)}
+    assert set(everything(store, JobQuery(name_prefix=prefix))) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import gzip
 import hashlib
 import json
 from datetime import timedelta
@@ -14,12 +15,14 @@ import pytest
 from pages import HTML, Page, send, sign_in, visit
 from qiosk.contract.jobs import SubmitJob
 from qiosk.dashboard import units
+from qiosk.dashboard.pages.jobs import PAGE_JOBS
 from qiosk.dashboard.render import STATIC
 from qiosk.dashboard.sign_in import SESSION_S, Sessions, new_session
 from qiosk.service.accounts.keys import KeyService
 from servers import MemoryParts
 
 KEY = "abc-1/group/mine"
+MAX_FIRST_PAGE_BYTES = 150_000
 PLACE = f"/ui/w/{KEY}"
 HOSTILE = "<script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}'\"&{{7*7}}"
 
@@ -206,6 +209,15 @@ def test_selected_jobs_are_cancelled_and_deleted(http: httpx.Client, memory: Mem
     assert "job 0" not in visit(http, f"{PLACE}/jobs").text
     refused = send(http, f"{PLACE}/jobs", page, action="explode", selected=ids[1])
     assert refused.status_code == 400
+
+
+def test_the_first_page_is_small_with_all_that_it_loads(http: httpx.Client, memory: MemoryParts) -> None:
+    for number in range(PAGE_JOBS):
+        submit(memory, f"{number}, the longest name that is allowed".ljust(200, "x"), tags=("one", str(number)))
+    page = visit(http, f"{PLACE}/jobs")
+    texts = [page.source.encode(), *(http.get(source).content for source in set(page.sources))]
+    assert len(texts) > 5
+    assert sum(len(gzip.compress(text)) for text in texts) < MAX_FIRST_PAGE_BYTES
 
 
 @pytest.mark.parametrize("theme", ["light", "dark", ""])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from qiosk.contract.jobs import ErrorData, SubmitJob
 from qiosk.service.jobs import statistics
 from qiosk.service.jobs.attempts import claim_next
 from qiosk.service.jobs.job import JobEvent, JobState
-from qiosk.service.jobs.statistics import EndedJob, JobStatistics
+from qiosk.service.jobs.statistics import EndedJob, EndedJobs, JobStatistics
 from qiosk.testing import ManualClock
 from servers import MemoryParts
 
@@ -152,3 +152,32 @@ def test_sql_counts_what_is_stored(tmp_path: Path, clock: ManualClock) -> None:
     assert found[2].begun_at is None
     assert counted.ended_since(found[1].ended_at, 1) == [found[1]]
     store.close()
+
+
+class Hours(Listed):
+    """A store of jobs that ended hour by hour, which notes since when it was asked for them."""
+
+    def __init__(self, rows: list[EndedJobs]) -> None:
+        super().__init__()
+        self.rows = rows
+        self.asked: list[datetime] = []
+
+    def ended_by_hour(self, workspace, since):
+        self.asked.append(since)
+        return [row for row in self.rows if row.hour >= since.replace(minute=0)]
+
+
+def test_hours_that_are_over_are_read_once_a_minute(clock: ManualClock) -> None:
+    day = timedelta(days=1)
+    clock.sleep(10 * 3600 + 600)
+    hours = [clock.now().replace(minute=0) - timedelta(hours=back) for back in (2, 1, 0)]
+    store = Hours([EndedJobs(hour, TARGET, JobState.SUCCEEDED, 1, 1, 1.0, 1.0, 0) for hour in hours])
+    numbers = JobStatistics(store, clock)
+    first = list(numbers.ended_by_hour("w", day))
+    assert first == store.rows
+    assert list(numbers.ended_by_hour("w", day)) == first
+    assert store.asked == [clock.now() - day, hours[-1]]
+    clock.sleep(statistics.PAST_S)
+    assert list(numbers.ended_by_hour("w", day)) == first
+    assert store.asked[-1] == clock.now() - day
+    assert list(numbers.ended_by_hour("w", timedelta(minutes=5))) == store.rows[2:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,9 +21,7 @@ def item_conditions(items: sa.Table, query: JobQuery | ItemQuery) -> list[Condit
     """What a query demands of all members that jobs and sessions have in common."""
     conditions: list[Condition] = []
     if query.name_prefix is not None:
-        prefix = name_key(query.name_prefix)  # not LIKE: the prefix is literal
-        name = items.c.name_key
-        conditions += [name >= prefix, sa.func.substr(name, 1, len(prefix)) == prefix]
+        conditions += _begins_with(items.c.name_key, name_key(query.name_prefix))
     if query.id_prefix is not None:  # ids are ASCII, and the last character of ASCII is in none
         conditions += [items.c.id >= query.id_prefix, items.c.id < f"{query.id_prefix}\x7f"]
     conditions += [_has_tag(items.c.tags, tag) for tag in query.tags]
@@ -34,10 +33,21 @@ def item_conditions(items: sa.Table, query: JobQuery | ItemQuery) -> list[Condit
     return conditions + is_among(items.c.target_key, query.targets)
 
 
+def _begins_with(column: sa.ColumnElement[str], prefix: str) -> list[Condition]:
+    """That a text begins with a prefix, as a range of an index. Databases compare characters by their numbers."""
+    head = prefix.rstrip(chr(sys.maxunicode))
+    if not head:
+        return [column >= prefix]
+    following = ord(head[-1]) + 1
+    return [column >= prefix, column < head[:-1] + chr(0xE000 if following == 0xD800 else following)]
+
+
 def _has_tag(tags: sa.ColumnElement[str], tag: str) -> Condition:
     """That one of the tags in a column, which ``to_tags`` wrote, is this one."""
-    first = f"[{json.dumps(tag)}"
-    return sa.or_(sa.func.substr(tags, 1, len(first)) == first, sa.func.replace(tags, f"\n{first[1:]}", "") != tags)
+    text = json.dumps(tag)
+    first = f"[{text}"
+    is_first, is_later = sa.func.substr(tags, 1, len(first)) == first, sa.func.replace(tags, f"\n{text}", "") != tags
+    return sa.and_(tags.contains(text, autoescape=True), sa.or_(is_first, is_later))  # most rows fail the quick test
 
 
 def is_among(column: sa.ColumnElement[Any], choices: Sequence[str] | None) -> list[Condition]:

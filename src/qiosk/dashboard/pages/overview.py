@@ -25,6 +25,7 @@ SPAN: Final = timedelta(days=1)
 """How far the overview looks back."""
 MOST_FAILURES: Final = 20
 """Failed jobs that are shown."""
+_PAGES_OF_FAILURES: Final = 10
 _SHOWN_RUNNING: Final = 100
 
 
@@ -81,21 +82,29 @@ def numbers_of(access: Access, now: datetime) -> Numbers:
     """The numbers of a caller's workspace. It reads the store."""
     parts: ServerParts = access.parts
     key = access.workspace
-    failed = JobQuery(statuses=(JobStatus.FAILED,), created_after=now - 7 * SPAN)
-    failures = [
-        job
-        for job in access.unsigned_jobs.page(failed, top=200).items
-        if job.end_execution_time is not None and job.end_execution_time >= now - SPAN
-    ]
     quotas = {quota.dimension: quota for quota in access.jobs.quotas()}
     return Numbers(
         parts.statistics.counts(key),
         parts.statistics.oldest_waiting_s(key),
         parts.statistics.ended_by_hour(key, SPAN),
         sorted((job for job in parts.running() if job.workspace == key), key=lambda job: job.created_at),
-        failures[:MOST_FAILURES],
+        _failures(access, now),
         quotas.get(Dimension.STORED_BYTES),
     )
+
+
+def _failures(access: Access, now: datetime) -> list[JobView]:
+    """Jobs that failed lately, of the last ones that were submitted within a week."""
+    query = JobQuery(statuses=(JobStatus.FAILED,), created_after=now - 7 * SPAN)
+    found: list[JobView] = []
+    token: str | None = None
+    for _ in range(_PAGES_OF_FAILURES):
+        page = access.unsigned_jobs.page(query, top=MOST_FAILURES, token=token)
+        found += [job for job in page.items if job.end_execution_time and job.end_execution_time >= now - SPAN]
+        token = page.next
+        if token is None or len(found) >= MOST_FAILURES:
+            break
+    return found[:MOST_FAILURES]
 
 
 @visited

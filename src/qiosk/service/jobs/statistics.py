@@ -16,6 +16,8 @@ from qiosk.service.ports import Clock
 
 REFRESH_S = 2.0
 """Largest age of the numbers."""
+PAST_S = 60.0
+"""Largest age of the numbers of hours that are over."""
 RECENT = 50
 """Number of jobs of a target whose waiting times are averaged."""
 BOUNDS_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0)
@@ -23,6 +25,8 @@ BOUNDS_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0)
 
 _FIRST = 500
 _BATCH = 1000
+_WORKSPACES = 100
+"""Workspaces whose past hours are kept."""
 _OVERLAP = timedelta(seconds=30)  # for differing clocks of hosts, and transactions that commit late
 
 
@@ -121,6 +125,14 @@ class Totals:
             self.ran[job.target].add(_seconds(job.ended_at - job.begun_at))
 
 
+class _Past(NamedTuple):
+    """Jobs that ended before an hour began. It may be used until a time of the monotonic clock."""
+
+    hour: datetime
+    until: float
+    rows: Sequence[EndedJobs]
+
+
 @final
 class JobStatistics:
     """Numbers about jobs. Reading them updates them, from the jobs that have ended since the last update."""
@@ -134,6 +146,7 @@ class JobStatistics:
         self._seen: dict[tuple[str, str], datetime] = {}
         self._waits: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
         self._totals = Totals()
+        self._past: dict[tuple[str, timedelta], _Past] = {}
 
     def queue_times(self) -> Mapping[str, float]:
         """Seconds that recent jobs have waited on average, by target; targets without jobs are missing."""
@@ -152,8 +165,21 @@ class JobStatistics:
         return {**dict.fromkeys(JobState, 0), **self._store.counts(workspace)}
 
     def ended_by_hour(self, workspace: str, span: timedelta) -> Sequence[EndedJobs]:
-        """The jobs of a workspace that ended within the last ``span``, by hour, target and state, in this order."""
-        return self._store.ended_by_hour(workspace, self._clock.now() - span)
+        """The jobs of a workspace that ended within the last ``span``, by hour, target and state, in this order.
+
+        The store is asked for this hour only, while the numbers of the others are younger than ``PAST_S``.
+        """
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        since = now - span
+        hour = (now - _OVERLAP).replace(minute=0, second=0, microsecond=0)
+        past = self._past.get((workspace, span))
+        if past is not None and past.hour == hour and monotonic < past.until:
+            return [*past.rows, *self._store.ended_by_hour(workspace, max(since, hour))]
+        rows = self._store.ended_by_hour(workspace, since)
+        if len(self._past) >= _WORKSPACES:
+            self._past.clear()
+        self._past[workspace, span] = _Past(hour, monotonic + PAST_S, [row for row in rows if row.hour < hour])
+        return rows
 
     def by_workspace(self, only: Collection[str] | None = None) -> Mapping[str, int]:
         """How many jobs each workspace has that has any; with ``only``, each of these workspaces."""
