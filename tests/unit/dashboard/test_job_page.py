@@ -284,7 +284,7 @@ def test_a_problem_that_is_too_large_is_not_converted(
     http: httpx.Client, memory: MemoryParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = submit(memory, write(knapsack().cost_function()))
-    monkeypatch.setattr("qiosk.dashboard.job.problems.MAX_STORED_BYTES", 10)
+    monkeypatch.setattr("qiosk.dashboard.job.problems.MAX_UPLOAD_BYTES", 10)
     assert "qiosk convert" in visit(http, f"{PLACE}/jobs/{job_id}/problem?format=qubo", status=400).text
     assert http.get(f"{PLACE}/jobs/{job_id}/problem").status_code == 200
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from qiosk import Problem
 from qiosk.contract.jobs import BoundPoint, ErrorData, JobProgress, JobStatus, JobView, TracePoint
 from qiosk.contract.logs import LogLine
 from qiosk.contract.provenance import environment
@@ -18,6 +19,7 @@ from qiosk.dashboard.job import configurations, kept_traces, models, problems, s
 from qiosk.dashboard.job.timeline import timeline
 from qiosk.dashboard.pages.errors import anchor_of, documented
 from qiosk.errors import InvalidFilter
+from qiosk.formats.files import by_name
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -301,3 +303,27 @@ def test_solutions_are_compared_with_the_first():
         None,
     ]
     assert configurations.distances([]) == []
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "form", "ids"),
+    [
+        ("ising", "qubo", 1 * 1 + 2 * 2 + 60 * 2**59),
+        ("ising", "rudy", 0),
+        ("ising", "qio", 0),
+        ("pubo", "qubo", 0),
+        ("pubo", "rudy", 1 * 1 + 2 * 2 + 60 * 2**59),
+    ],
+)
+def test_what_a_conversion_expands_is_known_before(problem_type, form, ids):
+    problem = Problem("wide", problem_type=problem_type)
+    for members in ([0], [0, 1], list(range(60))):
+        problem.add_term(1, members)
+    assert problems.expanded_ids(problem.cost_function(), by_name(form)) == ids
+
+
+def test_squares_that_a_conversion_multiplies_out_are_counted():
+    problem = Problem("square", problem_type="pubo_grouped")
+    problem.add_slc_term([(1, k) for k in range(5000)], 1)
+    assert problems.expanded_ids(problem.cost_function(), by_name("qubo")) == 5000 * 5001
+    assert problems.expanded_ids(problem.cost_function(), by_name("columns")) == 0
