@@ -90,7 +90,7 @@ def test_selected_jobs_are_compared_live(browser: Browser, url: str, memory: Mem
             expect(page.get_by_role("button", name=button)).to_have_attribute("aria-pressed", "true")
             expect(page.locator("#chart")).to_have_attribute("data-points", "6")
         assert all(choice in page.url for choice in ("scale=log", "axis=sweeps", "rows=differing"))
-        expect(page.get_by_text("Nothing that is known differs")).to_be_visible()
+        expect(page.get_by_text("Nothing differs so far")).to_be_visible()
         for attempt in (slow, quick):
             memory.storage.blobs("default").put(BlobRef(attempt.job.container, "out"), b"{}")
             assert attempt.finish(RunOutcome(output_blob="out", stop_reason="finished"))

@@ -17,7 +17,7 @@ from msgspec import structs
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus, JobView, TracePoint
 from qiosk.contract.provenance import environment
 from qiosk.dashboard.compare import drawing, rows, tables
-from qiosk.dashboard.compare.profiles import GAPS, Compared, by_problem, profile
+from qiosk.dashboard.compare.profiles import GAPS, Compared, by_problem, compared, profile
 from qiosk.dashboard.compare.rows import Gap, Kind, Row, Section
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,7 +52,7 @@ def view(number: int, **members) -> JobView:
 
 def job(number: int, points=(), **members) -> Compared:
     trace = tuple(TracePoint(seconds, place, float(cost)) for place, (seconds, cost) in enumerate(points))
-    return Compared(number, view(number, **members), trace)
+    return compared(number, view(number, **members), trace)
 
 
 def reported(**members):
@@ -190,7 +190,7 @@ def test_parameters_are_those_in_effect_else_those_given():
     assert not sweeps.differs
     assert row_of(found, "beta").values == (2.0, Gap.ABSENT, Gap.UNKNOWN)
     assert row_of(found, "beta").differs
-    assert row_of(found, "replicas").values == (Gap.ABSENT, None, Gap.UNKNOWN)
+    assert row_of(found, "replicas").values == (Gap.ABSENT, Gap.ABSENT, Gap.UNKNOWN)
     assert not any(row.label == "seed" for row in found[1].rows)
 
 

@@ -14,7 +14,7 @@ HEIGHT: Final = 240
 LEFT: Final = 76
 """Where the axis of time begins; it ends ``RIGHT`` units before the edge."""
 RIGHT: Final = 24
-TOP: Final = 10
+TOP: Final = 16
 BOTTOM: Final = 30
 _MOST_TICKS: Final = 6
 

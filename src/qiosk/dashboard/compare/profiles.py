@@ -15,11 +15,13 @@ GAPS: Final = (0.0, 0.001, 0.01)
 
 
 class Compared(NamedTuple):
-    """A job of a comparison. ``number`` counts from 1, ``trace`` are the improvements of its best cost."""
+    """A job of a comparison. ``number`` counts from 1, ``trace`` are the improvements of its best cost, and ``best`` is
+    when it found the lowest one; None without a solution."""
 
     number: int
     view: JobView
     trace: Sequence[TracePoint]
+    best: TracePoint | None
 
     @property
     def name(self) -> str:
@@ -31,10 +33,10 @@ class Compared(NamedTuple):
         """Whether it has run, if only for a moment."""
         return self.view.begin_execution_time is not None
 
-    @property
-    def best(self) -> TracePoint | None:
-        """When it found its lowest cost; None without a solution."""
-        return min(self.trace, key=lambda point: point.cost, default=None)
+
+def compared(number: int, view: JobView, trace: Sequence[TracePoint]) -> Compared:
+    """A job of a comparison."""
+    return Compared(number, view, trace, min(trace, key=lambda point: point.cost, default=None))
 
 
 class Goal(NamedTuple):

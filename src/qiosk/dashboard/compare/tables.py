@@ -125,8 +125,8 @@ def _parameter(name: str, views: Sequence[JobView]) -> Row:
     notes: list[str] = []
     for view in views:
         given, used = _given(view), _used(view)
-        found = _parameters(view)
-        values.append(found[name] if name in found else _blank(view) if _has_reported(view) else Gap.UNKNOWN)
+        found = _parameters(view).get(name)  # None as well if the solver had to choose, and did not tell
+        values.append(found if found is not None else _blank(view) if _has_reported(view) else Gap.UNKNOWN)
         is_changed = given.get(name) is not None and name in used and not is_same(given[name], used[name])
         notes.append(f"given {as_given(given[name])}" if is_changed else "")
     return Row(name, Kind.VALUE, tuple(values), tuple(notes))

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from qiosk.dashboard.compare import drawing, rows, tables
-from qiosk.dashboard.compare.profiles import Compared, Profile, by_problem, profile
+from qiosk.dashboard.compare.profiles import Compared, Profile, by_problem, compared, profile
 from qiosk.dashboard.job.shown import text_of
 from qiosk.dashboard.pages.job_files import attached
 from qiosk.dashboard.visits import Visit, visited
@@ -68,16 +68,17 @@ async def show_comparison(visit: Visit) -> Response:
     back = visit.link("/jobs", selected=[each for each in view.ids[:_KEPT] if is_job_id(each)])
     if not FEWEST <= len(view.ids) <= MOST:
         return visit.page("compare/choose.html", status=400, back=back, count=len(view.ids), fewest=FEWEST, most=MOST)
-    jobs, missing = await run_in_threadpool(_read, visit, view)
-    return visit.page("compare.html", view=view, back=back, missing=missing, **_content(jobs, view))
+    return visit.page("compare.html", view=view, back=back, **await run_in_threadpool(_content, visit, view))
 
 
-def _content(jobs: list[Compared], view: View) -> dict[str, Any]:
+def _content(visit: Visit, view: View) -> dict[str, Any]:
+    jobs, missing = _read(visit, view)
     groups, unknown = by_problem(jobs)
     profiles = _profiles(jobs)
     settings = tables.settings(jobs)
     return {
         "jobs": jobs,
+        "missing": missing,
         "groups": groups,
         "unknown": unknown,
         "profiles": [(found, drawing.drawing(found, is_log=view.scale == "log")) for found in profiles],
@@ -104,7 +105,7 @@ def _read(visit: Visit, view: View) -> tuple[list[Compared], list[str]]:
         try:
             if not is_job_id(job_id):
                 raise JobNotFound(job_id)
-            found.append(Compared(number, jobs.get(job_id), traces.read(access.workspace, jobs, job_id)))
+            found.append(compared(number, jobs.get(job_id), traces.read(access.workspace, jobs, job_id)))
         except JobNotFound:
             missing.append(job_id)
     return found, missing
@@ -126,9 +127,14 @@ async def _send(visit: Visit, name: str, sections: Callable[[list[Compared]], li
     view = read_view(visit.request.query_params)
     if not 1 <= len(view.ids) <= MOST:
         raise InvalidFilter(f"job: must be given {FEWEST} to {MOST} times, found {len(view.ids)}")
-    jobs, _ = await run_in_threadpool(_read, visit, view)
-    lines = rows.as_csv([job.view.id for job in jobs], [job.view.name for job in jobs], sections(jobs))
-    return attached(StreamingResponse(lines, media_type="text/csv; charset=utf-8"), f"comparison-{name}.csv")
+
+    def work() -> str:
+        jobs, _ = _read(visit, view)
+        ids, names = [job.view.id for job in jobs], [job.view.name for job in jobs]
+        return "".join(rows.as_csv(ids, names, sections(jobs)))
+
+    text = await run_in_threadpool(work)
+    return attached(Response(text, media_type="text/csv; charset=utf-8"), f"comparison-{name}.csv")
 
 
 routes: Final[list[BaseRoute]] = [
