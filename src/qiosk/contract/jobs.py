@@ -92,6 +92,15 @@ class JobProgress(Struct, rename="camel", frozen=True, kw_only=True):
     bounds: tuple[BoundPoint, ...] = ()
     activity: str | None = None
 
+    @property
+    def gap(self) -> float | None:
+        """How far the best cost is above the bound, as a share of its size; None if that is not known, or infinite."""
+        if self.best_cost is None or self.bound is None:
+            return None
+        if self.best_cost <= self.bound:
+            return 0.0
+        return (self.best_cost - self.bound) / abs(self.best_cost) if self.best_cost else None
+
 
 class TracePoint(Struct, array_like=True, frozen=True):
     """An improvement of the best cost: seconds since the solver began, sweeps done, cost. In JSON a row of three."""

@@ -147,16 +147,7 @@ def bound_of(view: JobView, extra: Mapping[str, Any]) -> tuple[float | None, flo
             float(gap) if isinstance(gap, (int, float)) else None,
             text_of(stored.get("method", "")),
         )
-    lower, best = view.progress.bound, view.progress.best_cost
-    return lower, None if lower is None or best is None else _gap(best, lower), ""
-
-
-def _gap(cost: float, bound: float) -> float | None:
-    """How far a cost is above a bound, as a share of its size, as results have it; the module that computes it loads
-    the solvers."""
-    if cost <= bound:
-        return 0.0
-    return (cost - bound) / abs(cost) if cost else None
+    return view.progress.bound, view.progress.gap, ""
 
 
 def statistics(view: JobView, extra: Mapping[str, Any]) -> list[Fact]:
