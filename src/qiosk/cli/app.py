@@ -17,6 +17,7 @@ from qiosk.cli.commands.rerun import rerun
 from qiosk.cli.commands.serve import serve
 from qiosk.cli.commands.sessions import sessions
 from qiosk.cli.commands.study import study
+from qiosk.cli.commands.top import top
 from qiosk.cli.commands.verify import verify
 from qiosk.cli.commands.workspaces import open_workspace, workspaces
 from qiosk.cli.output import FAILED, INFEASIBLE, print_json, print_solution, reported, to_json
@@ -44,6 +45,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(admin, name="admin")
 app.add_typer(db, name="db")
 app.command()(serve)
+app.command()(top)
 app.command()(dashboard)
 app.command()(rerun)
 app.command()(verify)

@@ -6,14 +6,17 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
 from qiosk.console.status_line import is_terminal
 
+if TYPE_CHECKING:
+    from qiosk.contract.jobs import JobView
+
 GAP = 2
-_COLOURS = {
+COLOURS = {
     "Waiting": "yellow",
     "Executing": "cyan",
     "Cancelling": "magenta",
@@ -41,6 +44,11 @@ class Column(NamedTuple):
     least: int = 0
 
 
+def status_word(job: JobView) -> str:
+    """The state of a job in tables: ``Cancelling`` while it runs on after it was cancelled."""
+    return "Cancelling" if job.is_cancelling and not job.status.is_final else str(job.status)
+
+
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Cell]], *, colour: str | None = None) -> None:
     """Print a table; the cells of the column ``colour`` are coloured on a terminal.
 
@@ -50,14 +58,14 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Cell]],
     given = [[cell if isinstance(cell, Cell) else Cell(cell, cell) for cell in row] for row in rows]
     titles = [column.title for column in columns]
     width = _width()
-    lines = [titles, *([_printable(cell.full) for cell in row] for row in given)]
+    lines = [titles, *([printable(cell.full) for cell in row] for row in given)]
     if is_terminal(sys.stdout) or _length(lines) > width:
-        lines = [titles, *([_printable(cell.short) for cell in row] for row in given)]
-    widths = _fitted(columns, _natural(lines), width)
+        lines = [titles, *([printable(cell.short) for cell in row] for row in given)]
+    widths = fitted(columns, natural_widths(lines), width)
     painted = None if colour is None or os.environ.get("NO_COLOR") else titles.index(colour)
     for line in lines:
         cells = [
-            _painted(_fill(text, w), text) if k == painted else _fill(text, w)
+            _painted(fill(text, w), text) if k == painted else fill(text, w)
             for k, (text, w) in enumerate(zip(line, widths, strict=True))
             if w
         ]
@@ -70,8 +78,8 @@ def _width() -> int:
     return sys.maxsize
 
 
-def _fitted(columns: Sequence[Column], natural: Sequence[int], width: int) -> list[int]:
-    """The width of each column; 0 leaves it out."""
+def fitted(columns: Sequence[Column], natural: Sequence[int], width: int) -> list[int]:
+    """The width of each column in a line of ``width``; 0 leaves it out. ``natural`` are those that need no cuts."""
     widths = list(natural)
     by_rank = sorted((k for k in range(len(columns)) if columns[k].rank), key=lambda k: -columns[k].rank)
     for k in by_rank:
@@ -90,27 +98,28 @@ def _total(widths: Sequence[int]) -> int:
     return sum(shown) + GAP * (len(shown) - 1)
 
 
-def _natural(lines: Sequence[Sequence[str]]) -> list[int]:
+def natural_widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    """The width of the widest cell of each column."""
     from rich.cells import cell_len
 
     return [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
 
 
 def _length(lines: Sequence[Sequence[str]]) -> int:
-    return _total(_natural(lines))
+    return _total(natural_widths(lines))
 
 
-def _fill(text: str, width: int) -> str:
+def fill(text: str, width: int) -> str:
     """A text of exactly ``width`` columns of the terminal; a cut one ends in ``…``."""
     from rich.cells import cell_len, set_cell_size
 
     return set_cell_size(text, width) if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A text without line breaks, and without characters that would control the terminal."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _painted(text: str, state: str) -> str:
-    return typer.style(text, fg=_COLOURS[state]) if state in _COLOURS else text
+    return typer.style(text, fg=COLOURS[state]) if state in COLOURS else text

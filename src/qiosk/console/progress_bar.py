@@ -67,8 +67,17 @@ class ProgressBar:
         return f"{state:<9}  {bar(fraction, width - len(after) - 13)}{after}"[:width]
 
     def _passed(self) -> str:
-        seconds = int(time.monotonic() - self._began)
-        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        return clock(time.monotonic() - self._began)
+
+
+def clock(span: float) -> str:
+    """A time [s] in hours, minutes and seconds.
+
+    >>> clock(3725.8)
+    '1:02:05'
+    """
+    seconds = int(span)
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
 class TransferBar:

@@ -19,6 +19,8 @@ _CLEAR = "\r\x1b[2K"
 REFRESH_S = 0.5
 """The line is written again after this time, because it shows the time that has passed."""
 
+_IN_ASCII = str.maketrans("━─…›▁▂▃▄▅▆▇█", "#-.>_.-=+*%#")
+
 _in_use = threading.Lock()
 """Held while a line is shown: a second one at the same time shows nothing."""
 
@@ -29,6 +31,15 @@ def is_terminal(stream: Any) -> bool:
         return bool(stream.isatty())
     except (AttributeError, ValueError, OSError):
         return False
+
+
+def encodable(text: str, encoding: str) -> str:
+    """A text as it is, or in ASCII where the encoding lacks a character of it: bars as ``#`` and ``-``."""
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return text.translate(_IN_ASCII).encode("ascii", "replace").decode()
+    return text
 
 
 class StatusLine:
@@ -69,7 +80,9 @@ class StatusLine:
             self._cell(self._html())
         with self._lock:
             if self._out is not None and not self._has_open_line:
-                self._out.write(_CLEAR + self._encodable(self._render(self._width())))
+                self._out.write(
+                    _CLEAR + encodable(self._render(self._width()), getattr(self._out, "encoding", None) or "utf-8")
+                )
                 self._out.flush()
                 self._is_drawn = True
 
@@ -115,14 +128,6 @@ class StatusLine:
     def _keep_drawing(self) -> None:
         while not self._ended.wait(REFRESH_S):
             self.draw()
-
-    def _encodable(self, text: str) -> str:
-        encoding = getattr(self._out, "encoding", None) or "utf-8"
-        try:
-            text.encode(encoding)
-        except (UnicodeEncodeError, LookupError):
-            return text.translate({ord("━"): "#", ord("─"): "-"}).encode("ascii", "replace").decode()
-        return text
 
     def _width(self) -> int:
         try:

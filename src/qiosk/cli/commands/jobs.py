@@ -15,7 +15,7 @@ from qiosk.cli.commands.workspaces import hint_at_others, open_workspace
 from qiosk.cli.interrupt import Interrupt
 from qiosk.cli.output import FAILED, counted, end_if_infeasible, print_json, print_solution, reported, to_json, when
 from qiosk.cli.since import parse_since, parse_until
-from qiosk.cli.table import Cell, Column, print_table
+from qiosk.cli.table import Cell, Column, print_table, status_word
 from qiosk.errors import InvalidValue, JobFailed
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def watch(
         if as_json:
             print_json({"job": job.details.as_dict(), "results": found})
         elif found is not None:
-            print_solution(found, {"status": _state(job)})
+            print_solution(found, {"status": status_word(job.details)})
         if failure is not None:
             raise failure
         if job.status != "Succeeded":
@@ -181,7 +181,7 @@ def cancel(
             print_json([job.details.as_dict() for job in stopped])
         else:
             columns = Column("ID"), Column("STATUS")
-            print_table(columns, [(job.id, _state(job)) for job in stopped], colour="STATUS")
+            print_table(columns, [(job.id, status_word(job.details)) for job in stopped], colour="STATUS")
 
 
 @jobs.command()
@@ -264,7 +264,7 @@ def _row(job: Job, short_id: str) -> tuple[str | Cell, ...]:
     return (
         Cell(job.id, short_id),
         job.details.name or "",
-        _state(job),
+        status_word(job.details),
         target_cell(job.details.target),
         when(job.details.creation_time),
         "" if best is None else f"{best:.10g}",
@@ -274,7 +274,3 @@ def _row(job: Job, short_id: str) -> tuple[str | Cell, ...]:
 def target_cell(target: str) -> Cell:
     """A target for a table; in short without what most targets have in common."""
     return Cell(target, target.removeprefix("microsoft.").removesuffix(".cpu"))
-
-
-def _state(job: Job) -> str:
-    return "Cancelling" if job.details.is_cancelling and not job.has_completed() else str(job.status)
