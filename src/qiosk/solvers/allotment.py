@@ -66,6 +66,14 @@ def seconds_beside(search: float, share: float, *, has_begun: bool) -> float:
     return allowed if has_begun or allowed >= DEFAULT_BEGIN_S else 0.0
 
 
+def seconds_left(left: float, search: float, bounds: float, share: float) -> float:
+    """What a search gets of the time that is ``left``, when it and its bounds have taken so many seconds.
+
+    Bounds that have had more than their share wait until the search has caught up.
+    """
+    return min(left, max(0.0, (1.0 - share) * (bounds + left) - share * search))
+
+
 def seconds_afterwards(search: float, wanted: Wanted) -> float:
     """Seconds that bounds which were asked for get altogether once the search has ended by itself after so many."""
     has_aim = wanted.gap is not None or wanted.method == BRANCH

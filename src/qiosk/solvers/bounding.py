@@ -22,7 +22,7 @@ from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8, CostFunction, ProblemType
 from qiosk.model.flips import cost_of
-from qiosk.solvers.allotment import Wanted, seconds_afterwards, seconds_beside, share_of
+from qiosk.solvers.allotment import Wanted, seconds_afterwards, seconds_beside, seconds_left, share_of
 from qiosk.solvers.search.stopping import StopReason
 
 if TYPE_CHECKING:
@@ -113,6 +113,10 @@ class Bounding:
             self._take(self._bounder.best)
         while self.share and self._spent < allowed and not is_over():
             self._step(found, problem)
+
+    def left_to_search(self, left: float, seconds: float) -> float:
+        """How much of the time that is ``left`` [s] a search gets that has taken so many ``seconds``."""
+        return seconds_left(left, seconds, self._spent if self._has_begun else 0.0, self.share)
 
     @property
     def _spent(self) -> float:

@@ -208,8 +208,9 @@ def _bound_at_last(
 def _budget(run: Run[S], now: float) -> Budget:
     if not np.isfinite(run.deadline):
         return Budget(np.inf, spent=run.seconds)
-    share = 1.0 if run.bounding is None else 1.0 - run.bounding.share
-    left = share * max(0.0, run.deadline - now)
+    left = max(0.0, run.deadline - now)
+    if run.bounding is not None:
+        left = run.bounding.left_to_search(left, run.seconds)
     if run.seconds == 0.0 or run.state.spin_updates == 0:
         return Budget(None, left, run.seconds)
     return Budget(left * run.state.spin_updates / run.seconds, left, run.seconds)

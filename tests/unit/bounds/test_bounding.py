@@ -19,7 +19,7 @@ from qiosk.formats.qio.results import decode
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.flips import cost_of
-from qiosk.solvers.allotment import Wanted, seconds_afterwards, seconds_beside, share_of
+from qiosk.solvers.allotment import Wanted, seconds_afterwards, seconds_beside, seconds_left, share_of
 from qiosk.solvers.bounding import DEFAULT_EFFORT, Bounding, relative_gap
 from qiosk.solvers.checkpoint import pack, unpack
 from qiosk.solvers.run import Task
@@ -203,6 +203,22 @@ def test_bounds_end_when_they_gain_little():
     assert aimed.share == 0.3
     plain.advance(found, problem, 1000.0, lambda: False)
     assert plain.share == 0.0
+
+
+@pytest.mark.parametrize(
+    ("left", "search", "bounds", "expected"),
+    [
+        (1.0, 0.0, 0.0, 0.8),  # nothing has begun
+        (0.5, 0.4, 0.1, 0.4),  # both have had their shares
+        (0.5, 0.3, 0.2, 0.5),  # bounds have had all of theirs
+        (0.5, 0.35, 0.15, 0.45),  # and most of it
+        (0.1, 0.9, 0.0, 0.0),  # none yet, and now there is too little time
+        (0.0, 0.8, 0.2, 0.0),
+    ],
+)
+def test_a_search_is_told_of_the_time_that_bounds_leave_to_it(left, search, bounds, expected):
+    assert seconds_left(left, search, bounds, 0.2) == pytest.approx(expected)
+    assert seconds_left(left, search, bounds, 0.0) == left
 
 
 def test_results_documents_have_the_bound_as_a_member_of_their_own():

@@ -137,7 +137,8 @@ class PopulationAnnealing(Solver[PopulationState]):
         return max(1, min(cheap, self.sweeps // FEWEST_TEMPERATURES))
 
     @property
-    def _n_temperatures(self) -> int:
+    def temperatures(self) -> int:
+        """How many there are."""
         return -(-self.sweeps // self._interval)
 
     @property
@@ -158,7 +159,7 @@ class PopulationAnnealing(Solver[PopulationState]):
 
     def _beta(self, index: int) -> float:
         """beta of a temperature step; before the first one all configurations are equally likely."""
-        return float(self.schedule.values(index, 1, self._n_temperatures)[0]) if index >= 0 else 0.0
+        return float(self.schedule.values(index, 1, self.temperatures)[0]) if index >= 0 else 0.0
 
     def _next_temperature(self, state: PopulationState, parallel: Parallel) -> None:
         """Weigh the replicas for the next temperature, and resample the islands that need it."""
@@ -172,8 +173,8 @@ class PopulationAnnealing(Solver[PopulationState]):
 
     def _is_readout(self, index: int) -> bool:
         """Every doubling, so that there is an early best, and READOUTS times in the colder half."""
-        spacing = max(1, SWEEPS_BETWEEN_READOUTS // self._interval, self._n_temperatures // (2 * READOUTS))
-        return index.bit_count() == 1 or (2 * index > self._n_temperatures and index % spacing == 0)
+        spacing = max(1, SWEEPS_BETWEEN_READOUTS // self._interval, self.temperatures // (2 * READOUTS))
+        return index.bit_count() == 1 or (2 * index > self.temperatures and index % spacing == 0)
 
     def _advance(self, state: PopulationState, island: int, costs: F64, step: float) -> None:
         """Multiply an island's weights by exp(-step * cost), keeping their spread within alpha."""

@@ -7,7 +7,7 @@ best, or next to it, on nearly every problem. On large problems only annealing.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +55,12 @@ POPULATION_VARIABLES = 1000
 """Variables from which population annealing is a member: on fewer, weighing many small populations takes long."""
 SHORTEST_POPULATION = 64
 """Sweeps of a round of population annealing from which on resampling is worth its time."""
-POPULATION_WORK = 1.6
-"""Work of a round of population annealing, in units of one of annealing with as many updates."""
-ISLAND_NANOSECONDS = 4e6
-"""Of weighing and resampling a population in a short round."""
+RESAMPLING_NANOSECONDS = (2e5, 0.4)
+"""Of resampling: for each population, and for each variable of a replica."""
+MOST_RESAMPLINGS = 100.0
+"""Of a long round, about; with fewer temperatures a population is resampled at each."""
+WEIGHING_SWEEPS, QUENCH_SWEEPS = 0.5, 4
+"""Sweeps that weighing the replicas takes at each temperature, and of the quench."""
 DESCENT_NANOSECONDS = 50.0
 """Of the descents that a round of tabu search begins with, for each variable of a larger term."""
 PREPARATION_S, MOST_PREPARATION = 1e-7, 0.25
@@ -72,7 +74,8 @@ Pace = tuple[float, float]
 class Member:
     """A search of the portfolio; ``name`` is that of its target.
 
-    ``update`` and ``start`` are what a spin update, and the beginning of a round, take [ns], about.
+    ``update`` and ``start`` are what a spin update, and the beginning of a round, take [ns], about; ``more`` is what a
+    round of so many sweeps takes besides.
     ``is_steady``: it gains throughout a round, and not only at its end; it also looks for a provable optimum.
     ``least_sweeps``: of a round worth its time.
     ``succeeds``: the member whose place it takes when rounds are long enough for it; empty if it races from the start.
@@ -89,10 +92,11 @@ class Member:
     succeeds: str = ""
     trust: float = 1.0
     is_best_alone: bool = False
+    more: Callable[[int], float] = lambda sweeps: 0.0
 
     def parts(self, sweeps: int) -> tuple[float, float]:
-        """Estimated work of a round of so many sweeps [ns]: its beginning, and its updates."""
-        return self.start, self.update * self.search.updates(sweeps)
+        """Estimated work of a round of so many sweeps [ns]: its beginning with what is not an update, and its updates."""
+        return self.start + self.more(sweeps), self.update * self.search.updates(sweeps)
 
     def work(self, sweeps: int) -> float:
         """Both together [ns]."""
@@ -156,14 +160,24 @@ def _resamples_well(context: SearchContext) -> bool:
 def _populations(context: SearchContext) -> Member:
     search = ParameterFreePopulationAnnealing(context, context.beta_range, long_round=LONG_ROUND)
     search.warm_up()
+    update = _sweep_nanoseconds(context)
+    each, of_update = RESAMPLING_NANOSECONDS
+
+    def more(sweeps: int) -> float:
+        temperatures, updates = search.temperatures(sweeps), search.updates(sweeps) / sweeps
+        resamplings = temperatures / (1.0 + temperatures / MOST_RESAMPLINGS)
+        weighing = update * (WEIGHING_SWEEPS * temperatures + QUENCH_SWEEPS) * updates
+        return weighing + resamplings * (each * search.islands + of_update * updates)
+
     return Member(
         POPULATIONS,
         search,
-        POPULATION_WORK * _sweep_nanoseconds(context),
-        START_NANOSECONDS + ISLAND_NANOSECONDS * search.islands,
+        update,
+        START_NANOSECONDS,
         least_sweeps=SHORTEST_POPULATION,
         succeeds=ANNEALING,
         trust=ANNEALING_TRUST,
+        more=more,
     )
 
 

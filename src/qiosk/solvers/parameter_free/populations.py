@@ -63,6 +63,10 @@ class ParameterFreePopulationAnnealing(Rounds[PopulationState]):
         """Compile what the rounds need."""
         self._round(self._first_setting(), 0, 1).warm_up()
 
+    def temperatures(self, sweeps: int) -> int:
+        """Those of a round of so many sweeps."""
+        return self._round(self._first_setting(), 0, sweeps).temperatures
+
     def _round(self, setting: F64, round_: int, sweeps: int) -> PopulationAnnealing:
         replicas = self._groups(sweeps) * self.context.sampler.lanes
         islands = max(self.islands, replicas // MOST_ISLAND_REPLICAS)
