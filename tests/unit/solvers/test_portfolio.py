@@ -251,6 +251,26 @@ def test_a_pace_tells_the_beginning_of_rounds_from_updates():
     assert Entry(past=[[1e6, 1e6, 0.009], [1e6, 3e6, 0.005]]).pace == pytest.approx((1.25e-9, 1.25e-9))
 
 
+def test_a_part_of_a_pace_that_is_too_low_is_noise():
+    assert Entry(past=[[1e6, 1e6, 0.019], [1e6, 2e6, 0.02]]).pace == pytest.approx((20 / 3 * 1e-9, 20 / 3 * 1e-9))
+
+
+def test_a_pace_is_of_rounds_of_two_lengths():
+    entry = Entry()
+    for updates, seconds in ((1e6, 0.003), (4e6, 0.006), (5e6, 0.008), (8e6, 0.011)):
+        entry.seconds = seconds
+        entry.end((1e6, updates))
+    assert entry.past == [[1e6, 4.5e6, 0.007], [1e6, 8e6, 0.011]]
+
+
+def test_population_annealing_resamples_less_often_in_long_rounds():
+    populations = portfolio_of(glass(1200, 4800, 3)).members[2]
+    assert [populations.search.temperatures(sweeps) for sweeps in (16, 128, 1024)] == [16, 16, 128]
+    rest = [populations.parts(sweeps)[0] for sweeps in (128, 1024, 8192)]
+    assert rest[0] < rest[1] < rest[2]
+    assert rest[2] / rest[1] < 0.8 * 8192 / 1024
+
+
 def test_a_tabu_move_over_a_matrix_takes_as_long_whatever_its_density():
     some = [portfolio_of(glass(200, terms, 3)).members[1] for terms in (2400, 9000, 400, 800)]
     assert [member.search.walkers.kernel for member in some] == ["tabu-dense-int32"] * 2 + ["tabu-sparse-int32"] * 2

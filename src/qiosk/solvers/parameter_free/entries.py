@@ -14,7 +14,7 @@ from qiosk.solvers.search.incumbents import Incumbents
 
 RACING, LAST, POLISHING = "racing", "last", "polishing"
 """Stages of a portfolio."""
-SLOWEST_RATIO = 0.02
+LEAST_RATIOS = (0.02, 0.4)
 """Share of the mean pace that each part of a fitted one has, at least: others are noise."""
 DIFFERENT_LENGTHS = 1.5
 """Ratio of the updates of two rounds from which on their beginning and their updates can be told apart."""
@@ -37,7 +37,7 @@ class Entry:
     begun: int = 0  # rounds
     longest: int = 0  # sweeps of a round
     seconds: float = 0.0  # that the steps of this round took
-    past: list[list[float]] = field(default_factory=list)  # latest rounds: work of start and updates [ns], seconds
+    past: list[list[float]] = field(default_factory=list)  # two lengths of rounds: start and updates [ns], seconds
     fate: str = ""  # why it went; empty while it races
 
     def expected(self, member: Member) -> float:
@@ -66,8 +66,12 @@ class Entry:
         self.past, self.longest, self.fate = other.past[-1:], -(-sweeps // 2), ""
 
     def end(self, parts: Sequence[float]) -> None:
-        """Note what the round took whose work has these parts."""
-        self.past = [*self.past[-1:], [*parts, self.seconds]]
+        """Note what the round took whose work has these parts. Of rounds that are about as long the mean is kept."""
+        latest, last = [*parts, self.seconds], self.past[-1] if self.past else None
+        if last is not None and 1.0 / DIFFERENT_LENGTHS < latest[1] / last[1] < DIFFERENT_LENGTHS:
+            self.past[-1] = [(a + b) / 2.0 for a, b in zip(last, latest, strict=True)]
+        else:
+            self.past = [*self.past[-1:], latest]
 
     def improve(self, cost: float, work: float) -> None:
         """Note a better cost of its own, after so much own work [ns]."""
@@ -85,7 +89,7 @@ class Entry:
             if determinant:
                 each = (before[2] * updates - seconds * before[1]) / determinant
                 rest = (before[0] * seconds - start * before[2]) / determinant
-                if min(each, rest) > SLOWEST_RATIO * common:
+                if each > LEAST_RATIOS[0] * common and rest > LEAST_RATIOS[1] * common:
                     return each, rest
         return common, common
 

@@ -95,7 +95,7 @@ class Member:
     more: Callable[[int], float] = lambda sweeps: 0.0
 
     def parts(self, sweeps: int) -> tuple[float, float]:
-        """Estimated work of a round of so many sweeps [ns]: its beginning with what is not an update, and its updates."""
+        """Estimated work of a round of so many sweeps [ns]: its updates, after all else."""
         return self.start + self.more(sweeps), self.update * self.search.updates(sweeps)
 
     def work(self, sweeps: int) -> float:
