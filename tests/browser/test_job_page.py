@@ -89,9 +89,11 @@ def test_a_running_job_is_watched_and_cancelled(browser: Browser, url: str, memo
         expect(page.locator("#chart")).to_have_attribute("data-points", "5")
         expect(page.get_by_text("5 improvements: from")).to_be_visible()
         page.get_by_text("All improvements as a table").click()
+        page.get_by_label("Problem as").select_option("rudy")
         run.report(50)
         expect(page.locator("#chart")).to_have_attribute("data-points", "50")
         expect(page.locator("#convergence-table")).to_have_attribute("open", "")
+        expect(page.get_by_label("Problem as")).to_have_value("rudy")
         expect(page.locator(".u-legend")).to_contain_text("Bound")
         assert drawn(page) > 500
         page.get_by_role("button", name="Logarithmic").click()
