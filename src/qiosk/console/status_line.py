@@ -19,7 +19,7 @@ _CLEAR = "\r\x1b[2K"
 REFRESH_S = 0.5
 """The line is written again after this time, because it shows the time that has passed."""
 
-_IN_ASCII = str.maketrans("━─…›▁▂▃▄▅▆▇█", "#-.>_.-=+*%#")
+_IN_ASCII = str.maketrans("━─…›↑↓▁▂▃▄▅▆▇█", "#-.>^v_.-=+*%#")
 
 _in_use = threading.Lock()
 """Held while a line is shown: a second one at the same time shows nothing."""

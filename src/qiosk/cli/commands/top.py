@@ -49,7 +49,9 @@ def top(
         from qiosk.cli.top.live import run
 
         where = f"workspace {workspace.key} of {workspace.url or home or 'this machine'}"
-        run(feed, found, where, interval_s=interval, keys=sys.stdin.fileno(), screen=sys.stdout.fileno())
+        screen = sys.stdout.fileno()
+        for message in run(feed, found, where, interval_s=interval, keys=sys.stdin.fileno(), screen=screen):
+            typer.echo(message, err=True)
 
 
 def _print(found: Snapshot, *, as_json: bool) -> None:

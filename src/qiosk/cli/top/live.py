@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -31,10 +31,15 @@ SILENCE_S: Final = 3.0
 """After this time without an answer the table says so."""
 
 
-def run(feed: Feed, first: Snapshot, where: str, *, interval_s: float, keys: int, screen: int) -> None:
+LEAVE_S: Final = 10.0
+"""Longest time that the end waits for cancellations to arrive."""
+
+
+def run(feed: Feed, first: Snapshot, where: str, *, interval_s: float, keys: int, screen: int) -> list[str]:
     """Show the jobs on a terminal, until a key or a signal ends it, or the terminal is closed.
 
-    ``first`` was read already; ``keys`` and ``screen`` are file descriptors of the terminal.
+    ``first`` was read already; ``keys`` and ``screen`` are file descriptors of the terminal. Returns messages about
+    jobs that were to be cancelled at the end and were not.
     """
     from rich.console import Console
     from rich.live import Live
@@ -49,7 +54,7 @@ def run(feed: Feed, first: Snapshot, where: str, *, interval_s: float, keys: int
         )
         console.size = terminal.size
         with Live(console=console, screen=True, auto_refresh=False) as live:
-            _Top(feed, first, where, interval_s, terminal, live).run()
+            return _Top(feed, first, where, interval_s, terminal, live).run()
 
 
 class _Top:
@@ -68,7 +73,7 @@ class _Top:
         self._asked_at = self._answered_at = self._next_at = time.monotonic()
         self._drawn: object = None
 
-    def run(self) -> None:
+    def run(self) -> list[str]:
         while not (self._screen.is_done or self._terminal.is_leaving):
             self._take_answers()
             self._draw()
@@ -77,11 +82,14 @@ class _Top:
             until_read = 1.0 if self._reading else self._next_at - now
             for key in self._terminal.read(min(until_read, 1.0 - now % 1.0)):
                 self._press(key)
+        wait(self._orders, timeout=LEAVE_S)
+        return [message for order in self._orders if (message := _failure(order))]
 
     def _press(self, key: str) -> None:
         opened = self._screen.opened
         job_id = self._screen.press(key)
         if job_id is not None:
+            self._screen.note = "cancelling…"
             self._orders.append(self._worker.submit(partial(self._feed.cancel, job_id)))
         if job_id is not None or self._screen.opened != opened:
             self._next_at = time.monotonic()
@@ -96,11 +104,7 @@ class _Top:
     def _take_answers(self) -> None:
         for order in [each for each in self._orders if each.done()]:
             self._orders.remove(order)
-            try:
-                view = order.result()
-                self._screen.note = f"{view.id[:8]} {view.name}: {status_word(view)}"
-            except (QioskError, OSError) as error:
-                self._screen.note = f"not cancelled: {error}"
+            self._screen.note = _failure(order) or f"{order.result().name}: {status_word(order.result())}"
             self._next_at = time.monotonic()
         if self._reading is None or not self._reading.done():
             return
@@ -120,7 +124,8 @@ class _Top:
         if self._reading is not None and silent_s > max(SILENCE_S, 3 * self._interval_s):
             trouble = f"no answer for {silent_s:.0f} s; {trouble or 'waiting for it'}"
         size = self._terminal.size
-        state = (size, int(time.monotonic()), self._screen.note, trouble)
+        is_timed = any(not view.status.is_final for view in self._snapshot.views)
+        state = (size, is_timed and int(time.monotonic()), self._screen.note, trouble)
         if self._drawn is not None and self._drawn == (state, self._snapshot):
             return
         self._drawn = state, self._snapshot
@@ -136,6 +141,15 @@ class _Top:
 
         self._live.console.size = size
         self._live.update(Group(*lines), refresh=True)
+
+
+def _failure(order: Future[JobView]) -> str:
+    """Why a job was not cancelled; empty if it was."""
+    try:
+        order.result(timeout=0)
+    except (QioskError, OSError) as error:  # that there is no answer yet is a TimeoutError, too
+        return f"not cancelled: {str(error) or 'there was no answer'}"
+    return ""
 
 
 class _Worker:
