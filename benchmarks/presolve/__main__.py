@@ -17,7 +17,7 @@ import numpy as np
 from qiosk.model.compile import compile_problem
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import F64, I64, CostFunction, ProblemType
-from qiosk.presolve.reduction import reduce_fully
+from qiosk.presolve.reduction import MOST_NODES, reduce_fully
 
 RESULTS = Path(__file__).parents[1] / "results" / "presolve.md"
 HEADS = ("problem", "variables", "left", "seconds", "longest part", "most by")
@@ -69,7 +69,7 @@ def measure(name: str, given: CompiledProblem, repeats: int) -> str:
     seconds, parts = list[float](), list[float]()
     for _ in range(repeats):
         stamps = [time.perf_counter()]
-        reduced = reduce_fully(given, check=lambda stamps=stamps: stamps.append(time.perf_counter()))  # type: ignore[misc]
+        reduced = reduce_fully(MOST_NODES)(given, check=lambda stamps=stamps: stamps.append(time.perf_counter()))  # type: ignore[misc]
         stamps.append(time.perf_counter())
         seconds.append(stamps[-1] - stamps[0])
         parts.append(float(np.diff(stamps).max()))
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
     for _, small in families(100_000):  # kernels are compiled, or loaded
-        reduce_fully(small)
+        reduce_fully(MOST_NODES)(small)
     lines = [f"| {' | '.join(HEADS)} |", "| --- " * len(HEADS) + "|"]
     print("\n".join(lines), flush=True)
     for name, compiled in families(given.most):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from qiosk.kernels.exact.best import MOST_SPINS
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8
+from qiosk.model.exact import spin_integers
+from qiosk.presolve.blocks import MOST_WORK, share_of_wide_blocks
+from qiosk.presolve.graph import make_graph
 from qiosk.presolve.reduced import Reduced
+from qiosk.presolve.reduction import MOST_NODES
 from qiosk.presolve.roof import seems_to_decide
 
 LEAST_VARIABLES = 200
@@ -25,6 +31,10 @@ NARROW_DEGREE, NARROW_TERMS, NARROW_SECONDS = 6, 10_000, 5.0
 limit from which that is tried without being asked to [s]: it takes 2 % of it at most."""
 MOST_TIME = 0.2
 """Share of the time limit that a reduction may take."""
+NODES_PER_SECOND, LONG = 50_000, 3600.0
+"""Nodes of the search trees of blocks for each second of the time limit, 2 % of it, and the longest that counts [s]."""
+LEAST_WIDE = 0.5
+"""Share of the variables in blocks within reach of search trees from which a problem is reduced."""
 
 
 def is_reducible(problem: CompiledProblem) -> bool:
@@ -32,11 +42,21 @@ def is_reducible(problem: CompiledProblem) -> bool:
     return problem.is_quadratic and problem.one_hot is None and problem.n > 0
 
 
+def nodes_within(time_limit: float) -> int:
+    """Nodes of the search trees of all blocks in a run of a time limit [s], which may be infinite."""
+    return MOST_NODES if time_limit == math.inf else int(NODES_PER_SECOND * min(time_limit, LONG))
+
+
 def is_promising(problem: CompiledProblem, time_limit: float) -> bool:
     """Whether a reduction seems worth a share of the time limit [s]."""
-    terms = problem.n + problem.n_pairs
-    if problem.n < LEAST_VARIABLES or SECONDS_EACH * terms > MOST_TIME * time_limit:
+    if SECONDS_EACH * (problem.n + problem.n_pairs) > MOST_TIME * time_limit:
         return False
+    return (problem.n >= LEAST_VARIABLES and _is_decidable(problem, time_limit)) or _falls_apart(problem, time_limit)
+
+
+def _is_decidable(problem: CompiledProblem, time_limit: float) -> bool:
+    """Whether the rules, roof duality or elimination seem to decide many variables."""
+    terms = problem.n + problem.n_pairs
     if ROOF_SECONDS_EACH * terms <= MOST_TIME * time_limit and _has_deciding_fields(problem):
         return True
     if 2 * problem.n_pairs <= NARROW_DEGREE * problem.n and terms <= NARROW_TERMS and time_limit >= NARROW_SECONDS:
@@ -50,6 +70,14 @@ def is_promising(problem: CompiledProblem, time_limit: float) -> bool:
             totals += np.bincount(ends, sizes, n)
             np.maximum.at(largest, ends, sizes)
     return int(np.count_nonzero((degrees <= 3) | (2 * largest >= totals))) >= LEAST_SHARE * n
+
+
+def _falls_apart(problem: CompiledProblem, time_limit: float) -> bool:
+    """Whether most variables are in small but wide blocks, which search trees solve apart."""
+    if problem.n + problem.n_pairs > MOST_WORK or 2 * problem.n_pairs > MOST_SPINS * problem.n:
+        return False
+    graph = make_graph(spin_integers(problem), lambda: None)
+    return share_of_wide_blocks(graph, nodes_within(time_limit)) >= LEAST_WIDE
 
 
 def _has_deciding_fields(problem: CompiledProblem) -> bool:

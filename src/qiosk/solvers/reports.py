@@ -201,6 +201,7 @@ class Reports:
             "kernel": kernel,
             "is_reduced": self._searched.reduced is not None,
             "eliminates": self._searched.eliminates,
+            "nodes": self._searched.nodes,
             "uncounted": self._uncounted,
             "planned": self._planned,
         }

@@ -44,7 +44,8 @@ class Searched:
     """The problem of one run of a target with its parameter values; ``kernel`` is the one that was asked for.
 
     ``initial`` is the configuration to begin from, of what is searched; None: none was given. ``reduced`` is None
-    unless the search works on what a reduction left, and ``eliminates`` whether that took narrow components out, too.
+    unless the search works on what a reduction left, ``eliminates`` whether that took blocks out, too, and ``nodes``
+    how many the search trees of these may have had.
     ``presolve`` is what the statistics say of a reduction.
     """
 
@@ -55,6 +56,7 @@ class Searched:
         self.initial: I8 | None = None
         self.reduced: Reduced | None = None
         self.eliminates = False
+        self.nodes = 0
         self.presolve: dict[str, Any] = {}
         self._target = target
         self._values = values
@@ -174,9 +176,11 @@ class Searched:
         from qiosk.solvers.samplers.planner import choose
 
         began = watch()
-        # a checkpoint of an older version knows no elimination
+        # a checkpoint of an older version knows no elimination, or no search trees
         self.eliminates = saved is None or bool(saved.get("eliminates", False))
-        reduced = self.whole.derived(reduce_fully if self.eliminates else reduce_compiled, check=check)
+        within = presolving.nodes_within(self._target.time_limit(self._values))
+        self.nodes = within if saved is None else int(saved.get("nodes", 0))
+        reduced = self.whole.derived(reduce_fully(self.nodes) if self.eliminates else reduce_compiled, check=check)
         seconds = watch() - began
         is_used = bool(saved) or self._values.get("presolve") is True
         is_used = is_used or presolving.pays(reduced, lambda p: choose(p, self._replicas, self._target.has_ladder))

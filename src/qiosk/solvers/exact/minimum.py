@@ -25,6 +25,7 @@ from qiosk.bounds.elimination import METHOD as ELIMINATION
 from qiosk.bounds.elimination import Effort, elimination, is_wide
 from qiosk.bounds.polynomial import Polynomial, polynomial
 from qiosk.bounds.trivial import attains_every_term
+from qiosk.kernels.exact.best import MOST_SPINS, best_by_tree, expected_nodes
 from qiosk.model.compiled import CompiledProblem
 from qiosk.model.cost_function import I8, I64
 from qiosk.model.exact import ExactCosts, spin_integers
@@ -51,8 +52,6 @@ GRAY_NARROW = 23
 """Variables from which such problems are eliminated, if that is less work."""
 GRAY_SIZE = 1 << 31
 """Sizes of all coefficients of such problems together, in their unit, are less."""
-MOST_BITS = 62
-"""Variables of a search tree: configurations are integers."""
 MOST_SOLUTIONS = 10_000
 """Solutions that are looked for by a search tree, at most."""
 UNDECIDED = 16
@@ -61,12 +60,6 @@ FREE = np.int64(2**62)
 """Larger than all costs."""
 LEAST_NODES, NODES_PER_SECOND = 20_000, 10_000
 """Nodes of a search tree: at least so many, some 10 ms; and for each second of the time limit, 2 % of it."""
-NODES_BETWEEN = 4000
-"""Nodes of a search tree before the caller is asked whether to go on; some 20 ms where they are largest."""
-MINIMA_SHARE = 5
-"""Nodes of the trees for its bounds, for each of its own; they have one field where that has 32."""
-NODES_OF_30, NODES_PER_SPIN = 4000, 1.28
-"""Nodes that a dense problem of 30 spins takes, and how many times as many each further spin."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -196,43 +189,22 @@ def evaluate_everywhere(values: NDArray[Any], n: int, is_spin: bool) -> None:
 def _branched(problem: CompiledProblem, wanted: int, time_limit: float, check: Callable[[], None]) -> Exact | None:
     """By a search tree, unless that would have too many nodes."""
     n, most = problem.n, int(max(LEAST_NODES, min(time_limit, 3600.0) * NODES_PER_SECOND))
-    if wanted > MOST_SOLUTIONS or n > MOST_BITS or NODES_OF_30 * NODES_PER_SPIN ** (n - 30) > most:
+    if wanted > MOST_SOLUTIONS or n > MOST_SPINS or expected_nodes(n) > most:
         return None
-    from qiosk.kernels.exact.tree import LOW, begin_minima, begin_tree, search_tree, suffix_minima
-
     integers = spin_integers(problem)
     couplings = np.zeros((n, n), np.int64)
     couplings[integers.rows, integers.cols] = integers.weights
     couplings += couplings.T
-    # first those that matter most
-    order = np.argsort(-(np.abs(couplings).sum(axis=1) + np.abs(integers.fields)), kind="stable")
-    couplings, fields = np.ascontiguousarray(couplings[np.ix_(order, order)]), integers.fields[order]
-    high, rest = np.ascontiguousarray(couplings[:-LOW, :-LOW]), np.zeros(n - LOW + 1, np.int64)
-    minima, tree, walk = suffix_minima(), search_tree(), begin_minima(n - LOW)
-    if not _is_ended(lambda nodes: bool(minima(high, MINIMA_SHARE * nodes, rest, walk)), most, check):
-        return None
     quarters = 1 if problem.is_spin else 4
     count = problem.n + problem.n_pairs
     scale = scale_of(problem, integers.unit * quarters, count, is_exact=integers.is_exact, quarters=quarters)
-    asked = min(1 << n, _asked(wanted, scale))
-    levels, found = np.full(asked, FREE), np.zeros(asked, np.int64)
-    is_symmetric, at = wanted == 1 and not fields.any(), begin_tree(n)
-    if not _is_ended(
-        lambda nodes: bool(tree(couplings, fields, rest, nodes, is_symmetric, levels, found, at)), most, check
-    ):
+    levels = np.full(min(1 << n, _asked(wanted, scale)), FREE)
+    is_symmetric = wanted == 1 and not integers.fields.any()
+    masks, _ = best_by_tree(couplings, integers.fields, levels, most, is_symmetric=is_symmetric, check=check)
+    if masks is None:
         return None
     levels[levels < FREE] += integers.constant
-    bits = (found[:, None] >> np.argsort(order)) & 1
-    return _exact(problem, scale, wanted, (bits << np.arange(n)).sum(axis=1), levels, TREE)
-
-
-def _is_ended(search: Callable[[int], bool], most: int, check: Callable[[], None]) -> bool:
-    """Whether a search ends with ``most`` nodes; called with how many there may be, it returns whether it has."""
-    for nodes in range(NODES_BETWEEN, most + NODES_BETWEEN, NODES_BETWEEN):
-        if search(min(nodes, most)):
-            return True
-        check()
-    return False
+    return _exact(problem, scale, wanted, masks, levels, TREE)
 
 
 def _asked(wanted: int, scale: Scale) -> int:

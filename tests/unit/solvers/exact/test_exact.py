@@ -200,7 +200,7 @@ STRIP = [
 @pytest.mark.parametrize("terms", [normal_pairs(36), STRIP], ids=["tree", "elimination"])
 def test_what_comes_before_a_search_can_be_cancelled(terms, monkeypatch):
     """Work is done in small parts here; without a cancellation the minimum would be found."""
-    monkeypatch.setattr(minimum, "NODES_BETWEEN", 100)
+    monkeypatch.setattr("qiosk.kernels.exact.best.NODES_BETWEEN", 100)
     monkeypatch.setattr("qiosk.bounds.elimination.CHUNK", 1 << 10)
     function, setup = (
         cost_function("ising", terms),
