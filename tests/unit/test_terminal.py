@@ -138,5 +138,5 @@ def test_a_spark_line_falls_as_the_costs_do() -> None:
 
 def test_a_spark_line_of_any_costs_has_its_width() -> None:
     hard = points((0, 1.7e308), (0, 3), (2, -1.7e308), (1, float("nan")))
-    assert spark_line(hard, 1e9, 12) == "█▅▅▁▁▁▁▁▁▁▁▁"
+    assert spark_line(hard, 1e9, 12) == "████▁▁▁▁▁▁▁▁"
     assert {len(spark_line(hard, at, width)) - width for at in (0, 1, 1e300) for width in (1, 2, 50)} == {0}
