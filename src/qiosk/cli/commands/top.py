@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,7 +52,8 @@ def top(
         where = f"workspace {workspace.key} of {workspace.url or home or 'this machine'}"
         screen = sys.stdout.fileno()
         for message in run(feed, found, where, interval_s=interval, keys=sys.stdin.fileno(), screen=screen):
-            typer.echo(message, err=True)
+            with suppress(OSError):  # the terminal is closed
+                typer.echo(message, err=True)
 
 
 def _print(found: Snapshot, *, as_json: bool) -> None:
