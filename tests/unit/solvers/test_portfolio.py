@@ -19,7 +19,7 @@ from qiosk.solvers.parameter_free import members as makers
 from qiosk.solvers.parameter_free.entries import Entry, hopeless, worse_half
 from qiosk.solvers.parameter_free.members import ANNEALING, POPULATIONS, TABU, members
 from qiosk.solvers.parameter_free.portfolio import Portfolio
-from qiosk.solvers.parameter_free.race import LAST_MARGIN, RACE_SHARE, WAITING
+from qiosk.solvers.parameter_free.race import LAST_MARGIN, RACE_SHARE, WAITING, Race
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.parallel import Parallel
@@ -227,6 +227,20 @@ def test_population_annealing_takes_the_place_of_annealing_once_rounds_are_long(
     portfolio = portfolio_of(glass(1200, 4800, 3), violates=lambda x: True)
     state, _ = paced(portfolio, 0.05)
     assert portfolio.statistics(state)["portfolio"][2]["fate"] == WAITING
+
+
+def test_population_annealing_takes_the_place_of_annealing_at_last_where_no_heat_was_long_enough():
+    fates = []
+    for seconds in (0.02, 2.0):
+        portfolio = portfolio_of(glass(1200, 4800, 3), violates=lambda x: True)
+        race, state = Race(portfolio.members, portfolio.context.resolution), portfolio.init()
+        state.spent, state.heats, state.entries[0].past = seconds, 2, [[1e6, 1e6, 2e-3]]
+        state.entries[1].fate = "behind"
+        race.plan(state, Budget(1e9, seconds, seconds))
+        fates.append((state.queue, state.entries[2].fate))
+        assert state.stage == "last"
+    assert fates == [([0], WAITING), ([2], "")]
+    assert state.entries[0].fate == "populationannealing took its place after 2 heats"
 
 
 def test_exactly_one_member_looks_for_a_proof():

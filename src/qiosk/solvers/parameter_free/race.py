@@ -37,6 +37,8 @@ AGAIN = 1.0
 """Times that the last round took, of which so much time must be left that another one follows."""
 LEAST_AGAIN = 0.1
 """The same where there is nothing to refine, and a round begins at random."""
+MOST_REST = 0.5
+"""Work besides updates, in units of theirs, of a last round in which a member takes the place of another, at most."""
 YIELD_SHARE = 0.5
 """Share of its last round in which a steady winner must gain."""
 
@@ -91,10 +93,11 @@ class Race:
             return False
         state.entries[state.turn].fate = "won, but yielded without a gain in half of its time"
         others = [m for m in range(len(self.members)) if m != state.turn]
-        second = min(others, key=lambda m: state.entries[m].best)
+        seconds = LAST_MARGIN * budget.seconds
+        second = self._successor(state, min(others, key=lambda m: state.entries[m].best), seconds)
         state.entries[second].fate = ""
         state.stage = POLISHING
-        self._alone(state, second, LAST_MARGIN * budget.seconds)
+        self._alone(state, second, seconds)
         return True
 
     def _call_all(self, state: PortfolioState, work: float) -> None:
@@ -110,14 +113,19 @@ class Race:
 
     def _let_succeed(self, state: PortfolioState, work: float) -> None:
         """Members for whom rounds of so much work [ns] are long enough take the places of others."""
-        for member, entry in zip(self.members, state.entries, strict=True):
-            if entry.fate != WAITING or not member.is_able(work):
-                continue
-            for k in self._alive(state):
-                other = state.entries[k]
-                if member.succeeds == self.members[k].name and other.past:
-                    entry.succeed(other, member.sweeps(work))
-                    other.fate = f"{member.name} took its place after {state.heats} heats"
+        for k, member in enumerate(self.members):
+            for m in self._alive(state):
+                if member.is_able(work) and self._may_succeed(state, k, m):
+                    self._succeed(state, k, m, member.sweeps(work))
+
+    def _may_succeed(self, state: PortfolioState, k: int, m: int) -> bool:
+        """Whether member ``k`` waits for the place of ``m``, which has run."""
+        is_waiting = state.entries[k].fate == WAITING and self.members[k].succeeds == self.members[m].name
+        return is_waiting and bool(state.entries[m].past)
+
+    def _succeed(self, state: PortfolioState, k: int, m: int, sweeps: int) -> None:
+        state.entries[k].succeed(state.entries[m], sweeps)
+        state.entries[m].fate = f"{self.members[k].name} took its place after {state.heats} heats"
 
     def _calls_heat(self, state: PortfolioState, budget: Budget) -> bool:
         """Begin the next heat, if there is time for it."""
@@ -160,7 +168,20 @@ class Race:
     def _begin_last(self, state: PortfolioState, m: int, budget: Budget) -> None:
         state.stage = LAST
         polish = 0.0 if self._polisher in (None, m) else POLISH_SHARE * (state.spent + budget.seconds)
-        self._alone(state, m, LAST_MARGIN * budget.seconds - polish)
+        seconds = LAST_MARGIN * budget.seconds - polish
+        self._alone(state, self._successor(state, m, seconds), seconds)
+
+    def _successor(self, state: PortfolioState, m: int, seconds: float) -> int:
+        """The member that takes the place of ``m`` where heats were too short for it, and so many seconds are not."""
+        for k, member in enumerate(self.members):
+            if not self._may_succeed(state, k, m):
+                continue
+            sweeps = member.sweeps(seconds, state.entries[m].pace)
+            rest, updates = member.parts(sweeps)
+            if sweeps >= member.least_sweeps and rest <= MOST_REST * updates:
+                self._succeed(state, k, m, sweeps)
+                return k
+        return m
 
     @property
     def _polisher(self) -> int | None:
