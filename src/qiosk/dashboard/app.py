@@ -67,7 +67,7 @@ def create_dashboard(state: State, *, opening_token: str | None = None) -> Starl
     """
     settings: ServerSettings = state.settings
     app = Starlette(
-        routes=_routes(),
+        routes=page_routes(),
         middleware=[Middleware(_Headers), Middleware(GZipMiddleware, minimum_size=1000)],
         exception_handlers={QioskError: error_page, HTTPException: error_page},
     )
@@ -81,7 +81,8 @@ def create_dashboard(state: State, *, opening_token: str | None = None) -> Starl
     return app
 
 
-def _routes() -> list[BaseRoute]:
+def page_routes() -> list[BaseRoute]:
+    """All routes of the pages."""
     of_workspace: list[BaseRoute] = [
         *jobs.routes,
         *overview.routes,

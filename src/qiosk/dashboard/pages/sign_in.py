@@ -74,7 +74,10 @@ async def sign_out(visit: Visit, _form: FormData) -> Response:
 
 async def choose_theme(request: Request) -> Response:
     """Keep the choice of colours: light, dark, or those of the system."""
+    sessions: Sessions = request.app.state.dashboard_sessions
+    session = sessions.read(request) or new_session()
     async with read_form(request) as form:
+        session.check(text_of(form, CSRF_FIELD))
         theme, following = text_of(form, "theme"), _local(text_of(form, "next"))
     response = RedirectResponse(following or request.app.state.renderer.link("/ui/workspaces"), status_code=303)
     if theme in THEMES:
