@@ -144,15 +144,23 @@ def serving(parts: ServerParts, **settings) -> Iterator[httpx.Client]:
         yield client
 
 
+class _Stopping(Server):
+    """A server that ends its event streams when it stops, as ``qiosk serve`` does."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.app.state.changes.stop()
+        await super().shutdown(sockets)
+
+
 @contextmanager
-def listening(parts: ServerParts, *, extras: int = MAX_EXTRA, **settings) -> Iterator[str]:
-    """The URL of a server over these parts, on a socket of the loopback."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def listening(parts: ServerParts, *, extras: int = MAX_EXTRA, port: int = 0, **settings) -> Iterator[str]:
+    """The URL of a server over these parts, on a socket of the loopback; port 0 is any free one."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
         chosen = ServerSettings(**settings)
         app = create_app(parts, chosen, create_pages=create_dashboard)
         config = uvicorn.Config(app, log_config=None, access_log=False)
         port = listener.getsockname()[1]
-        server = Server(config, listener, Admission(Room(chosen.max_connections, extras)))
+        server = _Stopping(config, listener, Admission(Room(chosen.max_connections, extras)))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started:

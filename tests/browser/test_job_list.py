@@ -35,6 +35,7 @@ def test_new_jobs_appear_by_themselves_and_selected_ones_stay_so(
     with session(browser, url) as context, opened(context) as page, opened(context) as other:
         page.goto("/")
         page.get_by_label("Select the first").check()
+        expect(page.get_by_text("1 selected")).to_be_visible()
         assert f"selected={job_id}" in page.url
         other.goto(page.url)
         expect(other.get_by_label("Select the first")).to_be_checked()

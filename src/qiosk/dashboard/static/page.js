@@ -3,6 +3,12 @@
 
 // An EventSource that is open only while the page is visible. Browsers allow some six connections to a host over
 // HTTP/1.1, so many tabs with a stream each would block one another. Whatever was missed meanwhile is one "changed".
+//
+// Where the server does not answer, the browser tries again by itself. Where it answers with no stream, because too many
+// are open or it is about to end, the page is fetched again every POLL_MS instead, and then the stream is tried again.
+const POLL_MS = 10000;
+const PATIENCE_MS = 1500; // shorter interruptions are not worth a message
+
 class VisibleEventSource extends EventTarget {
   constructor(url) {
     super();
@@ -22,18 +28,37 @@ class VisibleEventSource extends EventTarget {
     this.source.addEventListener("changed", () => this.dispatchEvent(new Event("changed")));
     this.source.onopen = (event) => {
       this.readyState = EventSource.OPEN;
+      this.tell("", 0);
       this.onopen?.(event);
       if (this.wasOpen) this.dispatchEvent(new Event("changed"));
       this.wasOpen = true;
     };
-    this.source.onerror = (event) => {
-      this.readyState = this.source?.readyState ?? EventSource.CLOSED;
-      if (this.readyState === EventSource.CLOSED) this.close();
-      this.onerror?.(event);
+    this.source.onerror = () => {
+      this.wasOpen = true;
+      this.readyState = EventSource.CONNECTING;
+      if (this.source?.readyState === EventSource.CLOSED) this.poll();
+      else this.tell("The server does not answer. This page goes on by itself when it does.", PATIENCE_MS);
     };
   }
 
+  poll() {
+    this.pause();
+    this.tell(`Live updates are not possible now. This page is fetched again every ${POLL_MS / 1000} seconds.`, 0);
+    this.polling = setTimeout(() => {
+      this.dispatchEvent(new Event("changed"));
+      this.open();
+    }, POLL_MS);
+  }
+
+  tell(text, after) {
+    clearTimeout(this.telling);
+    const place = document.getElementById("connection");
+    this.telling = setTimeout(() => (place.textContent = text), after);
+  }
+
   pause() {
+    clearTimeout(this.polling);
+    clearTimeout(this.telling);
     this.source?.close();
     this.source = null;
   }
@@ -41,6 +66,7 @@ class VisibleEventSource extends EventTarget {
   close() {
     document.removeEventListener("visibilitychange", this.toggle);
     this.pause();
+    this.tell("", 0);
     this.readyState = EventSource.CLOSED;
   }
 }
@@ -84,7 +110,8 @@ function keepSelection(form) {
   const chosen = [...form.querySelectorAll("input[name=selected]:checked")];
   chosen.forEach((box) => url.searchParams.append("selected", box.value));
   history.replaceState(history.state, "", url);
-  form.dataset.chosen = String(chosen.length);
+  const told = form.querySelector("[data-chosen]");
+  if (told) told.textContent = chosen.length ? `${chosen.length} selected` : "";
 }
 
 document.addEventListener("change", (event) => {
