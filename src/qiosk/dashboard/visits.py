@@ -94,8 +94,7 @@ class Visit:
     @property
     def here(self) -> str:
         """The path and the query of this page."""
-        query = self.request.url.query
-        return self._renderer.link(quote(self.request.scope["sent_path"]) + (f"?{query}" if query else ""))
+        return _here(self.request)
 
     def link(self, path: str, **query: QueryValue) -> str:
         """The URL of a page of this workspace, such as ``/jobs``; members that are None are left out."""
@@ -185,6 +184,13 @@ async def _visit(request: Request) -> Visit:
     return Visit(request, caller, session, workspace)
 
 
+def _here(request: Request) -> str:
+    """The path and the query of a request, as the browser sees them."""
+    renderer: Renderer = request.app.state.renderer
+    query = request.url.query
+    return renderer.link(quote(request.scope["sent_path"]) + (f"?{query}" if query else ""))
+
+
 def is_secure(request: Request) -> bool:
     """Whether the browser reaches the server by TLS."""
     settings: ServerSettings = request.app.state.settings
@@ -195,8 +201,8 @@ async def error_page(request: Request, error: Exception) -> Response:
     """The page that tells of an error; without a valid key, the way to the page for signing in."""
     renderer: Renderer = request.app.state.renderer
     if isinstance(error, Unauthorized):
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        target = renderer.link("/ui/sign-in") + (f"?{urlencode({'next': here})}" if request.method == "GET" else "")
+        target = renderer.link("/ui/sign-in")
+        target += f"?{urlencode({'next': _here(request)})}" if request.method == "GET" else ""
         if "hx-request" in request.headers:
             return Response(status_code=204, headers={"HX-Redirect": target})
         return RedirectResponse(target, status_code=303)

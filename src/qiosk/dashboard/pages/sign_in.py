@@ -80,12 +80,15 @@ async def choose_theme(request: Request) -> Response:
         session.check(text_of(form, CSRF_FIELD))
         theme, following = text_of(form, "theme"), _local(text_of(form, "next"))
     response = RedirectResponse(following or request.app.state.renderer.link("/ui/workspaces"), status_code=303)
-    if theme in THEMES:
-        response.set_cookie(
-            THEME_COOKIE, theme, max_age=_THEME_S, samesite="strict", httponly=True, secure=is_secure(request)
-        )
-    else:
-        response.delete_cookie(THEME_COOKIE, samesite="strict", httponly=True, secure=is_secure(request))
+    response.set_cookie(
+        THEME_COOKIE,
+        theme if theme in THEMES else "",
+        max_age=_THEME_S if theme in THEMES else 0,
+        path=request.app.state.settings.base_path or "/",
+        secure=is_secure(request),
+        httponly=True,
+        samesite="strict",
+    )
     return response
 
 
