@@ -57,8 +57,8 @@ class Solved:
     signs: I8
 
 
-def solve_blocks(graph: Graph, nodes: int, check: Callable[[], None]) -> int:
-    """Merge the spins of blocks that are solved; returns how many spins these are.
+def solve_blocks(graph: Graph, nodes: int, check: Callable[[], None]) -> tuple[int, int]:
+    """Merge the spins of blocks that are solved; returns how many spins these are, and how many nodes are left.
 
     Narrow blocks are eliminated, if they are few. Wide ones of at most 62 spins get a search tree, the smallest first,
     while these have at most ``nodes`` nodes together. ``check`` is called now and then and may raise.
@@ -66,29 +66,28 @@ def solve_blocks(graph: Graph, nodes: int, check: Callable[[], None]) -> int:
     from qiosk.kernels.presolve.blocks import contract_block
     from qiosk.kernels.presolve.graph import CONSTANT
 
-    blocks = _small_blocks(graph, check)
-    solved = [_eliminated(block, check) for block in blocks]
-    wide = [k for k, found in enumerate(solved) if found is None and len(blocks[k].spins) < MOST_SPINS]
+    found = label(graph, check)
+    blocks = [] if found is None else small_blocks(graph, *found)
+    solved = [eliminated(block, check) for block in blocks]
+    wide = [k for k, done in enumerate(solved) if done is None]
     for k in sorted(wide, key=lambda k: len(blocks[k].spins)):
-        if expected_nodes(len(blocks[k].spins) + 1) > nodes:
-            break
-        solved[k], spent = _branched(blocks[k], nodes, check)
-        nodes -= spent
+        solved[k], nodes = branched(blocks[k], nodes, check)
     merged = 0
-    for block, found in zip(blocks, solved, strict=True):  # those that hang on a block before it
-        if found is not None:
-            graph.counters[CONSTANT] += found.level
-            contract_block()(graph, block.edges, block.spins, found.signs, block.top)
+    for block, done in zip(blocks, solved, strict=True):  # those that hang on a block before it
+        if done is not None:
+            graph.counters[CONSTANT] += done.level
+            contract_block()(graph, block.edges, block.spins, done.signs, block.top)
             merged += len(block.spins)
-    return merged
+    return merged, nodes
 
 
 def share_of_wide_blocks(graph: Graph, nodes: int) -> float:
     """Share of the spins in blocks that seem within reach of search trees of so many nodes together; narrow ones count
-    as out of reach.
+    as out of reach. The fields of the graph, which join blocks, become 0.
     """
     from qiosk.kernels.presolve.blocks import label_blocks
 
+    graph.fields[:] = 0
     search = new_search(graph)
     count = int(label_blocks()(graph, search))
     came_by = search.came_by[search.numbers > 0]
@@ -98,16 +97,21 @@ def share_of_wide_blocks(graph: Graph, nodes: int) -> float:
     return float(sizes[is_reached].sum() / max(1, len(graph.start)))
 
 
-def _small_blocks(graph: Graph, check: Callable[[], None]) -> list[Block]:
-    """The smallest blocks, each after those that hang on it."""
+def label(graph: Graph, check: Callable[[], None]) -> tuple[Search, int] | None:
+    """A search that has labelled the blocks, and how many there are; None where that would take too long."""
     from qiosk.kernels.presolve.blocks import label_blocks
 
     if np.count_nonzero(graph.weights) + np.count_nonzero(graph.fields[graph.is_left]) > MOST_LABELLED:
-        return []
+        return None
     search = new_search(graph)
     check()
     count = int(label_blocks()(graph, search))
     check()
+    return search, count
+
+
+def small_blocks(graph: Graph, search: Search, count: int) -> list[Block]:
+    """The smallest blocks, each after those that hang on it."""
     edges = np.flatnonzero(search.labels >= 0)
     order = edges[np.argsort(search.labels[edges], kind="stable")]
     sizes = np.bincount(search.labels[edges], minlength=count)
@@ -149,7 +153,7 @@ def _block(graph: Graph, edges: I64, top: int) -> Block:
     return Block(edges, ends, values, np.setdiff1d(ends, [top]), top)
 
 
-def _eliminated(block: Block, check: Callable[[], None]) -> Solved | None:
+def eliminated(block: Block, check: Callable[[], None]) -> Solved | None:
     """By elimination, unless the block is too wide."""
     if len(block.spins) > EFFORT.width and len(block.edges) > MOST_DEGREE * len(block.spins):
         return None
@@ -162,8 +166,10 @@ def _eliminated(block: Block, check: Callable[[], None]) -> Solved | None:
     return Solved(int(proof.level), proof.configuration)
 
 
-def _branched(block: Block, most: int, check: Callable[[], None]) -> tuple[Solved | None, int]:
-    """By a search tree, unless that has more than ``most`` nodes; and how many it had."""
+def branched(block: Block, most: int, check: Callable[[], None]) -> tuple[Solved | None, int]:
+    """By a search tree, unless that has, or seems to have, more than ``most`` nodes; and how many are left of these."""
+    if len(block.spins) >= MOST_SPINS or expected_nodes(len(block.spins) + 1) > most:
+        return None, most
     spins = np.append(block.spins, block.top)
     order = np.argsort(spins, kind="stable")
     u, v = order[np.searchsorted(spins, block.ends, sorter=order)].T
@@ -172,9 +178,9 @@ def _branched(block: Block, most: int, check: Callable[[], None]) -> tuple[Solve
     fields = np.zeros(len(spins), np.int64)
     masks, nodes = best_by_tree(couplings, fields, costs, most, is_symmetric=True, check=check)
     if masks is None:
-        return None, nodes
+        return None, most - nodes
     signs = 1 - 2 * ((masks[0] >> np.arange(len(spins))) & 1)
-    return Solved(int(costs[0]), (signs[:-1] * signs[-1]).astype(np.int8)), nodes
+    return Solved(int(costs[0]), (signs[:-1] * signs[-1]).astype(np.int8)), most - nodes
 
 
 def _terms(block: Block) -> Polynomial:

@@ -12,6 +12,7 @@ from qiosk.model.exact import spin_integers
 from qiosk.model.sources import cost_function_of
 from qiosk.presolve.blocks import solve_blocks
 from qiosk.presolve.graph import make_graph, what_is_left
+from qiosk.presolve.leaves import solve_leaves
 from qiosk.presolve.reduced import Records, Reduced
 from qiosk.presolve.roof import try_roof_duality
 from qiosk.presolve.twins import merge_twins
@@ -80,8 +81,10 @@ def reduce_compiled(
         if not merge_twins(graph, is_strict=is_strict):
             break
         _apply_rules(graph, is_strict, check)
-    if eliminates and not is_strict and solve_blocks(graph, nodes, check):
-        _apply_rules(graph, is_strict, check)
+    if eliminates and not is_strict:
+        merged, nodes = solve_blocks(graph, nodes, check)
+        if merged + solve_leaves(graph, nodes, check):
+            _apply_rules(graph, is_strict, check)
     count = int(graph.counters[REMOVED])
     counts = {rule: int(k) for rule, k in zip(RULES, graph.counts, strict=True) if k}
     return Reduced(

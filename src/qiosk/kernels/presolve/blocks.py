@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qiosk.kernels.compiler import INTERNAL, called, inlined, uncounted_kernel
-from qiosk.kernels.presolve.graph import ELIMINATED, POOL, add_field, merge, other_end, remove_edge
+from qiosk.kernels.presolve.graph import ELIMINATED, FIRST, POOL, add_field, merge, other_end, push, remove_edge
 
 I32 = NDArray[np.int32]
 
@@ -143,3 +143,15 @@ def contract_block() -> Any:
             merge(g, spins[k], top, np.int64(signs[k]), ELIMINATED)
 
     return contract
+
+
+@cache
+def add_to_field() -> Any:
+    """``add(graph, spin, field)``: adds to the field of a spin, which the rules look at again."""
+
+    @uncounted_kernel
+    def add(g: Any, spin: Any, field: Any) -> None:
+        add_field(g, spin, np.int64(field))
+        push(g, FIRST, spin)
+
+    return add
