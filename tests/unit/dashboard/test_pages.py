@@ -6,6 +6,7 @@ import doctest
 import gzip
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 from pages import HTML, Page, send, sign_in, visit
-from qiosk.contract.jobs import SubmitJob
+from qiosk.contract.jobs import JobProgress, JobQuery, SubmitJob
 from qiosk.dashboard import units
 from qiosk.dashboard.pages.jobs import PAGE_JOBS
 from qiosk.dashboard.render import STATIC
@@ -209,6 +210,31 @@ def test_selected_jobs_are_cancelled_and_deleted(http: httpx.Client, memory: Mem
     assert "job 0" not in visit(http, f"{PLACE}/jobs").text
     refused = send(http, f"{PLACE}/jobs", page, action="explode", selected=ids[1])
     assert refused.status_code == 400
+
+
+def test_selected_jobs_are_run_again_once(http: httpx.Client, memory: MemoryParts) -> None:
+    params = {"params": {"seed": 1, "timeout": 5}}
+    ids = [submit(memory, f"job {number}", tags=("red",), input_params=params, priority="High") for number in range(2)]
+    page = visit(http, f"{PLACE}/jobs")
+    assert page.text.count("High") == 2
+    fields = {"action": "rerun", "selected": [*ids, "unknown"], "new_id": page.field("new_id")}
+    for _ in range(2):  # sent twice by a double click
+        assert send(http, f"{PLACE}/jobs", page, query="tag=red", **fields).url.query == b"tag=red"
+    jobs = memory.jobs(KEY)
+    found = [view for view in jobs.page(JobQuery(), top=10).items if view.id not in ids]
+    assert sorted(view.name for view in found) == ["job 0", "job 1"]
+    for view in found:
+        assert (view.tags, view.priority, view.input_params["params"]["timeout"]) == (("red",), "High", 5)
+        assert view.input_params["params"]["seed"] != 1
+    assert send(http, f"{PLACE}/jobs", page, **{**fields, "new_id": "none"}).status_code == 200
+    assert len(jobs.page(JobQuery(), top=10).items) == 6
+
+
+def test_the_list_shows_gaps_where_they_are_known(http: httpx.Client, memory: MemoryParts) -> None:
+    submit(memory)
+    (job,) = memory.store.all()
+    memory.store.swap(replace(job, progress=JobProgress(best_cost=-100.0, bound=-110.0)), expected=job)
+    assert "10 %" in visit(http, f"{PLACE}/jobs").text
 
 
 def test_the_first_page_is_small_with_all_that_it_loads(http: httpx.Client, memory: MemoryParts) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import uuid4
 
-from msgspec import structs
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from qiosk.client.details import JobDetails
 from qiosk.contract.jobs import ExtendJob, JobQuery, JobView
 from qiosk.dashboard.forms import text_of
 from qiosk.dashboard.job import configurations, models, shown, traces
+from qiosk.dashboard.job.reruns import run_again
 from qiosk.dashboard.job.timeline import timeline
 from qiosk.dashboard.pages.errors import anchor_of
 from qiosk.dashboard.pages.job_files import read_trace
@@ -142,13 +141,7 @@ def _extend(jobs: JobService, job_id: str, form: FormData) -> str:
 
 
 def _rerun(jobs: JobService, job_id: str, form: FormData) -> str:
-    """A new job that reads the same input, with a seed that follows from the new id: a form sent twice is one job."""
-    view = jobs.get(job_id)
-    new_id = _new_id(form)
-    seed = int.from_bytes(new_id.encode()[:4]) % 2**31
-    changes: dict[str, Any] = {"id": new_id, "container_uri": None, "session_id": None}
-    changes["input_params"] = shown.with_seed(view.input_params, seed)
-    return f"/jobs/{jobs.submit(structs.replace(JobDetails.from_view(view).command(), **changes)).id}"
+    return f"/jobs/{run_again(jobs, job_id, _new_id(form))}"
 
 
 def _new_id(form: FormData) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID, uuid4
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, QueryParams
@@ -16,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 from qiosk.contract.jobs import JobQuery, JobStatus, JobView
 from qiosk.contract.paging import ItemOrder
 from qiosk.dashboard.forms import text_of
+from qiosk.dashboard.job.reruns import run_all_again
 from qiosk.dashboard.visits import Visit, changed, visited
 from qiosk.errors import InvalidFilter, NotFound
 from qiosk.service.names import is_job_id
@@ -134,27 +137,41 @@ async def show_jobs(visit: Visit) -> Response:
         statuses=JobStatus,
         targets=[view.id for view in jobs.targets()],
         duration_of=duration_s,
+        new_id=str(uuid4()),
     )
 
 
 @changed
 async def change_jobs(visit: Visit, form: FormData) -> Response:
-    """Cancel, delete or compare the selected jobs."""
+    """Cancel, delete, run again or compare the selected jobs."""
     ids = [str(text) for text in form.getlist("selected") if is_job_id(str(text))][:MAX_SELECTED]
     action = text_of(form, "action")
     if action == "compare":
         return visit.go(visit.link("/compare", **{"job": ids}))
-    work = {"cancel": visit.access.jobs.cancel, "delete": visit.access.jobs.delete}.get(action)
-    if work is None:
-        raise InvalidFilter(f"action: must be cancel, delete or compare, found {action[:100]!r}")
+    jobs = visit.access.unsigned_jobs.submitted_by(visit.access.label)
+    if action == "rerun":
+        await run_in_threadpool(run_all_again, jobs, ids, _uuid(text_of(form, "new_id")))
+    elif (work := {"cancel": jobs.cancel, "delete": jobs.delete}.get(action)) is not None:
+        await _apply(work, ids)
+    else:
+        raise InvalidFilter(f"action: must be cancel, delete, rerun or compare, found {action[:100]!r}")
+    query = text_of(form, "query")
+    return visit.go(visit.link("/jobs") + (f"?{query}" if query else ""))
 
+
+async def _apply(work: Callable[[str], object], ids: Sequence[str]) -> None:
     async def apply(job_id: str) -> None:
         with suppress(NotFound):  # another tab has deleted it
             await run_in_threadpool(work, job_id)
 
     await asyncio.gather(*map(apply, ids))
-    query = text_of(form, "query")
-    return visit.go(visit.link("/jobs") + (f"?{query}" if query else ""))
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        return uuid4()
 
 
 def duration_s(job: JobView, now: datetime) -> float | None:
