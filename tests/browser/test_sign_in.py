@@ -60,6 +60,18 @@ def test_a_key_that_expires_ends_an_open_page(browser: Browser, url: str, memory
         expect(page.get_by_label("API key")).to_be_visible(timeout=60_000)  # by itself
 
 
+def test_a_link_on_another_site_opens_the_page_with_its_session(
+    browser: Browser, url: str, memory: MemoryParts
+) -> None:
+    with tab(browser, url) as page:
+        sign_in(page, make_key(memory))
+        expect(page.get_by_role("link", name="a job")).to_be_visible()
+        page.goto(f"data:text/html,<a href='{url}/ui/w/default/jobs?sort=name'>look</a>")
+        page.get_by_text("look").click()
+        expect(page.get_by_role("link", name="a job")).to_be_visible()
+        assert page.url.endswith("/jobs?sort=name")
+
+
 def test_a_key_for_reading_has_no_buttons_that_change(browser: Browser, url: str, memory: MemoryParts) -> None:
     with tab(browser, url) as page:
         sign_in(page, make_key(memory, is_read_only=True))

@@ -26,7 +26,7 @@ from qiosk.server.web.connections import ConnectionLimit
 from qiosk.server.web.errors import ERROR_HANDLERS
 from qiosk.server.web.metrics import JobMetrics, RequestMetrics
 from qiosk.server.web.middleware import Requests
-from qiosk.server.web.origins import SameOrigin
+from qiosk.server.web.origins import SameOrigin, is_page
 from qiosk.server.web.paths import WORKSPACE, CanonicalPaths
 from qiosk.server.web.routing import Route, RouteTable
 
@@ -70,10 +70,8 @@ def _beside(pages: ASGIApp, table: ASGIApp) -> ASGIApp:
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        is_page = path == "/ui" or path.startswith("/ui/")
-        if path == "/":
-            is_page = "text/html" in Headers(scope=scope).get("accept", "")
-        await (pages if is_page else table)(scope, receive, send)
+        is_browsers = path != "/" or "text/html" in Headers(scope=scope).get("accept", "")
+        await (pages if is_page(path) and is_browsers else table)(scope, receive, send)
 
     return dispatch
 

@@ -129,6 +129,37 @@ def test_every_path_refuses_foreign_pages(http: httpx.Client, path: str, headers
     assert "x-ms-request-id" in response.headers
 
 
+LINK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize("path", ["/", "/ui", "/ui/w/default/jobs?sort=name"])
+def test_links_on_other_sites_lead_to_pages_by_a_request_of_its_own(http: httpx.Client, path: str) -> None:
+    response = http.get(path, headers=LINK)
+    assert response.status_code == 200
+    assert response.headers["refresh"] == "0"
+    assert "set-cookie" not in response.headers
+    assert "sandbox" not in response.headers["content-security-policy"]
+    assert "x-frame-options" in response.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "headers"),
+    [
+        (JOBS, "GET", {}),
+        ("/uix", "GET", {}),
+        ("/ui", "POST", {}),
+        ("/ui", "GET", {"Sec-Fetch-Dest": "iframe"}),
+        ("/ui", "GET", {"Sec-Fetch-Mode": "no-cors"}),
+        ("/ui", "GET", {"Host": "evil.example"}),
+        ("/ui", "GET", {"Origin": "http://evil.example"}),
+    ],
+)
+def test_links_on_other_sites_lead_nowhere_else(
+    http: httpx.Client, path: str, method: str, headers: dict[str, str]
+) -> None:
+    assert http.request(method, path, headers=LINK | headers).status_code == 403
+
+
 def test_its_own_pages_are_answered(http: httpx.Client) -> None:
     assert http.get(JOBS, headers={"Origin": HOST, "Sec-Fetch-Site": "same-origin"}).status_code == 200
 

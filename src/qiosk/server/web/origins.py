@@ -8,7 +8,9 @@ without asking the server first. So three things are checked, on all paths:
 - ``Host`` must be a name of the server, if the server is on the loopback, needs no key, or has a list of names. The
   port is not compared, since ports are often forwarded. On other servers, a page cannot do anything without a key.
 - ``Origin`` must be the server itself.
-- ``Sec-Fetch-Site`` must not be ``cross-site``, nor ``same-site`` in requests that change something.
+- ``Sec-Fetch-Site`` must not be ``cross-site``, nor ``same-site`` in requests that change something. But a link on
+  another site may lead to a page: the browser is told to ask for it once more by itself. That request comes from this
+  server's own document, so it also has the cookies that are for requests of the same site only.
 
 Requests that change jobs must also have a JSON content type, which pages of other hosts may not send: see ``routing``.
 """
@@ -23,6 +25,7 @@ from typing import Final, final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qiosk.errors import Forbidden, InvalidJobDefinition
@@ -32,6 +35,7 @@ from qiosk.server.web.errors import error_reply
 _HOST: Final = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 _PORTS: Final = {"http": "80", "https": "443"}
 _READS: Final = ("GET", "HEAD")
+_FOREIGN: Final = "Sec-Fetch-Site header: requests from pages of other sites are refused"
 _CACHED: Final = 256  # hosts: clients send the same few again and again
 
 
@@ -46,13 +50,15 @@ class SameOrigin:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 403."""
         if scope["type"] == "http":
+            headers = Headers(scope=scope)
             try:
-                reason = self._names.refusal(scope["method"], Headers(scope=scope))
+                reason = self._names.refusal(scope["method"], headers)
             except InvalidJobDefinition as error:
                 await error_reply(error)(scope, receive, send)
                 return
             if reason is not None:
-                await error_reply(Forbidden(reason))(scope, receive, send)
+                is_link = reason == _FOREIGN and _follows_link(scope, headers)
+                await (_ask_again() if is_link else error_reply(Forbidden(reason)))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -87,7 +93,7 @@ class KnownNames:
                 return f"Origin header: requests from pages of {origin[:100]!r} are refused"
         site = headers.get("sec-fetch-site", "").strip().lower()
         if site == "cross-site" or (site == "same-site" and method not in _READS):
-            return "Sec-Fetch-Site header: requests from pages of other sites are refused"
+            return _FOREIGN
         return None
 
     def knows(self, host: str) -> bool:
@@ -108,6 +114,23 @@ class KnownNames:
             return place == _place(found.scheme, host)
         except ValueError:
             return False
+
+
+def is_page(path: str) -> bool:
+    """Whether a path may be one of the pages for browsers."""
+    return path == "/" or path == "/ui" or path.startswith("/ui/")
+
+
+def _follows_link(scope: Scope, headers: Headers) -> bool:
+    """Whether a browser asks for a page, to show it in place of the one with the link, and not inside of it."""
+    is_shown = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
+    return is_shown and scope["method"] in _READS and is_page(scope["path"])
+
+
+def _ask_again() -> Response:
+    text = '<!doctype html><html lang="en"><title>Qiosk</title><p><a href="">Open the page</a></p></html>'
+    policy = "default-src 'none'; frame-ancestors 'none'"  # not sandboxed: a sandboxed document may not ask again
+    return HTMLResponse(text, headers={"Refresh": "0", "Content-Security-Policy": policy})
 
 
 def _place(scheme: str, netloc: str) -> tuple[str, str]:
