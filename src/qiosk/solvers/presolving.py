@@ -49,9 +49,8 @@ def nodes_within(time_limit: float) -> int:
 
 def is_promising(problem: CompiledProblem, time_limit: float) -> bool:
     """Whether a reduction seems worth a share of the time limit [s]."""
-    if SECONDS_EACH * (problem.n + problem.n_pairs) > MOST_TIME * time_limit:
-        return False
-    return (problem.n >= LEAST_VARIABLES and _is_decidable(problem, time_limit)) or _falls_apart(problem, time_limit)
+    is_long = SECONDS_EACH * (problem.n + problem.n_pairs) > MOST_TIME * time_limit
+    return not is_long and problem.n >= LEAST_VARIABLES and _is_decidable(problem, time_limit)
 
 
 def _is_decidable(problem: CompiledProblem, time_limit: float) -> bool:
@@ -72,9 +71,10 @@ def _is_decidable(problem: CompiledProblem, time_limit: float) -> bool:
     return int(np.count_nonzero((degrees <= 3) | (2 * largest >= totals))) >= LEAST_SHARE * n
 
 
-def _falls_apart(problem: CompiledProblem, time_limit: float) -> bool:
+def falls_apart(problem: CompiledProblem, time_limit: float) -> bool:
     """Whether most variables are in small but wide blocks, which search trees solve apart."""
-    if problem.n + problem.n_pairs > MOST_WORK or 2 * problem.n_pairs > MOST_SPINS * problem.n:
+    terms = problem.n + problem.n_pairs
+    if terms > min(MOST_WORK, MOST_TIME * time_limit / SECONDS_EACH) or 2 * problem.n_pairs > MOST_SPINS * problem.n:
         return False
     graph = make_graph(spin_integers(problem), lambda: None)
     return share_of_wide_blocks(graph, nodes_within(time_limit)) >= LEAST_WIDE

@@ -164,7 +164,10 @@ class Searched:
             return False
         if wanted is None and (not self._target.is_parameter_free or self._kernel is not None):
             return False
-        return wanted is True or presolving.is_promising(self.whole, self._target.time_limit(self._values))
+        limit = self._target.time_limit(self._values)
+        if wanted is True or presolving.is_promising(self.whole, limit):
+            return True
+        return self.is_proof_tried and presolving.falls_apart(self.whole, limit)
 
     def reduce(self, saved: Mapping[str, Any] | None, watch: Callable[[], float], check: Callable[[], None]) -> None:
         """Search what is left of the problem, unless that does not pay; a checkpoint's run has decided it already.

@@ -20,7 +20,7 @@ from qiosk.presolve.reduction import MOST_NODES, reduce_compiled
 from qiosk.solvers.checkpoint import pack, unpack
 from qiosk.solvers.exact.exhaustive import all_costs
 from qiosk.solvers.exact.minimum import exact_minimum
-from qiosk.solvers.presolving import is_promising
+from qiosk.solvers.presolving import falls_apart
 from qiosk.solvers.solve import Hooks, set_up, solve
 from strategies import cost_function
 
@@ -161,14 +161,15 @@ def test_six_dense_pieces_of_thirty_are_optimal(kind, step):
     assert found.cost == min(least.values())
     assert found.statistics["presolve"]["variables"] == 0
     assert "presolve" not in solve(problem, FREE, timeout=0.5, seed=1, presolve=False).statistics
+    assert "presolve" not in solve(problem, FREE, timeout=0.5, seed=1, bound="none").statistics
     assert "presolve" not in solve(problem, FREE, timeout=0.5, seed=1, number_of_solutions=2).statistics
 
 
 def test_problems_that_fall_apart_are_tried_others_are_not():
     apart = compile_problem(cost_function("ising", [t for k in range(4) for t in dense(30, 30 * k)]))
-    assert is_promising(apart, 5.0)
-    assert not is_promising(apart, 0.1)  # too few nodes
-    assert not is_promising(compile_problem(cost_function("ising", dense(80))), 5.0)
+    assert falls_apart(apart, 5.0)
+    assert not falls_apart(apart, 0.1)  # too few nodes
+    assert not falls_apart(compile_problem(cost_function("ising", dense(80))), 5.0)
     whole = compile_problem(
         cost_function(
             "ising",
@@ -176,7 +177,7 @@ def test_problems_that_fall_apart_are_tried_others_are_not():
             + [(1.0, [5, 35]), (1.0, [40, 70]), (1.0, [70, 100]), (1.0, [8, 110])],
         )
     )
-    assert not is_promising(whole, 5.0)
+    assert not falls_apart(whole, 5.0)
 
 
 def test_a_checkpoint_of_a_run_without_trees_is_continued_without_them():
