@@ -15,7 +15,7 @@ VENV := $(PYTHON) -m venv --clear .venv && $(BIN)/python -m pip install --quiet 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: azurite bench browser changelog check clean demo docs fmt goldens gallery help lint package peers picture serve setup site test types validators
+.PHONY: azurite bench browser changelog check clean demo docs fmt goldens gallery help lint package peers picture screenshot serve setup site test types validators
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -90,6 +90,9 @@ site: setup  ## build the documentation site in site/; broken links and foreign 
 
 gallery: setup  ## draw the pictures of docs/gallery.md again (2 min)
 	$(BIN)/python docs/gallery/draw.py
+
+screenshot: setup browser  ## take the picture of docs/dashboard.md again (20 s)
+	PYTHONPATH=tests $(BIN)/python -m tools.screenshot
 
 picture: setup  ## draw docs/architecture.svg from the imports (2 s)
 	$(BIN)/python -m tools.picture

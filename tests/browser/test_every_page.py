@@ -11,36 +11,61 @@ from playwright.sync_api import Browser
 from browsers import screenshot, tab, violations
 from qiosk.contract.jobs import SubmitJob
 from qiosk.contract.sessions import OpenSession
+from qiosk.service.jobs.definition import MAX_NAME
 from servers import MemoryParts, listening
 
-HOSTILE = "<script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}'\"&{{7*7}}"
+RIGHT_TO_LEFT = "\N{RIGHT-TO-LEFT OVERRIDE}"
+HOSTILE = f"<script>alert(1)</script>{RIGHT_TO_LEFT}'\"&{{{{7*7}}}}"
+NAMES = (
+    "an ordinary name",
+    "x" * MAX_NAME,
+    "\N{FAMILY}\N{VARIATION SELECTOR-16}\N{ZERO WIDTH JOINER}" * (MAX_NAME // 3),
+    "\N{HEBREW LETTER ALEF}\N{ARABIC LETTER BEH} 12 (" * 20,
+    HOSTILE.replace(RIGHT_TO_LEFT, ""),
+)
+METADATA = {"k" * 100: "v" * 10_000, "markup": "<img src=x onerror=alert(1)>", "emoji": "\N{PILE OF POO}" * 1000}
+PLACE = "/ui/w/default"
 PATHS = {
     "sign-in": "/ui/sign-in",
     "workspaces": "/ui/workspaces",
-    "jobs": "/ui/w/default/jobs",
-    "no jobs": "/ui/w/default/jobs?q=nothing",
-    "overview": "/ui/w/default/overview",
-    "sessions": "/ui/w/default/sessions",
-    "quotas": "/ui/w/default/quotas",
-    "comparison": "/ui/w/default/compare?job=first&job=second&job=unknown&scale=log",
-    "no comparison": "/ui/w/default/compare?job=first",
-    "error": "/ui/w/default/nothing",
+    "errors": "/ui/errors",
+    "jobs": f"{PLACE}/jobs",
+    "no jobs": f"{PLACE}/jobs?q=nothing",
+    "job that failed": f"{PLACE}/jobs/{{0}}",
+    "job with a long name": f"{PLACE}/jobs/{{1}}",
+    "job with emoji": f"{PLACE}/jobs/{{2}}",
+    "job from right to left": f"{PLACE}/jobs/{{3}}",
+    "job that waits": f"{PLACE}/jobs/{{4}}",
+    "compare": f"{PLACE}/compare?job={{1}}&job={{2}}&job={{3}}",
+    "new": f"{PLACE}/new",
+    "overview": f"{PLACE}/overview",
+    "sessions": f"{PLACE}/sessions",
+    "quotas": f"{PLACE}/quotas",
+    "error": f"{PLACE}/nothing",
 }
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    memory = MemoryParts(combined_job_hours=2.0)
+def memory() -> MemoryParts:
+    return MemoryParts(combined_job_hours=2.0)
+
+
+@pytest.fixture(scope="module")
+def ids(memory: MemoryParts) -> list[str]:
+    """Jobs of all names; the first has failed, the last one waits."""
     jobs = memory.jobs("default")
-    for order in ({}, {"do": "raise"}):
-        jobs.submit(a_job("an ordinary name", order))
-    jobs.submit(a_job("x" * 200, {}))
-    for job_id in ("first", "second"):
-        jobs.submit(a_job(HOSTILE, {"chunks": 3}, id=job_id, input_params={"params": {"x" * 200: "y" * 2000}}))
+    done = [jobs.submit(a_job(name, {"do": "raise"} if not at else {})).id for at, name in enumerate(NAMES[:-1])]
     memory.run("default")
-    jobs.submit(a_job(HOSTILE.replace("\N{RIGHT-TO-LEFT OVERRIDE}", ""), {}, tags=("a" * 100, "short")))
-    jobs.sessions.open(OpenSession(name="a session", provider_id="qiosk", target="qiosk.auto"))
+    tags = ("a" * 100, "short", NAMES[-1][:50])
+    waits = jobs.submit(a_job(NAMES[-1], {}, tags=tags, metadata=METADATA)).id
+    for name in NAMES:
+        jobs.sessions.open(OpenSession(name=name, provider_id="qiosk", target="qiosk.auto"))
     memory.jobs("a/b/c").submit(a_job("elsewhere", {}))
+    return [*done, waits]
+
+
+@pytest.fixture(scope="module")
+def url(memory: MemoryParts, ids: list[str]) -> Iterator[str]:
     with listening(memory.parts) as url:
         yield url
 
@@ -53,9 +78,9 @@ def a_job(name: str, order: dict, **members) -> SubmitJob:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("name", list(PATHS))
-def test_everybody_can_use_it(browser: Browser, url: str, name: str, width: int, scheme: str) -> None:
+def test_everybody_can_use_it(browser: Browser, url: str, ids: list[str], name: str, width: int, scheme: str) -> None:
     with tab(browser, url, color_scheme=scheme, viewport={"width": width, "height": 800}) as page:
-        page.goto(PATHS[name])
+        page.goto(PATHS[name].format(*ids))
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it scrolls sideways"
         screenshot(page, f"{name}-{scheme}-{width}")
