@@ -14,8 +14,10 @@ from qiosk.solvers.search.incumbents import Incumbents
 
 RACING, LAST, POLISHING = "racing", "last", "polishing"
 """Stages of a portfolio."""
-LEAST_RATIOS = (0.02, 0.4)
+SLOWEST_RATIO = 0.02
 """Share of the mean pace that each part of a fitted one has, at least: others are noise."""
+LEAST_UPDATES_RATIO = 0.7
+"""Share of it that updates are taken to need, at least: a last round that is cut off before it is cold is wasted."""
 DIFFERENT_LENGTHS = 1.5
 """Ratio of the updates of two rounds from which on their beginning and their updates can be told apart."""
 SHORTEST_DOUBLING = 0.5
@@ -60,10 +62,16 @@ class Entry:
         self.work_before, self.seconds = self.work, 0.0
         self.begun, self.longest = self.begun + 1, max(self.longest, sweeps)
 
-    def succeed(self, other: Entry, sweeps: int) -> None:
-        """Take the place of another member, with a round of so many sweeps: its best and its pace count as own."""
+    def succeed(self, other: Entry, sweeps: int, pace: float | None = None) -> None:
+        """Take the place of another member, with a round of so many sweeps: its best and its pace count as own.
+
+        ``pace``: another one that counts, in seconds for a nanosecond of work.
+        """
         self.best, self.before, self.doublings, self.begun = other.best, other.before, other.doublings, other.begun
         self.past, self.longest, self.fate = other.past[-1:], -(-sweeps // 2), ""
+        if pace is not None:
+            start, updates, _ = other.past[-1]
+            self.past = [[start, updates, pace * (start + updates)]]
 
     def end(self, parts: Sequence[float]) -> None:
         """Note what the round took whose work has these parts. Of rounds that are about as long the mean is kept."""
@@ -89,8 +97,8 @@ class Entry:
             if determinant:
                 each = (before[2] * updates - seconds * before[1]) / determinant
                 rest = (before[0] * seconds - start * before[2]) / determinant
-                if each > LEAST_RATIOS[0] * common and rest > LEAST_RATIOS[1] * common:
-                    return each, rest
+                if min(each, rest) > SLOWEST_RATIO * common:
+                    return each, max(rest, LEAST_UPDATES_RATIO * common)
         return common, common
 
     def seconds_of(self, member: Member, sweeps: int) -> float:

@@ -123,8 +123,8 @@ class Race:
         is_waiting = state.entries[k].fate == WAITING and self.members[k].succeeds == self.members[m].name
         return is_waiting and bool(state.entries[m].past)
 
-    def _succeed(self, state: PortfolioState, k: int, m: int, sweeps: int) -> None:
-        state.entries[k].succeed(state.entries[m], sweeps)
+    def _succeed(self, state: PortfolioState, k: int, m: int, sweeps: int, pace: float | None = None) -> None:
+        state.entries[k].succeed(state.entries[m], sweeps, pace)
         state.entries[m].fate = f"{self.members[k].name} took its place after {state.heats} heats"
 
     def _calls_heat(self, state: PortfolioState, budget: Budget) -> bool:
@@ -176,10 +176,11 @@ class Race:
         for k, member in enumerate(self.members):
             if not self._may_succeed(state, k, m):
                 continue
-            sweeps = member.sweeps(seconds, state.entries[m].pace)
+            each = state.entries[m].pace[1]  # of updates: the beginning of its rounds is something else
+            sweeps = member.sweeps(seconds, (each, each))
             rest, updates = member.parts(sweeps)
             if sweeps >= member.least_sweeps and rest <= MOST_REST * updates:
-                self._succeed(state, k, m, sweeps)
+                self._succeed(state, k, m, sweeps, each)
                 return k
         return m
 
