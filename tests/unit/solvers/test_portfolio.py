@@ -278,6 +278,13 @@ def test_a_pace_is_of_rounds_of_two_lengths():
     assert entry.past == [[1e6, 4.5e6, 0.007], [1e6, 8e6, 0.011]]
 
 
+def test_sweeps_that_keep_groups_are_known_to_take_longer():
+    problem = one_hot_problem("permutation")
+    context = SearchContext(problem, lambda p: plan(p, replicas=256), 1, starts_at_random=True)
+    assert context.sampler.kernel.startswith("one-hot-float32")
+    assert members(context)[0].update > 3.0
+
+
 def test_population_annealing_resamples_less_often_in_long_rounds():
     populations = portfolio_of(glass(1200, 4800, 3)).members[2]
     assert [populations.search.temperatures(sweeps) for sweeps in (16, 128, 1024)] == [16, 16, 128]
