@@ -36,7 +36,7 @@ from qiosk.dashboard.pages import (
 )
 from qiosk.dashboard.render import STATIC, Renderer
 from qiosk.dashboard.sign_in import Sessions
-from qiosk.dashboard.visits import error_page
+from qiosk.dashboard.visits import error_page, failure_page
 from qiosk.errors import QioskError
 from qiosk.server.settings import ServerSettings
 
@@ -59,7 +59,7 @@ class _WorkspaceConvertor(StringConvertor):
 register_url_convertor("key", _WorkspaceConvertor())
 
 
-def create_dashboard(state: State, *, opening_token: str | None = None) -> Starlette:
+def create_dashboard(state: State, *, opening_token: str | None = None) -> ASGIApp:
     """The application of the pages of a server, whose own application has ``state``.
 
     It answers ``/`` and all paths below ``/ui``. ``opening_token`` is a key that a URL may contain: only for a server
@@ -68,8 +68,8 @@ def create_dashboard(state: State, *, opening_token: str | None = None) -> Starl
     settings: ServerSettings = state.settings
     app = Starlette(
         routes=page_routes(),
-        middleware=[Middleware(_Headers), Middleware(GZipMiddleware, minimum_size=1000)],
-        exception_handlers={QioskError: error_page, HTTPException: error_page},
+        middleware=[Middleware(GZipMiddleware, minimum_size=1000)],
+        exception_handlers={QioskError: error_page, HTTPException: error_page, Exception: failure_page},
     )
     app.state = state
     state.dashboard_sessions = Sessions(state.parts.secret, path=settings.base_path)
@@ -78,7 +78,7 @@ def create_dashboard(state: State, *, opening_token: str | None = None) -> Starl
     state.problem_limiter = CapacityLimiter(PROBLEM_THREADS)
     state.documents = Documents()
     state.traces = KeptTraces()
-    return app
+    return _Headers(app)  # around what answers unexpected exceptions, too
 
 
 def page_routes() -> list[BaseRoute]:

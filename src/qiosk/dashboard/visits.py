@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 import http
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, final
 from urllib.parse import quote, urlencode
 
+import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -28,7 +29,7 @@ from qiosk.errors import Forbidden, QioskError, Unauthorized
 from qiosk.server.auth.access import Access, base_url
 from qiosk.server.auth.auth import ALL, Caller, Gate, TokenHolder
 from qiosk.server.settings import ServerSettings
-from qiosk.server.web.errors import status_of
+from qiosk.server.web.errors import failure, headers_of, status_of
 from qiosk.service.accounts.keys import ANYBODY, digest
 
 THEMES: Final = ("light", "dark")
@@ -207,12 +208,18 @@ async def error_page(request: Request, error: Exception) -> Response:
             return Response(status_code=204, headers={"HX-Redirect": target})
         return RedirectResponse(target, status_code=303)
     status, title, message = _described(error)
-    headers: Mapping[str, str] = getattr(error, "headers", None) or {}
+    headers = headers_of(error) if isinstance(error, QioskError) else getattr(error, "headers", None)
     theme = request.cookies.get(THEME_COOKIE)
     text = renderer.render(
         "error.html", visit=None, theme=theme if theme in THEMES else None, status=status, title=title, message=message
     )
     return Response(text, status, headers, "text/html")
+
+
+async def failure_page(request: Request, error: Exception) -> Response:
+    """The page that tells of an unexpected exception, which the server logs."""
+    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+    return await error_page(request, failure(error, request_id))
 
 
 def _described(error: Exception) -> tuple[int, str, str]:

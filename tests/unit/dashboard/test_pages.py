@@ -19,6 +19,7 @@ from qiosk.dashboard import units
 from qiosk.dashboard.pages.jobs import PAGE_JOBS
 from qiosk.dashboard.render import STATIC
 from qiosk.dashboard.sign_in import SESSION_S, Sessions, new_session
+from qiosk.errors import ServiceUnavailable
 from qiosk.service.accounts.keys import KeyService
 from servers import MemoryParts
 
@@ -259,6 +260,32 @@ def test_signing_in_leads_to_no_other_host(http: httpx.Client, memory: MemoryPar
     page = visit(http, "/ui/sign-in")
     answer = send(http, "/ui/sign-in", page, follow=False, key=make_key(memory), next=place)
     assert answer.headers["location"] == "/ui/workspaces"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (ConnectionError("a secret address"), 503, "does not respond"),
+        (PermissionError(13, "denied"), 503, "cannot be written"),
+        (OSError(28, "full"), 507, "disk is full"),
+        (ServiceUnavailable("the database is away"), 503, "the database is away"),
+        (RuntimeError("a secret address"), 500, "see the server log for request"),
+    ],
+)
+def test_a_store_that_is_away_is_told_by_a_page(
+    http: httpx.Client, memory: MemoryParts, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, text: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(memory.store, "page", fail)
+    page = visit(http, f"{PLACE}/jobs", status=status)
+    assert text in page.text
+    assert "secret" not in page.source
+    answer = http.get(f"{PLACE}/jobs", headers=HTML)
+    assert "style-src 'self'" in answer.headers["content-security-policy"]
+    assert ("retry-after" in answer.headers) == (status == 503)
+    assert answer.headers["x-ms-request-id"]
 
 
 def test_a_form_that_is_too_large_is_refused(http: httpx.Client) -> None:

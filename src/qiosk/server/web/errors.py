@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http
 from collections.abc import Mapping
 from typing import Final
@@ -34,6 +35,8 @@ _STATUSES: Final[Mapping[type[QioskError], int]] = {  # the first matching class
     errors.ServiceUnavailable: 503,
     errors.SupervisorUnavailable: 503,
 }
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _CODES = {404: "NotFound", 405: "MethodNotAllowed"}
 
 
@@ -44,15 +47,26 @@ def status_of(error: QioskError) -> int:
 
 def error_reply(error: QioskError) -> Response:
     """The response to a request that raised this error."""
-    status = status_of(error)
-    headers: dict[str, str] = {}
+    return reply(error_codec.error_body(error), status=status_of(error), headers=headers_of(error))
+
+
+def headers_of(error: QioskError) -> Mapping[str, str]:
+    """Headers of the response to a request that raised this error: when to try again, and with what."""
     if isinstance(error, errors.QuotaExceeded):
-        headers["Retry-After"] = str(error.retry_after_s)
-    elif status == 503:
-        headers["Retry-After"] = str(RETRY_S)
-    elif status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return reply(error_codec.error_body(error), status=status, headers=headers)
+        return {"Retry-After": str(error.retry_after_s)}
+    found = {503: {"Retry-After": str(RETRY_S)}, 401: {"WWW-Authenticate": "Bearer"}}
+    return found.get(status_of(error), {})
+
+
+def failure(error: Exception, request_id: str) -> QioskError:
+    """What to tell a caller of an unexpected exception, which is in the log under ``request_id``."""
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        return errors.StorageFull("the server's disk is full; nothing was stored")
+    if isinstance(error, OSError) and error.errno in _NOT_WRITABLE:
+        return errors.ServiceUnavailable("the server's storage cannot be written; nothing was stored")
+    if isinstance(error, OSError):  # such as a store that does not respond, or too many open files
+        return errors.ServiceUnavailable("the server's storage does not respond; try again")
+    return QioskError(f"internal server error; see the server log for request {request_id}")
 
 
 async def on_qiosk_error(_request: Request, error: Exception) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import time
 import uuid
@@ -12,8 +11,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qiosk.errors import QioskError, ServiceUnavailable, StorageFull
-from qiosk.server.web.errors import error_reply
+from qiosk.server.web.errors import error_reply, failure
 from qiosk.server.web.metrics import RequestMetrics
 
 SECURITY_HEADERS: Final = {
@@ -35,8 +33,6 @@ SMALL_BODY: Final = 1 << 16
 """A connection is kept open if at most this many bytes of a request's body were not read."""
 
 _CLIENT_ID = re.compile(r"[\x21-\x7e]{1,100}")
-_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 log = structlog.get_logger("qiosk.server")
 
@@ -131,15 +127,7 @@ class _Exchange:
         log.exception("request failed", method=self.scope["method"], path=self.scope["path"])
         if self._has_started:
             return
-        if isinstance(error, OSError) and error.errno in _DISK_FULL:
-            answer: QioskError = StorageFull("the server's disk is full; nothing was stored")
-        elif isinstance(error, OSError) and error.errno in _NOT_WRITABLE:
-            answer = ServiceUnavailable("the server's storage cannot be written; nothing was stored")
-        elif isinstance(error, OSError):  # such as a store that does not respond, or too many open files
-            answer = ServiceUnavailable("the server's storage does not respond; try again")
-        else:
-            answer = QioskError(f"internal server error; see the server log for request {self.id}")
-        await error_reply(answer)(self.scope, self.receive, self.send)
+        await error_reply(failure(error, self.id))(self.scope, self.receive, self.send)
 
 
 def _has_large_body(headers: Headers) -> bool:
