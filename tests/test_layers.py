@@ -60,7 +60,7 @@ SIBLINGS = {
     "server": ["routes", "blobs", "auth", "web"],
 }
 # Folders whose subfolders do not import each other at all.
-APART = {"adapters": ["blobs", "home", "sql"]}
+APART = {"adapters": ["archives", "blobs", "home", "sql"]}
 # Modules of classes that hold each other: a workspace makes jobs, and a job belongs to a workspace.
 HOLD_EACH_OTHER = [
     {"client.job", "client.session", "client.solvers.base", "client.workspace"},

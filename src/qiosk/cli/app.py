@@ -9,6 +9,7 @@ import typer
 
 from qiosk.cli import options
 from qiosk.cli.commands.admin import admin
+from qiosk.cli.commands.backups import backup, restore
 from qiosk.cli.commands.dashboard import dashboard
 from qiosk.cli.commands.db import db
 from qiosk.cli.commands.jobs import jobs
@@ -43,6 +44,8 @@ app.add_typer(study, name="study")
 app.add_typer(workspaces, name="workspaces")
 app.add_typer(keys, name="keys")
 app.add_typer(admin, name="admin")
+admin.command()(backup)
+admin.command()(restore)
 app.add_typer(db, name="db")
 app.command()(serve)
 app.command()(top)

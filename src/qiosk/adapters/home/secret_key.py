@@ -32,11 +32,28 @@ def load_secret(path: Path) -> bytes:
     return secret
 
 
-def _make(path: Path) -> bytes:
+def stored_secret(path: Path) -> bytes | None:
+    """The secret in a file; None if there is no such file. Raises FileDenied."""
+    with explained(path):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+def restore_secret(path: Path, secret: bytes | None) -> None:
+    """Store a secret in a file; nothing happens without one, or if the file exists."""
+    if secret is None:
+        return
+    with explained(path):
+        _make(path, secret)
+
+
+def _make(path: Path, secret: bytes | None = None) -> bytes:
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, secrets.token_bytes(SECRET_BYTES))
+        os.write(descriptor, secret or secrets.token_bytes(SECRET_BYTES))
         os.fsync(descriptor)
         with suppress(FileExistsError):  # another process was faster: its secret is used
             os.link(draft, path)

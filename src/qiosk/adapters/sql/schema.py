@@ -7,6 +7,7 @@ they are declared now, and a test makes sure that both are the same. So Alembic 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -17,6 +18,9 @@ from qiosk.adapters.sql import tables as sql_tables
 from qiosk.adapters.sql.databases.database import Database, parse_url
 from qiosk.errors import Conflict
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 REVISION = "0016"
 """The newest revision in ``migrations``."""
 DECLARATIONS = (sql_tables, sql_sessions, sql_keys, sql_quotas)
@@ -26,6 +30,8 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 _FIRST = "0001"  # the revision of databases with schema version 1 in the table `qiosk_schema`
 _LOCK = 0x0510_5C  # PostgreSQL's advisory lock on creating and upgrading the tables
 _revisions = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
+_restores = sa.Table("qiosk_restore", sa.MetaData(), sa.Column("digest", sa.Text, primary_key=True))
+"""Exists while a restore is under way, with the digest of its backup."""
 
 
 def open_database(url: sa.URL) -> Database:
@@ -63,18 +69,16 @@ def upgrade(database: Database) -> None:
 def revision_of(database: Database) -> str | None:
     """The schema's revision; None if there is none yet. Raises Conflict if the database is not Qiosk's."""
     with database.read() as connection:
-        return _revision(connection, database)
+        return found_revision(connection, database)
 
 
 def _prepare(database: Database, *, may_upgrade: bool) -> None:
     with database.write() as connection:
         if not database.is_sqlite:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        found = _revision(connection, database)
+        found = found_revision(connection, database)
         if found is None:
-            sql_tables.metadata.create_all(connection)
-            _revisions.create(connection)
-            connection.execute(_revisions.insert().values(version_num=REVISION))
+            _create(connection)
         elif found == REVISION:
             return  # another process was faster
         elif not may_upgrade:
@@ -86,8 +90,20 @@ def _prepare(database: Database, *, may_upgrade: bool) -> None:
             _migrate(connection, database, found)
 
 
-def _revision(connection: sa.Connection, database: Database) -> str | None:
+def _create(connection: sa.Connection) -> None:
+    sql_tables.metadata.create_all(connection)
+    _revisions.create(connection)
+    connection.execute(_revisions.insert().values(version_num=REVISION))
+
+
+def found_revision(connection: sa.Connection, database: Database) -> str | None:
+    """As ``revision_of``, with a connection of the database."""
     tables = set(sa.inspect(connection).get_table_names())
+    if _restores.name in tables:
+        raise Conflict(
+            f"database {database}: a restore is under way, or was interrupted; then repeat `qiosk admin restore` with"
+            " the same backup"
+        )
     if _revisions.name in tables:
         return str(connection.execute(sa.select(_revisions.c.version_num)).scalar_one())
     if "qiosk_schema" in tables:
@@ -100,16 +116,62 @@ def _revision(connection: sa.Connection, database: Database) -> str | None:
     return None
 
 
-def _migrate(connection: sa.Connection, database: Database, found: str) -> None:
-    from alembic import command
+def restore_begun(connection: sa.Connection) -> str | None:
+    """The digest of the backup whose restore has begun; None if none has."""
+    if not sa.inspect(connection).has_table(_restores.name):
+        return None
+    return str(connection.execute(sa.select(_restores.c.digest)).scalar_one())
+
+
+def note_restore(connection: sa.Connection, digest: str) -> None:
+    """Let nobody open the database until ``forget_restore``."""
+    _restores.create(connection)
+    connection.execute(_restores.insert().values(digest=digest))
+
+
+def forget_restore(connection: sa.Connection) -> None:
+    """Let the database be opened again."""
+    _restores.drop(connection)
+
+
+def make_anew(connection: sa.Connection, revision: str) -> None:
+    """Remove all tables of Qiosk's, and make those of a revision."""
+    there = set(sa.inspect(connection).get_table_names())
+    for table in reversed(sql_tables.metadata.sorted_tables):
+        if table.name in there:
+            connection.execute(sa.schema.DropTable(table))
+    for name in {_revisions.name, "qiosk_schema"} & there:
+        connection.exec_driver_sql(f"DROP TABLE {name}")
+    if revision == REVISION:
+        _create(connection)
+    else:
+        from alembic import command
+
+        command.upgrade(_alembic(connection), revision)
+
+
+def complete(connection: sa.Connection, database: Database, revision: str) -> None:
+    """Upgrade tables that ``make_anew`` made."""
+    if revision != REVISION:
+        _migrate(connection, database, revision)
+
+
+def _alembic(connection: sa.Connection) -> Config:
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
-    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
+    return config
+
+
+def _migrate(connection: sa.Connection, database: Database, found: str) -> None:
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    config = _alembic(connection)
     try:
         ScriptDirectory.from_config(config).get_revision(found)
     except CommandError as error:

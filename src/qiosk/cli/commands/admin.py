@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     from qiosk.contract.quotas import QuotaView
 
-admin = typer.Typer(help="Remove old jobs and data, and limit workspaces.", no_args_is_help=True, rich_markup_mode=None)
+admin = typer.Typer(
+    help="Back up and restore, remove old jobs and data, and limit workspaces.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 _WORKSPACE_HELP = "Workspace as SUBSCRIPTION/GROUP/NAME, or default."
 Workspace = Annotated[str, typer.Argument(metavar="WORKSPACE", help=_WORKSPACE_HELP)]
