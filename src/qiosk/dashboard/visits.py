@@ -83,6 +83,11 @@ class Visit:
         return self.session.credential is not None
 
     @property
+    def is_own(self) -> bool:
+        """Whether the server is one that a user has started for themselves, over the jobs of this machine."""
+        return self.request.app.state.opening_token is not None
+
+    @property
     def is_fragment(self) -> bool:
         """Whether htmx asks for the page, to replace a part of another one by its like."""
         return "hx-request" in self.request.headers

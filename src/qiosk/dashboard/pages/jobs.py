@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from qiosk.contract.jobs import JobQuery, JobStatus, JobView
 from qiosk.contract.paging import ItemOrder
+from qiosk.contract.workspaces import DEFAULT_KEY
 from qiosk.dashboard.forms import text_of
 from qiosk.dashboard.job.reruns import run_all_again
 from qiosk.dashboard.visits import Visit, changed, visited
@@ -138,7 +140,18 @@ async def show_jobs(visit: Visit) -> Response:
         targets=[view.id for view in jobs.targets()],
         duration_of=duration_s,
         new_id=str(uuid4()),
+        submission=submission(visit),
     )
+
+
+def submission(visit: Visit) -> str:
+    """The command that submits a job to the workspace of a page."""
+    words = ["qiosk", "submit", "problem.json", "--name", "my first job"]
+    if not visit.is_own:
+        words += ["--url", visit.access.base]
+    if visit.access.workspace != DEFAULT_KEY:
+        words += ["--workspace", visit.access.workspace]
+    return shlex.join(words)
 
 
 @changed
