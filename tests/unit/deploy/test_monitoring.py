@@ -18,6 +18,7 @@ from qiosk.service.jobs.job import JobState
 RULES = DEPLOY / "prometheus" / "rules.yml"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "qiosk.json"
 PAGE = Path(__file__).parents[3] / "docs" / "deployment.md"
+OPERATIONS = PAGE.with_name("operations.md")
 SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("",), "gauge": ("",)}
 
 
@@ -73,6 +74,30 @@ def test_panels_do_not_overlap() -> None:
 def test_every_alert_is_documented() -> None:
     text = PAGE.read_text()
     assert [rule["alert"] for rule in alerts() if f"`{rule['alert']}`" not in text] == []
+
+
+def further_rules() -> str:
+    """The rules in the page for operators."""
+    (found,) = re.findall(r"^```yaml\n(.*?)^```", OPERATIONS.read_text(), re.M | re.S)
+    return found
+
+
+def test_the_page_for_operators_has_every_metric_and_no_other(samples: set[str]) -> None:
+    families = {re.sub("_(bucket|sum|count)$", "", name) for name in samples if not name.endswith("_created")}
+    table = re.findall(r"^\| `(qiosk_\w+)` \|", OPERATIONS.read_text(), re.M)
+    assert sorted(table) == sorted(families)
+
+
+def test_the_page_for_operators_says_what_to_do_when_an_alert_fires() -> None:
+    further = [rule for group in yaml.safe_load(further_rules())["groups"] for rule in group["rules"]]
+    assert all({"alert", "expr", "labels", "annotations"} <= rule.keys() for rule in further)
+    headings = re.findall(r"^### (Qiosk\w+)$", OPERATIONS.read_text(), re.M)
+    assert sorted(headings) == sorted(rule["alert"] for rule in [*alerts(), *further])
+
+
+def test_promtool_accepts_the_rules_of_the_page_for_operators(tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(further_rules())
+    subprocess.run([need("promtool"), "check", "rules", tmp_path / "rules.yml"], check=True)
 
 
 def test_promtool_accepts_rules_and_scraping(tmp_path: Path) -> None:
