@@ -20,10 +20,12 @@ from cryptography.fernet import Fernet, InvalidToken
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qiosk.errors import Forbidden
+from qiosk.errors import Forbidden, InvalidValue
 
 SESSION_S: Final = 12 * 3600
 """How long a session lasts after signing in."""
+MAX_COOKIE: Final = 4000
+"""Most characters of a cookie, its name included: browsers drop those of more than 4096 without a word."""
 CSRF_FIELD: Final = "csrf"
 """The form's field with the token; htmx sends it as a header of this name with ``X-`` before it."""
 
@@ -67,10 +69,16 @@ class Sessions:
             return None
 
     def write(self, response: Response, session: Session, *, is_secure: bool) -> None:
-        """Let the browser keep a session."""
+        """Let the browser keep a session. Raises InvalidValue if the key is too long for a cookie."""
+        text = self._fernet.encrypt(msgspec.json.encode(session)).decode()
+        if len(self._name) + len(text) > MAX_COOKIE:
+            raise InvalidValue(
+                f"key: is too long to be kept in a cookie, which has at most {MAX_COOKIE} characters, found "
+                f"{len(session.credential or '')}, which become {len(text)} when they are encrypted"
+            )
         response.set_cookie(
             self._name,
-            self._fernet.encrypt(msgspec.json.encode(session)).decode(),
+            text,
             max_age=SESSION_S,
             path=self._path,
             secure=is_secure,

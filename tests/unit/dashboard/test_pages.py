@@ -20,7 +20,7 @@ from qiosk.dashboard.pages.jobs import PAGE_JOBS
 from qiosk.dashboard.render import STATIC
 from qiosk.dashboard.sign_in import SESSION_S, Sessions, new_session
 from qiosk.errors import ServiceUnavailable
-from qiosk.service.accounts.keys import KeyService
+from qiosk.service.accounts.keys import ANYBODY, KeyService
 from servers import MemoryParts
 
 KEY = "abc-1/group/mine"
@@ -101,6 +101,16 @@ def test_a_wrong_key_is_refused_and_repeated_nowhere(http: httpx.Client, memory:
     response = sign_in(http, "qk_wrong_secretsecret")
     assert response.status_code == 401
     assert "secretsecret" not in response.text
+
+
+def test_a_token_that_no_cookie_can_keep_is_refused_with_a_reason(
+    http: httpx.Client, memory: MemoryParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qiosk.server.auth.auth.Gate.authenticate", lambda *_: ANYBODY)
+    assert sign_in(http, "x" * 2500).status_code == 303
+    response = sign_in(http, "x" * 3500)
+    assert response.status_code == 400
+    assert "too long to be kept in a cookie" in response.text
 
 
 @pytest.mark.parametrize("end", ["expiry", "revocation", "time", "signing out"])

@@ -17,8 +17,9 @@ from qiosk.contract.workspaces import DEFAULT_KEY
 from qiosk.dashboard.forms import read_form, text_of
 from qiosk.dashboard.sign_in import CSRF_FIELD, Sessions, new_session
 from qiosk.dashboard.visits import THEME_COOKIE, THEMES, Visit, changed, is_secure, visited
-from qiosk.errors import Unauthorized
+from qiosk.errors import InvalidValue, Unauthorized
 from qiosk.server.auth.auth import Gate
+from qiosk.server.web.errors import status_of
 from qiosk.service.accounts.keys import ANYBODY
 
 _THEME_S: Final = 365 * 86400
@@ -42,12 +43,14 @@ async def sign_in(request: Request) -> Response:
     visit = Visit(request, ANYBODY, session)
     if not credential:
         return visit.page("sign_in.html", status=400, next=following, error="Enter a key.")
+    response = RedirectResponse(following or request.app.state.renderer.link("/ui/workspaces"), status_code=303)
     try:
         await run_in_threadpool(gate.authenticate, credential)
-    except Unauthorized as error:
-        return visit.page("sign_in.html", status=401, next=following, error=f"{error.message}.".capitalize())
-    response = RedirectResponse(following or request.app.state.renderer.link("/ui/workspaces"), status_code=303)
-    sessions.write(response, new_session(credential), is_secure=is_secure(request))
+        sessions.write(response, new_session(credential), is_secure=is_secure(request))
+    except (Unauthorized, InvalidValue) as error:
+        return visit.page(
+            "sign_in.html", status=status_of(error), next=following, error=f"{error.message}.".capitalize()
+        )
     return response
 
 
