@@ -24,7 +24,7 @@ from qiosk.adapters.home.home import Home, ServerPresence
 from qiosk.adapters.sql import schema
 from qiosk.adapters.sql.backups import SqlRows
 from qiosk.adapters.sql.databases.database import Database, parse_url
-from qiosk.adapters.sql.keys import SqlKeyStore
+from qiosk.adapters.sql.keys import SqlKeyStore, api_keys
 from qiosk.bootstrap import open_administration, open_embedded
 from qiosk.bootstrap.backups import _opened
 from qiosk.cli.app import app
@@ -316,6 +316,43 @@ def test_a_backup_while_jobs_run_has_them_wait_again(tmp_path):
         assert json.loads(service.results(running.id))["fence"] == 2
     finally:
         close_home(new)
+
+
+def test_every_result_that_a_row_names_is_in_a_backup_made_while_jobs_end(tmp_path):
+    home = tmp_path / "home"
+    service = open_home(home)
+    views = [submit(service, {"chunks": 5}) for _ in range(12)]
+    try:
+        for number in range(4):
+            qiosk("backup", tmp_path / f"b{number}", "--home", home)
+            if number < 3:
+                finished(service, views[3 * number].id)
+    finally:
+        close_home(home)
+    succeeded = 0
+    for number in range(4):
+        new = tmp_path / f"new{number}"
+        qiosk("restore", tmp_path / f"b{number}", "--home", new)
+        restored = open_embedded(new)
+        found = list(restored.list(JobQuery()))
+        assert {view.status for view in found} <= {JobStatus.WAITING, JobStatus.SUCCEEDED}
+        for view in found:
+            if view.status is JobStatus.SUCCEEDED:
+                succeeded += 1
+                assert json.loads(restored.results(view.id))["cost"] == -5
+                assert len(restored.trace(view.id)) == 5
+    assert succeeded
+
+
+def test_a_row_that_the_other_database_refuses_is_said(tmp_path, monkeypatch):
+    home = fresh(tmp_path)
+    with _opened(home) as place, place.database.write() as connection:
+        key = {column.name: {str: "x", int: 1}[column.type.python_type] for column in api_keys.columns}
+        connection.execute(api_keys.insert().values({**key, "is_read_only": 1 << 40}))
+    qiosk("backup", tmp_path / "b", "--home", home)
+    with databases.postgres_schema() as database, settings_of(monkeypatch, database):
+        done = qiosk("restore", tmp_path / "b", "--home", tmp_path / "new", status=2)
+    assert "table api_keys: the database refuses a row: integer out of range" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, final
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from qiosk.adapters.sql import schema
 from qiosk.adapters.sql.databases.database import Database
@@ -104,7 +105,12 @@ class SqlRows:
                     raise UnreadableInput(f"table {found.table}: schema revision {revision} has no such table")
                 if any(len(row) != len(found.columns) for row in found.values):
                     raise UnreadableInput(f"table {found.table}: a row has not one value for each column")
-                connection.execute(table.insert(), [dict(zip(found.columns, row, strict=True)) for row in found.values])
+                values = [dict(zip(found.columns, row, strict=True)) for row in found.values]
+                try:
+                    connection.execute(table.insert(), values)
+                except (exc.DataError, exc.IntegrityError, exc.ProgrammingError) as error:
+                    reason = str(error.orig).strip().partition("\n")[0]
+                    raise UnreadableInput(f"table {found.table}: the database refuses a row: {reason}") from error
             schema.complete(connection, self._database, revision)
 
     def end(self) -> None:

@@ -98,6 +98,8 @@ def check(archive: ArchiveReader, report: Report = lambda _: None) -> Checked:
     del found[MANIFEST]
     for file in manifest.files():
         _compare(file, found, where)
+    if foreign := [file.name for file in manifest.index if file.name not in kept]:
+        raise UnreadableInput(f"{where}: {foreign[0]}: is not the name of an index")
     entries = [
         decoded(line, BlobEntry, where, file.name) for file in manifest.index for line in kept[file.name].splitlines()
     ]
