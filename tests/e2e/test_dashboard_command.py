@@ -34,7 +34,7 @@ def test_the_pages_open_by_the_printed_address_only_and_jobs_outlive_them(
             match = re.search(r"(http://127\.0\.0\.1:\d+)(/ui/open\?token=\S+)", line)
             assert match, line
             with httpx.Client(base_url=match[1], headers=HTML, timeout=HANG_S, follow_redirects=True) as http:
-                assert "Sign in" in http.get("/").text
+                assert "qiosk dashboard has printed" in Page(http.get("/").text).text
                 assert http.get("/ui/open?token=wrong").status_code == 404
                 page = Page(http.get(match[2]).text)
                 assert "a long job" in page.text

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from qiosk.bootstrap import ServerParts
+from qiosk.contract.workspaces import parse_workspace
 from qiosk.dashboard.forms import MAX_FORM_BYTES, read_form, text_of
 from qiosk.dashboard.render import Renderer
 from qiosk.dashboard.sign_in import CSRF_FIELD, Session, Sessions, new_session
@@ -183,7 +184,8 @@ async def _visit(request: Request) -> Visit:
     if caller is None:
         caller = await run_in_threadpool(gate.authenticate, session.credential)
     request.state.caller = caller.name
-    workspace = request.path_params.get("workspace")
+    place = request.path_params.get("workspace")
+    workspace = None if place is None else parse_workspace(place)
     if workspace is not None:
         caller.require(workspace, write=False)
         request.state.workspace = workspace

@@ -141,6 +141,22 @@ def test_a_key_shows_its_own_workspace_only(http: httpx.Client, memory: MemoryPa
     assert "secret job" not in visit(http, "/ui/w/another/one/here/jobs", status=403).text
 
 
+@pytest.mark.parametrize("place", ["ABC-1/Group/MINE", "abc-1/group/Mine"])
+def test_names_of_workspaces_are_those_of_the_rest_interface(
+    http: httpx.Client, memory: MemoryParts, place: str
+) -> None:
+    submit(memory)
+    sign_in(http, make_key(memory))
+    page = visit(http, f"/ui/w/{place}/jobs")
+    assert "a job" in page.text
+    assert f"{PLACE}/overview" in page.links
+
+
+@pytest.mark.parametrize("place", ["%00/a/b", "a/b/" + "c" * 1000])
+def test_names_that_no_workspace_has_are_refused(http: httpx.Client, place: str) -> None:
+    assert "workspace: must" in visit(http, f"/ui/w/{place}/jobs", status=400).text
+
+
 def test_a_key_for_reading_sees_no_buttons_and_changes_nothing(http: httpx.Client, memory: MemoryParts) -> None:
     job_id = submit(memory)
     sign_in(http, make_key(memory, is_read_only=True))
