@@ -37,6 +37,8 @@ _permitted = visited(_permit)
 @visited
 async def follow_changes(visit: Visit) -> Response:
     """An event ``changed`` whenever jobs of the store have changed, until the browser leaves."""
+    if visit.request.method == "HEAD":
+        return Response(headers=_HEADERS, media_type="text/event-stream")
     state = visit.request.app.state
     streams: StreamLimits = state.streams
     access = visit.access

@@ -139,3 +139,19 @@ def test_every_page_has_its_policy_a_title_and_headings_in_order(
     head = http.head(filled(path), headers=HTML, follow_redirects=True)
     assert head.status_code == answer.status_code
     assert head.content == b""
+
+
+def test_a_head_of_the_live_stream_ends(http: httpx.Client) -> None:
+    answer = http.head("/ui/w/default/live")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.status_code == 200
+
+
+def test_a_job_leads_to_the_jobs_of_its_session(http: httpx.Client, memory: MemoryParts) -> None:
+    command = SubmitJob(name="in it", provider_id="qiosk", target="qiosk.auto", input_data=b"{}", session_id=SESSION)
+    job_id = memory.jobs(KEY).submit(command).id
+    link = f"/ui/w/{KEY}/jobs?session={SESSION}"
+    assert link in visit(http, f"/ui/w/{KEY}/jobs/{job_id}").links
+    page = visit(http, link)
+    assert "in it" in page.text
+    assert "a job" not in page.text
