@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from browsers import opened, session, tab
+from browsers import opened, session, tab, violations
 from qiosk.contract.jobs import SubmitJob
 from servers import MemoryParts, listening
 
@@ -60,3 +60,15 @@ def test_filters_are_in_the_url_and_the_back_button_takes_them_back(
         assert "q=al" in page.url
         page.go_back()
         expect(page.get_by_role("link", name="beta")).to_be_visible()
+
+
+def test_the_command_of_an_empty_list_is_copied(browser: Browser) -> None:
+    with (
+        listening(MemoryParts().parts) as url,
+        tab(browser, url, permissions=["clipboard-read", "clipboard-write"]) as page,
+    ):
+        page.goto("/")
+        page.get_by_role("button", name="Copy").click()
+        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()").endswith(f"--url {url}")
+        assert violations(page) == []

@@ -46,7 +46,7 @@ def test_a_browser_is_led_from_the_root_to_the_jobs(http: httpx.Client) -> None:
 def test_a_list_without_jobs_has_the_command_that_submits_one(http: httpx.Client, memory: MemoryParts) -> None:
     url = str(http.base_url).rstrip("/")
     command = f"qiosk submit problem.json --name 'my first job' --url {url}"
-    assert f"a terminal: {command} Cancel" in visit(http, "/ui/w/default/jobs").text
+    assert f"a terminal: {command} Copy" in visit(http, "/ui/w/default/jobs").text
     sign_in(http, make_key(memory))
     assert f"with the key in QIOSK_API_KEY: {command} --workspace {KEY}" in visit(http, f"{PLACE}/jobs").text
 
