@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 import patience
 
@@ -35,6 +35,7 @@ def running() -> Iterator[Browser]:
 
     Skips the test if there is none, or fails it where a browser is required.
     """
+    expect.set_options(timeout=1000 * patience.HANG_S)
     with sync_playwright() as playwright:
         found = next(filter(None, map(shutil.which, NAMES)), playwright.chromium.executable_path)
         if not (Path(found).exists() and AXE.exists()):

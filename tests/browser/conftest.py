@@ -1,4 +1,4 @@
-"""One browser for all tests of a process."""
+"""A browser for the tests of a module: while it runs, its thread has an event loop, which other tests must not find."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 import browsers
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with browsers.running() as browser:
         yield browser

@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from browsers import opened, session, tab
-from patience import HANG_S
 from qiosk.contract.jobs import SubmitJob
 from qiosk.service.accounts.keys import KeyService
 from servers import MemoryParts, listening
@@ -36,7 +35,7 @@ def submit(memory: MemoryParts, name: str) -> None:
 
 
 def shows(page: Page, name: str) -> None:
-    expect(page.get_by_role("link", name=name, exact=True)).to_be_visible(timeout=1000 * HANG_S)
+    expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
 
 
 def test_a_page_goes_on_after_a_restart_of_the_server(browser: Browser, memory: MemoryParts) -> None:
