@@ -147,7 +147,7 @@ def test_the_server_gets_healthy_and_ready_and_stops(image: Image) -> None:
 
     def is_ready() -> bool:
         try:
-            return urlopen(f"http://127.0.0.1:{environ['QIOSK_PORT']}/readyz", timeout=10).status == 200
+            return urlopen(f"http://127.0.0.1:{environ['QIOSK_PORT']}/readyz", timeout=HANG_S).status == 200
         except OSError:
             return False
 
