@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid4
 
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, QueryParams
 from starlette.responses import Response
@@ -36,6 +37,8 @@ SORTS: Final = {
 """Columns that the list can be sorted by, by their names in URLs; ``-`` before a name means descending."""
 MAX_SELECTED: Final = 1000
 """Most jobs that one form may change."""
+MAX_THREADS: Final = 4
+"""Jobs of a form that are changed at the same time, so that others have threads, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,8 +167,10 @@ async def change_jobs(visit: Visit, form: FormData) -> Response:
     jobs = visit.access.unsigned_jobs.submitted_by(visit.access.label)
     if action == "rerun":
         await run_in_threadpool(run_all_again, jobs, ids, _uuid(text_of(form, "new_id")))
-    elif (work := {"cancel": jobs.cancel, "delete": jobs.delete}.get(action)) is not None:
-        await _apply(work, ids)
+    elif action in ("cancel", "delete"):
+        await _apply(jobs.cancel, ids)
+        if action == "delete":  # which waits for running jobs to stop: all of them do so by now
+            await _apply(jobs.delete, ids)
     else:
         raise InvalidFilter(f"action: must be cancel, delete, rerun or compare, found {action[:100]!r}")
     query = text_of(form, "query")
@@ -173,9 +178,11 @@ async def change_jobs(visit: Visit, form: FormData) -> Response:
 
 
 async def _apply(work: Callable[[str], object], ids: Sequence[str]) -> None:
+    limiter = CapacityLimiter(MAX_THREADS)
+
     async def apply(job_id: str) -> None:
         with suppress(NotFound):  # another tab has deleted it
-            await run_in_threadpool(work, job_id)
+            await to_thread.run_sync(work, job_id, limiter=limiter)
 
     await asyncio.gather(*map(apply, ids))
 
