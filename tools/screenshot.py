@@ -20,20 +20,16 @@ WIDTH, HEIGHT = 1280, 780
 
 def submit(url: str) -> str:
     """Submit the instance; returns the job's id."""
-    instance = ROOT / "benchmarks" / "instances" / "G22.json.gz"
-    words = [
-        "submit",
-        str(instance),
-        "--name",
-        "max-cut G22",
-        "--target",
-        "qiosk.auto",
-        "--timeout",
-        "5",
-        "--seed",
-        "1",
-    ]
-    command = [sys.executable, "-m", "qiosk", *words, "--tag", "gset", "--url", url]
+    instance = ROOT / "benchmarks" / "instances" / "torusg3-15.json.gz"
+    options = {
+        "--name": "max-cut torusg3-15",
+        "--target": "qiosk.auto",
+        "--timeout": "5",
+        "--seed": "1",
+        "--tag": "torus",
+    }
+    words = ["submit", str(instance), *(word for option in options.items() for word in option)]
+    command = [sys.executable, "-m", "qiosk", *words, "--url", url]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -36,7 +36,7 @@ from qiosk.dashboard.pages import (
 )
 from qiosk.dashboard.render import STATIC, Renderer
 from qiosk.dashboard.sign_in import Sessions
-from qiosk.dashboard.visits import error_page, failure_page
+from qiosk.dashboard.visits import Visit, error_page, failure_page, visited
 from qiosk.errors import QioskError
 from qiosk.server.settings import ServerSettings
 
@@ -72,7 +72,9 @@ def create_dashboard(state: State, *, opening_token: str | None = None) -> ASGIA
         exception_handlers={QioskError: error_page, HTTPException: error_page, Exception: failure_page},
     )
     app.state = state
-    state.dashboard_sessions = Sessions(state.parts.secret, path=settings.base_path)
+    # Servers of one home on one host: the cookies of the one that a user has started for themselves are its own.
+    secret = state.parts.secret + (opening_token or "").encode()
+    state.dashboard_sessions = Sessions(secret, path=settings.base_path)
     state.renderer = Renderer(settings.base_path)
     state.opening_token = opening_token
     state.problem_limiter = CapacityLimiter(PROBLEM_THREADS)
@@ -84,6 +86,7 @@ def create_dashboard(state: State, *, opening_token: str | None = None) -> ASGIA
 def page_routes() -> list[BaseRoute]:
     """All routes of the pages."""
     of_workspace: list[BaseRoute] = [
+        Route("/", _workspace),
         *jobs.routes,
         *overview.routes,
         *sessions.routes,
@@ -100,10 +103,15 @@ def page_routes() -> list[BaseRoute]:
         Route(_PATH, _home),
         Mount(f"{_PATH}/static", StaticFiles(directory=STATIC)),
         Mount(f"{_PATH}/w/{{workspace:key}}", routes=of_workspace),
-        Mount(
-            _PATH, routes=[Route("/", _home), *sign_in.routes, *errors.routes, *administration.routes]
-        ),  # last: it answers all that is left below /ui
+        Route(f"{_PATH}/w/{{workspace:key}}", _workspace),
+        # The last one, since it answers all that is left below /ui.
+        Mount(_PATH, routes=[Route("/", _home), *sign_in.routes, *errors.routes, *administration.routes]),
     ]
+
+
+@visited
+async def _workspace(visit: Visit) -> Response:
+    return visit.go(visit.link("/jobs"))
 
 
 async def _home(request: Request) -> Response:

@@ -51,6 +51,11 @@ def test_a_list_without_jobs_has_the_command_that_submits_one(http: httpx.Client
     assert f"with the key in QIOSK_API_KEY: {command} --workspace {KEY}" in visit(http, f"{PLACE}/jobs").text
 
 
+@pytest.mark.parametrize("path", ["/ui/w/default", "/ui/w/default/", PLACE, f"{PLACE}/"])
+def test_the_address_of_a_workspace_leads_to_its_jobs(http: httpx.Client, path: str) -> None:
+    assert "No jobs yet" in visit(http, path).text
+
+
 def test_the_units_are_as_their_examples_say() -> None:
     assert doctest.testmod(units).failed == 0
 
