@@ -15,6 +15,11 @@ const charts = (() => {
     font: FONT, labelFont: FONT, ...more,
   });
 
+  // An axis at a side, with room for its longest number.
+  const upright = (more) => axis({
+    size: (_chart, values) => 16 + 7 * Math.max(5, ...(values ?? []).map((value) => value?.length ?? 0)), ...more,
+  });
+
   // The places 1, 2, … 9 of each decade on a logarithmic axis; where there are hardly any, places at equal distances.
   function decades(_chart, _axis, low, high) {
     const places = [];
@@ -22,7 +27,8 @@ const charts = (() => {
       for (let digit = 1; digit <= 9; digit++) places.push(Number(`${digit}e${power}`));
     }
     const inside = places.filter((place) => place >= low && place <= high);
-    return inside.length > 2 ? inside : [0, 1, 2, 3, 4].map((step) => low + ((high - low) * step) / 4);
+    const between = () => [0, 1, 2, 3, 4].map((step) => Number((low + ((high - low) * step) / 4).toPrecision(3)));
+    return inside.length > 2 ? inside : [...new Set(between())].filter((place) => place >= low && place <= high);
   }
 
   // Of these places, those that get a label.
@@ -100,5 +106,5 @@ const charts = (() => {
     });
   }
 
-  return { colour, digits, axis, line, across, lengthwise, keep };
+  return { colour, digits, upright, line, across, lengthwise, keep };
 })();

@@ -52,7 +52,7 @@
     const bySweeps = place.dataset.axis === "sweeps";
     const isLog = place.dataset.scale === "log";
     const curves = await Promise.all(jobs.map((job) => curvesOf(job, points)));
-    const { across, axis, line, digits } = charts;
+    const { across, upright, line, digits } = charts;
     const label = bySweeps ? "Sweeps" : "Time [s]";
     return {
       data: aligned(curves.map((each) => stepsOf(each, bySweeps, isLog))),
@@ -60,7 +60,7 @@
       shape: jobs.map((job) => job.id).join(" "),
       options: () => ({
         scales: { x: charts.lengthwise(isLog) },
-        axes: [across(label, isLog), axis({ scale: "cost", label: "Best cost", size: 72 })],
+        axes: [across(label, isLog), upright({ scale: "cost", label: "Best cost" })],
         series: [
           { label, value: (_chart, value) => digits(value, 4) },
           ...jobs.map((job) => {

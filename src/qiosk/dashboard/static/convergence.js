@@ -9,7 +9,7 @@ charts.keep(async (place, points) => {
   const curves = await response.json();
   const showsBound = place.dataset.bound ? place.dataset.bound === "show" : curves.isBoundNear;
   const isLog = url.searchParams.get("time") === "log";
-  const { across, axis, line, colour, digits } = charts;
+  const { across, upright, line, colour, digits } = charts;
   return {
     data: [curves.seconds, curves.costs, curves.bounds, curves.sweeps],
     points: curves.points,
@@ -21,8 +21,8 @@ charts.keep(async (place, points) => {
       },
       axes: [
         across("Time [s]", isLog),
-        axis({ scale: "cost", label: "Best cost", size: 72 }),
-        axis({ scale: "sweeps", label: "Sweeps", side: 1, grid: { show: false }, size: 72 }),
+        upright({ scale: "cost", label: "Best cost" }),
+        upright({ scale: "sweeps", label: "Sweeps", side: 1, grid: { show: false } }),
       ],
       series: [
         { label: "Time [s]", value: (_chart, value) => digits(value, 4) },
