@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from msgspec import structs
 from playwright.sync_api import Browser, Page, expect
@@ -14,18 +12,7 @@ from qiosk.contract.provenance import environment
 from qiosk.service.jobs.attempts import Attempt, claim_next
 from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.runs import RunOutcome, RunUpdate
-from servers import MemoryParts, listening
-
-
-@pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture
-def url(memory: MemoryParts) -> Iterator[str]:
-    with listening(memory.parts) as url:
-        yield url
+from servers import MemoryParts
 
 
 def submit(memory: MemoryParts, name: str) -> str:

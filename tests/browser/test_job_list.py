@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from playwright.sync_api import Browser, expect
 
 from browsers import opened, session, tab, violations
 from qiosk.contract.jobs import SubmitJob
 from servers import MemoryParts, listening
-
-
-@pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture
-def url(memory: MemoryParts) -> Iterator[str]:
-    with listening(memory.parts) as url:
-        yield url
 
 
 def submit(memory: MemoryParts, name: str, **members) -> str:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, expect
 
 from browsers import screenshot, tab, violations
 from qiosk.contract.jobs import JobQuery, JobView
-from servers import MemoryParts, listening
+from servers import MemoryParts
 
 NEW = "/ui/w/default/new"
 QUBO = "p qubo 0 3 2 2\n0 0 -1\n2 2 1.5\n0 2 2\n1 2 4\n"
-
-
-@pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture
-def url(memory: MemoryParts) -> Iterator[str]:
-    with listening(memory.parts) as url:
-        yield url
 
 
 def only_job(memory: MemoryParts) -> JobView:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -11,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from browsers import screenshot, tab, violations
 from qiosk.contract.jobs import SubmitJob
 from qiosk.service.accounts.keys import CACHE_S, KeyService
-from servers import MemoryParts, listening
+from servers import MemoryParts
 
 
 @pytest.fixture
@@ -19,12 +18,6 @@ def memory() -> MemoryParts:
     memory = MemoryParts()
     memory.jobs("default").submit(SubmitJob(name="a job", provider_id="qiosk", target="qiosk.auto", input_data=b"{}"))
     return memory
-
-
-@pytest.fixture
-def url(memory: MemoryParts) -> Iterator[str]:
-    with listening(memory.parts) as url:
-        yield url
 
 
 def make_key(memory: MemoryParts, **members) -> str:

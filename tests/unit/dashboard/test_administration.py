@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,20 +11,9 @@ import pytest
 from pages import HTML, Page, send, sign_in, visit
 from qiosk.contract.quotas import Dimension
 from qiosk.service.accounts.keys import KeyService
-from servers import MemoryParts, serving
+from servers import MemoryParts
 
 ADMIN = "/ui/admin"
-
-
-@pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture
-def http(memory: MemoryParts) -> Iterator[httpx.Client]:
-    with serving(memory.parts) as client:
-        yield client
 
 
 def key_of(memory: MemoryParts, **members: Any) -> str:

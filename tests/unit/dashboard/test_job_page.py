@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -18,22 +17,11 @@ from qiosk.formats.qio.json_codec import write
 from qiosk.modeling import Model
 from qiosk.service.accounts.keys import KeyService
 from qiosk.supervisor.processes.solver_runner import run as run_solver
-from servers import MemoryParts, serving
+from servers import MemoryParts
 
 KEY = "abc-1/group/mine"
 PLACE = f"/ui/w/{KEY}"
 HOSTILE = "<script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}'\"&{{7*7}}"
-
-
-@pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture
-def http(memory: MemoryParts) -> Iterator[httpx.Client]:
-    with serving(memory.parts) as client:
-        yield client
 
 
 def submit(memory: MemoryParts, order: Any, name: str = "a job", workspace: str = KEY, **members: Any) -> str:

@@ -6,7 +6,6 @@ import doctest
 import gzip
 import io
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -34,17 +33,6 @@ HOSTILE = "<script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}'\"&{{7*7}}"
 QUBO = "p qubo 0 3 2 2\n0 0 -1\n2 2 1.5\n0 2 2\n1 2 4\n"
 ORLIB = "2\n2 2\n1 1 5\n1 2 -3\n3 1\n2 3 7\n"
 LP = "maximize\n 6 x + 5 y\nsubject to\n 2 x + 3 y <= 4\nbinary\n x y\nend\n"
-
-
-@pytest.fixture
-def memory() -> MemoryParts:
-    return MemoryParts()
-
-
-@pytest.fixture
-def http(memory: MemoryParts) -> Iterator[httpx.Client]:
-    with serving(memory.parts) as client:
-        yield client
 
 
 def give(http: httpx.Client, text: str = "", *, file: tuple[str, bytes] | None = None, **fields: str) -> httpx.Response:

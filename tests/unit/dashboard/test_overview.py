@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -18,7 +17,7 @@ from qiosk.dashboard.pages.quotas import quota_row
 from qiosk.service.accounts.keys import KeyService
 from qiosk.service.jobs.job import JobState
 from qiosk.service.jobs.statistics import EndedJobs
-from servers import MemoryParts, serving
+from servers import MemoryParts
 
 NOW = datetime(2026, 5, 1, 12, 40, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -27,12 +26,6 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def memory() -> MemoryParts:
     return MemoryParts(**{Dimension.JOB_HOURS: 2.0})
-
-
-@pytest.fixture
-def http(memory: MemoryParts) -> Iterator[httpx.Client]:
-    with serving(memory.parts) as client:
-        yield client
 
 
 def submit(memory: MemoryParts, name: str, order: dict | None = None, workspace: str = "default") -> str:
