@@ -124,7 +124,7 @@ def restore_begun(connection: sa.Connection) -> str | None:
 
 
 def note_restore(connection: sa.Connection, digest: str) -> None:
-    """Let nobody open the database until ``forget_restore``."""
+    """Keep the database closed until ``forget_restore``."""
     _restores.create(connection)
     connection.execute(_restores.insert().values(digest=digest))
 

@@ -1,7 +1,7 @@
 """For administrators: workspaces and their limits, and keys, which are made here and shown once.
 
-Whoever has no key is no administrator here, not even on a server that has no keys yet: a key that is made in a browser
-would outlive the time in which the server was open to everybody.
+A caller without a key is no administrator here, not even on a server that has no keys yet: a key that is made in a
+browser would outlive the time in which the server was open to all.
 """
 
 from __future__ import annotations
