@@ -1,25 +1,28 @@
-"""Reads forms, with limits on their size and on the time that they take to arrive."""
+"""Reads what pages send: forms, with limits on their size and on the time that they take to arrive, and choices."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from enum import StrEnum
+from typing import Final, TypeVar
 
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
-from qiosk.errors import InvalidJobDefinition, RequestTimeout
+from qiosk.errors import InvalidFilter, InvalidJobDefinition, RequestTimeout
 from qiosk.server.settings import ServerSettings
-from qiosk.server.web.bodies import too_large
+from qiosk.server.web.bodies import check_length, too_large
 
 MAX_FORM_BYTES: Final = 1 << 20
 """Largest form without files."""
 BYTES_PER_S: Final = 1 << 19
 """Rate at which a large form must arrive at least."""
 _MAX_FIELDS: Final = 2000
+
+Status = TypeVar("Status", bound=StrEnum)
 
 
 @asynccontextmanager
@@ -30,9 +33,7 @@ async def read_form(request: Request, *, max_bytes: int = MAX_FORM_BYTES) -> Asy
     if the connection ends before.
     """
     settings: ServerSettings = request.app.state.settings
-    length = request.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > max_bytes):
-        raise too_large(max_bytes)
+    check_length(request, max_bytes)
     size = 0
 
     async def receive() -> Message:
@@ -56,6 +57,16 @@ async def read_form(request: Request, *, max_bytes: int = MAX_FORM_BYTES) -> Asy
         yield form
     finally:
         await form.close()
+
+
+def statuses_in(given: QueryParams, known: type[Status]) -> tuple[Status, ...]:
+    """The different states in a URL, in whatever letter case. Raises InvalidFilter."""
+    by_name = {status.lower(): status for status in known}
+    texts = [text for text in given.getlist("status") if text]
+    for text in texts:
+        if text.lower() not in by_name:
+            raise InvalidFilter(f"status: must be one of {', '.join(known)}, found {text[:100]!r}")
+    return tuple(dict.fromkeys(by_name[text.lower()] for text in texts))
 
 
 def text_of(form: FormData, name: str) -> str:

@@ -10,46 +10,34 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from starlette.responses import Response
 
-from qiosk.dashboard.visits import Visit, visited
+from qiosk.dashboard.visits import Visit, visit_of, visited
 from qiosk.errors import QioskError
 from qiosk.server.auth import auth
 from qiosk.server.routes.changes import Changes
-from qiosk.server.routes.streams import CountedStream, StreamLimits
+from qiosk.server.routes.streams import EVENT_HEADERS, EVENTS, CountedStream, StreamLimits
 
 PACE_S: Final = 1.0
 """Shortest time between two events."""
 PING_S: Final = 15.0
 """Longest time without an event or a comment."""
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-
-
-async def _permit(_visit: Visit) -> Response:
-    return Response()
-
-
-_permitted = visited(_permit)
 
 
 @visited
 async def follow_changes(visit: Visit) -> Response:
     """An event ``changed`` whenever jobs of the store have changed, until the browser leaves."""
     if visit.request.method == "HEAD":
-        return Response(headers=_HEADERS, media_type="text/event-stream")
+        return Response(headers=EVENT_HEADERS, media_type=EVENTS)
     state = visit.request.app.state
     streams: StreamLimits = state.streams
     access = visit.access
     give_back = streams.take(access.caller, access.workspace)
-
-    async def permit() -> object:
-        return await _permitted(visit.request)
-
-    return CountedStream(
-        _events(state.changes, permit), headers=_HEADERS, media_type="text/event-stream", when_done=give_back
-    )
+    events = _events(state.changes, partial(visit_of, visit.request))
+    return CountedStream(events, headers=EVENT_HEADERS, media_type=EVENTS, when_done=give_back)
 
 
 async def _events(changes: Changes, permit: Callable[[], Awaitable[object]]) -> AsyncIterator[bytes]:

@@ -115,10 +115,7 @@ class Visit:
 
     def page(self, template: str, *, status: int = 200, **context: Any) -> Response:
         """The page that a template makes of ``context``."""
-        theme = self.request.cookies.get(THEME_COOKIE)
-        text = self._renderer.render(
-            template, visit=self, theme=theme if theme in THEMES else None, now=self.now, **context
-        )
+        text = self._renderer.render(template, visit=self, theme=_theme(self.request), now=self.now, **context)
         return self._kept(Response(text, status, media_type="text/html"))
 
     def go(self, url: str) -> Response:
@@ -153,7 +150,7 @@ def visited(page: Page) -> Endpoint:
 
     @functools.wraps(page)
     async def endpoint(request: Request) -> Response:
-        return await page(await _visit(request))
+        return await page(await visit_of(request))
 
     return endpoint
 
@@ -166,7 +163,7 @@ def changed(change: Change, *, max_bytes: int = MAX_FORM_BYTES) -> Endpoint:
 
     @functools.wraps(change)
     async def endpoint(request: Request) -> Response:
-        visit = await _visit(request)
+        visit = await visit_of(request)
         async with read_form(request, max_bytes=max_bytes) as form:
             visit.session.check(request.headers.get(f"x-{CSRF_FIELD}") or text_of(form, CSRF_FIELD))
             if visit.workspace is not None:
@@ -176,7 +173,8 @@ def changed(change: Change, *, max_bytes: int = MAX_FORM_BYTES) -> Endpoint:
     return endpoint
 
 
-async def _visit(request: Request) -> Visit:
+async def visit_of(request: Request) -> Visit:
+    """The visit of a request. Raises Unauthorized; Forbidden if the caller may not read the path's workspace."""
     sessions: Sessions = request.app.state.dashboard_sessions
     gate: Gate = request.app.state.gate
     session = sessions.read(request) or new_session()
@@ -205,6 +203,12 @@ def is_secure(request: Request) -> bool:
     return base_url(request, settings).startswith("https:")
 
 
+def _theme(request: Request) -> str | None:
+    """The colours that were chosen; None: those of the system."""
+    theme = request.cookies.get(THEME_COOKIE)
+    return theme if theme in THEMES else None
+
+
 async def error_page(request: Request, error: Exception) -> Response:
     """The page that tells of an error; without a valid key, the way to the page for signing in."""
     renderer: Renderer = request.app.state.renderer
@@ -216,10 +220,8 @@ async def error_page(request: Request, error: Exception) -> Response:
         return RedirectResponse(target, status_code=303)
     status, title, message = _described(error)
     headers = headers_of(error) if isinstance(error, QioskError) else getattr(error, "headers", None)
-    theme = request.cookies.get(THEME_COOKIE)
-    text = renderer.render(
-        "error.html", visit=None, theme=theme if theme in THEMES else None, status=status, title=title, message=message
-    )
+    theme = _theme(request)
+    text = renderer.render("error.html", visit=None, theme=theme, status=status, title=title, message=message)
     return Response(text, status, headers, "text/html")
 
 

@@ -95,7 +95,7 @@ class SqlRows:
             schema.note_restore(connection, digest)
 
     def load(self, revision: str, rows: Iterable[Rows]) -> None:
-        """Make the tables anew, insert rows, upgrade."""
+        """Replace the tables by empty ones, insert rows, upgrade."""
         with self._database.write() as connection:
             schema.make_anew(connection, revision)
             tables = {table.name: table for table in _tables_in(connection)}

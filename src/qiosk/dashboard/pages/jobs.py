@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route
 from qiosk.contract.jobs import JobQuery, JobStatus, JobView
 from qiosk.contract.paging import ItemOrder
 from qiosk.contract.workspaces import DEFAULT_KEY
-from qiosk.dashboard.forms import text_of
+from qiosk.dashboard.forms import statuses_in, text_of
 from qiosk.dashboard.job.reruns import run_all_again
 from qiosk.dashboard.visits import Visit, changed, visited
 from qiosk.errors import InvalidFilter, NotFound
@@ -92,14 +92,8 @@ class Filters:
 
     def toggled(self, column: str) -> str:
         """The sort of a click on a column's head."""
-        first = "-created" if column == "created" else column
-        return (
-            f"-{column}"
-            if self.sort == first and not first.startswith("-")
-            else column
-            if self.sort == first
-            else first
-        )
+        first, second = ("-created", "created") if column == "created" else (column, f"-{column}")
+        return second if self.sort == first else first
 
 
 def read_filters(given: QueryParams) -> Filters:
@@ -107,14 +101,9 @@ def read_filters(given: QueryParams) -> Filters:
     sort = given.get("sort") or "-created"
     if sort.removeprefix("-") not in SORTS:
         raise InvalidFilter(f"sort: must be one of {', '.join(SORTS)}, perhaps after '-', found {sort[:100]!r}")
-    statuses = [text for text in given.getlist("status") if text]
-    known = {str(status).lower(): status for status in JobStatus}
-    for text in statuses:
-        if text.lower() not in known:
-            raise InvalidFilter(f"status: must be one of {', '.join(JobStatus)}, found {text[:100]!r}")
     return Filters(
         text=given.get("q", "").strip(),
-        statuses=tuple(dict.fromkeys(known[text.lower()] for text in statuses)),
+        statuses=statuses_in(given, JobStatus),
         target=given.get("target", "").strip(),
         tag=given.get("tag", "").strip(),
         session=given.get("session", "").strip(),

@@ -11,8 +11,8 @@ from starlette.routing import BaseRoute, Route
 
 from qiosk.contract.items import ItemQuery
 from qiosk.contract.sessions import SessionStatus
+from qiosk.dashboard.forms import statuses_in
 from qiosk.dashboard.visits import Visit, changed, visited
-from qiosk.errors import InvalidFilter
 
 PAGE_SESSIONS: Final = 50
 """Sessions on a page."""
@@ -23,7 +23,7 @@ async def show_sessions(visit: Visit) -> Response:
     """A page of the list, newest first."""
     given = visit.request.query_params
     text, token = given.get("q", "").strip(), given.get("token") or None
-    statuses = tuple(dict.fromkeys(map(_status, filter(None, given.getlist("status")))))
+    statuses = statuses_in(given, SessionStatus)
     query = ItemQuery(name_prefix=text or None, statuses=statuses or None)
     page = await run_in_threadpool(lambda: visit.access.sessions.page(query, top=PAGE_SESSIONS, token=token))
     return visit.page(
@@ -42,13 +42,6 @@ async def close_session(visit: Visit, _form: FormData) -> Response:
     """End a session; its jobs continue."""
     await run_in_threadpool(visit.access.sessions.close, visit.request.path_params["session_id"])
     return visit.go(visit.link("/sessions"))
-
-
-def _status(text: str) -> SessionStatus:
-    for status in SessionStatus:
-        if status.lower() == text.lower():
-            return status
-    raise InvalidFilter(f"status: must be one of {', '.join(SessionStatus)}, found {text[:100]!r}")
 
 
 routes: Final[list[BaseRoute]] = [

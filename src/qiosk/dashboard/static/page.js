@@ -138,7 +138,7 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-select-all], input[name=selected]")) keepSelection(form);
 });
 
-// What happened is said once to screen readers, by an element that the server marks.
+// Tell screen readers once what has happened: the server marks the element that says it.
 document.addEventListener("htmx:afterSwap", () => {
   const said = document.querySelector("[data-announce]");
   const announcer = document.getElementById("announcer");

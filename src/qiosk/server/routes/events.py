@@ -34,7 +34,7 @@ from qiosk.server.auth import auth
 from qiosk.server.auth.access import Access, Reading, reading
 from qiosk.server.routes.changes import Changes
 from qiosk.server.routes.listing import AFTER, read_count
-from qiosk.server.routes.streams import CountedStream, StreamLimits
+from qiosk.server.routes.streams import EVENT_HEADERS, EVENTS, CountedStream, StreamLimits
 from qiosk.server.web.openapi import streams
 from qiosk.server.web.routing import Routes
 from qiosk.service.jobs.watching import KnownTrace
@@ -47,7 +47,6 @@ RETRY_MS: Final = 1000
 """How long a client should wait before it connects again."""
 
 _EVENT_ID: Final = re.compile(r"([0-9]+)\.([0-9a-f]{8})", re.ASCII)
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 router = Routes("Jobs")
 
@@ -68,7 +67,7 @@ async def follow_job(request: Request, job_id: str, access: Reading) -> Response
     streams: StreamLimits = request.app.state.streams
     give_back = streams.take(access.caller, access.workspace)
     events = _events(follower, first, changes, partial(reading, request))
-    return CountedStream(events, headers=_HEADERS, media_type="text/event-stream", when_done=give_back)
+    return CountedStream(events, headers=EVENT_HEADERS, media_type=EVENTS, when_done=give_back)
 
 
 class Follower:

@@ -15,6 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from qiosk.errors import QuotaExceeded
 
+EVENTS = "text/event-stream"
+"""The media type of server-sent events."""
+EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""Headers of a stream of events, for which neither browsers nor proxies should wait."""
 RETRY_S = 5
 """How long a caller with too many streams should wait."""
 

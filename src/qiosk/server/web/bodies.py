@@ -17,9 +17,7 @@ async def request_body(request: Request, settings: ServerSettings) -> bytes:
 
 async def read_body(request: Request, *, max_bytes: int, timeout_s: float) -> bytes:
     """The whole body. Raises RequestTooLarge as soon as it is too long, RequestTimeout if it arrives too slowly."""
-    length = request.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > max_bytes):
-        raise too_large(max_bytes)
+    check_length(request, max_bytes)
     try:
         async with asyncio.timeout(timeout_s):
             return await _read(request, max_bytes)
@@ -27,6 +25,13 @@ async def read_body(request: Request, *, max_bytes: int, timeout_s: float) -> by
         raise RequestTimeout(f"request body: must arrive within {timeout_s:g} s") from None
     except ClientDisconnect as error:
         raise InvalidJobDefinition("request body: the connection ended before it was complete") from error
+
+
+def check_length(request: Request, max_bytes: int) -> None:
+    """Raise RequestTooLarge if a request says that its body is longer."""
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > max_bytes):
+        raise too_large(max_bytes)
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:
