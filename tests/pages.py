@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
 
+from qiosk.contract.jobs import JobStatus, JobView
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HTML = {"accept": "text/html"}
+KEY = "abc-1/group/mine"
+"""The workspace of most tests of pages, and its own pages."""
+PLACE = f"/ui/w/{KEY}"
+HOSTILE = "<script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}'\"&{{7*7}}"
+"""A text that must be shown as a text."""
 _INLINE = {"a", "bdi", "code", "small", "span", "strong", "time"}
 _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+
+def job_view(**members: Any) -> JobView:
+    """What users see of a job that has succeeded, with these members."""
+    given = {
+        "id": "0123456789",
+        "name": "a job",
+        "container_uri": "",
+        "input_data_uri": "",
+        "input_data_format": "microsoft.qio.v2",
+        "input_params": {},
+        "provider_id": "qiosk",
+        "target": "qiosk.auto",
+        "metadata": None,
+        "output_data_uri": None,
+        "output_data_format": "microsoft.qio-results.v2",
+        "status": JobStatus.SUCCEEDED,
+        "creation_time": NOW,
+    }
+    return JobView(**{**given, **members})
 
 
 class Page(HTMLParser):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import anyio.from_thread
 import httpx
@@ -17,6 +19,7 @@ from starlette.types import ASGIApp
 from fake_runners import run as run_fake
 from patience import HANG_S
 from qiosk.bootstrap import ServerParts
+from qiosk.contract.jobs import SubmitJob
 from qiosk.contract.quotas import Dimension
 from qiosk.dashboard import create_dashboard
 from qiosk.server.app import create_app
@@ -89,6 +92,12 @@ class MemoryParts:
     def executor(self, workspace: str) -> DeferredExecutor:
         inner = InlineExecutor(self.store, self.storage.blobs(workspace), self.clock, self.runner)
         return self.executors.setdefault(workspace, DeferredExecutor(inner))
+
+    def submit(self, name: str = "a job", order: Any = None, workspace: str = "default", **members: Any) -> str:
+        """Submit a job with these bytes, or with an order to ``fake_runners``; returns its id."""
+        data = order if isinstance(order, bytes) else json.dumps(order or {}).encode()
+        given = {"name": name, "provider_id": "qiosk", "target": "qiosk.auto", "input_data": data, **members}
+        return self.jobs(workspace).submit(SubmitJob(**given)).id
 
     def run(self, workspace: str) -> None:
         """Run the jobs that wait; all of them have to be of this workspace."""

@@ -7,17 +7,12 @@ from msgspec import structs
 from playwright.sync_api import Browser, Page, expect
 
 from browsers import tab, violations
-from qiosk.contract.jobs import JobProgress, SubmitJob, TracePoint
+from qiosk.contract.jobs import JobProgress, TracePoint
 from qiosk.contract.provenance import environment
 from qiosk.service.jobs.attempts import Attempt, claim_next
 from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.runs import RunOutcome, RunUpdate
 from servers import MemoryParts
-
-
-def submit(memory: MemoryParts, name: str) -> str:
-    command = SubmitJob(name=name, provider_id="qiosk", target="qiosk.auto", input_data=b"{}")
-    return memory.jobs("default").submit(command).id
 
 
 def begin(memory: MemoryParts) -> Attempt:
@@ -51,8 +46,8 @@ def colours(page: Page) -> int:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_selected_jobs_are_compared_live(browser: Browser, url: str, memory: MemoryParts, scheme: str) -> None:
-    submit(memory, "the slow one")
-    submit(memory, "the quick one")
+    memory.submit("the slow one")
+    memory.submit("the quick one")
     slow, quick = begin(memory), begin(memory)
     report(slow, [-1.0, -5.0], speed=1.0)
     report(quick, [-2.0, -9.0, -10.0], speed=0.1)

@@ -5,19 +5,13 @@ from __future__ import annotations
 from playwright.sync_api import Browser, expect
 
 from browsers import opened, session, tab, violations
-from qiosk.contract.jobs import SubmitJob
 from servers import MemoryParts, listening
-
-
-def submit(memory: MemoryParts, name: str, **members) -> str:
-    command = SubmitJob(name=name, provider_id="qiosk", target="qiosk.auto", input_data=b"{}", **members)
-    return memory.jobs("default").submit(command).id
 
 
 def test_new_jobs_appear_by_themselves_and_selected_ones_stay_so(
     browser: Browser, url: str, memory: MemoryParts
 ) -> None:
-    job_id = submit(memory, "the first")
+    job_id = memory.submit("the first")
     with session(browser, url) as context, opened(context) as page, opened(context) as other:
         page.goto("/")
         page.get_by_label("Select the first").check()
@@ -25,7 +19,7 @@ def test_new_jobs_appear_by_themselves_and_selected_ones_stay_so(
         assert f"selected={job_id}" in page.url
         other.goto(page.url)
         expect(other.get_by_label("Select the first")).to_be_checked()
-        submit(memory, "the second")
+        memory.submit("the second")
         page.bring_to_front()
         expect(page.get_by_role("link", name="the second")).to_be_visible()
         expect(page.get_by_label("Select the first")).to_be_checked()
@@ -36,8 +30,8 @@ def test_new_jobs_appear_by_themselves_and_selected_ones_stay_so(
 def test_filters_are_in_the_url_and_the_back_button_takes_them_back(
     browser: Browser, url: str, memory: MemoryParts
 ) -> None:
-    submit(memory, "alpha")
-    submit(memory, "beta")
+    memory.submit("alpha")
+    memory.submit("beta")
     with tab(browser, url) as page:
         page.goto("/")
         page.get_by_role("searchbox").fill("al")

@@ -7,18 +7,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from browsers import opened, screenshot, session, tab, violations
-from qiosk.contract.jobs import BoundPoint, JobProgress, SubmitJob, TracePoint
+from qiosk.contract.jobs import BoundPoint, JobProgress, TracePoint
 from qiosk.contract.logs import LogLine
 from qiosk.formats.qio.results import encode
 from qiosk.service.jobs.attempts import Attempt, claim_next
 from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.runs import RunOutcome, RunUpdate
 from servers import MemoryParts
-
-
-def submit(memory: MemoryParts, name: str = "a job", **members) -> str:
-    command = SubmitJob(name=name, provider_id="qiosk", target="qiosk.auto", input_data=b"{}", **members)
-    return memory.jobs("default").submit(command).id
 
 
 class Run:
@@ -67,7 +62,7 @@ def drawn(page: Page) -> int:
 
 
 def test_a_running_job_is_watched_and_cancelled(browser: Browser, url: str, memory: MemoryParts) -> None:
-    job_id = submit(memory)
+    job_id = memory.submit()
     with tab(browser, url) as page:
         page.goto(f"/ui/w/default/jobs/{job_id}")
         expect(page.get_by_text("No solution yet")).to_be_visible()
@@ -96,7 +91,7 @@ def test_a_running_job_is_watched_and_cancelled(browser: Browser, url: str, memo
 
 
 def test_a_job_is_deleted_after_a_question(browser: Browser, url: str, memory: MemoryParts) -> None:
-    job_id = submit(memory)
+    job_id = memory.submit()
     with session(browser, url) as context, opened(context) as page, opened(context) as other:
         other.goto(f"/ui/w/default/jobs/{job_id}")
         page.goto(f"/ui/w/default/jobs/{job_id}")
@@ -112,7 +107,7 @@ def test_a_job_is_deleted_after_a_question(browser: Browser, url: str, memory: M
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 360), ("dark", 1280)])
 def test_everybody_can_use_the_page(browser: Browser, url: str, memory: MemoryParts, scheme: str, width: int) -> None:
-    job_id = submit(memory, "job " + "x" * 300, tags=("a tag", "y" * 300), metadata={"z" * 300: "w" * 300})
+    job_id = memory.submit("job " + "x" * 300, tags=("a tag", "y" * 300), metadata={"z" * 300: "w" * 300})
     run = Run(memory)
     run.report(300)
     run.finish()
@@ -127,7 +122,7 @@ def test_everybody_can_use_the_page(browser: Browser, url: str, memory: MemoryPa
 
 
 def test_without_javascript_the_numbers_are_there(browser: Browser, url: str, memory: MemoryParts) -> None:
-    job_id = submit(memory)
+    job_id = memory.submit()
     run = Run(memory)
     run.report(100)
     run.finish()

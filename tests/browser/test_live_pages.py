@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from browsers import opened, session, tab
-from qiosk.contract.jobs import SubmitJob
 from qiosk.service.accounts.keys import KeyService
 from servers import MemoryParts, listening
 
@@ -26,12 +25,8 @@ TABS = 12
 @pytest.fixture
 def memory() -> MemoryParts:
     memory = MemoryParts()
-    submit(memory, "the first")
+    memory.submit("the first")
     return memory
-
-
-def submit(memory: MemoryParts, name: str) -> None:
-    memory.jobs("default").submit(SubmitJob(name=name, provider_id="qiosk", target="qiosk.auto", input_data=b"{}"))
 
 
 def shows(page: Page, name: str) -> None:
@@ -46,11 +41,11 @@ def test_a_page_goes_on_after_a_restart_of_the_server(browser: Browser, memory: 
         shows(page, "the first")
         first.close()
         expect(page.locator("#connection")).to_contain_text(AWAY)
-        submit(memory, "the second")
+        memory.submit("the second")
         with listening(memory.parts, port=urlsplit(url).port or 0):
             shows(page, "the second")
             expect(page.locator("#connection")).to_be_empty()
-            submit(memory, "the third")
+            memory.submit("the third")
             shows(page, "the third")
 
 
@@ -62,11 +57,11 @@ def test_a_page_without_a_stream_is_fetched_again_and_says_so(browser: Browser, 
             page.goto("/")
             shows(page, "the first")
         expect(pages[-1].locator("#connection")).to_contain_text("fetched again every 10 seconds")
-        submit(memory, "the second")
+        memory.submit("the second")
         pages[-1].clock.fast_forward(11_000)
         shows(pages[-1], "the second")
         pages[0].close()
-        submit(memory, "the third")
+        memory.submit("the third")
         pages[-1].clock.fast_forward(11_000)
         shows(pages[-1], "the third")
         expect(pages[-1].locator("#connection")).to_be_empty()
@@ -80,7 +75,7 @@ def test_many_tabs_do_not_block_one_another(browser: Browser, memory: MemoryPart
             page.goto("/")
             shows(page, "the first")
             page.evaluate("hide(true)")
-        submit(memory, "the second")
+        memory.submit("the second")
         for page in pages:
             page.evaluate("hide(false)")
             shows(page, "the second")
@@ -104,7 +99,7 @@ def test_signing_out_ends_the_pages_of_other_tabs(browser: Browser, memory: Memo
         page.get_by_text("tester").click()
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_label("API key")).to_be_visible()
-        submit(memory, "the second")
+        memory.submit("the second")
         expect(other.get_by_label("API key")).to_be_visible()
 
 
@@ -112,15 +107,15 @@ def test_the_back_button_leads_to_a_current_list(browser: Browser, memory: Memor
     with listening(memory.parts) as url, tab(browser, url) as page:
         page.goto("/")
         page.get_by_label("Select the first").check()
-        submit(memory, "the second")
+        memory.submit("the second")
         shows(page, "the second")
         page.get_by_role("link", name="the second", exact=True).click()
         expect(page.get_by_role("heading", name="the second")).to_be_visible()
-        submit(memory, "the third")
+        memory.submit("the third")
         page.go_back()
         shows(page, "the third")
         expect(page.get_by_label("Select the first")).to_be_checked()
-        submit(memory, "the fourth")
+        memory.submit("the fourth")
         shows(page, "the fourth")
         page.go_forward()
         expect(page.get_by_role("heading", name="the second")).to_be_visible()
@@ -128,7 +123,7 @@ def test_the_back_button_leads_to_a_current_list(browser: Browser, memory: Memor
 
 def test_the_list_works_without_javascript(browser: Browser, memory: MemoryParts) -> None:
     key = KeyService(memory.keys, memory.clock).create("tester")[1]
-    submit(memory, "another")
+    memory.submit("another")
     with listening(memory.parts) as url, tab(browser, url, java_script_enabled=False) as page:
         page.goto("/")
         page.get_by_label("API key").fill(key)

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from typing import Any
 
 import httpx
 import pytest
 
-from pages import HTML, Page, send, sign_in, visit
+from pages import HOSTILE, HTML, KEY, PLACE, Page, send, sign_in, visit
 from qiosk import Problem
-from qiosk.contract.jobs import SubmitJob
 from qiosk.formats.qio.json_codec import write
 from qiosk.service.accounts.keys import KeyService
 from qiosk.supervisor.processes.solver_runner import run as run_solver
 from servers import MemoryParts
 
-KEY = "abc-1/group/mine"
-PLACE = f"/ui/w/{KEY}"
-HOSTILE = "<script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}'\"&{{7*7}}"
-
-
-def submit(memory: MemoryParts, order: Any, name: str = "a job", workspace: str = KEY, **members: Any) -> str:
-    data = order if isinstance(order, bytes) else json.dumps(order).encode()
-    given = {"name": name, "provider_id": "qiosk", "target": "qiosk.auto", "input_data": data, **members}
-    return memory.jobs(workspace).submit(SubmitJob(**given)).id
-
 
 def run(memory: MemoryParts, order: Any, **members: Any) -> str:
     """A job that has ended."""
-    job_id = submit(memory, order, **members)
+    job_id = memory.submit(order=order, **{"workspace": KEY, **members})
     memory.run(KEY)
     return job_id
 
@@ -78,7 +66,7 @@ def test_jobs_of_one_problem_have_a_profile(http: httpx.Client, memory: MemoryPa
 
 
 def test_different_problems_are_said_to_be_so_and_shown(http: httpx.Client, memory: MemoryParts) -> None:
-    ids = [solved(memory, 1, ring()), solved(memory, 1, ring(2.0)), submit(memory, {})]
+    ids = [solved(memory, 1, ring()), solved(memory, 1, ring(2.0)), memory.submit(workspace=KEY)]
     page = compare(http, *ids)
     assert "These jobs solve 2 different problems" in page.text
     assert "job 1; job 2" in page.text
@@ -113,7 +101,7 @@ def test_a_wrong_choice_is_named(http: httpx.Client, query: str) -> None:
 
 def test_unknown_and_deleted_jobs_are_named_and_the_others_shown(http: httpx.Client, memory: MemoryParts) -> None:
     ids = [run(memory, {"chunks": 3}, name=f"job {k}") for k in range(2)]
-    elsewhere = submit(memory, {}, name="secret", workspace="another/one/here")
+    elsewhere = memory.submit(name="secret", workspace="another/one/here")
     page = compare(http, *ids, elsewhere, "no%20id%3Cb%3E", "x" * 5000)
     assert "Comparison of 2 jobs" in page.text
     assert f"There is no job {elsewhere}" in page.text
@@ -133,14 +121,17 @@ def test_too_few_or_too_many_jobs_lead_back_to_the_list(http: httpx.Client, coun
 
 
 def test_a_job_given_twice_is_compared_once(http: httpx.Client, memory: MemoryParts) -> None:
-    one, other = submit(memory, {}), submit(memory, {})
+    one, other = memory.submit(workspace=KEY), memory.submit(workspace=KEY)
     assert "Comparison of 2 jobs" in compare(http, one, other, one).text
     assert "Select more jobs" in compare(http, one, one, status=400).text
 
 
 def test_hostile_texts_are_shown_as_texts(http: httpx.Client, memory: MemoryParts) -> None:
     params = {"params": {HOSTILE: HOSTILE, "long": "x" * 10_000}}
-    ids = [submit(memory, {}, name=HOSTILE, input_params=params), submit(memory, {}, name="y" * 200)]
+    ids = [
+        memory.submit(workspace=KEY, name=HOSTILE, input_params=params),
+        memory.submit(workspace=KEY, name="y" * 200),
+    ]
     page = compare(http, *ids)
     assert page.inline == []
     assert "{{7*7}}" in page.text
@@ -167,6 +158,6 @@ def test_tables_are_exported(http: httpx.Client, memory: MemoryParts) -> None:
 
 
 def test_a_key_of_another_workspace_compares_nothing(http: httpx.Client, memory: MemoryParts) -> None:
-    ids = [submit(memory, {}) for _ in range(2)]
+    ids = [memory.submit(workspace=KEY) for _ in range(2)]
     sign_in(http, KeyService(memory.keys, memory.clock).create("tester", workspace="another/one/here")[1])
     compare(http, *ids, status=403)

@@ -7,20 +7,19 @@ import doctest
 import io
 import math
 import re
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from pages import NOW, job_view
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus, JobView, TracePoint
 from qiosk.contract.provenance import environment
 from qiosk.dashboard.compare import drawing, rows, tables
 from qiosk.dashboard.compare.profiles import GAPS, Compared, by_problem, compared, profile
 from qiosk.dashboard.compare.rows import Gap, Kind, Row, Section
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 VALUES = st.one_of(
     st.just(Gap.UNKNOWN), st.just(Gap.ABSENT), st.none(), st.booleans(), st.integers(0, 2), st.sampled_from([0.0, 1.0]),
     st.sampled_from(["", "a"]), st.lists(st.integers(0, 1), max_size=2),
@@ -31,23 +30,7 @@ TRACES = st.lists(st.tuples(st.floats(0, 10), st.integers(-50, 50)), max_size=6)
 def view(number: int, **members) -> JobView:
     begun = structs.replace(environment(), problem="sha256:abc")
     members = {"begin_execution_time": NOW, "provenance": begun, "input_data_uri": f"input {number}", **members}
-    return JobView(
-        **{
-            "id": f"job-{number}",
-            "name": f"job {number}",
-            "container_uri": "",
-            "input_data_format": "microsoft.qio.v2",
-            "input_params": {},
-            "provider_id": "qiosk",
-            "target": "qiosk.auto",
-            "metadata": None,
-            "output_data_uri": None,
-            "output_data_format": "microsoft.qio-results.v2",
-            "status": JobStatus.SUCCEEDED,
-            "creation_time": NOW,
-            **members,
-        }
-    )
+    return job_view(**{"id": f"job-{number}", "name": f"job {number}", **members})
 
 
 def job(number: int, points=(), **members) -> Compared:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import httpx
 import pytest
 
-from pages import HTML, Page, send, sign_in, visit
+from pages import HOSTILE, HTML, KEY, PLACE, Page, send, sign_in, visit
 from qiosk import Problem
-from qiosk.contract.jobs import SubmitJob
 from qiosk.dashboard.job.documents import Documents
 from qiosk.formats.files import FORMATS, read_file
 from qiosk.formats.qio.json_codec import write
@@ -19,20 +17,10 @@ from qiosk.service.accounts.keys import KeyService
 from qiosk.supervisor.processes.solver_runner import run as run_solver
 from servers import MemoryParts
 
-KEY = "abc-1/group/mine"
-PLACE = f"/ui/w/{KEY}"
-HOSTILE = "<script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}'\"&{{7*7}}"
-
-
-def submit(memory: MemoryParts, order: Any, name: str = "a job", workspace: str = KEY, **members: Any) -> str:
-    data = order if isinstance(order, bytes) else json.dumps(order).encode()
-    given = {"name": name, "provider_id": "qiosk", "target": "qiosk.auto", "input_data": data, **members}
-    return memory.jobs(workspace).submit(SubmitJob(**given)).id
-
 
 def run(memory: MemoryParts, order: Any, **members: Any) -> str:
     """A job that has ended."""
-    job_id = submit(memory, order, **members)
+    job_id = memory.submit(order=order, **{"workspace": KEY, **members})
     memory.run(KEY)
     return job_id
 
@@ -56,7 +44,7 @@ def actions(page: Page) -> set[str | None]:
 
 
 def test_a_waiting_job_can_be_cancelled(http: httpx.Client, memory: MemoryParts) -> None:
-    job_id = submit(memory, {}, tags=("red",), metadata={"who": "me"})
+    job_id = memory.submit(workspace=KEY, tags=("red",), metadata={"who": "me"})
     page = visit(http, f"{PLACE}/jobs/{job_id}")
     assert "Waiting" in page.text
     assert "No solution yet" in page.text
@@ -88,7 +76,7 @@ def test_a_job_that_has_run_shows_its_convergence(http: httpx.Client, memory: Me
 
 @pytest.mark.parametrize("points", ["0", "-1", "x", "5000", "9" * 30])
 def test_a_wrong_width_of_the_chart_is_refused(http: httpx.Client, memory: MemoryParts, points: str) -> None:
-    job_id = submit(memory, {})
+    job_id = memory.submit(workspace=KEY)
     assert http.get(f"{PLACE}/jobs/{job_id}/trace.json?points={points}").status_code == 400
 
 
@@ -163,7 +151,7 @@ def test_the_problem_is_converted_or_the_reason_shown(http: httpx.Client, memory
 def test_a_problem_that_cannot_be_read_is_given_as_it_is_but_not_converted(
     http: httpx.Client, memory: MemoryParts
 ) -> None:
-    job_id = submit(memory, b"no problem at all")
+    job_id = memory.submit(workspace=KEY, order=b"no problem at all")
     assert http.get(f"{PLACE}/jobs/{job_id}/problem").content == b"no problem at all"
     assert "JSON is malformed" in visit(http, f"{PLACE}/jobs/{job_id}/problem?format=qubo", status=400).text
     assert "file format" in visit(http, f"{PLACE}/jobs/{job_id}/problem?format=exe", status=400).text
@@ -171,7 +159,7 @@ def test_a_problem_that_cannot_be_read_is_given_as_it_is_but_not_converted(
 
 @pytest.mark.parametrize("file", ["results.json", "receipt.npz", "solutions.csv", "values", "values.png"])
 def test_what_a_job_does_not_have_is_not_found(http: httpx.Client, memory: MemoryParts, file: str) -> None:
-    job_id = submit(memory, {})
+    job_id = memory.submit(workspace=KEY)
     assert http.get(f"{PLACE}/jobs/{job_id}/{file}", headers=HTML).status_code == 404
 
 
@@ -182,7 +170,7 @@ def test_unknown_jobs_are_not_found(http: httpx.Client, file: str, job_id: str) 
 
 
 def test_another_workspaces_job_is_shown_nowhere(http: httpx.Client, memory: MemoryParts) -> None:
-    job_id = submit(memory, {}, name="secret", workspace="another/one/here")
+    job_id = memory.submit(name="secret", workspace="another/one/here")
     sign_in(http, KeyService(memory.keys, memory.clock).create("tester", workspace=KEY)[1])
     for file in ("", "/values", "/problem", "/trace.json"):
         assert "secret" not in visit(http, f"/ui/w/another/one/here/jobs/{job_id}{file}", status=403).text
@@ -193,7 +181,7 @@ def test_another_workspaces_job_is_shown_nowhere(http: httpx.Client, memory: Mem
 
 
 def test_a_key_for_reading_changes_nothing(http: httpx.Client, memory: MemoryParts) -> None:
-    job_id = submit(memory, {})
+    job_id = memory.submit(workspace=KEY)
     sign_in(http, KeyService(memory.keys, memory.clock).create("tester", workspace=KEY, is_read_only=True)[1])
     page = visit(http, f"{PLACE}/jobs/{job_id}")
     assert actions(page) == set()
@@ -222,7 +210,7 @@ def test_hostile_texts_stay_texts(http: httpx.Client, memory: MemoryParts) -> No
 
 
 def test_a_job_is_run_again_with_another_seed_and_the_same_input(http: httpx.Client, memory: MemoryParts) -> None:
-    job_id = submit(memory, {}, tags=("red",), input_params={"params": {"seed": 1, "timeout": 5}})
+    job_id = memory.submit(workspace=KEY, tags=("red",), input_params={"params": {"seed": 1, "timeout": 5}})
     page = visit(http, f"{PLACE}/jobs/{job_id}")
     fields = {"action": "rerun", "new_id": page.field("new_id")}
     first = send(http, f"{PLACE}/jobs/{job_id}", page, follow=False, **fields).headers["location"]
@@ -251,7 +239,7 @@ def test_a_cancelled_job_is_extended(http: httpx.Client, memory: MemoryParts) ->
 
 
 def test_a_job_is_deleted(http: httpx.Client, memory: MemoryParts) -> None:
-    job_id = submit(memory, {})
+    job_id = memory.submit(workspace=KEY)
     page = visit(http, f"{PLACE}/jobs/{job_id}")
     assert "No jobs yet" in Page(send(http, f"{PLACE}/jobs/{job_id}", page, action="delete").text).text
     visit(http, f"{PLACE}/jobs/{job_id}", status=404)
@@ -271,7 +259,7 @@ def test_results_that_are_too_large_are_only_downloaded(
 def test_a_problem_that_is_too_large_is_not_converted(
     http: httpx.Client, memory: MemoryParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = submit(memory, write(knapsack().cost_function()))
+    job_id = memory.submit(workspace=KEY, order=write(knapsack().cost_function()))
     monkeypatch.setattr("qiosk.dashboard.job.problems.MAX_UPLOAD_BYTES", 10)
     assert "qiosk convert" in visit(http, f"{PLACE}/jobs/{job_id}/problem?format=qubo", status=400).text
     assert http.get(f"{PLACE}/jobs/{job_id}/problem").status_code == 200
@@ -312,6 +300,6 @@ def test_results_that_were_overwritten_do_no_harm(http: httpx.Client, memory: Me
 
 @pytest.mark.parametrize("name", ["", " \N{NO-BREAK SPACE}"])
 def test_a_job_without_a_name_can_be_opened(http: httpx.Client, memory: MemoryParts, name: str) -> None:
-    job_id = submit(memory, {}, name=name)
+    job_id = memory.submit(workspace=KEY, name=name)
     assert "without a name" in visit(http, f"{PLACE}/jobs").text
     assert f"{job_id} Waiting" in visit(http, f"{PLACE}/jobs/{job_id}").text

@@ -5,14 +5,15 @@ from __future__ import annotations
 import doctest
 import struct
 import zlib
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from msgspec import structs
 
+from pages import NOW, job_view
 from qiosk import Problem
-from qiosk.contract.jobs import BoundPoint, ErrorData, JobProgress, JobStatus, JobView, TracePoint
+from qiosk.contract.jobs import BoundPoint, ErrorData, JobProgress, JobStatus, TracePoint
 from qiosk.contract.logs import LogLine
 from qiosk.contract.provenance import environment
 from qiosk.dashboard.job import configurations, kept_traces, models, problems, shown, traces
@@ -20,27 +21,6 @@ from qiosk.dashboard.job.timeline import timeline
 from qiosk.dashboard.pages.errors import anchor_of, documented
 from qiosk.errors import InvalidFilter
 from qiosk.formats.files import by_name
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def view(**members) -> JobView:
-    given = {
-        "id": "0123456789",
-        "name": "a job",
-        "container_uri": "",
-        "input_data_uri": "",
-        "input_data_format": "microsoft.qio.v2",
-        "input_params": {},
-        "provider_id": "qiosk",
-        "target": "qiosk.auto",
-        "metadata": None,
-        "output_data_uri": None,
-        "output_data_format": "microsoft.qio-results.v2",
-        "status": JobStatus.SUCCEEDED,
-        "creation_time": NOW,
-    }
-    return JobView(**{**given, **members})
 
 
 def points(costs, first=0.5):
@@ -164,7 +144,7 @@ def test_the_timeline_has_lost_attempts_and_the_end():
     ]
     lines = [LogLine(time=NOW + timedelta(seconds=k), level="INFO", text=text) for k, text in enumerate(texts, start=1)]
     ended = {"begin_execution_time": NOW + timedelta(seconds=4), "end_execution_time": NOW + timedelta(seconds=9)}
-    found = timeline(view(status=JobStatus.CANCELLED, attempts=2, submitter="me", **ended), lines)
+    found = timeline(job_view(status=JobStatus.CANCELLED, attempts=2, submitter="me", **ended), lines)
     assert [moment.what for moment in found] == [
         "Submitted",
         "Attempt 1 began",
@@ -180,7 +160,7 @@ def test_the_timeline_has_lost_attempts_and_the_end():
 def test_a_timeline_without_a_log_has_the_times_of_the_job():
     error = ErrorData(code="InternalError", message="oh")
     ended = {"begin_execution_time": NOW, "end_execution_time": NOW, "error_data": error}
-    found = timeline(view(status=JobStatus.FAILED, attempts=3, **ended), [])
+    found = timeline(job_view(status=JobStatus.FAILED, attempts=3, **ended), [])
     assert [moment.what for moment in found] == ["Submitted", "Attempt 3 claimed", "Failed"]
 
 
@@ -188,18 +168,18 @@ def test_parameters_tell_what_was_found():
     found = structs.replace(
         environment(), given={"seed": 2**40, "timeout": None}, parameters={"seed": 2**40, "sweeps": 7}
     )
-    rows = shown.parameters(view(provenance=found))
+    rows = shown.parameters(job_view(provenance=found))
     assert [(row.name, row.given, row.used, row.is_found) for row in rows] == [
         ("seed", str(2**40), str(2**40), False),
         ("timeout", "–", "–", False),
         ("sweeps", "–", "7", True),
     ]
     free = {"target": "microsoft.tabu-parameterfree.cpu", "input_params": {"params": {}}}
-    assert shown.has_found_parameters(view(provenance=found, **free))
-    assert not shown.has_found_parameters(view(**free))
-    assert not shown.has_found_parameters(view(provenance=found))  # there is no such solver with sweeps
-    assert not shown.has_found_parameters(view(provenance=found, target="microsoft.tabu.cpu"))
-    assert not shown.has_found_parameters(view(provenance=found, target="unknown.target"))
+    assert shown.has_found_parameters(job_view(provenance=found, **free))
+    assert not shown.has_found_parameters(job_view(**free))
+    assert not shown.has_found_parameters(job_view(provenance=found))  # there is no such solver with sweeps
+    assert not shown.has_found_parameters(job_view(provenance=found, target="microsoft.tabu.cpu"))
+    assert not shown.has_found_parameters(job_view(provenance=found, target="unknown.target"))
 
 
 @pytest.mark.parametrize(
@@ -225,7 +205,7 @@ def test_another_seed_keeps_the_form_of_the_parameters(given, with_seed):
     ],
 )
 def test_names_of_files_are_safe(name, file):
-    assert problems.file_name(view(name=name), "x.csv") == file
+    assert problems.file_name(job_view(name=name), "x.csv") == file
 
 
 def test_every_error_of_a_job_is_explained():

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from pages import HTML, Page, send, sign_in, visit
+from pages import HOSTILE, HTML, KEY, Page, send, sign_in, visit
 from qiosk.contract.jobs import JobQuery, JobView, SubmitJob
 from qiosk.contract.sessions import OpenSession
 from qiosk.dashboard.new_job import inputs
@@ -27,9 +27,7 @@ from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.retention import prune
 from servers import MemoryParts, serving
 
-KEY = "abc-1/group/mine"
 NEW = f"/ui/w/{KEY}/new"
-HOSTILE = "<script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}'\"&{{7*7}}"
 QUBO = "p qubo 0 3 2 2\n0 0 -1\n2 2 1.5\n0 2 2\n1 2 4\n"
 ORLIB = "2\n2 2\n1 1 5\n1 2 -3\n3 1\n2 3 7\n"
 LP = "maximize\n 6 x + 5 y\nsubject to\n 2 x + 3 y <= 4\nbinary\n x y\nend\n"

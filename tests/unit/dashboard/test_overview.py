@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from pages import send, sign_in, visit
-from qiosk.contract.jobs import SubmitJob
 from qiosk.contract.quotas import UNLIMITED, Dimension, QuotaView
 from qiosk.contract.sessions import OpenSession
 from qiosk.dashboard.bars import HEIGHT, hourly_bars
@@ -26,13 +24,6 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def memory() -> MemoryParts:
     return MemoryParts(**{Dimension.JOB_HOURS: 2.0})
-
-
-def submit(memory: MemoryParts, name: str, order: dict | None = None, workspace: str = "default") -> str:
-    command = SubmitJob(
-        name=name, provider_id="qiosk", target="qiosk.auto", input_data=json.dumps(order or {}).encode()
-    )
-    return memory.jobs(workspace).submit(command).id
 
 
 def ended(hours_ago: float, state: JobState, jobs: int) -> EndedJobs:
@@ -64,11 +55,11 @@ def test_the_overview_of_nothing_says_so(http: httpx.Client) -> None:
 
 
 def test_the_overview_counts_its_own_workspace(http: httpx.Client, memory: MemoryParts) -> None:
-    submit(memory, "done")
-    submit(memory, "broken", {"do": "raise"})
+    memory.submit("done")
+    memory.submit("broken", {"do": "raise"})
     memory.run("default")
-    submit(memory, "waits")
-    submit(memory, "of others", workspace="a/b/c")
+    memory.submit("waits")
+    memory.submit("of others", workspace="a/b/c")
     page = visit(http, "/ui/w/default/overview")
     assert "broken" in page.text
     assert "of others" not in page.text

@@ -12,30 +12,24 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
-from pages import HTML, Page, send, sign_in, visit
-from qiosk.contract.jobs import JobProgress, JobQuery, SubmitJob
+from pages import HOSTILE, HTML, KEY, PLACE, Page, send, sign_in, visit
+from qiosk.contract.jobs import JobProgress, JobQuery
 from qiosk.dashboard import units
 from qiosk.dashboard.pages.jobs import PAGE_JOBS
 from qiosk.dashboard.render import STATIC
-from qiosk.dashboard.sign_in import SESSION_S, Sessions, new_session
+from qiosk.dashboard.sign_in import Sessions, new_session
 from qiosk.errors import ServiceUnavailable
 from qiosk.service.accounts.keys import ANYBODY, KeyService
 from servers import MemoryParts
 
-KEY = "abc-1/group/mine"
 MAX_FIRST_PAGE_BYTES = 150_000
-PLACE = f"/ui/w/{KEY}"
-HOSTILE = "<script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}'\"&{{7*7}}"
 
 
 def make_key(memory: MemoryParts, **members: Any) -> str:
     return KeyService(memory.keys, memory.clock).create("tester", **{"workspace": KEY, **members})[1]
-
-
-def submit(memory: MemoryParts, name: str = "a job", workspace: str = KEY, **members: Any) -> str:
-    command = SubmitJob(name=name, provider_id="qiosk", target="qiosk.auto", input_data=b"{}", **members)
-    return memory.jobs(workspace).submit(command).id
 
 
 def test_a_browser_is_led_from_the_root_to_the_jobs(http: httpx.Client) -> None:
@@ -140,7 +134,7 @@ def test_a_session_ends(http: httpx.Client, memory: MemoryParts, end: str, monke
 
 
 def test_a_key_shows_its_own_workspace_only(http: httpx.Client, memory: MemoryParts) -> None:
-    submit(memory, "secret job", workspace="another/one/here")
+    memory.submit("secret job", workspace="another/one/here")
     sign_in(http, make_key(memory))
     assert "secret job" not in visit(http, "/ui/workspaces").text
     assert "secret job" not in visit(http, "/ui/w/another/one/here/jobs", status=403).text
@@ -150,7 +144,7 @@ def test_a_key_shows_its_own_workspace_only(http: httpx.Client, memory: MemoryPa
 def test_names_of_workspaces_are_those_of_the_rest_interface(
     http: httpx.Client, memory: MemoryParts, place: str
 ) -> None:
-    submit(memory)
+    memory.submit(workspace=KEY)
     sign_in(http, make_key(memory))
     page = visit(http, f"/ui/w/{place}/jobs")
     assert "a job" in page.text
@@ -163,7 +157,7 @@ def test_names_that_no_workspace_has_are_refused(http: httpx.Client, place: str)
 
 
 def test_a_key_for_reading_sees_no_buttons_and_changes_nothing(http: httpx.Client, memory: MemoryParts) -> None:
-    job_id = submit(memory)
+    job_id = memory.submit(workspace=KEY)
     sign_in(http, make_key(memory, is_read_only=True))
     page = visit(http, f"{PLACE}/jobs")
     assert "a job" in page.text
@@ -176,7 +170,7 @@ def test_a_key_for_reading_sees_no_buttons_and_changes_nothing(http: httpx.Clien
 
 @pytest.mark.parametrize("token", ["", "wrong", "ümlaut"])
 def test_a_form_without_the_sessions_token_changes_nothing(http: httpx.Client, memory: MemoryParts, token: str) -> None:
-    job_id = submit(memory)
+    job_id = memory.submit(workspace=KEY)
     visit(http, f"{PLACE}/jobs")
     data = {"csrf": token, "action": "delete", "selected": job_id}
     assert http.post(f"{PLACE}/jobs", data=data, headers=HTML).status_code == 403
@@ -185,10 +179,6 @@ def test_a_form_without_the_sessions_token_changes_nothing(http: httpx.Client, m
 
 def test_forged_cookies_are_no_session() -> None:
     one, other = (Sessions(secret, path="") for secret in (b"one secret", b"another secret"))
-    response = httpx.Response(200)
-    from starlette.requests import Request
-    from starlette.responses import Response
-
     kept = Response()
     one.write(kept, new_session("a key"), is_secure=True)
     assert "Secure" in kept.headers["set-cookie"]
@@ -198,12 +188,10 @@ def test_forged_cookies_are_no_session() -> None:
     renamed = value.split("=", 1)[1]
     forged = Request({"type": "http", "headers": [(b"cookie", f"{other._name}={renamed}".encode())]})
     assert other.read(forged) is None
-    assert SESSION_S > 0
-    assert response.status_code == 200
 
 
 def test_hostile_texts_are_shown_as_texts(http: httpx.Client, memory: MemoryParts) -> None:
-    submit(memory, HOSTILE, tags=(HOSTILE.replace("\N{RIGHT-TO-LEFT OVERRIDE}", ""), "x" * 200))
+    memory.submit(HOSTILE, tags=(HOSTILE.replace("\N{RIGHT-TO-LEFT OVERRIDE}", ""), "x" * 200), workspace=KEY)
     response = http.get(f"{PLACE}/jobs", headers=HTML)
     page = Page(response.text)
     assert page.inline == []
@@ -218,8 +206,8 @@ def test_a_wrong_url_says_what_is_wrong(http: httpx.Client, query: str) -> None:
 
 
 def test_filters_and_order_are_in_the_url(http: httpx.Client, memory: MemoryParts) -> None:
-    submit(memory, "beta", tags=("red",))
-    submit(memory, "alpha")
+    memory.submit("beta", tags=("red",), workspace=KEY)
+    memory.submit("alpha", workspace=KEY)
     names = [text for text in visit(http, f"{PLACE}/jobs?sort=name").text.split() if text in ("alpha", "beta")]
     assert names == ["alpha", "beta"]
     page = visit(http, f"{PLACE}/jobs?tag=red&q=BE&status=Waiting&target=qiosk.auto")
@@ -231,7 +219,7 @@ def test_filters_and_order_are_in_the_url(http: httpx.Client, memory: MemoryPart
 def test_pages_of_the_list_follow_one_another(http: httpx.Client, memory: MemoryParts) -> None:
     for number in range(120):
         memory.clock.sleep(1)
-        submit(memory, f"job-{number:03}")
+        memory.submit(f"job-{number:03}", workspace=KEY)
     path, found = f"{PLACE}/jobs?sort=name", []
     while path:
         page = visit(http, path)
@@ -241,7 +229,7 @@ def test_pages_of_the_list_follow_one_another(http: httpx.Client, memory: Memory
 
 
 def test_selected_jobs_are_cancelled_and_deleted(http: httpx.Client, memory: MemoryParts) -> None:
-    ids = [submit(memory, f"job {number}") for number in range(3)]
+    ids = [memory.submit(f"job {number}", workspace=KEY) for number in range(3)]
     page = visit(http, f"{PLACE}/jobs")
     answer = send(http, f"{PLACE}/jobs", page, action="cancel", selected=ids[:2], query="sort=name")
     assert answer.url.query == b"sort=name"
@@ -254,7 +242,10 @@ def test_selected_jobs_are_cancelled_and_deleted(http: httpx.Client, memory: Mem
 
 def test_selected_jobs_are_run_again_once(http: httpx.Client, memory: MemoryParts) -> None:
     params = {"params": {"seed": 1, "timeout": 5}}
-    ids = [submit(memory, f"job {number}", tags=("red",), input_params=params, priority="High") for number in range(2)]
+    ids = [
+        memory.submit(f"job {number}", workspace=KEY, tags=("red",), input_params=params, priority="High")
+        for number in range(2)
+    ]
     page = visit(http, f"{PLACE}/jobs")
     assert page.text.count("High") == 2
     fields = {"action": "rerun", "selected": [*ids, "unknown"], "new_id": page.field("new_id")}
@@ -271,7 +262,7 @@ def test_selected_jobs_are_run_again_once(http: httpx.Client, memory: MemoryPart
 
 
 def test_the_list_shows_gaps_where_they_are_known(http: httpx.Client, memory: MemoryParts) -> None:
-    submit(memory)
+    memory.submit(workspace=KEY)
     (job,) = memory.store.all()
     memory.store.swap(replace(job, progress=JobProgress(best_cost=-100.0, bound=-110.0)), expected=job)
     assert "10 %" in visit(http, f"{PLACE}/jobs").text
@@ -279,7 +270,9 @@ def test_the_list_shows_gaps_where_they_are_known(http: httpx.Client, memory: Me
 
 def test_the_first_page_is_small_with_all_that_it_loads(http: httpx.Client, memory: MemoryParts) -> None:
     for number in range(PAGE_JOBS):
-        submit(memory, f"{number}, the longest name that is allowed".ljust(200, "x"), tags=("one", str(number)))
+        memory.submit(
+            f"{number}, the longest name that is allowed".ljust(200, "x"), tags=("one", str(number)), workspace=KEY
+        )
     page = visit(http, f"{PLACE}/jobs")
     texts = [page.source.encode(), *(http.get(source).content for source in set(page.sources))]
     assert len(texts) > 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from pages import job_view
 from patience import HANG_S
 from qiosk import Problem, solve
-from qiosk.contract.jobs import JobStatus, JobView
+from qiosk.contract.jobs import JobView
 from qiosk.contract.provenance import environment
 from qiosk.dashboard.new_job.parameters import entries_found_by, entries_of, entries_of_job, parameter_form
 from qiosk.errors import NotFound
@@ -30,22 +30,7 @@ SPREAD = {
 
 
 def job(target_id: str, input_params: Any, **members: Any) -> JobView:
-    found = JobView(
-        id="job-1",
-        name="a job",
-        container_uri="",
-        input_data_uri="",
-        input_data_format="",
-        input_params=input_params,
-        provider_id="",
-        target=target_id,
-        metadata=None,
-        output_data_uri=None,
-        output_data_format="",
-        status=JobStatus.SUCCEEDED,
-        creation_time=datetime(2026, 1, 1, tzinfo=UTC),
-    )
-    return structs.replace(found, **members)
+    return job_view(target=target_id, input_params=input_params, **members)
 
 
 @pytest.mark.parametrize("target_id", SPREAD)

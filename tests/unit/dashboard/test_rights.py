@@ -10,14 +10,13 @@ import httpx
 import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
-from pages import HTML, Page, sign_in, visit
+from pages import HTML, KEY, Page, sign_in, visit
 from qiosk.contract.jobs import JobQuery, SubmitJob
 from qiosk.contract.sessions import OpenSession
 from qiosk.dashboard.app import page_routes
 from qiosk.service.accounts.keys import KeyService
 from servers import MemoryParts
 
-KEY = "abc-1/group/mine"
 JOB, SESSION, API_KEY = "11111111-2222-3333-4444-555555555555", "66666666-2222-3333-4444-555555555555", "0123456789"
 PLACE = "/ui/w/{workspace:key}"
 OPEN_TO_ALL = ("/ui/sign-in", "/ui/open")
