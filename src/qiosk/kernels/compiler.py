@@ -5,7 +5,8 @@ Numba's own on-disk cache looks at the file that holds a function and not at wha
 once can give both the same file. Here each specialization has a file of its own, named by a digest of everything that
 decides its contents: the source of this whole package, the versions of Numba, llvmlite and Python, the name of the
 function, the constants of its closure, the argument types, and the processor with its features. Files are written
-beside their place and renamed into it, so any number of processes may share a folder.
+beside their place and renamed into it, so any number of processes may share a folder; of those that need the same code
+at the same time one compiles it (``claims``).
 
 The folder is the one that ``QIOSK_CACHE_DIR`` or else ``NUMBA_CACHE_DIR`` names, else the user's cache folder. If the
 user has none that can be written to, as in many containers, it is in ``QIOSK_HOME``. When the folder cannot be written,
@@ -48,7 +49,7 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 
-from qiosk.kernels import announcements
+from qiosk.kernels import announcements, claims
 
 config: Any = numba_config  # its members are made from the environment
 
@@ -206,6 +207,21 @@ def remove_unused(folders: Path, keep: str) -> None:
         shutil.rmtree(doomed, ignore_errors=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder for these sources, if it is not there, and then remove those that are not used."""
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_unused(folder.parent, keep=folder.name)
+
+
+def _has_folder(folder: Path) -> bool:
+    try:
+        make_folder(folder)
+    except OSError:
+        return False
+    return True
+
+
 def _closure_key(function: Callable[..., Any]) -> str:
     parts = []
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -216,6 +232,17 @@ def _closure_key(function: Callable[..., Any]) -> str:
             raise TypeError(f"kernel {function.__qualname__}: closure variable {name} is a {type(value).__name__}")
         parts.append(f"{name}={value!r}")
     return ",".join(parts)
+
+
+def _payload(path: Path) -> Any:
+    """What a file of machine code contains; None if there is none, or it is damaged."""
+    try:
+        return pickle.loads(path.read_bytes())
+    except OSError:
+        return None
+    except _DAMAGED as error:
+        _log.warning("%s is damaged and will be written again: %s", path, error)
+        return None
 
 
 class _CompileTimer(events.Listener):
@@ -279,14 +306,12 @@ class KernelCache(_Cache):
         rtsys.initialize(target_context)
         path = self._path(sig, target_context.codegen())
         mark_as_used(path.parent)
-        try:
-            payload = pickle.loads(path.read_bytes())
-        except OSError:
-            self._announce(path)
-            return None
-        except _DAMAGED as error:
-            _log.warning("%s is damaged and will be written again: %s", path, error)
-            self._announce(path)
+        payload = _payload(path)
+        if payload is None and not path.exists() and _has_folder(path.parent) and claims.is_compiled_elsewhere(path):
+            payload = _payload(path)
+        if payload is None:
+            log_compiling(path.parent, os.getpid())
+            announcements.announce()
             return None
         loaded = CompileResult._rebuild(target_context, *payload)
         announcements.record_loading(time.monotonic() - began)
@@ -298,19 +323,15 @@ class KernelCache(_Cache):
             return
         path = self._path(sig, data.codegen)
         try:
-            if not path.parent.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                remove_unused(path.parent.parent, keep=path.parent.name)
+            make_folder(path.parent)
             handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
             with os.fdopen(handle, "wb") as file:
                 file.write(dumps(data._reduce()))
             os.replace(temporary, path)
         except OSError as error:
             _log.info("%s is not kept: %s", path, error)
-
-    def _announce(self, path: Path) -> None:
-        log_compiling(path.parent, os.getpid())
-        announcements.announce()
+        finally:
+            claims.release(path)
 
     def _path(self, sig: Any, codegen: Any) -> Path:
         key = repr((self._key, str(sig), codegen.magic_tuple()))

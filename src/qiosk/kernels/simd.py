@@ -15,13 +15,25 @@ of Numba used here is not a stable one, which is why every kernel has a referenc
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numba.extending
 from llvmlite import ir
 from numba.core import types as numba_types
 
-from qiosk.kernels.vectors import Vec, broadcast, is_float, is_signed, llvm_vector
+from qiosk.kernels.vectors import (
+    Vec,
+    broadcast,
+    is_float,
+    is_mask,
+    is_signed,
+    llvm_vector,
+    mask_of,
+    packed,
+    packed_types,
+    unpacked,
+)
 
 # Numba's own annotations describe neither the scalar types' attributes nor how an intrinsic is called
 types: Any = numba_types
@@ -65,25 +77,35 @@ def _lane_count(lanes: Any) -> int | None:
     return lanes.lanes if isinstance(lanes, Vec) else None
 
 
-def _loaded(array: Any, lanes: Any, vec: Vec, in_memory: Any) -> Any:
-    """Signature and code of an intrinsic (array, offset, lanes) that reads a vector, kept as ``in_memory``."""
+def _loaded(array: Any, lanes: Any, vec: Vec) -> Any:
+    """Signature and code of an intrinsic (array, offset, lanes) that reads a vector; a mask is packed in memory."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
-        value = builder.load(builder.bitcast(pointer, in_memory.as_pointer()))
-        value.align = array.dtype.bitwidth // 8  # arrays need not be aligned to the vector
-        return builder.bitcast(value, llvm_vector(vec))
+        in_memory = packed_types(context, vec.lanes) if is_mask(vec) else [llvm_vector(vec)]
+        values = []
+        for part, kept_as in enumerate(in_memory):
+            value = builder.load(_part(builder, pointer, part, kept_as))
+            value.align = array.dtype.bitwidth // 8  # arrays need not be aligned to the vector
+            values.append(value)
+        return unpacked(context, builder, values) if is_mask(vec) else values[0]
 
     return vec(array, types.intp, lanes), codegen
 
 
-def _stored(array: Any, value: Vec, in_memory: Any) -> Any:
-    """Signature and code of an intrinsic (array, offset, value) that writes a vector as ``in_memory``."""
+def _part(builder: Any, pointer: Any, part: int, llvm_type: Any) -> Any:
+    """Address of the value number ``part`` of a type from a pointer on."""
+    return builder.gep(builder.bitcast(pointer, llvm_type.as_pointer()), [ir.Constant(ir.IntType(64), part)])
+
+
+def _stored(array: Any, value: Vec) -> Any:
+    """Signature and code of an intrinsic (array, offset, value) that writes a vector; a mask is packed in memory."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
-        done = builder.store(builder.bitcast(args[2], in_memory), builder.bitcast(pointer, in_memory.as_pointer()))
-        done.align = array.dtype.bitwidth // 8
+        for part, bits in enumerate(packed(context, builder, args[2]) if is_mask(value) else [args[2]]):
+            done = builder.store(bits, _part(builder, pointer, part, bits.type))
+            done.align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), codegen
@@ -94,24 +116,19 @@ def _reinterpreted(source: Any, target: Any, llvm_type: Any) -> Any:
     return target(source), lambda context, builder, sig, args: builder.bitcast(args[0], llvm_type)
 
 
-def _is_mask(value: Any) -> bool:
-    return isinstance(value, Vec) and value.elem == types.boolean
-
-
 @intrinsic
 def load(typingctx: Any, array: Any, offset: Any, lanes: Any) -> Any:
     """Elements ``offset .. offset + lanes`` of a contiguous array."""
     n_lanes = _lane_count(lanes)
     if n_lanes is None:
         return None
-    vec = Vec(array.dtype, n_lanes)
-    return _loaded(array, lanes, vec, llvm_vector(vec))
+    return _loaded(array, lanes, Vec(array.dtype, n_lanes))
 
 
 @intrinsic
 def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
     """Write a vector to ``array[offset : offset + lanes]``."""
-    return _stored(array, value, llvm_vector(value))
+    return _stored(array, value)
 
 
 @intrinsic
@@ -120,13 +137,13 @@ def load_mask(typingctx: Any, words: Any, offset: Any, lanes: Any) -> Any:
     n_lanes = _lane_count(lanes)
     if n_lanes is None:
         return None
-    return _loaded(words, lanes, Vec(types.boolean, n_lanes), ir.IntType(n_lanes))
+    return _loaded(words, lanes, Vec(types.boolean, n_lanes))
 
 
 @intrinsic
 def store_mask(typingctx: Any, words: Any, offset: Any, mask: Any) -> Any:
     """Write a mask as packed bits that begin at ``words[offset]``."""
-    return _stored(words, mask, ir.IntType(mask.lanes))
+    return _stored(words, mask)
 
 
 @intrinsic
@@ -135,17 +152,24 @@ def load_words(typingctx: Any, words: Any, offset: Any, lanes: Any) -> Any:
     n_lanes = _lane_count(lanes)
     if n_lanes is None:
         return None
-    vec = Vec(types.uint64, n_lanes // 64)
-    return _loaded(words, lanes, vec, llvm_vector(vec))
+    return _loaded(words, lanes, Vec(types.uint64, n_lanes // 64))
 
 
 @intrinsic
 def mask_to_words(typingctx: Any, mask: Any) -> Any:
     """A mask as uint64 words: lane r is bit r % 64 of word r // 64, little-endian."""
-    if not _is_mask(mask) or mask.lanes % 64:
+    if not is_mask(mask) or mask.lanes % 64:
         return None
     vec = Vec(types.uint64, mask.lanes // 64)
-    return _reinterpreted(mask, vec, llvm_vector(vec))
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        parts = packed(context, builder, args[0])
+        words = ir.Constant(ir.VectorType(parts[0].type, len(parts)), ir.Undefined)
+        for number, bits in enumerate(parts):
+            words = builder.insert_element(words, bits, ir.Constant(ir.IntType(32), number))
+        return builder.bitcast(words, llvm_vector(vec))
+
+    return vec(mask), codegen
 
 
 @intrinsic
@@ -153,14 +177,18 @@ def words_to_mask(typingctx: Any, words: Any) -> Any:
     """The inverse of ``mask_to_words``."""
     if not (isinstance(words, Vec) and words.elem == types.uint64):
         return None
-    vec = Vec(types.boolean, 64 * words.lanes)
-    return _reinterpreted(words, vec, llvm_vector(vec))
+    mask = Vec(types.boolean, 64 * words.lanes)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return mask_of(context, builder, args[0], mask.lanes)
+
+    return mask(words), codegen
 
 
 @intrinsic
 def mask_to_word(typingctx: Any, mask: Any) -> Any:
     """A mask of 64 lanes as one uint64; bit r is lane r."""
-    if not _is_mask(mask) or mask.lanes != 64:
+    if not is_mask(mask) or mask.lanes != 64:
         return None
     return _reinterpreted(mask, types.uint64, ir.IntType(64))
 
@@ -180,8 +208,8 @@ def any_set(typingctx: Any, value: Any) -> Any:
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         is_set = builder.icmp_unsigned("!=", args[0], ir.Constant(llvm_vector(value), None))
-        packed = ir.IntType(value.lanes)
-        return builder.icmp_unsigned("!=", builder.bitcast(is_set, packed), ir.Constant(packed, 0))
+        bits = reduce(builder.or_, packed(context, builder, is_set))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
 
     return types.boolean(value), codegen
 

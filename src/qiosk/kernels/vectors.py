@@ -8,7 +8,7 @@ LLVM chooses registers and instructions of the machine, and splits vectors that 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from llvmlite import ir
@@ -19,6 +19,8 @@ from numba.extending import lower_builtin, models, register_model
 # Numba's own annotations do not describe the scalar types' attributes
 types: Any = numba_types
 
+WORD = 64
+"""Lanes of a mask that one integer holds where the machine has no registers for masks."""
 
 _Emit = Callable[[Any, "Vec", Any, Any], Any]
 """emit(builder, vec, left, right)"""
@@ -67,12 +69,65 @@ def is_signed(vec: Vec) -> bool:
     return isinstance(vec.elem, types.Integer) and bool(vec.elem.signed)
 
 
+def is_mask(value: Any) -> bool:
+    """Whether it is the type of a mask: a vector of booleans."""
+    return isinstance(value, Vec) and value.elem == types.boolean
+
+
+def packed_types(context: Any, lanes: int) -> list[Any]:
+    """The LLVM integers that hold the bits of a mask: a single one, or words of 64 where it would be taken apart bit
+    by bit, since the machine has no registers for masks.
+    """
+    width = lanes if has_mask_registers(context) else min(lanes, WORD)
+    return [ir.IntType(width)] * (lanes // width)
+
+
+def unpacked(context: Any, builder: Any, integers: list[Any]) -> Any:
+    """The mask whose bits these integers hold."""
+    masks = [mask_of(context, builder, bits, bits.type.width) for bits in integers]
+    while len(masks) > 1:  # a power of two
+        pairs = zip(masks[::2], masks[1::2], strict=True)
+        masks = [_shuffled(builder, left, right, range(2 * left.type.count)) for left, right in pairs]
+    return masks[0]
+
+
+def mask_of(context: Any, builder: Any, bits: Any, lanes: int) -> Any:
+    """The mask of the bits of an integer or of a vector of integers."""
+    if has_mask_registers(context) or lanes % 8:
+        return builder.bitcast(bits, ir.VectorType(ir.IntType(1), lanes))
+    # every lane gets the byte that holds its bit, and looks at that bit
+    octets = builder.bitcast(bits, ir.VectorType(ir.IntType(8), lanes // 8))
+    own = _shuffled(builder, octets, octets, [lane // 8 for lane in range(lanes)])
+    bit = ir.Constant(own.type, [1 << lane % 8 for lane in range(lanes)])
+    return builder.icmp_unsigned("==", builder.and_(own, bit), bit)
+
+
+def packed(context: Any, builder: Any, mask: Any) -> list[Any]:
+    """The bits of a mask in integers: the inverse of ``unpacked``."""
+    parts, first = [], 0
+    for bits in packed_types(context, mask.type.count):
+        part = _shuffled(builder, mask, mask, range(first, first + bits.width))
+        parts.append(builder.bitcast(part, bits))
+        first += bits.width
+    return parts
+
+
+def has_mask_registers(context: Any) -> bool:
+    """Whether the machine that is compiled for has registers with a bit for each lane, as AVX-512 has."""
+    return "+avx512bw" in context.codegen().magic_tuple()[2]
+
+
+def _shuffled(builder: Any, left: Any, right: Any, lanes: Iterable[int]) -> Any:
+    """The vector of these lanes of two vectors, of which the second one's follow the first one's."""
+    wanted = list(lanes)
+    return builder.shuffle_vector(left, right, ir.Constant(ir.VectorType(ir.IntType(32), len(wanted)), wanted))
+
+
 def broadcast(builder: Any, scalar: Any, lanes: int) -> Any:
     """A vector with a scalar in every lane."""
-    i32 = ir.IntType(32)
     undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
-    first = builder.insert_element(undefined, scalar, ir.Constant(i32, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(i32, lanes), [0] * lanes))
+    first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+    return _shuffled(builder, first, undefined, [0] * lanes)
 
 
 def _operands(builder: Any, vec: Vec, args: Any) -> list[Any]:

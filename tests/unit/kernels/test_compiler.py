@@ -105,6 +105,14 @@ def test_a_second_process_compiles_nothing(native):
     assert run(NUMBA_CACHE_DIR=str(folder)) == (True, 0, digest)
 
 
+@pytest.mark.slow
+def test_processes_that_begin_at_once_find_the_same(tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: run("packed-int16", NUMBA_CACHE_DIR=str(tmp_path)), range(2)))
+    assert found[0][2] == found[1][2] == uncompiled("packed-int16")
+    assert not list(tmp_path.rglob("*.lock"))
+
+
 GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""}
 needs_avx2 = pytest.mark.skipif(not get_host_cpu_features().get("avx2"), reason="a processor without AVX2")
@@ -114,8 +122,8 @@ needs_avx2 = pytest.mark.skipif(not get_host_cpu_features().get("avx2"), reason=
 @pytest.mark.parametrize(
     ("names", "environment", "simd"),
     [
-        pytest.param(NAMES, GENERIC, True, id="generic"),
-        pytest.param(OTHERS, GENERIC, True, id="generic, others"),
+        pytest.param(NAMES, GENERIC, True, id="generic", marks=pytest.mark.long),
+        pytest.param(OTHERS, GENERIC, True, id="generic, others", marks=pytest.mark.long),
         pytest.param("bit-sliced,packed-int8,packed-int16,klocal", AVX2, True, id="AVX2", marks=needs_avx2),
         pytest.param("no-simd,packed-int8,cached,klocal", {}, False, id="without the SIMD interface"),
     ],

@@ -160,7 +160,7 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
                 state = state * LCG_MULTIPLIER + LCG_INCREMENT
                 begin, end = terms_of_indptr[i], terms_of_indptr[i + 1]
                 first_group, last_group = groups_of_indptr[i], groups_of_indptr[i + 1]
-                is_set = load_mask(spins_at, i * words, lanes)
+                set_bits = load_words(spins_at, i * words, lanes)  # without AVX-512 a wide mask over loops is slow
                 half = splat(constants[i], lanes)
                 signed = subtract_where_set(
                     splat(base[i], lanes), zero, spins_at, words, neighbors_at, couplings2_at, indptr[i], indptr[i + 1]
@@ -174,6 +174,7 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
                     )
                 for k in range(first_group, last_group):
                     signed = signed + load(sums_at, groups_of_at[k] * lanes, lanes) * weights_at[k]
+                is_set = words_to_mask(set_bits)
                 half = half + select(is_set, zero - signed, signed)
                 threshold = load(pool_at, (state >> OFFSET_SHIFT) & offset_mask, lanes)
                 if ladder:  # noqa: SIM108 - pruned when compiled, where a conditional expression would be typed whole
@@ -189,7 +190,8 @@ def klocal_sweeps(is_spin: bool, lanes: int, ladder: bool = False) -> Any:
                 for k in range(first_group, last_group):
                     at = groups_of_at[k] * lanes
                     change = splat(changes_at[k], lanes)
-                    change = select(flips, select(is_set, zero - change, change), zero)
+                    change = select(words_to_mask(set_bits), zero - change, change)
+                    change = select(flips, change, zero)
                     store(sums_at, at, load(sums_at, at, lanes) + change)
         store_generators(pointer(generators), a, b, c, d)
         offsets[0] = state

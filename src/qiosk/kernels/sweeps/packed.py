@@ -29,7 +29,20 @@ from qiosk.kernels.rng import LCG_INCREMENT, LCG_MULTIPLIER, OFFSET_SHIFT
 from qiosk.kernels.sweeps.thresholds import fill_thresholds, load_generators, set_scales, store_generators
 
 if simd_available():
-    from qiosk.kernels.simd import at_most, convert, load, load_mask, pointer, select, splat, store, store_mask, zeros
+    from qiosk.kernels.simd import (
+        at_most,
+        convert,
+        load,
+        load_mask,
+        load_words,
+        pointer,
+        select,
+        splat,
+        store,
+        store_mask,
+        words_to_mask,
+        zeros,
+    )
 
 
 @inlined()
@@ -147,10 +160,10 @@ def packed_costs(lanes: int) -> Any:
         zero = zeros(fields, lanes)
         total = zeros(out, lanes)
         for i in range(fields.size):
-            minus = load_mask(spins, i * words, lanes)
-            row = select(minus, zero + fields[i], zero)
+            minus = load_words(spins, i * words, lanes)
+            row = select(words_to_mask(minus), zero + fields[i], zero)
             for k in range(indptr[i], indptr[i + 1]):
-                unlike = minus ^ load_mask(spins, cols[k] * words, lanes)
+                unlike = words_to_mask(minus ^ load_words(spins, cols[k] * words, lanes))
                 row = select(unlike, row + couplings[k], row)
             total = total + convert(row, out)
         store(out, 0, total)
