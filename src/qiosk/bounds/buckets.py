@@ -16,13 +16,12 @@ import heapq
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
 
 import numpy as np
 
 from qiosk.bounds import factors as tables_of
 from qiosk.bounds.bound import Proof
-from qiosk.bounds.elimination import CHUNK, MOST_WORK, SIZES, Plan, room_of
+from qiosk.bounds.elimination import CHUNK, MOST_WORK, Plan, Tables, Terms, minimize_out, room_of
 from qiosk.bounds.factors import Factors, diffused, factors_of, rounded_up
 from qiosk.bounds.polynomial import Polynomial
 from qiosk.model.cost_function import I64
@@ -159,8 +158,6 @@ def _least(factors: Factors, buckets: Buckets) -> Generator[None, None, Fraction
     Each mini-bucket has a copy of its variable. So this is the elimination of a problem with more variables, whose
     turns are those of mini-buckets; before them, every given table has a turn in which nothing is done.
     """
-    from qiosk.kernels.exact.elimination import eliminate
-
     given = len(buckets.homes) - len(buckets.variables)
     plan = yield from _with_copies(buckets, given)
     sizes, total = np.diff(plan.indptr), len(buckets.homes)
@@ -177,32 +174,12 @@ def _least(factors: Factors, buckets: Buckets) -> Generator[None, None, Fraction
     heads, nexts = np.full(total, -1, np.int64), np.full(total, -1, np.int64)
     for f, home in enumerate(buckets.homes[:given]):
         nexts[f], heads[given + home] = heads[given + home], f
-    free, state = np.full(total + SIZES, -1, np.int64), np.zeros(total + 3, np.int64)
+    state = np.zeros(total + 3, np.int64)
     state[0] = int((np.int64(1) << sizes[:given]).sum())
-    nothing, sums = np.zeros(0, np.int64), np.empty((2, 1 << width), np.int64)
     kept, choices = np.zeros(total + 1, np.int64), np.empty(1 << width, np.int8)
-    run = eliminate()
-    for first, last in pairwise(_parts(buckets, given)):
-        run(
-            first,
-            last,
-            plan.order,
-            plan.indptr,
-            plan.scopes,
-            np.zeros(1, np.int64),
-            nothing,
-            nothing,
-            True,
-            state,
-            heads,
-            nexts,
-            begins,
-            pool,
-            free,
-            sums,
-            kept,
-            choices,
-        )
+    nothing = np.zeros(0, np.int64)
+    tables = Tables(state, heads, nexts, begins, pool, kept, choices)
+    for _ in minimize_out(_parts(buckets, given), plan, Terms(np.zeros(1, np.int64), nothing, nothing, True), tables):
         yield
     return Fraction(int(state[1]), 1 << factors.shift)
 

@@ -9,10 +9,11 @@ Reference: U. Bertelè, F. Brioschi, *Nonserial Dynamic Programming*, Academic P
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,8 +153,6 @@ def elimination(terms: Polynomial, effort: Effort = Effort()) -> Iterator[Proof 
 
 def _eliminated(terms: Polynomial, plan: Plan, room: int, kept: I64) -> Iterator[Proof | None]:
     """``room`` is what tables take, and ``kept`` (n + 1,) where the choices of each turn begin."""
-    from qiosk.kernels.exact.elimination import eliminate
-
     n, turns = terms.n, _turns(terms, plan)
     by_turn = np.argsort(turns, kind="stable")
     lengths = np.diff(terms.indptr)[by_turn]
@@ -162,30 +161,10 @@ def _eliminated(terms: Polynomial, plan: Plan, room: int, kept: I64) -> Iterator
     state = np.zeros(n + 3, np.int64)
     state[2:] = np.searchsorted(turns[by_turn], np.arange(n + 1))
     heads, nexts, begins = (np.full(n, -1, np.int64) for _ in range(3))
-    free, pool = np.full(n + SIZES, -1, np.int64), np.empty(room, np.int64)
-    sums = np.empty((2, 1 << int(np.diff(plan.indptr).max(initial=0))), np.int64)
-    choices, run = np.empty(int(kept[-1]), np.int8), eliminate()
-    for first, last in pairwise(_parts(kept)):
-        run(
-            first,
-            last,
-            plan.order,
-            plan.indptr,
-            plan.scopes,
-            indptr,
-            terms.variables[places],
-            terms.values[by_turn],
-            terms.is_spin,
-            state,
-            heads,
-            nexts,
-            begins,
-            pool,
-            free,
-            sums,
-            kept,
-            choices,
-        )
+    choices = np.empty(int(kept[-1]), np.int8)
+    tables = Tables(state, heads, nexts, begins, np.empty(room, np.int64), kept, choices)
+    given = Terms(indptr, terms.variables[places], terms.values[by_turn], terms.is_spin)
+    for last in minimize_out(_parts(kept), plan, given, tables):
         if last < n:
             yield None
     yield Proof(
@@ -195,6 +174,40 @@ def _eliminated(terms: Polynomial, plan: Plan, room: int, kept: I64) -> Iterator
         arrays={"order": plan.order},
         configuration=_configuration(terms, plan, kept, choices),
     )
+
+
+class Terms(NamedTuple):
+    """Terms as the kernel of elimination takes them, grouped by the turn of their first variable."""
+
+    indptr: I64
+    variables: I64
+    values: I64
+    is_spin: bool
+
+
+class Tables(NamedTuple):
+    """What the kernel of elimination reads and writes: see ``kernels.exact.elimination``."""
+
+    state: I64
+    heads: I64
+    nexts: I64
+    begins: I64
+    pool: I64
+    kept: I64
+    choices: I8
+
+
+def minimize_out(parts: Sequence[int], plan: Plan, terms: Terms, tables: Tables) -> Iterator[int]:
+    """Minimize variables out, those of turns ``parts[i]`` to ``parts[i + 1] - 1`` at a time; yields each next turn."""
+    from qiosk.kernels.exact.elimination import eliminate
+
+    run, (state, heads, nexts, begins, pool, kept, choices) = eliminate(), tables
+    free = np.full(plan.order.size + SIZES, -1, np.int64)
+    sums = np.empty((2, 1 << int(np.diff(plan.indptr).max(initial=0))), np.int64)
+    of_plan = (plan.order, plan.indptr, plan.scopes)
+    for first, last in pairwise(parts):
+        run(first, last, *of_plan, *terms, state, heads, nexts, begins, pool, free, sums, kept, choices)
+        yield last
 
 
 def _turns(terms: Polynomial, plan: Plan) -> I64:

@@ -9,8 +9,9 @@ from patience import HANG_S
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost import evaluate
 from qiosk.model.cost_function import CostFunction, ProblemType
+from qiosk.solvers.hooks import Hooks
 from qiosk.solvers.presolving import is_promising
-from qiosk.solvers.solve import Hooks, set_up, solve
+from qiosk.solvers.solve import set_up, solve
 from strategies import cost_function
 
 SWEEPS = {"sweeps": 40, "restarts": 4, "seed": 3, "threads": 1}

@@ -20,8 +20,9 @@ from qiosk.presolve.reduction import MOST_NODES, reduce_compiled
 from qiosk.solvers.checkpoint import pack, unpack
 from qiosk.solvers.exact.exhaustive import all_costs
 from qiosk.solvers.exact.minimum import exact_minimum
+from qiosk.solvers.hooks import Hooks
 from qiosk.solvers.presolving import falls_apart
-from qiosk.solvers.solve import Hooks, set_up, solve
+from qiosk.solvers.solve import set_up, solve
 from strategies import cost_function
 
 pytestmark = pytest.mark.slow
