@@ -18,6 +18,8 @@ CUT_SHORT = frozenset({"timeout", "run_limit", "cancelled"})
 """Stop reasons of runs that a time limit or a user ended: they could go on."""
 ENDED_BY_PACE = CUT_SHORT | {"target", "gap"}
 """Stop reasons of runs that end at different points on faster and slower machines, so that results may differ."""
+ENOUGH = ("optimal", "gap", "target")
+"""Stop reasons of runs that have a proof, or what was asked for: other members of the same solve need not go on."""
 MAX_LISTED = 100
 """Longest list that a provenance takes over from the statistics of a run: its size is bounded."""
 

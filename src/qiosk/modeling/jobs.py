@@ -24,10 +24,12 @@ from qiosk.modeling.rounds.best_so_far import BestSoFar
 from qiosk.modeling.rounds.resuming import Saved, read_checkpoint, write_checkpoint
 from qiosk.modeling.rounds.seeded import SeededRuns
 from qiosk.problem import Problem
+from qiosk.solvers.hooks import Hooks
+from qiosk.solvers.members.run import run_members
 from qiosk.solvers.reports import ChunkReport
 from qiosk.solvers.result import Result, Solution
 from qiosk.solvers.search.stopping import StopReason
-from qiosk.solvers.solve import Hooks, Setup
+from qiosk.solvers.setup import Setup
 
 _log = logging.getLogger(__name__)
 
@@ -37,13 +39,19 @@ def solve_job(cost_function: CostFunction, setup: Setup, hooks: Hooks) -> Result
 
     The costs of the result, and of the best solution so far, are those of the problem as it was submitted; solutions
     that satisfy all constraints come first. The trace has the costs with the weights of the round. Checkpoints contain
-    all rounds. Raises as ``qiosk.solve``, and UnreadableCheckpoint.
+    all rounds. Over several nodes each member goes through rounds of its own, with a seed of its own. Raises as
+    ``qiosk.solve``, and UnreadableCheckpoint.
     """
-    began = time.monotonic()
+    starts = [time.monotonic()]  # of the first member, or the only one; others begin when they are run
     model = model_of(cost_function)
     if model is None:
-        return setup.run(cost_function, hooks)
-    return _Rounds(model, cost_function, setup.until(model.cost.bounds[0]), hooks).solve(began)
+        return run_members(setup, cost_function, hooks)
+
+    def in_rounds(each: Setup, own: Hooks) -> Result:
+        began = starts.pop() if starts else time.monotonic()
+        return _Rounds(model, cost_function, each.whole.until(model.cost.bounds[0]), own).solve(began)
+
+    return run_members(setup, cost_function, hooks, in_rounds)
 
 
 class _Rounds:

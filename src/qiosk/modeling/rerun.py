@@ -19,7 +19,8 @@ from qiosk.modeling.jobs import model_of, solve_job
 from qiosk.modeling.model import Model
 from qiosk.modeling.rounds.adaptive import solve_here
 from qiosk.solvers.result import Result
-from qiosk.solvers.solve import Setup, followed
+from qiosk.solvers.setup import Setup
+from qiosk.solvers.solve import followed
 from qiosk.solvers.targets.catalogue import target
 
 Progress = bool | Callable[[JobProgress], bool | None] | None

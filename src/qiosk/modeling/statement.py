@@ -200,9 +200,11 @@ class Statement:
         if name in self.variables or name in self.families:
             raise InvalidValue(f"variable `{name}`: the name is taken")
         members: dict[Any, str] = {}
+        taken: set[str] = set()
         for key in dict.fromkeys(keys):
             member = f"{name}[{label_of(key)}]"
-            members[key] = f"{name}[{key!r}]" if member in members.values() else member
+            members[key] = f"{name}[{key!r}]" if member in taken else member
+            taken.add(members[key])
         self.families[name] = members
         return members
 

@@ -18,6 +18,7 @@ from qiosk.solvers.bounding import Bounding
 from qiosk.solvers.checkpoint import origin, pack
 from qiosk.solvers.driver import Run
 from qiosk.solvers.exact.minimum import Exact
+from qiosk.solvers.members.member import Member
 from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.result import Result, Solution, columns
 from qiosk.solvers.search.incumbents import Incumbents
@@ -26,7 +27,7 @@ from qiosk.solvers.searched import Searched
 from qiosk.solvers.targets.documents import RUNNING, ResultsContent
 from qiosk.solvers.targets.target import Target
 
-_NOT_LASTING = ("timeout", "bound", "gap")
+_NOT_LASTING = ("timeout", "bound", "gap", "nodes")
 """Parameters that may be others when a run goes on from a checkpoint."""
 
 
@@ -63,6 +64,7 @@ class Reports:
         uncounted: float,
         planned: float,
         input_data_uri: str,
+        member: Member | None = None,
     ) -> None:
         self._target = target
         self._values = values
@@ -71,11 +73,14 @@ class Reports:
         self._uncounted = uncounted
         self._planned = planned
         self._input_data_uri = input_data_uri
+        self._member = member
 
     @cached_property
     def origin(self) -> dict[str, Any]:
         """What checkpoints must share with the run."""
         lasting = {name: value for name, value in self._values.items() if name not in _NOT_LASTING}
+        if self._member is not None:
+            lasting["member"] = (self._member.index, self._member.nodes)
         return origin(self._target.id, lasting, self._searched.cost_function)
 
     def of_chunk(self, run: Run[Any]) -> ChunkReport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +25,16 @@ from qiosk.solvers.bounding import Bounding
 from qiosk.solvers.checkpoint import check_origin, unpack
 from qiosk.solvers.driver import Limits, Run, drive
 from qiosk.solvers.exact.minimum import Exact
+from qiosk.solvers.members.member import Member
+from qiosk.solvers.members.merge import IDLE
 from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.reports import ChunkReport, Reports, given, statistics_of
-from qiosk.solvers.result import Result
+from qiosk.solvers.result import Result, Solution
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.interruption import LEAST_GRACE_S, Interruption, grace_after, offer_any
 from qiosk.solvers.search.neighbours import fill_up
 from qiosk.solvers.search.parallel import Parallel
+from qiosk.solvers.search.share import WHOLE, Share
 from qiosk.solvers.search.solver import Solver
 from qiosk.solvers.search.stopping import Interrupted, StopReason
 from qiosk.solvers.search.tuning import beta_range
@@ -49,6 +52,8 @@ Clock = Callable[[], float]
 
 class Task:
     """A target with its parameter values, on one cost function.
+
+    With ``member`` it is one of the runs into which a solve over several nodes is divided.
 
     With ``is_round`` other runs may follow, with other weights of constraints, and ``max_seconds`` is its share of the
     time limit. The time limit counts from ``start``, by default from the call of ``run``.
@@ -68,6 +73,7 @@ class Task:
         max_seconds: float | None = None,
         is_round: bool = False,
         start: Start | None = None,
+        member: Member | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         self.target = target
@@ -78,11 +84,15 @@ class Task:
         self.max_seconds = np.inf if max_seconds is None else max_seconds
         self.is_round = is_round
         self.clock = clock
+        self._member = member
+        self._is_part = member is not None and target.is_divisible(values)  # or the whole search, with another seed
         self.searched = Searched(target, values, cost_function, kernel)
         self._start = start
         self._importing = self._set_up = 0.0  # seconds, see ``_compile_seconds``
         # the state later: its classes are those of the solver's module, which is loaded when the solver is built
         self.saved: Any = unpack(resume, without="state") if resume is not None else None
+        if self.saved and "members" in self.saved:
+            raise UnreadableCheckpoint("checkpoint: must be of a run on one node, found one over several")
         self._resume = resume
         # seconds of the run that do not count against its time limit: those before it was extended
         self._uncounted = self._elapsed if is_extension else float(self.saved["uncounted"]) if self.saved else 0.0
@@ -100,6 +110,7 @@ class Task:
             uncounted=self._uncounted,
             planned=self._planned,
             input_data_uri=input_data_uri,
+            member=member,
         )
         if kernel is not None and not target.has_kernels:
             raise InvalidValue(f"kernel {kernel!r}: {target.id} has no choice of kernels")
@@ -154,7 +165,7 @@ class Task:
                 )
             if (exact := self._exact(interruption)) is not None:
                 return self._proved(exact, began + self._compile_seconds, is_cancelled, on_chunk)
-        context = searched.context(self.seed, self._planned)
+        context = searched.context(self.seed, self._planned, self._share)
         if self._resume is None:
             interruption.grace = -context.end_seconds
         context.checks.append(interruption.check)
@@ -204,8 +215,10 @@ class Task:
         )
         statistics |= solver.statistics(run.state) | searched.presolve
         parameters = self.reports.parameters(solver.parameters(run.state))
+        if self._is_part and stop is StopReason.FINISHED and not run.state.spin_updates:
+            statistics[IDLE] = True
         enough = max(run.limits.deadline, self.clock() + (0.0 if self.is_round else self._grace))
-        is_full = fill_up(
+        is_full = self._is_part or fill_up(
             searched.problem,
             context.moves,
             run.state.incumbents,
@@ -214,6 +227,21 @@ class Task:
         if not is_full or bounds.has_offered:
             statistics["is_paced"] = True
         return self.reports.result(run.state.incumbents, parameters, run.trace, statistics, bounds, bounds=run.bounds)
+
+    def filled(self, solutions: Sequence[Solution]) -> Sequence[Solution]:
+        """Further solutions in the neighbourhood of some, best first, as many as are wanted, if there are fewer."""
+        wanted = self.target.solutions(self.values)
+        if len(solutions) >= wanted:
+            return solutions
+        searched, found = self.searched, Incumbents(wanted)
+        searched.compile()
+        try:
+            for solution in solutions:
+                found.offer(solution.values, cost_of(searched.problem, solution.values), 0)
+            fill_up(searched.problem, searched.context(self.seed, np.inf).moves, found, lambda: True)
+            return searched.solutions(found)
+        finally:
+            searched.let_go()
 
     def _exact(self, interruption: Interruption) -> Exact | None:
         """What is found before any search. Where time is over, or the run was cancelled, the search notices it, too."""
@@ -336,6 +364,11 @@ class Task:
             run.bounds = tuple(BoundPoint(s, b) for s, b in self.saved.get("bounds", ()))
         return run
 
+    @property
+    def _share(self) -> Share:
+        return self._member.share if self._member is not None and self._is_part else WHOLE
+
     def _new_seed(self) -> int:
         seed = self.values["seed"]
-        return new_seed() if seed is None else int(seed)
+        found = new_seed() if seed is None else int(seed)
+        return found if self._member is None or self._is_part else self._member.seed(found)

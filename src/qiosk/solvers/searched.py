@@ -29,6 +29,7 @@ from qiosk.solvers.exact.slack import proven_rows
 from qiosk.solvers.kept import KEPT
 from qiosk.solvers.result import Solution
 from qiosk.solvers.search.incumbents import Incumbents
+from qiosk.solvers.search.share import WHOLE, Share
 from qiosk.solvers.targets.target import Target
 
 if TYPE_CHECKING:
@@ -194,8 +195,8 @@ class Searched:
         if self.initial is not None:
             self._whole_initial, self.initial = self.initial, reduced.restrict(self.initial)
 
-    def context(self, seed: int, seconds: float) -> SearchContext:
-        """What the search works on in a run of so many seconds."""
+    def context(self, seed: int, seconds: float, share: Share = WHOLE) -> SearchContext:
+        """What the search works on in a run of so many seconds, which makes a share of the restarts."""
         from qiosk.solvers.samplers.planner import Planned, useful_replicas
         from qiosk.solvers.search.context import SearchContext
 
@@ -213,6 +214,7 @@ class Searched:
             starts_at_random=target.is_parameter_free,
             violates=self.violates if HARD_CONSTRAINTS in self.cost_function.metadata else None,
             seconds=seconds,
+            share=share,
         )
 
     @property

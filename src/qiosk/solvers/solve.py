@@ -1,25 +1,25 @@
-"""Solve a problem in this process: no job, no database, no other process."""
+"""Solve a problem in this process, or on a Ray cluster: no job, no database."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from msgspec import structs
 
 from qiosk.contract.jobs import JobProgress
-from qiosk.errors import WrongType
+from qiosk.errors import WrongType, extra
 from qiosk.kernels.announcements import Start, announced_to
-from qiosk.model.cost_function import I8, CostFunction
+from qiosk.model.cost_function import CostFunction
 from qiosk.model.sources import cost_function_of
-from qiosk.solvers.reports import ChunkReport
+from qiosk.solvers.hooks import Hooks
+from qiosk.solvers.members.run import run_members
 from qiosk.solvers.result import Result
-from qiosk.solvers.run import Task
-from qiosk.solvers.search.stopping import StopReason
+from qiosk.solvers.setup import Setup, job_setup
 from qiosk.solvers.targets.catalogue import DEFAULT_TARGET, full_name, target
-from qiosk.solvers.targets.parameters import integer, read_parameters
+from qiosk.solvers.targets.parameters import integer
 from qiosk.solvers.targets.target import Target
 
 _THREADS = integer("threads", low=1, meaning="threads to sweep in")
@@ -43,28 +43,6 @@ class HasTarget(Protocol):
     params: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hooks:
-    """How a caller follows and controls a run.
-
-    ``on_progress`` is called instead of ``on_chunk`` while something else than a solver works.
-    ``resume`` is a checkpoint to continue from. With ``is_extension`` it is that of a run that has ended: the time of
-    that run does not count against the time limit. ``input_data_uri`` is where the problem is stored, for results
-    documents that contain it. ``max_seconds`` ends the run like a time limit, whatever time limit the parameters have;
-    what was done before the checkpoint does not count. ``start`` is when the time that the run may take began; by
-    default when the run begins.
-    """
-
-    is_cancelled: Callable[[], bool] = lambda: False
-    on_progress: Callable[[JobProgress], object] = lambda progress: None
-    on_chunk: Callable[[ChunkReport], None] = lambda report: None
-    resume: bytes | None = None
-    is_extension: bool = False
-    input_data_uri: str = ""
-    max_seconds: float | None = None
-    start: Start | None = None
-
-
 def solve(
     problem: HasCostFunction | CostFunction | Any,
     solver: str | type | HasTarget = DEFAULT_TARGET,
@@ -74,9 +52,11 @@ def solve(
     threads: int | None = None,
     progress: bool | Callable[[JobProgress], bool | None] | None = None,
     kernel: str | None = None,
+    nodes: int | None = None,
+    ray_address: str | None = None,
     **params: Any,
 ) -> Result:
-    """Minimize a problem in this process.
+    """Minimize a problem in this process, or with ``ray_address`` on a cluster.
 
     Args:
         problem: a ``Problem``, a ``Model``, an encoded problem of ``qiosk.interop``, a ``CostFunction``, or a QUBO: a
@@ -89,16 +69,25 @@ def solve(
             but 30 s for parameter-free solvers, 5 s for those with populations, and 10 s for simulated bifurcation.
         seed: any 64-bit integer; the same seed gives the same result unless a time limit ends the run. From the clock
             if not given.
-        threads: threads to sweep in; all cores if not given. The result does not depend on it.
+        threads: threads to sweep in; all cores if not given, but one on a cluster. The result does not depend on it.
         progress: True shows a progress bar. A function is called about twenty times a second, and before kernels are
             compiled, then perhaps by another thread; it returns False to stop and keep the best found so far.
         kernel: force a sweep kernel instead of the planned one, where the target has a choice.
+        nodes: into how many members to divide the search, 1 to 1024, as a cluster does. Here they run one after the
+            other, each with the time limit. Targets with independent restarts divide these and find the same as
+            without it; others search as often, each time with other random numbers.
+        ray_address: ``HOST:PORT`` of a Ray cluster, or ``auto`` for the one of this machine, which must be a node of
+            it. The members run there at the same time, one if ``nodes`` is not given, each with ``threads`` CPUs. For a
+            seed and without a time limit the result is the same. Needs ``qiosk[ray]``, here and on all nodes.
         **params: parameters of the target, such as ``sweeps`` or ``number_of_solutions``, and ``target_cost``.
 
     Raises:
         InvalidInput: the problem or a parameter is wrong (AZQ101 to AZQ107), or there is no such parameter or kernel.
         InvalidTarget: no such target.
         InsufficientResources: the problem does not fit memory, or the time limit is 0.
+        MissingExtra: ``ray_address`` is given, and Ray is not installed.
+        ServiceUnavailable: the cluster cannot be reached, or a member was lost too often.
+        Conflict: a node of the cluster has another version of Ray, Python or Qiosk.
 
     >>> import qiosk
     >>> problem = qiosk.Problem("triangle")
@@ -107,103 +96,39 @@ def solve(
     -1.0
     >>> qiosk.solve(problem, "microsoft.simulatedannealing.cpu", sweeps=10, restarts=4, seed=1).cost
     -1.0
+
+    On a cluster that runs::
+
+        qiosk.solve(problem, "microsoft.simulatedannealing.cpu", restarts=4000, nodes=4, ray_address="head:6379")
     """
     start = Start()
-    given = {"timeout": timeout, "seed": seed, "threads": threads, "kernel": kernel}
+    given = {"timeout": timeout, "seed": seed, "threads": threads, "kernel": kernel, "nodes": nodes}
     setup = set_up(solver, given, params)
+    if ray_address is not None:
+        with extra("ray", "qiosk.solve(ray_address=…)"):
+            from qiosk.solvers.members.on_ray import run_on_ray
+
+        with followed(progress) as hooks:
+            return run_on_ray(setup, cost_function_of(problem), hooks, ray_address)
     with followed(progress) as hooks:
-        return setup.run(cost_function_of(problem), replace(hooks, start=start))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """A target with its parameters as they were given, ready to run on one cost function or several."""
-
-    target: Target
-    given: Mapping[str, Any]
-    threads: int | None = None
-    kernel: str | None = None
-
-    @property
-    def seed(self) -> int | None:
-        """The seed that was given. Raises as :func:`solve`."""
-        seed = read_parameters(self.target.parameters, self.given)["seed"]
-        return None if seed is None else int(seed)
-
-    @property
-    def solutions(self) -> int:
-        """How many solutions are wanted. Raises as :func:`solve`."""
-        return self.target.solutions(read_parameters(self.target.parameters, self.given))
-
-    @property
-    def time_limit(self) -> float:
-        """How long a run may take [s]; infinite without a limit."""
-        return self.target.time_limit(read_parameters(self.target.parameters, self.given))
-
-    @property
-    def keeps_one_hot(self) -> bool:
-        """Whether moves of the search keep one-hot groups."""
-        return self.target.keeps_groups(self.kernel)
-
-    def until(self, cost: float) -> Setup:
-        """The same, but a search also ends when it reaches a cost; one that was asked for comes first."""
-        if all(parameter.name != "target_cost" for parameter in self.target.parameters):
-            return self
-        return replace(self, given={"target_cost": cost, **self.given})
-
-    def seeded(self, seed: int) -> Setup:
-        """The same with another seed."""
-        return replace(self, given={**self.given, "seed": seed})
-
-    def run(self, cost_function: CostFunction, hooks: Hooks, *, number: int | None = None) -> Result:
-        """Minimize a cost function. Raises as :func:`solve`.
-
-        ``number`` is that of a round, if others may follow with other weights of constraints: rounds have different
-        seeds.
-        """
-        task = self._task(cost_function, hooks, number)
-        return task.run(is_cancelled=hooks.is_cancelled, on_chunk=hooks.on_chunk)
-
-    def known(
-        self, cost_function: CostFunction, values: I8, hooks: Hooks, kernel: str, stop: StopReason, seconds: float
-    ) -> Result:
-        """The result where a ``kernel`` found ``values`` (n,) in some seconds [s]. Raises as :func:`solve`."""
-        task = self._task(cost_function, replace(hooks, resume=None, is_extension=False), None)
-        return task.known(values, kernel, stop, seconds)
-
-    def _task(self, cost_function: CostFunction, hooks: Hooks, number: int | None) -> Task:
-        values = read_parameters(self.target.parameters, self.given)
-        if number and values["seed"] is not None:
-            values = {**values, "seed": values["seed"] ^ number}
-        return Task(
-            self.target,
-            values,
-            cost_function,
-            threads=self.threads,
-            kernel=self.kernel,
-            resume=hooks.resume,
-            is_extension=hooks.is_extension,
-            input_data_uri=hooks.input_data_uri,
-            max_seconds=hooks.max_seconds,
-            is_round=number is not None,
-            start=hooks.start,
-        )
+        return run_members(setup, cost_function_of(problem), replace(hooks, start=start))
 
 
 def set_up(solver: str | type | HasTarget, common: Mapping[str, Any], params: Mapping[str, Any]) -> Setup:
-    """The target that :func:`solve` was asked for; ``common`` are its arguments ``timeout``, ``seed``, ``threads`` and
-    ``kernel``. Raises as :func:`solve`.
+    """The target that :func:`solve` was asked for; ``common`` are its arguments ``timeout``, ``seed``, ``threads``,
+    ``kernel`` and ``nodes``, which may lack. Raises as :func:`solve`.
     """
     chosen, own = _chosen(solver, params)
     chosen.check_names(params, also=IGNORED)
-    threads, kernel = common["threads"], common["kernel"]
+    threads, kernel = common.get("threads"), common.get("kernel")
     if threads is not None:
         threads = _THREADS.read(_THREADS.name, threads)
     if kernel is not None:
         from qiosk.solvers.samplers.planner import check_kernel  # loads the compiler
 
         check_kernel(kernel)
-    given = chosen.in_own_units({**params, "timeout": common["timeout"], "seed": common["seed"]})
+    alike = {name: common[name] for name in ("timeout", "seed", "nodes") if name in common}
+    given = chosen.in_own_units({**params, **alike})
     given = {**own, **{name: value for name, value in given.items() if value is not None}}
     return Setup(target=chosen, given=given, threads=threads, kernel=kernel)
 
@@ -261,10 +186,4 @@ def run_target(
     name: str, input_params: Any, cost_function: CostFunction, *, threads: int | None, hooks: Hooks
 ) -> Result:
     """Run a job: a target, the ``inputParams`` as they were submitted, and the problem. Raises as :func:`solve`."""
-    return job_setup(name, input_params, threads).run(cost_function, hooks)
-
-
-def job_setup(name: str, input_params: Any, threads: int | None) -> Setup:
-    """The target of a job and its ``inputParams`` as they were submitted. Raises as :func:`solve`."""
-    chosen = target(name)
-    return Setup(target=chosen, given=chosen.section(input_params), threads=threads)
+    return run_members(job_setup(name, input_params, threads), cost_function, hooks)

@@ -86,7 +86,7 @@ def _as_ended(job: Job) -> EndedJob | None:
         job.created_at,
         job.begun_at,
         job.ended_at,
-        job.fence,
+        job.attempts,
         job.progress.sweeps,
         job.progress.seconds,
     )

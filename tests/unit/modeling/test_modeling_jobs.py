@@ -73,6 +73,7 @@ def run(
         on_chunk=follow,
         on_activity=lambda activity: None,
         resume=resume,
+        found={},
     )
     return result, reports
 

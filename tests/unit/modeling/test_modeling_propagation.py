@@ -13,7 +13,8 @@ from qiosk.errors import InvalidValue
 from qiosk.modeling import Model, Status, total
 from qiosk.modeling.jobs import solve_job
 from qiosk.modeling.propagation import turns
-from qiosk.solvers.solve import Hooks, job_setup
+from qiosk.solvers.hooks import Hooks
+from qiosk.solvers.setup import job_setup
 from random_models import feasible, models, pigeons, rows_of
 
 TIMEOUT = 20 * SLOWNESS

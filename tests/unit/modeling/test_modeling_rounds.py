@@ -16,9 +16,10 @@ from qiosk.modeling.propagation.turns import Turns
 from qiosk.modeling.rounds.adaptive import begin, solve_in_rounds
 from qiosk.modeling.rounds.seeded import SeededRuns
 from qiosk.problem import Problem
+from qiosk.solvers.hooks import Hooks
 from qiosk.solvers.result import Solution
 from qiosk.solvers.search.stopping import StopReason
-from qiosk.solvers.solve import Hooks, set_up
+from qiosk.solvers.solve import set_up
 
 
 def cover(weight=None):

@@ -15,6 +15,7 @@ from patience import HANG_S
 from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.solvers import searched
+from qiosk.solvers.hooks import Hooks
 from qiosk.solvers.parameter_free import members as makers
 from qiosk.solvers.parameter_free.entries import Entry, hopeless, worse_half
 from qiosk.solvers.parameter_free.members import ANNEALING, POPULATIONS, TABU, members
@@ -25,7 +26,7 @@ from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.solver import Budget
 from qiosk.solvers.search.stopping import StopReason
-from qiosk.solvers.solve import Hooks, run_target, solve
+from qiosk.solvers.solve import run_target, solve
 from strategies import cost_function
 
 AUTO = "qiosk.auto"
@@ -167,7 +168,7 @@ def test_members_know_the_best_of_the_others_and_an_old_agreement_does_not_count
 
 def test_what_violates_a_constraint_does_not_converge():
     portfolio = portfolio_of(glass(12, 40, 1), violates=lambda x: True)
-    state = run(portfolio, [Budget(math.inf)] * 400, chunk=1000)
+    state = run(portfolio, [Budget(math.inf)] * 50, chunk=1000)
     assert portfolio.outcome(state) is None
     assert state.heats > 3
     assert not portfolio.statistics(state)["is_paced"]

@@ -14,7 +14,8 @@ from qiosk.formats.qio import results as qio_results
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.digest import problem_digest
 from qiosk.optimization import Problem, SimulatedAnnealing, Term
-from qiosk.solvers.solve import Hooks, set_up
+from qiosk.solvers.hooks import Hooks
+from qiosk.solvers.solve import set_up
 from qiosk.testing import MemoryService
 
 GLASS = Problem("glass", [Term(c=c, indices=[i, (i + 1) % 30]) for i, c in enumerate([1, -2, 3] * 10)])

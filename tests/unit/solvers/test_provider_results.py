@@ -14,7 +14,8 @@ from qiosk.formats.qio import json_codec as qio_json
 from qiosk.formats.qio import results as qio_results
 from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.runs import ChunkReport, JobSpec
-from qiosk.solvers.solve import Hooks, run_target, solve
+from qiosk.solvers.hooks import Hooks
+from qiosk.solvers.solve import run_target, solve
 from qiosk.solvers.targets.catalogue import targets
 from qiosk.supervisor.processes import solver_runner
 from strategies import cost_function
@@ -167,5 +168,6 @@ def test_jobs_name_their_input() -> None:
         on_chunk=lambda report: None,
         on_activity=lambda activity: None,
         resume=None,
+        found={},
     )
     assert json.loads(result.to_json())["input_data_uri"] == URI

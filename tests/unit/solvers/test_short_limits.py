@@ -12,8 +12,9 @@ from qiosk import Problem, solve
 from qiosk.model.compile import compile_problem
 from qiosk.model.flips import deltas
 from qiosk.solvers.checkpoint import unpack
+from qiosk.solvers.hooks import Hooks
 from qiosk.solvers.search.context import SearchContext
-from qiosk.solvers.solve import Hooks, job_setup
+from qiosk.solvers.setup import job_setup
 from qiosk.solvers.targets.catalogue import targets
 
 N = 3000

@@ -35,6 +35,7 @@ from qiosk.model.compile import compile_problem
 from qiosk.model.cost_function import CostFunction, ProblemType
 from qiosk.model.flips import cost_of
 from qiosk.solvers import searched
+from qiosk.solvers.hooks import Hooks
 from qiosk.solvers.kept import Kept
 from qiosk.solvers.run import Task
 from qiosk.solvers.search import context as contexts
@@ -42,7 +43,7 @@ from qiosk.solvers.search.context import warm_up
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.moves.moves import Flips
 from qiosk.solvers.search.neighbours import fill_up
-from qiosk.solvers.solve import Hooks, run_target, solve
+from qiosk.solvers.solve import run_target, solve
 from qiosk.solvers.targets import catalogue as registry
 from qiosk.solvers.targets.catalogue import targets
 from qiosk.solvers.targets.parameters import read_parameters
@@ -281,7 +282,10 @@ def test_extreme_coefficients_are_taken_as_others_are(target, name):
     scale, groups = EXTREMES[name]
     terms = [(1.0, [0, 1]), (-2.0, [1, 5]), (1.5, [5, 0]), (1.0, [5]), (3.0, [5, 2]), (-1.0, [2, 1])]
     cf = cost_function("ising_grouped", [(scale * c, ids) for c, ids in terms], groups)
-    assert solve(cf, target, **short(target) | {"number_of_solutions": 2}).cost == optimum(cf)
+    params = short(target) | {"number_of_solutions": 2}
+    if is_free(target):  # some of these never converge where an inverse temperature is beyond a float
+        params["timeout"] = 2.0
+    assert solve(cf, target, **params).cost == optimum(cf)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -517,7 +521,7 @@ def test_easy_problems_converge_long_before_the_time_is_over(target):
     result = solve(glass(60, 9), target, timeout=HANG_S, seed=1, bound="none")
     assert result.stop_reason == "converged"
     back = target.replace("-parameterfree", "")
-    left_out = {"timeout", "number_of_solutions", "target_cost", "presolve", "bound", "gap"}
+    left_out = {"timeout", "number_of_solutions", "target_cost", "presolve", "bound", "gap", "nodes"}
     names = {p.name for p in registry.target(back).parameters} - left_out
     assert names | {"timeout"} <= set(result.parameters)
     given_back = {k: v for k, v in result.parameters.items() if k in names}

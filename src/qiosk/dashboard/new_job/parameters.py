@@ -28,6 +28,8 @@ LIMIT: Final = "limit"
 ENDS: Final = ("type", "initial", "final")
 """The fields of a schedule."""
 _TIMEOUT: Final = "timeout"
+_BY_DEFAULT: Final = {"target_cost": "none", "gap": "none", "nodes": "1"}
+"""What parameters are by default that no value is known of."""
 _COMMON: Final = {parameter.name for parameter in COMMON}
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,4000}")
 
@@ -58,7 +60,7 @@ class Field:
         """What the parameter is without a value."""
         default = self.parameter.default
         if default is None:
-            return "none" if self.parameter.name in ("target_cost", "gap") else "chosen by the solver"
+            return _BY_DEFAULT.get(self.parameter.name, "chosen by the solver")
         is_chosen = self.parameter.kind in (Kind.FLAG, Kind.CHOICE)
         return f"{_text(default)} (default)" if is_chosen else _text(default)
 

@@ -58,7 +58,7 @@ class Examined:
     @property
     def warnings(self) -> Sequence[str]:
         """What will go wrong with any target."""
-        limit = read_settings(os.environ).memory_limit
+        limit = read_settings(os.environ).memory_limit_here()
         return [] if self.description is None else list(warnings_of(self.description, memory_limit=limit))
 
     @property

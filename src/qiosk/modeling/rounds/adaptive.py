@@ -26,6 +26,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from qiosk.contract.jobs import JobProgress
+from qiosk.errors import InvalidValue
 from qiosk.kernels.announcements import compiling_seconds
 from qiosk.model.constraints.hard_constraints import Violation
 from qiosk.modeling.answer import Answer, Round, Status, members
@@ -39,7 +40,8 @@ from qiosk.problem import Problem
 from qiosk.solvers.exact.minimum import EXACT_KERNELS
 from qiosk.solvers.result import Result
 from qiosk.solvers.search.stopping import StopReason
-from qiosk.solvers.solve import Setup, followed
+from qiosk.solvers.setup import Setup
+from qiosk.solvers.solve import followed
 
 MOST_ROUNDS = 16
 """Rounds of a search without a time limit, at most."""
@@ -214,6 +216,8 @@ def _take(model: Weighted, found: Standing, result: Result, *, is_exact: bool) -
 def solve_here(model: Weighted, setup: Setup, progress: bool | Callable[[JobProgress], bool | None] | None) -> Answer:
     """The best solution of a model that a target finds in this process; ``progress`` as :func:`qiosk.solve` has it."""
     began = time.monotonic()
+    if setup.nodes > 1:
+        raise InvalidValue(f"parameter `nodes`: must be 1 where a model is solved here, found {setup.nodes}; submit it")
     setup = setup.until(model.cost.bounds[0])
     runs = SeededRuns(setup)
     with followed(progress) as hooks:

@@ -25,7 +25,7 @@ from qiosk.solvers.checkpoint import pack, unpack
 from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.result import Result
 from qiosk.solvers.result import Solution as Configuration
-from qiosk.solvers.solve import Setup
+from qiosk.solvers.setup import Setup
 
 
 class _Found(msgspec.Struct):

@@ -11,10 +11,11 @@ from qiosk.model.cost_function import CostFunction
 from qiosk.modeling.answer import Answer
 from qiosk.modeling.propagation.turns import KERNEL
 from qiosk.problem import Problem
+from qiosk.solvers.hooks import Hooks
 from qiosk.solvers.provenance import RunFacts, now
 from qiosk.solvers.result import Result
 from qiosk.solvers.search.stopping import StopReason
-from qiosk.solvers.solve import Hooks, Setup
+from qiosk.solvers.setup import Setup
 
 
 @dataclass(slots=True)

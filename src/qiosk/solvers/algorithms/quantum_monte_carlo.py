@@ -10,13 +10,13 @@ B. Heim, T. F. Ronnow, S. V. Isakov, M. Troyer, Science 348, 215 (2015), doi:10.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, final
 
 import numpy as np
 
-from qiosk.model.cost_function import I8
+from qiosk.model.cost_function import F64, I8
 from qiosk.solvers.algorithms.waves import Waves, WaveSolver
 from qiosk.solvers.algorithms.world_lines import WorldLines
 from qiosk.solvers.checkpoint import checkpointed
@@ -52,6 +52,7 @@ class PathState:
     sweeps_done: int = 0
     spin_updates: int = 0
     wave: int = 0  # the wave in progress
+    apart: list[Incumbents] = field(default_factory=list)  # of each system of the wave
 
 
 @final
@@ -70,6 +71,7 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
     sweeps: int
     slices: int
     restarts: int
+    is_apart: bool = True
 
     @cached_property
     def lines(self) -> WorldLines:
@@ -125,12 +127,16 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
 
     @property
     def _waves(self) -> Waves:
-        return Waves(-(-self.restarts // self._wave_systems), self.sweeps, QUENCH_SWEEPS)
+        return Waves(-(-len(self._own_systems) // self._wave_systems), self.sweeps, QUENCH_SWEEPS)
+
+    @property
+    def _own_systems(self) -> range:
+        """Numbers of the systems of this run."""
+        return self.context.share.of(self.restarts)
 
     def _groups(self, wave: int) -> list[LaneGroup]:
-        first = wave * self._wave_systems
-        systems = range(first, min(first + self._wave_systems, self.restarts))
-        return [self._system(system) for system in systems]
+        begin = wave * self._wave_systems
+        return [self._system(number) for number in self._own_systems[begin : begin + self._wave_systems]]
 
     def _system(self, number: int) -> LaneGroup:
         self.context.check()
@@ -145,15 +151,11 @@ class QuantumMonteCarlo(WaveSolver[PathState]):
         state.sweeps_done += n
         state.spin_updates += len(state.groups) * self.slices * self.context.problem.n * n
 
-    def _offer_best(self, state: PathState, parallel: Parallel) -> None:
-        """Offer the best slices, each after a float64 descent to its local minimum."""
-        costs = np.concatenate(parallel.map(self.lines.costs, state.groups))
+    def _costs(self, state: PathState, parallel: Parallel) -> F64:
+        return np.array(parallel.map(self.lines.costs, state.groups))
 
-        def configuration(place: int) -> I8:
-            g, k = divmod(place, self.slices)
-            return self.lines.configuration(state.groups[g], k)
-
-        self.context.offer_lowest(costs, configuration, state.incumbents, state.sweeps_done)
+    def _configuration(self, state: PathState, group: int, replica: int) -> I8:
+        return self.lines.configuration(state.groups[group], replica)
 
 
 def slice_beta(betas: BetaRange) -> float:

@@ -10,7 +10,7 @@ from typing import Any, final
 
 import numpy as np
 
-from qiosk.model.cost_function import F64
+from qiosk.model.cost_function import F64, I8
 from qiosk.solvers.algorithms.waves import Waves, WaveSolver
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
@@ -37,6 +37,7 @@ class AnnealingState:
     spin_updates: int = 0
     wave: int = 0  # the wave in progress
     final_costs: F64 = field(default_factory=lambda: np.empty(0))  # (replicas,) after the last sweep of a wave
+    apart: list[Incumbents] = field(default_factory=list)  # of each group of the wave, if these are read out apart
 
 
 @final
@@ -45,7 +46,8 @@ class SimulatedAnnealing(WaveSolver[AnnealingState]):
     """Metropolis annealing of independent replicas, then a short quench.
 
     ``restarts`` replicas are asked for; whole lane groups are run, so there may be more. ``stream`` distinguishes
-    the random numbers of several anneals with one seed.
+    the random numbers of several anneals with one seed. With ``is_apart`` what a lane group finds does not depend
+    on the others: so several runs may divide them.
     """
 
     context: SearchContext
@@ -53,6 +55,7 @@ class SimulatedAnnealing(WaveSolver[AnnealingState]):
     sweeps: int
     restarts: int
     stream: int = 0
+    is_apart: bool = False
 
     def init(self) -> AnnealingState:
         """Every replica of the first wave at a random configuration, or at the given initial one."""
@@ -77,11 +80,12 @@ class SimulatedAnnealing(WaveSolver[AnnealingState]):
 
     @property
     def _waves(self) -> Waves:
-        return Waves(-(-self._n_groups // self._wave_groups), self.sweeps, QUENCH_SWEEPS)
+        return Waves(-(-len(self._own_groups) // self._wave_groups), self.sweeps, QUENCH_SWEEPS)
 
     @property
-    def _n_groups(self) -> int:
-        return max(1, -(-self.restarts // self.context.sampler.lanes))
+    def _own_groups(self) -> range:
+        """Numbers of the lane groups of this run."""
+        return self.context.share.of(max(1, -(-self.restarts // self.context.sampler.lanes)))
 
     @property
     def _wave_groups(self) -> int:
@@ -89,8 +93,9 @@ class SimulatedAnnealing(WaveSolver[AnnealingState]):
         return self.context.at_once(most, self.context.group_seconds)
 
     def _groups(self, wave: int) -> list[LaneGroup]:
-        first = wave * self._wave_groups
-        return self.context.groups(self.stream, min(self._wave_groups, self._n_groups - first), first)
+        begin = wave * self._wave_groups
+        numbers = self._own_groups[begin : begin + self._wave_groups]
+        return self.context.groups(self.stream, len(numbers), numbers.start)
 
     def _sweep(self, state: AnnealingState, n: int, done: int, parallel: Parallel) -> None:
         hot = min(n, max(0, self.sweeps - done))
@@ -99,8 +104,11 @@ class SimulatedAnnealing(WaveSolver[AnnealingState]):
         state.sweeps_done += n
         state.spin_updates += self.context.updates(len(state.groups), n)
 
-    def _offer_best(self, state: AnnealingState, parallel: Parallel) -> None:
+    def _costs(self, state: AnnealingState, parallel: Parallel) -> F64:
         costs = self.context.costs(state.groups, parallel)
-        self.context.gather(state.groups, costs, state.incumbents, state.sweeps_done)
         if self._waves.is_at_end(state):
             state.final_costs = costs
+        return costs.reshape(len(state.groups), -1)
+
+    def _configuration(self, state: AnnealingState, group: int, replica: int) -> I8:
+        return self.context.sampler.configuration(state.groups[group], replica)

@@ -10,8 +10,8 @@ al., Sci. Adv. 7, eabe7953 (2021), doi:10.1126/sciadv.abe7953 (ballistic and dis
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any, final
 
 import numpy as np
@@ -26,6 +26,7 @@ from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.parts import Parts
 from qiosk.solvers.samplers.sampler import LaneGroup
 from qiosk.solvers.search.agreement import ANNEALS_TO_AGREE
+from qiosk.solvers.search.apart import offer_apart
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.pacing import next_length
@@ -98,6 +99,7 @@ class BifurcationState:
     is_paced: bool = False  # the time limit has set the steps of a wave
     sweeps_done: int = 0
     spin_updates: int = 0
+    apart: list[Incumbents] = field(default_factory=list)  # of each loop of the wave, where their number is given
 
 
 @final
@@ -150,14 +152,14 @@ class SimulatedBifurcation(Solver[BifurcationState]):
             self._integrate(state, min(end - state.sweeps_done, readout - state.wave_done), parallel)
             if state.wave_done == readout:
                 costs = self._costs(state, parallel)
-                self._offer(state, costs)
+                self._read_out(state, costs, parallel)
                 if readout == state.steps:
                     self._end_wave(state, costs, budget)
 
     def outcome(self, state: BifurcationState) -> StopReason | None:
         """FINISHED after the last loop; CONVERGED or TIMEOUT where there is no last one."""
         if self.loops is not None:
-            return StopReason.FINISHED if self.loops_done(state) >= self.loops else None
+            return StopReason.FINISHED if self.loops_done(state) >= len(self._own_loops) else None
         if len(self.candidates) > 1 and ANNEALS_TO_AGREE.is_enough(state.waves_agreed, state.lanes_agreed):
             return StopReason.CONVERGED
         return StopReason.TIMEOUT if state.is_out_of_time else None
@@ -166,12 +168,13 @@ class SimulatedBifurcation(Solver[BifurcationState]):
         """Steps done of steps planned; 0 for an endless search."""
         if self.loops is None:
             return 0.0
-        waves = -(-self.loops // self._wave_loops)
-        return min(1.0, state.sweeps_done / (waves * state.steps))
+        waves = -(-len(self._own_loops) // max(1, self._wave_loops))
+        return min(1.0, state.sweeps_done / (waves * state.steps)) if waves else 1.0
 
     def offer_replicas(self, state: BifurcationState) -> None:
         """Offer the trajectories as they are."""
-        self._offer(state, self._costs(state, Parallel(1)))
+        if state.groups:
+            self._offer(state, self._costs(state, Parallel(1)))
 
     def end_seconds(self, state: BifurcationState) -> float:
         """The costs of all trajectories."""
@@ -218,11 +221,18 @@ class SimulatedBifurcation(Solver[BifurcationState]):
     def _wave_loops(self) -> int:
         fitting = int(np.clip(WAVE_PRODUCTS // self._products, *WAVE_LOOPS))
         fitting = self.context.at_once(fitting, 2.0 * COST_S_PER_PRODUCT * self._products)  # set up, and read out
-        return fitting if self.loops is None else min(self.loops, fitting)
+        return fitting if self.loops is None else min(len(self._own_loops), fitting)
+
+    @property
+    def _own_loops(self) -> range:
+        """Numbers of the loops of this run, where there is a last one."""
+        return self.context.share.of(self.loops or 0)
 
     def _groups(self, first: int) -> list[LaneGroup]:
-        count = self._wave_loops if self.loops is None else min(self._wave_loops, self.loops - first)
-        return [self._start(loop) for loop in range(first, first + count)]
+        """The loops of a wave, before which so many of this run were begun."""
+        loops = range(first, first + self._wave_loops)
+        numbers = loops if self.loops is None else self._own_loops[loops.start : loops.stop]
+        return [self._start(loop) for loop in numbers]
 
     def _start(self, loop: int) -> LaneGroup:
         """Random positions and momenta; with an initial configuration, positions on its sides."""
@@ -277,16 +287,34 @@ class SimulatedBifurcation(Solver[BifurcationState]):
 
         return np.array(parallel.map(measure, state.groups)) + self.network.form.constant
 
+    def _read_out(self, state: BifurcationState, costs: F64, parallel: Parallel) -> None:
+        """Offer what is best; loops of which the number is given find the same whichever others there are."""
+        if self.loops is None:
+            self._offer(state, costs)
+            return
+        if len(state.apart) != len(state.groups):
+            state.apart = [self.context.incumbents() for _ in state.groups]
+
+        def offer(loop: int, found: Incumbents) -> None:
+            configuration = partial(self._configuration, state, loop)
+            self.context.improve(configuration(int(costs[loop].argmin())), found, state.sweeps_done)
+            self.context.offer_lowest(costs[loop], configuration, found, state.sweeps_done)
+
+        offer_apart(state.apart, offer, state.incumbents, state.sweeps_done, parallel)
+
     def _offer(self, state: BifurcationState, costs: F64) -> None:
         """Offer the best trajectory of every loop and others below the threshold, each led to its local minimum."""
 
         def configuration(place: int) -> I8:
-            loop, lane = divmod(place, LOOP_LANES)
-            return self.network.configuration(state.groups[loop].arrays["positions"][lane::LOOP_LANES])
+            return self._configuration(state, *divmod(place, LOOP_LANES))
 
         for loop, lane in enumerate(costs.argmin(axis=1)):
-            self.context.improve(configuration(loop * LOOP_LANES + int(lane)), state.incumbents, state.sweeps_done)
+            configuration_of_best = self._configuration(state, loop, int(lane))
+            self.context.improve(configuration_of_best, state.incumbents, state.sweeps_done)
         self.context.offer_lowest(costs, configuration, state.incumbents, state.sweeps_done)
+
+    def _configuration(self, state: BifurcationState, loop: int, lane: int) -> I8:
+        return self.network.configuration(state.groups[loop].arrays["positions"][lane::LOOP_LANES])
 
     def _end_wave(self, state: BifurcationState, costs: F64, budget: Budget) -> None:
         """Judge the wave, and begin the next one if there is one."""
@@ -300,7 +328,7 @@ class SimulatedBifurcation(Solver[BifurcationState]):
             return
         state.chosen = self._choice(state.scores)
         state.loops_before += len(state.groups)
-        state.groups = self._groups(state.loops_before)
+        state.groups, state.apart = self._groups(state.loops_before), []
         state.steps, state.wave_done = steps, 0
         state.most_steps = max(state.most_steps, steps)
 

@@ -26,6 +26,7 @@ from qiosk.solvers.search.moves.moves import Flips, Moves
 from qiosk.solvers.search.moves.one_hot import OneHotMoves
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.resolution import Resolution
+from qiosk.solvers.search.share import WHOLE, Share
 from qiosk.solvers.search.stopping import Interrupted
 from qiosk.solvers.search.tuning import BetaRange, beta_range
 
@@ -54,7 +55,7 @@ class SearchContext:
     ``initial`` is a configuration to begin from, or None. With ``starts_at_random`` it only counts as a first solution,
     and replicas begin at random: as independent restarts must. ``violates`` tells whether a configuration (n,) violates
     a hard constraint of the problem; None: there are none. A search whose best one does so goes on where it would
-    converge.
+    converge. ``share`` tells which of its independent restarts a search makes.
     """
 
     problem: CompiledProblem
@@ -65,6 +66,7 @@ class SearchContext:
     starts_at_random: bool = False
     violates: Callable[[I8], bool] | None = None
     seconds: float = math.inf  # the time limit of the run, as it began
+    share: Share = WHOLE
     checks: list[Callable[[], None]] = field(default_factory=list)  # see ``check``
     _costs: list[float] = field(default_factory=list)  # seconds of those of a lane group, when last computed
     _descents: list[tuple[float, I8]] = field(default_factory=list)  # the last: seconds, and where it led to

@@ -11,6 +11,11 @@ from qiosk.model.cost_function import I8
 from qiosk.solvers.checkpoint import checkpointed
 
 
+def rank(cost: float, configuration: I8) -> tuple[float, bytes]:
+    """What solutions are sorted by where it must not matter which came first: costs, then values."""
+    return cost, configuration.tobytes()
+
+
 @checkpointed
 @dataclass(slots=True)
 class Improvement:
@@ -57,6 +62,19 @@ class Incumbents:
         if place == 0:
             self.improvements.append(Improvement(sweep, cost))
         return place == 0
+
+    def merge(self, others: Sequence[Incumbents], sweep: int) -> None:
+        """Keep the best of these and of those of others, whatever came first: ties by :func:`rank`."""
+        near = [found for found in others if found.costs and found.costs[0] <= self.threshold]
+        if not near:
+            return
+        before = self.best
+        pairs = [pair for found in (self, *near) for pair in zip(found.costs, found.configurations, strict=True)]
+        distinct = {x.tobytes(): (cost, x) for cost, x in pairs}
+        ranked = sorted(distinct.values(), key=lambda pair: rank(*pair))[: self.capacity]
+        self.costs, self.configurations = [cost for cost, _ in ranked], [x for _, x in ranked]
+        if self.best < before:
+            self.improvements.append(Improvement(sweep, self.best))
 
     def retrace(self, before: float, steps: Sequence[Improvement]) -> None:
         """Replace the improvements on a best of ``before`` by the finer steps in which they were made."""

@@ -37,7 +37,7 @@ def _annealing(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]
             stop = max(found.cold, 2.0 * start)
     if stop <= start:
         raise InvalidValue(f"parameter `beta_stop`: must be greater than beta_start = {start:g}, found {stop:g}")
-    return SimulatedAnnealing(context, Schedule(start, stop), values["sweeps"], values["restarts"])
+    return SimulatedAnnealing(context, Schedule(start, stop), values["sweeps"], values["restarts"], is_apart=True)
 
 
 def _free_annealing(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
@@ -75,6 +75,7 @@ TARGETS = (
         keeps_one_hot=True,
         build=_annealing,
         replicas=lambda values: int(values["restarts"]),
+        is_divisible=lambda values: True,
     ),
     Target(
         id="microsoft.simulatedannealing-parameterfree.cpu",

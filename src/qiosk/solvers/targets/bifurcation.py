@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from qiosk.solvers.targets.documents import toshiba_document
 from qiosk.solvers.targets.oneqbit_parameters import require_quadratic
-from qiosk.solvers.targets.parameters import SEED, SOLUTIONS, TARGET_COST, choice, flag, flat_section, integer, number
+from qiosk.solvers.targets.parameters import (
+    NODES,
+    SEED,
+    SOLUTIONS,
+    TARGET_COST,
+    choice,
+    flag,
+    flat_section,
+    integer,
+    number,
+)
 from qiosk.solvers.targets.target import Target
 
 if TYPE_CHECKING:
@@ -62,8 +72,10 @@ TARGETS = (
             SEED,
             SOLUTIONS,
             TARGET_COST,
+            NODES,
         ),
         build=_bifurcation,
+        is_divisible=lambda values: values["loops"] > 0 and not values["auto"],
         section=flat_section,
         solutions=_solutions,
         target_cost=_target_cost,

@@ -8,7 +8,7 @@ from typing import Any
 
 from qiosk.errors import InvalidValue
 from qiosk.model.compiled import CompiledProblem
-from qiosk.solvers.targets.parameters import SEED, SOLUTIONS, TARGET_COST, flat_section, number
+from qiosk.solvers.targets.parameters import NODES, SEED, SOLUTIONS, TARGET_COST, flat_section, number
 from qiosk.solvers.targets.target import Target
 
 ONEQBIT = "1qbit"
@@ -17,7 +17,7 @@ MILLISECOND = 1e-3  # [s]
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 TIMEOUT_MS = number("timeout", low=0.0, default=0.0, meaning="time limit [ms]; 0 for none")
-ONEQBIT_COMMON = (SEED, TIMEOUT_MS, SOLUTIONS, TARGET_COST)
+ONEQBIT_COMMON = (SEED, TIMEOUT_MS, SOLUTIONS, TARGET_COST, NODES)
 
 
 def string_section(input_params: Any) -> Mapping[str, Any]:

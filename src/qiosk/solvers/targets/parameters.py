@@ -248,4 +248,6 @@ GAP = number(
     low=0.0,
     meaning="stop as soon as the best cost is proved to be within this share of the least; computes bounds",
 )
-COMMON = (SEED, TIMEOUT, SOLUTIONS, TARGET_COST, PRESOLVE, BOUND, GAP)
+MOST_NODES = 1024
+NODES = integer("nodes", low=1, high=MOST_NODES, meaning="members to divide the search into, one for each node")
+COMMON = (SEED, TIMEOUT, SOLUTIONS, TARGET_COST, PRESOLVE, BOUND, GAP, NODES)

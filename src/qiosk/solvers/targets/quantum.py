@@ -44,6 +44,7 @@ TARGETS = (
             *COMMON,
         ),
         build=_quantum,
+        is_divisible=lambda values: True,
     ),
 )
 """The targets of this module."""

@@ -33,7 +33,7 @@ def _tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
 
     walkers = _walkers(context)
     rules = walkers.rules(tenure=values["tabu_tenure"])
-    return TabuSearch(context, walkers, rules, values["sweeps"], values["restarts"])
+    return TabuSearch(context, walkers, rules, values["sweeps"], values["restarts"], is_apart=True)
 
 
 def _free_tabu(context: SearchContext, values: Mapping[str, Any]) -> Solver[Any]:
@@ -103,6 +103,7 @@ TARGETS = (
         parameters=(_SWEEPS, _TENURE, _RESTARTS, *COMMON),
         keeps_one_hot=True,
         build=_tabu,
+        is_divisible=lambda values: True,
     ),
     Target(
         id="microsoft.tabu-parameterfree.cpu",

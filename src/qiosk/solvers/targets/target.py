@@ -56,7 +56,8 @@ class Target:
     the planner. ``has_ladder``: each replica has a beta of its own. ``prefers_long_searches``: on large problems a few
     long searches are better than so many. ``keeps_one_hot``: the solver keeps one-hot groups; for others the problem
     has none. ``advice`` gives a parameter-free target's parameters, in the names of the parameterized one, for a
-    problem of n variables that was solved without a search.
+    problem of n variables that was solved without a search. ``is_divisible``: the search makes independent restarts,
+    each of which finds the same whichever others there are.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Target:
     prefers_long_searches: bool = False
     keeps_one_hot: bool = False
     is_quadratic_only: bool = False
+    is_divisible: Callable[[Mapping[str, Any]], bool] = lambda values: False
     document: Document = microsoft_document  # the provider's format of results
 
     @property
@@ -108,16 +110,20 @@ class Target:
             return dict(given)
         return {**given, "timeout": float(timeout) / self.timeout_unit}
 
+    def with_params(self, input_params: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+        """A job's ``inputParams`` with other values of some parameters, in the target's own units."""
+        members = dict(input_params) if isinstance(input_params, Mapping) else {}
+        if isinstance(members.get("params"), Mapping):
+            return {**members, "params": {**members["params"], **given}}
+        return {**members, **given}
+
     def with_timeout(self, input_params: Any, seconds: float) -> dict[str, Any]:
         """A job's ``inputParams`` with another time limit [s]. Raises InvalidValue if the target allows no such one."""
         own = self.in_own_units({"timeout": seconds})
         for parameter in self.parameters:
             if parameter.name in own:
                 parameter.read(parameter.name, own[parameter.name])
-        members = dict(input_params) if isinstance(input_params, Mapping) else {}
-        if isinstance(members.get("params"), Mapping):
-            return {**members, "params": {**members["params"], **own}}
-        return {**members, **own}
+        return self.with_params(input_params, own)
 
     def check_names(self, names: Iterable[str], also: Iterable[str] = ()) -> None:
         """Raises InvalidValue for a name that is neither a parameter's nor in ``also``: it would be ignored."""

@@ -19,11 +19,12 @@ from qiosk.solvers.algorithms.cluster_moves import Clusters, is_symmetric
 from qiosk.solvers.algorithms.consensus import SampleConsensus
 from qiosk.solvers.algorithms.parallel_tempering import ParallelTempering
 from qiosk.solvers.checkpoint import unpack
+from qiosk.solvers.hooks import Hooks
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.solver import Budget
-from qiosk.solvers.solve import Hooks, run_target, solve
+from qiosk.solvers.solve import run_target, solve
 from qiosk.solvers.targets.catalogue import target
 from strategies import cost_function, cost_functions
 

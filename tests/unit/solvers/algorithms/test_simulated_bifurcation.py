@@ -17,12 +17,13 @@ from qiosk.model.flips import cost_of
 from qiosk.solvers.algorithms import network as networks
 from qiosk.solvers.algorithms.network import Network
 from qiosk.solvers.algorithms.simulated_bifurcation import CANDIDATES, LOOP_LANES, Dynamics, SimulatedBifurcation
+from qiosk.solvers.hooks import Hooks
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search import context as ground_module
 from qiosk.solvers.search.context import SearchContext, check_memory
 from qiosk.solvers.search.parallel import Parallel
 from qiosk.solvers.search.solver import Budget
-from qiosk.solvers.solve import Hooks, run_target, solve
+from qiosk.solvers.solve import run_target, solve
 from qiosk.solvers.targets.bifurcation import TARGETS
 from qiosk.solvers.targets.parameters import read_parameters
 from strategies import cost_function, cost_functions

@@ -21,9 +21,10 @@ from qiosk.solvers.algorithms.tabu.rules import Rules, automatic_tenure
 from qiosk.solvers.algorithms.tabu.search import next_readout
 from qiosk.solvers.algorithms.tabu.tables import narrowest
 from qiosk.solvers.algorithms.tabu.walkers import TabuWalkers
+from qiosk.solvers.hooks import Hooks
 from qiosk.solvers.samplers.planner import plan
 from qiosk.solvers.search.context import SearchContext
-from qiosk.solvers.solve import Hooks, run_target, solve
+from qiosk.solvers.solve import run_target, solve
 from qiosk.solvers.targets.catalogue import target
 from qiosk.solvers.targets.parameters import read_parameters
 from strategies import cost_function, cost_functions, integers, reals

@@ -21,7 +21,9 @@ from qiosk.modeling import Model, total
 from qiosk.solvers.exact import minimum
 from qiosk.solvers.exact.exhaustive import enumerated
 from qiosk.solvers.exact.minimum import _in_gray_order, all_levels, exact_minimum
-from qiosk.solvers.solve import Hooks, job_setup, solve
+from qiosk.solvers.hooks import Hooks
+from qiosk.solvers.setup import job_setup
+from qiosk.solvers.solve import solve
 from strategies import cost_function, cost_functions, reals
 
 

@@ -22,6 +22,7 @@ from qiosk.model.cost_function import F64, I8
 from qiosk.solvers.algorithms.tabu.rules import Rules
 from qiosk.solvers.checkpoint import checkpointed
 from qiosk.solvers.samplers.sampler import LaneGroup
+from qiosk.solvers.search.apart import offer_apart
 from qiosk.solvers.search.context import SearchContext
 from qiosk.solvers.search.incumbents import Incumbents
 from qiosk.solvers.search.parallel import Parallel
@@ -98,6 +99,7 @@ class TabuState:
     improved_to: float = np.inf  # the best cost then
     is_cut_off: bool = False
     search_costs: F64 = field(default_factory=lambda: np.empty(0))  # (walkers,) of the last finished wave
+    apart: list[Incumbents] = field(default_factory=list)  # of each walker of the wave, if these are read out apart
 
 
 @final
@@ -107,7 +109,8 @@ class TabuSearch(Solver[TabuState]):
 
     Walker k moves by ``rules[k % len(rules)]``. With ``cutoff`` the search ends after so many sweeps in a row in which
     no walker improved the best cost by more than ``tolerance`` [cost]. ``stream`` distinguishes the random numbers of
-    several searches with one seed.
+    several searches with one seed. With ``is_apart`` what a walker finds does not depend on the others: so several runs
+    may divide them.
     """
 
     context: SearchContext
@@ -118,6 +121,7 @@ class TabuSearch(Solver[TabuState]):
     stream: int = 0
     cutoff: int | None = None
     tolerance: float = 0.0
+    is_apart: bool = False
 
     @property
     def kernel(self) -> str:
@@ -137,10 +141,14 @@ class TabuSearch(Solver[TabuState]):
                 state.wave += 1
                 state.walkers = self._wave(state.wave)
                 state.offered = np.full(len(state.walkers), np.inf)
+                state.apart = []
             readout = self._next_readout(state)
             self._move(state, min(end, readout) - state.sweeps_done, parallel)
             if state.sweeps_done == readout:
-                self.offer_replicas(state)
+                if self.is_apart:
+                    self._offer_apart(state, parallel)
+                else:
+                    self.offer_replicas(state)
                 self._note(state)
 
     def outcome(self, state: TabuState) -> StopReason | None:
@@ -149,19 +157,52 @@ class TabuSearch(Solver[TabuState]):
 
     def fraction(self, state: TabuState) -> float:
         """Sweeps done of sweeps planned; 0 if a cutoff ends the search."""
-        return state.sweeps_done / self._total
+        return state.sweeps_done / self._total if self._total else 1.0
+
+    @property
+    def _are_minima(self) -> bool:
+        """Whether what walkers record are local minima."""
+        return self.walkers.records_minima and self.context.start is None
+
+    def _offer_apart(self, state: TabuState, parallel: Parallel) -> None:
+        """Let every walker offer what it has found: minima that others do not surpass, else where each leads to."""
+        if self._are_minima:
+            self._offer_minima(state)
+            return
+        if len(state.apart) != len(state.walkers):
+            state.apart = [self.context.incumbents() for _ in state.walkers]
+
+        def offer(k: int, found: Incumbents) -> None:
+            cost, configuration = self.walkers.best(state.walkers[k])
+            if cost < state.offered[k]:
+                state.offered[k] = cost
+                self.context.improve(configuration(), found, state.sweeps_done)
+
+        offer_apart(state.apart, offer, state.incumbents, state.sweeps_done, parallel)
+
+    def _offer_minima(self, state: TabuState) -> None:
+        """Those that cost more than all that is kept would not be kept after other walkers either."""
+        found, sweep = state.incumbents, state.sweeps_done
+        for cost, configuration, k in self._found(state):
+            if cost < state.offered[k]:
+                state.offered[k] = cost
+                if cost <= found.threshold + self.context.resolution.of_kernel(cost):
+                    own = Incumbents(1)
+                    self.context.offer(configuration(), own, sweep)
+                    found.merge([own], sweep)
+
+    def _found(self, state: TabuState) -> list[tuple[float, Callable[[], I8], int]]:
+        """The best cost of each walker, a function that returns its configuration, and the walker; the best first."""
+        found = ((*self.walkers.best(walker), k) for k, walker in enumerate(state.walkers))
+        return sorted(found, key=lambda item: item[0])
 
     def offer_replicas(self, state: TabuState) -> None:
         """Offer what the walkers have found, the best first."""
-        are_minima = self.walkers.records_minima and self.context.start is None
-        found = sorted(
-            ((*self.walkers.best(walker), k) for k, walker in enumerate(state.walkers)), key=lambda item: item[0]
-        )
-        for cost, configuration, k in found:
+        for cost, configuration, k in self._found(state):
             if cost < state.offered[k]:
                 state.offered[k] = cost
                 if cost < state.incumbents.threshold:
-                    offer = self.context.offer if are_minima else self.context.improve
+                    offer = self.context.offer if self._are_minima else self.context.improve
                     offer(configuration(), state.incumbents, state.sweeps_done)
 
     def parameters(self, state: TabuState) -> dict[str, Any]:
@@ -174,15 +215,24 @@ class TabuSearch(Solver[TabuState]):
 
     @property
     def _total(self) -> int:
-        return -(-self.restarts // self._wave_walkers) * self.sweeps
+        return -(-len(self._own_walkers) // self._wave_walkers) * self.sweeps
+
+    @property
+    def _own_walkers(self) -> range:
+        """Numbers of the walkers of this run."""
+        return self.context.share.of(self.restarts)
 
     @property
     def _wave_walkers(self) -> int:
         return self.context.at_once(WAVE_WALKERS, self.context.walker_seconds)
 
     def _wave(self, wave: int) -> list[LaneGroup]:
-        first = wave * self._wave_walkers
-        return [self.walker(k) for k in range(first, min(first + self._wave_walkers, self.restarts))]
+        return [self.walker(k) for k in self._numbers(wave)]
+
+    def _numbers(self, wave: int) -> range:
+        """Numbers of the walkers of a wave."""
+        begin = wave * self._wave_walkers
+        return self._own_walkers[begin : begin + self._wave_walkers]
 
     def walker(self, k: int, start: I8 | None = None) -> LaneGroup:
         """Walker number k at ``start`` (n,), by default near a random configuration."""
@@ -205,8 +255,10 @@ class TabuSearch(Solver[TabuState]):
         return begin + min(next_readout(state.sweeps_done - begin, spacing), self.sweeps)
 
     def _move(self, state: TabuState, n: int, parallel: Parallel) -> None:
+        numbers = self._numbers(state.wave)
+
         def work(k: int) -> None:
-            self.walkers.run(state.walkers[k], self._rules(k), n)
+            self.walkers.run(state.walkers[k], self._rules(numbers[k]), n)
 
         parallel.each(work, range(len(state.walkers)))
         state.sweeps_done += n
