@@ -203,6 +203,15 @@ def test_a_workspace_at_its_limit_is_passed_over(store):
     assert claim(store).id == "a2"
 
 
+def test_the_only_workspace_with_waiting_jobs_keeps_to_its_limit(store):
+    for number in range(3):
+        store.add(a_job(f"a{number}", workspace="limited", seconds=number))
+    assert claim(store, limit_of=lambda _: 2).id == "a0"
+    assert claim(store, limit_of=lambda _: 2).id == "a1"
+    assert claim(store, limit_of=lambda _: 2) is None
+    assert claim(store, limit_of=lambda _: 3).id == "a2"
+
+
 def test_many_claimants_together_keep_to_the_limit(store):
     for number in range(30):
         store.add(a_job(f"j{number}", workspace=f"w{number % 2}", seconds=number))
@@ -228,6 +237,27 @@ def test_running_jobs_can_be_told_by_home(store):
     assert [job.id for job in store.running(home="home1")] == ["j0"]
     assert [job.id for job in store.running(home="home12")] == ["j1"]
     assert list(store.running(home="home")) == []
+
+
+def test_claims_are_those_of_running_jobs(store):
+    for number in range(3):
+        store.add(a_job(f"j{number}", workspace=f"w{number}", seconds=number))
+    first, second = claim(store), claim(store)
+    assert store.swap(second.on(JobEvent.SUCCEED, at=NOW, output_blob="o"), expected=second)
+    before = store.claims()
+    assert [(held.key, held.fence) for held in before] == [(first.key, first.fence)]
+    store.record(first.key, first.fence, RunUpdate(), lease_expires_at=NOW)
+    assert store.claims()[0].revision > before[0].revision
+
+
+def test_jobs_that_are_being_cancelled_are_told_from_other_running_ones(store):
+    for number in range(2):
+        store.add(a_job(f"j{number}", seconds=number))
+    first, _ = claim(store), claim(store)
+    assert list(store.running(is_cancelling=True)) == []
+    assert store.swap(first.on(JobEvent.CANCEL, at=NOW), expected=first)
+    assert [job.id for job in store.running(is_cancelling=True)] == ["j0"]
+    assert [job.id for job in store.running(home="another", is_cancelling=True)] == []
 
 
 def test_every_report_changes_the_revision_by_which_leases_are_judged(store):

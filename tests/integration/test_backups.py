@@ -35,6 +35,7 @@ from qiosk.errors import BlobChanged, BlobNotFound, Conflict
 from qiosk.machine import SystemClock
 from qiosk.service.accounts.keys import Authenticator
 from qiosk.service.blobs.store import PIECE, BlobHeaders
+from qiosk.service.jobs.fences import claims_of
 from qiosk.service.jobs.job import BlobRef, JobKey
 from qiosk.version import __version__
 from storages import azure_environment, s3_environment
@@ -314,7 +315,7 @@ def test_a_backup_while_jobs_run_has_them_wait_again(tmp_path):
     try:
         for view in (running, waiting):
             assert finished(service, view.id).status is JobStatus.SUCCEEDED
-        assert json.loads(service.results(running.id))["fence"] == 2
+        assert claims_of(json.loads(service.results(running.id))["fence"]) == 2
     finally:
         close_home(new)
 

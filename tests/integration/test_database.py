@@ -164,13 +164,15 @@ def test_many_may_make_the_tables_at_once(url):
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("UPDATE alembic_version SET version_num = '9999'", "must be .* or older, found 9999; a newer release"),
+        ("UPDATE schema_compatibility SET oldest_revision = '9999'", "or older, found 9999; a newer release .* cannot"),
+        ("DROP TABLE schema_compatibility", "must be .* or older, found 9999; a newer release"),
         ("DROP TABLE alembic_version", "has a table `jobs` that Qiosk did not make"),
     ],
 )
 def test_what_is_not_ours_is_left_alone(url, statement, message):
     database = open_database(url)
     with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
         connection.exec_driver_sql(statement)
     with pytest.raises(Conflict, match=message):
         upgrade(database)
@@ -240,6 +242,13 @@ def test_connections_that_were_lost_while_idle_are_not_noticed(postgres, lonely,
         process = own_process(connection)
     lose_connection(postgres, process)
     assert list(SqlJobStore(lonely).running()) == []
+
+
+def test_statements_are_not_compiled(lonely):
+    with lonely.read() as connection:
+        assert connection.exec_driver_sql("SHOW jit").scalar_one() == "off"
+    with lonely.write() as connection:
+        assert connection.exec_driver_sql("SHOW jit").scalar_one() == "off"
 
 
 def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path):

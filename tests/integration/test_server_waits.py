@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 import databases
 from patience import HANG_S, eventually
+from proxies import Proxy
 from served import served
 from servers import WORKSPACE
 
@@ -23,7 +24,7 @@ def url() -> Iterator[sa.URL]:
 
 
 def test_a_server_waits_for_its_database(tmp_path: Path, url: sa.URL) -> None:
-    proxy = databases.Proxy(url.host or "127.0.0.1", url.port or 5432)
+    proxy = Proxy(url.host or "127.0.0.1", url.port or 5432)
     proxy.cut()
     through = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
     with (
@@ -33,7 +34,7 @@ def test_a_server_waits_for_its_database(tmp_path: Path, url: sa.URL) -> None:
         assert http.get("/healthz").json() == {"status": "alive"}
         found = http.get("/readyz")
         assert (found.status_code, found.json()["checks"]) == (503, {"database": "failed"})
-        assert "database: " in found.json()["reason"]
+        assert "database: " in found.json()["reasons"]["database"]
         refused = http.get(f"{WORKSPACE}/jobs")
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "ServiceUnavailable")
         assert refused.headers["retry-after"]

@@ -14,6 +14,7 @@ import pytest
 
 import databases
 import homes
+from proxies import Proxy
 from qiosk.adapters.sql.databases.database import parse_url
 from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.schema import open_database
@@ -108,7 +109,7 @@ def test_what_another_home_left_behind_is_taken_over_when_its_lease_has_run_out(
 
 def test_a_job_outlives_the_loss_of_the_database(open_home, url):
     target = parse_url(url, default=Path())
-    proxy = databases.Proxy(target.host, target.port or 5432)
+    proxy = Proxy(target.host, target.port or 5432)
     through = target.set(drivername="postgresql", host="127.0.0.1", port=proxy.port)
     direct = SqlJobStore(open_database(target))  # past the proxy, and without a supervisor of its own
     try:
@@ -136,7 +137,7 @@ def test_a_job_outlives_the_loss_of_the_database(open_home, url):
 
 def test_a_supervisor_waits_for_its_database(open_home, url, tmp_path):
     target = parse_url(url, default=Path())
-    proxy = databases.Proxy(target.host, target.port or 5432)
+    proxy = Proxy(target.host, target.port or 5432)
     through = target.set(drivername="postgresql", host="127.0.0.1", port=proxy.port)
     try:
         service = open_home("one", database=through.render_as_string(hide_password=False))

@@ -18,7 +18,7 @@ from qiosk.server.blobs.endpoint import BlobEndpoint
 from qiosk.server.blobs.operations import BlobService
 from qiosk.server.routes import events, health, jobs, sessions, workspace, workspaces
 from qiosk.server.routes.changes import Changes
-from qiosk.server.routes.keeper import examined, kept_alive
+from qiosk.server.routes.keeper import announced, examined, kept_alive
 from qiosk.server.routes.reference import reference_routes
 from qiosk.server.routes.streams import StreamLimits
 from qiosk.server.settings import ServerSettings
@@ -45,7 +45,7 @@ def create_app(parts: ServerParts, settings: ServerSettings, *, create_pages: Cr
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.server_threads
-        async with kept_alive(parts.executor), examined(parts.examine):
+        async with kept_alive(parts.executor), examined(parts.examine), announced(parts.announce):
             yield
 
     registry = CollectorRegistry()

@@ -102,7 +102,7 @@ class Opening:
             return reply({"status": "alive"})
         if request.url.path == "/readyz":
             checks = {"database": "failed"}
-            return reply({"status": "not ready", "checks": checks, "reason": self._reason}, status=503)
+            return reply({"status": "not ready", "checks": checks, "reasons": {"database": self._reason}}, status=503)
         return error_reply(ServiceUnavailable(f"the server is not ready: {self._reason}; try again"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from typing import NamedTuple
 
 from qiosk.contract.jobs import CONTAINER_PREFIX, OUTPUT_BLOB, own_container
 from qiosk.errors import InvalidJobDefinition, InvalidValue
@@ -14,6 +15,10 @@ RECEIPT_BLOB = "receipt"
 RUN_BLOBS = (OUTPUT_BLOB, BEST_BLOB, CHECKPOINT_BLOB, RECEIPT_BLOB)
 """Kinds of blobs that a run of a job writes."""
 
+MEMBER_RESULT = "result"
+"""Kind of the blob with what a member of a job found; why it ended follows: ``result-finished``."""
+
+_MEMBER = r"([0-9]+)-([0-9]+)-([0-9]+)-([A-Za-z_]+(?:-[a-z_]+)?)"
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _MAX_BLOCK_ID = 64
 
@@ -59,11 +64,39 @@ def receipt_name(output_blob: str) -> str | None:
 
 def is_job_blob(name: str, job_id: str) -> bool:
     """Whether a blob of the job has this name, made by ``blob_name``, in a shared container."""
-    return re.fullmatch(rf"[A-Za-z]+\.{job_id}(\.[0-9]+)?", name) is not None
+    return re.fullmatch(rf"[A-Za-z]+\.{job_id}(\.[0-9]+)?|member\.{job_id}\.{_MEMBER}", name) is not None
 
 
 def is_run_blob(name: str, job_id: str, container: str) -> bool:
     """Whether a run of this job may have written the blob."""
     if container != own_container(job_id):
-        return is_job_blob(name, job_id) and name.startswith(RUN_BLOBS)
-    return re.fullmatch(rf"({'|'.join(RUN_BLOBS)})(-[0-9]+)?", name) is not None
+        return is_job_blob(name, job_id) and name.startswith((*RUN_BLOBS, "member."))
+    return re.fullmatch(rf"({'|'.join(RUN_BLOBS)})(-[0-9]+)?|member-{_MEMBER}", name) is not None
+
+
+class MemberBlob(NamedTuple):
+    """A blob that a member of a job writes: in the attempt of this ``fence``, in its ``run`` of this number."""
+
+    fence: int
+    member: int
+    run: int
+    kind: str
+
+    def name(self, job_id: str, container: str) -> str:
+        """The name of the blob, which no other run of a member has.
+
+        >>> MemberBlob(2, 0, 1, "checkpoint").name("j", "shared")
+        'member.j.2-0-1-checkpoint'
+        """
+        return f"{member_prefix(job_id, container)}{self.fence}-{self.member}-{self.run}-{self.kind}"
+
+
+def member_prefix(job_id: str, container: str) -> str:
+    """How the names of the blobs of a job's members begin."""
+    return "member-" if container == own_container(job_id) else f"member.{job_id}."
+
+
+def member_blob(name: str, job_id: str, container: str) -> MemberBlob | None:
+    """What the name of a blob tells if a member of the job has written it."""
+    match = re.fullmatch(re.escape(member_prefix(job_id, container)) + _MEMBER, name)
+    return None if match is None else MemberBlob(int(match[1]), int(match[2]), int(match[3]), match[4])

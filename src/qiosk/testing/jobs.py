@@ -18,7 +18,7 @@ from qiosk.contract.logs import MAX_LOG_BYTES, LogLine
 from qiosk.errors import JobAlreadyExists, JobNotFound
 from qiosk.forks import PerProcess
 from qiosk.service.accounts.quotas import month_of
-from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobKey, JobState
+from qiosk.service.jobs.job import BlobRef, HeldClaim, Job, JobEvent, JobKey, JobState
 from qiosk.service.jobs.runs import RunUpdate
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of, name_key, weight
 
@@ -145,11 +145,17 @@ class MemoryJobStore:
             return any(job.input == BlobRef(container, blob) for job in others)
         return any(container in (job.container, job.input.container) for job in others)
 
-    def running(self, *, home: str | None = None) -> Sequence[Job]:
-        """All running jobs, or those that a worker of ``home`` has claimed."""
+    def running(self, *, home: str | None = None, is_cancelling: bool = False) -> Sequence[Job]:
+        """All running jobs, or those that a worker of ``home`` has claimed, or those that are being cancelled."""
         with self._lock.get():
             running = [job for job in self._jobs.values() if job.state.is_running]
+        if is_cancelling:
+            running = [job for job in running if job.state is JobState.CANCELLING]
         return [job for job in running if home is None or (job.worker or "").startswith(f"{home}/")]
+
+    def claims(self) -> Sequence[HeldClaim]:
+        """The claims of all running jobs."""
+        return [HeldClaim(job.key, job.fence, job.revision) for job in self.running()]
 
     def waiting(self, limit: int, *, workspace: str | None = None) -> int:
         """How many jobs wait, counted no further than ``limit``."""

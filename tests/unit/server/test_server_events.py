@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from qiosk.contract.jobs import JobProgress, SubmitJob, TracePoint
 from qiosk.errors import JobNotFound
 from qiosk.server.auth.access import Access
-from qiosk.server.routes import events
+from qiosk.server.routes import changes, events
 from qiosk.server.routes.changes import Changes
 from qiosk.server.routes.events import Follower
 from qiosk.server.settings import ServerSettings
@@ -274,6 +275,32 @@ def test_followers_go_on_when_the_store_does_not_answer_once(running: Running, m
         return await collect(running, Changes(version), meanwhile)
 
     assert "Succeeded" in asyncio.run(main())[-1]
+
+
+def test_a_store_that_answers_slowly_is_read_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now: list[float] = [0.0]
+    pauses: list[float] = []
+    took = iter([0.0, 0.004, 10.0])
+    is_over = asyncio.Event()
+
+    def version() -> int:
+        now[0] += next(took)
+        return 1
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            is_over.set()
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        async with Changes(version).followed():
+            await is_over.wait()
+
+    monkeypatch.setattr(changes, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(changes.asyncio, "sleep", sleep)
+    asyncio.run(main())
+    assert pauses == [changes.POLL_S[0], pytest.approx(changes.PAUSES * 0.004), changes.POLL_S[1]]
 
 
 def test_a_follower_of_nothing_learns_so() -> None:

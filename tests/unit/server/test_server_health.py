@@ -17,10 +17,11 @@ import structlog
 
 from patience import HANG_S, eventually
 from qiosk.contract.jobs import SubmitJob
+from qiosk.errors import SupervisorUnavailable
 from qiosk.server.routes import health
 from qiosk.server.settings import ServerSettings
 from qiosk.server.web.logs import configure_logs, scrub
-from servers import WORKSPACE, MemoryParts, serving
+from servers import WORKSPACE, MemoryParts, log_plainly, serving
 
 DOCS = Path(__file__).parents[3] / "docs"
 KEY = "abc-1/group/mine"
@@ -42,11 +43,16 @@ def test_a_server_that_cannot_work_is_not_ready(memory: MemoryParts) -> None:
     def fail() -> None:
         raise OSError("the database is gone, its password is 1234")
 
-    with serving(replace(memory.parts, checks={"database": fail, "storage": lambda: None})) as http:
+    def hang() -> None:
+        raise SupervisorUnavailable("supervisor: has not moved for 7 s")
+
+    checks = {"database": fail, "storage": lambda: None, "supervisor": hang}
+    with serving(replace(memory.parts, checks=checks)) as http:
         response = http.get("/readyz")
         assert http.get("/healthz").status_code == 200
     assert response.status_code == 503
-    assert response.json()["checks"] == {"database": "failed", "storage": "ok"}
+    assert response.json()["checks"] == {"database": "failed", "storage": "ok", "supervisor": "failed"}
+    assert response.json()["reasons"] == {"supervisor": "supervisor: has not moved for 7 s"}
     assert "1234" not in response.text
 
 
@@ -170,7 +176,7 @@ def test_secrets_are_not_logged(text: str, secret: str, monkeypatch: pytest.Monk
         stream.flush()
     finally:
         root.handlers[:], root.level = before
-        structlog.reset_defaults()
+        log_plainly()
     lines = [json.loads(line) for line in raw.getvalue().splitlines()]
     assert [line["level"] for line in lines] == ["info", "warning"]
     assert secret not in raw.getvalue().decode()
@@ -204,7 +210,9 @@ def test_a_check_that_hangs_holds_one_thread(memory: MemoryParts, monkeypatch: p
 
     with serving(replace(memory.parts, checks={"storage": hang})) as http:
         for _ in range(3):
-            assert http.get("/readyz").json()["checks"] == {"storage": "failed"}
+            found = http.get("/readyz").json()
+            assert found["checks"] == {"storage": "failed"}
+            assert found["reasons"] == {"storage": "has not ended within 0.05 s"}
         assert len(begun) == 1
         goes_on.set()
         assert eventually(lambda: http.get("/readyz").status_code == 200)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from patience import SLOWNESS
 from qiosk.contract.jobs import ErrorData, SubmitJob
 from qiosk.contract.provenance import environment
-from qiosk.errors import UnreadableCheckpoint
+from qiosk.errors import Conflict, UnreadableCheckpoint
 from qiosk.modeling import Model, total
 from qiosk.optimization import ParallelTempering, Problem, SimulatedAnnealing, Tabu, Term
 from qiosk.service.jobs.attempts import Attempt, claim_next
@@ -18,7 +19,8 @@ from qiosk.service.jobs.definition import define_job
 from qiosk.service.jobs.job import BlobRef, Job, JobState
 from qiosk.service.jobs.removal import is_leftover
 from qiosk.service.jobs.runs import RunOutcome, RunUpdate
-from qiosk.solvers.solve import Hooks, job_setup
+from qiosk.solvers.hooks import Hooks
+from qiosk.solvers.setup import job_setup
 from qiosk.solvers.targets.catalogue import targets
 from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore, MemoryService
 
@@ -26,13 +28,16 @@ RNG = np.random.default_rng(5)
 PAIRS = [tuple(RNG.choice(300, 2, replace=False).tolist()) for _ in range(900)]
 GLASS = Problem("glass", [Term(c=float(RNG.choice([-1, 1])), indices=list(pair)) for pair in PAIRS])
 
+SEARCH_S = 0.2 * SLOWNESS
+"""Long enough that a search goes on in it, also on a busy machine."""
 
-def cut(target, params, *, resume=None, is_extension=False, stop_after=3):
-    """A run that is cancelled after a few chunks: its result, and its last report."""
+
+def cut(target, params, *, resume=None, is_extension=False, stop_after=3, least_s=0.0):
+    """A run that is cancelled after a few chunks, and no sooner than ``least_s``: its result, and its reports."""
     reports = []
     setup = job_setup(target, {"params": params} if target.startswith(("microsoft", "qiosk")) else params, 1)
     hooks = Hooks(
-        is_cancelled=lambda: len(reports) >= stop_after,
+        is_cancelled=lambda: len(reports) >= stop_after and reports[-1].progress.seconds >= least_s,
         on_chunk=reports.append,
         resume=resume,
         is_extension=is_extension,
@@ -71,15 +76,16 @@ def test_every_target_goes_on_with_another_time_limit(target):
 def test_the_time_before_does_not_count_against_the_new_limit():
     """But that of earlier attempts of the extension does."""
     target, params = "microsoft.simulatedannealing.cpu", {"seed": 3, "sweeps": 10**8, "restarts": 4}
-    _, reports = cut(target, params, stop_after=8)
-    checkpoint, before = reports[-1].checkpoint(), reports[-1].progress.seconds
-    limited = {**params, "timeout": before / 2}
+    _, reports = cut(target, params, least_s=2 * SEARCH_S)
+    checkpoint, before = reports[-1].checkpoint(), reports[-1].progress
+    limited = {**params, "timeout": SEARCH_S}
     first, after = cut(target, limited, resume=checkpoint, is_extension=True, stop_after=10**9)
     assert first.stop_reason == "timeout"
-    assert after[-1].progress.seconds - before >= before / 2
+    assert len(after) > 1
+    assert after[-1].progress.sweeps > before.sweeps  # it has searched, though the time before was longer than the limit
     again, reports = cut(target, limited, resume=after[-1].checkpoint(), stop_after=10**9)
-    assert [report.is_last for report in reports] == [True]  # its time was over when it began
-    assert again.cost == first.cost
+    assert reports[-1].progress.sweeps - after[-1].progress.sweeps < after[-1].progress.sweeps - before.sweeps
+    assert again.cost <= first.cost
     not_extended, reports = cut(target, limited, resume=checkpoint, stop_after=10**9)
     assert [report.is_last for report in reports] == [True]
     assert not_extended.cost >= first.cost
@@ -117,16 +123,25 @@ def test_the_checkpoint_of_other_parameters_is_refused():
 )
 def test_a_job_of_the_solvers_is_extended_in_memory(solver, params):
     workspace = MemoryService().workspace()
-    job = solver(workspace, timeout=0.1, seed=1, **params).submit(GLASS)
+    job = solver(workspace, timeout=SEARCH_S, seed=1, **params).submit(GLASS)
     job.wait_until_completed()
     assert (job.stop_reason, job.details.can_extend) == ("timeout", True)
-    longer = job.extend(timeout=0.1)
+    longer = job.extend(timeout=SEARCH_S)
     longer.wait_until_completed()
     assert longer.stop_reason == "timeout"
     assert longer.get_results().cost <= job.get_results().cost
     assert longer.details.progress.sweeps > job.details.progress.sweeps
     assert longer.provenance.seed == job.provenance.seed
     assert longer.trace[: len(job.trace)] == job.trace
+
+
+def test_a_job_over_several_nodes_is_not_extended():
+    job = Tabu(MemoryService().workspace(), timeout=SEARCH_S, seed=1, sweeps=10**8, params={"nodes": 2}).submit(GLASS)
+    job.wait_until_completed()
+    assert (job.stop_reason, job.details.can_extend) == ("timeout", False)
+    assert [member["stop_reason"] for member in job.provenance.statistics["members"]] == ["timeout", "timeout"]
+    with pytest.raises(Conflict, match="ran over several nodes, each for the time limit"):
+        job.extend(timeout=SEARCH_S)
 
 
 class Store:

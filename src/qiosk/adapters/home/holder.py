@@ -48,8 +48,7 @@ def this_process() -> Holder:
 
 def send(holder: Holder, *numbers: signal.Signals) -> bool:
     """Send signals to a holder; False, and nothing sent, unless it is proven that the process still is that one."""
-    is_near = (holder.boot, holder.namespace) == (_boot(), _namespace())
-    if not is_near or "" in (holder.started, holder.boot, holder.namespace):
+    if not _is_here(holder):
         return False
     try:
         process = os.pidfd_open(holder.pid)  # it stays this process, even if the id is used again
@@ -69,10 +68,28 @@ def send(holder: Holder, *numbers: signal.Signals) -> bool:
     return True
 
 
+def is_stopped(holder: Holder) -> bool:
+    """Whether it is proven that a signal (``SIGSTOP``) or a debugger has stopped the holder."""
+    fields = _stat(holder.pid)
+    return _is_here(holder) and bool(fields) and fields[19] == holder.started and fields[0] in "Tt"
+
+
+def _is_here(holder: Holder) -> bool:
+    """Whether process ids of this process mean the same as the holder's, and enough is known of the holder."""
+    is_near = (holder.boot, holder.namespace) == (_boot(), _namespace())
+    return is_near and "" not in (holder.started, holder.boot, holder.namespace)
+
+
 def _started(pid: int) -> str:
     """The clock tick in which a process started; empty if unknown."""
+    fields = _stat(pid)
+    return fields[19] if fields else ""
+
+
+def _stat(pid: int) -> list[str]:
+    """What ``/proc`` shows of a process, from its state on; empty if unknown."""
     _, _, fields = _read(_PROC / str(pid) / "stat").rpartition(")")  # the name before it may contain anything
-    return fields.split()[19] if fields else ""
+    return fields.split()
 
 
 def _boot() -> str:

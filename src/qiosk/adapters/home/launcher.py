@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import final
 
 from qiosk.adapters.home.heartbeat import Heartbeat
-from qiosk.adapters.home.holder import send
+from qiosk.adapters.home.holder import is_stopped, send
 from qiosk.adapters.home.home import Home, StopRequest, SupervisorLock, close_lock, is_locked, share_lock
 from qiosk.adapters.home.wakeup import wake
 from qiosk.errors import SupervisorUnavailable
@@ -43,8 +43,10 @@ MAX_LAUNCHES = 4
 """After so many supervisors in a row that did not come up, an error is raised."""
 UNREADY_DEATHS = 2
 """After so many, a server is not ready."""
-STALL_S = 10.0
-"""A supervisor whose heart has not beaten for so long does not work."""
+STALL_S = 5.0
+"""A supervisor whose heart, which beats once a second, has not beaten for so long does not work: no server is ready."""
+REVIVE_S = 10.0
+"""After so long it is told to go on, in case that a signal has stopped it."""
 HOPELESS_S = 60.0
 """After so long without a beat, callers do not wait for it any longer."""
 
@@ -53,6 +55,7 @@ STOP_PROBE_S = 0.02
 KILL_S = 5.0
 """How long ``stop`` waits for a supervisor that it has killed."""
 
+_SEE = "; see "  # what follows it in a message is for those who may read the log
 _SHORTAGES = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
 
 # The shell starts the supervisor in the background and exits, so that the supervisor's parent is init: this process
@@ -107,17 +110,29 @@ class SupervisorLauncher:
                 self._probe()
 
     def check(self) -> None:
-        """As ``wake``; raises SupervisorUnavailable also if the supervisor does not move, or can start no jobs."""
-        self.wake()
-        with self._guard.get():
-            if self._deaths >= UNREADY_DEATHS:
-                raise SupervisorUnavailable(self._obituary())
-            if not self._lock.is_held():
-                return
-            if (still_s := self._still_s()) >= STALL_S:
-                raise SupervisorUnavailable(f"supervisor: has not moved for {still_s:.0f} s")
-            if trouble := self._heartbeat.trouble():
-                raise SupervisorUnavailable(f"supervisor: {trouble}")
+        """As ``wake``; raises SupervisorUnavailable also if the supervisor does not move, or can start no jobs.
+
+        The message contains nothing of the log, since a server shows it to all that ask; its cause does.
+        """
+        try:
+            self.wake()
+            with self._guard.get():
+                self._check()
+        except SupervisorUnavailable as error:
+            raise SupervisorUnavailable(error.message.partition(_SEE)[0]) from error
+
+    def _check(self) -> None:
+        if self._deaths >= UNREADY_DEATHS:
+            raise SupervisorUnavailable(self._obituary())
+        if not self._lock.is_held():
+            return
+        if (still_s := self._still_s()) >= STALL_S:
+            holder = self._lock.described_holder()
+            is_told = holder is not None and is_stopped(holder)
+            cause = "a signal (SIGSTOP) has stopped it" if is_told else "it hangs, or a signal (SIGSTOP) has stopped it"
+            raise SupervisorUnavailable(f"supervisor: has not moved for {still_s:.0f} s; {cause}")
+        if trouble := self._heartbeat.trouble():
+            raise SupervisorUnavailable(f"supervisor: {trouble}")
 
     def revive(self) -> None:
         """Let a supervisor go on that was stopped by a signal; one that runs does not notice."""
@@ -143,7 +158,7 @@ class SupervisorLauncher:
                         wake(self._home.wakeup_pipe)
                 still_s = self._still_s()
                 if time.monotonic() >= deadline:
-                    return still_s >= STALL_S and self._kill()
+                    return still_s >= REVIVE_S and self._kill()
                 time.sleep(STOP_PROBE_S)
         return True
 
@@ -192,7 +207,7 @@ class SupervisorLauncher:
 
     def _look_after(self, still_s: float) -> None:
         """Let a supervisor go on that has not moved for ``still_s``; SupervisorUnavailable if that is too long."""
-        if still_s < STALL_S:
+        if still_s < REVIVE_S:
             self._is_revived = False
         elif not self._is_revived:
             log.warning("the supervisor has not moved for %.0f s and is told to go on", still_s)
@@ -201,7 +216,7 @@ class SupervisorLauncher:
         if still_s >= HOPELESS_S:
             raise SupervisorUnavailable(
                 f"supervisor: process {self._lock.holder()} has not moved for {still_s:.0f} s; jobs go on when it"
-                f" moves, or is killed and started again; see {self._home.log}"
+                f" moves, or is killed and started again{_SEE}{self._home.log}"
             )
 
     def _obituary(self) -> str:
@@ -213,7 +228,7 @@ class SupervisorLauncher:
         except OSError:
             lines = []
         reason = next((f": {line.strip()}" for line in reversed(lines) if line.strip()), "")
-        return f"supervisor: {self._deaths} were started and none is running; see {self._home.log}{reason}"
+        return f"supervisor: {self._deaths} were started and none is running{_SEE}{self._home.log}{reason}"
 
     def _launch(self) -> None:
         command = [sys.executable, "-P", "-m", "qiosk.supervisor"]

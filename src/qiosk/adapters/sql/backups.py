@@ -14,14 +14,21 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from qiosk.adapters.sql import schema
-from qiosk.adapters.sql.databases.database import Database
+from qiosk.adapters.sql.databases.database import Database, keep_waiting
 from qiosk.adapters.sql.databases.readable import has_key, readable
-from qiosk.adapters.sql.tables import metadata
+from qiosk.adapters.sql.tables import jobs, metadata
 from qiosk.errors import Conflict, UnreadableInput
 from qiosk.service.backups.backup import Table
 from qiosk.service.backups.restore import Rows
+from qiosk.service.jobs.fences import CLAIMS
+from qiosk.service.jobs.job import JobState
 
 _BATCH = 500
+_NEW_ERA = (
+    jobs.update()
+    .where(jobs.c.state.in_([state.value for state in JobState if not state.is_final]))
+    .values(fence=sa.bindparam("first_fence") + jobs.c.fence % CLAIMS, revision=jobs.c.revision + 1)
+)
 
 
 @final
@@ -60,6 +67,7 @@ class SqlRows:
         begin = "BEGIN" if self._database.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
         with self._database.read() as connection:
             connection.exec_driver_sql(begin)
+            keep_waiting(connection)
             revision = schema.found_revision(connection, self._database)
             if revision is None:
                 raise Conflict(f"database {self._database}: has no tables of Qiosk's: there is nothing to back up")
@@ -94,9 +102,10 @@ class SqlRows:
         with self._database.write() as connection:
             schema.note_restore(connection, digest)
 
-    def load(self, revision: str, rows: Iterable[Rows]) -> None:
-        """Replace the tables by empty ones, insert rows, upgrade."""
+    def load(self, revision: str, rows: Iterable[Rows], *, era: int) -> None:
+        """Replace the tables by empty ones, insert rows, upgrade, and begin an era of fences."""
         with self._database.write() as connection:
+            keep_waiting(connection)
             schema.make_anew(connection, revision)
             tables = {table.name: table for table in _tables_in(connection)}
             for found in rows:
@@ -112,6 +121,7 @@ class SqlRows:
                     reason = str(error.orig).strip().partition("\n")[0]
                     raise UnreadableInput(f"table {found.table}: the database refuses a row: {reason}") from error
             schema.complete(connection, self._database, revision)
+            connection.execute(_NEW_ERA, {"first_fence": era * CLAIMS})
 
     def end(self) -> None:
         """Remove the note."""
@@ -120,8 +130,9 @@ class SqlRows:
 
 
 def _tables_in(connection: sa.Connection) -> Sequence[sa.Table]:
-    """Qiosk's tables as they are in the database, each after those that it refers to."""
+    """Qiosk's tables as they are in the database, each after those that it refers to, if they are backed up."""
     there = set(sa.inspect(connection).get_table_names())
+    kept = [name for name, table in metadata.tables.items() if table.info.get("is_backed_up", True)]
     reflected = sa.MetaData()
-    reflected.reflect(connection, only=[name for name in metadata.tables if name in there])
+    reflected.reflect(connection, only=[name for name in kept if name in there])
     return reflected.sorted_tables

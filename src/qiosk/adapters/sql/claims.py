@@ -4,6 +4,7 @@
 their jobs: the first job of each is found by skipping through an index, with a few seeks for each workspace that has
 jobs waiting. The queue with the fewest running jobs comes first, then the one whose first job has waited longest.
 Urgency counts within a queue only; otherwise a workspace that submits all its jobs as urgent would be served alone.
+If only one workspace has jobs waiting it is served, and its running jobs are not counted: there may be thousands.
 
 **One claimant.** The first job is selected and updated by one statement. In SQLite, with its single writer, nothing can
 happen between the two. PostgreSQL locks the selected row and skips rows that others have locked.
@@ -63,10 +64,10 @@ def claim(database: Database, claimant: Claimant, limit_of: LimitOf | None) -> J
 
 
 class _Queue(NamedTuple):
-    """A workspace that has waiting jobs, and how many of its jobs run."""
+    """A workspace that has waiting jobs, and how many of its jobs run; None if it is the only one."""
 
     workspace: str
-    running: int
+    running: int | None
 
 
 def _select_queues() -> sa.Select[Any]:
@@ -94,7 +95,9 @@ def _select_queues() -> sa.Select[Any]:
         .correlate(queue)
         .scalar_subquery()
     )
-    running = (executing + cancelling).label("running")
+    others = queue.alias("others")
+    has_rivals = sa.select(sa.func.count()).select_from(others).where(others.c.workspace.is_not(None)).scalar_subquery()
+    running = sa.case((has_rivals > 1, executing + cancelling)).label("running")
     turn = (running, head, queue.c.workspace)
     return sa.select(queue.c.workspace, running).where(queue.c.workspace.is_not(None)).order_by(*turn)
 
@@ -109,11 +112,11 @@ _QUEUES = _select_queues()
 
 def _is_below(tx: sa.Connection, database: Database, queue: _Queue, limit: int) -> bool:
     """Whether a workspace has fewer than ``limit`` running jobs, and no other claimant is about to start one."""
-    if queue.running >= limit or database.is_sqlite:  # it has one writer, which has just counted
-        return queue.running < limit
+    if queue.running is not None and (queue.running >= limit or database.is_sqlite):
+        return queue.running < limit  # SQLite has one writer, which has just counted
     key = _LOCKS << 32 | zlib.crc32(queue.workspace.encode())
     lock = sa.func.pg_try_advisory_xact_lock(sa.literal(key, sa.BigInteger))
-    if not tx.execute(sa.select(lock)).scalar_one():
+    if not database.is_sqlite and not tx.execute(sa.select(lock)).scalar_one():
         return False
     running = sa.select(sa.func.count()).where(jobs.c.workspace == queue.workspace, jobs.c.state.in_(RUNNING))
     return tx.execute(running).scalar_one() < limit

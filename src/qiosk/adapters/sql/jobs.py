@@ -21,7 +21,7 @@ from qiosk.adapters.sql import logs
 from qiosk.adapters.sql.claims import Claimant, claim
 from qiosk.adapters.sql.conditions import is_among, item_conditions
 from qiosk.adapters.sql.databases.database import Database
-from qiosk.adapters.sql.databases.readable import readable
+from qiosk.adapters.sql.databases.readable import has_key, readable
 from qiosk.adapters.sql.paging import AT_ONCE, Place, read_page
 from qiosk.adapters.sql.quotas import book, run_seconds
 from qiosk.adapters.sql.schema import open_sqlite_database
@@ -46,7 +46,7 @@ from qiosk.adapters.sql.tables import (
 from qiosk.contract.jobs import JobQuery, JobStatus, TracePoint
 from qiosk.contract.logs import LogLine
 from qiosk.errors import JobAlreadyExists, JobNotFound
-from qiosk.service.jobs.job import Job, JobKey, JobState
+from qiosk.service.jobs.job import HeldClaim, Job, JobKey, JobState
 from qiosk.service.jobs.runs import RunUpdate
 from qiosk.service.names import job_of_container
 from qiosk.service.paging import PAGE_BYTES, Cursor, cursor_of
@@ -64,6 +64,7 @@ _RECORD = (
 )
 _WAITING = sa.select(jobs.c.id).where(jobs.c.state == JobState.WAITING.value)
 _WAITING_OF_ONE = _WAITING.where(jobs.c.workspace == sa.bindparam("of_workspace"))
+_CLAIMS = sa.select(jobs.c.workspace, jobs.c.id, jobs.c.fence, jobs.c.revision).where(jobs.c.state.in_(RUNNING))
 _COUNT_WAITING, _COUNT_WAITING_OF_ONE = (
     sa.select(sa.func.count()).select_from(some.limit(sa.bindparam("most", type_=sa.Integer)).subquery())
     for some in (_WAITING, _WAITING_OF_ONE)
@@ -232,13 +233,19 @@ class SqlJobStore:
         with self._database.read() as tx:
             return bool(tx.execute(wanted, {**key_parameters(key), **place}).scalar_one())
 
-    def running(self, *, home: str | None = None) -> Sequence[Job]:
-        """All running jobs, or those that a worker of ``home`` has claimed."""
-        wanted = sa.select(jobs).where(jobs.c.state.in_(RUNNING))
+    def running(self, *, home: str | None = None, is_cancelling: bool = False) -> Sequence[Job]:
+        """All running jobs, or those that a worker of ``home`` has claimed, or those that are being cancelled."""
+        states = [JobState.CANCELLING.value] if is_cancelling else RUNNING
+        wanted = sa.select(jobs).where(jobs.c.state.in_(states))
         if home is not None:
             prefix = f"{home}/"
             wanted = wanted.where(sa.func.substr(jobs.c.worker, 1, len(prefix)) == prefix)
         return self._read_jobs(wanted)
+
+    def claims(self) -> Sequence[HeldClaim]:
+        """The claims of all running jobs."""
+        with self._database.read() as tx:
+            return [_held(row) for row in tx.execute(_CLAIMS).mappings() if has_key(jobs, row)]
 
     def waiting(self, limit: int, *, workspace: str | None = None) -> int:
         """How many jobs wait, counted no further than ``limit``."""
@@ -278,6 +285,12 @@ class SqlJobStore:
     def _read_jobs(self, wanted: sa.Select[Any]) -> Sequence[Job]:
         with self._database.read() as tx:
             return jobs_of(tx.execute(wanted).mappings())
+
+
+def _held(row: sa.RowMapping) -> HeldClaim:
+    is_sound = type(row["fence"]) is int and type(row["revision"]) is int
+    values = row if is_sound else readable(jobs, row)
+    return HeldClaim(JobKey(values["workspace"], values["id"]), values["fence"], values["revision"])
 
 
 def _not_found(key: JobKey) -> JobNotFound:

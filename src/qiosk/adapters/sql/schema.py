@@ -1,4 +1,8 @@
-"""The database's schema: created in an empty database, upgraded from older releases, rejected if it is newer.
+"""The database's schema: created in an empty database, upgraded from older releases, shared with compatible ones.
+
+**Compatible releases.** While servers are replaced one after the other, those of the older release work with the newer
+schema. So the database contains the oldest revision whose releases can do that: a release rejects a newer schema only
+if its own revision is older. Most revisions only add what older releases do without.
 
 The history of the schema is in ``migrations`` (Alembic). A new database does not go through it: it gets the tables as
 they are declared now, and a test makes sure that both are the same. So Alembic is imported for upgrades only.
@@ -12,6 +16,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from qiosk.adapters.sql import keys as sql_keys
+from qiosk.adapters.sql import link_secrets as sql_link_secrets
 from qiosk.adapters.sql import quotas as sql_quotas
 from qiosk.adapters.sql import sessions as sql_sessions
 from qiosk.adapters.sql import tables as sql_tables
@@ -21,25 +26,35 @@ from qiosk.errors import Conflict
 if TYPE_CHECKING:
     from alembic.config import Config
 
-REVISION = "0016"
+REVISION = "0017"
 """The newest revision in ``migrations``."""
-DECLARATIONS = (sql_tables, sql_sessions, sql_keys, sql_quotas)
+OLDEST = "0016"
+"""The oldest revision whose releases can work with tables of ``REVISION``. A migration that removes or changes what
+they use, or whose release stores values that they cannot read, sets this to its own revision.
+"""
+DECLARATIONS = (sql_tables, sql_sessions, sql_keys, sql_quotas, sql_link_secrets)
 """All modules that declare tables: importing them completes the metadata."""
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _FIRST = "0001"  # the revision of databases with schema version 1 in the table `qiosk_schema`
 _LOCK = 0x0510_5C  # PostgreSQL's advisory lock on creating and upgrading the tables
 _revisions = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
+_compatibility = sa.Table(
+    "schema_compatibility",
+    sql_tables.metadata,
+    sa.Column("oldest_revision", sql_tables.TEXT, primary_key=True),
+    info=sql_tables.NOT_BACKED_UP,
+)
 _restores = sa.Table("qiosk_restore", sa.MetaData(), sa.Column("digest", sa.Text, primary_key=True))
 """Exists while a restore is under way, with the digest of its backup."""
 
 
 def open_database(url: sa.URL) -> Database:
-    """The database, with a schema that is up to date.
+    """The database, with a schema that this release can work with.
 
     An empty database gets its tables; a SQLite file of an older release is upgraded. Raises Conflict for PostgreSQL
-    that needs an upgrade, since other processes may be using it, and for a database that is not Qiosk's or was made by
-    a newer release; ServiceUnavailable if it cannot be reached.
+    that needs an upgrade, since other processes may be using it, and for a database that is not Qiosk's, or whose newer
+    schema is not compatible; ServiceUnavailable if it cannot be reached.
     """
     database = Database(url)
     try:
@@ -62,7 +77,7 @@ def open_sqlite_database(path: Path) -> Database:
 
 
 def upgrade(database: Database) -> None:
-    """Upgrade the schema. Raises Conflict if the database is not Qiosk's, or was made by a newer release."""
+    """Upgrade the schema; a newer one that is compatible stays as it is. Raises Conflict as ``open_database`` does."""
     _prepare(database, may_upgrade=True)
 
 
@@ -79,21 +94,35 @@ def _prepare(database: Database, *, may_upgrade: bool) -> None:
         found = found_revision(connection, database)
         if found is None:
             _create(connection)
-        elif found == REVISION:
-            return  # another process was faster
-        elif not may_upgrade:
+        elif found == REVISION or _is_compatible(connection, found):
+            return  # another process was faster, or a newer release
+        elif found < REVISION and not may_upgrade:
+            others = "servers of the older release may run on" if found >= OLDEST else "but stop all servers first"
             raise Conflict(
-                f"database {database}: schema revision must be {REVISION}, found {found}; stop all servers and run"
-                " `qiosk db upgrade`"
+                f"database {database}: schema revision must be {REVISION}, found {found}; run `qiosk db upgrade`,"
+                f" {others}"
             )
         else:
             _migrate(connection, database, found)
+
+
+def _is_compatible(connection: sa.Connection, found: str) -> bool:
+    """Whether this release can work with tables of a newer revision."""
+    if found <= REVISION or not sa.inspect(connection).has_table(_compatibility.name):
+        return False
+    return str(connection.execute(sa.select(_compatibility.c.oldest_revision)).scalar_one()) <= REVISION
+
+
+def _note_compatibility(connection: sa.Connection) -> None:
+    connection.execute(_compatibility.delete())
+    connection.execute(_compatibility.insert().values(oldest_revision=OLDEST))
 
 
 def _create(connection: sa.Connection) -> None:
     sql_tables.metadata.create_all(connection)
     _revisions.create(connection)
     connection.execute(_revisions.insert().values(version_num=REVISION))
+    _note_compatibility(connection)
 
 
 def found_revision(connection: sa.Connection, database: Database) -> str | None:
@@ -177,8 +206,9 @@ def _migrate(connection: sa.Connection, database: Database, found: str) -> None:
     except CommandError as error:
         raise Conflict(
             f"database {database}: schema revision must be {REVISION} or older, found {found}; a newer release of"
-            " Qiosk wrote it"
+            " Qiosk made it, and this one cannot work with it"
         ) from error
     if _revisions.name not in sa.inspect(connection).get_table_names():
         command.stamp(config, found)
     command.upgrade(config, REVISION)
+    _note_compatibility(connection)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from qiosk.adapters.sql.databases.database import Database
 from qiosk.adapters.sql.databases.readable import choice, is_text, readable
 from qiosk.adapters.sql.tables import from_time, jobs, to_time
+from qiosk.service.jobs.fences import CLAIMS, claims_of
 from qiosk.service.jobs.job import JobState
 from qiosk.service.jobs.statistics import EndedJob, EndedJobs
 
@@ -20,6 +21,8 @@ _HOUR = 3_600_000_000
 
 _of_end = sa.func.coalesce(jobs.c.workspace, jobs.c.workspace)
 """The workspace, for rows that are found by the index of ends: SQLite would rather read all jobs of the workspace."""
+
+_CLAIMED = jobs.c.fence % CLAIMS
 
 _ENDED = sa.select(
     jobs.c.workspace,
@@ -76,7 +79,7 @@ class SqlStatistics:
                 sa.func.count(jobs.c.begun_at).label("begun"),
                 sa.func.sum(jobs.c.begun_at - jobs.c.created_at).label("wait_us"),
                 sa.func.sum(jobs.c.progress_seconds).label("solver_s"),
-                sa.func.sum(sa.case((jobs.c.fence > 1, jobs.c.fence - 1), else_=0)).label("lost"),
+                sa.func.sum(sa.case((_CLAIMED > 1, _CLAIMED - 1), else_=0)).label("lost"),
             )
             .where(_of_end == workspace, jobs.c.ended_at >= to_time(since))
             .group_by(*keys)
@@ -133,7 +136,7 @@ def _from_row(row: Mapping[str, Any]) -> EndedJob:
         created,  # type: ignore[arg-type]
         begun,
         ended,  # type: ignore[arg-type]
-        row["fence"],
+        claims_of(row["fence"]),
         row["progress_sweeps"],
         row["progress_seconds"],
     )

@@ -32,6 +32,9 @@ metadata = sa.MetaData()
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 """Text that is compared byte by byte, as SQLite always does."""
 
+NOT_BACKED_UP: dict[str, bool] = {"is_backed_up": False}
+"""The ``info`` of tables that describe this database and the servers that use it now, and contain nothing of users."""
+
 
 jobs = sa.Table(
     "jobs",

@@ -14,8 +14,8 @@ db = typer.Typer(help="Look after the database of jobs.", no_args_is_help=True, 
 def upgrade(home: options.Home = None) -> None:
     """Bring the database to what this release expects; an empty one gets its tables. There is no way back.
 
-    The database is QIOSK_DATABASE, else the home's own file. Before it, stop all servers that use it, and make a
-    backup with 'qiosk admin backup'.
+    The database is QIOSK_DATABASE, else the home's own file. Before it, make a backup with 'qiosk admin backup'.
+    Servers of the older release may run on if the error with which those of this release end says so; else stop them.
     """
     with reported():
         from qiosk.bootstrap import open_schema

@@ -1,9 +1,12 @@
 """Wakes the requests that wait for changes of jobs: one task polls the store on behalf of all.
 
 How it works. Jobs change in the supervisor's process, so the server must ask the store. The store has a version number
-that changes with every write, and reading it is cheap. While at least one request follows a job, a task reads it every
-``POLL_S``, and when it has changed, wakes all followers; each of them then polls its own job. A follower reads
-``count`` before it polls and waits for another count afterwards, so no change between the two is missed.
+that changes with every write, and reading it is cheap. While at least one request follows a job, a task reads it again
+and again, and when it has changed, wakes all followers; each of them then polls its own job. A follower reads ``count``
+before it polls and waits for another count afterwards, so no change between the two is missed.
+
+A reading takes a server of databases far longer than a file. So the pause after it is ``PAUSES`` times what it took,
+within the bounds of ``POLL_S``: an open page or a waiting program costs the server next to nothing.
 
 Every change of any job wakes every follower. So that many followers do not keep the server busy, each one waits for at
 least ``pace_s`` between two polls, a time that grows with the number of followers.
@@ -12,6 +15,7 @@ least ``pace_s`` between two polls, a time that grows with the number of followe
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import final
@@ -19,8 +23,10 @@ from typing import final
 import structlog
 from starlette.concurrency import run_in_threadpool
 
-POLL_S = 0.005
-"""Pause between two readings of the store's version."""
+POLL_S = (0.005, 0.25)
+"""Shortest and longest pause between two readings of the store's version."""
+PAUSES = 20
+"""How many times as long as a reading the pause after it is."""
 ERROR_PAUSE_S = 1.0
 """Pause after the store's version could not be read."""
 PER_FOLLOWER_S = 0.0005
@@ -87,7 +93,9 @@ class Changes:
 
     async def _poll(self) -> None:
         seen: int | None = None
+        shortest, longest = POLL_S
         while True:
+            began = time.monotonic()
             try:
                 version = await run_in_threadpool(self._version)
             except Exception:
@@ -97,4 +105,4 @@ class Changes:
             if version != seen:
                 seen = version
                 self._wake()
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(min(max(shortest, PAUSES * (time.monotonic() - began)), longest))

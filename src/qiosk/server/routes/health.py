@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
 import structlog
@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from qiosk.errors import QioskError
 from qiosk.server.auth.access import authenticated
 from qiosk.server.auth.auth import ALL
 from qiosk.server.web.replies import reply
@@ -32,12 +33,14 @@ async def is_alive() -> Response:
 
 @router.get("/readyz")
 async def is_ready(request: Request) -> Response:
-    """Whether everything that the server needs works. Otherwise the status is 503, and the body names what failed."""
+    """Whether everything that the server needs works. Otherwise the status is 503, and the body says what failed."""
     readiness: Readiness = request.app.state.readiness
-    found = await readiness.check()
-    works = all(found.values())
-    checks = {name: "ok" if is_ok else "failed" for name, is_ok in found.items()}
-    return reply({"status": "ready" if works else "not ready", "checks": checks}, status=200 if works else 503)
+    failures = await readiness.check()
+    checks = {name: "failed" if name in failures else "ok" for name in readiness.names}
+    if not failures:
+        return reply({"status": "ready", "checks": checks})
+    reasons = {name: reason for name, reason in failures.items() if reason}
+    return reply({"status": "not ready", "checks": checks, "reasons": reasons}, status=503)
 
 
 @router.get("/metrics")
@@ -56,19 +59,30 @@ class Readiness:
         self._checks = checks
         self._running: dict[str, asyncio.Task[object]] = {}
 
-    async def check(self) -> dict[str, bool]:
-        """Whether each one works, and in time."""
-        return dict(zip(self._checks, await asyncio.gather(*map(self._check, self._checks)), strict=True))
+    @property
+    def names(self) -> Sequence[str]:
+        """All checks."""
+        return tuple(self._checks)
 
-    async def _check(self, name: str) -> bool:
+    async def check(self) -> dict[str, str]:
+        """What does not work, or not in time, with the reason.
+
+        The reason is empty where it may contain what only the log may: it is not an error raised on purpose.
+        """
+        found = zip(self._checks, await asyncio.gather(*map(self._check, self._checks)), strict=True)
+        return {name: reason for name, reason in found if reason is not None}
+
+    async def _check(self, name: str) -> str | None:
         task = self._running.get(name)
         if task is None or task.done():
             task = self._running[name] = asyncio.create_task(run_in_threadpool(self._checks[name]))
         done, _ = await asyncio.wait([task], timeout=CHECK_S)
         if not done:
-            log.error("check failed", check=name, reason=f"has not ended within {CHECK_S:g} s")
-        elif (error := task.exception()) is not None:
-            log.error("check failed", check=name, exc_info=error)
-        else:
-            return True
-        return False
+            reason = f"has not ended within {CHECK_S:g} s"
+            log.error("check failed", check=name, reason=reason)
+            return reason
+        error = task.exception()
+        if error is None:
+            return None
+        log.error("check failed", check=name, exc_info=error)
+        return error.message if isinstance(error, QioskError) else ""

@@ -1,4 +1,4 @@
-"""Keeps a supervisor running, and examines the database, while the server runs.
+"""Keeps a supervisor running, examines the database, and makes the server's secret known, while the server runs.
 
 How it works. The supervisor is a process of its own, which can crash or be killed, and exits when it finds no server
 and no jobs. A task asks the executor every ``INTERVAL_S`` to make sure that there is one: that is a check of a file
@@ -17,6 +17,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from qiosk.errors import SupervisorUnavailable
+from qiosk.service.blobs.link_secret import ANNOUNCE_S
 from qiosk.service.ports import Executor
 
 INTERVAL_S = 1.0
@@ -38,6 +39,13 @@ async def kept_alive(executor: Executor) -> AsyncIterator[None]:
 async def examined(examine: Callable[[], object]) -> AsyncIterator[None]:
     """Look for damage in the database now, and every ``EXAMINE_INTERVAL_S``, while this context lasts."""
     async with _in_background(_examine(examine)):
+        yield
+
+
+@asynccontextmanager
+async def announced(announce: Callable[[], object]) -> AsyncIterator[None]:
+    """Let other servers know which secret signs links here, while this context lasts."""
+    async with _in_background(_announce(announce)):
         yield
 
 
@@ -70,3 +78,16 @@ async def _examine(examine: Callable[[], object]) -> None:
         except Exception as error:  # noqa: BLE001 - readiness shows damage; anything else is tried again
             log.warning("the database could not be examined", reason=str(error))
         await asyncio.sleep(EXAMINE_INTERVAL_S)
+
+
+async def _announce(announce: Callable[[], object]) -> None:
+    reason = ""
+    while True:
+        before, reason = reason, ""
+        try:
+            await run_in_threadpool(announce)
+        except Exception as error:  # noqa: BLE001 - readiness shows it; the next time may be better
+            reason = str(error)
+        if reason not in ("", before):
+            log.error("the secret of this server does not fit", reason=reason)
+        await asyncio.sleep(ANNOUNCE_S)

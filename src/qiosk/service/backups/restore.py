@@ -2,8 +2,9 @@
 
 Theory of operation. All files are read and compared with the manifest before anything is changed. Then the database
 notes which restore has begun; from now on no server opens it. Blobs are stored, and after them all rows in one
-transaction, so that at no time a row refers to a blob that is still missing. Jobs that ran wait again, and the note is
-removed. A restore that ended early is repeated as a whole: the note allows it to overwrite what is there.
+transaction, so that at no time a row refers to a blob that is still missing. Jobs that have not ended get fences of a
+new era, so that claims of before the restore are stale. Those that ran wait again, and the note is removed. A restore
+that ended early is repeated as a whole: the note allows it to overwrite what is there.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from qiosk.service.backups.manifest import (
 )
 from qiosk.service.blobs.store import BlobHeaders, BlobStore, Storage
 from qiosk.service.jobs.attempts import Attempt
+from qiosk.service.jobs.fences import new_era
 from qiosk.service.jobs.job import BlobRef
 from qiosk.service.ports import Clock, JobStore
 
@@ -61,8 +63,10 @@ class RowTarget(Protocol):
         """Note that a restore has begun."""
         ...
 
-    def load(self, revision: str, rows: Iterable[Rows]) -> None:
-        """Make the tables of a revision, insert rows and upgrade to this release's, in one transaction."""
+    def load(self, revision: str, rows: Iterable[Rows], *, era: int) -> None:
+        """Make the tables of a revision, insert rows, upgrade to this release's, and move the fences of jobs that have
+        not ended into an era (``qiosk.service.jobs.fences``), in one transaction.
+        """
         ...
 
     def end(self) -> None:
@@ -162,7 +166,7 @@ def restore(
             pieces = _same(member.pieces, blob.file, str(checked.archive))
             _store(storage.blobs(blob.workspace), blob, _seen(pieces, counts, report))
             counts.blobs += 1
-    rows.load(manifest.schema, _rows(checked, counts, report))
+    rows.load(manifest.schema, _rows(checked, counts, report), era=new_era())
     for job in jobs.running():  # the claimant is gone, and the job is not to blame
         Attempt(job, jobs=jobs, blobs=storage.blobs(job.workspace), clock=clock).release()
     keep_secret()

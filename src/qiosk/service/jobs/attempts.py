@@ -33,7 +33,7 @@ from qiosk.errors import BlobNotFound, InsufficientResources, JobNotFound, Stora
 from qiosk.service.blobs.store import BlobStore
 from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobState
 from qiosk.service.jobs.logs import WaitingLines
-from qiosk.service.jobs.removal import copied_checkpoint, leftovers
+from qiosk.service.jobs.removal import copied_checkpoint, leftovers, written_by_members
 from qiosk.service.jobs.runs import JobSpec, RunOutcome, RunUpdate
 from qiosk.service.ports import Clock, JobStore
 
@@ -108,6 +108,12 @@ class Attempt:
             input_data_uri=self._blobs.uri(*job.input),
             progress=job.progress,
         )
+
+    def of_members(self) -> Sequence[str]:
+        """Names of the blobs that members of the job wrote in earlier attempts. Raises StorageFull, OSError."""
+        if self._job.fence == 1:
+            return ()
+        return [ref.name for ref in written_by_members(self._blobs, self._job)]
 
     def note(self, level: int, text: str) -> None:
         """Log a text, also in the job's own log."""
@@ -253,7 +259,7 @@ class Attempt:
 
     def _remove_leftovers(self, job: Job) -> None:
         try:
-            for ref in leftovers(job):
+            for ref in leftovers(self._blobs, job):
                 self._blobs.delete(ref)
         except (StorageFull, OSError) as error:  # the job has ended nevertheless; deleting or pruning it removes them
             _log.warning("job %s: checkpoints and earlier results were not removed: %s", job.id, error)
@@ -262,7 +268,7 @@ class Attempt:
 def _end_of(job: Job) -> tuple[int, str]:
     """Level and text of the line with which an attempt ends."""
     if job.state is JobState.WAITING:
-        return logging.INFO, f"attempt {job.fence} ended, the job waits again"
+        return logging.INFO, f"attempt {job.attempts} ended, the job waits again"
     if job.error is not None:
-        return logging.ERROR, f"attempt {job.fence} ended: {job.state}: {job.error.code}: {job.error.message}"
-    return logging.INFO, f"attempt {job.fence} ended: {job.state}"
+        return logging.ERROR, f"attempt {job.attempts} ended: {job.state}: {job.error.code}: {job.error.message}"
+    return logging.INFO, f"attempt {job.attempts} ended: {job.state}"

@@ -58,6 +58,8 @@ def check_extensible(job: Job) -> None:
     if not job.was_cut:
         reason = None if job.provenance is None else job.provenance.stop_reason
         raise Conflict(f"job {job.id}: no time limit ended it: it is {job.state.status}, its stop reason is {reason}")
+    if job.is_divided:
+        raise Conflict(f"job {job.id}: ran over several nodes, each for the time limit: submit it with more time")
     if job.checkpoint_blob is None:
         raise Conflict(
             f"job {job.id}: has no checkpoint to go on from: it ended before its first one, or that was too large to be"

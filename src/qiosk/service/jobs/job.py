@@ -26,6 +26,7 @@ from msgspec import structs
 from qiosk.contract.jobs import ErrorData, JobProgress, JobStatus
 from qiosk.contract.provenance import CUT_SHORT, Provenance
 from qiosk.errors import IllegalTransition
+from qiosk.service.jobs.fences import claims_of
 
 
 class JobState(StrEnum):
@@ -90,6 +91,14 @@ class JobKey(NamedTuple):
     id: str
 
 
+class HeldClaim(NamedTuple):
+    """A running job's claim, and the revision of its row, which each report of the claimant increases."""
+
+    key: JobKey
+    fence: int
+    revision: int
+
+
 class BlobRef(NamedTuple):
     """The place of a blob within a workspace."""
 
@@ -102,8 +111,8 @@ class Job:
     """Everything that is stored about a job, except its trace. Times are in UTC.
 
     ``definition`` is a digest of the submission, by which a repeated one is recognized. The store increases
-    ``revision`` with every write. ``fence`` counts claims, ``losses`` those that ended because the job's process died,
-    ``supervisor_deaths`` those that ended because its supervisor died.
+    ``revision`` with every write. ``fence`` grows by 1 with every claim (:mod:`qiosk.service.jobs.fences`). ``losses``
+    counts claims that ended because the job's process died, ``supervisor_deaths`` those whose supervisor died.
     ``spent_seconds`` is how long its attempts have run, ``run_limit`` how long they may [s] by the settings of the
     process that accepted it; see ``QuotaService.run_seconds``. ``parent_id`` is the job that this one extends.
     """
@@ -153,6 +162,11 @@ class Job:
         return JobKey(self.workspace, self.id)
 
     @property
+    def attempts(self) -> int:
+        """How often the job was claimed."""
+        return claims_of(self.fence)
+
+    @property
     def is_urgent(self) -> bool:
         """Whether this job is claimed before those that are not urgent."""
         return self.priority == "High"
@@ -169,7 +183,12 @@ class Job:
     @property
     def can_extend(self) -> bool:
         """Whether another job could go on from its checkpoint."""
-        return self.was_cut and self.checkpoint_blob is not None
+        return self.was_cut and self.checkpoint_blob is not None and not self.is_divided
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether its run was one over several nodes."""
+        return self.provenance is not None and self.provenance.given.get("nodes", 1) != 1
 
     def on(self, event: JobEvent, *, at: datetime, **changes: Any) -> Job:
         """The job after ``event``; ``changes`` are further members that change with it.

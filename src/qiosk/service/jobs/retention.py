@@ -31,7 +31,8 @@ _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 # In shared containers only names with ids that programs make are those of jobs: "inputData.json" is a user's blob.
 _SHARED = re.compile(
-    rf"(?:{'|'.join((INPUT_BLOB, *RUN_BLOBS))})\.([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})(?:\.[0-9]+)?"
+    rf"(?:{'|'.join((INPUT_BLOB, *RUN_BLOBS, 'member'))})\.([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})"
+    r"(?:\.[0-9]+(?:-[A-Za-z0-9_-]+)?)?"
 )
 
 
@@ -106,7 +107,7 @@ def _remove_old(job: Job, jobs: JobStore, blobs: BlobStore, pruned: Pruned, *, i
     if has_own_container(jobs, job):
         doomed = list(blobs_of(blobs, job.container))
     else:
-        doomed = list(_stored(blobs, own_blobs(jobs, job)))
+        doomed = list(_stored(blobs, own_blobs(jobs, blobs, job)))
     if not is_dry_run:
         try:
             remove_job(jobs, blobs, job)

@@ -8,7 +8,7 @@ can continue it), ``Shortage`` (its solver did not get what it needed from the m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
 from qiosk.contract.logs import LogLine
 from qiosk.contract.provenance import Provenance
 from qiosk.service.jobs.job import BlobRef
+from qiosk.service.jobs.members import Merge, Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ class JobSpec:
 
     ``max_seconds`` None: the run may take any time; else it ends then with the best that the job has found.
     ``progress`` is that of the job's earlier runs. ``is_extension``: the checkpoint is that of the job that this one
-    extends.
+    extends. ``part``: what is run is not the whole job but a member of it, or merges what the members found.
     """
 
     workspace: str
@@ -122,6 +123,7 @@ class JobSpec:
     best_cost: float | None = None
     input_data_uri: str = ""
     progress: JobProgress = field(default_factory=JobProgress)
+    part: Part | Merge | None = None
 
 
 class ChunkReport(Protocol):
@@ -200,6 +202,14 @@ class RunResult(Protocol):
         ...
 
 
+class MemberResult(RunResult, Protocol):
+    """What a solver returns that ran a member of a job."""
+
+    def to_bytes(self) -> bytes:
+        """The content of the member's blob, of which a run that merges makes the results."""
+        ...
+
+
 class JobRunner(Protocol):
     """A function that reads a problem and solves it, in the job's own process, which imports it by its dotted name.
 
@@ -216,8 +226,12 @@ class JobRunner(Protocol):
         on_chunk: Callable[[ChunkReport], None],
         on_activity: Callable[[str], None],
         resume: bytes | None,
+        found: Mapping[int, bytes],
     ) -> RunResult:
         """Solve the problem in ``data``; ``resume`` is an earlier checkpoint, or None to start from the beginning.
+
+        ``found`` is what members found, by index, for a run that merges; others solve. A run of a member returns a
+        ``MemberResult``.
 
         ``on_activity`` is called, by any thread, with what the run does instead of searching, such as compiling.
         """

@@ -37,7 +37,7 @@ def job_view(job: Job, blob_uri: BlobUri) -> JobView:
         tags=job.tags,
         priority=job.priority,
         session_id=job.session_id,
-        attempts=job.fence,
+        attempts=job.attempts,
         progress=job.progress,
         submitter=job.submitter,
         provenance=job.provenance,
@@ -70,7 +70,8 @@ def _output_uri(job: Job, blob_uri: BlobUri) -> str | None:
         return _uri(blob_uri, job.container, job.output_blob)
     if job.state.is_final and job.state.status is not JobStatus.SUCCEEDED:
         return None
-    expected = blob_name(OUTPUT_BLOB, job.id, job.container, max(1, job.fence))
+    fence = job.fence if job.attempts else job.fence + 1
+    expected = blob_name(OUTPUT_BLOB, job.id, job.container, fence)
     return _uri(blob_uri, job.container, expected)
 
 

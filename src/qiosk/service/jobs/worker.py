@@ -24,7 +24,8 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar, final
+from functools import partial
+from typing import TypeVar, cast, final
 
 from msgspec import structs
 
@@ -32,10 +33,12 @@ from qiosk.contract.jobs import OUTPUT_BLOB, ErrorData, TracePoint, with_bound
 from qiosk.errors import BlobNotFound, InvalidInput, NotEnoughMemory, QioskError, StorageFull
 from qiosk.service.blobs.store import JSON, PLAIN, BlobHeaders, BlobStore, MapsBlobs
 from qiosk.service.jobs.job import BlobRef
+from qiosk.service.jobs.members import Merge, Part
 from qiosk.service.jobs.runs import (
     ChunkReport,
     JobRunner,
     JobSpec,
+    MemberResult,
     NotStarted,
     RunOutcome,
     RunResult,
@@ -43,7 +46,7 @@ from qiosk.service.jobs.runs import (
     Shortage,
     Suspended,
 )
-from qiosk.service.names import BEST_BLOB, CHECKPOINT_BLOB, RECEIPT_BLOB, blob_name
+from qiosk.service.names import BEST_BLOB, CHECKPOINT_BLOB, MEMBER_RESULT, RECEIPT_BLOB, MemberBlob, blob_name
 
 Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
@@ -63,6 +66,11 @@ BLOB_SHARE = 0.05
 """Largest part of a run's time that is spent on writing best solutions and checkpoints."""
 
 
+def read_whole(blobs: BlobStore, ref: BlobRef) -> bytes:
+    """Content of a blob, mapped where the store can do that. Raises BlobNotFound."""
+    return blobs.mapped(ref) if isinstance(blobs, MapsBlobs) else blobs.get(ref)
+
+
 def run_job(
     spec: JobSpec,
     blobs: BlobStore,
@@ -72,27 +80,38 @@ def run_job(
     is_cancelled: Callable[[], bool],
     monotonic: Callable[[], float],
     is_suspending: Callable[[], bool] = lambda: False,
+    read_input: Callable[[BlobStore, BlobRef], bytes] = read_whole,
 ) -> RunOutcome | ErrorData | Suspended | Shortage | NotStarted:
     """Run a job to its end, or until ``is_suspending``; then store a checkpoint and stop.
 
-    Returns how the run ended; every exception of the solver becomes an ErrorData, or a Shortage.
+    ``read_input`` reads the problem. Returns how the run ended; every exception of the solver becomes an ErrorData, or
+    a Shortage. The outcome of a run of a member has its blob, not results of the job.
     """
     try:
         reporter = Reporter(spec, blobs, send=send, monotonic=monotonic, is_suspending=is_suspending)
         try:
-            data = _input(spec, blobs, reporter)
+            data = _input(lambda: read_input(blobs, spec.input), reporter)
             resume = _checkpoint(spec, blobs, reporter)
+            found = _found(spec, blobs, reporter)
         except (StorageFull, OSError) as error:
             return NotStarted(f"its input cannot be read: {error}", is_of_input=True)
         result = runner(
-            spec, data, is_cancelled=is_cancelled, on_chunk=reporter, on_activity=reporter.on_activity, resume=resume
+            spec,
+            data,
+            is_cancelled=is_cancelled,
+            on_chunk=reporter,
+            on_activity=reporter.on_activity,
+            resume=resume,
+            found=found,
         )
         return reporter.finish(result)
     except _Suspend:
         return Suspended()
     except Exception as error:  # noqa: BLE001 - an exception of a solver fails its job, not the process
-        found = _error_data(error)
-        return Shortage(found, is_of_memory=isinstance(error, MemoryError)) if is_shortage(error) else found
+        data_of_error = _error_data(error)
+        if is_shortage(error):
+            return Shortage(data_of_error, is_of_memory=isinstance(error, MemoryError))
+        return data_of_error
 
 
 _SHORTAGES = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
@@ -121,13 +140,10 @@ def _error_data(error: Exception) -> ErrorData:
     return ErrorData(code="InternalError", message=f"{type(error).__name__}: {error}")
 
 
-def _input(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes:
+def _input(read: Callable[[], bytes], reporter: Reporter) -> bytes:
     """The problem's bytes. Raises InvalidInput if the blob does not exist."""
     try:
-        return reporter.retry_while_unavailable(
-            lambda: blobs.mapped(spec.input) if isinstance(blobs, MapsBlobs) else blobs.get(spec.input),
-            STORAGE_PATIENCE_S,
-        )
+        return reporter.retry_while_unavailable(read, STORAGE_PATIENCE_S)
     except BlobNotFound as error:
         raise InvalidInput(f"input data: {error.message}") from error
 
@@ -146,6 +162,17 @@ def _checkpoint(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> bytes | 
         return None
     _log.info("job %s: resumes from %s", spec.id, checkpoint.name)
     return found
+
+
+def _found(spec: JobSpec, blobs: BlobStore, reporter: Reporter) -> dict[int, bytes]:
+    """What the members of the job have found, for a run that merges it."""
+    if not isinstance(spec.part, Merge):
+        return {}
+    refs = {index: BlobRef(spec.container, name) for index, name in spec.part.found}
+    return {
+        index: reporter.retry_while_unavailable(partial(blobs.get, ref), STORAGE_PATIENCE_S)
+        for index, ref in refs.items()
+    }
 
 
 class _Suspend(BaseException):
@@ -223,6 +250,10 @@ class Reporter:
         update = RunUpdate(progress=progress, trace=tuple(result.trace), trace_start=0, is_solved=True)
         provenance = self.retry_while_unavailable(lambda: result.provenance)
         self._send(replace(update, provenance=provenance))
+        if isinstance(self._spec.part, Part):
+            kind = f"{MEMBER_RESULT}-{result.stop_reason}"
+            name = self.retry_while_unavailable(lambda: self._store(kind, cast(MemberResult, result).to_bytes()))
+            return RunOutcome(output_blob=name, stop_reason=result.stop_reason)
         best_blob, best_cost = self._spec.best_blob, self._spec.best_cost
         is_alone = is_cut_off and not result.covers_earlier_runs
         if is_alone and best_blob is not None and best_cost is not None and best_cost < result.cost:
@@ -302,6 +333,10 @@ class Reporter:
             return None
 
     def _store(self, kind: str, data: bytes, headers: BlobHeaders = PLAIN) -> str:
-        name = blob_name(kind, self._spec.id, self._spec.container, self._spec.fence)
+        spec = self._spec
+        if isinstance(spec.part, Part):
+            name = MemberBlob(spec.fence, spec.part.index, spec.part.run, kind).name(spec.id, spec.container)
+        else:
+            name = blob_name(kind, spec.id, spec.container, spec.fence)
         self._blobs.put(BlobRef(self._spec.container, name), data, headers=headers)
         return name

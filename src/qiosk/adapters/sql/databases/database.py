@@ -44,6 +44,8 @@ LOG_PAGES = 16_384
 """Size of SQLite's log at which a commit copies it after all: 64 MiB."""
 CONNECT_S = 5
 """How long it may take to connect to PostgreSQL."""
+STILL_S = 10.0
+"""A transaction in PostgreSQL whose host sends no statement for so long is rolled back; a third of a lease."""
 PING_S = 1.0
 """A pooled connection that was idle for longer is tested before it is used."""
 
@@ -322,9 +324,39 @@ def _postgres_engine(url: sa.URL) -> sa.Engine:
             pool_timeout=BUSY_S,
             hide_parameters=True,
         )
+    sa.event.listen(engine, "connect", _set_up)
     sa.event.listen(engine, "checkin", _note_time)
     sa.event.listen(engine, "checkout", _ping_if_idle)
     return engine
+
+
+def keep_waiting(connection: sa.Connection) -> None:
+    """Let the rest of a transaction pause for any time, such as one that reads a file between its statements."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
+def _session_settings() -> dict[str, object]:
+    """What PostgreSQL is asked to do on every connection.
+
+    The time-out and the keepalives roll back the transaction of a host that stands still or is gone. Its locks would
+    hold up all others while it is frozen, and for two hours if it lost its power.
+    """
+    keepalives = {f"tcp_{name}": value for name, value in _POSTGRES_ARGUMENTS.items() if name.startswith("keepalives_")}
+    return {
+        # Statements here take a millisecond. PostgreSQL would compile a claim for a hundred where thousands of jobs
+        # run, each time, because it takes their number for the number of queues.
+        "jit": "off",
+        "idle_in_transaction_session_timeout": round(1000 * STILL_S),
+        **keepalives,
+    }
+
+
+def _set_up(connection: Any, _record: object) -> None:
+    was_autocommit = connection.autocommit
+    connection.autocommit = True
+    connection.execute("; ".join(f"SET {name} = {value}" for name, value in _session_settings().items()))
+    connection.autocommit = was_autocommit
 
 
 def _note_time(_connection: object, record: Any) -> None:
