@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from msgspec import structs
 from qiosk.contract.jobs import BoundPoint, JobProgress, TracePoint
 from qiosk.contract.provenance import Provenance, environment
 from qiosk.errors import InvalidValue
+from qiosk.service.jobs.members import Merge, Part
 from qiosk.service.jobs.runs import ChunkReport, JobSpec
 
 CHUNK_S = 0.01
@@ -42,6 +43,9 @@ class FakeResult:
 
     def to_json(self) -> str:
         return json.dumps(self.document)
+
+    def to_bytes(self) -> bytes:
+        return json.dumps({"reason": self.stop_reason, **self.document}).encode()
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,13 @@ def run(
     on_chunk: Callable[[ChunkReport], None],
     on_activity: Callable[[str], None],
     resume: bytes | None,
+    found: Mapping[int, bytes],
 ) -> FakeResult:
+    if isinstance(spec.part, Merge):
+        return _merge(spec.part, found)
     order = json.loads(data)
+    if isinstance(spec.part, Part):
+        order |= order.get("members", {}).get(str(spec.part.index), {})
     if "log" in order:
         logging.getLogger("a_solver").warning(order["log"])
     if "activity" in order:
@@ -81,13 +90,24 @@ def run(
     return _count(spec, order, is_cancelled, on_chunk, resume)
 
 
+def _merge(part: Merge, found: Mapping[int, bytes]) -> FakeResult:
+    """The best cost of all members, and what each has written."""
+    parts = {index: json.loads(data) for index, data in found.items()}
+    cost = min(part["cost"] for part in parts.values())
+    reason = "cancelled" if part.was_cancelled else "finished"
+    document = {"cost": cost, "members": parts}
+    return FakeResult(cost, reason, [TracePoint(1.0, 1, cost)], document)
+
+
 def _count(spec, order, is_cancelled, on_chunk, resume) -> FakeResult:
     """Count chunks of ``CHUNK_S`` up to ``chunks``; every one is a new best: -1, -2, ...
 
     It stops for the reason ``ends``, if there is one. If a file ``gate`` is named it does not end before that exists.
     """
-    first = int(resume) if resume else 0
     chunks = order.get("chunks", 0)
+    first = int(resume) if resume else 0
+    if "gate" in order:
+        first = min(first, chunks - 1)  # the last chunk waits there
     points = [TracePoint(i * CHUNK_S, i, -float(i)) for i in range(1, first + 1)]
     unsaid = list(points)
     reason = "finished"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -57,6 +58,30 @@ def supervisor_pid(path: Path) -> int | None:
     return SupervisorLock(path / "supervisor.lock").holder() if is_supervised(path) else None
 
 
+def stop_supervisor(path: Path) -> psutil.Process:
+    """Stop the living supervisor (SIGSTOP), but not in a transaction, in which it would keep others from writing."""
+    supervisor = psutil.Process(supervisor_pid(path))
+    with closing(sqlite3.connect(Home(path).database, timeout=0.1, isolation_level=None)) as database:
+        for _ in range(100):
+            supervisor.send_signal(signal.SIGSTOP)
+            with suppress(sqlite3.OperationalError):
+                database.execute("BEGIN IMMEDIATE").execute("ROLLBACK")
+                return supervisor
+            supervisor.send_signal(signal.SIGCONT)
+            time.sleep(0.05)
+    raise AssertionError("the supervisor is in a transaction each time it is stopped")
+
+
+def titled(processes: Iterable[psutil.Process], text: str) -> list[psutil.Process]:
+    """Those with a text in their command lines; not those that end meanwhile."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if text in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
 def processes_of(path: Path) -> list[psutil.Process]:
     """Supervisor, fork server and job processes of a home: they all have the home's log as their stderr."""
     found = []
@@ -93,4 +118,5 @@ def _is_deserted(path: Path) -> bool:
     if (pid := supervisor_pid(path)) is not None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGCONT)  # a test that failed may have left it stopped
     return not processes_of(path)

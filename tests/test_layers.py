@@ -13,7 +13,7 @@ from tools.imports import SOURCE, cycles, folder_graph, read_package
 # A layer may import itself and every layer in an earlier row; layers of one row do not know each other.
 ROWS = [
     {"errors", "kernels", "machine", "version"},
-    {"contract", "forks", "model", "settings"},
+    {"cluster", "contract", "forks", "model", "settings"},
     {"bounds", "console", "formats", "plots"},
     {"presolve"},
     {"solvers"},
@@ -56,7 +56,7 @@ ALLOWED = {("qiosk.client.opening", "bootstrap"), ("qiosk.client.solvers.rules",
 SIBLINGS = {
     "model": ["transforms", "arrays", "constraints"],
     "modeling": ["rounds", "propagation", "penalties"],
-    "solvers": ["targets", "parameter_free", "exact", "algorithms", "search", "samplers"],
+    "solvers": ["members", "targets", "parameter_free", "exact", "algorithms", "search", "samplers"],
     "server": ["routes", "blobs", "auth", "web"],
 }
 # Folders whose subfolders do not import each other at all.
@@ -127,7 +127,7 @@ def loaded_by(statement):
         ("import qiosk.optimization", {"numba", "sqlalchemy", "obstore", "typer"}),
         ("import qiosk.client.workspace", {"numba", "sqlalchemy", "obstore", "urllib3"}),
         ("import qiosk.solvers.targets.catalogue", {"numba", "sqlalchemy", "obstore"}),
-        ("import qiosk.solvers.solve", {"numba", "sqlalchemy", "obstore"}),
+        ("import qiosk.solvers.solve", {"numba", "ray", "sqlalchemy", "obstore"}),
         ("import qiosk.azure_bootstrap", {"numpy", "msgspec", "urllib3"}),
         ("import qiosk.client.remote.jobs", {"numba", "sqlalchemy", "obstore"}),
         ("from qiosk.bootstrap import open_embedded", {"numba", "obstore", "alembic", "multiprocessing"}),

@@ -11,10 +11,15 @@ QIOSK_CACHE_DIR        folder of compiled kernels, read by ``qiosk.kernels.compi
                        folder, or one in the home if there is none that can be written to
 QIOSK_STORAGE          URL of the place of blobs; default: a folder in the home
 QIOSK_DATABASE         URL of the database of jobs; default: a SQLite file in the home
-QIOSK_CONCURRENT_JOBS  jobs that run at once; default: the number of CPUs
+QIOSK_EXECUTOR         where jobs run: ``local``, as processes of this machine, or ``ray``, on a Ray cluster; default:
+                       ``local``
+QIOSK_RAY_ADDRESS      the cluster: ``HOST:PORT`` of its head, or ``auto``, which finds the one that this machine is a
+                       node of; default: ``auto``
+QIOSK_RAY_RESOURCES    what each job asks Ray for beside its CPUs, such as ``GPU=1,fast=0.5``; default: nothing
+QIOSK_CONCURRENT_JOBS  jobs that run at once; default: one for each CPU of the machine, or of the cluster
 QIOSK_THREADS          threads of one job; default: its share of the CPUs when it starts
 QIOSK_MEMORY_LIMIT     memory of one job, in bytes or with a suffix K, M, G or T; 0: unlimited; default: 80 %
-                       of the machine's; on Linux only
+                       of the machine's that it runs on; on Linux only
 QIOSK_MAX_ATTEMPTS     how often a job's process may be lost before the job fails; default: 20
 QIOSK_HANG_SECONDS     seconds without a message after which a job's process is killed; default: 600
 QIOSK_CANCEL_SECONDS   how long a cancelled job may take to stop before its process is killed; default: 5
@@ -49,7 +54,7 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from qiosk.errors import InvalidValue
-from qiosk.machine import cpu_count, physical_memory
+from qiosk.machine import physical_memory
 
 MEMORY_SHARE = 0.8
 """Part of the machine's memory that one job may use by default."""
@@ -161,6 +166,17 @@ def number(unit: str, *, is_zero_allowed: bool = True) -> Reader:
     return read
 
 
+def one_of(*words: str) -> Reader:
+    """One of some words."""
+
+    def read(name: str, found: str) -> str:
+        if found not in words:
+            raise InvalidValue(f"{name}: must be {' or '.join(words)}, found {found!r}")
+        return found
+
+    return read
+
+
 def number_of_bytes(least: int = 0) -> Reader:
     """Sizes such as ``1000``, ``800M`` or ``4 GiB``."""
     rule = f", at least {least}" if least else ""
@@ -193,6 +209,24 @@ def _storage(name: str, found: str) -> str:
     if parts.scheme not in STORAGE_SCHEMES:
         raise InvalidValue(f"{name}: must begin with file://, s3:// or az://, found {found!r}")
     return found
+
+
+def read_ray_address(name: str, found: str) -> str:
+    """The address of a Ray cluster, of the setting or argument ``name``. Raises InvalidValue."""
+    if found != "auto" and not re.fullmatch(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}", found):
+        raise InvalidValue(f"{name}: must be HOST:PORT or auto, found {found!r}")
+    return found
+
+
+def _resources(name: str, found: str) -> Mapping[str, float]:
+    amounts: dict[str, float] = {}
+    for part in found.split(","):
+        resource, equals, amount = (text.strip() for text in part.partition("="))
+        if not re.fullmatch(r"[A-Za-z0-9_.:/-]+", resource) or not equals or resource in (*amounts, "CPU", "memory"):
+            rule = "must be distinct names with amounts such as GPU=1,fast=0.5, without CPU and memory"
+            raise InvalidValue(f"{name}: {rule}, found {found!r}")
+        amounts[resource] = number("units", is_zero_allowed=False)(f"{name}: {resource}", amount)
+    return amounts
 
 
 def _database(name: str, found: str) -> str:
@@ -230,9 +264,12 @@ class Settings:
     home: Path = setting(absolute_path, factory=default_home)
     storage: str | None = setting(_storage, None)
     database: str | None = setting(_database, None, is_secret=True)  # it may contain a password
-    concurrent_jobs: int = setting(integer(1), factory=cpu_count)
+    executor: str = setting(one_of("local", "ray"), "local")
+    ray_address: str = setting(read_ray_address, "auto")
+    ray_resources: Mapping[str, float] = setting(_resources, factory=dict)
+    concurrent_jobs: int | None = setting(integer(1), None)
     threads: int | None = setting(integer(1), None)
-    memory_limit: int = setting(number_of_bytes(), factory=default_memory_limit)
+    memory_limit: int | None = setting(number_of_bytes(), None)
     max_attempts: int = setting(integer(1), 20)
     hang_seconds: float = setting(number("seconds"), 600.0)
     cancel_seconds: float = setting(number("seconds"), 5.0)
@@ -252,6 +289,10 @@ class Settings:
         """Whether the database is a server, which may be started later than those who use it."""
         return self.database is not None and not self.database.startswith("sqlite:")
 
+    def memory_limit_here(self) -> int:
+        """Bytes that a job may use that runs on this machine; 0: any number."""
+        return default_memory_limit() if self.memory_limit is None else self.memory_limit
+
     def to_environ(self) -> dict[str, str]:
         """The variables that ``read_settings`` turns into these settings."""
         values = {variable(member.name): getattr(self, member.name) for member in fields(self)}
@@ -259,6 +300,8 @@ class Settings:
 
 
 def _text_of(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={amount!r}" for name, amount in value.items())
     return f"{value // timedelta(seconds=1)}s" if isinstance(value, timedelta) else str(value)
 
 

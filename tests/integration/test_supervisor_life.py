@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import signal
 import subprocess
@@ -11,7 +10,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 import homes
@@ -146,7 +144,7 @@ def test_a_stopped_supervisor_is_noticed_and_revived_by_the_next_server(path, mo
     monkeypatch.setattr(launcher_module, "STALL_S", 0.5)
     opened = homes.open_home(path)
     homes.finished(opened, homes.submit(opened).id)
-    os.kill(homes.supervisor_pid(path), signal.SIGSTOP)
+    homes.stop_supervisor(path)
     monkeypatch.setattr(launcher_module, "send", lambda *_: False)
 
     def is_well() -> bool:
@@ -167,10 +165,10 @@ def test_a_stopped_supervisor_is_noticed_and_revived_by_the_next_server(path, mo
 
 
 def test_a_client_that_waits_lets_a_stopped_supervisor_go_on(path, monkeypatch):
-    monkeypatch.setattr(launcher_module, "STALL_S", 1.5)
+    monkeypatch.setattr(launcher_module, "REVIVE_S", 1.5)
     opened = homes.open_home(path)
     homes.finished(opened, homes.submit(opened).id)
-    os.kill(homes.supervisor_pid(path), signal.SIGSTOP)
+    homes.stop_supervisor(path)
     assert homes.finished(opened, homes.submit(opened).id).status is JobStatus.SUCCEEDED
     opened.close()
 
@@ -178,8 +176,7 @@ def test_a_client_that_waits_lets_a_stopped_supervisor_go_on(path, monkeypatch):
 def test_a_client_does_not_wait_for_a_supervisor_that_hangs(path, monkeypatch):
     opened = homes.open_home(path)
     homes.finished(opened, homes.submit(opened).id)
-    supervisor = psutil.Process(homes.supervisor_pid(path))
-    supervisor.send_signal(signal.SIGSTOP)
+    supervisor = homes.stop_supervisor(path)
     monkeypatch.setattr(launcher_module, "STALL_S", 0.5)
     monkeypatch.setattr(launcher_module, "HOPELESS_S", 1.0)
     monkeypatch.setattr(launcher_module, "send", lambda *_: False)
@@ -195,7 +192,7 @@ def test_a_client_does_not_wait_for_a_supervisor_that_hangs(path, monkeypatch):
 def test_a_stopped_supervisor_can_be_told_to_end(path):
     opened = homes.open_home(path)
     homes.finished(opened, homes.submit(opened).id)
-    os.kill(homes.supervisor_pid(path), signal.SIGSTOP)
+    homes.stop_supervisor(path)
     assert opened._executor.stop(HANG_S)
     assert homes.eventually(lambda: not homes.processes_of(path))
     opened.close()
@@ -205,11 +202,11 @@ def test_a_supervisor_that_does_not_move_is_killed(path, monkeypatch):
     def deaf_to_all_but_one(holder, *numbers):
         return signal.SIGKILL in numbers and send(holder, *numbers)
 
-    monkeypatch.setattr(launcher_module, "STALL_S", 0.0)
+    monkeypatch.setattr(launcher_module, "REVIVE_S", 0.0)
     monkeypatch.setattr(launcher_module, "send", deaf_to_all_but_one)
     opened = homes.open_home(path)
     homes.finished(opened, homes.submit(opened).id)
-    os.kill(homes.supervisor_pid(path), signal.SIGSTOP)
+    homes.stop_supervisor(path)
     assert opened._executor.stop(0.5)
     assert homes.eventually(lambda: not homes.processes_of(path))
     opened.close()

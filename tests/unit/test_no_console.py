@@ -19,6 +19,7 @@ from qiosk.console.status_line import is_terminal
 from qiosk.contract.jobs import JobProgress
 from qiosk.problem import Problem, Term
 from qiosk.server.web.logs import configure_logs
+from servers import log_plainly
 
 pytestmark = pytest.mark.slow
 
@@ -114,7 +115,7 @@ def test_a_server_logs_without_a_console(
         logging.getLogger("test").warning("of a library")
     finally:
         root.handlers[:], root.level = before
-        structlog.reset_defaults()
+        log_plainly()
     if isinstance(stream, Collector):
         assert [line in stream.text for line in ("of the server", "of a library")] == [True, True]
         stream.text = ""

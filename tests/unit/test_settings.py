@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 
 from qiosk import settings as settings_module
 from qiosk.errors import InvalidValue
-from qiosk.machine import cpu_count
 from qiosk.server.settings import read_server_settings
 from qiosk.settings import Settings, default_home, default_memory_limit, parse_duration, read_settings
 
@@ -21,9 +21,10 @@ def test_an_empty_environment_gives_the_defaults():
     settings = read_settings({})
     assert settings == Settings()
     assert settings.home == default_home()
-    assert settings.concurrent_jobs == cpu_count() >= 1
+    assert (settings.executor, settings.ray_address, settings.ray_resources) == ("local", "auto", {})
+    assert settings.concurrent_jobs is None
     assert settings.threads is None
-    assert 0 < settings.memory_limit < 2**50
+    assert 0 < settings.memory_limit_here() < 2**50
 
 
 def test_empty_variables_count_as_missing():
@@ -33,7 +34,7 @@ def test_empty_variables_count_as_missing():
 @pytest.mark.parametrize(("memory", "limit"), [(1_000_000, 800_000), (0, 0)])
 def test_a_job_may_use_a_share_of_the_memory_there_is(monkeypatch, memory, limit):
     monkeypatch.setattr(settings_module, "physical_memory", lambda: memory)
-    assert Settings().memory_limit == default_memory_limit() == limit
+    assert Settings().memory_limit_here() == default_memory_limit() == limit
 
 
 @pytest.mark.parametrize(
@@ -116,6 +117,25 @@ def test_a_secret_in_a_storage_url_is_refused_and_not_repeated():
     assert "hidden" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "found", "rule"),
+    [
+        ("QIOSK_EXECUTOR", "slurm", "must be local or ray, found 'slurm'"),
+        ("QIOSK_RAY_ADDRESS", "head", "must be HOST:PORT or auto, found 'head'"),
+        ("QIOSK_RAY_ADDRESS", "ray://head:10001", "must be HOST:PORT or auto"),
+        ("QIOSK_RAY_ADDRESS", "http://head:1", "must be HOST:PORT or auto"),
+        ("QIOSK_RAY_RESOURCES", "GPU", "must be distinct names with amounts"),
+        ("QIOSK_RAY_RESOURCES", "GPU=1,GPU=2", "must be distinct names with amounts"),
+        ("QIOSK_RAY_RESOURCES", "CPU=2", "without CPU and memory"),
+        ("QIOSK_RAY_RESOURCES", "GPU=none", "GPU: must be a number of units above 0, found 'none'"),
+    ],
+)
+def test_a_cluster_is_named_exactly(variable, found, rule):
+    with pytest.raises(InvalidValue, match=re.escape(rule)) as caught:
+        read_settings({variable: found})
+    assert variable in str(caught.value)
+
+
 def test_overrides_win_over_the_environment():
     settings = read_settings({"QIOSK_HOME": "/a", "QIOSK_THREADS": "3"}, home=Path("/b"), threads=None)
     assert (settings.home, settings.threads) == (Path("/b"), 3)
@@ -126,9 +146,12 @@ def test_overrides_win_over_the_environment():
         Settings,
         home=st.just(Path("/some/home")),
         storage=st.none() | st.sampled_from(["file:///blobs", "s3://bucket/prefix", "az://account"]),
-        concurrent_jobs=st.integers(1, 10**6),
+        executor=st.sampled_from(["local", "ray"]),
+        ray_address=st.sampled_from(["auto", "127.0.0.1:6379", "head.example:6379", "[::1]:6379"]),
+        ray_resources=st.dictionaries(st.sampled_from(["GPU", "fast", "accelerator_type:H200"]), st.floats(1e-4, 1e6)),
+        concurrent_jobs=st.none() | st.integers(1, 10**6),
         threads=st.none() | st.integers(1, 512),
-        memory_limit=st.integers(0, 2**45),
+        memory_limit=st.none() | st.integers(0, 2**45),
         max_attempts=st.integers(1, 1000),
         hang_seconds=st.integers(0, 10**6).map(lambda tenths: tenths / 10),
         cancel_seconds=st.floats(0, 1e300),

@@ -18,6 +18,7 @@ from qiosk.bootstrap.stores import Stores
 from qiosk.machine import user_and_host
 from qiosk.service.accounts.keys import Authenticator, KeyService
 from qiosk.service.accounts.quotas import LimitStore
+from qiosk.service.blobs.link_secret import LinkSecret
 from qiosk.service.blobs.locations import BlobLocations, ServedLocations
 from qiosk.service.blobs.store import Storage
 from qiosk.service.jobs.job import Job
@@ -55,9 +56,10 @@ class ServerParts:
 
     ``secret`` signs links to blobs. ``check_bytes(workspace, extra)`` raises QuotaExceeded if so many more bytes are
     too many. ``running`` are the jobs of all workspaces that are claimed now. ``version`` is the store's. ``checks``
-    are what has to work, by name: each one raises if it does not. ``examine`` looks for damage in the database, which
-    takes seconds, for the check of the database to find. ``stop`` ends the work on jobs, which wait again then; False
-    if that takes longer than the settings allow and ``STOP_MARGIN_S`` on top.
+    are what has to work, by name: each one raises if it does not. ``announce`` tells other servers of the database
+    which secret signs links here; it raises Conflict if theirs is another one. ``examine`` looks for damage in the
+    database, which takes seconds, for the check of the database to find. ``stop`` ends the work on jobs, which wait
+    again then; False if that takes longer than the settings allow and ``STOP_MARGIN_S`` on top.
     """
 
     jobs: Callable[[str], JobService]
@@ -73,6 +75,7 @@ class ServerParts:
     running: Callable[[], Sequence[Job]]
     version: Callable[[], int]
     checks: Mapping[str, Callable[[], object]]
+    announce: Callable[[], object]
     examine: Callable[[], object]
     stop: Callable[[], bool]
     close: Callable[[], None]
@@ -97,6 +100,10 @@ def open_server(
     home, stores, executor = assembly.home, assembly.stores, assembly.executor
     presence = ServerPresence(home)
     executor.revive()
+    secret = load_secret(home.path / "secret.key") if secret_key is None else secret_key.encode()
+    checks = {"database": stores.check_database, "storage": stores.check_storage, "supervisor": executor.check}
+    if stores.link_secrets is not None:
+        checks["links"] = LinkSecret(secret, stores.link_secrets, stores.clock).check
     patience_s = chosen.stop_seconds + STOP_MARGIN_S
 
     def stop() -> bool:
@@ -111,7 +118,7 @@ def open_server(
     return ServerParts(
         jobs=lru_cache(_OPEN_WORKSPACES)(assembly.jobs),
         storage=stores.storage,
-        secret=load_secret(home.path / "secret.key") if secret_key is None else secret_key.encode(),
+        secret=secret,
         authenticator=Authenticator(stores.keys, stores.clock, admin_key=admin_key),
         keys=KeyService(stores.keys, stores.clock),
         limits=stores.limits,
@@ -121,7 +128,8 @@ def open_server(
         statistics=JobStatistics(stores.statistics, stores.clock),
         running=stores.jobs.running,
         version=stores.jobs.version,
-        checks={"database": stores.check_database, "storage": stores.check_storage, "supervisor": executor.check},
+        checks=checks,
+        announce=checks.get("links", lambda: None),
         examine=stores.examine,
         stop=stop,
         close=close,

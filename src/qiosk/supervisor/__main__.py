@@ -69,7 +69,7 @@ def supervise(
     """
     from qiosk.bootstrap.supervised import SupervisedHome
     from qiosk.settings import read_settings
-    from qiosk.supervisor.processes.job_process import SOLVER_RUNNER, warm_context
+    from qiosk.supervisor.executors import open_executor
     from qiosk.supervisor.processes.secret_variables import drop_secrets, take_database_password
     from qiosk.supervisor.temporary import provide_temporary_folder
 
@@ -83,8 +83,7 @@ def supervise(
         log.info("another supervisor runs")
         return
     provide_temporary_folder(home.path)
-    chosen = runner or SOLVER_RUNNER
-    context = warm_context(chosen)  # loads solvers while this process loads the database
+    executor = open_executor(settings, home.storage_url, runner)  # loads solvers while this process loads the database
 
     from qiosk.supervisor.housekeeping import Housekeeping
     from qiosk.supervisor.supervisor import Supervisor
@@ -93,7 +92,7 @@ def supervise(
     stores = _open_stores(home, watch)
     if stores is None:
         return
-    supervisor = Supervisor(home, stores, settings, context, runner=chosen)
+    supervisor = Supervisor(home, stores, settings, executor)
     housekeeping = Housekeeping(
         jobs=stores.jobs,
         sessions=stores.sessions,
@@ -116,6 +115,7 @@ def supervise(
                 if stop.is_set() or not is_needed or not home.lock.acquire():
                     break
     finally:
+        executor.close()
         stores.close()
     log.info("supervisor exits")
 

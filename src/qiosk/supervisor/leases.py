@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import final
 
 from qiosk.service.jobs.attempts import LEASE_S
-from qiosk.service.jobs.job import Job
-from qiosk.supervisor.processes.running_job import Claim, claim_of
+from qiosk.service.jobs.job import HeldClaim
+from qiosk.supervisor.running_job import Claim
 
 LONGEST_STEP_S = 2.0
 """Between two looks at most so much time counts."""
@@ -39,13 +39,13 @@ class LeaseJudge:
         self._seen: dict[Claim, _Seen] = {}
         self._looked_at = float("-inf")
 
-    def expired(self, running: Iterable[Job], now: float) -> list[Job]:
-        """Look at all ``running`` jobs of others; returns those whose leases have run out."""
+    def expired(self, held: Iterable[HeldClaim], now: float) -> list[HeldClaim]:
+        """Look at all claims that others hold; returns those whose leases have run out."""
         passed_s = min(now - self._looked_at, LONGEST_STEP_S)
         self._looked_at = now
-        jobs = {claim_of(job): job for job in running}
-        self._seen = {claim: self._look(claim, job, passed_s) for claim, job in jobs.items()}
-        return [job for claim, job in jobs.items() if self._seen[claim].unchanged_s >= LEASE_S]
+        looked_at = {(claim.key, claim.fence): claim for claim in held}
+        self._seen = {name: self._look(name, claim.revision, passed_s) for name, claim in looked_at.items()}
+        return [claim for name, claim in looked_at.items() if self._seen[name].unchanged_s >= LEASE_S]
 
     def forget(self) -> None:
         """Begin again: the store failed, so that the others may have been unable to renew their leases."""
@@ -55,8 +55,8 @@ class LeaseJudge:
         """Whether there is a claim that may be found dead soon: a supervisor that exits now would not find that out."""
         return any(not seen.has_changed or seen.unchanged_s > LEASE_S / 2 for seen in self._seen.values())
 
-    def _look(self, claim: Claim, job: Job, passed_s: float) -> _Seen:
+    def _look(self, claim: Claim, revision: int, passed_s: float) -> _Seen:
         before = self._seen.get(claim)
-        if before is None or before.revision != job.revision:
-            return _Seen(job.revision, 0.0, has_changed=before is not None)
-        return _Seen(job.revision, before.unchanged_s + passed_s, before.has_changed)
+        if before is None or before.revision != revision:
+            return _Seen(revision, 0.0, has_changed=before is not None)
+        return _Seen(revision, before.unchanged_s + passed_s, before.has_changed)

@@ -18,7 +18,7 @@ from qiosk.service.jobs.attempts import Attempt
 from qiosk.service.jobs.job import JobKey
 from qiosk.service.jobs.runs import RunUpdate, Shortage
 from qiosk.supervisor.pauses import GrowingPause
-from qiosk.supervisor.processes.running_job import Claim, claim_of
+from qiosk.supervisor.running_job import Claim, claim_of
 
 PAUSES_S = (1.0, 60.0)
 """First and longest pause of a job after a shortage."""

@@ -16,22 +16,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import final
 
 from qiosk.bootstrap.stores import Stores
-from qiosk.machine import cpu_count
+from qiosk.errors import StorageFull
 from qiosk.service.jobs.attempts import SUSPICIOUS_DEATHS, Attempt, claim_next
 from qiosk.service.jobs.job import Job
+from qiosk.service.jobs.members import nodes_of
 from qiosk.service.jobs.runs import JobSpec, RunUpdate
 from qiosk.settings import Settings
+from qiosk.supervisor.executor import Executor, Run
+from qiosk.supervisor.fanned.run import FannedRun
 from qiosk.supervisor.pauses import GrowingPause
-from qiosk.supervisor.processes.job_process import JobProcess
-from qiosk.supervisor.processes.running_job import Claim, RunningJob, claim_of
+from qiosk.supervisor.running_job import Claim, RunningJob, claim_of
 from qiosk.supervisor.shortages import Shortages
 
 START_PAUSES_S = (0.1, 10.0)
 """First and longest pause after a process could not be started."""
+FILL_S = 1.0
+"""How long free slots are filled at a time: thousands of them take longer, and leases have to be renewed meanwhile."""
 HELD_STARTS = 8
 """After so many failures in a row, which take some twenty seconds, the held job waits again."""
 TROUBLE_STARTS = 3
@@ -42,17 +46,15 @@ log = logging.getLogger(__name__)
 
 @final
 class JobSlots:
-    """The running jobs of a supervisor, whose claims name it by ``worker``. ``start`` starts a job's process."""
+    """The running jobs of a supervisor, whose claims name it by ``worker``."""
 
-    def __init__(
-        self, stores: Stores, settings: Settings, *, worker: str, start: Callable[[JobSpec], JobProcess]
-    ) -> None:
+    def __init__(self, stores: Stores, settings: Settings, executor: Executor, *, worker: str) -> None:
         self.running: list[RunningJob] = []
         self.held: Attempt | None = None
         self._stores = stores
         self._settings = settings
         self._worker = worker
-        self._start_process = start
+        self._executor = executor
         self._shortages = Shortages(settings.max_attempts)
         self._pause = GrowingPause(*START_PAUSES_S)
         self._failed_at = float("-inf")
@@ -68,6 +70,10 @@ class JobSlots:
         """Jobs that take a slot. One that is settled does not, though its process may still be exiting."""
         return [running for running in self.running if not running.is_settled]
 
+    def _taken(self) -> int:
+        """How many slots are taken."""
+        return sum(self._nodes(running.attempt.job) for running in self.unsettled())
+
     def claims(self) -> set[Claim]:
         """The claims of all jobs that run, are held or pause."""
         held = set() if self.held is None else {claim_of(self.held.job)}
@@ -77,8 +83,9 @@ class JobSlots:
         """Whether another job may be claimed."""
         unsettled = self.unsettled()
         is_one_alone = any(running.is_alone for running in unsettled)
-        is_busy = any(running.is_starting or running.not_started for running in unsettled)
-        is_free = len(unsettled) < self._settings.concurrent_jobs and self.held is None and not is_one_alone
+        starting = sum(running.is_starting or running.not_started is not None for running in unsettled)
+        is_busy = starting >= self._executor.starts_at_once
+        is_free = self._taken() < self._executor.slots() and self.held is None and not is_one_alone
         return is_free and not is_busy and (not self.has_trouble() or self.is_retry_due())
 
     def has_trouble(self) -> bool:
@@ -86,8 +93,9 @@ class JobSlots:
         return self._pause.failures > 0
 
     def trouble(self) -> str:
-        """Why processes could not be started several times in a row; empty if they could."""
-        return f"cannot start jobs: {self._reason}" if self._pause.failures >= TROUBLE_STARTS else ""
+        """Why no job can be started, or several in a row could not; empty if they can."""
+        reason = self._executor.trouble() or (self._reason if self._pause.failures >= TROUBLE_STARTS else "")
+        return f"cannot start jobs: {reason}" if reason else ""
 
     def is_retry_due(self) -> bool:
         """Whether a single process is to be started to find out whether the trouble has passed."""
@@ -107,12 +115,13 @@ class JobSlots:
         if self.held is not None and self._may_start_held(self.held.job):
             held, self.held = self.held, None
             self._start(held)
-        while self.has_room():
+        until = time.monotonic() + FILL_S
+        while self.has_room() and time.monotonic() < until:
             limit_of = self._stores.quotas.concurrent_jobs
             job = claim_next(self._stores.jobs, self._stores.clock, worker=self._worker, limit_of=limit_of)
             if job is None:
                 return
-            if _is_suspect(job) and self.unsettled():
+            if self._is_suspect(job) and self.unsettled():
                 log.warning(
                     "job %s: %d supervisors died while it ran; it waits to run alone", job.id, job.supervisor_deaths
                 )
@@ -122,13 +131,8 @@ class JobSlots:
 
     def store_messages(self) -> None:
         """Store what the processes sent, and how they exited."""
-        is_starting = any(running.is_starting for running in self.running)
-        errors = [running.start_error for running in self.running if not running.is_starting]
-        has_lost = any(isinstance(error, (EOFError, ConnectionError)) for error in errors)
         for running in self.running:
-            running.is_fork_server_excused |= has_lost  # one that cannot fork dies, and its processes with it
-            if not (is_starting and running.has_lost_fork_server):  # is it the start that the fork server died of?
-                running.store_messages()
+            running.store_messages()
 
     def take_back(self) -> None:
         """Take the claims back of runs that did not begin, or met a shortage, and release those that paused for it.
@@ -148,8 +152,8 @@ class JobSlots:
 
     def _may_start_held(self, job: Job) -> bool:
         if self.has_trouble():
-            return self.is_retry_due() and not (_is_suspect(job) and self.unsettled())
-        return not self.unsettled() or not _is_suspect(job)
+            return self.is_retry_due() and not (self._is_suspect(job) and self.unsettled())
+        return not self.unsettled() or not self._is_suspect(job)
 
     def cancel(self, claims: Collection[Claim]) -> None:
         """Stop those running jobs whose claims are given; release those among them that are held or pause."""
@@ -196,15 +200,26 @@ class JobSlots:
         )
 
     def _start(self, attempt: Attempt) -> None:
-        job, is_alone = attempt.job, _is_suspect(attempt.job)
+        job, is_alone = attempt.job, self._is_suspect(attempt.job)
         max_seconds = self._stores.quotas.run_seconds(job.workspace, job.run_limit)
         try:
-            spec = attempt.spec(threads=self._threads(is_alone), max_seconds=max_seconds)
-            process = self._start_process(spec)
-        except (OSError, MemoryError) as error:
+            spec = attempt.spec(threads=self._threads(job, is_alone), max_seconds=max_seconds)
+            run = self._run(attempt, spec)
+        except (OSError, MemoryError, StorageFull) as error:
             self._postpone(attempt, f"{type(error).__name__}: {error}")
             return
-        self.running.append(RunningJob(attempt, process, self._settings, is_alone=is_alone, max_seconds=max_seconds))
+        self.running.append(RunningJob(attempt, run, self._settings, is_alone=is_alone, max_seconds=max_seconds))
+
+    def _run(self, attempt: Attempt, spec: JobSpec) -> Run:
+        nodes = self._nodes(attempt.job)
+        if nodes == 1:
+            return self._executor.start(spec)
+        written, hang_seconds = attempt.of_members(), self._settings.hang_seconds
+        return FannedRun(self._executor, spec, nodes, written, hang_seconds=hang_seconds)
+
+    def _nodes(self, job: Job) -> int:
+        """How many runs the executor has of a job."""
+        return nodes_of(job.input_params) if self._executor.spans_machines else 1
 
     def _postpone(self, attempt: Attempt, reason: str) -> None:
         """Start a job later whose run did not begin; another supervisor may start it if this one could not for long."""
@@ -217,14 +232,13 @@ class JobSlots:
         else:
             attempt.release()
 
-    def _threads(self, is_alone: bool) -> int:
+    def _threads(self, job: Job, is_alone: bool) -> int:
         """Threads of the next job: its share of the CPUs if all slots for which there are jobs were taken now."""
         if self._settings.threads is not None:
             return self._settings.threads
-        slots = 1 if is_alone else self._settings.concurrent_jobs
-        wanted = min(slots, len(self.unsettled()) + 1 + self._stores.jobs.waiting(slots))
-        return max(1, cpu_count() // wanted)
+        slots = 1 if is_alone else max(1, self._executor.slots())
+        wanted = min(slots, self._taken() + self._nodes(job) + self._stores.jobs.waiting(slots))
+        return self._executor.threads(wanted)
 
-
-def _is_suspect(job: Job) -> bool:
-    return job.supervisor_deaths >= SUSPICIOUS_DEATHS
+    def _is_suspect(self, job: Job) -> bool:
+        return self._executor.shares_machine and job.supervisor_deaths >= SUSPICIOUS_DEATHS

@@ -1,4 +1,4 @@
-"""The supervisor loop: claim waiting jobs, run each in its own process, record the outcome.
+"""The supervisor loop: claim waiting jobs, let the executor run each, record the outcome.
 
 One thread, one loop. Each step sleeps until a process sends a message or exits, or a new job wakes the supervisor, for
 at most ``POLL_S``. It first takes all messages from the processes, which needs no store, and then does what needs one:
@@ -23,20 +23,20 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext
 from typing import final
 
 from qiosk.bootstrap.stores import Stores
 from qiosk.bootstrap.supervised import SupervisedHome
-from qiosk.errors import ServiceUnavailable, StorageFull
+from qiosk.errors import JobNotFound, ServiceUnavailable, StorageFull
 from qiosk.service.jobs.attempts import Attempt
-from qiosk.service.jobs.job import Job, JobState
+from qiosk.service.jobs.job import Job
 from qiosk.settings import Settings
+from qiosk.supervisor.executor import Executor
 from qiosk.supervisor.leases import LeaseJudge
 from qiosk.supervisor.pauses import GrowingPause
-from qiosk.supervisor.processes.job_process import JobProcess, ProcessOptions
-from qiosk.supervisor.processes.running_job import claim_of
+from qiosk.supervisor.running_job import claim_of
 from qiosk.supervisor.slots import JobSlots
 
 POLL_S = 0.02
@@ -55,17 +55,13 @@ log = logging.getLogger(__name__)
 class Supervisor:
     """Runs the jobs of a home, whose lock the caller holds."""
 
-    def __init__(
-        self, home: SupervisedHome, stores: Stores, settings: Settings, context: ForkServerContext, *, runner: str
-    ) -> None:
+    def __init__(self, home: SupervisedHome, stores: Stores, settings: Settings, executor: Executor) -> None:
         self._jobs = stores.jobs
         self._settings = settings
         self._home_id = home.identity()
         self._worker = f"{self._home_id}/{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        options = ProcessOptions(storage=home.storage_url, runner=runner, memory_limit=settings.memory_limit)
-        self._slots = JobSlots(
-            stores, settings, worker=self._worker, start=lambda spec: JobProcess(context, spec, options)
-        )
+        self._executor = executor
+        self._slots = JobSlots(stores, settings, executor, worker=self._worker)
         self._wakeup = home.wakeup
         self._version: int | None = None
         self._must_take_over = True
@@ -124,7 +120,8 @@ class Supervisor:
 
     def _receive(self) -> None:
         """Sleep until there is something to do, and take the messages of the processes. Does not use the store."""
-        sources: list[Connection | int] = [source for running in self._slots.running for source in running.wait_on()]
+        found = [*self._executor.wait_on(), *(source for job in self._slots.running for source in job.wait_on())]
+        sources: list[Connection | int] = list(dict.fromkeys(found))  # runs may share one
         if self._wakeup.is_open and self._slots.has_room():
             sources.append(self._wakeup.fileno())
         if sources:
@@ -173,10 +170,13 @@ class Supervisor:
     def _recover_expired(self, now: float) -> None:
         """Requeue jobs whose leases have run out: their supervisors, of whatever home, are dead."""
         ours = self._slots.claims()
-        others = [job for job in self._jobs.running() if claim_of(job) not in ours]
-        for job in self._judge.expired(others, now):
-            log.warning("job %s: its lease ran out", job.id)
-            self._requeue(job)
+        others = [claim for claim in self._jobs.claims() if (claim.key, claim.fence) not in ours]
+        for claim in self._judge.expired(others, now):
+            log.warning("job %s: its lease ran out", claim.key.id)
+            with suppress(JobNotFound):
+                job = self._jobs.get(claim.key)
+                if job.state.is_running and job.fence == claim.fence:
+                    self._requeue(job)
 
     def _requeue(self, job: Job) -> None:
         if job.worker == self._worker:  # a claim of this supervisor's whose answer was lost
@@ -192,8 +192,7 @@ class Supervisor:
     def _forward_cancellations(self) -> None:
         if self._slots.is_empty:
             return
-        claimed = self._jobs.running(home=self._home_id)
-        self._slots.cancel({claim_of(job) for job in claimed if job.state is JobState.CANCELLING})
+        self._slots.cancel({claim_of(job) for job in self._jobs.running(home=self._home_id, is_cancelling=True)})
 
     def _suspend_all(self) -> None:
         """Let the jobs store checkpoints and exit, in the time the settings allow; they wait again."""

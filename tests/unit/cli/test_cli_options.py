@@ -93,6 +93,8 @@ def test_solve_on_a_server_is_a_job(api: FakeJobs) -> None:
         (["serve", "--port", "70000"], "--port"),
         (["serve", "--public-url", "x"], "--public-url"),
         (["serve", "--log-format", "x"], "--log-format"),
+        (["serve", "--executor", "slurm"], "--executor"),
+        (["serve", "--executor", "ray", "--ray-address", "head"], "--ray-address"),
     ],
 )
 def test_errors_name_the_option(api: FakeJobs, words: list[str], option: str) -> None:

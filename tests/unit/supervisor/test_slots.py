@@ -16,8 +16,9 @@ from qiosk.service.jobs.job import JobEvent, JobKey, JobState
 from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate, Shortage
 from qiosk.settings import Settings
 from qiosk.supervisor import slots as module
-from qiosk.supervisor.processes import running_job
-from qiosk.supervisor.processes.running_job import RUN_GRACE_S, SLOW_START, claim_of
+from qiosk.supervisor.processes import local
+from qiosk.supervisor.processes.local import LOADING, LocalRun
+from qiosk.supervisor.running_job import RUN_GRACE_S, claim_of
 from qiosk.supervisor.shortages import Shortages
 from qiosk.supervisor.slots import HELD_STARTS, JobSlots
 from qiosk.testing import ManualClock, MemoryBlobStore, MemoryJobStore
@@ -56,6 +57,32 @@ class Process:
         pass
 
 
+class FakeExecutor:
+    """Runs the processes that the machine says."""
+
+    starts_at_once = 1
+    shares_machine = True
+    spans_machines = False
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._runs: list[LocalRun] = []
+
+    def slots(self) -> int:
+        return self._machine.slots._settings.concurrent_jobs
+
+    def trouble(self) -> str:
+        return ""
+
+    def threads(self, runs: int) -> int:
+        return 1
+
+    def start(self, spec) -> LocalRun:
+        run = LocalRun(self._machine.start(spec), self._runs)
+        self._runs.append(run)
+        return run
+
+
 class Machine:
     """Slots, the jobs that wait for them, and what becomes of the processes that they start."""
 
@@ -76,9 +103,9 @@ class Machine:
         )
         settings = Settings(home=Path("/h"), concurrent_jobs=concurrent_jobs, max_attempts=1)
         self.starts = 0
-        self.slots = JobSlots(stores, settings, worker="h/w", start=self._start)
+        self.slots = JobSlots(stores, settings, FakeExecutor(self), worker="h/w")
 
-    def _start(self, spec) -> Process:
+    def start(self, spec) -> Process:
         self.starts += 1
         self.spec = spec
         outcome = self.outcomes.pop(0)
@@ -131,8 +158,8 @@ def test_a_start_that_takes_long_is_told_as_progress(machine):
     assert machine.job().progress.activity is None
     machine.step(0.2)
     machine.step(0.2)
-    assert machine.job().progress.activity == SLOW_START
-    assert [line.text for line in machine.jobs.log(JobKey("w", "j0"), 0)].count(SLOW_START) == 1
+    assert machine.job().progress.activity == LOADING
+    assert [line.text for line in machine.jobs.log(JobKey("w", "j0"), 0)].count(LOADING) == 1
     assert machine.starts == 1, "one process is started at a time"
     process.end_start()
     process.sent.append(RunUpdate(progress=JobProgress(fraction=0.5)))
@@ -321,7 +348,7 @@ def test_a_job_that_was_killed_for_memory_goes_on_after_a_pause(machine, monkeyp
     killed = [Process(Begun()) for _ in range(3)]
     machine.outcomes = [killed[0], Process(Begun(), done()), Process(Begun(), done()), killed[1], killed[2]]
     kills = iter(range(100))
-    monkeypatch.setattr(running_job, "oom_kills", lambda: next(kills))
+    monkeypatch.setattr(local, "oom_kills", lambda: next(kills))
     machine.step()
     for process, pause_s in zip(killed, (1.0, 2.0, 0.0), strict=True):
         process.code = -signal.SIGKILL
@@ -413,8 +440,8 @@ def test_the_limit_of_the_process_that_accepted_a_job_is_asked_for(machine):
     machine.slots._stores.quotas.run_seconds = lambda workspace, run_limit: run_limit
     machine.outcomes = [Process(Begun()), Process()]
     limits = []
-    start = machine.slots._start_process
-    machine.slots._start_process = lambda spec: limits.append(spec.max_seconds) or start(spec)
+    start = machine.start
+    machine.start = lambda spec: limits.append(spec.max_seconds) or start(spec)
     machine.step()
     assert limits == [7.0, None]
 

@@ -10,6 +10,7 @@ import pytest
 from qiosk.errors import InvalidValue, MissingSection
 from qiosk.formats.qio import json_codec as qio_json
 from qiosk.service.jobs.job import BlobRef
+from qiosk.service.jobs.members import Merge, Part, nodes_of, seed_of
 from qiosk.service.jobs.runs import JobSpec
 from qiosk.supervisor.processes import solver_runner
 from strategies import cost_function
@@ -17,7 +18,7 @@ from strategies import cost_function
 GLASS = cost_function("ising", [(1.0, [i, (3 * i + 1) % 30]) for i in range(1, 30) if (3 * i + 1) % 30 != i])
 
 
-def run(params, *, resume=None, reports=None, max_seconds=None):
+def run(params, *, resume=None, reports=None, max_seconds=None, part=None, found=None):
     spec = JobSpec(
         workspace="default",
         id="j",
@@ -30,6 +31,7 @@ def run(params, *, resume=None, reports=None, max_seconds=None):
         output_data_format="microsoft.qio-results.v2",
         threads=1,
         max_seconds=max_seconds,
+        part=part,
     )
     seen = reports if reports is not None else []
     return solver_runner.run(
@@ -39,6 +41,7 @@ def run(params, *, resume=None, reports=None, max_seconds=None):
         on_chunk=lambda report: seen.append(report.checkpoint()),
         on_activity=lambda activity: None,
         resume=resume,
+        found=found or {},
     )
 
 
@@ -85,3 +88,22 @@ def test_a_run_ends_at_the_longest_time_that_is_allowed_with_its_best(timeout):
 
 def test_a_shorter_time_out_is_the_reason_to_stop():
     assert run({"params": {"sweeps": 10**18, "timeout": 0.01}}, max_seconds=1e6).stop_reason == "timeout"
+
+
+@pytest.mark.parametrize("seed", [3, None])
+def test_members_that_are_merged_find_what_one_run_finds(seed):
+    params = {"sweeps": 20, "restarts": 300, "nodes": 3}
+    given = {"params": params if seed is None else {**params, "seed": seed}}
+    whole = {"params": {**params, "seed": seed_of("default", "j") if seed is None else seed}}
+    found = {index: run(given, part=Part(index, 0)).to_bytes() for index in (2, 0, 1)}
+    names = tuple((index, f"member-1-{index}-0-result-finished") for index in range(3))
+    merged = found_by(run(given, part=Merge(names), found=found))
+    expected = found_by(run(whole))
+    assert merged == expected
+
+
+def test_a_job_says_over_how_many_nodes_it_runs_or_its_run_says_what_is_wrong():
+    assert nodes_of({"params": {"nodes": 3}}) == nodes_of({"nodes": 3}) == 3
+    for wrong in (0, -1, 1025, True, 2.0, "3", None, [3]):
+        assert nodes_of({"params": {"nodes": wrong}}) == 1
+    assert nodes_of(None) == nodes_of({"params": None}) == 1

@@ -9,7 +9,7 @@ import typer
 
 from qiosk.cli import options
 from qiosk.cli.output import reported
-from qiosk.errors import extra
+from qiosk.errors import ServiceUnavailable, extra
 
 
 def serve(
@@ -25,6 +25,12 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen on any address although no key is configured.")
     ] = False,
+    executor: Annotated[
+        str | None, typer.Option(help="Where jobs run: local, on this machine, or ray, on a Ray cluster.")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="The cluster's head as HOST:PORT; auto, one of this machine, unless given.")
+    ] = None,
     log_format: Annotated[str | None, typer.Option(help="json or console.")] = None,
 ) -> None:
     """Serve jobs over HTTP to many people and machines, until Ctrl-C or SIGTERM.
@@ -55,8 +61,10 @@ def serve(
             insecure=insecure or None,
             log_format=log_format,
         )
-        settings = of_server(read_settings(os.environ, home=home))
+        settings = of_server(read_settings(os.environ, home=home, executor=executor, ray_address=ray_address))
         configure_logs(chosen.log_format)
+        if settings.executor == "ray":
+            _check_cluster(settings.ray_address)
         open_parts = partial(
             open_server,
             settings,
@@ -71,3 +79,14 @@ def serve(
             create_pages=create_dashboard,
             may_wait=settings.has_database_server,
         )
+
+
+def _check_cluster(address: str) -> None:
+    """Refuse a cluster whose nodes have other versions; one that does not answer may do so later."""
+    from qiosk.supervisor.cluster.check import check_cluster, require_ray
+
+    require_ray("qiosk serve --executor ray")
+    try:
+        check_cluster(address)
+    except ServiceUnavailable as error:
+        typer.echo(f"warning: {error.message}; jobs wait until it answers", err=True)

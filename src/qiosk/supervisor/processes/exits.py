@@ -9,13 +9,14 @@ from qiosk.errors import NotEnoughMemory
 from qiosk.machine import physical_memory
 from qiosk.service.jobs.runs import Shortage
 from qiosk.settings import MEMORY_SHARE
+from qiosk.supervisor.executor import Fate
 
 _CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS})
 FORK_SERVER_DIED = 255  # what multiprocessing reports when the fork server cannot be asked any more
 
 
-def classify_exit(exit_code: int, *, is_out_of_memory: bool, peak_bytes: int = 0) -> ErrorData | Shortage | str:
-    """An error if the job is to blame, so that a retry would not help; else the reason why its process was lost.
+def classify_exit(exit_code: int, *, is_out_of_memory: bool, peak_bytes: int = 0) -> ErrorData | Shortage | Fate:
+    """An error if the job is to blame, so that a retry would not help; else that its process was lost.
 
     ``exit_code`` is negative for a signal; with ``is_out_of_memory``, the kernel has killed processes for memory
     meanwhile. That is a shortage, which may pass because other programs took the memory, unless the process itself had
@@ -29,7 +30,7 @@ def classify_exit(exit_code: int, *, is_out_of_memory: bool, peak_bytes: int = 0
         error = ErrorData(**NotEnoughMemory(text).error_data())
         return error if peak_bytes > MEMORY_SHARE * machine else Shortage(error, is_of_memory=True)
     if exit_code == FORK_SERVER_DIED or (exit_code < 0 and -exit_code not in _CRASHES):
-        return reason
+        return Fate.LOST
     return ErrorData(code="InternalError", message=f"the job's process ended without results: {reason}")
 
 

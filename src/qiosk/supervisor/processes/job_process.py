@@ -22,34 +22,33 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import forkserver, popen_forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
 from typing import Any, cast, final
 
 from qiosk.bootstrap.storage import open_storage
-from qiosk.contract.jobs import ErrorData
 from qiosk.service.jobs.logs import JobLogHandler
 from qiosk.service.jobs.runs import (
     Begun,
     JobRunner,
     JobSpec,
     NotStarted,
-    RunOutcome,
     RunResult,
     RunUpdate,
     Shortage,
-    Suspended,
 )
-from qiosk.service.jobs.worker import run_job
+from qiosk.service.jobs.worker import read_whole, run_job
+from qiosk.settings import default_memory_limit
+from qiosk.supervisor.executor import Message
+from qiosk.supervisor.processes.input_cache import InputCache
 from qiosk.supervisor.processes.process_limits import is_own_limit_tighter, set_limits
 
 SOLVER_RUNNER = "qiosk.supervisor.processes.solver_runner:run"
 """The runner of real jobs; by name, so that only processes that run jobs import the solvers."""
 _SOLVER_WARM_UP = "qiosk.supervisor.processes.warm_solvers"
-
-Message = Begun | RunUpdate | RunOutcome | ErrorData | Suspended | Shortage | NotStarted
-"""What a job's process sends: updates, the first one as soon as it lives, then how the run ended."""
 
 _CANCEL = "cancel"
 _SUSPEND = "suspend"
@@ -60,11 +59,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessOptions:
-    """What all job processes of a supervisor share. ``storage`` is a URL, ``memory_limit`` in bytes, 0: unlimited."""
+    """What all job processes of a supervisor share. ``storage`` is a URL, ``memory_limit`` in bytes, 0: unlimited.
+
+    ``memory_limit`` None is a share of the memory of the machine that runs the job. ``input_cache`` is the folder of an
+    ``InputCache``; None: problems are read from the storage.
+    """
 
     storage: str
     runner: str
-    memory_limit: int
+    memory_limit: int | None
+    input_cache: str | None = None
 
 
 def warm_context(runner: str) -> ForkServerContext:
@@ -201,7 +205,7 @@ def _main(connection: Connection, spec: JobSpec, options: ProcessOptions) -> Non
     """What a job's process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the supervisor alone
     connection.send(RunUpdate())  # what ends the process from now on is its own fault, or the job's
-    set_limits(options.memory_limit)
+    set_limits(default_memory_limit() if options.memory_limit is None else options.memory_limit)
     lock = threading.Lock()
 
     def send(message: Message) -> None:
@@ -241,10 +245,12 @@ def _run(connection: Connection, send: Callable[[Message], None], spec: JobSpec,
         send(Begun())
         return runner(*arguments, **hooks)
 
+    cache = None if options.input_cache is None else InputCache(Path(options.input_cache))
     ended = run_job(
         spec,
         blobs,
         begin,
+        read_input=read_whole if cache is None else partial(cache.read, spec.workspace),
         send=send,
         is_cancelled=cancelled.is_set,
         is_suspending=suspending.is_set,

@@ -5,7 +5,7 @@ The supervisor takes what it needs out of its environment before it starts the f
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
@@ -17,6 +17,12 @@ _CREDENTIALS = {
     "az": ("AZURE_STORAGE_KEY",),
 }
 """The secrets of each kind of storage."""
+
+
+def storage_variables(environ: Mapping[str, str], storage_url: str) -> dict[str, str]:
+    """The variables with which other machines reach the storage at the URL: credentials, regions and addresses."""
+    prefix = {"s3": "AWS_", "az": "AZURE_STORAGE_"}.get(urlsplit(storage_url).scheme)
+    return {} if prefix is None else {name: value for name, value in environ.items() if name.startswith(prefix)}
 
 
 def take_database_password(settings: Settings, environ: MutableMapping[str, str]) -> Settings:

@@ -1,6 +1,6 @@
-"""A running job: a claim on it, its process, and how the process's messages settle the claim.
+"""A running job: a claim on it, its run, and how the run's messages settle the claim.
 
-**Messages** are taken from the process's pipe at once and kept until the store has them: a full pipe would block the
+**Messages** are taken from the run at once and kept until the store has them: a full pipe would block the
 process, and no message may be lost while the store cannot be reached. Updates that wait for the store are merged.
 
 **Settlement.** Updates are recorded with the claim (``Attempt``). An outcome, an error or a suspension ends the claim,
@@ -13,14 +13,14 @@ store knows how its claim ended, and *finished* when its process has exited, too
 **A run that did not begin** ends none either: its process could not be started, reported that it cannot run, or exited
 before its first message. The caller finds the reason in ``not_started``, and gets the claim back by ``take_back``.
 
-**While its process is starting**, which takes minutes where the fork server compiles kernels first, the claim's lease
-is renewed, the job's progress tells what it waits for, and a job that is cancelled or suspended ends at once.
+**While its process is starting**, which takes minutes where kernels are compiled first or a cluster is full, the lease
+of the claim is renewed, the progress of the job tells what it waits for, and a job that is cancelled or suspended ends
+at once.
 """
 
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -36,9 +36,7 @@ from qiosk.service.jobs.job import Job, JobKey, JobState
 from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate, Shortage, Suspended
 from qiosk.service.jobs.worker import STORAGE_PATIENCE_S
 from qiosk.settings import Settings
-from qiosk.supervisor.processes.exits import FORK_SERVER_DIED, classify_exit, describe_exit
-from qiosk.supervisor.processes.job_process import JobProcess, Message
-from qiosk.supervisor.processes.process_limits import oom_kills, peak_memory
+from qiosk.supervisor.executor import Ended, Fate, Message, Run
 
 EXIT_GRACE_S = 2.0
 """How long a process may take to exit after its last message."""
@@ -48,7 +46,6 @@ RUN_GRACE_S = STORAGE_PATIENCE_S + 60.0
 
 SLOW_START_S = 1.0
 """After so many seconds the job's progress tells why it has not begun."""
-SLOW_START = "loading solvers, and compiling kernels (once)…"
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +60,12 @@ def claim_of(job: Job) -> Claim:
 
 @final
 class RunningJob:
-    """A claim, its process, and the messages that are not stored yet."""
+    """A claim, its run, and the messages that are not stored yet."""
 
     def __init__(
         self,
         attempt: Attempt,
-        process: JobProcess,
+        run: Run,
         settings: Settings,
         *,
         is_alone: bool,
@@ -78,8 +75,6 @@ class RunningJob:
         self.claim = claim_of(attempt.job)
         self.is_alone = is_alone
         self.is_settled = False
-        self.is_fork_server_excused = False
-        """Whether the fork server died of a shortage, so that the loss of this process says nothing about its job."""
         self.is_starting = True
         self.started_at = time.monotonic()
         self.has_begun = False
@@ -88,13 +83,11 @@ class RunningJob:
         self.shortage: Shortage | None = None
         """What its solver did not get, after which it ended."""
         self._has_sent = False
-        self._process = process
+        self._run = run
         self._settings = settings
-        self._oom_kills = oom_kills()
-        self._peak_bytes = 0
         self._unstored: deque[Message] = deque()
-        self._exit_code: int | None = None
-        self._claimed_at = self._last_message_at = self._lease_renewed_at = self.started_at
+        self._end: Ended | None = None
+        self._claimed_at = self._waited_until = self._last_message_at = self._lease_renewed_at = self.started_at
         self._kill_at = float("inf")
         self._max_seconds = max_seconds
         self._time_over_at = float("inf")
@@ -108,41 +101,31 @@ class RunningJob:
     @property
     def is_finished(self) -> bool:
         """Whether the process has exited and the store knows how."""
-        return self._exit_code is not None and self.is_settled
-
-    @property
-    def start_error(self) -> Exception | None:
-        """Why its process could not be started."""
-        return self._process.start_error
-
-    @property
-    def has_lost_fork_server(self) -> bool:
-        """Whether its process ended because the fork server died, or in a way that cannot be told from that."""
-        return self._exit_code == FORK_SERVER_DIED
+        return self._end is not None and self.is_settled
 
     def wait_on(self) -> Sequence[Connection | int]:
         """What becomes readable with a message, or the process's exit; nothing after that."""
-        return self._process.wait_on() if self._exit_code is None else ()
+        return self._run.wait_on() if self._end is None else ()
 
     def receive(self) -> None:
-        """Take the process's messages from its pipe, and note whether it has exited."""
-        if self._exit_code is not None:
+        """Take the messages of the run, and note whether it has ended."""
+        if self._end is not None:
             return
+        has_ended = self._run.has_ended()  # before the messages: no message comes after it
         self._note_start()
-        is_awaited = self.is_starting and self._kill_reason is None
-        exit_code = None if is_awaited else self._process.exit_code()  # before the messages: no message comes after it
-        for message in self._process.messages():
+        for message in self._run.messages():
             self._last_message_at = time.monotonic()
             self._has_sent = True
             self._keep(message)
-        self._exit_code = exit_code
+        if has_ended:
+            self._end = self._run.end()
 
     def _note_start(self) -> None:
         """Note whether the process has started."""
-        if not self.is_starting or self._process.is_starting:
+        if not self.is_starting or self._run.is_starting:
             return
         self.is_starting = False
-        error = self._process.start_error
+        error = self._run.start_error
         if error is not None:
             self.not_started = f"{type(error).__name__}: {error}"
             return
@@ -150,13 +133,14 @@ class RunningJob:
         left = self.attempt.seconds_left(self._max_seconds)
         if left is not None:
             self._time_over_at = self.started_at + left + RUN_GRACE_S
-        text = f"attempt {self.attempt.job.fence} runs as process {self._process.pid} on {socket.gethostname()}"
-        self.attempt.note(logging.INFO, text)
+        self.attempt.note(logging.INFO, f"attempt {self.attempt.job.attempts} runs {self._run.place}")
 
     def enforce_limits(self, now: float) -> None:
         """Kill a process that does not start, stop, or send messages in the time it has for that."""
         if self.is_starting:
-            if now - self._claimed_at >= self._settings.hang_seconds and self._kill_reason is None:
+            if self._run.is_waiting:
+                self._waited_until = now
+            if now - self._waited_until >= self._settings.hang_seconds and self._kill_reason is None:
                 self.kill("its process did not start")
                 self.not_started = f"its process did not start in {self._settings.hang_seconds:g} s"
             return
@@ -175,8 +159,8 @@ class RunningJob:
             if not self.is_settled:
                 self._apply(self._unstored[0])
             self._unstored.popleft()
-        if self._exit_code is not None and not self.is_settled and self.not_started is None and self.shortage is None:
-            self._settle_exit(self._exit_code)
+        if self._end is not None and not self.is_settled and self.not_started is None and self.shortage is None:
+            self._settle_end(self._end)
 
     def take_back(self) -> Attempt:
         """The claim of a run that did not begin, or met a shortage, which is the caller's from now on."""
@@ -185,7 +169,7 @@ class RunningJob:
 
     def renew_lease(self, now: float) -> None:
         """Renew the claim's lease if no update has done so for some time, and see how much memory its process uses."""
-        self._peak_bytes = max(self._peak_bytes, peak_memory(self._process.pid))
+        self._run.observe()
         if not self.is_settled and (now - self._lease_renewed_at >= LEASE_S / 3 or self.attempt.has_lines):
             self._record(RunUpdate())
 
@@ -195,14 +179,14 @@ class RunningJob:
             self._is_cancelling = True
             if self.is_starting:
                 self._withdraw()
-            self._process.cancel()
+            self._run.cancel()
             self._kill_at = time.monotonic() + self._settings.cancel_seconds
 
     def suspend(self) -> None:
         """Ask the process to store a checkpoint and exit."""
         if self.is_starting:
             self._withdraw()
-        self._process.suspend()
+        self._run.suspend()
 
     def _withdraw(self) -> None:
         """Do without a process that is starting; the claim is released."""
@@ -213,11 +197,11 @@ class RunningJob:
         """End the process now."""
         if self._kill_reason is None:
             self._kill_reason = reason
-            self._process.kill()
+            self._run.kill()
 
     def close(self) -> None:
         """Release what is held of a process that has exited."""
-        self._process.close()
+        self._run.close()
 
     def _keep(self, message: Message) -> None:
         if message == Begun():
@@ -238,8 +222,9 @@ class RunningJob:
         is_slow = self.is_starting and time.monotonic() - self._claimed_at >= SLOW_START_S
         if is_slow and not self._has_told_start and not self.is_settled:
             self._has_told_start = True
-            self.attempt.note(logging.INFO, SLOW_START)
-            self._record(RunUpdate(progress=structs.replace(self.attempt.job.progress, activity=SLOW_START)))
+            activity = self._run.activity
+            self.attempt.note(logging.INFO, activity)
+            self._record(RunUpdate(progress=structs.replace(self.attempt.job.progress, activity=activity)))
 
     def _apply(self, message: Message) -> None:
         note = self.attempt.note
@@ -279,27 +264,24 @@ class RunningJob:
 
     def _settle(self, was_ours: bool) -> None:
         if not was_ours:
-            log.warning("job %s: attempt %d is not the current one", self.attempt.job.id, self.attempt.job.fence)
+            log.warning("job %s: attempt %d is not the current one", self.attempt.job.id, self.attempt.job.attempts)
         self.is_settled = True
         self._kill_at = time.monotonic() + EXIT_GRACE_S
 
-    def _settle_exit(self, exit_code: int) -> None:
-        """End the claim of a process that exited without an outcome, an error or a suspension."""
+    def _settle_end(self, end: Ended) -> None:
+        """End the claim of a run that ended without an outcome, an error or a suspension."""
         if self._is_withdrawn:
             self._settle(self.attempt.release())
             return
-        self.attempt.note(logging.WARNING, f"its process exited: {describe_exit(exit_code)}")
-        if exit_code >= 0 and not self._has_sent:
-            self.not_started = describe_exit(exit_code)
+        self.attempt.note(logging.WARNING, f"its process exited: {end.reason}")
+        if end.verdict is Fate.NOT_STARTED:
+            self.not_started = end.reason
             return
         self._record(RunUpdate())
-        if exit_code == FORK_SERVER_DIED and self.is_fork_server_excused:
+        if end.verdict is Fate.EXCUSED:
             self._settle(self.attempt.release())
             return
-        is_out_of_memory = oom_kills() > self._oom_kills
-        verdict = self._kill_reason or classify_exit(
-            exit_code, is_out_of_memory=is_out_of_memory, peak_bytes=self._peak_bytes
-        )
+        verdict = Fate.LOST if self._kill_reason else end.verdict
         if self._is_time_over and self._max_seconds is not None:
             self.attempt.time_over(self._max_seconds)
         elif isinstance(verdict, Shortage):
@@ -308,5 +290,5 @@ class RunningJob:
         elif isinstance(verdict, ErrorData):
             self.attempt.fail(verdict)
         else:
-            self.attempt.process_lost(verdict, max_losses=self._settings.max_attempts)
+            self.attempt.process_lost(self._kill_reason or end.reason, max_losses=self._settings.max_attempts)
         self.is_settled = True
