@@ -50,7 +50,8 @@ class Image:
                 os.chown(path, self.user, self.user)
         group = self.user if self.is_other else os.getgid()
         self.path = f"{root}/bin:/usr/bin:/bin"
-        self.base = {"PATH": self.path, "APP_UID": str(self.user), "APP_GID": str(group)}
+        arguments = dict(line.arguments.split("=", 1) for line in dockerfile() if line.name == "ARG")
+        self.base = {**arguments, "PATH": self.path, "APP_UID": str(self.user), "APP_GID": str(group)}
         self.base |= {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
         self.base |= {"TMPDIR": str(root / "tmp"), "PIP_NO_CACHE_DIR": "1"}
 
