@@ -7,6 +7,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; 
 UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 STAMP := .venv/.built
+PARALLEL := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 ifdef UV
 VENV := $(UV) venv --quiet --clear --seed --python $(PYTHON) .venv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
@@ -15,7 +16,10 @@ VENV := $(PYTHON) -m venv --clear .venv && $(BIN)/python -m pip install --quiet 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: azurite bench browser changelog check clean demo docs fmt goldens gallery help lint package peers picture screenshot serve setup site test types validators
+# Otherwise each of the many processes of the tests compiles the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: azurite bench browser changelog check clean clocks coverage demo docs endurance fmt goldens gallery help lint long package peers picture screenshot serve setup site test types validators
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -34,11 +38,17 @@ demo: setup  ## solve the ship-loading problem and a published max-cut instance,
 
 check: lint types  ## style, types and the fast tests (2 min)
 	$(BIN)/python tests/patience.py check
-	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile -m "not slow" tests/unit tests/contract tests/test_layers.py
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" tests/unit tests/contract tests/test_layers.py
 
-test: setup  ## the whole test suite, with coverage (25 min of processor time)
+test: setup  ## the test suite without its longest tests, and which took longest (40 min of processor time)
 	$(BIN)/python tests/patience.py test
-	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --cov --cov-report=term
+	$(BIN)/python -m pytest $(PARALLEL) -m "not long" --durations 25
+
+long: setup  ## the longest tests: clusters that break, and all pictures of the gallery (10 min)
+	$(BIN)/python -m pytest -m long
+
+coverage: setup  ## all tests, and which lines they have run (1.5 h of processor time)
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
 
 azurite:  ## install the emulator of Azure storage, for the tests that need it (npm, 10 s)
 	npm install --silent --no-audit --no-fund --prefix .azurite azurite@3
@@ -78,6 +88,13 @@ bench: peers  ## speed and quality, side by side with other libraries (30 min)
 	-$(INSTALL) -e '.[bench-torch]'
 	-$(INSTALL) -e '.[bench-compiled]'
 	$(BIN)/python -m benchmarks
+
+clocks: setup  ## install libfaketime, by which hosts of the endurance run see different times (5 s; needs a C compiler)
+	$(INSTALL) -e '.[dev-clocks]'
+
+endurance: setup  ## let everything fail that servers need while they run 2 000 jobs, and check every job (12 min)
+	-$(MAKE) --no-print-directory clocks
+	PYTHONPATH=tests $(BIN)/python -m endurance $(ARGUMENTS)
 
 serve: setup  ## serve this home's jobs over HTTP, on this machine alone unless keys are configured
 	$(BIN)/qiosk serve

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import uuid
 from pathlib import Path
@@ -12,6 +13,9 @@ from hypothesis import HealthCheck, settings
 
 import patience
 
+TESTS = Path(__file__).parent
+WAITING = ("browser", "conformance", "e2e", "integration")
+"""Folders of tests that start processes and wait for them, rather than compute."""
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
@@ -22,6 +26,26 @@ os.environ.pop("COLUMNS", None)  # runners of tests may set the width of a termi
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("timeout") is None:
         config.option.timeout = patience.TEST_S
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; some tests send it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the files whose tests wait evenly among those whose tests compute, those of slow tests first."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    kinds: tuple[list[Path], list[Path]] = ([], [])
+    for path, _ in sorted(files.items(), key=lambda pair: -sum("slow" in test.keywords for test in pair[1])):
+        kinds[path.relative_to(TESTS).parts[0] in WAITING].append(path)
+    place = {path: (at + 1) / len(paths) for paths in kinds for at, path in enumerate(paths)}
+    items[:] = [item for path in sorted(files, key=lambda path: place[path]) for item in files[path]]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, for many tests wait for processes that they have started."""
+    return patience.cores() + 1
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -17,6 +17,16 @@ from pathlib import Path
 from homes import close_home
 from patience import HANG_S
 
+RUN_BY = """
+import sys
+from functools import partial
+import qiosk.bootstrap
+qiosk.bootstrap.open_server = partial(qiosk.bootstrap.open_server, runner=sys.argv.pop(1))
+from qiosk.cli import main
+main()
+"""
+"""``qiosk``, whose server lets jobs be run by the function that the first argument names."""
+
 
 class Served:
     """A server's process, and where it listens."""
@@ -30,17 +40,27 @@ class Served:
 
 @contextmanager
 def served(
-    home: Path, *options: str, port: int = 0, open_files: int | None = None, **settings: str
+    home: Path,
+    *options: str,
+    port: int = 0,
+    open_files: int | None = None,
+    runner: str | None = None,
+    release: Path | None = None,
+    **settings: str,
 ) -> Iterator[Served]:
-    """A server over a home; ``settings`` are variables without their prefix, ``open_files`` is how many it may have.
-    Leaves no process behind.
+    """A server over a home; ``settings`` are variables without their prefix, ``open_files`` is how many it may have,
+    ``runner`` is the dotted name of what runs jobs instead of the solvers, ``release`` the folder of another release's
+    files that it is run from. Leaves no process behind.
     """
     home.mkdir(parents=True, exist_ok=True)
     names = {f"QIOSK_{name.upper()}": value for name, value in settings.items()}
     environ = {name: value for name, value in os.environ.items() if not name.startswith("QIOSK_")}
     environ |= {"QIOSK_IDLE_SECONDS": "5", "PYTHONUNBUFFERED": "1", **names}
+    if release is not None:
+        environ["PYTHONPATH"] = os.pathsep.join([str(release / "src"), str(release / "tests")])
     log = home.with_name(f"{home.name}-server.log")
-    command = [sys.executable, "-m", "qiosk", "serve", "--home", str(home), "--port", str(port), *options]
+    program = ["-m", "qiosk"] if runner is None else ["-c", RUN_BY, runner]
+    command = [sys.executable, *program, "serve", "--home", str(home), "--port", str(port), *options]
 
     def limit() -> None:
         if open_files is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio.from_thread
 import httpx
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -44,6 +45,16 @@ from qiosk.testing import (
     MemoryStatistics,
     MemoryStorage,
 )
+
+
+def log_plainly() -> None:
+    """Log as servers do that are no programs: a traceback, which structlog itself draws for seconds, is plain text."""
+    structlog.reset_defaults()
+    plain = structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(processors=[structlog.processors.format_exc_info, plain])
+
+
+log_plainly()
 
 HOST = "http://jobs.test:8000"
 WORKSPACE = "/subscriptions/ABC-1/resourceGroups/Group/providers/Microsoft.Quantum/workspaces/Mine"
@@ -84,6 +95,7 @@ class MemoryParts:
             running=self.store.running,
             version=self.store.version,
             checks={"database": lambda: None},
+            announce=lambda: None,
             examine=lambda: None,
             stop=lambda: True,
             close=lambda: None,

@@ -75,8 +75,7 @@ def a_job(name: str, order: dict, **members) -> SubmitJob:
     return SubmitJob(name=name, provider_id="qiosk", target="qiosk.auto", input_data=data, **members)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])  # one does not depend on the other
 @pytest.mark.parametrize("name", list(PATHS))
 def test_everybody_can_use_it(browser: Browser, url: str, ids: list[str], name: str, width: int, scheme: str) -> None:
     with tab(browser, url, color_scheme=scheme, viewport={"width": width, "height": 800}) as page:

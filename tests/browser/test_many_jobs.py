@@ -14,12 +14,10 @@ from qiosk.bootstrap import open_server
 from qiosk.settings import Settings
 from servers import listening
 
-JOBS = 100_000
-
 
 @pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    fill(tmp_path / "home", JOBS)
+def url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    fill(tmp_path / "home", request.param)
     parts = open_server(Settings(home=tmp_path / "home"))
     try:
         with listening(parts) as url:
@@ -30,6 +28,7 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("url", [10_000, pytest.param(100_000, marks=pytest.mark.long)], indirect=True)
 def test_many_jobs_are_paged_sorted_and_filtered(browser: Browser, url: str) -> None:
     with tab(browser, url) as page:
         page.goto(f"/ui/w/{KEY}/jobs")

@@ -100,9 +100,8 @@ def test_without_scripts_a_button_shows_the_parameters(browser: Browser, url: st
         expect(page.get_by_role("textbox", name="trotter_number")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
-def test_everybody_can_use_the_form(browser: Browser, url: str, scheme: str, width: int) -> None:
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
+def test_everybody_can_use_the_form(browser: Browser, url: str, width: int, scheme: str) -> None:
     with tab(browser, url, color_scheme=scheme, viewport={"width": width, "height": 800}) as page:
         page.goto(NEW)
         page.get_by_text("More", exact=True).click()

@@ -30,6 +30,7 @@ def assert_nothing_is_lost(*options: str) -> None:
     assert "every job reached exactly one final state, and nothing is left" in done.stdout
 
 
+@pytest.mark.long
 def test_nothing_is_lost_on_sqlite():
     assert_nothing_is_lost()
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from patience import HANG_S, SLOWNESS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -22,6 +24,7 @@ def draw(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=HANG_S)
 
 
+@pytest.mark.long
 def test_every_picture_is_drawn_and_shown(tmp_path: Path) -> None:
     done = draw("--output", str(tmp_path), "--seconds", str(math.ceil(SLOWNESS)), "--runs", "1")
     assert done.returncode == 0, done.stderr
