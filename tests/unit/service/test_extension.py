@@ -82,7 +82,7 @@ def test_the_time_before_does_not_count_against_the_new_limit():
     first, after = cut(target, limited, resume=checkpoint, is_extension=True, stop_after=10**9)
     assert first.stop_reason == "timeout"
     assert len(after) > 1
-    assert after[-1].progress.sweeps > before.sweeps  # it has searched, though the time before was longer than the limit
+    assert after[-1].progress.sweeps > before.sweeps  # though the time before was longer than the limit
     again, reports = cut(target, limited, resume=after[-1].checkpoint(), stop_after=10**9)
     assert reports[-1].progress.sweeps - after[-1].progress.sweeps < after[-1].progress.sweeps - before.sweeps
     assert again.cost <= first.cost
