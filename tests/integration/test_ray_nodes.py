@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -16,6 +18,7 @@ from patience import eventually
 from qiosk.contract.jobs import JobStatus, JobView
 from qiosk.formats.qio import json_codec
 from qiosk.service.jobs.job_service import JobService
+from qiosk.service.names import CHECKPOINT_BLOB
 from ray_clusters import RayCluster, ray_cluster
 from strategies import cost_function
 
@@ -103,6 +106,10 @@ def blobs_of_members(home: Path) -> list[str]:
     return sorted(path.name for path in home.rglob("member*"))
 
 
+def checkpoints(home: Path) -> list[str]:
+    return [name for name in blobs_of_members(home) if name.endswith(f"-{CHECKPOINT_BLOB}")]
+
+
 def test_results_are_those_of_one_process_whatever_number_of_nodes_there_is(local, remote, cluster, home):
     for count in (1, 2):
         if count == 2:
@@ -114,6 +121,23 @@ def test_results_are_those_of_one_process_whatever_number_of_nodes_there_is(loca
                 expected = found(local, ours)
                 assert found(remote, theirs) == expected
     assert eventually(lambda: not blobs_of_members(home)), "they are removed when a job has ended"
+
+
+@pytest.mark.long
+def test_a_job_is_suspended_with_its_supervisor_and_its_members_go_on(local, remote, cluster, home):
+    """With the results of a search that was not interrupted, and without what its members had done by then."""
+    order = {**LONG, "sweeps": 400_000, "seed": 6, "nodes": 3}
+    view = submit(remote, "microsoft.simulatedannealing.cpu", order)
+    homes.wait_until(remote, view.id, lambda seen: seen.status.is_final or len(checkpoints(home)) >= 2)
+    os.kill(homes.supervisor_pid(home), signal.SIGTERM)
+    assert eventually(lambda: not homes.is_supervised(home))
+    assert remote.get(view.id).status is JobStatus.WAITING
+    assert (remote.find(view.id).losses, remote.find(view.id).supervisor_deaths) == (0, 0)
+    expected = found(local, submit(local, "microsoft.simulatedannealing.cpu", order))
+    assert found(remote, view) == expected
+    assert remote.get(view.id).attempts == 2
+    lines = [line.text for line in remote.log(view.id)]
+    assert any("resum" in line or "continu" in line for line in lines), lines
 
 
 def test_a_job_goes_on_when_a_node_dies(local, remote, cluster, home):
