@@ -210,7 +210,8 @@ def test_a_database_that_is_not_there_is_unavailable():
 
 @pytest.fixture
 def lonely(postgres):
-    """The database, over connections of which there is one, to be lost."""
+    """The database, which is empty, over connections of which there is one, to be lost."""
+    databases.empty(postgres)
     opened = Database(postgres.url)
     yield opened
     opened.close()
