@@ -13,10 +13,10 @@ from qiosk.adapters.sql.databases.database import parse_url
 from qiosk.adapters.sql.databases.examination import Examination
 from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.keys import SqlKeyStore
-from qiosk.adapters.sql.link_secrets import SqlLinkSecrets
 from qiosk.adapters.sql.quotas import SqlLimitStore
 from qiosk.adapters.sql.schema import open_database
 from qiosk.adapters.sql.sessions import SqlSessionStore
+from qiosk.adapters.sql.sharing import SqlLinkSecrets, SqlWatchers
 from qiosk.adapters.sql.statistics import SqlStatistics
 from qiosk.bootstrap.storage import open_storage, storage_url
 from qiosk.machine import SystemClock
@@ -38,8 +38,9 @@ def database_url(home: Home, settings: Settings) -> sa.URL:
 class Stores:
     """All stores of a home, and what is computed from them alone.
 
-    ``served`` gives blobs the URIs of a server. ``link_secrets`` is None in SQLite, whose servers have one home. Raises
-    InvalidValue for settings that are wrong; Conflict or ServiceUnavailable for a database that cannot be used.
+    ``served`` gives blobs the URIs of a server. ``link_secrets`` and ``watchers``, of homes that share a database, are
+    None in SQLite. Raises InvalidValue for settings that are wrong; Conflict or ServiceUnavailable for a database that
+    cannot be used.
     """
 
     def __init__(self, home: Home, settings: Settings, served: BlobLocations | None = None) -> None:
@@ -50,6 +51,7 @@ class Stores:
         self.limits = SqlLimitStore(self.database)
         self.statistics = SqlStatistics(self.database)
         self.link_secrets = None if self.database.is_sqlite else SqlLinkSecrets(self.database)
+        self.watchers = None if self.database.is_sqlite else SqlWatchers(self.database)
         self.storage = open_storage(storage_url(home, settings), served)
         host = SystemClock()
         self.clock: Clock = host if self.database.is_sqlite else DatabaseClock(self.database, host)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from qiosk.contract.jobs import JobQuery, TargetView, TracePoint
 from qiosk.contract.logs import LogLine
@@ -124,6 +124,33 @@ class JobStore(Protocol):
 
     def close(self) -> None:
         """Close the connections."""
+        ...
+
+
+class Watcher(NamedTuple):
+    """A worker in one of the seats of those that look at the claims of all; each write increases the revision."""
+
+    seat: int
+    worker: str
+    revision: int
+
+
+class Watchers(Protocol):
+    """The seats of those workers that look at the claims of all, for supervisors that share a database."""
+
+    def all(self) -> Sequence[Watcher]:
+        """Those seats that are taken, in their order."""
+        ...
+
+    def sit(self, seat: int, worker: str, expected: int | None) -> bool:
+        """Give a seat to a worker, or let it keep it: if its revision is ``expected``, or if it is free for None.
+
+        Returns whether it was so. Of several that sit down at the same time one is given the seat.
+        """
+        ...
+
+    def leave(self, worker: str) -> None:
+        """Free the seat of a worker, if it has one."""
         ...
 
 

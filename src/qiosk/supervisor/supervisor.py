@@ -12,7 +12,7 @@ messages are kept; the step is repeated after a growing pause. A step may stop a
 
 **Taking over.** A claim has a lease, which its supervisor renews. Several homes may share a database. A supervisor
 holds the lock of its home, so what its own home runs and it does not was left by a predecessor that died, and is taken
-over at once. What other homes run is taken over when its lease has run out; see ``leases``.
+over at once. What other homes run is taken over when its lease has run out; see ``leases`` and ``watch``.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ from qiosk.settings import Settings
 from qiosk.supervisor.executor import Executor
 from qiosk.supervisor.leases import LeaseJudge
 from qiosk.supervisor.pauses import GrowingPause
-from qiosk.supervisor.running_job import claim_of
+from qiosk.supervisor.running_job import Claim, claim_of
 from qiosk.supervisor.slots import JobSlots
+from qiosk.supervisor.watch import Watch
 
 POLL_S = 0.02
 """Longest time until a change in the store is noticed."""
@@ -67,7 +68,8 @@ class Supervisor:
         self._must_take_over = True
         self._maintain_at = 0.0
         self._pause = GrowingPause(*RETRY_PAUSES_S)
-        self._judge = LeaseJudge()
+        self._judge: LeaseJudge[Claim] = LeaseJudge()
+        self._watch = Watch(stores.watchers, self._worker)
 
     def has_work(self) -> bool:
         """Whether there is an unfinished job that this home could run, or runs. True while the store fails."""
@@ -98,7 +100,7 @@ class Supervisor:
         while should_continue():
             self._step()
             now = time.monotonic()
-            is_watching = self._slots.has_trouble() or self._judge.is_undecided()
+            is_watching = self._slots.has_trouble() or self._judge.is_undecided() or self._watch.is_undecided()
             if self._pause.failures or is_watching or not self._slots.is_empty:
                 busy_at = now
             elif now - busy_at >= self._settings.idle_seconds:
@@ -156,6 +158,7 @@ class Supervisor:
         pause_s = self._pause.note_failure(now)
         log.warning("the store failed, trying again in %.1f s: %s: %s", pause_s, type(error).__name__, error)
         self._judge.forget()
+        self._watch.forget()
         self._must_take_over = True  # a claim may have been stored although its answer was lost
         self._version = None
 
@@ -169,13 +172,16 @@ class Supervisor:
 
     def _recover_expired(self, now: float) -> None:
         """Requeue jobs whose leases have run out: their supervisors, of whatever home, are dead."""
+        if not self._watch.has_seat(now):
+            self._judge.forget()
+            return
         ours = self._slots.claims()
-        others = [claim for claim in self._jobs.claims() if (claim.key, claim.fence) not in ours]
-        for claim in self._judge.expired(others, now):
-            log.warning("job %s: its lease ran out", claim.key.id)
+        held = {(claim.key, claim.fence): claim.revision for claim in self._jobs.claims()}
+        for key, fence in self._judge.expired({name: held[name] for name in held.keys() - ours}, now):
+            log.warning("job %s: its lease ran out", key.id)
             with suppress(JobNotFound):
-                job = self._jobs.get(claim.key)
-                if job.state.is_running and job.fence == claim.fence:
+                job = self._jobs.get(key)
+                if job.state.is_running and job.fence == fence:
                     self._requeue(job)
 
     def _requeue(self, job: Job) -> None:
@@ -212,6 +218,10 @@ class Supervisor:
         slots.running.clear()
         for attempt in slots.hand_back():
             self._release_if_possible(attempt)
+        try:
+            self._watch.leave()
+        except StoreFailed as error:
+            log.warning("its seat among those that watch claims stays taken for some seconds: %s", error)
 
     def _store_if_possible(self) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qiosk.adapters.sql.databases.database import Database
-from qiosk.adapters.sql.link_secrets import SqlLinkSecrets
+from qiosk.adapters.sql.sharing import SqlLinkSecrets
 from qiosk.errors import Conflict, ServiceUnavailable
 from qiosk.service.blobs.link_secret import ANNOUNCE_S, LAPSE, LinkSecret, fingerprint
 from qiosk.testing import ManualClock

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from qiosk.adapters.sql import keys as sql_keys
-from qiosk.adapters.sql import link_secrets as sql_link_secrets
 from qiosk.adapters.sql import quotas as sql_quotas
 from qiosk.adapters.sql import sessions as sql_sessions
+from qiosk.adapters.sql import sharing as sql_sharing
 from qiosk.adapters.sql import tables as sql_tables
 from qiosk.adapters.sql.databases.database import Database, parse_url
 from qiosk.errors import Conflict
@@ -32,7 +32,7 @@ OLDEST = "0016"
 """The oldest revision whose releases can work with tables of ``REVISION``. A migration that removes or changes what
 they use, or whose release stores values that they cannot read, sets this to its own revision.
 """
-DECLARATIONS = (sql_tables, sql_sessions, sql_keys, sql_quotas, sql_link_secrets)
+DECLARATIONS = (sql_tables, sql_sessions, sql_keys, sql_quotas, sql_sharing)
 """All modules that declare tables: importing them completes the metadata."""
 
 _MIGRATIONS = Path(__file__).with_name("migrations")

@@ -1,4 +1,4 @@
-"""What servers of one database find out about each other: releases that can work with it, and secrets of links."""
+"""What servers of one database know of each other: compatible releases, secrets of links, and who watches claims."""
 
 from __future__ import annotations
 
@@ -19,4 +19,10 @@ def upgrade() -> None:
         sa.Column("fingerprint", _TEXT, primary_key=True),
         sa.Column("begun_at", sa.BigInteger, nullable=False),
         sa.Column("seen_at", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "watchers",
+        sa.Column("seat", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("worker", _TEXT, nullable=False),
+        sa.Column("revision", sa.BigInteger, nullable=False),
     )
