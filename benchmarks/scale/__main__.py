@@ -17,10 +17,12 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TypeVar
 
 from benchmarks.scale import check, claims, predict
+from benchmarks.scale.clusters import a_cluster
 from benchmarks.scale.costs import load_costs, save, save_costs
 from benchmarks.scale.jobs import SECOND, TRIVIAL, Setting
 from benchmarks.scale.parts import measure_parts
@@ -36,8 +38,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--database", default=SQLITE, metavar="URL", help="of a PostgreSQL server of this machine")
-    parser.add_argument("--executor", default=LOCAL, help="where jobs run")
+    parser.add_argument("--no-sqlite", action="store_true", help="measure that database alone")
+    parser.add_argument("--executor", default=LOCAL, choices=[LOCAL, "ray"], help="where jobs run")
     parser.add_argument("--jobs", type=int, default=100, help="jobs of a row; a fifth of that if they take 1 s")
+    parser.add_argument("--kinds", nargs="+", choices=[TRIVIAL, SECOND], default=[TRIVIAL, SECOND])
     parser.add_argument("--slots", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--supervisors", type=int, nargs="+", default=[2, 4], help="numbers of them, of 4 slots each")
     parser.add_argument("--repeats", type=int, default=3, help="rows are medians of so many")
@@ -48,7 +52,7 @@ def main() -> None:
     names = given.names or NAMES
     if unknown := set(names) - set(NAMES):
         parser.error(f"must be among {', '.join(NAMES)}, found {', '.join(sorted(unknown))}")
-    databases = dict.fromkeys([SQLITE, given.database])
+    databases = dict.fromkeys([given.database] if given.no_sqlite else [SQLITE, given.database])
     if "parts" in names:
         for database in databases:
             costs = measure_parts(database, given.jobs)
@@ -56,8 +60,9 @@ def main() -> None:
             print("", *costs.lines(), sep="\n", flush=True)
     if "jobs" in names:
         print("", check.HEADER, sep="\n")
-        for database in databases:
-            measure_rows(database, given)
+        with an_executor(given):
+            for database in databases:
+                measure_rows(database, given)
     if "claims" in names and given.database:
         print("", claims.HEADER, sep="\n")
         with a_database(given.database) as database:
@@ -68,6 +73,18 @@ def main() -> None:
         save("predictions", [asdict(show(p)) for p in predict.predictions(load_costs(kind_of(given.database)))])
 
 
+@contextmanager
+def an_executor(given: argparse.Namespace) -> Iterator[None]:
+    """What jobs run on: a Ray cluster has twice as many CPUs as jobs are run at once, so that none waits for Ray."""
+    if given.executor == LOCAL:
+        yield
+        return
+    most = max(*given.slots, *(4 * supervisors for supervisors in given.supervisors))
+    with a_cluster(os.environ.get("QIOSK_RAY_ADDRESS"), [2 * most]) as address:
+        os.environ["QIOSK_RAY_ADDRESS"] = address
+        yield
+
+
 def show(row: Row) -> Row:
     """Print a row as soon as it is there."""
     print(row.line(), flush=True)
@@ -76,11 +93,11 @@ def show(row: Row) -> Row:
 
 def settings(database: str, given: argparse.Namespace) -> Iterator[tuple[Setting, int]]:
     """What is measured with one database, and how many jobs there are; several supervisors share a server only."""
-    for kind, count in ((TRIVIAL, given.jobs), (SECOND, given.jobs // 5)):
+    for kind in given.kinds:
         for slots in given.slots:
-            few = max(10, count if kind == TRIVIAL else count * slots // 2)
-            yield Setting(kind_of(database), kind, 1, slots, given.executor), few
-    if database:
+            count = given.jobs if kind == TRIVIAL else max(10, given.jobs // 5 * slots // 2)
+            yield Setting(kind_of(database), kind, 1, slots, given.executor), count
+    if database and SECOND in given.kinds:
         for supervisors in given.supervisors:
             yield Setting(kind_of(database), SECOND, supervisors, 4, given.executor), given.jobs // 5 * 2 * supervisors
 

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from benchmarks.scale.cluster_costs import on_cluster
 from benchmarks.scale.costs import Cost, Costs
 from benchmarks.scale.jobs import TRIVIAL, JobsRow, Setting, measure_jobs
 from benchmarks.scale.model import Model, Plant
@@ -21,10 +22,7 @@ JOBS = 400
 
 @dataclass(frozen=True)
 class Checked:
-    """A measured row, and what the model says of it: jobs a second, and the median latency [ms].
-
-    Both are NaN for jobs that ran elsewhere, whose parts are not measured.
-    """
+    """A measured row, and what the model says of it: jobs a second, and the median latency [ms]."""
 
     row: JobsRow
     rate: float
@@ -56,13 +54,15 @@ def measure_and_check(
     database: str, setting: Setting, jobs: int, parts_jobs: int, cores: int | None, repeats: int
 ) -> Checked:
     """The repetition of the median throughput; ``cores`` as for ``check``."""
-    if setting.executor != LOCAL:
-        rows = sorted((measure_jobs(database, setting, jobs) for _ in range(repeats)), key=lambda row: row.rate)
-        return Checked(rows[(repeats - 1) // 2], math.nan, math.nan)
-    found, before = [], measure_parts(database, parts_jobs)
+
+    def parts() -> Costs:
+        costs = measure_parts(database, parts_jobs)
+        return costs if setting.executor == LOCAL else on_cluster(costs, parts_jobs)
+
+    found, before = [], parts()
     for _ in range(repeats):
         row = measure_jobs(database, setting, jobs)
-        after = measure_parts(database, parts_jobs)
+        after = parts()
         found.append(check(row, both(before, after), cores))
         before = after
     rate = statistics.median_low([checked.row.rate for checked in found])

@@ -25,9 +25,16 @@ PARTS = (
     ("record", "it renews a lease"),
     ("poll", "it looks for changes in the database"),
     ("cancelled", "it looks for jobs to cancel"),
+    ("seat", "it looks whether it is to watch the claims of others"),
     ("watch", "it looks at the claims of others, with none there"),
 )
 """Names of the parts, and what happens in them."""
+CLUSTER_PARTS = (
+    ("place", "a Ray cluster finds a node, and its agent hears of the job"),
+    ("deliver", "messages of the job reach its supervisor"),
+    ("settle", "what the cluster does for the job besides"),
+)
+"""Parts that only jobs on a Ray cluster have."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class Costs:
         """A Markdown table."""
         head = [f"{self.database}, {self.wakes:.1f} messages a job", ""]
         head += ["| part | what happens | median ms | p95 ms | CPU ms | server's CPU ms |", "| --- " * 6 + "|"]
-        rows = [self.parts[name].line(name, text) for name, text in PARTS if name in self.parts]
+        rows = [self.parts[name].line(name, text) for name, text in (*PARTS, *CLUSTER_PARTS) if name in self.parts]
         return [*head, *rows, self.row.line("row", "each row more that `watch` reads")]
 
 

@@ -7,7 +7,8 @@ messages. Every use of a core and of the server waits for its turn.
 
 A supervisor is one thread. It sleeps until a message, a new job or ``poll_s``, then looks for changes in the database,
 and if there were any it looks for jobs to cancel and claims one, if a slot is free and no process is starting. Once a
-second it renews leases and looks at the claims of all others.
+second it renews leases and looks whether a seat is free among the few that look at the claims of all others; one of
+these looks at them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import simpy
 
 from benchmarks.scale.costs import Cost, Costs
+from qiosk.supervisor.watch import SEATS
 
 Steps = Generator[simpy.Event, Any, Any]
 SLICE_S = 0.002
@@ -35,13 +37,13 @@ OTHER_WAKES = 3
 class Design:
     """How the scheduler works; the defaults are how it does.
 
-    ``looks_per_s``: how often a supervisor looks at the claims of others. ``batch``: jobs of one claim. ``shards``:
+    ``watchers``: so many supervisors look at the claims of others; None: all. ``batch``: jobs of one claim. ``shards``:
     databases, each with its part of the nodes and of the jobs. ``notifies``: the database tells of changes that
     concern a supervisor, which then looks for them only once in ``poll_s``.
     """
 
     poll_s: float = 0.02
-    looks_per_s: float = 1.0
+    watchers: int | None = SEATS
     batch: int = 1
     shards: int = 1
     notifies: bool = False
@@ -119,7 +121,15 @@ class Model:
         hosts = 1 if plant.is_one_host else plant.supervisors
         self._hosts = [_Cores(self.env, plant.cores) for _ in range(hosts)]
         self._server = self._hosts[0] if plant.database_cores is None else _Cores(self.env, plant.database_cores)
-        self._supervisors = [_Supervisor(self, self._hosts[n % hosts]) for n in range(plant.supervisors)]
+        watchers = plant.supervisors if self.design.watchers is None else self.design.watchers
+        self._supervisors = [
+            _Supervisor(self, self._hosts[n % hosts], is_watcher=n < watchers) for n in range(plant.supervisors)
+        ]
+
+    @property
+    def is_on_cluster(self) -> bool:
+        """Whether a Ray cluster places the processes of jobs."""
+        return "place" in self.costs.parts
 
     def backlog(self, count: int, run: Cost | float) -> None:
         """Jobs that wait at the begin; ``run`` is their cost, or seconds that they take without work."""
@@ -184,20 +194,21 @@ class Model:
 class _Supervisor:
     """One supervisor's thread, and the processes of its jobs."""
 
-    def __init__(self, model: Model, host: _Cores) -> None:
+    def __init__(self, model: Model, host: _Cores, *, is_watcher: bool) -> None:
         self._model, self._host, self._env = model, host, model.env
         self._bell = model.env.event()
         self._ended: list[_Job] = []
         self._rings = self._reports = 0
         self._held: deque[_Job] = deque()
         self._taken = 0
+        self._starting = simpy.Resource(model.env, 1)
         self._is_starting = False
         self._has_started = False
         self._unrecorded = 0
         self._version = -1
         self._maintain_at = model._random.random()
         self._renew_at = model._random.random() * LEASE_RENEWALS_S
-        self._look_at = model._random.random() / model.design.looks_per_s
+        self._is_watcher = is_watcher
         model.env.process(self._loop())
 
     def ring(self) -> None:
@@ -268,8 +279,9 @@ class _Supervisor:
             due = max(due, self._taken)
         for _ in range(due):
             yield from self._timed("record", writes=True)
-        if self._env.now >= self._look_at:
-            self._look_at = self._env.now + 1.0 / model.design.looks_per_s
+        if "seat" in model.costs.parts and model.design.watchers is not None:
+            yield from self._timed("seat")
+        if self._is_watcher:
             yield from self._timed("watch", model.costs.row, model.running)
         self._version = -1
 
@@ -281,7 +293,7 @@ class _Supervisor:
                 return
             yield from self._timed("count")
             self._taken += 1
-            self._is_starting = True
+            self._is_starting = not self._model.is_on_cluster  # there a node starts one process at a time, and not this
             self._env.process(self._run(self._held.popleft()))
 
     def _claim(self) -> Steps:
@@ -295,7 +307,11 @@ class _Supervisor:
 
     def _run(self, job: _Job) -> Steps:
         model = self._model
-        yield from self._process("fork")
+        if model.is_on_cluster:
+            yield from self._process("place")
+        with self._starting.request() as turn:
+            yield turn
+            yield from self._process("fork")
         self._is_starting, self._has_started = False, True
         self._unrecorded += 1
         self.ring()
@@ -308,6 +324,9 @@ class _Supervisor:
             yield self._env.timeout(job.run)
             self._reports += 1
         self._unrecorded -= self._unrecorded > 0
+        if model.is_on_cluster:
+            yield from self._process("deliver")
+            self._env.process(self._process("settle"))
         self._ended.append(job)
         self.ring()
         yield from self._process("exit")

@@ -12,22 +12,19 @@ counted waits for the start of Ray's processes.
 from __future__ import annotations
 
 import argparse
-import os
-import secrets
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
 import qiosk
 from benchmarks import generators
 from benchmarks.instance import Instance
+from benchmarks.scale.clusters import a_cluster
 from qiosk.solvers.result import Result
 
 ANNEALING = "microsoft.simulatedannealing.cpu"
 SPINS = 108
-OBJECT_STORE_BYTES = 80_000_000
 TRIVIAL = 64
 """Members of a solve whose searches take hardly any time."""
 
@@ -39,7 +36,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--repeats", type=int, default=9, help="seeds of a row")
     given = parser.parse_args()
-    with a_cluster(given.address, max(given.nodes)) as address:
+    with a_cluster(given.address, [0, *[1] * max(given.nodes)]) as address:
         from qiosk.cluster.connection import connected  # loads Ray, which reads the environment then
 
         with connected(address):
@@ -82,26 +79,6 @@ def timed(instance: Instance, address: str, target: str, **params: Any) -> tuple
     began = time.perf_counter()
     result = qiosk.solve(instance.cost_function, target, threads=1, ray_address=address, **params)
     return time.perf_counter() - began, result
-
-
-@contextmanager
-def a_cluster(address: str | None, nodes: int) -> Iterator[str]:
-    """The cluster at the address, or one of this machine with so many nodes."""
-    if address is not None:
-        yield address
-        return
-    for name, value in (("RAY_AUTH_MODE", "token"), ("RAY_AUTH_TOKEN", secrets.token_hex(32))):
-        os.environ.setdefault(name, value)
-    from ray.cluster_utils import Cluster  # reads these
-
-    common = {"object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **common})
-    try:
-        for _ in range(nodes):
-            cluster.add_node(num_cpus=1, **common)
-        yield cluster.address
-    finally:
-        cluster.shutdown()
 
 
 if __name__ == "__main__":

@@ -114,6 +114,8 @@ def _measure(
     ends = [(attempt, outcome) for attempt, (_, outcome, _) in zip(attempts, runs, strict=True)]
     parts["finish"] = meter.cost([lambda p=p: p[0].finish(p[1]) for p in ends])
     parts["poll"] = meter.cost([stores.jobs.version] * POLLS)
+    if stores.watchers is not None:
+        parts["seat"] = meter.cost([stores.watchers.all] * POLLS)
     parts["watch"] = meter.cost([stores.jobs.claims] * POLLS)
     remove_all(stores.database)
     wakes = float(np.mean([found["wakes"] for found in times]))

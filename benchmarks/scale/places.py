@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +25,12 @@ def kind_of(database: str) -> str:
 
 
 def settings_of(home: Path, database: str, *, executor: str = LOCAL, **members: Any) -> Settings:
-    """Settings of a home, all others from the environment. Raises SystemExit for an executor that Settings do not know.
+    """Settings of a home, all others from the environment.
 
     Jobs have one thread, so that their number does not depend on the machine.
     """
-    if executor != LOCAL:
-        if "executor" not in {member.name for member in fields(Settings)}:
-            raise SystemExit(f"--executor: this version runs jobs on this machine only, found {executor!r}")
-        members["executor"] = executor
-    given = {"database": database or None, "threads": 1, "idle_seconds": 600, "stop_seconds": 2, **members}
+    common = {"executor": executor, "threads": 1, "idle_seconds": 600, "stop_seconds": 2}
+    given = {"database": database or None, **common, **members}
     return read_settings(os.environ, home=home, **given)
 
 
