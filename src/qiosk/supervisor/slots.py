@@ -26,6 +26,7 @@ from qiosk.service.jobs.job import Job
 from qiosk.service.jobs.members import nodes_of
 from qiosk.service.jobs.runs import JobSpec, RunUpdate
 from qiosk.settings import Settings
+from qiosk.supervisor.clearing_up import ClearingUp
 from qiosk.supervisor.executor import Executor, Run
 from qiosk.supervisor.fanned.run import FannedRun
 from qiosk.supervisor.pauses import GrowingPause
@@ -48,7 +49,9 @@ log = logging.getLogger(__name__)
 class JobSlots:
     """The running jobs of a supervisor, whose claims name it by ``worker``."""
 
-    def __init__(self, stores: Stores, settings: Settings, executor: Executor, *, worker: str) -> None:
+    def __init__(
+        self, stores: Stores, settings: Settings, executor: Executor, clearing_up: ClearingUp, *, worker: str
+    ) -> None:
         self.running: list[RunningJob] = []
         self.held: Attempt | None = None
         self._stores = stores
@@ -56,6 +59,7 @@ class JobSlots:
         self._worker = worker
         self._executor = executor
         self._shortages = Shortages(settings.max_attempts)
+        self._clearing_up = clearing_up
         self._pause = GrowingPause(*START_PAUSES_S)
         self._failed_at = float("-inf")
         self._reason = ""
@@ -197,6 +201,7 @@ class JobSlots:
             blobs=blobs,
             clock=self._stores.clock,
             kept_bytes=self._settings.kept_checkpoint,
+            clear_up=self._clearing_up.add,
         )
 
     def _start(self, attempt: Attempt) -> None:

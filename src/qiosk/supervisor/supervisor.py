@@ -33,6 +33,7 @@ from qiosk.errors import JobNotFound, ServiceUnavailable, StorageFull
 from qiosk.service.jobs.attempts import Attempt
 from qiosk.service.jobs.job import Job
 from qiosk.settings import Settings
+from qiosk.supervisor.clearing_up import ClearingUp
 from qiosk.supervisor.executor import Executor
 from qiosk.supervisor.leases import LeaseJudge
 from qiosk.supervisor.pauses import GrowingPause
@@ -44,6 +45,8 @@ POLL_S = 0.02
 """Longest time until a change in the store is noticed."""
 MAINTENANCE_INTERVAL_S = 1.0
 """How often leases are renewed, and those of others checked."""
+CLEAR_UP_S = 2.0
+"""How long a supervisor that ends goes on removing the leftovers of its jobs."""
 RETRY_PAUSES_S = (0.1, 5.0)
 """First and longest pause before a step is repeated that the store failed in."""
 
@@ -62,7 +65,8 @@ class Supervisor:
         self._home_id = home.identity()
         self._worker = f"{self._home_id}/{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._executor = executor
-        self._slots = JobSlots(stores, settings, executor, worker=self._worker)
+        self._clearing_up = ClearingUp()
+        self._slots = JobSlots(stores, settings, executor, self._clearing_up, worker=self._worker)
         self._wakeup = home.wakeup
         self._version: int | None = None
         self._must_take_over = True
@@ -222,6 +226,8 @@ class Supervisor:
             self._watch.leave()
         except StoreFailed as error:
             log.warning("its seat among those that watch claims stays taken for some seconds: %s", error)
+        if not self._clearing_up.wait(CLEAR_UP_S):
+            log.warning("leftovers of jobs that have ended are not removed yet")
 
     def _store_if_possible(self) -> None:
         try:

@@ -33,7 +33,7 @@ from qiosk.errors import BlobNotFound, InsufficientResources, JobNotFound, Stora
 from qiosk.service.blobs.store import BlobStore
 from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobState
 from qiosk.service.jobs.logs import WaitingLines
-from qiosk.service.jobs.removal import copied_checkpoint, leftovers, written_by_members
+from qiosk.service.jobs.removal import copied_checkpoint, remove_leftovers, written_by_members
 from qiosk.service.jobs.runs import JobSpec, RunOutcome, RunUpdate
 from qiosk.service.ports import Clock, JobStore
 
@@ -64,16 +64,26 @@ class Attempt:
 
     Methods that end the attempt return whether the claim was still valid. If not, they have changed nothing: another
     supervisor has claimed the job, or it has ended or been removed, and the caller must stop its run.
+
+    ``clear_up`` is called with the job when it has ended, and removes its leftovers.
     """
 
     def __init__(
-        self, job: Job, *, jobs: JobStore, blobs: BlobStore, clock: Clock, kept_bytes: int = KEPT_BYTES
+        self,
+        job: Job,
+        *,
+        jobs: JobStore,
+        blobs: BlobStore,
+        clock: Clock,
+        kept_bytes: int = KEPT_BYTES,
+        clear_up: Callable[[BlobStore, Job], None] = remove_leftovers,
     ) -> None:
         self._job = job
         self._jobs = jobs
         self._blobs = blobs
         self._clock = clock
         self._kept_bytes = kept_bytes
+        self._clear_up = clear_up
         self._threads: int | None = None
         self._lines = WaitingLines()
 
@@ -237,7 +247,7 @@ class Attempt:
             if self._jobs.swap(ended, expected=job, log=(*lines, last)):
                 break
         if ended.state.is_final:
-            self._remove_leftovers(ended)
+            self._clear_up(self._blobs, ended)
         return True
 
     def _keeps_checkpoint(self, job: Job) -> bool:
@@ -256,13 +266,6 @@ class Attempt:
         if job.provenance is not None:
             return job.provenance
         return structs.replace(environment(self._threads), target=job.target)
-
-    def _remove_leftovers(self, job: Job) -> None:
-        try:
-            for ref in leftovers(self._blobs, job):
-                self._blobs.delete(ref)
-        except (StorageFull, OSError) as error:  # the job has ended nevertheless; deleting or pruning it removes them
-            _log.warning("job %s: checkpoints and earlier results were not removed: %s", job.id, error)
 
 
 def _end_of(job: Job) -> tuple[int, str]:

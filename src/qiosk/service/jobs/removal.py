@@ -8,6 +8,7 @@ from datetime import datetime
 
 from qiosk.contract.jobs import INPUT_BLOB, own_container
 from qiosk.contract.logs import log_line
+from qiosk.errors import StorageFull
 from qiosk.service.blobs.store import BlobProperties, BlobStore
 from qiosk.service.jobs.fences import is_restored
 from qiosk.service.jobs.job import BlobRef, Job, JobEvent, JobState
@@ -22,6 +23,8 @@ from qiosk.service.names import (
     receipt_name,
 )
 from qiosk.service.ports import JobStore
+
+_log = logging.getLogger(__name__)
 
 
 def request_cancellation(jobs: JobStore, job: Job, at: datetime) -> Job:
@@ -95,6 +98,15 @@ def leftovers(blobs: BlobStore, job: Job) -> Iterator[BlobRef]:
     """Blobs that ``is_leftover`` of a job; they need not exist. Raises StorageFull, OSError."""
     written = (*_written_by_runs_of(blobs, job), *written_by_members(blobs, job))
     return (ref for ref in written if is_leftover(ref.name, job))
+
+
+def remove_leftovers(blobs: BlobStore, job: Job) -> None:
+    """Remove what a job that has ended does not need. If the storage fails, deleting or pruning the job does it."""
+    try:
+        for ref in leftovers(blobs, job):
+            blobs.delete(ref)
+    except (StorageFull, OSError) as error:
+        _log.warning("job %s: checkpoints and earlier results were not removed: %s", job.id, error)
 
 
 def is_leftover(name: str, job: Job) -> bool:
