@@ -25,7 +25,6 @@ from benchmarks.scale import check, claims, predict
 from benchmarks.scale.clusters import a_cluster
 from benchmarks.scale.costs import load_costs, save, save_costs
 from benchmarks.scale.jobs import SECOND, TRIVIAL, Setting
-from benchmarks.scale.parts import measure_parts
 from benchmarks.scale.places import LOCAL, SQLITE, kind_of
 from benchmarks.service.store import a_database
 
@@ -53,14 +52,14 @@ def main() -> None:
     if unknown := set(names) - set(NAMES):
         parser.error(f"must be among {', '.join(NAMES)}, found {', '.join(sorted(unknown))}")
     databases = dict.fromkeys([given.database] if given.no_sqlite else [SQLITE, given.database])
-    if "parts" in names:
-        for database in databases:
-            costs = measure_parts(database, given.jobs)
-            save_costs(costs)
-            print("", *costs.lines(), sep="\n", flush=True)
-    if "jobs" in names:
-        print("", check.HEADER, sep="\n")
-        with an_executor(given):
+    with an_executor(given):
+        if "parts" in names:
+            for database in databases:
+                costs = check.parts_of(database, given.executor, given.jobs)
+                save_costs(costs)
+                print("", *costs.lines(), sep="\n", flush=True)
+        if "jobs" in names:
+            print("", check.HEADER, sep="\n")
             for database in databases:
                 measure_rows(database, given)
     if "claims" in names and given.database:

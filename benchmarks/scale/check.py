@@ -50,19 +50,20 @@ HEADER = (
 )
 
 
+def parts_of(database: str, executor: str, jobs: int) -> Costs:
+    """Measure the parts of so many jobs; the cluster is that of the environment."""
+    costs = measure_parts(database, jobs)
+    return costs if executor == LOCAL else on_cluster(costs, jobs)
+
+
 def measure_and_check(
     database: str, setting: Setting, jobs: int, parts_jobs: int, cores: int | None, repeats: int
 ) -> Checked:
     """The repetition of the median throughput; ``cores`` as for ``check``."""
-
-    def parts() -> Costs:
-        costs = measure_parts(database, parts_jobs)
-        return costs if setting.executor == LOCAL else on_cluster(costs, parts_jobs)
-
-    found, before = [], parts()
+    found, before = [], parts_of(database, setting.executor, parts_jobs)
     for _ in range(repeats):
         row = measure_jobs(database, setting, jobs)
-        after = parts()
+        after = parts_of(database, setting.executor, parts_jobs)
         found.append(check(row, both(before, after), cores))
         before = after
     rate = statistics.median_low([checked.row.rate for checked in found])

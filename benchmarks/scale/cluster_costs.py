@@ -44,7 +44,7 @@ def on_cluster(costs: Costs, jobs: int) -> Costs:
         "deliver": Cost([1e3 * max(0.0, after[1] - after[0])], 0.0),
         "settle": Cost([more - placing], more - placing),
     }
-    return replace(costs, parts={**costs.parts, **parts})
+    return replace(costs, database=f"{costs.database}-ray", parts={**costs.parts, **parts})
 
 
 def _measure(executor: str, jobs: int) -> _Measured:
