@@ -11,6 +11,7 @@ from azure.storage.blob import BlobClient, ContainerClient
 
 from blob_servers import serving
 from homes import close_home, finished, open_home, submit
+from patience import eventually
 from qiosk.bootstrap.storage import open_storage
 from qiosk.contract.jobs import JobStatus, SubmitJob
 from qiosk.service.blobs.locations import ServedLocations
@@ -37,7 +38,7 @@ def test_a_job_runs(service, storage_url, tmp_path):
     view = finished(service, job.id)
     assert (view.status, view.error_data) == (JobStatus.SUCCEEDED, None)
     assert json.loads(service.results(job.id))["cost"] == -3.0
-    assert service.list_blobs(f"job-{job.id}") == ["inputData", "rawOutputData"]
+    assert eventually(lambda: service.list_blobs(f"job-{job.id}") == ["inputData", "rawOutputData"])
     store = open_storage(storage_url).blobs(f"s/g/{tmp_path.name}")
     assert f"job-{job.id}" in store.containers()
     assert not list((tmp_path / "home" / "blobs").glob("*"))
