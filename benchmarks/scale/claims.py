@@ -11,7 +11,7 @@ from multiprocessing.synchronize import Barrier
 
 import sqlalchemy as sa
 
-from benchmarks.scale.rows import add_running, add_waiting, end_running, remove_all
+from benchmarks.scale.rows import add_running, add_waiting, remove_all
 from benchmarks.scale.server import ServerTime
 from qiosk.adapters.sql.databases.database import Database
 from qiosk.adapters.sql.jobs import SqlJobStore
@@ -21,8 +21,8 @@ from qiosk.service.jobs.attempts import claim_next
 
 CLAIMANTS = (1, 2, 4, 8, 16)
 LENGTHS = (1_000, 10_000, 100_000, 1_000_000)
-RUNNING = (0, 1_000, 16_000)
-WORKSPACES = (1, 100, 1_000)
+RUNNING = (1_000, 16_000)
+WORKSPACES = (100, 1_000)
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ HEADER = (
 def claim_rows(database: Database, seconds: float, longest: int) -> Iterator[ClaimRow]:
     """Measure; queues are no longer than ``longest``."""
     for waiting in (length for length in LENGTHS if length <= longest):
-        remove_all(database)
-        add_waiting(database, waiting)
         for claimants in CLAIMANTS if waiting == 10_000 else (1, 16):
+            remove_all(database)  # else each claim reads index entries of jobs that were claimed before
+            add_waiting(database, waiting)
             yield _measure(database, claimants, seconds, (waiting, 0, 1))
     for running in RUNNING:
         remove_all(database)
@@ -74,7 +74,7 @@ def claim_rows(database: Database, seconds: float, longest: int) -> Iterator[Cla
 
 
 def _measure(database: Database, claimants: int, seconds: float, setting: tuple[int, int, int]) -> ClaimRow:
-    waiting, running, _ = setting
+    waiting, _, _ = setting
     server = ServerTime(database)
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(claimants + 1)
@@ -94,8 +94,6 @@ def _measure(database: Database, claimants: int, seconds: float, setting: tuple[
     barrier.wait()
     for process in processes:
         process.join()
-    if not running:
-        end_running(database)
     samples = sorted(1e3 * sample for found, _, _ in results for sample in found)
     client = sum(cpu for _, cpu, _ in results)
     return ClaimRow(

@@ -57,16 +57,6 @@ def analyze(database: Database) -> None:
             tx.exec_driver_sql("ANALYZE jobs")
 
 
-def end_running(database: Database) -> None:
-    """Let all claimed jobs have succeeded."""
-    with database.write() as tx:
-        tx.execute(
-            jobs.update()
-            .where(jobs.c.state == JobState.EXECUTING.value)
-            .values(state=JobState.SUCCEEDED.value, ended_at=to_time(START))
-        )
-
-
 def remove_all(database: Database) -> None:
     """Delete all jobs, and give their room back."""
     with database.write() as tx:
