@@ -16,6 +16,7 @@ from qiosk.service.jobs.job import JobEvent, JobKey, JobState
 from qiosk.service.jobs.runs import Begun, NotStarted, RunOutcome, RunUpdate, Shortage
 from qiosk.settings import Settings
 from qiosk.supervisor import slots as module
+from qiosk.supervisor.clearing_up import ClearingUp
 from qiosk.supervisor.processes import local
 from qiosk.supervisor.processes.local import LOADING, LocalRun
 from qiosk.supervisor.running_job import RUN_GRACE_S, claim_of
@@ -103,7 +104,7 @@ class Machine:
         )
         settings = Settings(home=Path("/h"), concurrent_jobs=concurrent_jobs, max_attempts=1)
         self.starts = 0
-        self.slots = JobSlots(stores, settings, FakeExecutor(self), worker="h/w")
+        self.slots = JobSlots(stores, settings, FakeExecutor(self), ClearingUp(), worker="h/w")
 
     def start(self, spec) -> Process:
         self.starts += 1
