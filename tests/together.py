@@ -11,6 +11,7 @@ from typing import Any
 from qiosk.adapters.sql.databases.database import Database, parse_url
 from qiosk.adapters.sql.jobs import SqlJobStore
 from qiosk.adapters.sql.quotas import SqlLimitStore
+from qiosk.adapters.sql.sharing import SqlWatchers
 from qiosk.client.workspace import Workspace
 from qiosk.contract.jobs import SubmitJob
 from qiosk.service.jobs.job import Job
@@ -30,6 +31,7 @@ class Together:
         self._database = Database(parse_url(database, default=Path()))
         self.store = SqlJobStore(self._database)
         self.limits = SqlLimitStore(self._database)
+        self.watchers = SqlWatchers(self._database)
 
     def __enter__(self) -> Together:
         return self

@@ -19,6 +19,7 @@ import databases
 import homes
 from patience import HANG_S, eventually
 from qiosk.service.jobs.job import Job, JobKey
+from qiosk.supervisor.watch import SEATS
 from served import Served, served
 from together import Together, command
 
@@ -125,3 +126,30 @@ def test_jobs_of_stopped_and_killed_homes_end_once_in_another_home(together: Tog
         assert [line for line in lines if line.startswith("attempt")][-1] == "attempt 2 ended: Succeeded"
         assert lines.count("attempt 2 ended: Succeeded") == 1
     assert row("later") == ended
+
+
+@pytest.mark.long
+def test_jobs_of_all_who_watched_are_taken_over_by_a_home_that_did_not(together: Together, tmp_path: Path) -> None:
+    """If all supervisors die at once that look at the claims of others, another one notices that and looks."""
+    doomed = [f"home{number}" for number in range(SEATS)]
+    for name in doomed:
+        together.start(name)
+        order = {"chunks": 300, "gate": str(tmp_path / "gate")}
+        together.workspaces()[0].submit(command(order, id=f"job-{name}"))
+        assert eventually(lambda name=name: together.runs(f"job-{name}") == [name])
+    watching = [homes.supervisor_pid(together.servers[name].home) for name in doomed]
+    assert eventually(lambda: len(together.watchers.all()) == SEATS)
+    together.start("other", concurrent_jobs=str(SEATS))
+    assert eventually(lambda: homes.is_supervised(together.servers["other"].home))
+    before = together.watchers.all()
+    for name, pid in zip(doomed, watching, strict=True):
+        together.servers[name].process.kill()
+        os.kill(pid, signal.SIGKILL)
+    for name in doomed:
+        assert eventually(lambda name=name: together.runs(f"job-{name}") == [name, "other"])
+    assert {each.worker for each in together.watchers.all()} != {each.worker for each in before}
+    (tmp_path / "gate").touch()
+    for name in doomed:
+        key = JobKey("sub/group/any", f"job-{name}")
+        assert eventually(lambda key=key: together.store.get(key).state.is_final)
+        assert (together.store.get(key).state, together.store.get(key).fence) == ("Succeeded", 2)
