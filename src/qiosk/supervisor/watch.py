@@ -1,7 +1,7 @@
 """Which supervisors look at the claims of others: at most ``SEATS`` at the same time, however many share a database.
 
 A look reads the claims of all running jobs. If each of a thousand supervisors took one every second, the database would
-do little else. So those that look have seats, which are rows of a table, and write to their rows with every look. All
+do little else. So those that look have seats, which are rows of a table, and write to their rows every ``WRITE_S``. All
 others read these rows only. One that finds a free seat, or has seen a seat unchanged for ``SEAT_LEASE_S``, takes it.
 If a seat is taken from a supervisor that lives, no harm is done: it finds that out when it next looks, and another one
 looks in its place. There are several seats so that a claim is watched all the time if some of those die that watch it.
@@ -15,6 +15,8 @@ from qiosk.service.ports import Watchers
 from qiosk.supervisor.leases import LeaseJudge
 
 SEATS = 3
+WRITE_S = 3.0
+"""Seldom, since each write wakes all that wait for changes in the database."""
 SEAT_LEASE_S = 10.0
 """A supervisor that does not write to its seat for so long has lost it."""
 
@@ -27,6 +29,7 @@ class Watch:
         self._watchers = watchers
         self._worker = worker
         self._judge: LeaseJudge[tuple[int, str]] = LeaseJudge(SEAT_LEASE_S)
+        self._write_at = float("-inf")
 
     def has_seat(self, now: float) -> bool:
         """Keep the seat, or take one that is free or whose supervisor is dead; returns whether there is one now.
@@ -39,6 +42,9 @@ class Watch:
         for each in taken:
             if each.worker == self._worker:
                 self.forget()
+                if now < self._write_at:
+                    return True
+                self._write_at = now + WRITE_S
                 return self._watchers.sit(each.seat, self._worker, each.revision)
         revisions = {(each.seat, each.worker): each.revision for each in taken}
         dead = self._judge.expired(revisions, now)

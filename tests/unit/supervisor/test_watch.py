@@ -7,7 +7,7 @@ import pytest
 from qiosk.adapters.sql.databases.database import Database
 from qiosk.adapters.sql.sharing import SqlWatchers
 from qiosk.service.ports import Watcher
-from qiosk.supervisor.watch import SEAT_LEASE_S, SEATS, Watch
+from qiosk.supervisor.watch import SEAT_LEASE_S, SEATS, WRITE_S, Watch
 
 MANY = 8
 
@@ -62,6 +62,13 @@ def test_of_many_supervisors_some_look_and_remain_the_same(seats):
     assert not any(watch.is_undecided() for watch in watches)
 
 
+def test_a_seat_is_written_to_now_and_then_only(seats):
+    watches = made(seats, SEATS)
+    for second in range(100):
+        look(watches, float(second))
+    assert [each.revision for each in seats.all()] == [pytest.approx(99 / WRITE_S, abs=2)] * SEATS
+
+
 def test_a_seat_that_is_left_is_taken_at_the_next_look(seats):
     watches = made(seats, MANY)
     look(watches, 0.0)
@@ -71,9 +78,9 @@ def test_a_seat_that_is_left_is_taken_at_the_next_look(seats):
 
 def test_seats_of_dead_supervisors_are_taken_after_a_while(seats):
     watches = made(seats, MANY)
-    for second in range(5):
+    for second in range(int(WRITE_S) + 2):
         look(watches, float(second))
-    living, last = watches[SEATS:], 4.0
+    living, last = watches[SEATS:], 1.0 + WRITE_S  # they took their seats at 0.0, and wrote to them one later
     for second in range(1, int(SEAT_LEASE_S)):
         assert look(living, last + second) == []
     assert all(watch.is_undecided() for watch in living), "none must go before another one looks"
