@@ -19,6 +19,7 @@ WAITING = ("browser", "conformance", "e2e", "integration")
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+os.environ["RAY_AUTH_MODE"] = "token"  # Ray reads it when it is imported; clusters of tests want tokens
 os.environ.pop("COLUMNS", None)  # runners of tests may set the width of a terminal, which cuts tables
 
 

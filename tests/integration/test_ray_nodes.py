@@ -42,7 +42,7 @@ SEARCHES = {
     "microsoft.simulatedannealing.cpu": {"sweeps": 6, "restarts": 600, "number_of_solutions": 3},
     "microsoft.paralleltempering.cpu": {"sweeps": 6, "replicas": 4},
 }
-LONG = {"sweeps": 20_000, "restarts": 600}
+LONG = {"sweeps": 400_000, "restarts": 600}
 """Takes some seconds."""
 
 
@@ -126,7 +126,7 @@ def test_results_are_those_of_one_process_whatever_number_of_nodes_there_is(loca
 @pytest.mark.long
 def test_a_job_is_suspended_with_its_supervisor_and_its_members_go_on(local, remote, cluster, home):
     """With the results of a search that was not interrupted, and without what its members had done by then."""
-    order = {**LONG, "sweeps": 400_000, "seed": 6, "nodes": 3}
+    order = {**LONG, "seed": 6, "nodes": 3}
     view = submit(remote, "microsoft.simulatedannealing.cpu", order)
     homes.wait_until(remote, view.id, lambda seen: seen.status.is_final or len(checkpoints(home)) >= 2)
     os.kill(homes.supervisor_pid(home), signal.SIGTERM)
