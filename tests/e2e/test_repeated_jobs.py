@@ -97,8 +97,12 @@ def ended(job: Job) -> Job:
 
 def cut(workspace: Workspace) -> Job:
     """A job that its time limit has ended."""
-    job = SimulatedAnnealing(workspace, sweeps=10**9, restarts=4, seed=3, timeout=1).submit(GLASS)
-    assert (ended(job).stop_reason, job.details.can_extend) == ("timeout", True)
+    for timeout in (1, 8, 64):  # on a busy machine, a short one may end within a step, which leaves no checkpoint
+        job = SimulatedAnnealing(workspace, sweeps=10**9, restarts=4, seed=3, timeout=timeout).submit(GLASS)
+        assert ended(job).stop_reason == "timeout"
+        if job.details.can_extend:
+            break
+    assert job.details.can_extend
     return job
 
 

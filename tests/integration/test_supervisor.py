@@ -112,7 +112,8 @@ def test_a_job_has_a_log_of_its_own(service):
     assert texts.count("attempt 1 ended, the job waits again") == 1
     assert texts[-2].startswith("the job's process was lost: ")
     assert texts[-1].startswith("attempt 3 ended: Failed: InternalError: ")
-    assert [line.time for line in lines] == sorted(line.time for line in lines)
+    times = [line.time for line in lines if line.text != "strange numbers"]  # those may come before others were read
+    assert times == sorted(times)
     failed = homes.finished(service, homes.submit(service, {"do": "bug"}).id)
     assert any("Traceback" in line.text for line in service.log(failed.id))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
@@ -174,15 +174,14 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch) -> Iterator[World]:
+def world(monkeypatch) -> World:
     made = World()
     monkeypatch.setattr(module, "ray", made.ray)
     monkeypatch.setattr(module, "Node", made.make_node)
     monkeypatch.setattr(module, "KILL_S", 0.0)
     monkeypatch.setattr(module, "HOLDER_GRACE_S", 0.0)
     monkeypatch.setattr(module, "HEAD_PATIENCE_S", HANG_S)
-    yield made
-    made.ray.answers.set()
+    return made
 
 
 async def turn() -> None:
@@ -194,7 +193,10 @@ async def turn() -> None:
 def play(world: World, scene: Callable) -> None:
     async def in_loop() -> None:
         world.open()
-        await scene()
+        try:
+            await scene()
+        finally:
+            world.ray.answers.set()  # else the loop would wait for a thread that waits for this
 
     asyncio.run(in_loop())
 
@@ -346,18 +348,18 @@ def test_runs_of_a_dead_node_are_lost_and_others_are_not(world):
 
 
 def test_runs_that_end_while_no_head_answers_are_excused(world, monkeypatch):
+    monkeypatch.setattr(module, "HEAD_PATIENCE_S", 1.0)
+
     async def scene() -> None:
         await world.describe("a")
         held = await world.start()
         world.hears("a", Began(name_of(held), ""))
-        monkeypatch.setattr(module, "HEAD_PATIENCE_S", 0.01)
         world.ray.answers.clear()
         while not world.clusters()[-1].trouble:
             await asyncio.sleep(0.001)
         assert world.clusters()[-1].trouble == "the head of the Ray cluster at 127.0.0.1:1 does not answer"
         world.nodes["a"].drop("it does not answer")
         assert world.of_runs()[-1] == Over("run", Ended("it does not answer", Fate.EXCUSED))
-        monkeypatch.setattr(module, "HEAD_PATIENCE_S", HANG_S)
         world.ray.answers.set()
         while world.clusters()[-1].trouble:
             await asyncio.sleep(0.001)
