@@ -219,6 +219,17 @@ def test_a_job_that_waits_for_a_place_is_cancelled_without_one(home, cluster) ->
         assert (view.status, view.has_results) == (JobStatus.CANCELLED, True)
 
 
+def test_a_node_runs_no_more_jobs_than_it_has_cpus(home, cluster, tmp_path) -> None:
+    running = spread(home, cluster, gated(tmp_path))
+    waits = homes.submit(home, gated(tmp_path))
+    homes.wait_until(home, waits.id, lambda view: "waiting for a node" in (view.progress.activity or ""))
+    for _ in range(30):
+        assert pid_of(home, home.wait(waits.id, 0.1)) is None, "Ray has given the CPUs of a job to another one"
+    open_gate(tmp_path)
+    for job_id in (*running, waits.id):
+        assert succeeded(home, job_id)["cost"] == -CHUNKS
+
+
 @pytest.mark.long
 def test_another_home_takes_the_jobs_of_a_stopped_supervisor(cluster, nodes, tmp_path) -> None:
     with databases.postgres_schema() as url:

@@ -1,12 +1,16 @@
 """The holder of a run: a Ray task that holds the resources of a job on the node that Ray has chosen for it.
 
 It asks the agent of its node to run the job and waits. What it imports is small, and its process takes the next task.
+
+Ray takes the CPUs of a task back while its main thread waits for another one, and would give them to further jobs. So
+the waiting is done by another thread.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import ray
@@ -28,6 +32,11 @@ def warm_up() -> None:
 def hold(agents: str, run: str, spec: bytes) -> None:
     """Let the agent of this node run a job; returns when that has ended. ``agents`` and the node's id are its name."""
     name = f"{agents}{ray.get_runtime_context().get_node_id()}"
+    with ThreadPoolExecutor(1) as waiting:
+        waiting.submit(_hold, name, run, spec).result()
+
+
+def _hold(name: str, run: str, spec: bytes) -> None:
     known = _agents.get(name)
     try:
         _run(known or _find(name), run, spec)
