@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-from msgspec import structs
-
-from qiosk.contract.jobs import TracePoint
-from qiosk.contract.provenance import Provenance, environment
-from qiosk.service.jobs.runs import JobSpec
+from qiosk.service.jobs.runs import JobSpec, RunResult
 from qiosk.solvers.result import Result
 from qiosk.supervisor.processes import solver_runner, warm_solvers
+from qiosk.testing import answering
 
 PRELOADED = (warm_solvers,)
 """What the fork server has loaded for real jobs, so that its children are as large."""
@@ -24,6 +20,7 @@ TIMED = "benchmarks.scale.runners:timed"
 USED = "began, processor seconds:"
 """What the line of ``timed`` begins with."""
 
+_ended = answering({}, cost=0.0)
 _log = logging.getLogger("qiosk.benchmarks.scale")
 
 
@@ -35,32 +32,9 @@ def timed(spec: JobSpec, data: bytes, **hooks: Any) -> Result:
     return result
 
 
-@dataclass(frozen=True)
-class Slept:
-    """The result of a job that has slept."""
-
-    cost: float = 0.0
-    stop_reason: str = "finished"
-    trace: Sequence[TracePoint] = ()
-    covers_earlier_runs: bool = False
-    bound: float | None = None
-
-    @property
-    def provenance(self) -> Provenance:
-        """Where it comes from."""
-        return structs.replace(environment(), stop_reason=self.stop_reason)
-
-    def receipt(self) -> None:
-        """There is no proof."""
-
-    def to_json(self) -> str:
-        """The content of the results blob."""
-        return json.dumps({"solutions": []})
-
-
-def sleep(spec: JobSpec, data: bytes, *, is_cancelled: Callable[[], bool], **_: Any) -> Slept:
+def sleep(spec: JobSpec, data: bytes, *, is_cancelled: Callable[[], bool], **hooks: Any) -> RunResult:
     """Sleep for as many seconds as the input says, or until the job is cancelled."""
     end = time.monotonic() + json.loads(data)["seconds"]
     while (left := end - time.monotonic()) > 0 and not is_cancelled():
         time.sleep(min(left, 0.2 if left > 0.2 else left))
-    return Slept()
+    return _ended(spec, data, **hooks)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from job_specs import a_spec
 from patience import HANG_S, eventually
 from qiosk.adapters.blobs.local import LocalStorage
 from qiosk.contract.jobs import ErrorData
@@ -63,9 +64,8 @@ class World:
         container = f"job-{self._number}"
         ref = BlobRef(container, "inputData")
         self.storage.blobs("w").put(ref, json.dumps(order).encode())
-        given = {"workspace": "w", "id": f"j{self._number}", "fence": 1, "container": container, "input": ref}
-        given |= {"target": "t", "input_params": None, "input_data_format": "", "output_data_format": "", "threads": 1}
-        return JobSpec(**{**given, **members})
+        given = {"workspace": "w", "id": f"j{self._number}", "container": container, "input": ref, "threads": 1}
+        return a_spec(**{**given, **members})
 
     def start(self, order: dict, **members) -> Watched:
         """Start a run, as soon as the executor can."""

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from job_specs import a_spec
 from patience import HANG_S
 from qiosk.errors import InvalidValue
 from qiosk.formats import columns
@@ -14,8 +15,6 @@ from qiosk.modeling import Model, total
 from qiosk.modeling.answer import read_answer
 from qiosk.modeling.jobs import model_of
 from qiosk.problem import Problem
-from qiosk.service.jobs.job import BlobRef
-from qiosk.service.jobs.runs import JobSpec
 from qiosk.solvers.checkpoint import pack, unpack
 from qiosk.supervisor.processes import solver_runner
 
@@ -46,16 +45,10 @@ def run(
     max_seconds=60,
     **params,
 ):
-    spec = JobSpec(
-        workspace="default",
-        id="j",
-        fence=1,
-        container="job-j",
-        input=BlobRef("job-j", "inputData"),
+    spec = a_spec(
         target=target or "microsoft.paralleltempering-parameterfree.cpu",
         input_params={"params": {"seed": 1, "timeout": 5, **params}},
         input_data_format=form,
-        output_data_format="microsoft.qio-results.v2",
         threads=1,
         max_seconds=max_seconds,
     )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 import fake_runners
+from job_specs import a_spec
 from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
 from qiosk.contract.provenance import Provenance, environment
 from qiosk.errors import BlobNotFound, NotEnoughMemory, StorageFull
@@ -22,23 +23,6 @@ from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.runs import JobRunner, JobSpec, NotStarted, RunOutcome, RunUpdate, Shortage, Suspended
 from qiosk.service.jobs.worker import CHECKPOINT_S, LONGEST_RETRY_S, REPORT_S, STORAGE_PATIENCE_S, Reporter, run_job
 from qiosk.testing import ManualClock, MemoryBlobStore
-
-
-def a_spec(**members) -> JobSpec:
-    return JobSpec(
-        **{
-            "workspace": "default",
-            "id": "j",
-            "fence": 1,
-            "container": "job-j",
-            "input": BlobRef("job-j", "inputData"),
-            "target": "t",
-            "input_params": None,
-            "input_data_format": "f",
-            "output_data_format": "f",
-            **members,
-        }
-    )
 
 
 @dataclass

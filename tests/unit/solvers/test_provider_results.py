@@ -8,12 +8,12 @@ import numpy as np
 import numpy.testing as npt
 import pytest
 
+from job_specs import a_spec
 from qiosk.client.results import read_results
 from qiosk.errors import InvalidValue, WrongType
 from qiosk.formats.qio import json_codec as qio_json
 from qiosk.formats.qio import results as qio_results
-from qiosk.service.jobs.job import BlobRef
-from qiosk.service.jobs.runs import ChunkReport, JobSpec
+from qiosk.service.jobs.runs import ChunkReport
 from qiosk.solvers.hooks import Hooks
 from qiosk.solvers.solve import run_target, solve
 from qiosk.solvers.targets.catalogue import targets
@@ -148,19 +148,8 @@ def test_toshiba_says_how_many_loops_and_why_they_ended() -> None:
 
 
 def test_jobs_name_their_input() -> None:
-    spec = JobSpec(
-        workspace="default",
-        id="j",
-        fence=1,
-        container="job-j",
-        input=BlobRef("job-j", "inputData"),
-        target="toshiba.sbm.ising",
-        input_params={"steps": 50, "seed": 3},
-        input_data_format="microsoft.qio.v2",
-        output_data_format="microsoft.qio-results.v2",
-        threads=1,
-        input_data_uri=URI,
-    )
+    params = {"steps": 50, "seed": 3}
+    spec = a_spec(target="toshiba.sbm.ising", input_params=params, threads=1, input_data_uri=URI)
     result = solver_runner.run(
         spec,
         qio_json.write(GLASS),

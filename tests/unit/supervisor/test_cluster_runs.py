@@ -14,9 +14,9 @@ pytest.importorskip("ray")
 
 import ray.exceptions
 
+from job_specs import a_spec
 from patience import HANG_S
-from qiosk.service.jobs.job import BlobRef
-from qiosk.service.jobs.runs import Begun, JobSpec, Shortage
+from qiosk.service.jobs.runs import Begun, Shortage
 from qiosk.supervisor.cluster import runs as module
 from qiosk.supervisor.cluster.events import (
     Alive,
@@ -37,18 +37,7 @@ from qiosk.supervisor.processes.job_process import ProcessOptions
 OPTIONS = GatewayOptions(
     address="127.0.0.1:1", options=ProcessOptions(storage="file:///", runner="r", memory_limit=0), environ={}
 )
-SPEC = JobSpec(
-    workspace="w",
-    id="j",
-    fence=1,
-    container="c",
-    input=BlobRef("c", "inputData"),
-    target="t",
-    input_params=None,
-    input_data_format="",
-    output_data_format="",
-    threads=1,
-)
+SPEC = a_spec(threads=1)
 EXITED = Ended("exit status 0", Fate.LOST)
 TURNS = 20
 """Turns of the loop after which all is done that can be."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from job_specs import a_spec
 from qiosk.contract.jobs import ErrorData, JobProgress, TracePoint
-from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.members import Merge, Part
 from qiosk.service.jobs.runs import Begun, JobSpec, NotStarted, RunOutcome, RunUpdate, Shortage, Suspended
 from qiosk.service.names import MemberBlob, blob_name, member_blob
@@ -16,19 +16,7 @@ from qiosk.supervisor.fanned import run as module
 from qiosk.supervisor.fanned.run import MOST_RERUNS, FannedRun
 
 HANG_AFTER_S = 600.0
-SPEC = JobSpec(
-    workspace="w",
-    id="j",
-    fence=2,
-    container="job-j",
-    input=BlobRef("job-j", "inputData"),
-    target="t",
-    input_params={},
-    input_data_format="",
-    output_data_format="",
-    threads=2,
-    max_seconds=100.0,
-)
+SPEC = a_spec(fence=2, input_params={}, threads=2, max_seconds=100.0)
 EXITED = Ended("exit status 0", Fate.LOST)
 
 

@@ -10,25 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from job_specs import a_spec
 from patience import HANG_S, eventually
-from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.runs import Begun, JobSpec
 from qiosk.supervisor.cluster.events import Began, Order, Over, RunEvent, Sent
 from qiosk.supervisor.cluster.relay import Relay
 from qiosk.supervisor.executor import Ended, Fate
 
-SPEC = JobSpec(
-    workspace="w",
-    id="j",
-    fence=1,
-    container="c",
-    input=BlobRef("c", "inputData"),
-    target="t",
-    input_params=None,
-    input_data_format="",
-    output_data_format="",
-    threads=1,
-)
+SPEC = a_spec(threads=1)
 KILLED = Ended("signal SIGKILL", Fate.LOST)
 
 

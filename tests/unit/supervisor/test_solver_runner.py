@@ -7,11 +7,10 @@ import logging
 
 import pytest
 
+from job_specs import a_spec
 from qiosk.errors import InvalidValue, MissingSection
 from qiosk.formats.qio import json_codec as qio_json
-from qiosk.service.jobs.job import BlobRef
 from qiosk.service.jobs.members import Merge, Part, nodes_of, seed_of
-from qiosk.service.jobs.runs import JobSpec
 from qiosk.supervisor.processes import solver_runner
 from strategies import cost_function
 
@@ -19,20 +18,8 @@ GLASS = cost_function("ising", [(1.0, [i, (3 * i + 1) % 30]) for i in range(1, 3
 
 
 def run(params, *, resume=None, reports=None, max_seconds=None, part=None, found=None):
-    spec = JobSpec(
-        workspace="default",
-        id="j",
-        fence=1,
-        container="job-j",
-        input=BlobRef("job-j", "inputData"),
-        target="microsoft.simulatedannealing.cpu",
-        input_params=params,
-        input_data_format="microsoft.qio.v2",
-        output_data_format="microsoft.qio-results.v2",
-        threads=1,
-        max_seconds=max_seconds,
-        part=part,
-    )
+    target = "microsoft.simulatedannealing.cpu"
+    spec = a_spec(target=target, input_params=params, threads=1, max_seconds=max_seconds, part=part)
     seen = reports if reports is not None else []
     return solver_runner.run(
         spec,
